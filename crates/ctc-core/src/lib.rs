@@ -1,1 +1,102 @@
-//! placeholder
+//! A session with the CalAmp Telematics Cloud (CTC), as a state machine: **no clock, no socket, no lock, no task.**
+//!
+//! CTC's login answers with a cookie `authToken` that is to be kept until the server says 401 or logout ends it;
+//! clients that log in again and again break the vendor's fair-usage policy. This crate knows when to log in,
+//! what to send, what the answers mean, and when to stop. It never sends anything itself: `ctc-reqwest`,
+//! `ctc-ureq`, or an HTTP stack of your own do that, and `ctc-driver` lets many callers share one session.
+//!
+//! # The loop
+//!
+//! 1. [`Session::admit`] asks for leave. The answer says what is next:
+//! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then let [`Session::observe`] see the answer:
+//!    deliver it, or go to 1 and send the request once more.
+//! 3. [`Admit::Login`]: send the order's request, report with [`Session::login_response`] or
+//!    [`Session::login_failed`], go to 1.
+//! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to 1.
+//! 5. [`Admit::Deny`]: tell the caller why, and when to come back.
+//!
+//! ```
+//! use std::time::Instant;
+//! use ctc_core::{Admit, Call, Denial, Route, SendFailure, Session, Target, Verdict};
+//!
+//! # struct LinkDown;
+//! /// Makes one call over any HTTP stack: `send` is the stack.
+//! fn call(
+//!     session: &mut Session,
+//!     request: http::Request<Vec<u8>>,
+//!     mut send: impl FnMut(http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, LinkDown>,
+//! ) -> Result<Option<http::Response<Vec<u8>>>, Denial> {
+//!     let mut call = Call::new(request.method().is_idempotent());
+//!     let route = Route::new(request.method(), request.uri().path());
+//!     loop {
+//!         match session.admit(&mut call, Instant::now()) {
+//!             Admit::Proceed(pass) => {
+//!                 let mut request = request.clone();
+//!                 let uri = request.uri().clone();
+//!                 if pass.stamp(Target::from(&uri), request.headers_mut()).is_err() {
+//!                     return Ok(None); // on its way to another host: never with our token
+//!                 }
+//!                 let Ok(response) = send(request) else { return Ok(None) };
+//!                 let (status, headers) = (response.status(), response.headers());
+//!                 match session.observe(&mut call, route, status, headers, Instant::now()) {
+//!                     Verdict::Deliver | Verdict::Unauthorized(_) => return Ok(Some(response)),
+//!                     Verdict::Retry => {}
+//!                 }
+//!             }
+//!             Admit::Login(order) => {
+//!                 let request = order.request.map(|form| form.as_ref().to_vec());
+//!                 let outcome = match send(request) {
+//!                     Ok(response) => session.login_response(order.ticket, &response, Instant::now()),
+//!                     Err(LinkDown) => {
+//!                         session.login_failed(order.ticket, SendFailure::MaybeSent, Instant::now())
+//!                     }
+//!                 };
+//!                 drop(outcome); // `admit` tells this caller, and every other, what it means
+//!             }
+//!             Admit::Wait(_) => unreachable!("only with several callers; see ctc-driver"),
+//!             Admit::Deny(denial) => return Err(denial),
+//!         }
+//!     }
+//! }
+//!
+//! // A server that answers the login with a token, and every call with 200.
+//! use ctc_core::{AppKey, Credentials, Endpoint, Settings};
+//! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
+//! let mut session = Session::new(Endpoint::us(), AppKey::new("my-key")?, credentials, Settings::default())?;
+//! let mut paths = Vec::new();
+//! for _ in 0..2 {
+//!     let request = http::Request::get("https://connect.calamp.com/connect/services/devices").body(vec![])?;
+//!     let answer = call(&mut session, request, |request| {
+//!         paths.push(request.uri().path().to_owned());
+//!         Ok(http::Response::builder().header("set-cookie", "authToken=AAAA").body(vec![]).unwrap())
+//!     })?;
+//!     assert_eq!(answer.unwrap().status(), 200);
+//! }
+//! let (login, devices) = ("/connect/services/login", "/connect/services/devices");
+//! assert_eq!(paths, [login, devices, devices]); // logged in once
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Panics, errors and time
+//!
+//! Nothing in here panics, whatever a server sends and in whatever order reports come. An error is bad input and
+//! says what to do. Time is an argument: [`Instant`] for everything that is decided, wall time only in a
+//! [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when their last copy is dropped.
+
+mod endpoint;
+mod secret;
+mod session;
+mod settings;
+mod time;
+mod wire;
+
+pub use endpoint::{Endpoint, EndpointError, JoinError, Target};
+pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
+pub use session::{
+    Admit, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Pass, Phase,
+    RecordKey, Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+};
+pub use settings::{
+    AuthTokenSwitch, FailedLogin, FairUse, LoginRule, Settings, SettingsError, TokenAttachment,
+};
+pub use time::Instant;

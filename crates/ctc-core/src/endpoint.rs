@@ -1,0 +1,259 @@
+//! Where the session lives: one origin, chosen once, that key and token never leave.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::Uri;
+
+/// The vendor's host for accounts in the US instance.
+const US: &str = "https://connect.calamp.com";
+/// The vendor's host for accounts in the EU instance.
+const EU: &str = "https://connect.calamp.co.uk";
+/// Works only inside the vendor's developer portal, says the vendor's login page.
+const PORTAL_ONLY: &str = "x-loginapi.developer.calamp.com";
+
+/// The origin (scheme, host, port) of one CTC instance.
+///
+/// An account lives in exactly one instance, so there is no default.
+///
+/// ```
+/// use ctc_core::Endpoint;
+///
+/// assert_eq!(Endpoint::us().origin(), "https://connect.calamp.com");
+/// let proxy = Endpoint::new("https://ctc-proxy.example:8443")?;
+/// assert_eq!(proxy.join("/connect/services/devices?pg=1")?.path(), "/connect/services/devices");
+/// assert!(proxy.join("https://elsewhere.example/").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    origin: String,
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+impl Endpoint {
+    /// The US instance, `https://connect.calamp.com` (named on the vendor's login page).
+    pub fn us() -> Self {
+        Self::from_parts(Scheme::Https, "connect.calamp.com", None, US)
+    }
+
+    /// The EU instance, `https://connect.calamp.co.uk` (named on the vendor's login page).
+    pub fn eu() -> Self {
+        Self::from_parts(Scheme::Https, "connect.calamp.co.uk", None, EU)
+    }
+
+    /// Any other `https` origin, such as a proxy of your own.
+    ///
+    /// # Errors
+    /// [`EndpointError`] when the text is not `https://host[:port]`, or names the host that works only inside
+    /// the vendor's developer portal.
+    pub fn new(url: &str) -> Result<Self, EndpointError> {
+        let endpoint = Self::parse(url)?;
+        match endpoint.scheme {
+            Scheme::Https => Ok(endpoint),
+            Scheme::Http => Err(EndpointError::PlainHttp),
+        }
+    }
+
+    /// A server on this machine, spoken to without TLS: for tests and local servers only.
+    ///
+    /// Password, key and token travel in the clear, so only loopback hosts are accepted
+    /// (`localhost`, `127.0.0.0/8`, `[::1]`).
+    ///
+    /// # Errors
+    /// [`EndpointError`] when the text is not `http://host[:port]` or `https://host[:port]`, or when an `http`
+    /// host is not loopback.
+    pub fn danger_plain_http(url: &str) -> Result<Self, EndpointError> {
+        let endpoint = Self::parse(url)?;
+        if endpoint.scheme == Scheme::Http && !is_loopback(&endpoint.host) {
+            return Err(EndpointError::NotLoopback);
+        }
+        Ok(endpoint)
+    }
+
+    /// Scheme, host and port as text, without a trailing slash.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether `target` is on this very origin. Host names compare without regard to case; a port left out is
+    /// the scheme's own.
+    #[inline]
+    pub fn is_origin_of(&self, target: Target<'_>) -> bool {
+        let scheme_agrees = target.scheme.eq_ignore_ascii_case(self.scheme.as_str());
+        scheme_agrees
+            && target.port.unwrap_or(self.scheme.default_port()) == self.port
+            && target.host.eq_ignore_ascii_case(&self.host)
+    }
+
+    /// The full URI of `path`: a path from the root (`/connect/…`, query allowed), or an absolute URL on this
+    /// very origin.
+    ///
+    /// # Errors
+    /// [`JoinError`] for an absolute URL on another origin, a text that is neither, or one that is no valid URI.
+    pub fn join(&self, path: &str) -> Result<Uri, JoinError> {
+        if path.starts_with('/') && !path.starts_with("//") {
+            return Uri::try_from(format!("{}{path}", self.origin)).map_err(|_| JoinError::Invalid);
+        }
+        let uri = Uri::try_from(path).map_err(|_| JoinError::Invalid)?;
+        if uri.scheme().is_none() {
+            return Err(JoinError::NotAPath);
+        }
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if has_user || !self.is_origin_of(Target::from(&uri)) {
+            return Err(JoinError::ForeignOrigin { endpoint: self.origin.clone() });
+        }
+        Ok(uri)
+    }
+
+    fn parse(url: &str) -> Result<Self, EndpointError> {
+        let uri = Uri::try_from(url).map_err(|_| EndpointError::NotAUrl)?;
+        let scheme = match uri.scheme_str() {
+            Some("https") => Scheme::Https,
+            Some("http") => Scheme::Http,
+            _ => return Err(EndpointError::NotAUrl),
+        };
+        let authority = uri.authority().ok_or(EndpointError::NotAUrl)?;
+        if authority.as_str().contains('@') {
+            return Err(EndpointError::CredentialsInUrl);
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
+            return Err(EndpointError::NotAnOrigin);
+        }
+        let host = authority.host().to_ascii_lowercase();
+        if host.trim_end_matches('.') == PORTAL_ONLY {
+            return Err(EndpointError::PortalOnly);
+        }
+        if host.is_empty() || (authority.port().is_some() && authority.port_u16().is_none()) {
+            return Err(EndpointError::NotAUrl);
+        }
+        let port = authority.port_u16().filter(|&port| port != scheme.default_port());
+        let origin = match port {
+            Some(port) => format!("{}://{host}:{port}", scheme.as_str()),
+            None => format!("{}://{host}", scheme.as_str()),
+        };
+        Ok(Self::from_parts(scheme, &host, port, &origin))
+    }
+
+    fn from_parts(scheme: Scheme, host: &str, port: Option<u16>, origin: &str) -> Self {
+        let port = port.unwrap_or(scheme.default_port());
+        Self { origin: origin.to_owned(), scheme, host: host.to_owned(), port }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.origin)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)
+    }
+}
+
+/// Where a request is about to go: what an [`Endpoint`] compares with its own origin.
+///
+/// HTTP stacks keep this in different types; `http::Uri` converts, others fill in the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// `http` or `https`; empty when the URI has none.
+    pub scheme: &'a str,
+    /// Host name or address, IPv6 in brackets; empty when the URI has none.
+    pub host: &'a str,
+    /// The port, when the URI names one.
+    pub port: Option<u16>,
+}
+
+impl<'a> From<&'a Uri> for Target<'a> {
+    #[inline]
+    fn from(uri: &'a Uri) -> Self {
+        Self {
+            scheme: uri.scheme_str().unwrap_or_default(),
+            host: uri.host().unwrap_or_default(),
+            port: uri.port_u16(),
+        }
+    }
+}
+
+/// Why a text is no [`Endpoint`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Not `https://host[:port]` at all.
+    #[error(
+        "the CTC endpoint is not a URL: give it as https://host, or use Endpoint::us() or Endpoint::eu()"
+    )]
+    NotAUrl,
+    /// A path, query or fragment was given too.
+    #[error(
+        "the CTC endpoint must be scheme and host only (https://host[:port]): paths are given with each call"
+    )]
+    NotAnOrigin,
+    /// User name or password inside the URL.
+    #[error("the CTC endpoint must not hold a user name or password: give them as Credentials")]
+    CredentialsInUrl,
+    /// `http://` where `https://` is needed.
+    #[error(
+        "the CTC endpoint must be https: password, key and token would travel in the clear \
+         (for a server on this machine there is Endpoint::danger_plain_http)"
+    )]
+    PlainHttp,
+    /// `http://` to a host that is not on this machine.
+    #[error("plain http is for loopback hosts only (localhost, 127.0.0.0/8, [::1]): use https")]
+    NotLoopback,
+    /// The host that the vendor reserves for its developer portal.
+    #[error(
+        "x-loginapi.developer.calamp.com works only inside the vendor's developer portal: \
+         use Endpoint::us() (https://connect.calamp.com) or Endpoint::eu() (https://connect.calamp.co.uk)"
+    )]
+    PortalOnly,
+}
+
+/// Why a path could not be joined to an [`Endpoint`]. The path itself is not repeated: its query may be private.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// An absolute URL on another origin.
+    #[error("this URL is not on {endpoint}: key and token never leave that origin, so the call was not made")]
+    ForeignOrigin {
+        /// The origin that the session is bound to.
+        endpoint: String,
+    },
+    /// Neither a path from the root nor an absolute URL.
+    #[error("a call needs a path that begins with one '/', such as /connect/services/devices")]
+    NotAPath,
+    /// Not a valid URI, for instance a space or an umlaut that is not percent-encoded.
+    #[error("this path is not a valid URI: percent-encode what is not plain ASCII")]
+    Invalid,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Scheme {
+    Https,
+    Http,
+}
+
+impl Scheme {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

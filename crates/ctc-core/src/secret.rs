@@ -1,0 +1,190 @@
+//! The three secrets and the login body: validated, never printed, wiped when the last copy goes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+/// The application key that identifies the calling program, sent as `calamp-services-app` with every request.
+///
+/// Its shape is never checked beyond what a header can carry: the vendor documents none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AppKey(HeaderValue);
+
+impl AppKey {
+    /// Takes the key as the vendor handed it out.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it is empty, or has white space or anything but visible ASCII.
+    pub fn new(key: impl Into<String>) -> Result<Self, SecretError> {
+        let key = Zeroizing::new(key.into().into_bytes());
+        visible_ascii(&key, SecretError::EmptyAppKey, |at| SecretError::AppKeyCharacter { at })?;
+        secret_header(key).map(Self).ok_or(SecretError::AppKeyCharacter { at: 0 })
+    }
+
+    /// The value of the `calamp-services-app` header, marked sensitive.
+    pub fn to_header_value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// User name and password of one CTC account. Cloning shares the one copy in memory.
+#[derive(Clone)]
+pub struct Credentials(Arc<(Zeroizing<String>, Zeroizing<String>)>);
+
+impl Credentials {
+    /// Takes user name and password as they are: nothing is trimmed and no vendor rule is enforced.
+    ///
+    /// # Errors
+    /// [`SecretError`] when either is empty.
+    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Result<Self, SecretError> {
+        let (username, password) = (Zeroizing::new(username.into()), Zeroizing::new(password.into()));
+        if username.is_empty() {
+            return Err(SecretError::EmptyUsername);
+        }
+        if password.is_empty() {
+            return Err(SecretError::EmptyPassword);
+        }
+        Ok(Self(Arc::new((username, password))))
+    }
+
+    pub(crate) fn username(&self) -> &str {
+        &self.0.0
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        &self.0.1
+    }
+
+    /// Whether these are clones of the same credentials.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// The session token: the value of the `authToken` cookie, carried byte for byte.
+///
+/// It is never decoded and its length is never checked. Cloning shares the one copy in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthToken(Bytes);
+
+impl AuthToken {
+    /// Takes a token as it stood in the cookie, without surrounding quotes.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it is empty or is no safe cookie value: control characters, white space, `;`, `,`
+    /// and anything outside ASCII.
+    pub fn new(value: impl Into<String>) -> Result<Self, SecretError> {
+        let value = Zeroizing::new(value.into().into_bytes());
+        visible_ascii(&value, SecretError::EmptyToken, |at| SecretError::TokenCharacter { at })?;
+        if let Some(at) = value.iter().position(|byte| matches!(byte, b';' | b',')) {
+            return Err(SecretError::TokenCharacter { at });
+        }
+        Ok(Self(Bytes::from_owner(value)))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The token as text, for a store that keeps it.
+    pub(crate) fn as_str(&self) -> &str {
+        // Only ASCII gets past `new`, so the empty text is never taken.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The body of a login request. It holds the password: it prints as `[redacted]` and is wiped when dropped.
+///
+/// Send it with [`as_ref`](AsRef::as_ref), or hand it to an HTTP stack as [`Bytes`], which is wiped as well
+/// when the stack lets go of it.
+#[derive(Default)]
+pub struct FormBody(Zeroizing<Vec<u8>>);
+
+impl FormBody {
+    pub(crate) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl AsRef<[u8]> for FormBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<FormBody> for Bytes {
+    fn from(body: FormBody) -> Self {
+        Bytes::from_owner(body.0)
+    }
+}
+
+macro_rules! redacted {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    )*};
+}
+redacted!(AppKey, Credentials, AuthToken, FormBody);
+
+/// Why a text is no usable secret. The text is never repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// No application key.
+    #[error("the CTC application key is empty: the vendor hands one out for each client program")]
+    EmptyAppKey,
+    /// A character in the application key that a header cannot carry.
+    #[error(
+        "the CTC application key has a character that a header cannot carry, at byte {at}: look for a space or line end"
+    )]
+    AppKeyCharacter {
+        /// Where it stands, counted from 0.
+        at: usize,
+    },
+    /// No user name.
+    #[error("the CTC user name is empty")]
+    EmptyUsername,
+    /// No password.
+    #[error("the CTC password is empty")]
+    EmptyPassword,
+    /// No token.
+    #[error("the authToken is empty")]
+    EmptyToken,
+    /// A character in the token that no cookie value may have.
+    #[error("the authToken has a character that no cookie value may have, at byte {at}")]
+    TokenCharacter {
+        /// Where it stands, counted from 0.
+        at: usize,
+    },
+}
+
+/// A header value over memory that is wiped when its last clone is dropped.
+pub(crate) fn secret_header(bytes: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn visible_ascii(
+    bytes: &[u8],
+    empty: SecretError,
+    wrong: impl FnOnce(usize) -> SecretError,
+) -> Result<(), SecretError> {
+    if bytes.is_empty() {
+        return Err(empty);
+    }
+    match bytes.iter().position(|byte| !byte.is_ascii_graphic()) {
+        Some(at) => Err(wrong(at)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,101 @@
+//! One call's own memory, and what the session says of its answer.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use http::Method;
+
+use super::login::Denial;
+use super::pass::Generation;
+
+/// One call, from its first [`admit`](crate::Session::admit) to the answer that is delivered. A replay is the
+/// same call.
+#[derive(Debug)]
+pub struct Call {
+    /// Whether the request can and may be sent a second time.
+    replayable: bool,
+    pub(super) carried: Option<Generation>,
+    /// Since it was last sent, this call waited for a login: its token is as fresh as can be.
+    pub(super) saw_login: bool,
+    pub(super) replayed: bool,
+}
+
+impl Call {
+    /// A new call. `replayable` says that its request can be produced again, and that sending it twice is
+    /// allowed; without it a 401 is delivered and only the session is renewed.
+    pub const fn new(replayable: bool) -> Self {
+        Self { replayable, carried: None, saw_login: false, replayed: false }
+    }
+
+    /// The generation of the token that this call was last sent with.
+    pub const fn generation(&self) -> Option<Generation> {
+        self.carried
+    }
+
+    /// Notes that the call goes out with `generation`'s token. [`admit`](crate::Session::admit) does this;
+    /// only a driver that keeps a published [`Pass`](crate::Pass) of its own needs to.
+    #[inline]
+    pub const fn carry(&mut self, generation: Generation) {
+        self.carried = Some(generation);
+    }
+
+    /// Asks for a second sending, which is granted once.
+    pub(super) fn replay(&mut self) -> Verdict {
+        if !self.replayable {
+            return Verdict::Unauthorized(Unauthorized::NotReplayable);
+        }
+        if self.replayed {
+            return Verdict::Unauthorized(Unauthorized::AlreadyReplayed);
+        }
+        self.replayed = true;
+        self.saw_login = false;
+        Verdict::Retry
+    }
+}
+
+/// What to do with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Hand it to the caller.
+    Deliver,
+    /// It is a 401: hand it to the caller, and say why the session did not cure it.
+    Unauthorized(Unauthorized),
+    /// Throw it away, [`admit`](crate::Session::admit) the call again and send the request once more.
+    Retry,
+}
+
+/// Why a 401 was delivered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unauthorized {
+    /// A token just obtained was refused too, now or a short while ago: this account may not use this route.
+    #[error("a fresh token is refused here too: the account has no permission for this route")]
+    RouteRefused,
+    /// No login may go out now. The token is kept: other routes may still take it.
+    #[error("no new login may be made now")]
+    NoLogin(#[source] Denial),
+    /// The request cannot or may not be sent twice. The session is renewed with the next call.
+    #[error(
+        "this request is not sent twice (a stream, or a method that is not idempotent): make the call again"
+    )]
+    NotReplayable,
+    /// This call was already sent a second time.
+    #[error("the call was already sent a second time with a newer token")]
+    AlreadyReplayed,
+    /// The session was closed while the call was under way.
+    #[error("the session is closed")]
+    Closed,
+}
+
+/// A route (method and path, without the query) as far as 401 answers are concerned. Only a hash is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Route(u64);
+
+impl Route {
+    /// The route of a request.
+    pub fn new(method: &Method, path: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (method, path).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}

@@ -1,0 +1,169 @@
+//! Fair use: how many logins, how long a pause after a failure, and when to stop altogether.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::login::{Denial, LoginFailure};
+use crate::settings::FairUse;
+use crate::time::{Instant, later};
+
+/// Decides whether a login may go out now.
+///
+/// The budget is a leaky bucket kept as one span: each login adds a `refill` of debt, time takes it away, and
+/// `burst` refills is as much debt as there may be.
+#[derive(Debug)]
+pub(super) struct Governor {
+    pub(super) rules: FairUse,
+    debt: Duration,
+    debt_as_of: Option<Instant>,
+    failures: u32,
+    short_lives: u32,
+    stop: Option<Stop>,
+    random: u64,
+}
+
+/// Why no login goes out, apart from the budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    Cooling { until: Instant, cause: LoginFailure },
+    Rejected { status: StatusCode },
+}
+
+/// A governor's memory, for a record that outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct History {
+    pub(super) debt: Duration,
+    pub(super) failures: u32,
+    pub(super) stop: Option<Stop>,
+}
+
+impl Governor {
+    pub(super) fn new(rules: FairUse, seed: u64) -> Self {
+        Self {
+            rules,
+            debt: Duration::ZERO,
+            debt_as_of: None,
+            failures: 0,
+            short_lives: 0,
+            stop: None,
+            random: seed,
+        }
+    }
+
+    /// `Ok` when a login may go out at `now`.
+    pub(super) fn permit(&self, now: Instant) -> Result<(), Denial> {
+        match &self.stop {
+            Some(Stop::Rejected { status }) => return Err(Denial::Rejected { status: *status }),
+            Some(Stop::Cooling { until, cause }) if *until > now => {
+                return Err(Denial::CoolingDown { until: *until, cause: cause.clone() });
+            }
+            _ => {}
+        }
+        let room = self.rules.refill.saturating_mul(self.rules.burst.get() - 1);
+        match self.debt_at(now).checked_sub(room) {
+            Some(excess) if !excess.is_zero() => Err(Denial::Paced { until: later(now, excess) }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a login that is about to go out.
+    pub(super) fn debit(&mut self, now: Instant) {
+        self.owe(self.rules.refill, now);
+    }
+
+    /// Takes the last debit back: that login never reached the server.
+    pub(super) fn refund(&mut self, now: Instant) {
+        self.debt = self.debt_at(now).saturating_sub(self.rules.refill);
+        self.debt_as_of = Some(now);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.stop = None;
+    }
+
+    pub(super) fn rejected(&mut self, status: StatusCode) -> Denial {
+        self.stop = Some(Stop::Rejected { status });
+        Denial::Rejected { status }
+    }
+
+    /// Starts a pause: doubling, capped, jittered; a longer `Retry-After` wins, within its own cap.
+    pub(super) fn failed(
+        &mut self,
+        cause: LoginFailure,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) -> Denial {
+        let doublings = self.failures.min(31);
+        self.failures = self.failures.saturating_add(1);
+        let full = self.rules.backoff.saturating_mul(1 << doublings).min(self.rules.backoff_cap);
+        let pause = full - full.mul_f64(self.jitter() / 4.0);
+        let asked = retry_after.unwrap_or_default().min(self.rules.retry_after_cap);
+        let until = later(now, pause.max(asked));
+        self.stop = Some(Stop::Cooling { until, cause: cause.clone() });
+        Denial::CoolingDown { until, cause }
+    }
+
+    /// Notes how long a token lived: one that dies young costs further refills, doubling up to eight.
+    pub(super) fn token_died(&mut self, age: Duration, now: Instant) {
+        if age >= self.rules.short_life {
+            self.short_lives = 0;
+            return;
+        }
+        let extra = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
+        self.short_lives = self.short_lives.saturating_add(1);
+        self.owe(extra, now);
+    }
+
+    /// Lifts a rejection or a pause. The budget stays: it protects the account, not the caller.
+    pub(super) fn reset(&mut self) {
+        self.succeeded();
+    }
+
+    pub(super) fn stop_at(&self, now: Instant) -> Option<&Stop> {
+        match &self.stop {
+            Some(Stop::Cooling { until, .. }) if *until <= now => None,
+            stop => stop.as_ref(),
+        }
+    }
+
+    pub(super) fn history(&self, now: Instant) -> History {
+        History { debt: self.debt_at(now), failures: self.failures, stop: self.stop_at(now).cloned() }
+    }
+
+    /// Takes over what other processes of the same account did.
+    pub(super) fn learn(&mut self, history: History, now: Instant) {
+        self.debt = self.debt_at(now).max(history.debt);
+        self.debt_as_of = Some(now);
+        self.failures = self.failures.max(history.failures);
+        let later_pause = match (&self.stop, &history.stop) {
+            (_, None) | (Some(Stop::Rejected { .. }), _) => false,
+            (Some(Stop::Cooling { until: own, .. }), Some(Stop::Cooling { until, .. })) => until > own,
+            _ => true,
+        };
+        if later_pause {
+            self.stop = history.stop;
+        }
+    }
+
+    fn owe(&mut self, span: Duration, now: Instant) {
+        self.debt = self.debt_at(now).saturating_add(span);
+        self.debt_as_of = Some(now);
+    }
+
+    fn debt_at(&self, now: Instant) -> Duration {
+        let elapsed = self.debt_as_of.map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
+        self.debt.saturating_sub(elapsed)
+    }
+
+    /// The next number in `0.0..1.0` (`SplitMix64`: enough to keep processes apart, no secret).
+    fn jitter(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let top = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default();
+        f64::from(top) / (f64::from(u32::MAX) + 1.0)
+    }
+}

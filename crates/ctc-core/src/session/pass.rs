@@ -1,0 +1,178 @@
+//! The right to make a call: token, key and generation as one immutable value.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use crate::secret::{AppKey, AuthToken, secret_header};
+use crate::settings::TokenAttachment;
+use crate::wire::{APP_KEY_HEADER, TOKEN_COOKIE};
+use crate::{Endpoint, Target};
+
+const APP_KEY: HeaderName = HeaderName::from_static(APP_KEY_HEADER);
+/// What the vendor's page sends; a caller's own `Accept` is kept.
+const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+/// `http` holds at most 2^15 header slots and panics past them; no request comes near this.
+const MOST_HEADERS: usize = 16_384;
+
+/// The number of a token: each token that a session gets has the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub(crate) u64);
+
+impl Generation {
+    /// The bare number; 0 is "no token yet".
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The right to call: stamps requests to one origin with one generation's token. Cloning is one reference count.
+#[derive(Clone)]
+pub struct Pass(Arc<Stamp>);
+
+struct Stamp {
+    generation: Generation,
+    endpoint: Endpoint,
+    app_key: HeaderValue,
+    token: AuthToken,
+    token_header: HeaderValue,
+    attachment: TokenAttachment,
+}
+
+impl Pass {
+    pub(crate) fn new(
+        generation: Generation,
+        endpoint: Endpoint,
+        key: &AppKey,
+        token: AuthToken,
+        attachment: TokenAttachment,
+    ) -> Option<Self> {
+        let prefix: &[u8] = match attachment {
+            TokenAttachment::Cookie => b"authToken=",
+            TokenAttachment::Bearer => b"Bearer ",
+        };
+        let token_header = secret_header(Zeroizing::new([prefix, token.as_bytes()].concat()))?;
+        let app_key = key.to_header_value();
+        Some(Self(Arc::new(Stamp { generation, endpoint, app_key, token, token_header, attachment })))
+    }
+
+    /// Puts key, token and (unless the caller chose one) `Accept` on a request that is about to go to `target`.
+    ///
+    /// An `authToken` or key that the caller had set is replaced; the caller's other cookies are kept, in one
+    /// `Cookie` header. Calling it again replaces what the last call put there.
+    ///
+    /// # Errors
+    /// [`StampError`], and then `headers` is untouched.
+    #[inline]
+    pub fn stamp(&self, target: Target<'_>, headers: &mut HeaderMap) -> Result<(), StampError> {
+        let stamp = &*self.0;
+        if !stamp.endpoint.is_origin_of(target) {
+            return Err(StampError::ForeignOrigin { endpoint: stamp.endpoint.origin().to_owned() });
+        }
+        if headers.len() > MOST_HEADERS {
+            return Err(StampError::TooManyHeaders);
+        }
+        let others = if headers.contains_key(COOKIE) { other_cookies(headers) } else { Zeroizing::default() };
+        match stamp.attachment {
+            TokenAttachment::Cookie if others.is_empty() => {
+                headers.insert(COOKIE, stamp.token_header.clone());
+            }
+            TokenAttachment::Cookie => {
+                let cookies =
+                    Zeroizing::new([&others, b"; ".as_slice(), stamp.token_header.as_bytes()].concat());
+                headers.insert(COOKIE, secret_header(cookies).ok_or(StampError::Cookie)?);
+            }
+            TokenAttachment::Bearer => stamp.bearer(others, headers)?,
+        }
+        headers.insert(APP_KEY, stamp.app_key.clone());
+        if !headers.contains_key(ACCEPT) {
+            headers.insert(ACCEPT, ACCEPT_JSON);
+        }
+        Ok(())
+    }
+
+    /// The number of the token in this pass.
+    #[inline]
+    pub fn generation(&self) -> Generation {
+        self.0.generation
+    }
+
+    /// The origin that this pass is bound to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    pub(crate) fn token(&self) -> &AuthToken {
+        &self.0.token
+    }
+}
+
+impl Stamp {
+    fn bearer(&self, others: Zeroizing<Vec<u8>>, headers: &mut HeaderMap) -> Result<(), StampError> {
+        if others.is_empty() {
+            headers.remove(COOKIE);
+        } else {
+            headers.insert(COOKIE, secret_header(others).ok_or(StampError::Cookie)?);
+        }
+        headers.insert(AUTHORIZATION, self.token_header.clone());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stamp { generation, endpoint, .. } = &*self.0;
+        write!(f, "Pass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}")
+    }
+}
+
+/// Every cookie that the caller set but `authToken`, joined as one header value.
+fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
+    let room = headers.get_all(COOKIE).iter().map(|value| value.len() + 2).sum();
+    let mut others = Zeroizing::new(Vec::with_capacity(room));
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+    for pair in pairs.map(<[u8]>::trim_ascii) {
+        let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+        if pair.is_empty() || name.trim_ascii() == TOKEN_COOKIE.as_bytes() {
+            continue;
+        }
+        if !others.is_empty() {
+            others.extend_from_slice(b"; ");
+        }
+        others.extend_from_slice(pair);
+    }
+    others
+}
+
+/// Why a request was not stamped. The request is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StampError {
+    /// The request goes to another origin than the session's.
+    #[error(
+        "this request does not go to {endpoint}: key and token never leave that origin, so it was not sent"
+    )]
+    ForeignOrigin {
+        /// The origin that the session is bound to.
+        endpoint: String,
+    },
+    /// More headers than any request should have.
+    #[error("this request has more than 16384 headers: remove some")]
+    TooManyHeaders,
+    /// The caller's cookies cannot be joined.
+    #[error("the cookies of this request cannot be joined into one header: remove them")]
+    Cookie,
+}

@@ -1,0 +1,58 @@
+//! Routes whose 401 a fresh token did not cure: "not allowed here", which no login changes.
+
+use std::time::Duration;
+
+use super::call::Route;
+use crate::time::{Instant, later};
+
+/// How many routes are remembered; the one that is forgotten soonest makes room.
+const MOST: usize = 64;
+/// The longest that a route is remembered before one more login is spent on it.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Debug, Default)]
+pub(super) struct RefusedRoutes(Vec<Mark>);
+
+#[derive(Debug)]
+struct Mark {
+    route: Route,
+    until: Instant,
+    span: Duration,
+}
+
+impl RefusedRoutes {
+    /// Whether a 401 of this route is known to be about the route.
+    pub(super) fn knows(&self, route: Route, now: Instant) -> bool {
+        self.0.iter().any(|mark| mark.route == route && mark.until > now)
+    }
+
+    /// A fresh token was refused here. The span doubles each time that this turns out to be so again.
+    pub(super) fn mark(&mut self, route: Route, first_span: Duration, now: Instant) {
+        if let Some(mark) = self.0.iter_mut().find(|mark| mark.route == route) {
+            if mark.until <= now {
+                mark.span = mark.span.saturating_mul(2).min(LONGEST);
+                mark.until = later(now, mark.span);
+            }
+            return;
+        }
+        if self.0.len() >= MOST {
+            let soonest =
+                self.0.iter().enumerate().min_by_key(|(_, mark)| mark.until).map(|(index, _)| index);
+            self.0.swap_remove(soonest.unwrap_or_default());
+        }
+        self.0.push(Mark { route, until: later(now, first_span), span: first_span });
+    }
+
+    /// The route answered with something else than 401.
+    pub(super) fn forget(&mut self, route: Route) {
+        self.0.retain(|mark| mark.route != route);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}

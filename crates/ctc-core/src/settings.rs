@@ -1,0 +1,156 @@
+//! What a session may be told: fair use, time-outs and the wire choices that the vendor's pages leave open.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+
+/// Settings of a [`Session`](crate::Session). [`Settings::default`] is right for most.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How often to log in at most, and how long to stay away after a failure.
+    pub fair_use: FairUse,
+    /// How long one login may take on the wire. Default 30 s.
+    pub login_timeout: Duration,
+    /// How long the elected caller may take in all, store included, before another takes its place. Must be
+    /// longer than `login_timeout`. Default 60 s.
+    pub lease: Duration,
+    /// How the token travels with each call. Default [`TokenAttachment::Cookie`], as on the vendor's page.
+    pub attachment: TokenAttachment,
+    /// Where the login says `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as on the vendor's page.
+    pub auth_token_switch: AuthTokenSwitch,
+    /// Path of the logout call. The vendor names a logout API but not its address:
+    /// `POST /connect/services/logout` is **our assumption**.
+    pub logout_path: String,
+    /// Reads a failed login's status and headers where this crate's own reading does not fit a server
+    /// (say, one that refuses a password with a 500). `None` from the rule keeps our reading.
+    pub login_rule: Option<LoginRule>,
+    /// Seed of the back-off's jitter. Give each process its own; the same seed gives the same delays.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            fair_use: FairUse::default(),
+            login_timeout: Duration::from_secs(30),
+            lease: Duration::from_secs(60),
+            attachment: TokenAttachment::Cookie,
+            auth_token_switch: AuthTokenSwitch::Query,
+            logout_path: "/connect/services/logout".to_owned(),
+            login_rule: None,
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let fair_use = &self.fair_use;
+        if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1) {
+            return Err(SettingsError::NoPause);
+        }
+        if self.login_timeout.is_zero() || self.lease <= self.login_timeout {
+            return Err(SettingsError::LeaseTooShort);
+        }
+        let longest = [fair_use.refill, fair_use.backoff_cap, fair_use.retry_after_cap, self.lease]
+            .into_iter()
+            .max()
+            .unwrap_or_default();
+        if longest > MAX_SPAN {
+            return Err(SettingsError::TooLong);
+        }
+        Ok(())
+    }
+}
+
+/// The longest span any setting may name: 30 days.
+pub(crate) const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why [`Settings`] were not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Refill or back-off near zero: nothing would keep logins apart.
+    #[error("fair_use.refill and fair_use.backoff must be at least 1 ms: they keep logins apart")]
+    NoPause,
+    /// The lease would end while a login is still allowed to run.
+    #[error("lease must be longer than login_timeout, and login_timeout longer than zero")]
+    LeaseTooShort,
+    /// A span longer than any real pause.
+    #[error("refill, back-off cap, Retry-After cap and lease must be at most 30 days each")]
+    TooLong,
+    /// The logout path cannot be joined to the endpoint.
+    #[error("logout_path is no path on the endpoint")]
+    LogoutPath(#[from] crate::JoinError),
+}
+
+/// The limits that the governor keeps. The vendor forbids logging in over and over but gives no number, so
+/// these are ours to choose and yours to change.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FairUse {
+    /// Logins that may follow each other at once. Default 3.
+    pub burst: NonZeroU32,
+    /// One more login is allowed after each such span. Default 2 minutes.
+    pub refill: Duration,
+    /// Pause after the first failed login; it doubles with each further failure. Default 5 s.
+    pub backoff: Duration,
+    /// The longest such pause. Default 15 minutes.
+    pub backoff_cap: Duration,
+    /// The longest `Retry-After` that is obeyed in full; a longer one counts as this. Default 1 hour.
+    pub retry_after_cap: Duration,
+    /// How long a route's 401 is taken as "not allowed here" after a fresh token did not cure it; it doubles
+    /// each time (to one day at most). Default 10 minutes.
+    pub refused_route_memory: Duration,
+    /// A token that dies younger than this makes the next refill longer. Default 1 minute.
+    pub short_life: Duration,
+}
+
+impl Default for FairUse {
+    fn default() -> Self {
+        Self {
+            burst: NonZeroU32::MIN.saturating_add(2),
+            refill: Duration::from_secs(120),
+            backoff: Duration::from_secs(5),
+            backoff_cap: Duration::from_secs(15 * 60),
+            retry_after_cap: Duration::from_secs(3600),
+            refused_route_memory: Duration::from_secs(600),
+            short_life: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How the token is put on a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenAttachment {
+    /// `Cookie: authToken=<token>`, as on the vendor's page.
+    Cookie,
+    /// `Authorization: Bearer <token>`: seen in a public client, not documented for this login.
+    Bearer,
+}
+
+/// Where `useAuthToken=true` stands in the login request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthTokenSwitch {
+    /// In the query, as on the vendor's login page.
+    Query,
+    /// As a form field, as in other examples of the vendor.
+    FormField,
+}
+
+/// A reading of a failed login of one's own; see [`Settings::login_rule`].
+pub type LoginRule = fn(StatusCode, &HeaderMap) -> Option<FailedLogin>;
+
+/// What a failed login means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailedLogin {
+    /// The credentials or the request are refused: no login until they change.
+    Refused,
+    /// The server is in trouble: try again after a pause.
+    Unavailable,
+}

@@ -1,0 +1,14 @@
+//! The one clock type of this crate, which is only ever an argument.
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub use std::time::Instant;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub use web_time::Instant;
+
+use std::time::Duration;
+
+/// `start + wait`, or the furthest instant this platform can name when the sum is out of its range.
+pub(crate) fn later(start: Instant, wait: Duration) -> Instant {
+    const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    start.checked_add(wait).or_else(|| start.checked_add(A_CENTURY)).unwrap_or(start)
+}

@@ -1,0 +1,81 @@
+//! `Retry-After` and `Date`. A date counts only against the answer's own `Date`: no clock but the server's.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{DATE, RETRY_AFTER};
+
+/// What `Retry-After` asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryAfter {
+    /// No such header, or none that can be understood: the default pause applies.
+    Absent,
+    /// Wait this long. Huge numbers saturate; the governor caps them.
+    Wait(Duration),
+}
+
+/// Reads `Retry-After` in both its forms (RFC 9110, 10.2.3). Rubbish reads as [`RetryAfter::Absent`].
+pub(crate) fn read_retry_after(headers: &HeaderMap) -> RetryAfter {
+    let Some(text) = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim) else {
+        return RetryAfter::Absent;
+    };
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Digits that do not fit are a very long time.
+        return RetryAfter::Wait(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    match (httpdate::parse_http_date(text), server_date(headers)) {
+        (Ok(until), Some(date)) => RetryAfter::Wait(until.duration_since(date).unwrap_or_default()),
+        _ => RetryAfter::Absent,
+    }
+}
+
+/// The server's own time when it answered.
+pub(crate) fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const NOON: &str = "Sun, 06 Nov 1994 12:00:00 GMT";
+
+    fn wait(retry_after: &str, date: Option<&str>) -> RetryAfter {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after).unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_str(date).unwrap());
+        }
+        read_retry_after(&headers)
+    }
+
+    fn seconds(count: u64) -> RetryAfter {
+        RetryAfter::Wait(Duration::from_secs(count))
+    }
+
+    #[test]
+    fn t28_each_form_of_retry_after() {
+        assert_eq!(wait("46", None), seconds(46));
+        assert_eq!(wait("  46\t", None), seconds(46));
+        assert_eq!(wait("0", None), seconds(0));
+        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", Some(NOON)), seconds(90));
+        assert_eq!(wait("Sunday, 06-Nov-94 12:01:30 GMT", Some(NOON)), seconds(90));
+        assert_eq!(wait("Sun, 06 Nov 1994 11:00:00 GMT", Some(NOON)), seconds(0));
+        assert_eq!(wait("99999999999999999999999999", None), seconds(u64::MAX));
+    }
+
+    #[test]
+    fn t28_rubbish_reads_as_absent() {
+        for rubbish in
+            ["", "   ", "-5", "+5", "1.5", "soon", "5 seconds", "0x10", "Sun, 99 Nov 1994 12:00:00 GMT"]
+        {
+            assert_eq!(wait(rubbish, Some(NOON)), RetryAfter::Absent, "{rubbish:?}");
+        }
+        // A date without the server's own date says nothing: its clock may be hours off ours.
+        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", None), RetryAfter::Absent);
+        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", Some("rubbish")), RetryAfter::Absent);
+        assert_eq!(read_retry_after(&HeaderMap::new()), RetryAfter::Absent);
+    }
+}

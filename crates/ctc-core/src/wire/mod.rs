@@ -1,0 +1,14 @@
+//! The wire format: what is written to and read from HTTP messages. Nothing here remembers anything.
+
+mod dates;
+mod requests;
+mod set_cookie;
+
+pub(crate) use dates::{RetryAfter, read_retry_after};
+pub(crate) use requests::Requests;
+pub(crate) use set_cookie::{TokenChange, read_token_change};
+
+/// The header that names the calling program (vendor's login page).
+pub(crate) const APP_KEY_HEADER: &str = "calamp-services-app";
+/// The cookie that holds the token (vendor's login page). Its name is case-sensitive.
+pub(crate) const TOKEN_COOKIE: &str = "authToken";

@@ -1,0 +1,184 @@
+//! What an answer's `Set-Cookie` headers say about the token.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cookie::{Cookie, Expiration};
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+
+use super::TOKEN_COOKIE;
+use super::dates::server_date;
+use crate::secret::AuthToken;
+
+/// What an answer says about the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TokenChange {
+    /// Nothing.
+    None,
+    /// Here is one, good for this long as far as the cookie tells.
+    Set { token: AuthToken, lifetime: Option<Duration> },
+    /// The one you have is gone.
+    Cleared,
+    /// There is an `authToken`, but it can be no cookie value.
+    Unusable,
+}
+
+/// Finds `authToken` by its exact name across all `Set-Cookie` headers. If several set it, the last valid one
+/// wins; a clearing cookie beside one that sets a token is the old token's, and does not count.
+pub(crate) fn read_token_change(headers: &HeaderMap) -> TokenChange {
+    let mut change = TokenChange::None;
+    for line in headers.get_all(SET_COOKIE) {
+        // What is not UTF-8 keeps a replacement character, which no token may have.
+        let line = String::from_utf8_lossy(line.as_bytes());
+        let Ok(cookie) = Cookie::parse(line.as_ref()) else { continue };
+        if cookie.name() != TOKEN_COOKIE {
+            continue;
+        }
+        match (read_cookie(&cookie, server_date(headers)), &change) {
+            (set @ TokenChange::Set { .. }, _) => change = set,
+            (_, TokenChange::Set { .. }) => {}
+            (other, _) => change = other,
+        }
+    }
+    change
+}
+
+fn read_cookie(cookie: &Cookie<'_>, date: Option<SystemTime>) -> TokenChange {
+    let value = cookie.value_trimmed();
+    let lifetime = lifetime(cookie, date);
+    // "deleted" is what some servers write where others leave the value empty.
+    if matches!(value, "" | "deleted") || lifetime == Some(Duration::ZERO) {
+        return TokenChange::Cleared;
+    }
+    match AuthToken::new(value) {
+        Ok(token) => TokenChange::Set { token, lifetime },
+        Err(_) => TokenChange::Unusable,
+    }
+}
+
+/// How long the cookie says it lives: zero when it is over, `None` when it does not say. `Max-Age` beats
+/// `Expires` (RFC 6265, 5.3), and `Expires` counts from the server's own `Date`.
+fn lifetime(cookie: &Cookie<'_>, date: Option<SystemTime>) -> Option<Duration> {
+    if let Some(max_age) = cookie.max_age() {
+        return Some(max_age.try_into().unwrap_or_default());
+    }
+    let Some(Expiration::DateTime(expires)) = cookie.expires() else { return None };
+    // 2000-01-01: no server means a token to end before that, whatever its clock says.
+    const LONG_AGO: i64 = 946_684_800;
+    let expires = expires.unix_timestamp();
+    if expires < LONG_AGO {
+        return Some(Duration::ZERO);
+    }
+    let date = date?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(Duration::from_secs(expires.unsigned_abs().saturating_sub(date)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use http::header::DATE;
+
+    const NOON: &str = "Wed, 15 Jan 2031 11:59:00 GMT";
+
+    fn read(lines: &[&str]) -> TokenChange {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_static(NOON));
+        for line in lines {
+            headers.append(SET_COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        read_token_change(&headers)
+    }
+
+    fn set(token: &str, lifetime: Option<u64>) -> TokenChange {
+        let token = AuthToken::new(token).unwrap();
+        TokenChange::Set { token, lifetime: lifetime.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn every_form_that_sets_a_token() {
+        let forms = [
+            (
+                "authToken=AAAA; Expires=Wed, 15-Jan-2031 12:00:00 GMT; Path=/connect; Secure; HttpOnly",
+                Some(60),
+            ),
+            (
+                "authToken=AAAA; Max-Age=1209600; Expires=Wed, 15-Jan-2031 12:00:00 GMT; Path=/connect",
+                Some(1_209_600),
+            ),
+            (
+                "authToken=AAAA; Path=/connect; Secure; HttpOnly; Expires=Wed, 15 Jan 2031 12:01:00 GMT",
+                Some(120),
+            ),
+            ("authToken=AAAA; Expires=Wed, 15 Jan 2031 12:00:00 GMT; Max-Age=60", Some(60)),
+            ("authToken=\"AAAA\"; Version=1; Max-Age=1209600; Path=/connect", Some(1_209_600)),
+            ("authToken=AAAA", None),
+            ("authToken=AAAA; Expires=garbage", None),
+            ("authToken=AAAA; Max-Age=garbage", None),
+            ("  authToken = AAAA ; httponly", None),
+        ];
+        for (line, lifetime) in forms {
+            assert_eq!(read(&[line]), set("AAAA", lifetime), "{line}");
+        }
+    }
+
+    #[test]
+    fn t40_every_form_that_clears_it() {
+        for line in [
+            "authToken=\"\"; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect",
+            "authToken=; Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect",
+            "authToken=AAAA; Max-Age=0; Path=/connect",
+            "authToken=AAAA; Max-Age=-1",
+            "authToken=AAAA; Expires=Thu, 01-Jan-1970 00:00:10 GMT",
+            "authToken=AAAA; Expires=Wed, 15 Jan 2031 11:58:59 GMT",
+            "authToken=deleted",
+            "authToken=",
+            "authToken=\"\"",
+        ] {
+            assert_eq!(read(&[line]), TokenChange::Cleared, "{line}");
+        }
+    }
+
+    #[test]
+    fn t39_found_by_its_exact_name_and_the_last_valid_one_wins() {
+        let session = "JSESSIONID=BBBB; Path=/connect; HttpOnly";
+        assert_eq!(read(&[session, "authToken=AAAA", session]), set("AAAA", None));
+        assert_eq!(read(&["authToken=AAAA", session, "authToken=CCCC"]), set("CCCC", None));
+        assert_eq!(read(&["authToken=AAAA", "authToken=C,C"]), set("AAAA", None));
+        assert_eq!(read(&["authToken=; Max-Age=0", "authToken=AAAA"]), set("AAAA", None));
+        assert_eq!(read(&["authToken=AAAA", "authToken=; Max-Age=0"]), set("AAAA", None));
+        for other in
+            ["AUTHTOKEN=AAAA", "xauthToken=AAAA; Path=/", "authToken2=A", "x=authToken=AAAA", session, ""]
+        {
+            assert_eq!(read(&[other]), TokenChange::None, "{other}");
+        }
+    }
+
+    #[test]
+    fn t37_the_value_is_kept_byte_for_byte() {
+        for token in ["abc%3D%3D", "a+b/c==", "%zz%", "a\"b", "x".repeat(8192).as_str()] {
+            assert_eq!(read(&[&format!("authToken={token}; Path=/")]), set(token, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_cookie_value_is_unusable() {
+        // The vendor's own sample ends in a typographic quote.
+        for line in ["authToken=SkNC%3D\u{2019}", "authToken=A A", "authToken=A,B"] {
+            assert_eq!(read(&[line]), TokenChange::Unusable, "{line}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.append(SET_COOKIE, HeaderValue::from_bytes(b"authToken=A\xff").unwrap());
+        assert_eq!(read_token_change(&headers), TokenChange::Unusable);
+    }
+
+    #[test]
+    fn t41_an_odd_expiry_is_a_hint_at_most() {
+        let huge = format!("authToken=AAAA; Max-Age={}", u64::MAX);
+        assert!(matches!(read(&[&huge]), TokenChange::Set { .. }));
+        let mut no_date = HeaderMap::new();
+        let line = "authToken=AAAA; Expires=Wed, 15-Jan-2031 12:00:00 GMT";
+        no_date.append(SET_COOKIE, HeaderValue::from_static(line));
+        assert_eq!(read_token_change(&no_date), set("AAAA", None));
+    }
+}
