@@ -1,1 +1,72 @@
-//! placeholder
+//! Shares one CTC session between threads and tasks, over any HTTP stack.
+//!
+//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it by way of `ctc-reqwest` or
+//! `ctc-ureq`. An HTTP stack of your own needs one `impl` of [`AsyncTransport`] or [`Transport`], and gets
+//! everything that the shipped ones have.
+//!
+//! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take without one.
+//! - [`AsyncDriver`] and [`Driver`]: one call from leave to answer, each loop in one place.
+//! - [`SessionStore`] and [`AsyncSessionStore`]: what keeps a session beyond a process.
+//!
+//! ```
+//! use ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
+//! use ctc_driver::{CallOptions, Driver, SharedSession, Transport, TransportError};
+//! use http::{Request, Response};
+//!
+//! /// An HTTP stack of one's own; this one answers by itself.
+//! struct MyStack;
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! #[error("the line is dead")]
+//! struct MyError;
+//! impl TransportError for MyError {}
+//!
+//! impl Transport for MyStack {
+//!     type Request = Request<Vec<u8>>;
+//!     type Response = Response<Vec<u8>>;
+//!     type Error = MyError;
+//!
+//!     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, MyError> {
+//!         assert_eq!(request.headers()["cookie"], "authToken=AAAA");
+//!         Ok(Response::new(b"[]".to_vec()))
+//!     }
+//!
+//!     fn send_login(&self, _: Request<FormBody>, _: std::time::Duration) -> Result<Response<()>, MyError> {
+//!         Ok(Response::builder().header("set-cookie", "authToken=AAAA").body(()).unwrap())
+//!     }
+//! }
+//!
+//! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
+//! let session = Session::new(Endpoint::eu(), AppKey::new("my-key")?, credentials, Settings::default())?;
+//! let driver = Driver::new(SharedSession::new(session), MyStack, None);
+//! let request = Request::get("https://connect.calamp.co.uk/connect/services/devices").body(vec![])?;
+//! let answer = driver.execute(request, &CallOptions::default())?;
+//! assert_eq!(answer.body(), b"[]");
+//! assert_eq!(driver.session().counts().logins, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod async_driver;
+mod clock;
+mod counters;
+mod driver;
+mod error;
+mod login;
+mod options;
+mod ports;
+mod shared;
+mod store;
+
+pub use async_driver::AsyncDriver;
+pub use clock::{Clock, SystemClock};
+pub use counters::Counts;
+pub use ctc_core;
+pub use driver::Driver;
+pub use error::{CallError, Denied};
+pub use login::LoggedOut;
+pub use options::{CallOptions, Replay};
+pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
+pub use shared::SharedSession;
+pub use store::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
+};

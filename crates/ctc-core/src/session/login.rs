@@ -90,6 +90,8 @@ pub enum SendFailure {
     NotSent,
     /// The server may have seen it. Use this when in doubt.
     MaybeSent,
+    /// It was never tried: another process held the store's login lease for too long.
+    StoreBusy,
 }
 
 /// Why a call may not go out, the same for every caller.
@@ -156,6 +158,9 @@ pub enum LoginFailure {
     /// No answer came back.
     #[error("no answer came back in time")]
     MaybeSent,
+    /// Another process was logging in, and did not come to an end.
+    #[error("another process holds the login lease of the session store and did not finish in time")]
+    StoreBusy,
     /// Status 200 without an `authToken` cookie.
     #[error("the server answered 200 but set no authToken cookie: is this a CTC server?")]
     NoToken,

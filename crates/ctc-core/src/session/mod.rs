@@ -254,12 +254,13 @@ impl Session {
             return LoginOutcome::Stale { orphan: None };
         };
         let cause = match failure {
-            SendFailure::NotSent => {
-                self.governor.refund(now);
-                LoginFailure::NotSent
-            }
+            SendFailure::NotSent => LoginFailure::NotSent,
             SendFailure::MaybeSent => LoginFailure::MaybeSent,
+            SendFailure::StoreBusy => LoginFailure::StoreBusy,
         };
+        if failure != SendFailure::MaybeSent {
+            self.governor.refund(now);
+        }
         self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
     }
 

@@ -1,0 +1,221 @@
+//! The asynchronous driver: one call, from leave to answer, on any runtime.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ctc_core::{Call, FormBody, LoginOrder, Pass, RecordKey, SendFailure, SessionRecord, Verdict, Wait};
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use http::{Request, Response};
+
+use crate::error::{CallError, Denied};
+use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
+use crate::options::{CallOptions, Kept};
+use crate::ports::{AsyncTransport, Incoming, TransportError};
+use crate::shared::{Flight, Patience, Pending, SharedSession, stamp};
+use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
+
+/// How long one store operation may take; a longer one counts as a store out of reach.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and store.
+///
+/// A future that is dropped half way leaves nothing behind: a login belongs to the session and is driven by
+/// every task that waits for it, so it ends unfinished only when all of them have gone.
+pub struct AsyncDriver<T> {
+    session: SharedSession,
+    io: Arc<Io<T>>,
+}
+
+struct Io<T> {
+    session: SharedSession,
+    transport: Arc<T>,
+    store: Option<Arc<dyn AsyncSessionStore>>,
+}
+
+impl<T: AsyncTransport + 'static> AsyncDriver<T> {
+    /// A driver of `session`, with a store if it is to outlive the process.
+    pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn AsyncSessionStore>>) -> Self {
+        Self { io: Arc::new(Io { session: session.clone(), transport: Arc::new(transport), store }), session }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &SharedSession {
+        &self.session
+    }
+
+    /// The HTTP stack.
+    pub fn transport(&self) -> &T {
+        &self.io.transport
+    }
+
+    /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
+    /// with a newer token after a 401, as far as `options` allow.
+    ///
+    /// # Errors
+    /// [`CallError`]. A status is never an error: every answer is delivered.
+    pub async fn execute(
+        &self,
+        mut request: T::Request,
+        options: &CallOptions,
+    ) -> Result<T::Response, CallError<T::Error>> {
+        let mut kept = Kept::of(&request, options);
+        let mut call = Call::new(kept.is_copy());
+        loop {
+            if !self.session.try_stamp(&mut call, &mut request)? {
+                let pass = self.admit(&mut call, options).await?;
+                stamp(&pass, &mut request)?;
+            }
+            self.session.counters().calls.count();
+            let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
+            let (status, headers) = (response.status(), response.headers());
+            let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
+            if observed.rotated && self.io.store.is_some() {
+                login::keep_rotated(&self.session, &*self.io).await;
+            }
+            match observed.verdict {
+                Verdict::Deliver => return Ok(response),
+                Verdict::Unauthorized(why) => {
+                    response.explain(why);
+                    return Ok(response);
+                }
+                Verdict::Retry => match kept.take() {
+                    Some(again) => {
+                        self.io.transport.discard(response).await;
+                        request = again;
+                    }
+                    None => return Ok(response),
+                },
+            }
+        }
+    }
+
+    /// Logs in now, unless the session is open already.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
+        self.admit(&mut Call::new(false), options).await.map(drop)
+    }
+
+    /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
+    pub async fn logout(&self) -> LoggedOut {
+        login::log_out(&self.session, &*self.io).await
+    }
+
+    async fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
+        let mut patience = Patience::new(options.max_wait);
+        loop {
+            let asked = self
+                .session
+                .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
+            match asked {
+                Ok(pass) => return Ok(pass),
+                Err(Pending::Flight(flight)) => flight.await,
+                Err(Pending::Wait(wait)) => self.wait(wait).await,
+                Err(Pending::Denied(denial)) => {
+                    let changed = self.session.listen_to_any_change();
+                    match patience.spend(&denial, self.session.now()) {
+                        Some(pause) => drop(select(changed, self.io.transport.sleep(pause)).await),
+                        None => return Err(self.session.denied(denial)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The login as a future that many tasks can wait for. It is dropped, and its ticket given back, when the
+    /// last of them goes.
+    fn begin(&self, order: LoginOrder) -> Flight {
+        let io = Arc::clone(&self.io);
+        async move { login::log_in(&io.session, order, &*io).await }.boxed().shared()
+    }
+
+    /// Waits for a login that a thread makes, in the blocking driver on the same session.
+    async fn wait(&self, wait: Wait) {
+        if let Some(changed) = self.session.listen(wait) {
+            let lease = wait.deadline.saturating_duration_since(self.session.now());
+            drop(select(changed, self.io.transport.sleep(lease)).await);
+        }
+    }
+}
+
+#[async_trait]
+impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
+    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Option<StoreAccess>, StoreError> {
+        let Some(store) = &self.store else { return Ok(None) };
+        // The store knows best when to stop waiting; this limit is for one that does not come back at all.
+        let limit = terms.wait + STORE_TIMEOUT;
+        match within(&*self.transport, limit, store.lease(key, terms)).await {
+            Some(lease) => {
+                Ok(Some(Box::new(Bounded { lease: lease?, transport: Arc::clone(&self.transport) })))
+            }
+            None => Err(StoreError::Busy),
+        }
+    }
+
+    async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
+        let timeout = self.session.settings().login_timeout;
+        match within(&*self.transport, timeout, self.transport.send_login(request)).await {
+            Some(answer) => {
+                answer.map_err(|error| SendError { failure: error.failure(), error: Arc::new(error) })
+            }
+            None => Err(SendError { failure: SendFailure::MaybeSent, error: Arc::new(NoAnswer(timeout)) }),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", .0.as_secs_f64())]
+struct NoAnswer(Duration);
+
+/// A store's lease, each operation bounded in time.
+struct Bounded<T> {
+    lease: Box<dyn AsyncStoreLease>,
+    transport: Arc<T>,
+}
+
+#[async_trait]
+impl<T: AsyncTransport + 'static> AsyncStoreLease for Bounded<T> {
+    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        in_time(within(&*self.transport, STORE_TIMEOUT, self.lease.load()).await)
+    }
+
+    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        in_time(within(&*self.transport, STORE_TIMEOUT, self.lease.save(record)).await)
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        in_time(within(&*self.transport, STORE_TIMEOUT, self.lease.release()).await)
+    }
+}
+
+fn in_time<R>(result: Option<Result<R, StoreError>>) -> Result<R, StoreError> {
+    result.unwrap_or_else(|| Err(StoreError::Unavailable(Box::new(NoAnswer(STORE_TIMEOUT)))))
+}
+
+/// `work`, or `None` when it is not done after `limit`.
+async fn within<T: AsyncTransport, R>(
+    transport: &T,
+    limit: Duration,
+    work: impl Future<Output = R> + Send,
+) -> Option<R> {
+    match select(Box::pin(work), transport.sleep(limit)).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(((), _)) => None,
+    }
+}
+
+impl<T> Clone for AsyncDriver<T> {
+    fn clone(&self) -> Self {
+        Self { session: self.session.clone(), io: Arc::clone(&self.io) }
+    }
+}
+
+impl<T> fmt::Debug for AsyncDriver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncDriver").field("session", &self.session).finish_non_exhaustive()
+    }
+}

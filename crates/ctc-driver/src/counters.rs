@@ -1,0 +1,64 @@
+//! What a session did so far, as numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a session did so far: a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests handed to the HTTP stack, replays included, logins and logouts not.
+    pub calls: u64,
+    /// Answers of 401 to calls.
+    pub unauthorized: u64,
+    /// Calls sent a second time with a newer token.
+    pub replays: u64,
+    /// Calls refused without being sent.
+    pub denied: u64,
+    /// Logins handed to the HTTP stack.
+    pub logins: u64,
+    /// Logins that did not open the session.
+    pub logins_failed: u64,
+    /// Sessions taken over from a store in place of a login.
+    pub adopted: u64,
+    /// Tokens that the server replaced on an ordinary answer.
+    pub rotations: u64,
+    /// Store operations that failed.
+    pub store_failures: u64,
+    /// Tokens that came after the session was closed.
+    pub orphans: u64,
+}
+
+macro_rules! counters {
+    ($($name:ident),*) => {
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: Counter),* }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Counts {
+                Counts { $($name: self.$name.0.load(Relaxed)),* }
+            }
+        }
+    };
+}
+counters!(
+    calls,
+    unauthorized,
+    replays,
+    denied,
+    logins,
+    logins_failed,
+    adopted,
+    rotations,
+    store_failures,
+    orphans
+);
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one; returns what it was before.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
+}

@@ -1,0 +1,171 @@
+//! The blocking driver: one call, from leave to answer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ctc_core::{Admit, Call, FormBody, Pass, RecordKey, SessionRecord, Verdict};
+use event_listener::Listener;
+use futures_util::FutureExt;
+use http::{Request, Response};
+
+use crate::error::{CallError, Denied};
+use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
+use crate::options::{CallOptions, Kept};
+use crate::ports::{Incoming, Transport, TransportError};
+use crate::shared::{Patience, SharedSession, stamp};
+use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+
+/// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
+pub struct Driver<T> {
+    session: SharedSession,
+    io: Arc<Io<T>>,
+}
+
+struct Io<T> {
+    session: SharedSession,
+    transport: T,
+    store: Option<Arc<dyn SessionStore>>,
+}
+
+impl<T: Transport> Driver<T> {
+    /// A driver of `session`, with a store if it is to outlive the process.
+    pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn SessionStore>>) -> Self {
+        Self { io: Arc::new(Io { session: session.clone(), transport, store }), session }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &SharedSession {
+        &self.session
+    }
+
+    /// The HTTP stack.
+    pub fn transport(&self) -> &T {
+        &self.io.transport
+    }
+
+    /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
+    /// with a newer token after a 401, as far as `options` allow.
+    ///
+    /// # Errors
+    /// [`CallError`]. A status is never an error: every answer is delivered.
+    pub fn execute(
+        &self,
+        mut request: T::Request,
+        options: &CallOptions,
+    ) -> Result<T::Response, CallError<T::Error>> {
+        let mut kept = Kept::of(&request, options);
+        let mut call = Call::new(kept.is_copy());
+        loop {
+            if !self.session.try_stamp(&mut call, &mut request)? {
+                let pass = self.admit(&mut call, options)?;
+                stamp(&pass, &mut request)?;
+            }
+            self.session.counters().calls.count();
+            let mut response = self.io.transport.send(request).map_err(CallError::Transport)?;
+            let (status, headers) = (response.status(), response.headers());
+            let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
+            if observed.rotated && self.io.store.is_some() {
+                finish(login::keep_rotated(&self.session, &*self.io));
+            }
+            match observed.verdict {
+                Verdict::Deliver => return Ok(response),
+                Verdict::Unauthorized(why) => {
+                    response.explain(why);
+                    return Ok(response);
+                }
+                Verdict::Retry => match kept.take() {
+                    Some(again) => {
+                        self.io.transport.discard(response);
+                        request = again;
+                    }
+                    None => return Ok(response),
+                },
+            }
+        }
+    }
+
+    /// Logs in now, unless the session is open already.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
+        self.admit(&mut Call::new(false), options).map(drop)
+    }
+
+    /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
+    pub fn logout(&self) -> LoggedOut {
+        finish(login::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
+    }
+
+    fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
+        let mut patience = Patience::new(options.max_wait);
+        loop {
+            match self.session.admit(call) {
+                Admit::Proceed(pass) => return Ok(pass),
+                Admit::Login(order) => {
+                    finish(login::log_in(&self.session, *order, &*self.io));
+                }
+                Admit::Wait(wait) => self.session.wait(wait),
+                Admit::Deny(denial) => {
+                    let changed = self.session.listen_to_any_change();
+                    match patience.spend(&denial, self.session.now()) {
+                        Some(pause) => drop(changed.wait_timeout(pause)),
+                        None => return Err(self.session.denied(denial)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs steps that never wait for a waker: blocking calls dressed as futures.
+fn finish<R>(steps: impl Future<Output = R>) -> Option<R> {
+    steps.now_or_never()
+}
+
+#[async_trait]
+impl<T: Transport> LoginIo for Io<T> {
+    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Option<StoreAccess>, StoreError> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let lease = store.lease(key, terms)?;
+        Ok(Some(Box::new(Blocking(lease))))
+    }
+
+    async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
+        let timeout = self.session.settings().login_timeout;
+        self.transport
+            .send_login(request, timeout)
+            .map_err(|error| SendError { failure: error.failure(), error: Arc::new(error) })
+    }
+}
+
+/// A blocking lease, dressed for the shared steps.
+struct Blocking(Box<dyn StoreLease>);
+
+#[async_trait]
+impl AsyncStoreLease for Blocking {
+    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        self.0.load()
+    }
+
+    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.0.save(record)
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.release()
+    }
+}
+
+impl<T> Clone for Driver<T> {
+    fn clone(&self) -> Self {
+        Self { session: self.session.clone(), io: Arc::clone(&self.io) }
+    }
+}
+
+impl<T> fmt::Debug for Driver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("session", &self.session).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a call failed.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ctc_core::{Denial, StampError};
+
+/// Why a call failed. `E` is the HTTP stack's error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E: Error + 'static> {
+    /// The session has no token for it and may not get one now. Nothing was sent.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The request could not take key and token: above all, it goes to another origin. Nothing was sent.
+    #[error(transparent)]
+    Stamp(#[from] StampError),
+    /// The HTTP stack failed. The session is as it was.
+    #[error("the call got no answer")]
+    Transport(#[source] E),
+}
+
+/// No token, and no login now: the same for every caller, at once and without waiting.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    denial: Denial,
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Denied {
+    pub(crate) fn new(
+        denial: Denial,
+        retry_after: Option<Duration>,
+        source: Option<Arc<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { denial, retry_after, source }
+    }
+
+    /// What stands in the way.
+    pub fn denial(&self) -> &Denial {
+        &self.denial
+    }
+
+    /// How long after this error another try can help; `None` when time alone does not help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.denial)?;
+        match self.retry_after {
+            Some(pause) => write!(f, "; try again in {} s", pause.as_secs_f64().ceil()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Denied {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,264 @@
+//! One login from election to report, store included: the same steps for both drivers.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ctc_core::{
+    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
+};
+use http::{Request, Response, StatusCode};
+use tracing::{debug, info, warn};
+
+use crate::shared::SharedSession;
+use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
+
+/// What a login needs from the outside. In the blocking driver every step is done when it returns, so that its
+/// futures are never pending.
+#[async_trait]
+pub(crate) trait LoginIo: Send + Sync {
+    /// The store's lease; `None` when there is no store.
+    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Option<StoreAccess>, StoreError>;
+    /// Sends a login or logout, bounded in time.
+    async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError>;
+}
+
+pub(crate) type StoreAccess = Box<dyn AsyncStoreLease>;
+
+/// No answer, and whether the server may have seen the request.
+pub(crate) struct SendError {
+    pub(crate) failure: SendFailure,
+    pub(crate) error: Arc<dyn Error + Send + Sync>,
+}
+
+/// Makes the login that `order` asks for, or finds that another process made it already.
+pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn LoginIo) {
+    let mut flight = Flight { session, ticket: Some(order.ticket) };
+    let mut store = match lease(session, io).await {
+        Ok(store) => store,
+        Err(StoreError::Busy) => return flight.fail(SendFailure::StoreBusy),
+        Err(error) => {
+            session.store_failed("lease", &error);
+            Store(None)
+        }
+    };
+    if flight.resume(store.load(session).await) {
+        return store.release(session).await;
+    }
+    // On record before it is sent: a process that dies in mid-login has spent this login all the same.
+    store.save(session).await;
+    session.counters().logins.count();
+    debug!(target: "ctc", "login is sent");
+    let answer = io.send(order.request).await;
+    let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
+    if !succeeded && flight.overtaken(store.load(session).await) {
+        return store.release(session).await;
+    }
+    let orphan = flight.report(answer);
+    store.save(session).await;
+    store.release(session).await;
+    if let Some(logout) = orphan {
+        drop(io.send(*logout).await);
+    }
+}
+
+/// Takes a token that the server rotated into the store, unless the store has a newer one.
+pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
+    match lease(session, io).await {
+        Ok(mut store) => {
+            let ours = session.record();
+            let newer =
+                store.load(session).await.is_some_and(|record| record.generation() > ours.generation());
+            if !newer {
+                store.save(session).await;
+            }
+            store.release(session).await;
+        }
+        Err(error) => session.store_failed("lease", &error),
+    }
+}
+
+/// How a logout went. Whatever it says, the session is closed and its token forgotten here.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LoggedOut {
+    /// There was no token to end.
+    NoToken,
+    /// The server answered with success, or with 401: the token was over already. Whether a 2xx really revokes
+    /// is the server's word.
+    Accepted(StatusCode),
+    /// The server answered with something else; the token may live on there.
+    Refused(StatusCode),
+    /// The server did not answer; the token may live on there.
+    Unreachable(Arc<dyn Error + Send + Sync>),
+}
+
+/// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
+pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
+    let (closed, logout) = session.log_out();
+    match lease(session, io).await {
+        Ok(mut store) => {
+            let kept = store.load(session).await.filter(|kept| kept.same_token(&closed));
+            if let Some(kept) = kept {
+                store.write(session, &kept.without_token()).await;
+            }
+            store.release(session).await;
+        }
+        Err(error) => session.store_failed("lease", &error),
+    }
+    let Some(logout) = logout else { return LoggedOut::NoToken };
+    match io.send(logout).await {
+        Ok(answer) => match answer.status() {
+            status if status.is_success() || status == StatusCode::UNAUTHORIZED => {
+                LoggedOut::Accepted(status)
+            }
+            status => LoggedOut::Refused(status),
+        },
+        Err(failed) => LoggedOut::Unreachable(failed.error),
+    }
+}
+
+async fn lease(session: &SharedSession, io: &dyn LoginIo) -> Result<Store, StoreError> {
+    let settings = session.settings();
+    let terms = LeaseTerms {
+        // Waiting and logging in must both fit into the session's own lease.
+        wait: settings.lease.saturating_sub(settings.login_timeout),
+        ttl: settings.lease,
+    };
+    Ok(Store(io.lease(&session.record_key(), terms).await?))
+}
+
+/// The right to report on a login; gives it back to the session when the login is dropped half way.
+struct Flight<'a> {
+    session: &'a SharedSession,
+    ticket: Option<LoginTicket>,
+}
+
+impl Flight<'_> {
+    /// Whether the record of a store makes the login needless, or forbids it.
+    fn resume(&mut self, record: Option<SessionRecord>) -> bool {
+        let wall = self.session.wall();
+        self.offer(record, |session, ticket, record, now| session.login_resumed(ticket, record, now, wall))
+    }
+
+    /// Whether another process logged in while this login failed.
+    fn overtaken(&mut self, record: Option<SessionRecord>) -> bool {
+        let wall = self.session.wall();
+        self.offer(record, |session, ticket, record, now| session.login_overtaken(ticket, record, now, wall))
+    }
+
+    fn offer(
+        &mut self,
+        record: Option<SessionRecord>,
+        verb: impl FnOnce(&mut ctc_core::Session, LoginTicket, &SessionRecord, ctc_core::Instant) -> Resumed,
+    ) -> bool {
+        let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?))) else {
+            return false;
+        };
+        match self.session.with(|session, now| verb(session, ticket, &record, now)) {
+            Resumed::Continue(ticket) => {
+                self.ticket = Some(ticket);
+                return false;
+            }
+            Resumed::Adopted(generation) => {
+                self.session.counters().adopted.count();
+                info!(target: "ctc", generation = generation.number(), "session adopted from the store");
+            }
+            Resumed::Denied(denial) => warn!(target: "ctc", %denial, "the store's record forbids a login"),
+            Resumed::Stale => debug!(target: "ctc", "login came too late"),
+        }
+        true
+    }
+
+    /// Reports the answer. Returns the logout of a token that nobody holds.
+    fn report(&mut self, answer: Result<Response<()>, SendError>) -> Option<Box<Request<FormBody>>> {
+        match answer {
+            Ok(response) => {
+                let ticket = self.ticket.take()?;
+                let outcome =
+                    self.session.with(|session, now| session.login_response(ticket, &response, now));
+                self.tell(outcome)
+            }
+            Err(failed) => {
+                self.session.keep_login_error(failed.error);
+                self.fail(failed.failure);
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: SendFailure) {
+        if let Some(ticket) = self.ticket.take() {
+            let outcome = self.session.with(|session, now| session.login_failed(ticket, failure, now));
+            self.tell(outcome);
+        }
+    }
+
+    fn tell(&self, outcome: LoginOutcome) -> Option<Box<Request<FormBody>>> {
+        let counters = self.session.counters();
+        match outcome {
+            LoginOutcome::Opened(generation) => {
+                info!(target: "ctc", generation = generation.number(), "logged in");
+                None
+            }
+            LoginOutcome::Failed(denial) => {
+                counters.logins_failed.count();
+                warn!(target: "ctc", %denial, "login failed");
+                None
+            }
+            LoginOutcome::Stale { orphan } => {
+                debug!(target: "ctc", "login came too late");
+                if orphan.is_some() {
+                    counters.orphans.count();
+                    info!(target: "ctc", "a login was answered after logout; its token is logged out");
+                }
+                orphan
+            }
+        }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            debug!(target: "ctc", "login abandoned");
+            self.session.with(|session, _| session.abandon(ticket));
+        }
+    }
+}
+
+/// The store's lease, if there is a store and it works. Its failures are noted and go no further.
+struct Store(Option<StoreAccess>);
+
+impl Store {
+    async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
+        let result = self.0.as_mut()?.load().await;
+        result.unwrap_or_else(|error| {
+            session.store_failed("load", &error);
+            None
+        })
+    }
+
+    /// Saves the session as it is now.
+    async fn save(&mut self, session: &SharedSession) {
+        if self.0.is_some() {
+            self.write(session, &session.record()).await;
+        }
+    }
+
+    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) {
+        if let Some(lease) = &mut self.0
+            && let Err(error) = lease.save(record).await
+        {
+            session.store_failed("save", &error);
+        }
+    }
+
+    async fn release(self, session: &SharedSession) {
+        if let Some(lease) = self.0
+            && let Err(error) = lease.release().await
+        {
+            session.store_failed("release", &error);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a caller may say about one call.
+
+use std::time::Duration;
+
+use ctc_core::Route;
+use http::Method;
+
+use crate::ports::Outgoing;
+
+/// Options of one call.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    pub replay: Replay,
+    /// How long the call may wait for a login that fair use or a pause holds back. Default zero: it fails at
+    /// once and says when to come back. (Waiting for a login that is under way is not counted.)
+    pub max_wait: Duration,
+}
+
+impl CallOptions {
+    pub(crate) fn may_replay(&self, method: &Method) -> bool {
+        match self.replay {
+            Replay::Never => false,
+            Replay::Idempotent => method.is_idempotent(),
+            Replay::Always => true,
+        }
+    }
+}
+
+/// Whether a request may be sent a second time after a 401.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Replay {
+    /// Never: the 401 is delivered, and the next call renews the session.
+    Never,
+    /// When its method is idempotent: all but POST, PATCH and CONNECT. A gateway may answer 401 after the
+    /// backend has acted.
+    #[default]
+    Idempotent,
+    /// Always, as far as its body can be produced again.
+    Always,
+}
+
+/// What is kept of a request that is about to be sent.
+pub(crate) enum Kept<R> {
+    /// The request once more.
+    Copy(R),
+    /// Only its route: it is not sent twice.
+    Route(Route),
+}
+
+impl<R: Outgoing> Kept<R> {
+    pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
+        let copy = options.may_replay(request.method()).then(|| request.replay()).flatten();
+        copy.map_or_else(|| Self::Route(request.route()), Self::Copy)
+    }
+
+    pub(crate) fn is_copy(&self) -> bool {
+        matches!(self, Self::Copy(_))
+    }
+
+    pub(crate) fn route(&self) -> Route {
+        match self {
+            Self::Copy(copy) => copy.route(),
+            Self::Route(route) => *route,
+        }
+    }
+
+    /// The copy, once.
+    pub(crate) fn take(&mut self) -> Option<R> {
+        let route = self.route();
+        match std::mem::replace(self, Self::Route(route)) {
+            Self::Copy(copy) => Some(copy),
+            Self::Route(_) => None,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What an HTTP stack must offer: one small trait each for requests, answers, errors and the stack itself.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ctc_core::{FormBody, Route, SendFailure, Target, Unauthorized};
+use http::{HeaderMap, Method, StatusCode};
+
+/// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
+pub trait Outgoing: Sized {
+    /// Its method.
+    fn method(&self) -> &Method;
+    /// Scheme, host and port of its URL.
+    fn target(&self) -> Target<'_>;
+    /// The path of its URL, without the query.
+    fn path(&self) -> &str;
+    /// Its headers, to be stamped.
+    fn headers_mut(&mut self) -> &mut HeaderMap;
+    /// The same request once more, or `None` when its body is a stream that can be read only once.
+    fn replay(&self) -> Option<Self>;
+
+    /// The route of this request.
+    fn route(&self) -> Route {
+        Route::new(self.method(), self.path())
+    }
+}
+
+impl<B: Clone> Outgoing for http::Request<B> {
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::from(self.uri())
+    }
+
+    fn path(&self) -> &str {
+        self.uri().path()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+
+    fn replay(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+/// An answer as far as the session looks at it. Ready for `http::Response<B>`.
+pub trait Incoming {
+    /// Its status.
+    fn status(&self) -> StatusCode;
+    /// Its headers.
+    fn headers(&self) -> &HeaderMap;
+    /// Called on a 401 that is about to be delivered: keeps why the session did not cure it where the caller
+    /// finds it. The shipped transports put it into the response's extensions.
+    fn explain(&mut self, why: Unauthorized) {
+        let _ = why;
+    }
+}
+
+impl<B> Incoming for http::Response<B> {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn explain(&mut self, why: Unauthorized) {
+        self.extensions_mut().insert(why);
+    }
+}
+
+/// An HTTP stack's error. It must not print a form body, a header or a URL's query.
+pub trait TransportError: Error + Send + Sync + 'static {
+    /// Whether the request may have reached the server. A login that was surely not sent is not counted.
+    fn failure(&self) -> SendFailure {
+        SendFailure::MaybeSent
+    }
+}
+
+/// A blocking HTTP stack.
+///
+/// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer.
+pub trait Transport: Send + Sync {
+    /// Its requests.
+    type Request: Outgoing;
+    /// Its answers.
+    type Response: Incoming;
+    /// Its errors.
+    type Error: TransportError;
+
+    /// Sends a stamped request.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
+
+    /// Sends a login or logout, and gives up after `timeout` all told.
+    ///
+    /// # Errors
+    /// When there is no answer in time.
+    fn send_login(
+        &self,
+        request: http::Request<FormBody>,
+        timeout: Duration,
+    ) -> Result<http::Response<()>, Self::Error>;
+
+    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the connection usable.
+    fn discard(&self, response: Self::Response) {
+        drop(response);
+    }
+}
+
+/// An asynchronous HTTP stack, on any runtime.
+///
+/// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer.
+#[async_trait]
+pub trait AsyncTransport: Send + Sync {
+    /// Its requests.
+    type Request: Outgoing + Send;
+    /// Its answers.
+    type Response: Incoming + Send;
+    /// Its errors.
+    type Error: TransportError;
+
+    /// Sends a stamped request.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
+
+    /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep).
+    ///
+    /// # Errors
+    /// When there is no answer.
+    async fn send_login(&self, request: http::Request<FormBody>) -> Result<http::Response<()>, Self::Error>;
+
+    /// Returns after `duration`, by the timer of the runtime that this stack belongs to.
+    async fn sleep(&self, duration: Duration);
+
+    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the connection usable.
+    async fn discard(&self, response: Self::Response) {
+        drop(response);
+    }
+}

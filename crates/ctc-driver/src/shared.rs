@@ -1,0 +1,382 @@
+//! One session for many callers: the lock, the published pass, and the waiting.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use ctc_core::{
+    Admit, Call, Credentials, Denial, Generation, LoginFailure, Pass, Phase, RecordKey, Route, Session,
+    SessionRecord, Settings, StampError, Verdict, Wait,
+};
+use event_listener::{Event, EventListener, Listener};
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+use tracing::{debug, info, warn};
+
+use crate::clock::{Clock, SystemClock};
+use crate::counters::{Counters, Counts};
+use crate::error::Denied;
+use crate::ports::Outgoing;
+use crate::store::StoreError;
+
+/// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
+/// depend on the task that began it.
+pub(crate) type Flight = Shared<BoxFuture<'static, ()>>;
+
+/// One session, shared: cloning gives another handle to the same session.
+///
+/// While the session is open a call takes no lock: the current pass is published by an atomic swap. No lock is
+/// ever held while anybody does I/O.
+#[derive(Clone)]
+pub struct SharedSession(Arc<Inner>);
+
+struct Inner {
+    published: ArcSwapOption<Published>,
+    session: Mutex<Session>,
+    flight: Mutex<Option<WeakShared<BoxFuture<'static, ()>>>>,
+    /// The transport's error of the last login, for those who only hear that it failed.
+    login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
+    changed: Event,
+    counters: Counters,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a call needs to know while the session is open.
+struct Published {
+    pass: Pass,
+    watches_routes: bool,
+}
+
+impl SharedSession {
+    /// Shares `session`, on this machine's clock.
+    pub fn new(session: Session) -> Self {
+        Self::with_clock(session, SystemClock)
+    }
+
+    /// Shares `session`, on a clock of your own: for tests in virtual time.
+    pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
+        Self(Arc::new(Inner {
+            published: ArcSwapOption::empty(),
+            session: Mutex::new(session),
+            flight: Mutex::default(),
+            login_error: Mutex::default(),
+            changed: Event::new(),
+            counters: Counters::default(),
+            clock: Arc::new(clock),
+        }))
+    }
+
+    /// Where the session stands.
+    pub fn phase(&self) -> Phase {
+        let now = self.now();
+        self.lock().phase(now)
+    }
+
+    /// What it did so far.
+    pub fn counts(&self) -> Counts {
+        self.0.counters.snapshot()
+    }
+
+    /// What its record is filed under in a store.
+    pub fn record_key(&self) -> RecordKey {
+        self.lock().record_key()
+    }
+
+    /// The session as a store keeps it.
+    pub fn record(&self) -> SessionRecord {
+        let (now, wall) = (self.now(), self.0.clock.wall());
+        self.lock().record(now, wall)
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        self.lock().settings().clone()
+    }
+
+    /// See [`Session::set_credentials`].
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.with(|session, _| session.set_credentials(credentials));
+        info!(target: "ctc", "credentials replaced");
+    }
+
+    /// See [`Session::reset`].
+    pub fn reset(&self) {
+        self.with(|session, _| session.reset());
+        info!(target: "ctc", "session reset");
+    }
+
+    /// See [`Session::close`].
+    pub fn close(&self) {
+        self.with(|session, _| session.close());
+        info!(target: "ctc", "session closed");
+    }
+
+    /// See [`Session::reopen`].
+    pub fn reopen(&self) {
+        self.with(|session, _| session.reopen());
+        info!(target: "ctc", "session reopened");
+    }
+
+    /// The path of a call while the session is open: stamps the request with the published pass, without a lock,
+    /// a clock or an allocation. `false` when there is none: then [`admit`](Self::admit).
+    ///
+    /// # Errors
+    /// [`StampError`], and then the request is untouched.
+    #[inline]
+    pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
+        let published = self.0.published.load();
+        let Some(published) = &*published else { return Ok(false) };
+        stamp(&published.pass, request)?;
+        call.carry(published.pass.generation());
+        Ok(true)
+    }
+
+    /// See [`Session::admit`].
+    pub fn admit(&self, call: &mut Call) -> Admit {
+        self.with(|session, now| session.admit(call, now))
+    }
+
+    /// See [`Session::observe`]. Takes the lock only when the answer can matter to the session.
+    #[inline]
+    pub fn observe(
+        &self,
+        call: &mut Call,
+        route: impl FnOnce() -> Route,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Verdict {
+        self.observe_answer(call, route, status, headers).verdict
+    }
+
+    /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed.
+    pub fn wait(&self, wait: Wait) {
+        if let Some(listener) = self.listen(wait) {
+            listener.wait_timeout(wait.deadline.saturating_duration_since(self.now()));
+        }
+    }
+
+    /// As [`observe`](Self::observe), and whether the answer brought a new token.
+    #[inline]
+    pub(crate) fn observe_answer(
+        &self,
+        call: &mut Call,
+        route: impl FnOnce() -> Route,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Observed {
+        let ordinary = status != StatusCode::UNAUTHORIZED && !headers.contains_key(SET_COOKIE);
+        if ordinary && !self.watches_routes() {
+            return Observed { verdict: Verdict::Deliver, rotated: false };
+        }
+        self.observe_closely(call, route(), status, headers)
+    }
+
+    fn observe_closely(
+        &self,
+        call: &mut Call,
+        route: Route,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Observed {
+        let (verdict, before, after) = self.with(|session, now| {
+            let before = session.pass().map(Pass::generation);
+            let verdict = session.observe(call, route, status, headers, now);
+            (verdict, before, session.pass().map(Pass::generation))
+        });
+        let rotated = after.is_some() && after != before;
+        if rotated {
+            self.0.counters.rotations.count();
+            info!(target: "ctc", generation = after.map(Generation::number), "token rotated by the server");
+        }
+        if before.is_some() && after.is_none() {
+            info!(target: "ctc", generation = before.map(Generation::number), %status, "token is over");
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            self.0.counters.unauthorized.count();
+        }
+        match &verdict {
+            Verdict::Deliver => {}
+            Verdict::Unauthorized(why) => debug!(target: "ctc", %why, "401 delivered"),
+            Verdict::Retry => {
+                self.0.counters.replays.count();
+                debug!(target: "ctc", "call is sent again with a newer token");
+            }
+        }
+        Observed { verdict, rotated }
+    }
+
+    fn watches_routes(&self) -> bool {
+        self.0.published.load().as_ref().is_some_and(|published| published.watches_routes)
+    }
+
+    /// A listener for the end of `wait`, or `None` when that has come already.
+    pub(crate) fn listen(&self, wait: Wait) -> Option<EventListener> {
+        // Listen first, look second: a change in between is then never missed.
+        let listener = self.0.changed.listen();
+        (self.lock().epoch() == wait.epoch).then_some(listener)
+    }
+
+    /// A listener for any change at all.
+    pub(crate) fn listen_to_any_change(&self) -> EventListener {
+        self.0.changed.listen()
+    }
+
+    /// Asks for leave and, in one step with it, lets the elected caller publish its flight or all others find it.
+    pub(crate) fn admit_with_flight(
+        &self,
+        ask: impl FnOnce(&mut Session, Instant) -> Admit,
+        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> Flight,
+    ) -> Result<Pass, Pending> {
+        let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.with(ask) {
+            Admit::Proceed(pass) => Ok(pass),
+            Admit::Deny(denial) => Err(Pending::Denied(denial)),
+            Admit::Login(order) => {
+                let flight = begin(order);
+                *slot = flight.downgrade();
+                Err(Pending::Flight(flight))
+            }
+            Admit::Wait(wait) => match slot.as_ref().and_then(WeakShared::upgrade) {
+                Some(flight) if flight.peek().is_none() => Err(Pending::Flight(flight)),
+                // The leader is a thread, in the blocking driver.
+                _ => Err(Pending::Wait(wait)),
+            },
+        }
+    }
+
+    /// Changes the session under the lock, publishes what came of it, and wakes who waits for it.
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Session, Instant) -> R) -> R {
+        let now = self.now();
+        let mut session = self.lock();
+        let epoch = session.epoch();
+        let result = change(&mut session, now);
+        self.publish(&session);
+        let woken = session.epoch() != epoch;
+        drop(session);
+        if woken {
+            self.0.changed.notify(usize::MAX);
+        }
+        result
+    }
+
+    pub(crate) fn denied(&self, denial: Denial) -> Denied {
+        self.0.counters.denied.count();
+        let no_answer =
+            |cause: &LoginFailure| matches!(cause, LoginFailure::NotSent | LoginFailure::MaybeSent);
+        let source = match &denial {
+            Denial::CoolingDown { cause, .. } if no_answer(cause) => self.login_error().clone(),
+            _ => None,
+        };
+        let retry_after = denial.retry_after(self.now());
+        Denied::new(denial, retry_after, source)
+    }
+
+    pub(crate) fn keep_login_error(&self, error: Arc<dyn Error + Send + Sync>) {
+        *self.login_error() = Some(error);
+    }
+
+    /// The session is closed at once. Returns what it was, for the store, and the request that tells the server.
+    pub(crate) fn log_out(&self) -> (SessionRecord, Option<http::Request<ctc_core::FormBody>>) {
+        let wall = self.0.clock.wall();
+        let closed = self.with(|session, now| (session.record(now, wall), session.logout()));
+        info!(target: "ctc", "logged out");
+        closed
+    }
+
+    pub(crate) fn store_failed(&self, what: &str, error: &StoreError) {
+        let error: &(dyn Error + 'static) = error;
+        let first = self.0.counters.store_failures.count() == 0;
+        // One warning; a store that stays broken would repeat it at every login.
+        if first {
+            warn!(target: "ctc", what, error, "the session store failed; the session goes on in memory");
+        } else {
+            debug!(target: "ctc", what, error, "the session store failed again");
+        }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn wall(&self) -> std::time::SystemTime {
+        self.0.clock.wall()
+    }
+
+    fn publish(&self, session: &Session) {
+        let next = session.pass().map(|pass| (pass, session.watches_routes()));
+        let current = self.0.published.load();
+        let same = match (&*current, &next) {
+            (None, None) => true,
+            (Some(current), Some((pass, watches))) => {
+                current.pass.generation() == pass.generation() && current.watches_routes == *watches
+            }
+            _ => false,
+        };
+        if !same {
+            let next = next.map(|(pass, watches_routes)| Published { pass: pass.clone(), watches_routes });
+            self.0.published.store(next.map(Arc::new));
+        }
+    }
+
+    /// A panic elsewhere cannot leave the session half changed: its methods do not panic.
+    fn lock(&self) -> MutexGuard<'_, Session> {
+        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn login_error(&self) -> MutexGuard<'_, Option<Arc<dyn Error + Send + Sync>>> {
+        self.0.login_error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an answer meant.
+pub(crate) struct Observed {
+    pub(crate) verdict: Verdict,
+    /// The answer brought a new token, which a store should know of.
+    pub(crate) rotated: bool,
+}
+
+/// Why a task has no pass yet.
+pub(crate) enum Pending {
+    Flight(Flight),
+    Wait(Wait),
+    Denied(Denial),
+}
+
+impl fmt::Debug for SharedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSession").field("phase", &self.phase()).field("counts", &self.counts()).finish()
+    }
+}
+
+/// Stamps a request of whatever type.
+pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
+    // Taken out and put back, since the target borrows the request too. Neither allocates.
+    let mut headers = std::mem::take(request.headers_mut());
+    let result = pass.stamp(request.target(), &mut headers);
+    *request.headers_mut() = headers;
+    result
+}
+
+/// How long a denied caller is ready to wait all told.
+#[derive(Debug)]
+pub(crate) struct Patience(Duration);
+
+impl Patience {
+    pub(crate) fn new(max_wait: Duration) -> Self {
+        Self(max_wait)
+    }
+
+    /// The pause to make before asking again, if the caller's patience is long enough for it.
+    pub(crate) fn spend(&mut self, denial: &Denial, now: Instant) -> Option<Duration> {
+        let pause = denial.retry_after(now)?;
+        self.0 = self.0.checked_sub(pause)?;
+        Some(pause)
+    }
+}

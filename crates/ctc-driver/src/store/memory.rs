@@ -1,0 +1,162 @@
+//! A store in this process's memory: for several sessions of one process, and for tests.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use ctc_core::{RecordKey, SessionRecord};
+use event_listener::{Event, EventListener, Listener};
+
+use super::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+
+/// Keeps records in memory. Cloning shares them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    slots: Mutex<HashMap<RecordKey, Slot>>,
+    released: Event,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    record: Option<SessionRecord>,
+    /// Counts the leases: only the newest may write.
+    fence: u64,
+    held_until: Option<Instant>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The record under this key, whoever holds the lease.
+    pub fn peek(&self, key: &RecordKey) -> Option<SessionRecord> {
+        self.0.slots().get(key).and_then(|slot| slot.record.clone())
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+        let give_up = Instant::now() + terms.wait;
+        loop {
+            match self.0.take(key, terms.ttl) {
+                Ok(lease) => return Ok(Box::new(lease)),
+                Err(busy) if busy.until.min(give_up) <= Instant::now() => {
+                    if give_up <= Instant::now() {
+                        return Err(StoreError::Busy);
+                    }
+                }
+                Err(busy) => {
+                    busy.released.wait_deadline(busy.until.min(give_up));
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl AsyncSessionStore for MemoryStore {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        loop {
+            // No timer here, so a holder is waited for until it lets go; the driver gives up after `wait`.
+            match self.0.take(key, terms.ttl) {
+                Ok(lease) => return Ok(Box::new(lease)),
+                Err(busy) => busy.released.await,
+            }
+        }
+    }
+}
+
+struct MemoryLease {
+    shelf: Arc<Shelf>,
+    key: RecordKey,
+    fence: u64,
+}
+
+struct Busy {
+    until: Instant,
+    released: EventListener,
+}
+
+impl Shelf {
+    fn take(self: &Arc<Self>, key: &RecordKey, ttl: Duration) -> Result<MemoryLease, Busy> {
+        let released = self.released.listen();
+        let mut slots = self.slots();
+        let slot = slots.entry(key.clone()).or_default();
+        let now = Instant::now();
+        if let Some(until) = slot.held_until.filter(|until| *until > now) {
+            return Err(Busy { until, released });
+        }
+        slot.fence += 1;
+        slot.held_until = now.checked_add(ttl);
+        Ok(MemoryLease { shelf: Arc::clone(self), key: key.clone(), fence: slot.fence })
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<RecordKey, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemoryLease {
+    fn read(&self) -> Option<SessionRecord> {
+        self.shelf.slots().get(&self.key).and_then(|slot| slot.record.clone())
+    }
+
+    fn write(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        let mut slots = self.shelf.slots();
+        let slot = slots.get_mut(&self.key).ok_or(StoreError::Lost)?;
+        let in_time = slot.held_until.is_some_and(|until| until > Instant::now());
+        if slot.fence != self.fence || !in_time {
+            return Err(StoreError::Lost);
+        }
+        slot.record = Some(record.clone());
+        Ok(())
+    }
+}
+
+impl Drop for MemoryLease {
+    fn drop(&mut self) {
+        if let Some(slot) = self.shelf.slots().get_mut(&self.key).filter(|slot| slot.fence == self.fence) {
+            slot.held_until = None;
+        }
+        self.shelf.released.notify(usize::MAX);
+    }
+}
+
+impl StoreLease for MemoryLease {
+    fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.read())
+    }
+
+    fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.write(record)
+    }
+
+    fn release(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AsyncStoreLease for MemoryLease {
+    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.read())
+    }
+
+    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.write(record)
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
