@@ -46,7 +46,8 @@ impl Answer {
     /// Adds a header; one that HTTP could not carry is left out.
     pub(super) fn append(&mut self, name: &str, value: &str) {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            self.headers.append(name, value);
+            // Full is full: a header map holds 32,768 values.
+            let _ = self.headers.try_append(name, value);
         }
     }
 

@@ -24,7 +24,11 @@ pub(super) fn answer(shared: &Shared, request: &Received) -> Answer {
             shared.change(super::state::State::reset_journal);
             done()
         }
-        "" | "counts" | "journal" | "faults" | "revoke" | "expire" | "reset" => {
+        "release" if post => {
+            shared.release();
+            done()
+        }
+        "" | "release" | "counts" | "journal" | "faults" | "revoke" | "expire" | "reset" => {
             Answer::new(StatusCode::METHOD_NOT_ALLOWED)
         }
         _ => Answer::new(StatusCode::NOT_FOUND),

@@ -208,6 +208,15 @@ pub enum Fault {
     HugeBody(u64),
     /// The request waits this many milliseconds before it is looked at.
     Delay(u64),
+    /// The answer waits this many milliseconds once it is made: the request has taken effect meanwhile.
+    Late(u64),
+    /// The request waits until [`Server::release`](crate::Server::release) is called: a test without sleeps. Until then
+    /// it is counted in [`Counts::held`](crate::Counts::held).
+    Hold {
+        /// Before: it is looked at after the wait. After: it takes effect, and its answer waits.
+        #[serde(default)]
+        when: When,
+    },
     /// The answer's body comes in pieces of `chunk` bytes with a pause after each.
     SlowBody {
         /// Bytes in a piece.

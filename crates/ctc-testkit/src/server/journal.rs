@@ -126,10 +126,12 @@ pub struct Counts {
     pub needless_logins: u64,
     /// Tokens alive now, over all accounts.
     pub live_tokens: u64,
-    /// Connections accepted.
+    /// Connections accepted, those of control requests included.
     pub connections: u64,
     /// The largest number of logins that were in flight at once for one account.
     pub logins_in_flight_max: u64,
     /// Writes that took effect (notes added to a device): a replay shows here.
     pub writes: u64,
+    /// Requests that wait now for [`Server::release`](crate::Server::release).
+    pub held: u64,
 }

@@ -42,6 +42,7 @@ The control path (no key, no token; counted nowhere):
   DELETE /_ctc/faults        no more faults
   POST   /_ctc/revoke        all tokens are revoked (?user=NAME: those of one account)
   POST   /_ctc/expire        all tokens expire     (?user=NAME: those of one account)
+  POST   /_ctc/release       requests that a {\"hold\": {}} keeps waiting go on
   POST   /_ctc/reset         an empty journal, and sums at zero; tokens stay
 A rule:
   {\"on\": \"login\", \"times\": {\"n\": 2}, \"after\": 0, \"fault\": {\"throttle\": {\"retry_after\": {\"seconds\": 46}}}}
@@ -158,6 +159,11 @@ impl Server {
     /// Removes every rule.
     pub fn clear_faults(&self) {
         self.shared.change(state::State::clear_rules);
+    }
+
+    /// Lets every request go on that a [`Fault::Hold`] keeps waiting now.
+    pub fn release(&self) {
+        self.shared.release();
     }
 
     /// Revokes every token; says how many were alive.

@@ -32,14 +32,27 @@ pub(super) async fn respond(
         return Ok(answer.into_response());
     }
     let in_flight = LoginInFlight::enter(&shared, &arrival);
-    for fault in &arrival.faults {
-        if let Fault::Delay(millis) = fault {
-            tokio::time::sleep(Duration::from_millis(*millis)).await;
-        }
-    }
+    wait(&shared, &arrival.faults, When::Before).await;
     let answer = shared.change(|state| state.respond(&shared.settings, &request, &arrival));
+    wait(&shared, &arrival.faults, When::After).await;
     drop(in_flight);
     send(answer, &arrival.faults, &wire).await
+}
+
+/// The waits that are scripted before a request is looked at, or once its answer is made.
+async fn wait(shared: &Shared, faults: &[Fault], now: When) {
+    for fault in faults {
+        match fault {
+            Fault::Delay(millis) if now == When::Before => {
+                tokio::time::sleep(Duration::from_millis(*millis)).await
+            }
+            Fault::Late(millis) if now == When::After => {
+                tokio::time::sleep(Duration::from_millis(*millis)).await
+            }
+            Fault::Hold { when } if *when == now => shared.hold().await,
+            _ => {}
+        }
+    }
 }
 
 /// Sends an answer, or does to it what is scripted.

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use tokio::sync::watch;
+
 use super::{
     builder::Settings,
     cookies::{self, Mint},
@@ -20,6 +22,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     state: Mutex<State>,
     changed: Condvar,
+    gate: watch::Sender<u64>,
 }
 
 pub(super) struct State {
@@ -80,7 +83,7 @@ impl Shared {
             logins_in_flight: HashMap::new(),
             advanced: Duration::ZERO,
         };
-        Self { settings, state: Mutex::new(state), changed: Condvar::new() }
+        Self { settings, state: Mutex::new(state), changed: Condvar::new(), gate: watch::Sender::new(0) }
     }
 
     /// Changes the state and wakes whoever waits for a change.
@@ -88,6 +91,19 @@ impl Shared {
         let result = with(&mut self.lock());
         self.changed.notify_all();
         result
+    }
+
+    /// Waits at the gate; counted as held for as long as the waiting lasts.
+    pub(super) async fn hold(&self) {
+        let mut gate = self.gate.subscribe();
+        let _held = Held::enter(self);
+        // The sender lives in `self`, so this ends by a release only.
+        let _ = gate.changed().await;
+    }
+
+    /// Lets everything go that waits at the gate.
+    pub(super) fn release(&self) {
+        self.gate.send_modify(|generation| *generation += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -159,7 +175,7 @@ impl State {
     /// Forgets the journal and the sums. Tokens, rules, locks and notes stay.
     pub(super) fn reset_journal(&mut self) {
         self.journal.clear();
-        self.counts = Counts::default();
+        self.counts = Counts { held: self.counts.held, ..Counts::default() };
     }
 
     /// Writes down how a request was answered.
@@ -255,6 +271,22 @@ impl State {
         }
         self.rules.retain(|active| !active.used_up());
         faults
+    }
+}
+
+/// A request at the gate, counted also if its client goes away.
+struct Held<'a>(&'a Shared);
+
+impl<'a> Held<'a> {
+    fn enter(shared: &'a Shared) -> Self {
+        shared.change(|state| state.counts.held += 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.counts.held = state.counts.held.saturating_sub(1));
     }
 }
 
