@@ -44,10 +44,10 @@ async fn wait(shared: &Shared, faults: &[Fault], now: When) {
     for fault in faults {
         match fault {
             Fault::Delay(millis) if now == When::Before => {
-                tokio::time::sleep(Duration::from_millis(*millis)).await
+                tokio::time::sleep(Duration::from_millis(*millis)).await;
             }
             Fault::Late(millis) if now == When::After => {
-                tokio::time::sleep(Duration::from_millis(*millis)).await
+                tokio::time::sleep(Duration::from_millis(*millis)).await;
             }
             Fault::Hold { when } if *when == now => shared.hold().await,
             _ => {}
