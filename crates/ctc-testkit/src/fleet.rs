@@ -1,8 +1,9 @@
 //! A made-up fleet, in an envelope like the vendor's.
 //!
-//! Documented by the vendor: paging with `pg` (from 1) and `pgsize` (10 by default, 100 at most), and that a
+//! Documented by the vendor: the parameters `pg` and `pgsize` (1 and 10 by default, 100 at most), and that a paged
 //! collection comes with `totalCount` and `_links`. Seen in public clients: `response.results[*].device` and
-//! `…avlEvent` with the field names used here. The paths below `devices/{id}` and the place of `totalCount` are ours.
+//! `…avlEvent`, and field names like these. All else is ours: the paths below `devices/{id}`, where `totalCount` and
+//! `_links` stand, and that paging is always on.
 
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::{io::ErrorKind, net::TcpListener, time::Duration};
 
-use common::{Client, DEVICES, KEY};
+use common::{Client, DEVICES, Headers, KEY};
 use ctc_testkit::{Class, Counts, JOURNALED_BODY, Server, StartError, Violation};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn every_broken_rule_of_a_call_has_a_name() {
     let twice = format!("{cookie}; {cookie}");
     let good = ("Cookie", cookie.as_str());
     let leak = format!("{DEVICES}?{cookie}");
-    let cases: &[(&str, &[(&str, &str)], Violation, u16)] = &[
+    let cases: &[(&str, Headers<'_>, Violation, u16)] = &[
         (DEVICES, &[good], Violation::MissingKey, 400),
         (DEVICES, &[("calamp-services-app", "other"), good], Violation::WrongKey, 400),
         (DEVICES, &[KEY, KEY, good], Violation::DuplicateKey, 400),
@@ -195,6 +195,29 @@ fn waiting_ends_by_a_change_or_by_time() {
         scope.spawn(|| Client::connect(&server).login());
         server.wait_until(|counts| counts.logins == 1, Duration::from_secs(5)).unwrap();
     });
+}
+
+#[test]
+fn a_condition_may_ask_the_server_for_more() {
+    let server = Server::start().unwrap();
+    Client::connect(&server).login();
+    let journaled = |_: &Counts| !server.journal().is_empty();
+    server.wait_until(journaled, Duration::from_secs(5)).unwrap();
+}
+
+#[test]
+fn many_connections_at_once() {
+    let server = Server::start().unwrap();
+    let token = Client::connect(&server).token();
+    let cookie = format!("authToken={token}");
+    let mut clients: Vec<_> = (0..300).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients {
+        client.write("GET", DEVICES, &[KEY, ("Cookie", &cookie)], b"").unwrap();
+    }
+    for client in &mut clients {
+        assert_eq!(client.read(false).unwrap().status, 200);
+    }
+    assert_eq!((server.counts().calls, server.counts().connections), (300, 301));
 }
 
 #[test]

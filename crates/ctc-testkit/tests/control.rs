@@ -3,8 +3,31 @@
 mod common;
 
 use common::{Client, DEVICES};
-use ctc_testkit::{CONTROL_HELP, Class, DEFAULT_USERNAME, Server};
+use ctc_testkit::{CONTROL_HELP, Class, DEFAULT_USERNAME, Fault, Rule, Server};
 use serde_json::json;
+
+/// The help is the only reference for people with no Rust, so all its examples must be understood.
+#[test]
+fn every_rule_in_the_help_is_one() {
+    let (matchers, faults) = CONTROL_HELP.split_once("\"times\" is \"once\", ").unwrap();
+    let (_, matchers) = matchers.split_once("\"on\" is one of").unwrap();
+    let mut tried = 0;
+    let examples =
+        |text: &'static str| text.lines().filter(|line| line.starts_with("  {") || line.starts_with("  \""));
+    for line in examples(matchers) {
+        let rule = format!(r#"{{"on": {line}, "fault": "no_date"}}"#);
+        serde_json::from_str::<Rule>(&rule).unwrap_or_else(|error| panic!("{line}: {error}"));
+        tried += 1;
+    }
+    for line in examples(faults) {
+        let mut values = serde_json::Deserializer::from_str(line).into_iter::<Fault>();
+        let fault = values.next().unwrap().unwrap_or_else(|error| panic!("{line}: {error}"));
+        let again = serde_json::to_string(&fault).unwrap();
+        assert_eq!(serde_json::from_str::<Fault>(&again).unwrap(), fault);
+        tried += 1;
+    }
+    assert!(tried > 30, "only {tried} examples found");
+}
 
 #[test]
 fn the_control_path_shows_and_changes() {

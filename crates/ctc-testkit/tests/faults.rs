@@ -11,7 +11,7 @@ use ctc_testkit::{
 
 /// A server, a client of it, and a live token.
 fn scene() -> (Server, Client<std::net::TcpStream>, String) {
-    let server = Server::start().unwrap();
+    let server = Server::start().expect("a server");
     let mut client = Client::connect(&server);
     let token = client.token();
     (server, client, token)
@@ -121,7 +121,7 @@ fn a_throttled_answer_says_when() {
 }
 
 fn unix_seconds(time: std::time::SystemTime) -> i64 {
-    time.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+    time.duration_since(std::time::UNIX_EPOCH).expect("a time since 1970").as_secs() as i64
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Client, DEVICES, FORM, KEY, LOGIN, LOGOUT, form};
+use common::{Client, DEVICES, FORM, Headers, KEY, LOGIN, LOGOUT, form};
 use ctc_testkit::{
     Class, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, LogoutEffect, Server, TokenStyle, Violation,
 };
@@ -72,7 +72,7 @@ fn every_broken_rule_has_a_name() {
     let twice = format!("{good}&username=x");
     let glued = "username=u&password=a&b=c";
     let json = ("Content-Type", "application/json");
-    let cases: &[(&str, &str, &[(&str, &str)], &str, Violation, u16)] = &[
+    let cases: &[(&str, &str, Headers<'_>, &str, Violation, u16)] = &[
         ("GET", LOGIN, &[KEY], "", Violation::WrongMethod, 405),
         ("PUT", LOGIN, &[KEY, FORM], &good, Violation::WrongMethod, 405),
         ("POST", LOGIN, &[FORM], &good, Violation::MissingKey, 400),

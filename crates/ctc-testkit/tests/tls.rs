@@ -13,16 +13,19 @@ use rustls::{
 
 fn over_tls(server: &Server, name: &'static str) -> Client<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(server.certificate_der().unwrap().to_vec())).unwrap();
+    roots
+        .add(CertificateDer::from(server.certificate_der().expect("a certificate").to_vec()))
+        .expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("protocol versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let session = ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap();
+    let stream = TcpStream::connect(server.address()).expect("connect");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    let name = ServerName::try_from(name).expect("a name");
+    let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     Client::over(StreamOwned::new(session, stream))
 }
 

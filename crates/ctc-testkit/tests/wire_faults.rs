@@ -18,7 +18,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let server = Server::start().unwrap();
+        let server = Server::start().expect("a server");
         let cookie = format!("authToken={}", Client::connect(&server).token());
         Self { server, cookie }
     }
@@ -27,12 +27,12 @@ impl Scene {
     fn call(&self, fault: Fault) -> Client<TcpStream> {
         self.server.inject(Rule::once(Matcher::AnyCall, fault));
         let mut client = Client::connect(&self.server);
-        client.write("GET", DEVICES, &[KEY, ("Cookie", &self.cookie)], b"").unwrap();
+        client.write("GET", DEVICES, &[KEY, ("Cookie", &self.cookie)], b"").expect("a connection");
         client
     }
 
     fn last_status(&self) -> Option<u16> {
-        self.server.journal().pop().unwrap().status
+        self.server.journal().pop().expect("a request").status
     }
 }
 

@@ -40,10 +40,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ctc-server: {error}");
-            let mut source = error.source();
-            while let Some(error) = source {
-                eprintln!("  because: {error}");
-                source = error.source();
+            if let Some(source) = error.source().filter(|source| source.to_string() != error.to_string()) {
+                eprintln!("  because: {source}");
             }
             ExitCode::FAILURE
         }

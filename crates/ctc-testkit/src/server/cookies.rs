@@ -146,7 +146,7 @@ pub(super) fn login_lines(
 /// The line that brings a token, with a date in the form with dashes.
 pub(super) fn token_line(token: &str, lifetime: Duration, now: SystemTime, tls: bool) -> String {
     let secure = if tls { "; Secure" } else { "" };
-    let expires = dashed(&httpdate::fmt_http_date(now + lifetime));
+    let expires = dashed(&httpdate::fmt_http_date(later(now, lifetime)));
     format!(
         "authToken={token}; Max-Age={}; Expires={expires}; Path=/connect{secure}; HttpOnly",
         lifetime.as_secs()
@@ -158,13 +158,23 @@ fn dashed(date: &str) -> String {
     date.char_indices().map(|(at, c)| if at == 7 || at == 11 { '-' } else { c }).collect()
 }
 
-/// Shifts a time by seconds; a time out of range stays as it is.
+/// The last time that this server knows, since 1970; it is in the year 9987: an HTTP date has room for four digits.
+const LATEST: Duration = Duration::from_secs(253_000_000_000);
+
+/// A later time, but not later than the last one.
+pub(super) fn later(time: SystemTime, by: Duration) -> SystemTime {
+    let latest = SystemTime::UNIX_EPOCH + LATEST;
+    time.checked_add(by).map_or(latest, |time| time.min(latest))
+}
+
+/// A time shifted by seconds, but not out of the range of HTTP dates.
 pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
-    let moved = if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) };
-    // Four digits of a year are all that an HTTP date has room for.
-    let range = SystemTime::UNIX_EPOCH..SystemTime::UNIX_EPOCH + Duration::from_secs(253_000_000_000);
-    moved.filter(|moved| range.contains(moved)).unwrap_or(time)
+    if seconds < 0 {
+        time.checked_sub(by).map_or(SystemTime::UNIX_EPOCH, |time| time.max(SystemTime::UNIX_EPOCH))
+    } else {
+        later(time, by)
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +195,15 @@ mod tests {
         let padded = Mint::new(TokenStyle::Padded).token();
         assert!(padded.len() == 76 && padded.ends_with("=="));
         assert!(Mint::new(TokenStyle::PercentEncoded).token().ends_with("%3D%3D"));
+    }
+
+    #[test]
+    fn no_time_is_out_of_range() {
+        let now = SystemTime::now();
+        for time in [later(now, Duration::MAX), shifted(now, i64::MAX), shifted(now, i64::MIN)] {
+            assert!(httpdate::fmt_http_date(time).ends_with(" GMT"));
+        }
+        assert!(token_line("A", Duration::MAX, now, false).contains("9987"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Does a request keep to the interface? Everything here looks at the request alone and at what the server was
 //! configured with; nothing changes.
 
+use std::borrow::Cow;
+
 use http::{Method, header};
 
 use super::{
@@ -38,7 +40,7 @@ pub(super) fn login(settings: &Settings, request: &Received) -> Result<Credentia
         return Err(Violation::WrongMethod);
     }
     key(settings, request)?;
-    no_credentials_in_query(settings, request)?;
+    no_credentials_in_query(settings, request, &["username", "password", "authToken"])?;
     let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case(FORM) {
@@ -68,7 +70,7 @@ pub(super) fn login(settings: &Settings, request: &Received) -> Result<Credentia
 /// The token of a call or logout that kept to every rule; whether it is alive is another question.
 pub(super) fn call(settings: &Settings, request: &Received) -> Result<String, Violation> {
     key(settings, request)?;
-    no_credentials_in_query(settings, request)?;
+    no_credentials_in_query(settings, request, &["password", "authToken"])?;
     if request.headers.get_all(header::COOKIE).iter().count() > 1 {
         return Err(Violation::DuplicateCookieHeader);
     }
@@ -113,12 +115,14 @@ fn key(settings: &Settings, request: &Received) -> Result<(), Violation> {
     }
 }
 
-fn no_credentials_in_query(settings: &Settings, request: &Received) -> Result<(), Violation> {
-    let secret = |name: &str, value: &str| {
-        ["username", "password", "authToken"].contains(&name)
-            || settings.accounts.iter().any(|(_, password)| password == value)
-    };
-    match form_urlencoded::parse(request.query.as_bytes()).any(|(name, value)| secret(&name, &value)) {
+/// A user's name may stand in the query of a call (the API might search for one), but never in that of a login.
+fn no_credentials_in_query(settings: &Settings, request: &Received, names: &[&str]) -> Result<(), Violation> {
+    // A password as short as a page number would be found everywhere.
+    let secrets = || settings.accounts.iter().map(|(_, password)| password).chain(&settings.app_keys);
+    let secret = |value: &str| value.len() >= 6 && secrets().any(|secret| secret == value);
+    let leaks =
+        |(name, value): (Cow<'_, str>, Cow<'_, str>)| names.contains(&name.as_ref()) || secret(&value);
+    match form_urlencoded::parse(request.query.as_bytes()).any(leaks) {
         true => Err(Violation::CredentialsInQuery),
         false => Ok(()),
     }

@@ -33,7 +33,7 @@ pub enum Violation {
     WrongKey,
     /// More than one `calamp-services-app` header.
     DuplicateKey,
-    /// A name or a password (or a token) in the query string.
+    /// A password, a token or an application key in the query string; on a login also a user's name.
     CredentialsInQuery,
     /// A login (or logout) by another method than `POST`.
     WrongMethod,

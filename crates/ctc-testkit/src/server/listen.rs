@@ -12,7 +12,7 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
 };
 use tokio_rustls::TlsAcceptor;
@@ -58,7 +58,7 @@ pub(super) fn start(builder: Builder) -> Result<Server, StartError> {
         .name("ctc-server".into())
         .spawn(move || {
             runtime.block_on(async {
-                let listener = match TcpListener::bind(address).await {
+                let listener = match listen(address) {
                     Ok(listener) => listener,
                     Err(error) => return drop(bound.send(Err(error))),
                 };
@@ -74,6 +74,16 @@ pub(super) fn start(builder: Builder) -> Result<Server, StartError> {
     let local = told.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
     let local: SocketAddr = local.map_err(|source| StartError::Bind { address, source })?;
     Ok(Server { shared, address: local, identity, _running: running })
+}
+
+/// Listens with a long queue, so that a herd of new connections is not turned away.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // On Windows this would share a taken port; elsewhere it frees one that was used a moment ago.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, shared: Arc<Shared>) {

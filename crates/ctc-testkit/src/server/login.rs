@@ -9,7 +9,7 @@ use super::{
     fault::Fault,
     inspect::{self, Credentials},
     state::State,
-    tokens::{self, Life},
+    tokens::Life,
 };
 
 /// A login that kept to the rules: accepted or refused.
@@ -27,7 +27,7 @@ pub(super) fn login(state: &mut State, settings: &Settings, who: &Credentials, f
     state.counts.needless_logins += u64::from(state.tokens.in_use(&who.username, now));
 
     let token = state.mint.token();
-    let ends = tokens::expiry(now, settings.token_lifetime);
+    let ends = cookies::later(now, settings.token_lifetime);
     let mut answer = accepted();
     match faults.iter().find_map(|fault| match fault {
         Fault::SetCookies(lines) => Some(lines),
@@ -77,7 +77,7 @@ pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Ans
 pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old: bool) -> String {
     let token = state.mint.token();
     let account = state.tokens.account(old).unwrap_or_default().to_owned();
-    let ends = tokens::expiry(state.now(), settings.token_lifetime);
+    let ends = cookies::later(state.now(), settings.token_lifetime);
     state.tokens.issue(&token, &account, ends, true);
     if !keep_old {
         state.tokens.end(old, Life::Revoked);

@@ -34,24 +34,7 @@ pub const DEFAULT_PASSWORD: &str = "Tr+ck%41 &=?#;\"/\\é€🚚!";
 pub const DEFAULT_APP_KEY: &str = "00000000-0000-4000-8000-00000000c7c0";
 
 /// A text about the control path: what `GET /_ctc/` answers, and a part of `ctc-server --help`.
-pub const CONTROL_HELP: &str = "\
-The control path (no key, no token; counted nowhere):
-  GET    /_ctc/counts        sums: logins, calls, violations, needless_logins, ...
-  GET    /_ctc/journal       every request, secrets included
-  POST   /_ctc/faults        a rule as JSON: what goes wrong, on which requests, how often
-  DELETE /_ctc/faults        no more faults
-  POST   /_ctc/revoke        all tokens are revoked (?user=NAME: those of one account)
-  POST   /_ctc/expire        all tokens expire     (?user=NAME: those of one account)
-  POST   /_ctc/release       requests that a {\"hold\": {}} keeps waiting go on
-  POST   /_ctc/reset         an empty journal, and sums at zero; tokens stay
-A rule:
-  {\"on\": \"login\", \"times\": {\"n\": 2}, \"after\": 0, \"fault\": {\"throttle\": {\"retry_after\": {\"seconds\": 46}}}}
-  on:    \"login\" | \"logout\" | \"any_call\" | \"any\" | {\"path\": PREFIX} | {\"route\": {\"method\": M, \"path\": P}}
-  times: \"once\" | {\"n\": N} | \"forever\"
-  fault: \"no_token\" | \"no_date\" | {\"revoke\": {}} | {\"rotate\": {\"keep_old\": false}} | {\"delay\": MILLISECONDS}
-         | {\"answer\": {\"status\": 401}} | {\"clear\": {\"form\": \"quoted\", \"status\": 401}} | {\"hang\": {}}
-         | {\"cut\": {\"at\": \"mid_body\"}} | {\"redirect\": {\"status\": 307, \"location\": URL}} | ...
-";
+pub const CONTROL_HELP: &str = include_str!("control.txt");
 
 /// A CTC server on loopback, with a thread of its own. Dropping it closes the port and cuts every connection.
 ///

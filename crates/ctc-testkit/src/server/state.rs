@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) locked: HashSet<String>,
     pub(super) refusals: HashMap<String, u32>,
     pub(super) notes: BTreeMap<u64, Vec<String>>,
+    /// Goes up with every change, so that no waiter misses one.
+    changes: u64,
     journal: VecDeque<Entry>,
     last_seq: u64,
     rules: Vec<ActiveRule>,
@@ -76,6 +78,7 @@ impl Shared {
             locked: HashSet::new(),
             refusals: HashMap::new(),
             notes: BTreeMap::new(),
+            changes: 0,
             journal: VecDeque::new(),
             last_seq: 0,
             rules: Vec::new(),
@@ -88,7 +91,10 @@ impl Shared {
 
     /// Changes the state and wakes whoever waits for a change.
     pub(super) fn change<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        let result = with(&mut self.lock());
+        let mut state = self.lock();
+        state.changes += 1;
+        let result = with(&mut state);
+        drop(state);
         self.changed.notify_all();
         result
     }
@@ -125,17 +131,20 @@ impl Shared {
         timeout: Duration,
     ) -> Result<Counts, Counts> {
         let start = Instant::now();
-        let mut state = self.lock();
         loop {
-            let counts = state.counts();
+            let (counts, seen) = {
+                let mut state = self.lock();
+                (state.counts(), state.changes)
+            };
+            // Without the lock: `wanted` may ask the server for more.
             let left = timeout.saturating_sub(start.elapsed());
             if wanted(&counts) {
                 return Ok(counts);
             } else if left.is_zero() {
                 return Err(counts);
             }
-            let waited = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
-            state = waited.0;
+            let nothing_new = |state: &mut State| state.changes == seen;
+            drop(self.changed.wait_timeout_while(self.lock(), left, nothing_new));
         }
     }
 
@@ -155,7 +164,7 @@ impl Shared {
 impl State {
     /// The time by this server's clock, which only [`advance`](Self::advance) moves.
     pub(super) fn now(&self) -> SystemTime {
-        SystemTime::now() + self.advanced
+        cookies::later(SystemTime::now(), self.advanced)
     }
 
     /// The time that answers show, which may be wrong.

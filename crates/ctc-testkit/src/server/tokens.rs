@@ -1,9 +1,6 @@
 //! The accounts' tokens: what was given out, and what became of it.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, time::SystemTime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
@@ -113,9 +110,4 @@ impl Token {
 /// Quotes around a cookie's value are no part of it: clients may carry them or drop them.
 fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
-}
-
-/// When a token issued now ends.
-pub(super) fn expiry(now: SystemTime, lifetime: Duration) -> SystemTime {
-    now.checked_add(lifetime).unwrap_or(now + Duration::from_secs(100 * 365 * 86_400))
 }

@@ -15,6 +15,9 @@ pub(crate) const DEVICES: &str = "/connect/services/devices";
 pub(crate) const KEY: (&str, &str) = ("calamp-services-app", DEFAULT_APP_KEY);
 pub(crate) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
+/// The headers of a request, one by one.
+pub(crate) type Headers<'a> = &'a [(&'a str, &'a str)];
+
 pub(crate) struct Client<S> {
     stream: S,
 }
@@ -72,7 +75,7 @@ impl<S: Read + Write> Client<S> {
         &mut self,
         method: &str,
         path: &str,
-        headers: &[(&str, &str)],
+        headers: Headers<'_>,
         body: &[u8],
     ) -> io::Result<Reply> {
         self.write(method, path, headers, body)?;
@@ -83,7 +86,7 @@ impl<S: Read + Write> Client<S> {
         &mut self,
         method: &str,
         path: &str,
-        headers: &[(&str, &str)],
+        headers: Headers<'_>,
         body: &[u8],
     ) -> io::Result<()> {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
