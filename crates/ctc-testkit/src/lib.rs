@@ -1,1 +1,45 @@
-//! placeholder
+//! A CTC server on loopback, for testing clients of the CalAmp Telematics Cloud.
+//!
+//! [`Server`] behaves as the vendor's page about the login says, writes down every request, tells which broke the
+//! rules of that page, and goes wrong on demand: see [`Fault`]. It has a thread of its own and a synchronous API, so
+//! that blocking and async tests use it alike. Where the vendor's page is silent it does something of our choice,
+//! which says nothing about CTC.
+//!
+//! ```
+//! use ctc_testkit::{Fault, Matcher, Rule, Server};
+//!
+//! let server = Server::start()?;
+//! server.inject(Rule::once(Matcher::Login, Fault::throttle(46)));
+//! // … point a client at `server.url()`, then look at what it did:
+//! assert_eq!(server.counts().violations, 0);
+//! # Ok::<(), ctc_testkit::StartError>(())
+//! ```
+//!
+//! # What it serves
+//!
+//! | route | what it does |
+//! | --- | --- |
+//! | `POST /connect/services/login?useAuthToken=true` | the login of the vendor's page |
+//! | `POST /connect/services/logout` | a logout: path and effect are our assumption, and settings |
+//! | `GET /connect/services/devices?pg=&pgsize=` | a page of devices |
+//! | `GET /connect/services/devices/{id}` | one device; ids start at 1001 |
+//! | `GET /connect/services/devices/{id}/avlevents?pg=&pgsize=` | a page of its events (the path is ours) |
+//! | `GET`, `POST /connect/services/devices/{id}/notes` | a write whose replays show (ours) |
+//! | any method `/connect/test/echo` | the request as JSON, secrets included |
+//! | `/connect/test/bytes/{n}` | a body of `n` bytes, streamed |
+//! | `/connect/test/forbidden`, `/connect/test/status/{code}` | 403, or any status |
+//! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
+//!
+//! Everything below `/connect/` and `/device-services/` wants the application key and a live token. What is missing or
+//! doubled is a [`Violation`], in the journal and in the counts. A token that expired or was revoked is none: it earns
+//! a plain 401, as the vendor's page says.
+
+mod fleet;
+mod server;
+
+pub use fleet::FIRST_DEVICE;
+pub use server::{
+    Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME,
+    Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule, RuleId, Server, StartError,
+    TimedOut, Times, TokenStyle, Violation, When,
+};

@@ -1,0 +1,286 @@
+//! Faults by script: what the server should do wrong, on which requests, and how often.
+//!
+//! All types are `serde` types, so that a [`Rule`] can come over the control path as JSON:
+//!
+//! ```
+//! # use ctc_testkit::Rule;
+//! let rule: Rule = serde_json::from_str(
+//!     r#"{"on": "login", "times": {"n": 2}, "fault": {"throttle": {"retry_after": {"seconds": 46}}}}"#,
+//! )?;
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use super::cookies::ClearingForm;
+
+/// Which requests a [`Rule`] looks at. Control requests never match.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Matcher {
+    /// Requests to the login path.
+    Login,
+    /// Requests to the logout path.
+    Logout,
+    /// Every request that is neither a login nor a logout.
+    AnyCall,
+    /// Every request.
+    Any,
+    /// Requests whose path starts like this.
+    Path(String),
+    /// Requests with this method and exactly this path.
+    Route {
+        /// The method, in capitals.
+        method: String,
+        /// The path, without a query.
+        path: String,
+    },
+}
+
+/// How often a [`Rule`] strikes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Times {
+    /// On one match.
+    #[default]
+    Once,
+    /// On this many matches.
+    N(u32),
+    /// On every match, until it is removed.
+    Forever,
+}
+
+/// A fault, and when it strikes. If several rules are due on one request, all of them strike, in the order in
+/// which they were injected; of those that replace the answer, the first wins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The requests it looks at.
+    pub on: Matcher,
+    /// How often it strikes.
+    #[serde(default)]
+    pub times: Times,
+    /// How many matches go by before it strikes first.
+    #[serde(default)]
+    pub after: u32,
+    /// What it does.
+    pub fault: Fault,
+}
+
+impl Rule {
+    /// A rule that strikes on the next match only.
+    pub fn once(on: Matcher, fault: Fault) -> Self {
+        Self { on, times: Times::Once, after: 0, fault }
+    }
+
+    /// A rule that strikes on the next `n` matches.
+    pub fn times(n: u32, on: Matcher, fault: Fault) -> Self {
+        Self { times: Times::N(n), ..Self::once(on, fault) }
+    }
+
+    /// A rule that strikes on every match.
+    pub fn forever(on: Matcher, fault: Fault) -> Self {
+        Self { times: Times::Forever, ..Self::once(on, fault) }
+    }
+
+    /// The same rule, striking only after `k` matches went by.
+    #[must_use]
+    pub fn after(mut self, k: u32) -> Self {
+        self.after = k;
+        self
+    }
+}
+
+/// Names an injected rule, to remove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RuleId(pub(super) u64);
+
+/// Whether something happens before the request is looked at, or once its answer is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Before: this very request meets the change.
+    #[default]
+    Before,
+    /// After: this request is answered as ever, the next one meets the change.
+    After,
+}
+
+/// Where an answer breaks off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Point {
+    /// Before its first byte.
+    #[default]
+    BeforeAnswer,
+    /// Among its headers.
+    MidHeaders,
+    /// In the middle of its body.
+    MidBody,
+}
+
+/// The `Retry-After` header of a throttled answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// No such header.
+    #[default]
+    Absent,
+    /// Seconds from now.
+    Seconds(u64),
+    /// An HTTP date this many seconds from now, by the server's clock (which may be wrong); may be negative.
+    DateIn(i64),
+    /// Any text: garbage, white space, a number too large for any integer.
+    Raw(String),
+}
+
+/// Something that goes wrong. `act` asks whether the request takes effect (a token is issued, a note is
+/// written) although its answer is replaced or lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fault {
+    /// The presented token is revoked.
+    Revoke {
+        /// Before: this request is answered with 401. After: the next one is.
+        #[serde(default)]
+        when: When,
+    },
+    /// The presented token expires.
+    Expire {
+        /// As for [`Fault::Revoke`].
+        #[serde(default)]
+        when: When,
+    },
+    /// The answer brings a new token, if the presented one is alive.
+    Rotate {
+        /// Whether the old token stays alive beside the new one.
+        keep_old: bool,
+    },
+    /// The answer brings a clearing cookie.
+    Clear {
+        /// What the cookie looks like.
+        form: ClearingForm,
+        /// A status to answer with, without acting; otherwise the request is answered as ever.
+        #[serde(default)]
+        status: Option<u16>,
+        /// Whether the presented token is revoked, too.
+        #[serde(default)]
+        revoke: bool,
+    },
+    /// The answer is this one.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Its headers, beside `Date` and `Content-Length`.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        /// Its body.
+        #[serde(default)]
+        body: String,
+        /// Whether the request takes effect all the same.
+        #[serde(default)]
+        act: bool,
+    },
+    /// 429, with the given `Retry-After`.
+    Throttle {
+        /// The header.
+        #[serde(default)]
+        retry_after: RetryAfter,
+    },
+    /// The login is refused, although name and password are right.
+    Refuse {
+        /// The status of the refusal.
+        status: u16,
+    },
+    /// The login is answered with 200 but brings no token, and none is issued.
+    NoToken,
+    /// The login is answered with 200 and exactly these `Set-Cookie` lines; `{token}` stands for a new token. Any
+    /// other value in an `authToken` line becomes a live token of the account, too.
+    SetCookies(Vec<String>),
+    /// The answer has these headers as well.
+    Headers(Vec<(String, String)>),
+    /// The answer has this many headers more.
+    ManyHeaders(u32),
+    /// The answer has one header more, with a value of this many bytes.
+    HugeHeader(u32),
+    /// The answer's body is this many bytes long, streamed.
+    HugeBody(u64),
+    /// The request waits this many milliseconds before it is looked at.
+    Delay(u64),
+    /// The answer waits this many milliseconds once it is made: the request has taken effect meanwhile.
+    Late(u64),
+    /// The request waits until [`Server::release`](crate::Server::release) is called: a test without sleeps. Until then
+    /// it is counted in [`Counts::held`](crate::Counts::held).
+    Hold {
+        /// Before: it is looked at after the wait. After: it takes effect, and its answer waits.
+        #[serde(default)]
+        when: When,
+    },
+    /// The answer's body comes in pieces of `chunk` bytes with a pause after each.
+    SlowBody {
+        /// Bytes in a piece.
+        chunk: u32,
+        /// Milliseconds of each pause.
+        pause: u64,
+    },
+    /// The request is never answered, and the connection stays open.
+    Hang {
+        /// Whether the request takes effect.
+        #[serde(default)]
+        act: bool,
+    },
+    /// The connection is cut.
+    Cut {
+        /// Where the answer breaks off.
+        #[serde(default)]
+        at: Point,
+        /// Whether the request takes effect: a login whose token is lost.
+        #[serde(default)]
+        act: bool,
+    },
+    /// A redirect, without acting.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// The `Location`, as it is sent: a path, or a URL on any host.
+        location: String,
+    },
+    /// `Date` and the cookie's `Expires` are off by this many seconds on this answer.
+    WrongClock(i64),
+    /// The answer has no `Date`.
+    NoDate,
+    /// These characters are written instead of an HTTP answer, and the connection is closed.
+    Raw(String),
+}
+
+impl Fault {
+    /// A bare status, without acting.
+    pub fn status(status: u16) -> Self {
+        Self::Answer { status, headers: Vec::new(), body: String::new(), act: false }
+    }
+
+    /// 200 with a page of HTML that wants to be read by a person.
+    pub fn html_page() -> Self {
+        let headers = vec![("content-type".into(), "text/html;charset=UTF-8".into())];
+        let body = "<!DOCTYPE html><html><title>Sign in</title><body>Please sign in.</body></html>".into();
+        Self::Answer { status: 200, headers, body, act: false }
+    }
+
+    /// A refusal dressed as a server error: 500 with a body that says that the password is invalid.
+    pub fn password_invalid() -> Self {
+        let headers = vec![("content-type".into(), "application/json;charset=UTF-8".into())];
+        let body = r#"{"error":"password invalid"}"#.into();
+        Self::Answer { status: 500, headers, body, act: false }
+    }
+
+    /// 429 with `Retry-After` in seconds.
+    pub fn throttle(seconds: u64) -> Self {
+        Self::Throttle { retry_after: RetryAfter::Seconds(seconds) }
+    }
+
+    /// The request takes effect, but its answer is lost with the connection.
+    pub fn lost_answer() -> Self {
+        Self::Cut { at: Point::BeforeAnswer, act: true }
+    }
+}

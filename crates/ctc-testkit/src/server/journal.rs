@@ -1,0 +1,137 @@
+//! What the server saw: one [`Entry`] per request, and the [`Counts`] that most tests need.
+
+use serde::{Serialize, Serializer};
+
+/// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] tells the whole length.
+pub const JOURNALED_BODY: usize = 64 * 1024;
+
+/// What kind of request it was, by its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Class {
+    /// The login path, whatever the method.
+    Login,
+    /// The logout path, whatever the method.
+    Logout,
+    /// Anything else below `/connect/` or `/device-services/`.
+    Call,
+    /// The control path below `/_ctc/`: kept in the journal, counted nowhere.
+    Control,
+    /// Any other path: answered with 404, counted nowhere.
+    Other,
+}
+
+/// A rule of the interface that a request broke. A wrong password or a dead token is no violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Violation {
+    /// No `calamp-services-app` header, or an empty one.
+    MissingKey,
+    /// An application key that this server does not know.
+    WrongKey,
+    /// More than one `calamp-services-app` header.
+    DuplicateKey,
+    /// A password, a token or an application key in the query string; on a login also a user's name.
+    CredentialsInQuery,
+    /// A login (or logout) by another method than `POST`.
+    WrongMethod,
+    /// A login without `useAuthToken=true`.
+    MissingUseAuthToken,
+    /// A login whose body is not declared `application/x-www-form-urlencoded`.
+    WrongContentType,
+    /// A login body that is no form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or far too long.
+    BadForm,
+    /// A login form without `username` or `password`.
+    MissingField,
+    /// A login form in which a field stands twice.
+    DuplicateField,
+    /// A login form with a field of another name: mostly a password that was not encoded.
+    UnexpectedField,
+    /// A call or logout without a token.
+    MissingToken,
+    /// More than one token on a call: two `authToken` cookies, or a cookie beside a bearer token.
+    DuplicateToken,
+    /// More than one `Cookie` header on a call.
+    DuplicateCookieHeader,
+    /// A token that this server never gave out. A byte changed on the way looks like this.
+    UnknownToken,
+}
+
+/// One request, as received, and how it was answered.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Position in the order of arrival, from 1; never reused, not even after a reset.
+    pub seq: u64,
+    /// The connection it came on, from 1: equal numbers mean that a connection was reused.
+    pub connection: u64,
+    /// What kind of request it was.
+    pub class: Class,
+    /// The method.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The query, without the question mark; empty if there was none.
+    pub query: String,
+    /// All headers in the order of arrival, secrets included. Names are in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The first [`JOURNALED_BODY`] bytes of the body.
+    #[serde(serialize_with = "as_text")]
+    pub body: Vec<u8>,
+    /// The length of the whole body, in bytes.
+    pub body_len: u64,
+    /// The rule it broke, if any.
+    pub violation: Option<Violation>,
+    /// The status it was answered with; `None` while it waits, and for ever if the answer was withheld.
+    pub status: Option<u16>,
+}
+
+impl Entry {
+    /// The values of every header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// Every `authToken` cookie on the request, byte for byte.
+    pub fn tokens(&self) -> Vec<&str> {
+        self.header("cookie").into_iter().flat_map(super::inspect::auth_tokens).collect()
+    }
+}
+
+fn as_text<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(body))
+}
+
+/// Sums over all requests since the start, or since the last reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Logins accepted: a token was issued, whether or not the answer arrived.
+    pub logins: u64,
+    /// Logins without violation answered by a 4xx other than 408, 425 and 429.
+    pub logins_refused: u64,
+    /// Requests to the login path, however they ended.
+    pub login_requests: u64,
+    /// Logouts accepted.
+    pub logouts: u64,
+    /// Calls that carried key and token as they should, whatever the answer.
+    pub calls: u64,
+    /// Those calls that were answered with 401.
+    pub unauthorized: u64,
+    /// Requests that broke a rule of the interface: see [`Violation`].
+    pub violations: u64,
+    /// Logins accepted although the account held a token that was alive and that nothing had told the client
+    /// to give up: neither a 401 nor a clearing cookie. Not refused, but unfair use.
+    pub needless_logins: u64,
+    /// Tokens alive now, over all accounts.
+    pub live_tokens: u64,
+    /// Connections accepted, those of control requests included.
+    pub connections: u64,
+    /// The largest number of logins that were in flight at once for one account.
+    pub logins_in_flight_max: u64,
+    /// Writes that took effect (notes added to a device): a replay shows here.
+    pub writes: u64,
+    /// Requests that wait now for [`Server::release`](crate::Server::release).
+    pub held: u64,
+}

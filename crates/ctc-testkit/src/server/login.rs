@@ -1,0 +1,119 @@
+//! The acts that change a session: login, logout, rotation.
+
+use http::StatusCode;
+
+use super::{
+    answer::Answer,
+    builder::{LogoutEffect, Settings},
+    cookies,
+    fault::Fault,
+    inspect::{self, Credentials},
+    state::State,
+    tokens::Life,
+};
+
+/// A login that kept to the rules: accepted or refused.
+pub(super) fn login(state: &mut State, settings: &Settings, who: &Credentials, faults: &[Fault]) -> Answer {
+    if let Some(refused) = refused(state, settings, who, faults) {
+        return refused;
+    }
+    if faults.contains(&Fault::NoToken) {
+        return accepted()
+            .with("set-cookie", &format!("JSESSIONID={}; Path=/connect", state.mint.session_id()));
+    }
+    let now = state.now();
+    state.refusals.remove(&who.username);
+    state.counts.logins += 1;
+    state.counts.needless_logins += u64::from(state.tokens.in_use(&who.username, now));
+
+    let token = state.mint.token();
+    let ends = cookies::later(now, settings.token_lifetime);
+    let mut answer = accepted();
+    match faults.iter().find_map(|fault| match fault {
+        Fault::SetCookies(lines) => Some(lines),
+        _ => None,
+    }) {
+        Some(lines) => {
+            for line in lines.iter().map(|line| line.replace("{token}", &token)) {
+                answer.set_cookie(&line);
+                // A made-up value is a token only if the client can make it one: held once it is presented.
+                let pair = line.split(';').next().unwrap_or_default();
+                let value = inspect::auth_tokens(pair).next();
+                value
+                    .into_iter()
+                    .for_each(|value| state.tokens.issue(value, &who.username, ends, value == token));
+            }
+        }
+        None => {
+            let shown = state.shown_now();
+            state.tokens.issue(&token, &who.username, ends, true);
+            let lines =
+                cookies::login_lines(&state.mint, &token, settings.token_lifetime, shown, settings.tls);
+            lines.iter().for_each(|line| answer.set_cookie(line));
+        }
+    }
+    if faults.iter().any(may_lose_answer) {
+        state.tokens.lost(&token);
+    }
+    answer
+}
+
+/// A logout with a live token.
+pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Answer {
+    state.counts.logouts += 1;
+    state.tokens.tell_given_up(token);
+    match settings.logout_effect {
+        LogoutEffect::Nothing => {}
+        LogoutEffect::Presented => state.tokens.end(token, Life::Revoked),
+        LogoutEffect::Account => {
+            let account = state.tokens.account(token).map(str::to_owned);
+            state.tokens.end_all(account.as_deref(), Life::Revoked);
+        }
+    }
+    Answer::new(StatusCode::OK).with("set-cookie", cookies::ClearingForm::EmptyMaxAgeExpires.line())
+}
+
+/// Issues a new token in the place of a live one (or beside it), and makes the line that brings it.
+pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old: bool) -> String {
+    let token = state.mint.token();
+    let account = state.tokens.account(old).unwrap_or_default().to_owned();
+    let ends = cookies::later(state.now(), settings.token_lifetime);
+    state.tokens.issue(&token, &account, ends, true);
+    if !keep_old {
+        state.tokens.end(old, Life::Revoked);
+    }
+    cookies::token_line(&token, settings.token_lifetime, state.shown_now(), settings.tls)
+}
+
+fn refused(state: &mut State, settings: &Settings, who: &Credentials, faults: &[Fault]) -> Option<Answer> {
+    let scripted = faults.iter().find_map(|fault| match fault {
+        Fault::Refuse { status } => Some(*status),
+        _ => None,
+    });
+    if let Some(status) = scripted {
+        return Some(Answer::status(status));
+    }
+    let known =
+        settings.accounts.iter().any(|(name, password)| *name == who.username && *password == who.password);
+    if known && !state.locked.contains(&who.username) {
+        return None;
+    }
+    if !known {
+        let refusals = state.refusals.entry(who.username.clone()).or_default();
+        *refusals += 1;
+        if settings.lock_after.is_some_and(|limit| *refusals >= limit) {
+            state.locked.insert(who.username.clone());
+        }
+    }
+    Some(Answer::status(settings.refused_status))
+}
+
+fn accepted() -> Answer {
+    // The vendor's page does not show the body of this answer.
+    Answer::new(StatusCode::OK).with("content-type", "application/json;charset=UTF-8").body("{}")
+}
+
+/// Whether the client may never see the token that an accepted login brings.
+fn may_lose_answer(fault: &Fault) -> bool {
+    matches!(fault, Fault::Hang { .. } | Fault::Cut { .. } | Fault::Answer { .. } | Fault::Raw(_))
+}

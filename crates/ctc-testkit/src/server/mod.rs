@@ -1,0 +1,208 @@
+//! The server: [`Server`], its [`Builder`], and what it saw.
+
+mod answer;
+mod builder;
+mod calls;
+mod control;
+mod cookies;
+mod fault;
+mod inspect;
+mod journal;
+mod listen;
+mod login;
+mod received;
+mod respond;
+mod state;
+mod tls;
+mod tokens;
+mod wire;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+pub use builder::{Builder, LogoutEffect, StartError};
+pub use cookies::{ClearingForm, TokenStyle};
+pub use fault::{Fault, Matcher, Point, RetryAfter, Rule, RuleId, Times, When};
+pub use journal::{Class, Counts, Entry, JOURNALED_BODY, Violation};
+
+use self::{state::Shared, tls::Identity, tokens::Life};
+
+/// The name of the account that a server has when none is configured: an address with a `+`.
+pub const DEFAULT_USERNAME: &str = "fleet+test@example.com";
+/// The password of that account: every character that form encoding can spoil.
+pub const DEFAULT_PASSWORD: &str = "Tr+ck%41 &=?#;\"/\\é€🚚!";
+/// The application key that a server knows when none is configured.
+pub const DEFAULT_APP_KEY: &str = "00000000-0000-4000-8000-00000000c7c0";
+
+/// A text about the control path: what `GET /_ctc/` answers, and a part of `ctc-server --help`.
+pub const CONTROL_HELP: &str = include_str!("control.txt");
+
+/// A CTC server on loopback, with a thread of its own. Dropping it closes the port and cuts every connection.
+///
+/// All methods are synchronous and short, so that blocking and async tests alike can call them.
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    identity: Option<Identity>,
+    _running: listen::Running,
+}
+
+/// The counts were not as wanted in time: see [`Server::wait_until`].
+#[derive(Debug, thiserror::Error)]
+#[error("the server's counts were not as wanted after {waited:?}; they are {counts:?}")]
+#[non_exhaustive]
+pub struct TimedOut {
+    /// How long it was waited.
+    pub waited: Duration,
+    /// What they were in the end.
+    pub counts: Counts,
+}
+
+impl Server {
+    /// Starts a server with the defaults: plain http, [`DEFAULT_USERNAME`], [`DEFAULT_PASSWORD`],
+    /// [`DEFAULT_APP_KEY`].
+    ///
+    /// # Errors
+    ///
+    /// If no port of 127.0.0.1 can be bound, or no thread made.
+    pub fn start() -> Result<Self, StartError> {
+        Self::builder().start()
+    }
+
+    /// Sets up a server of another kind.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or `https://localhost:41234`.
+    pub fn url(&self) -> String {
+        match self.identity {
+            Some(_) => format!("https://localhost:{}", self.port()),
+            None => format!("http://{}", self.address),
+        }
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate to trust, as PEM; `None` on plain http.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.identity.as_ref().map(|identity| identity.pem.as_str())
+    }
+
+    /// The certificate to trust, as DER; `None` on plain http.
+    pub fn certificate_der(&self) -> Option<&[u8]> {
+        self.identity.as_ref().map(|identity| identity.der.as_ref())
+    }
+
+    /// Every request so far (or since the last reset), in the order of arrival.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.shared.journal()
+    }
+
+    /// The sums over all requests so far (or since the last reset).
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+
+    /// Empties the journal and sets the sums to zero. Tokens, faults, locks and notes stay.
+    pub fn reset_journal(&self) {
+        self.shared.change(state::State::reset_journal);
+    }
+
+    /// Waits until the counts are as wanted.
+    ///
+    /// # Errors
+    ///
+    /// If they are not after `timeout`.
+    pub fn wait_until(
+        &self,
+        wanted: impl Fn(&Counts) -> bool,
+        timeout: Duration,
+    ) -> Result<Counts, TimedOut> {
+        self.shared.wait_until(wanted, timeout).map_err(|counts| TimedOut { waited: timeout, counts })
+    }
+
+    /// Adds a rule to the script of faults.
+    pub fn inject(&self, rule: Rule) -> RuleId {
+        self.shared.change(|state| state.inject(rule))
+    }
+
+    /// Removes one rule; `false` if it was used up or removed before.
+    pub fn remove_fault(&self, id: RuleId) -> bool {
+        self.shared.change(|state| state.remove_rule(id))
+    }
+
+    /// Removes every rule.
+    pub fn clear_faults(&self) {
+        self.shared.change(state::State::clear_rules);
+    }
+
+    /// Lets every request go on that a [`Fault::Hold`] keeps waiting now.
+    pub fn release(&self) {
+        self.shared.release();
+    }
+
+    /// Revokes every token; says how many were alive.
+    pub fn revoke_all(&self) -> usize {
+        self.shared.change(|state| state.tokens.end_all(None, Life::Revoked))
+    }
+
+    /// Revokes every token of one account; says how many were alive.
+    pub fn revoke(&self, username: &str) -> usize {
+        self.shared.change(|state| state.tokens.end_all(Some(username), Life::Revoked))
+    }
+
+    /// Lets every token expire; says how many were alive.
+    pub fn expire_all(&self) -> usize {
+        self.shared.change(|state| state.tokens.end_all(None, Life::Expired))
+    }
+
+    /// The next call with a live token is answered with a new one, and the old one dies (or not).
+    pub fn rotate(&self, keep_old: bool) -> RuleId {
+        self.inject(Rule::once(Matcher::AnyCall, Fault::Rotate { keep_old }))
+    }
+
+    /// Locks an account: its logins are refused, its tokens live on.
+    pub fn lock(&self, username: &str) {
+        self.shared.change(|state| state.locked.insert(username.to_owned()));
+    }
+
+    /// Unlocks an account.
+    pub fn unlock(&self, username: &str) {
+        self.shared.change(|state| {
+            state.refusals.remove(username);
+            state.locked.remove(username)
+        });
+    }
+
+    /// Moves the server's clock forward: tokens age, `Date` and `Expires` move.
+    pub fn advance(&self, by: Duration) {
+        self.shared.change(|state| state.advance(by));
+    }
+
+    /// Sets how many seconds `Date` and the cookie's `Expires` are off. Tokens live as long as ever.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.shared.change(|state| state.clock_offset = seconds);
+    }
+
+    /// The notes written to a device, in order: a write that was replayed stands there twice.
+    pub fn notes(&self, device: u64) -> Vec<String> {
+        self.shared.change(|state| state.notes.get(&device).cloned().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("url", &self.url())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}

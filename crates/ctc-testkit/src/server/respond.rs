@@ -1,0 +1,245 @@
+//! From a request that arrived to the answer it gets: the faults that are due, and the act in between.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Response, StatusCode, header};
+use hyper::{Request, body::Incoming};
+
+use super::{
+    answer::{Answer, BrokenOff, Payload},
+    builder::Settings,
+    calls, control, cookies,
+    fault::{Fault, Point, RetryAfter, When},
+    journal::{Class, Violation},
+    login,
+    received::Received,
+    state::{Arrival, Checked, Shared, State},
+    tokens::Life,
+    wire::Wire,
+};
+
+pub(super) async fn respond(
+    shared: Arc<Shared>,
+    connection: u64,
+    wire: Arc<Wire>,
+    request: Request<Incoming>,
+) -> Result<Response<Payload>, BrokenOff> {
+    let request = Received::read(request).await.map_err(|_| BrokenOff)?;
+    let arrival = shared.arrive(&request, connection);
+    if arrival.class == Class::Control {
+        let answer = control::answer(&shared, &request);
+        shared.change(|state| state.answered(arrival.seq, answer.status.as_u16()));
+        return Ok(answer.into_response());
+    }
+    let in_flight = LoginInFlight::enter(&shared, &arrival);
+    wait(&shared, &arrival.faults, When::Before).await;
+    let answer = shared.change(|state| state.respond(&shared.settings, &request, &arrival));
+    wait(&shared, &arrival.faults, When::After).await;
+    drop(in_flight);
+    send(answer, &arrival.faults, &wire).await
+}
+
+/// The waits that are scripted before a request is looked at, or once its answer is made.
+async fn wait(shared: &Shared, faults: &[Fault], now: When) {
+    for fault in faults {
+        match fault {
+            Fault::Delay(millis) if now == When::Before => {
+                tokio::time::sleep(Duration::from_millis(*millis)).await;
+            }
+            Fault::Late(millis) if now == When::After => {
+                tokio::time::sleep(Duration::from_millis(*millis)).await;
+            }
+            Fault::Hold { when } if *when == now => shared.hold().await,
+            _ => {}
+        }
+    }
+}
+
+/// Sends an answer, or does to it what is scripted.
+async fn send(answer: Answer, faults: &[Fault], wire: &Wire) -> Result<Response<Payload>, BrokenOff> {
+    let mut answer = answer;
+    for fault in faults {
+        match fault {
+            Fault::Hang { .. } => std::future::pending().await,
+            Fault::Cut { at: Point::BeforeAnswer, .. } => return Err(BrokenOff),
+            Fault::Cut { at: Point::MidHeaders, .. } => wire.cut_after(30),
+            Fault::Cut { at: Point::MidBody, .. } => answer.body = answer.body.broken(),
+            Fault::Raw(text) => wire.replace(text),
+            Fault::SlowBody { chunk, pause } => {
+                answer.body = answer.body.paced(*chunk, Duration::from_millis(*pause));
+            }
+            _ => {}
+        }
+    }
+    Ok(answer.into_response())
+}
+
+impl State {
+    /// Makes the answer, with all that goes wrong with it, and writes it down.
+    fn respond(&mut self, settings: &Settings, request: &Received, arrival: &Arrival) -> Answer {
+        let offset = self.clock_offset;
+        for fault in &arrival.faults {
+            if let Fault::WrongClock(seconds) = fault {
+                self.clock_offset = offset.saturating_add(*seconds);
+            }
+        }
+        self.end_presented(arrival, When::Before);
+        let replacement = arrival.faults.iter().find_map(|fault| self.replacement(fault));
+        let mut answer = match replacement {
+            Some((answer, false)) => answer,
+            Some((answer, true)) => {
+                self.act(settings, request, arrival);
+                answer
+            }
+            None => self.act(settings, request, arrival),
+        };
+        for fault in &arrival.faults {
+            self.spoil(settings, arrival, fault, &mut answer);
+        }
+        self.end_presented(arrival, When::After);
+        if !arrival.faults.contains(&Fault::NoDate) {
+            let date = httpdate::fmt_http_date(self.shown_now());
+            answer.append(header::DATE.as_str(), &date);
+        }
+        self.clock_offset = offset;
+        self.write_down(arrival, answer.status);
+        answer
+    }
+
+    /// What the request comes to when nothing replaces its answer.
+    fn act(&mut self, settings: &Settings, request: &Received, arrival: &Arrival) -> Answer {
+        match &arrival.checked {
+            Checked::Free => Answer::new(StatusCode::NOT_FOUND),
+            Checked::Broken(violation) => refusal(*violation),
+            Checked::Login(credentials) => login::login(self, settings, credentials, &arrival.faults),
+            Checked::Call(token) if !self.tokens.is_live(token) => Answer::new(StatusCode::UNAUTHORIZED),
+            Checked::Call(token) if arrival.class == Class::Logout => login::logout(self, settings, token),
+            Checked::Call(_) => calls::call(self, settings, request),
+        }
+    }
+
+    /// The answer that stands in for the ordinary one, and whether the request takes effect all the same.
+    fn replacement(&self, fault: &Fault) -> Option<(Answer, bool)> {
+        match fault {
+            Fault::Answer { status, headers, body, act } => {
+                let mut answer = Answer::status(*status).body(body.clone());
+                headers.iter().for_each(|(name, value)| answer.append(name, value));
+                Some((answer, *act))
+            }
+            Fault::Clear { status: Some(status), .. } => Some((Answer::status(*status), false)),
+            Fault::Throttle { retry_after } => {
+                let answer = Answer::new(StatusCode::TOO_MANY_REQUESTS);
+                Some((self.retry_after(answer, retry_after), false))
+            }
+            Fault::Redirect { status, location } => {
+                Some((Answer::status(*status).with("location", location), false))
+            }
+            Fault::Hang { act: false } | Fault::Cut { act: false, .. } | Fault::Raw(_) => {
+                Some((Answer::new(StatusCode::OK), false))
+            }
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self, answer: Answer, retry_after: &RetryAfter) -> Answer {
+        match retry_after {
+            RetryAfter::Absent => answer,
+            RetryAfter::Seconds(seconds) => answer.with("retry-after", &seconds.to_string()),
+            RetryAfter::DateIn(seconds) => {
+                let date = cookies::shifted(self.shown_now(), *seconds);
+                answer.with("retry-after", &httpdate::fmt_http_date(date))
+            }
+            RetryAfter::Raw(text) => answer.with("retry-after", text),
+        }
+    }
+
+    /// Adds to an answer what a fault adds.
+    fn spoil(&mut self, settings: &Settings, arrival: &Arrival, fault: &Fault, answer: &mut Answer) {
+        match fault {
+            Fault::Rotate { keep_old } => {
+                if let Checked::Call(old) = &arrival.checked
+                    && self.tokens.is_live(old)
+                {
+                    answer.set_cookie(&login::rotate(self, settings, old, *keep_old));
+                }
+            }
+            Fault::Clear { form, revoke, .. } => {
+                answer.set_cookie(form.line());
+                if let Checked::Call(token) = &arrival.checked {
+                    self.tokens.tell_given_up(token);
+                    if *revoke {
+                        self.tokens.end(token, Life::Revoked);
+                    }
+                }
+            }
+            Fault::Headers(lines) => lines.iter().for_each(|(name, value)| answer.append(name, value)),
+            Fault::ManyHeaders(count) => {
+                (0..*count).for_each(|at| answer.append(&format!("x-filler-{at}"), "filler"));
+            }
+            Fault::HugeHeader(bytes) => answer.append("x-filler", &"x".repeat(*bytes as usize)),
+            Fault::HugeBody(bytes) => answer.body = Payload::Pattern(*bytes),
+            _ => {}
+        }
+    }
+
+    fn end_presented(&mut self, arrival: &Arrival, now: When) {
+        let Checked::Call(token) = &arrival.checked else { return };
+        for fault in &arrival.faults {
+            match fault {
+                Fault::Revoke { when } if *when == now => self.tokens.end(token, Life::Revoked),
+                Fault::Expire { when } if *when == now => self.tokens.end(token, Life::Expired),
+                _ => {}
+            }
+        }
+    }
+
+    fn write_down(&mut self, arrival: &Arrival, status: StatusCode) {
+        let withheld = |fault: &Fault| {
+            matches!(fault, Fault::Hang { .. } | Fault::Cut { at: Point::BeforeAnswer, .. } | Fault::Raw(_))
+        };
+        if arrival.faults.iter().any(withheld) {
+            return;
+        }
+        self.answered(arrival.seq, status.as_u16());
+        match &arrival.checked {
+            Checked::Call(token) if status == StatusCode::UNAUTHORIZED => {
+                self.tokens.tell_given_up(token);
+                self.counts.unauthorized += u64::from(arrival.class == Class::Call);
+            }
+            Checked::Login(_) if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) => {
+                self.counts.logins_refused += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How this server answers a request that broke a rule. CTC may do otherwise.
+fn refusal(violation: Violation) -> Answer {
+    match violation {
+        Violation::WrongMethod => Answer::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST"),
+        Violation::MissingToken | Violation::UnknownToken => Answer::new(StatusCode::UNAUTHORIZED),
+        other => Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({ "violation": other })),
+    }
+}
+
+/// Counts a login as in flight for as long as it lives: also if the client goes away.
+struct LoginInFlight<'a> {
+    shared: &'a Shared,
+    account: &'a str,
+}
+
+impl<'a> LoginInFlight<'a> {
+    fn enter(shared: &'a Shared, arrival: &'a Arrival) -> Option<Self> {
+        let Checked::Login(credentials) = &arrival.checked else { return None };
+        let account = credentials.username.as_str();
+        shared.change(|state| state.login_enters(account));
+        Some(Self { shared, account })
+    }
+}
+
+impl Drop for LoginInFlight<'_> {
+    fn drop(&mut self) {
+        self.shared.change(|state| state.login_leaves(self.account));
+    }
+}

@@ -1,0 +1,323 @@
+//! Everything the server remembers, behind one lock that is never held across a wait.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    builder::Settings,
+    cookies::{self, Mint},
+    fault::{Fault, Matcher, Rule, RuleId, Times},
+    inspect::{self, Credentials},
+    journal::{Class, Counts, Entry, Violation},
+    received::Received,
+    tokens::Tokens,
+};
+
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    state: Mutex<State>,
+    changed: Condvar,
+    gate: watch::Sender<u64>,
+}
+
+pub(super) struct State {
+    pub(super) mint: Mint,
+    pub(super) tokens: Tokens,
+    pub(super) counts: Counts,
+    pub(super) clock_offset: i64,
+    pub(super) locked: HashSet<String>,
+    pub(super) refusals: HashMap<String, u32>,
+    pub(super) notes: BTreeMap<u64, Vec<String>>,
+    /// Goes up with every change, so that no waiter misses one.
+    changes: u64,
+    journal: VecDeque<Entry>,
+    last_seq: u64,
+    rules: Vec<ActiveRule>,
+    last_rule: u64,
+    logins_in_flight: HashMap<String, u64>,
+    advanced: Duration,
+}
+
+/// A request that was looked at and written down, and that now waits for its answer.
+pub(super) struct Arrival {
+    pub(super) seq: u64,
+    pub(super) class: Class,
+    pub(super) checked: Checked,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// What a request amounts to.
+pub(super) enum Checked {
+    Login(Credentials),
+    /// A call or a logout with this token.
+    Call(String),
+    Broken(Violation),
+    /// Nothing to check: a control request, or a path outside the API.
+    Free,
+}
+
+struct ActiveRule {
+    id: RuleId,
+    rule: Rule,
+    matches: u32,
+    strikes: u32,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        let state = State {
+            mint: Mint::new(settings.token_style),
+            tokens: Tokens::default(),
+            counts: Counts::default(),
+            clock_offset: settings.clock_offset,
+            locked: HashSet::new(),
+            refusals: HashMap::new(),
+            notes: BTreeMap::new(),
+            changes: 0,
+            journal: VecDeque::new(),
+            last_seq: 0,
+            rules: Vec::new(),
+            last_rule: 0,
+            logins_in_flight: HashMap::new(),
+            advanced: Duration::ZERO,
+        };
+        Self { settings, state: Mutex::new(state), changed: Condvar::new(), gate: watch::Sender::new(0) }
+    }
+
+    /// Changes the state and wakes whoever waits for a change.
+    pub(super) fn change<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        state.changes += 1;
+        let result = with(&mut state);
+        drop(state);
+        self.changed.notify_all();
+        result
+    }
+
+    /// Waits at the gate; counted as held for as long as the waiting lasts.
+    pub(super) async fn hold(&self) {
+        let mut gate = self.gate.subscribe();
+        let _held = Held::enter(self);
+        // The sender lives in `self`, so this ends by a release only.
+        let _ = gate.changed().await;
+    }
+
+    /// Lets everything go that waits at the gate.
+    pub(super) fn release(&self) {
+        self.gate.send_modify(|generation| *generation += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+
+    pub(super) fn journal(&self) -> Vec<Entry> {
+        self.lock().journal.iter().cloned().collect()
+    }
+
+    /// Waits until the counts are as wanted; otherwise says what they were in the end.
+    pub(super) fn wait_until(
+        &self,
+        wanted: impl Fn(&Counts) -> bool,
+        timeout: Duration,
+    ) -> Result<Counts, Counts> {
+        let start = Instant::now();
+        loop {
+            let (counts, seen) = {
+                let mut state = self.lock();
+                (state.counts(), state.changes)
+            };
+            // Without the lock: `wanted` may ask the server for more.
+            let left = timeout.saturating_sub(start.elapsed());
+            if wanted(&counts) {
+                return Ok(counts);
+            } else if left.is_zero() {
+                return Err(counts);
+            }
+            let nothing_new = |state: &mut State| state.changes == seen;
+            drop(self.changed.wait_timeout_while(self.lock(), left, nothing_new));
+        }
+    }
+
+    /// Looks at a request, writes it down and picks the faults that are due on it.
+    pub(super) fn arrive(&self, request: &Received, connection: u64) -> Arrival {
+        let class = inspect::classify(&self.settings, &request.path);
+        let checked = match class {
+            Class::Login => inspect::login(&self.settings, request).map(Checked::Login),
+            Class::Logout | Class::Call => inspect::call(&self.settings, request).map(Checked::Call),
+            Class::Control | Class::Other => Ok(Checked::Free),
+        };
+        let checked = checked.unwrap_or_else(Checked::Broken);
+        self.change(|state| state.arrive(&self.settings, request, connection, class, checked))
+    }
+}
+
+impl State {
+    /// The time by this server's clock, which only [`advance`](Self::advance) moves.
+    pub(super) fn now(&self) -> SystemTime {
+        cookies::later(SystemTime::now(), self.advanced)
+    }
+
+    /// The time that answers show, which may be wrong.
+    pub(super) fn shown_now(&self) -> SystemTime {
+        cookies::shifted(self.now(), self.clock_offset)
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.advanced = self.advanced.saturating_add(by);
+    }
+
+    pub(super) fn counts(&mut self) -> Counts {
+        let now = self.now();
+        Counts { live_tokens: self.tokens.live(now), ..self.counts }
+    }
+
+    /// Forgets the journal and the sums. Tokens, rules, locks and notes stay.
+    pub(super) fn reset_journal(&mut self) {
+        self.journal.clear();
+        self.counts = Counts { held: self.counts.held, ..Counts::default() };
+    }
+
+    /// Writes down how a request was answered.
+    pub(super) fn answered(&mut self, seq: u64, status: u16) {
+        let entry = self.journal.iter_mut().rev().find(|entry| entry.seq == seq);
+        if let Some(entry) = entry {
+            entry.status = Some(status);
+        }
+    }
+
+    pub(super) fn login_enters(&mut self, account: &str) {
+        let now = self.logins_in_flight.entry(account.to_owned()).or_default();
+        *now += 1;
+        self.counts.logins_in_flight_max = self.counts.logins_in_flight_max.max(*now);
+    }
+
+    pub(super) fn login_leaves(&mut self, account: &str) {
+        if let Some(now) = self.logins_in_flight.get_mut(account) {
+            *now = now.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn inject(&mut self, rule: Rule) -> RuleId {
+        self.last_rule += 1;
+        let id = RuleId(self.last_rule);
+        self.rules.push(ActiveRule { id, rule, matches: 0, strikes: 0 });
+        id
+    }
+
+    pub(super) fn remove_rule(&mut self, id: RuleId) -> bool {
+        let before = self.rules.len();
+        self.rules.retain(|rule| rule.id != id);
+        self.rules.len() < before
+    }
+
+    pub(super) fn clear_rules(&mut self) {
+        self.rules.clear();
+    }
+
+    fn arrive(
+        &mut self,
+        settings: &Settings,
+        request: &Received,
+        connection: u64,
+        class: Class,
+        mut checked: Checked,
+    ) -> Arrival {
+        let now = self.now();
+        if let Checked::Call(token) = &checked
+            && self.tokens.present(token, now).is_none()
+        {
+            checked = Checked::Broken(Violation::UnknownToken);
+        }
+        self.last_seq += 1;
+        let violation = match checked {
+            Checked::Broken(violation) => Some(violation),
+            _ => None,
+        };
+        self.counts.violations += u64::from(violation.is_some());
+        self.counts.login_requests += u64::from(class == Class::Login);
+        self.counts.calls += u64::from(class == Class::Call && violation.is_none());
+        if self.journal.len() >= settings.journal_limit {
+            self.journal.pop_front();
+        }
+        self.journal.push_back(Entry {
+            seq: self.last_seq,
+            connection,
+            class,
+            method: request.method.to_string(),
+            path: request.path.clone(),
+            query: request.query.clone(),
+            headers: request.header_list(),
+            body: request.body.to_vec(),
+            body_len: request.body_len,
+            violation,
+            status: None,
+        });
+        Arrival { seq: self.last_seq, class, checked, faults: self.due(class, request) }
+    }
+
+    /// The faults due on a request; rules that are used up go.
+    fn due(&mut self, class: Class, request: &Received) -> Vec<Fault> {
+        if class == Class::Control {
+            return Vec::new();
+        }
+        let mut faults = Vec::new();
+        for active in self.rules.iter_mut().filter(|active| active.rule.on.matches(class, request)) {
+            active.matches = active.matches.saturating_add(1);
+            if active.matches > active.rule.after && !active.used_up() {
+                active.strikes = active.strikes.saturating_add(1);
+                faults.push(active.rule.fault.clone());
+            }
+        }
+        self.rules.retain(|active| !active.used_up());
+        faults
+    }
+}
+
+/// A request at the gate, counted also if its client goes away.
+struct Held<'a>(&'a Shared);
+
+impl<'a> Held<'a> {
+    fn enter(shared: &'a Shared) -> Self {
+        shared.change(|state| state.counts.held += 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.counts.held = state.counts.held.saturating_sub(1));
+    }
+}
+
+impl ActiveRule {
+    fn used_up(&self) -> bool {
+        match self.rule.times {
+            Times::Once => self.strikes >= 1,
+            Times::N(n) => self.strikes >= n,
+            Times::Forever => false,
+        }
+    }
+}
+
+impl Matcher {
+    fn matches(&self, class: Class, request: &Received) -> bool {
+        match self {
+            Self::Login => class == Class::Login,
+            Self::Logout => class == Class::Logout,
+            Self::AnyCall => class == Class::Call,
+            Self::Any => true,
+            Self::Path(prefix) => request.path.starts_with(prefix),
+            Self::Route { method, path } => request.method.as_str() == method && request.path == *path,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The accounts' tokens: what was given out, and what became of it.
+
+use std::{collections::HashMap, time::SystemTime};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Live,
+    Expired,
+    Revoked,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) account: String,
+    life: Life,
+    expires: SystemTime,
+    /// The client can have it: an answer brought it and was not lost, or a call presented it.
+    held: bool,
+    /// The client was told to give it up, by a 401 or by a clearing cookie.
+    given_up: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    by_value: HashMap<String, Token>,
+}
+
+impl Tokens {
+    /// Records a token given out. `held` says whether the client surely gets it.
+    pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime, held: bool) {
+        let token = Token { account: account.to_owned(), life: Life::Live, expires, held, given_up: false };
+        self.by_value.insert(unquoted(value).to_owned(), token);
+    }
+
+    /// Looks up a token that a request presents, and ages it.
+    pub(super) fn present(&mut self, value: &str, now: SystemTime) -> Option<Life> {
+        let token = self.by_value.get_mut(unquoted(value))?;
+        token.age(now);
+        token.held = true;
+        Some(token.life)
+    }
+
+    pub(super) fn account(&self, value: &str) -> Option<&str> {
+        self.by_value.get(unquoted(value)).map(|token| token.account.as_str())
+    }
+
+    pub(super) fn is_live(&self, value: &str) -> bool {
+        self.by_value.get(unquoted(value)).is_some_and(|token| token.life == Life::Live)
+    }
+
+    pub(super) fn end(&mut self, value: &str, life: Life) {
+        if let Some(token) = self.by_value.get_mut(unquoted(value)) {
+            token.end(life);
+        }
+    }
+
+    /// Ends every token, or every token of one account; says how many were alive.
+    pub(super) fn end_all(&mut self, account: Option<&str>, life: Life) -> usize {
+        let mut ended = 0;
+        for token in self.by_value.values_mut() {
+            if token.life == Life::Live && account.is_none_or(|account| account == token.account) {
+                token.end(life);
+                ended += 1;
+            }
+        }
+        ended
+    }
+
+    pub(super) fn tell_given_up(&mut self, value: &str) {
+        if let Some(token) = self.by_value.get_mut(unquoted(value)) {
+            token.given_up = true;
+        }
+    }
+
+    /// The answer that would have brought this token was lost.
+    pub(super) fn lost(&mut self, value: &str) {
+        if let Some(token) = self.by_value.get_mut(unquoted(value)) {
+            token.held = false;
+        }
+    }
+
+    /// Whether an account has a token in use: a login now is needless.
+    pub(super) fn in_use(&mut self, account: &str, now: SystemTime) -> bool {
+        self.by_value.values_mut().filter(|token| token.account == account).any(|token| {
+            token.age(now);
+            token.life == Life::Live && token.held && !token.given_up
+        })
+    }
+
+    pub(super) fn live(&mut self, now: SystemTime) -> u64 {
+        self.by_value.values_mut().for_each(|token| token.age(now));
+        self.by_value.values().filter(|token| token.life == Life::Live).count() as u64
+    }
+}
+
+impl Token {
+    fn age(&mut self, now: SystemTime) {
+        if self.life == Life::Live && now >= self.expires {
+            self.life = Life::Expired;
+        }
+    }
+
+    fn end(&mut self, life: Life) {
+        if self.life == Life::Live {
+            self.life = life;
+        }
+    }
+}
+
+/// Quotes around a cookie's value are no part of it: clients may carry them or drop them.
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+}
