@@ -209,6 +209,32 @@ fn a_lost_login_still_happened_but_is_not_held_against_the_client() {
 }
 
 #[test]
+fn a_token_that_never_arrived_is_not_held_against_the_client() {
+    let server = Server::start().unwrap();
+    let enough = Duration::from_secs(5);
+    // The client loses patience with a login that has taken effect.
+    server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
+    let mut client = Client::connect(&server);
+    let body = common::form(DEFAULT_USERNAME, DEFAULT_PASSWORD);
+    client.write("POST", common::LOGIN, &[common::KEY, common::FORM], body.as_bytes()).unwrap();
+    server.wait_until(|counts| counts.held == 1 && counts.logins == 1, enough).unwrap();
+    let token = Client::connect(&server).token();
+    assert_eq!((server.counts().logins, server.counts().needless_logins), (2, 0));
+    drop(client);
+
+    // A new token was lost with the answer that brought it, and the old one is dead.
+    server.rotate(false);
+    server.inject(Rule::once(Matcher::AnyCall, Fault::lost_answer()));
+    let cookie = format!("authToken={token}");
+    let lost = Client::connect(&server).send("GET", DEVICES, &[common::KEY, ("Cookie", &cookie)], b"");
+    assert!(lost.is_err());
+    let mut client = Client::connect(&server);
+    assert_eq!(client.get(DEVICES, &token).status, 401);
+    client.login();
+    assert_eq!((server.counts().logins, server.counts().needless_logins), (3, 0));
+}
+
+#[test]
 fn held_requests_wait_for_their_release() {
     let (server, mut first, _) = scene();
     let enough = Duration::from_secs(5);

@@ -29,31 +29,25 @@ pub(super) fn login(state: &mut State, settings: &Settings, who: &Credentials, f
     let token = state.mint.token();
     let ends = cookies::later(now, settings.token_lifetime);
     let mut answer = accepted();
-    match faults.iter().find_map(|fault| match fault {
+    let scripted = faults.iter().find_map(|fault| match fault {
         Fault::SetCookies(lines) => Some(lines),
         _ => None,
-    }) {
-        Some(lines) => {
-            for line in lines.iter().map(|line| line.replace("{token}", &token)) {
-                answer.set_cookie(&line);
-                // A made-up value is a token only if the client can make it one: held once it is presented.
-                let pair = line.split(';').next().unwrap_or_default();
-                let value = inspect::auth_tokens(pair).next();
-                value
-                    .into_iter()
-                    .for_each(|value| state.tokens.issue(value, &who.username, ends, value == token));
+    });
+    if let Some(lines) = scripted {
+        for line in lines.iter().map(|line| line.replace("{token}", &token)) {
+            answer.set_cookie(&line);
+            // Whether the client can make a token of it shows when it presents it.
+            let pair = line.split(';').next().unwrap_or_default();
+            if let Some(value) = inspect::auth_tokens(pair).next() {
+                state.tokens.issue(value, &who.username, ends);
             }
         }
-        None => {
-            let shown = state.shown_now();
-            state.tokens.issue(&token, &who.username, ends, true);
-            let lines =
-                cookies::login_lines(&state.mint, &token, settings.token_lifetime, shown, settings.tls);
-            lines.iter().for_each(|line| answer.set_cookie(line));
-        }
-    }
-    if faults.iter().any(may_lose_answer) {
-        state.tokens.lost(&token);
+    } else {
+        state.tokens.issue(&token, &who.username, ends);
+        let shown = state.shown_now();
+        let lines = cookies::login_lines(&state.mint, &token, settings.token_lifetime, shown, settings.tls);
+        lines.iter().for_each(|line| answer.set_cookie(line));
+        state.issued = Some(token);
     }
     answer
 }
@@ -78,11 +72,13 @@ pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old
     let token = state.mint.token();
     let account = state.tokens.account(old).unwrap_or_default().to_owned();
     let ends = cookies::later(state.now(), settings.token_lifetime);
-    state.tokens.issue(&token, &account, ends, true);
+    state.tokens.issue(&token, &account, ends);
     if !keep_old {
         state.tokens.end(old, Life::Revoked);
     }
-    cookies::token_line(&token, settings.token_lifetime, state.shown_now(), settings.tls)
+    let line = cookies::token_line(&token, settings.token_lifetime, state.shown_now(), settings.tls);
+    state.issued = Some(token);
+    line
 }
 
 fn refused(state: &mut State, settings: &Settings, who: &Credentials, faults: &[Fault]) -> Option<Answer> {
@@ -111,9 +107,4 @@ fn refused(state: &mut State, settings: &Settings, who: &Credentials, faults: &[
 fn accepted() -> Answer {
     // The vendor's page does not show the body of this answer.
     Answer::new(StatusCode::OK).with("content-type", "application/json;charset=UTF-8").body("{}")
-}
-
-/// Whether the client may never see the token that an accepted login brings.
-fn may_lose_answer(fault: &Fault) -> bool {
-    matches!(fault, Fault::Hang { .. } | Fault::Cut { .. } | Fault::Answer { .. } | Fault::Raw(_))
 }

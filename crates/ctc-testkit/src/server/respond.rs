@@ -33,10 +33,22 @@ pub(super) async fn respond(
     }
     let in_flight = LoginInFlight::enter(&shared, &arrival);
     wait(&shared, &arrival.faults, When::Before).await;
-    let answer = shared.change(|state| state.respond(&shared.settings, &request, &arrival));
+    let (answer, issued) = shared.change(|state| {
+        let answer = state.respond(&shared.settings, &request, &arrival);
+        (answer, state.issued.take())
+    });
     wait(&shared, &arrival.faults, When::After).await;
+    let response = send(answer, &arrival.faults, &wire).await?;
+    if let Some(token) = issued.filter(|_| !arrival.faults.iter().any(loses_the_token)) {
+        shared.change(|state| state.tokens.delivered(&token));
+    }
     drop(in_flight);
-    send(answer, &arrival.faults, &wire).await
+    Ok(response)
+}
+
+/// Whether the client may never see the token that its answer should bring.
+fn loses_the_token(fault: &Fault) -> bool {
+    matches!(fault, Fault::Hang { .. } | Fault::Cut { .. } | Fault::Answer { .. } | Fault::Raw(_))
 }
 
 /// The waits that are scripted before a request is looked at, or once its answer is made.
@@ -108,11 +120,12 @@ impl State {
 
     /// What the request comes to when nothing replaces its answer.
     fn act(&mut self, settings: &Settings, request: &Received, arrival: &Arrival) -> Answer {
+        let now = self.now();
         match &arrival.checked {
             Checked::Free => Answer::new(StatusCode::NOT_FOUND),
             Checked::Broken(violation) => refusal(*violation),
             Checked::Login(credentials) => login::login(self, settings, credentials, &arrival.faults),
-            Checked::Call(token) if !self.tokens.is_live(token) => Answer::new(StatusCode::UNAUTHORIZED),
+            Checked::Call(token) if !self.tokens.is_live(token, now) => Answer::new(StatusCode::UNAUTHORIZED),
             Checked::Call(token) if arrival.class == Class::Logout => login::logout(self, settings, token),
             Checked::Call(_) => calls::call(self, settings, request),
         }
@@ -157,8 +170,9 @@ impl State {
     fn spoil(&mut self, settings: &Settings, arrival: &Arrival, fault: &Fault, answer: &mut Answer) {
         match fault {
             Fault::Rotate { keep_old } => {
+                let now = self.now();
                 if let Checked::Call(old) = &arrival.checked
-                    && self.tokens.is_live(old)
+                    && self.tokens.is_live(old, now)
                 {
                     answer.set_cookie(&login::rotate(self, settings, old, *keep_old));
                 }

@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) locked: HashSet<String>,
     pub(super) refusals: HashMap<String, u32>,
     pub(super) notes: BTreeMap<u64, Vec<String>>,
+    /// The token that the answer in the making brings.
+    pub(super) issued: Option<String>,
     /// Goes up with every change, so that no waiter misses one.
     changes: u64,
     journal: VecDeque<Entry>,
@@ -78,6 +80,7 @@ impl Shared {
             locked: HashSet::new(),
             refusals: HashMap::new(),
             notes: BTreeMap::new(),
+            issued: None,
             changes: 0,
             journal: VecDeque::new(),
             last_seq: 0,
@@ -232,9 +235,8 @@ impl State {
         class: Class,
         mut checked: Checked,
     ) -> Arrival {
-        let now = self.now();
         if let Checked::Call(token) = &checked
-            && self.tokens.present(token, now).is_none()
+            && !self.tokens.present(token)
         {
             checked = Checked::Broken(Violation::UnknownToken);
         }

@@ -14,7 +14,7 @@ pub(super) struct Token {
     pub(super) account: String,
     life: Life,
     expires: SystemTime,
-    /// The client can have it: an answer brought it and was not lost, or a call presented it.
+    /// The client has it: an answer brought it and was not lost, or a call presented it.
     held: bool,
     /// The client was told to give it up, by a 401 or by a clearing cookie.
     given_up: bool,
@@ -26,26 +26,28 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Records a token given out. `held` says whether the client surely gets it.
-    pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime, held: bool) {
-        let token = Token { account: account.to_owned(), life: Life::Live, expires, held, given_up: false };
+    /// Records a token given out; whether the client gets it is not known yet.
+    pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime) {
+        let token =
+            Token { account: account.to_owned(), life: Life::Live, expires, held: false, given_up: false };
         self.by_value.insert(unquoted(value).to_owned(), token);
     }
 
-    /// Looks up a token that a request presents, and ages it.
-    pub(super) fn present(&mut self, value: &str, now: SystemTime) -> Option<Life> {
-        let token = self.by_value.get_mut(unquoted(value))?;
-        token.age(now);
-        token.held = true;
-        Some(token.life)
+    /// A request presents a token; `false` if it was never given out.
+    pub(super) fn present(&mut self, value: &str) -> bool {
+        let token = self.by_value.get_mut(unquoted(value));
+        token.map(|token| token.held = true).is_some()
     }
 
     pub(super) fn account(&self, value: &str) -> Option<&str> {
         self.by_value.get(unquoted(value)).map(|token| token.account.as_str())
     }
 
-    pub(super) fn is_live(&self, value: &str) -> bool {
-        self.by_value.get(unquoted(value)).is_some_and(|token| token.life == Life::Live)
+    pub(super) fn is_live(&mut self, value: &str, now: SystemTime) -> bool {
+        self.by_value.get_mut(unquoted(value)).is_some_and(|token| {
+            token.age(now);
+            token.life == Life::Live
+        })
     }
 
     pub(super) fn end(&mut self, value: &str, life: Life) {
@@ -72,10 +74,10 @@ impl Tokens {
         }
     }
 
-    /// The answer that would have brought this token was lost.
-    pub(super) fn lost(&mut self, value: &str) {
+    /// The answer that brings this token is on its way.
+    pub(super) fn delivered(&mut self, value: &str) {
         if let Some(token) = self.by_value.get_mut(unquoted(value)) {
-            token.held = false;
+            token.held = true;
         }
     }
 
