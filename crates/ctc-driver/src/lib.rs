@@ -48,6 +48,7 @@
 
 mod async_driver;
 mod clock;
+mod config;
 mod counters;
 mod driver;
 mod error;
@@ -59,6 +60,7 @@ mod store;
 
 pub use async_driver::AsyncDriver;
 pub use clock::{Clock, SystemClock};
+pub use config::{ConfigError, SessionConfig};
 pub use counters::Counts;
 pub use ctc_core;
 pub use driver::Driver;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use ctc_core::{
-    Admit, Call, Credentials, Denial, Generation, LoginFailure, Pass, Phase, RecordKey, Route, Session,
-    SessionRecord, Settings, StampError, Verdict, Wait,
+    Admit, Call, Credentials, Denial, Endpoint, Generation, LoginFailure, Pass, Phase, RecordKey, Route,
+    Session, SessionRecord, Settings, StampError, Verdict, Wait,
 };
 use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -89,6 +89,11 @@ impl SharedSession {
     pub fn record(&self) -> SessionRecord {
         let (now, wall) = (self.now(), self.0.clock.wall());
         self.lock().record(now, wall)
+    }
+
+    /// The origin that it is bound to.
+    pub fn endpoint(&self) -> Endpoint {
+        self.lock().endpoint().clone()
     }
 
     /// The settings in force.

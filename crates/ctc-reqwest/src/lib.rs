@@ -1,1 +1,48 @@
-//! placeholder
+//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`]: it logs in once and stays logged in.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use ctc_reqwest::{Client, Endpoint};
+//!
+//! let client = Client::builder()
+//!     .endpoint(Endpoint::us())
+//!     .app_key("the key that the vendor handed out")
+//!     .credentials("ada@example.com", "her password")
+//!     .build()?;
+//! let devices = client.get("/connect/services/devices").query(&[("pg", 1)]).send().await?;
+//! println!("{}", devices.text().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Clone the client and call from as many tasks as you like: one login serves them all, a 401 is answered with
+//! one new login and the calls are sent again, and a refused password is never tried twice.
+//!
+//! # TLS
+//!
+//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are reqwest's own
+//! features, here or on your own `reqwest` dependency. Without one an `https` endpoint cannot be reached.
+
+#[cfg(target_family = "wasm")]
+compile_error!(
+    "ctc-reqwest cannot run in a browser, where Cookie and Set-Cookie are forbidden headers: \
+     use ctc-core with a server-side HTTP stack"
+);
+
+mod client;
+mod error;
+mod request;
+mod transport;
+
+pub use client::{Client, ClientBuilder};
+pub use ctc_driver::ctc_core::{
+    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, LoginFailure, Phase, Settings,
+    TokenAttachment, Unauthorized,
+};
+pub use ctc_driver::{
+    AsyncSessionStore, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SharedSession,
+};
+pub use error::{BuildError, Error, SendError};
+pub use request::RequestBuilder;
+pub use reqwest;
+pub use transport::{Inbound, Outbound, ReqwestTransport};

@@ -1,1 +1,44 @@
-//! placeholder
+//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`]: it logs in once and stays logged in.
+//!
+//! ```no_run
+//! # fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use ctc_ureq::{Client, Endpoint};
+//!
+//! let client = Client::builder()
+//!     .endpoint(Endpoint::us())
+//!     .app_key("the key that the vendor handed out")
+//!     .credentials("ada@example.com", "her password")
+//!     .build()?;
+//! let mut devices = client.get("/connect/services/devices").query(&[("pg", 1)]).send()?;
+//! println!("{}", devices.body_mut().read_to_string()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Clone the client and call from as many threads as you like: one login serves them all, a 401 is answered with
+//! one new login and the calls are sent again, and a refused password is never tried twice.
+//!
+//! # TLS
+//!
+//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's own features,
+//! here or on your own `ureq` dependency. Without one an `https` endpoint cannot be reached.
+
+mod body;
+mod client;
+mod error;
+mod request;
+mod transport;
+
+pub use body::Body;
+pub use client::{Client, ClientBuilder};
+pub use ctc_driver::ctc_core::{
+    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, LoginFailure, Phase, Settings,
+    TokenAttachment, Unauthorized,
+};
+pub use ctc_driver::{
+    ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SessionStore, SharedSession,
+};
+pub use error::{BuildError, Error, SendError};
+pub use request::RequestBuilder;
+pub use transport::{Outbound, UreqTransport};
+pub use ureq;

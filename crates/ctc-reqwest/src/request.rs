@@ -1,0 +1,104 @@
+//! A request on the way to being sent.
+
+use std::time::Duration;
+
+use ctc_driver::{CallOptions, Replay};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+
+use crate::{Client, Error};
+
+/// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key and token.
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct RequestBuilder {
+    client: Client,
+    request: Result<reqwest::RequestBuilder, Error>,
+    options: CallOptions,
+}
+
+impl RequestBuilder {
+    pub(crate) fn new(
+        client: Client,
+        request: Result<reqwest::RequestBuilder, Error>,
+        options: CallOptions,
+    ) -> Self {
+        Self { client, request, options }
+    }
+
+    /// Adds to the query.
+    pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
+        self.map(|request| request.query(query))
+    }
+
+    /// Adds a header. The session's key and token replace what is given here for them; other cookies are kept.
+    pub fn header<K, V>(self, name: K, value: V) -> Self
+    where
+        HeaderName: TryFrom<K>,
+        <HeaderName as TryFrom<K>>::Error: Into<http::Error>,
+        HeaderValue: TryFrom<V>,
+        <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
+    {
+        self.map(|request| request.header(name, value))
+    }
+
+    /// Adds headers, replacing those of the same name.
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.map(|request| request.headers(headers))
+    }
+
+    /// A JSON body, and its content type.
+    pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
+        self.map(|request| request.json(json))
+    }
+
+    /// A form body, and its content type.
+    pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
+        self.map(|request| request.form(form))
+    }
+
+    /// Any body. One that is a stream is sent once: see [`Replay`].
+    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        self.map(|request| request.body(body))
+    }
+
+    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.map(|request| request.timeout(timeout))
+    }
+
+    /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.options.replay = replay;
+        self
+    }
+
+    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.options.max_wait = max_wait;
+        self
+    }
+
+    /// The request as it is, without key and token.
+    ///
+    /// # Errors
+    /// [`Error::Path`] or [`Error::Request`].
+    pub fn build(self) -> Result<reqwest::Request, Error> {
+        self.request?.build().map_err(|error| Error::Request(error.without_url()))
+    }
+
+    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
+    /// an [`Unauthorized`](crate::Unauthorized) in its extensions.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer.
+    pub async fn send(self) -> Result<reqwest::Response, Error> {
+        let (client, options) = (self.client.clone(), self.options.clone());
+        client.send(self.build()?, &options).await
+    }
+
+    fn map(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
+        self.request = self.request.map(step);
+        self
+    }
+}

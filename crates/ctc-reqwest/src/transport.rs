@@ -1,0 +1,142 @@
+//! reqwest as the HTTP stack of a driver: the traps of `reqwest` are dealt with here and nowhere else.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ctc_driver::ctc_core::{Endpoint, FormBody, Target, Unauthorized};
+use ctc_driver::{AsyncTransport, Incoming, Outgoing};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::{Request, Response, Url};
+
+use crate::error::SendError;
+
+/// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
+const DRAIN_BYTES: u64 = 64 * 1024;
+/// Longest time spent on that.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// A [`reqwest::Client`] as an [`AsyncTransport`].
+#[derive(Clone, Debug)]
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+    endpoint: Endpoint,
+}
+
+impl ReqwestTransport {
+    /// A transport over `client`, which must follow no redirects and keep no cookies.
+    ///
+    /// Answers that came from another origin than `endpoint` are refused, but by then such a client has sent
+    /// the application key there already.
+    pub fn new(client: reqwest::Client, endpoint: Endpoint) -> Self {
+        Self { client, endpoint }
+    }
+}
+
+/// A [`reqwest::Request`] on its way out.
+#[derive(Debug)]
+pub struct Outbound(pub Request);
+
+/// A [`reqwest::Response`] coming in.
+#[derive(Debug)]
+pub struct Inbound(pub Response);
+
+impl Outgoing for Outbound {
+    fn method(&self) -> &Method {
+        self.0.method()
+    }
+
+    fn target(&self) -> Target<'_> {
+        target(self.0.url())
+    }
+
+    fn path(&self) -> &str {
+        self.0.url().path()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.0.headers_mut()
+    }
+
+    fn replay(&self) -> Option<Self> {
+        self.0.try_clone().map(Self)
+    }
+}
+
+impl Incoming for Inbound {
+    fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    fn explain(&mut self, why: Unauthorized) {
+        self.0.extensions_mut().insert(why);
+    }
+}
+
+#[async_trait]
+impl AsyncTransport for ReqwestTransport {
+    type Request = Outbound;
+    type Response = Inbound;
+    type Error = SendError;
+
+    async fn send(&self, request: Outbound) -> Result<Inbound, SendError> {
+        let response = self.client.execute(with_length(request.0)).await?;
+        if !self.endpoint.is_origin_of(target(response.url())) {
+            return Err(SendError::LeftOrigin);
+        }
+        Ok(Inbound(response))
+    }
+
+    async fn send_login(&self, request: http::Request<FormBody>) -> Result<http::Response<()>, SendError> {
+        let request = with_length(Request::try_from(request.map(Bytes::from))?);
+        let url = request.url().clone();
+        let mut response = self.client.execute(request).await?;
+        if *response.url() != url {
+            return Err(SendError::LoginRedirected);
+        }
+        let mut read = http::Response::new(());
+        *read.status_mut() = response.status();
+        *read.headers_mut() = std::mem::take(response.headers_mut());
+        drain(response).await;
+        Ok(read)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    async fn discard(&self, response: Inbound) {
+        drain(response.0).await;
+    }
+}
+
+/// Reads a short body to its end, so that its connection can be used again.
+async fn drain(mut response: Response) {
+    let read = async {
+        let mut left = DRAIN_BYTES;
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let Some(rest) = left.checked_sub(chunk.len() as u64) else { break };
+            left = rest;
+        }
+    };
+    // A body that does not end in time costs a connection and nothing else.
+    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+}
+
+/// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
+fn with_length(mut request: Request) -> Request {
+    let empty = request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty));
+    if empty && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    request
+}
+
+fn target(url: &Url) -> Target<'_> {
+    Target { scheme: url.scheme(), host: url.host_str().unwrap_or_default(), port: url.port() }
+}

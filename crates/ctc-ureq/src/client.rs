@@ -1,0 +1,248 @@
+//! The client and its builder.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ctc_driver::ctc_core::{Endpoint, Settings};
+use ctc_driver::{CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession};
+use http::{Method, Request};
+
+use ureq::Agent;
+
+use crate::body::Body;
+use crate::error::{BuildError, Error};
+use crate::request::RequestBuilder;
+use crate::transport::{Outbound, UreqTransport};
+
+/// A client of one CTC account. Cloning shares the session and the connections; it never forks them.
+///
+/// The first call logs in, all others share that login, and a new one is made only after the server has said
+/// 401. Dropping the client does not log out: a token is worth keeping, and [`logout`](Self::logout) is there.
+#[derive(Clone, Debug)]
+pub struct Client {
+    driver: Driver<UreqTransport>,
+    endpoint: Endpoint,
+    timeout: Option<Duration>,
+    options: CallOptions,
+}
+
+impl Client {
+    /// A builder. Endpoint, application key and credentials must be given.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION`
+    /// (`us` or `eu`) or `CTC_BASE_URL`.
+    ///
+    /// # Errors
+    /// [`BuildError`], which names what is missing.
+    pub fn from_env() -> Result<Self, BuildError> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session is open.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the login failed, or none may be made.
+    pub fn login(&self) -> Result<(), Error> {
+        Ok(self.driver.login(&self.options)?)
+    }
+
+    /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
+    /// login, until [`SharedSession::reopen`].
+    pub fn logout(&self) -> LoggedOut {
+        self.driver.logout()
+    }
+
+    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
+    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
+    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, path)
+    }
+
+    /// A request with any method.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
+        let request = self.endpoint.join(path.as_ref()).map(|uri| {
+            let mut request = Request::new(Body::empty());
+            (*request.method_mut(), *request.uri_mut()) = (method, uri);
+            request
+        });
+        RequestBuilder::new(self.clone(), request.map_err(Error::Path), self.timeout, self.options.clone())
+    }
+
+    /// Sends a native request, which must go to the endpoint.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer.
+    pub fn execute<B: Into<Body>>(&self, request: Request<B>) -> Result<http::Response<ureq::Body>, Error> {
+        self.send(Outbound { request: request.map(Into::into), timeout: self.timeout }, &self.options)
+    }
+
+    /// The session: phase, counts, new credentials, reset, reopen.
+    pub fn session(&self) -> &SharedSession {
+        self.driver.session()
+    }
+
+    pub(crate) fn send(
+        &self,
+        request: Outbound,
+        options: &CallOptions,
+    ) -> Result<http::Response<ureq::Body>, Error> {
+        Ok(self.driver.execute(request, options)?)
+    }
+}
+
+/// Builds a [`Client`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until build"]
+pub struct ClientBuilder {
+    config: SessionConfig,
+    http: Option<Agent>,
+    connect_timeout: Option<Duration>,
+    user_agent: Option<String>,
+    store: Option<Arc<dyn SessionStore>>,
+    timeout: Option<Duration>,
+    options: CallOptions,
+}
+
+/// How long connecting may take unless the builder is told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+impl ClientBuilder {
+    /// A builder with endpoint, key and credentials from the environment; see [`Client::from_env`].
+    ///
+    /// # Errors
+    /// [`BuildError::Config`], which names every variable that is missing.
+    pub fn from_env() -> Result<Self, BuildError> {
+        Ok(Self { config: SessionConfig::from_env()?, ..Self::default() })
+    }
+
+    /// The instance that the account lives in.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.config = self.config.endpoint(endpoint);
+        self
+    }
+
+    /// The application key that the vendor handed out for the program.
+    pub fn app_key(mut self, key: impl Into<String>) -> Self {
+        self.config = self.config.app_key(key);
+        self
+    }
+
+    /// User name and password.
+    pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
+        self.config = self.config.credentials(username, password);
+        self
+    }
+
+    /// How long one login may take. Default 30 s.
+    pub fn login_timeout(mut self, timeout: Duration) -> Self {
+        let settings = self.config.settings_mut();
+        settings.login_timeout = timeout;
+        settings.lease = settings.lease.max(timeout.saturating_mul(2));
+        self
+    }
+
+    /// How long connecting may take. Default 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// How long each call may take all told, from connecting to the end of the body. Default: no limit, so that
+    /// long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The `User-Agent` header.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Changes settings of the session: the governor's limits, how the token is attached, the logout path.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(self.config.settings_mut());
+        self
+    }
+
+    /// Keeps the session in a store, so that it outlives the process and serves many.
+    pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Whether requests may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.options.replay = replay;
+        self
+    }
+
+    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.options.max_wait = max_wait;
+        self
+    }
+
+    /// An HTTP client of your own, with its proxies, certificates and limits, which no other session may use.
+    ///
+    /// Redirects and statuses are dealt with for each request. Should anything in the program turn on ureq's
+    /// `cookies`, enable the feature of that name of this crate too: ureq's cookie jar would otherwise add a
+    /// second `Cookie` header.
+    pub fn http_client(mut self, agent: Agent) -> Self {
+        self.http = Some(agent);
+        self
+    }
+
+    /// The client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`BuildError`] for the first thing that is missing or of no use.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let agent = match self.http {
+            Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
+                return Err(BuildError::OwnHttpClient);
+            }
+            Some(agent) => agent,
+            None => Agent::config_builder()
+                .timeout_connect(Some(self.connect_timeout.unwrap_or(CONNECT_TIMEOUT)))
+                .user_agent(self.user_agent.as_deref().unwrap_or(USER_AGENT))
+                .build()
+                .new_agent(),
+        };
+        let session = self.config.build()?;
+        let endpoint = session.endpoint();
+        let driver = Driver::new(session, UreqTransport::new(agent), self.store);
+        Ok(Client { driver, endpoint, timeout: self.timeout, options: self.options })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! Why a client could not be built, or a call failed.
+
+use std::error::Error as StdError;
+
+use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
+use ctc_driver::{CallError, ConfigError, Denied, TransportError};
+use ureq::Timeout;
+
+/// Why a call failed. A status is never an error: every answer is delivered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path does not belong to the endpoint. Nothing was sent.
+    #[error(transparent)]
+    Path(#[from] JoinError),
+    /// The request could not be put together, say for a header that no header can be. Nothing was sent.
+    #[error("the request could not be put together")]
+    Request(#[source] Box<dyn StdError + Send + Sync>),
+    /// The session has no token for the call and may not get one now. Nothing was sent.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The request could not take key and token. Nothing was sent.
+    #[error(transparent)]
+    Stamp(#[from] StampError),
+    /// The request got no answer.
+    #[error("the call got no answer")]
+    Send(#[from] SendError),
+}
+
+impl From<CallError<SendError>> for Error {
+    fn from(error: CallError<SendError>) -> Self {
+        match error {
+            CallError::Denied(denied) => Self::Denied(denied),
+            CallError::Stamp(stamp) => Self::Stamp(stamp),
+            CallError::Transport(send) => Self::Send(send),
+            // `CallError` may grow; whatever it grows is told in its own words.
+            other => Self::Send(SendError::Other(Box::new(other))),
+        }
+    }
+}
+
+/// Why a request got no answer. It names neither the query nor a header nor a body.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// ureq's own error.
+    #[error(transparent)]
+    Ureq(ureq::Error),
+    /// ureq refuses the URL, which its own error would print with its query.
+    #[error("the HTTP client does not accept this URL")]
+    Url,
+    /// Anything else.
+    #[error(transparent)]
+    Other(Box<dyn StdError + Send + Sync>),
+}
+
+impl From<ureq::Error> for SendError {
+    fn from(error: ureq::Error) -> Self {
+        match error {
+            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => Self::Url,
+            error => Self::Ureq(error),
+        }
+    }
+}
+
+impl TransportError for SendError {
+    fn failure(&self) -> SendFailure {
+        match self {
+            Self::Url => SendFailure::NotSent,
+            Self::Ureq(
+                ureq::Error::HostNotFound
+                | ureq::Error::ConnectionFailed
+                | ureq::Error::InvalidProxyUrl
+                | ureq::Error::Tls(_)
+                | ureq::Error::TlsRequired
+                | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect),
+            ) => SendFailure::NotSent,
+            Self::Ureq(ureq::Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                SendFailure::NotSent
+            }
+            _ => SendFailure::MaybeSent,
+        }
+    }
+}
+
+/// Why a client could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Something about the session is missing or of no use.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// User agent or connect time-out were given together with an HTTP client that has its own.
+    #[error("user_agent and connect_timeout belong to the HTTP client: set them on the one that you give")]
+    OwnHttpClient,
+}

@@ -1,0 +1,160 @@
+//! A request on the way to being sent.
+
+use std::time::Duration;
+
+use ctc_driver::{CallOptions, Replay};
+use http::header::CONTENT_TYPE;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use serde::Serialize;
+
+use crate::body::Body;
+use crate::transport::Outbound;
+use crate::{Client, Error};
+
+/// Puts a request together and sends it with the session's key and token.
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct RequestBuilder {
+    client: Client,
+    request: Result<Request<Body>, Error>,
+    timeout: Option<Duration>,
+    options: CallOptions,
+}
+
+impl RequestBuilder {
+    pub(crate) fn new(
+        client: Client,
+        request: Result<Request<Body>, Error>,
+        timeout: Option<Duration>,
+        options: CallOptions,
+    ) -> Self {
+        Self { client, request, timeout, options }
+    }
+
+    /// Adds to the query.
+    pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
+        self.map(|request| {
+            let more = serde_urlencoded::to_string(query).map_err(request_error)?;
+            let uri = with_query(request.uri(), &more)?;
+            *request.uri_mut() = uri;
+            Ok(())
+        })
+    }
+
+    /// Adds a header. The session's key and token replace what is given here for them; other cookies are kept.
+    pub fn header<K, V>(self, name: K, value: V) -> Self
+    where
+        HeaderName: TryFrom<K>,
+        <HeaderName as TryFrom<K>>::Error: Into<http::Error>,
+        HeaderValue: TryFrom<V>,
+        <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
+    {
+        self.map(|request| {
+            let name = HeaderName::try_from(name).map_err(|error| request_error(error.into()))?;
+            let value = HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
+            request.headers_mut().append(name, value);
+            Ok(())
+        })
+    }
+
+    /// Adds headers, replacing those of the same name.
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.map(|request| {
+            for name in headers.keys() {
+                request.headers_mut().remove(name);
+            }
+            request.headers_mut().extend(headers);
+            Ok(())
+        })
+    }
+
+    /// A JSON body, and its content type.
+    pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
+        self.map(|request| {
+            let body = serde_json::to_vec(json).map_err(request_error)?;
+            set_body(request, body, "application/json");
+            Ok(())
+        })
+    }
+
+    /// A form body, and its content type.
+    pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
+        self.map(|request| {
+            let body = serde_urlencoded::to_string(form).map_err(request_error)?;
+            set_body(request, body, "application/x-www-form-urlencoded");
+            Ok(())
+        })
+    }
+
+    /// Any body. One that is a stream is sent once: see [`Replay`].
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.map(|request| {
+            *request.body_mut() = body.into();
+            Ok(())
+        })
+    }
+
+    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.options.replay = replay;
+        self
+    }
+
+    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.options.max_wait = max_wait;
+        self
+    }
+
+    /// The request as it is, without key and token.
+    ///
+    /// # Errors
+    /// [`Error::Path`] or [`Error::Request`].
+    pub fn build(self) -> Result<Request<Body>, Error> {
+        self.request
+    }
+
+    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
+    /// an [`Unauthorized`](crate::Unauthorized) in its extensions.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer.
+    pub fn send(self) -> Result<http::Response<ureq::Body>, Error> {
+        self.client.send(Outbound { request: self.request?, timeout: self.timeout }, &self.options)
+    }
+
+    fn map(mut self, step: impl FnOnce(&mut Request<Body>) -> Result<(), Error>) -> Self {
+        if let Ok(request) = &mut self.request
+            && let Err(error) = step(request)
+        {
+            self.request = Err(error);
+        }
+        self
+    }
+}
+
+fn set_body(request: &mut Request<Body>, body: impl Into<Body>, content_type: &'static str) {
+    request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+    *request.body_mut() = body.into();
+}
+
+fn with_query(uri: &Uri, more: &str) -> Result<Uri, Error> {
+    let path_and_query = match uri.query() {
+        Some(query) if !query.is_empty() => format!("{}?{query}&{more}", uri.path()),
+        _ => format!("{}?{more}", uri.path()),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).map_err(request_error)?);
+    Uri::from_parts(parts).map_err(request_error)
+}
+
+fn request_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Request(Box::new(error))
+}

@@ -1,0 +1,142 @@
+//! ureq as the HTTP stack of a driver: the traps of `ureq` are dealt with here and nowhere else.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ctc_driver::ctc_core::{FormBody, Target};
+use ctc_driver::{Outgoing, Transport};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use ureq::{Agent, AsSendBody, SendBody};
+
+use crate::body::{Body, Content};
+use crate::error::SendError;
+
+/// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
+const DRAIN_BYTES: u64 = 64 * 1024;
+
+/// A [`ureq::Agent`] as a [`Transport`].
+#[derive(Clone, Debug)]
+pub struct UreqTransport {
+    agent: Agent,
+}
+
+impl UreqTransport {
+    /// A transport over `agent`, which no other session may use.
+    ///
+    /// Redirects and statuses are dealt with for each request, whatever the agent is set to.
+    pub fn new(agent: Agent) -> Self {
+        Self { agent }
+    }
+
+    fn run<B: AsSendBody>(
+        &self,
+        request: Request<B>,
+        timeout: Option<Duration>,
+    ) -> Result<Response<ureq::Body>, SendError> {
+        #[cfg(feature = "cookies")]
+        self.agent.cookie_jar_lock().clear();
+        let mut config = self
+            .agent
+            .configure_request(request)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .allow_non_standard_methods(true);
+        if timeout.is_some() {
+            config = config.timeout_global(timeout);
+        }
+        Ok(self.agent.run(config.build())?)
+    }
+}
+
+/// A request on its way out.
+#[derive(Debug)]
+pub struct Outbound {
+    /// The request.
+    pub request: Request<Body>,
+    /// How long it may take all told.
+    pub timeout: Option<Duration>,
+}
+
+impl Outgoing for Outbound {
+    fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::from(self.request.uri())
+    }
+
+    fn path(&self) -> &str {
+        self.request.uri().path()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
+    }
+
+    fn replay(&self) -> Option<Self> {
+        let body = self.request.body().replay()?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.request.method().clone();
+        *request.uri_mut() = self.request.uri().clone();
+        *request.version_mut() = self.request.version();
+        *request.headers_mut() = self.request.headers().clone();
+        *request.extensions_mut() = self.request.extensions().clone();
+        Some(Self { request, timeout: self.timeout })
+    }
+}
+
+impl Transport for UreqTransport {
+    type Request = Outbound;
+    type Response = Response<ureq::Body>;
+    type Error = SendError;
+
+    fn send(&self, outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
+        let timeout = outbound.timeout;
+        let (parts, body) = outbound.request.into_parts();
+        match body.0 {
+            // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
+            Content::Empty => self.run(with_length(Request::from_parts(parts, ())), timeout),
+            Content::Bytes(bytes) => self.run(Request::from_parts(parts, &bytes[..]), timeout),
+            Content::Reader(reader) => {
+                self.run(Request::from_parts(parts, SendBody::from_owned_reader(reader)), timeout)
+            }
+        }
+    }
+
+    fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {
+        let (parts, form) = request.into_parts();
+        let form = form.as_ref();
+        let response = if form.is_empty() {
+            self.run(with_length(Request::from_parts(parts, ())), Some(timeout))
+        } else {
+            self.run(Request::from_parts(parts, form), Some(timeout))
+        };
+        let (parts, body) = response?.into_parts();
+        drain(body);
+        Ok(Response::from_parts(parts, ()))
+    }
+
+    fn discard(&self, response: Response<ureq::Body>) {
+        drain(response.into_body());
+    }
+}
+
+/// Reads a short body to its end, so that its connection can be used again. Only one whose length is known to be
+/// short: reading on without a time-out of its own could take for ever.
+fn drain(body: ureq::Body) {
+    if body.content_length().is_some_and(|length| length <= DRAIN_BYTES) {
+        // A body that breaks off costs a connection and nothing else.
+        let _ = std::io::copy(&mut body.into_reader().take(DRAIN_BYTES), &mut std::io::sink());
+    }
+}
+
+/// ureq leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
+fn with_length(mut request: Request<()>) -> Request<()> {
+    if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    request
+}
