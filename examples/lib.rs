@@ -73,7 +73,7 @@ impl Stage {
             None => {}
             Some(Trouble::WrongPassword) => stage.password = "not-the-password!",
             Some(Trouble::Down) => {
-                stage.url = format!("http://{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+                stage.url = format!("http://{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?);
             }
             Some(Trouble::Hangs) => {
                 stage.server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
@@ -109,3 +109,8 @@ pub fn explain(error: &dyn Error) -> String {
     }
     text
 }
+
+/// The README's snippets, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
