@@ -110,6 +110,7 @@ const ELSEWHERE: &[&str] = &[
     "https://evilconnect.calamp.com/",
     "https://connect.calamp.co.uk/connect/services/devices",
     "https://connect.calamp.com:8443/",
+    "https://connect.calamp.com:99999/",
     "http://connect.calamp.com/",
     "http://connect.calamp.com:443/",
     "ws://connect.calamp.com/",
