@@ -241,7 +241,7 @@ impl Session {
         let now = self.tick(now);
         let reading = LoginReading::of(response.status(), response.headers(), self.settings.login_rule);
         let Some(flight) = self.land(&ticket, now) else {
-            return LoginOutcome::Stale { orphan: self.orphan(reading) };
+            return LoginOutcome::Stale { orphan: self.orphan(&ticket, reading) };
         };
         self.settle(&flight, reading, now)
     }
@@ -516,9 +516,11 @@ impl Session {
     }
 
     /// The request that ends a token which came when the session was closed already.
-    fn orphan(&self, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
+    fn orphan(&self, ticket: &LoginTicket, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
         let LoginReading::Token { token, .. } = reading else { return None };
-        let pass = self.closed.then(|| self.make_pass(Generation::default(), token))??;
+        // Another session's token is in use.
+        let ended = self.closed && self.has_issued(ticket);
+        let pass = ended.then(|| self.make_pass(Generation::default(), token))??;
         self.requests.logout(&pass).map(Box::new)
     }
 
@@ -603,8 +605,11 @@ impl Session {
     }
 
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
-        let same_session = Arc::ptr_eq(&ticket.owner, &self.owner);
-        same_session && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
+        self.has_issued(ticket) && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
+    }
+
+    fn has_issued(&self, ticket: &LoginTicket) -> bool {
+        Arc::ptr_eq(&ticket.owner, &self.owner)
     }
 
     fn longest_pause(&self) -> Duration {

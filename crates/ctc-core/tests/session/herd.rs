@@ -169,6 +169,14 @@ fn t10_accounts_keys_and_hosts_never_mix() {
 }
 
 #[test]
+fn t10_a_foreign_ticket_never_asks_for_a_logout_of_the_other_sessions_token() {
+    let foreign = Scenario::new().order().ticket;
+    let mut s = Scenario::new().closed();
+    let outcome = s.login(foreign, 200, &[&cookie("THEIRS")]);
+    assert!(matches!(outcome, LoginOutcome::Stale { orphan: None }), "{outcome:?}");
+}
+
+#[test]
 fn t10_another_user_name_forgets_the_token_and_late_answers_to_it() {
     let mut s = Scenario::new().open("ADA").after(3600);
     let (mut first, mut second) = (s.sent(), s.sent());
