@@ -77,9 +77,17 @@ pub struct Session {
 #[derive(Debug)]
 struct Open {
     pass: Pass,
-    since: Instant,
+    /// When it was obtained; `None` for a record's token whose age cannot be told.
+    since: Option<Instant>,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
+}
+
+impl Open {
+    /// A token of unknown age is an old one: its 401 is no word on the route, its end no early death.
+    fn age(&self, now: Instant) -> Duration {
+        self.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
+    }
 }
 
 #[derive(Debug)]
@@ -211,7 +219,7 @@ impl Session {
         }
         if let Some(open) = self.open.as_ref().filter(|open| open.pass.generation() == carried) {
             let fair_use = &self.settings.fair_use;
-            let fresh = now.saturating_duration_since(open.since) < fair_use.short_life;
+            let fresh = open.age(now) < fair_use.short_life;
             if fresh && (call.saw_login || call.replayed) {
                 self.refused_routes.mark(route, fair_use.refused_route_memory, now);
                 return Verdict::Unauthorized(Unauthorized::RouteRefused);
@@ -496,8 +504,8 @@ impl Session {
             }
             LoginReading::Token { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(flight.started, lifetime));
-                match self.open_with(TokenTimes { token, since: flight.started, ends }, Generation::default())
-                {
+                let found = TokenTimes { token, since: Some(flight.started), ends };
+                match self.open_with(found, Generation::default()) {
                     Some(generation) => {
                         self.governor.succeeded();
                         return LoginOutcome::Opened(generation);
@@ -562,7 +570,7 @@ impl Session {
                     Some(open) if *open.pass.token() == token => open.ends = ends,
                     _ if self.refused.as_ref() == Some(&token) => {}
                     _ => {
-                        self.open_with(TokenTimes { token, since: now, ends }, Generation::default());
+                        self.open_with(TokenTimes { token, since: Some(now), ends }, Generation::default());
                     }
                 }
             }
@@ -580,7 +588,7 @@ impl Session {
 
     fn drop_token(&mut self, now: Instant) {
         if let Some(open) = self.open.take() {
-            self.governor.token_died(now.saturating_duration_since(open.since), now);
+            self.governor.token_died(open.age(now), now);
             self.refused = Some(open.pass.token().clone());
             self.bump();
         }

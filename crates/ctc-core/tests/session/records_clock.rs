@@ -33,6 +33,48 @@ fn t82_a_wall_clock_hours_off_still_tries_the_token() {
 }
 
 #[test]
+fn t82_a_wall_clock_hours_off_and_a_dead_token_cost_one_login() {
+    // The adopting caller waited for the store as one waits for a login: that does not make the token fresh.
+    for hours in [-7, -1, 0, 1, 7, 24 * 365] {
+        let mut s = Scenario::new();
+        s.at(600);
+        let mut call = crate::scenario::call();
+        let ctc_core::Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller") };
+        let off = Duration::from_secs(hours_abs(hours));
+        let wall = if hours < 0 { s.wall() - off } else { s.wall() + off };
+        let now = s.now();
+        let record = Scenario::new().open("T1").record();
+        let _ = s.session.login_resumed(order.ticket, &record, now, wall);
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{hours} h off");
+        let mut s = s.open("T2");
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 200, &[]), Verdict::Deliver);
+    }
+}
+
+fn hours_abs(hours: i64) -> u64 {
+    hours.unsigned_abs() * HOUR
+}
+
+#[test]
+fn t75_an_entry_without_expiry_or_date_is_tried_and_replaced() {
+    let record = Scenario::new().open("T1").record();
+    for field in ["expires_at", "obtained_at"] {
+        let record = with_field(&record, field, json!(null));
+        let mut s = Scenario::new();
+        s.at(HOUR);
+        let mut call = crate::scenario::call();
+        let ctc_core::Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller") };
+        assert!(matches!(s.offer_with(order.ticket, &record), Resumed::Adopted(_)));
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{field}");
+        let s = s.open("T2");
+        assert!(!s.record().same_token(&record));
+    }
+}
+
+#[test]
 fn t82_a_pause_is_never_longer_than_the_longest_pause_there_is() {
     let record = Scenario::new().cooling().record();
     let pause = json!({ "until": u64::MAX, "cause": "NoToken" });
