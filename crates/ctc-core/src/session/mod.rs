@@ -539,7 +539,7 @@ impl Session {
         if [self.refused.as_ref(), held].contains(&Some(&found.token)) {
             return None;
         }
-        let generation = self.open_with(found, record.generation())?;
+        let generation = self.open_with(found, record.generation().min(Generation::MOST_FROM_A_RECORD))?;
         self.land(ticket, clocks.now);
         self.overrides_record = false;
         Some(generation)

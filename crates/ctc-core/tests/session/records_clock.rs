@@ -145,6 +145,19 @@ fn a_debt_beyond_reason_ends_all_the_same() {
 }
 
 #[test]
+fn the_highest_generation_a_record_can_name_still_tells_old_from_new() {
+    let record = with_field(&Scenario::new().open("T1").record(), "generation", json!(u64::MAX));
+    let mut s = Scenario::new();
+    let _ = s.offer(&record);
+    s.pass_time(HOUR);
+    let mut old = s.sent();
+    let ticket = s.renewal();
+    let _ = s.login(ticket, 200, &[crate::scenario::cookie("T2").as_str()]);
+    assert_eq!(s.answer(&mut old, 401, &[]), Verdict::Retry);
+    assert_eq!(s.token().as_deref(), Some("T2"));
+}
+
+#[test]
 fn debt_and_pause_run_down_while_no_process_runs() {
     let record = Scenario::new().spent().record().without_token();
     let mut s = Scenario::new();
