@@ -588,7 +588,7 @@ impl Session {
 
     fn drop_token(&mut self, now: Instant) {
         if let Some(open) = self.open.take() {
-            self.governor.token_died(open.age(now), now);
+            self.governor.token_died(open.age(now));
             self.refused = Some(open.pass.token().clone());
             self.bump();
         }

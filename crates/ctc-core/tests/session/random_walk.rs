@@ -147,6 +147,9 @@ impl Walk {
         if verdict == Verdict::Retry {
             assert_eq!(code, 401);
             let admit = self.s.admit(&mut call);
+            if before.is_some() && cookies.is_empty() {
+                assert!(!matches!(admit, Admit::Deny(_)), "a 401 took the token and no login came of it");
+            }
             self.admitted(admit);
             self.calls.push(call);
         }

@@ -295,3 +295,18 @@ fn a_record_without_its_token_still_holds_the_history() {
     assert!(with.has_token() && with.same_token(&with));
     assert!(!with.clone().without_token().same_token(&with.without_token()));
 }
+
+#[test]
+fn what_a_401_was_promised_holds_when_the_store_is_asked_first() {
+    let empty = Scenario::new().record();
+    let mut s = Scenario::new();
+    for (number, token) in ["T1", "T2", "T3"].into_iter().enumerate() {
+        // Each token dies young, which makes the login after the next dearer, and this one not.
+        let Resumed::Continue(ticket) = s.offer(&empty) else { panic!("login {number} was permitted") };
+        let _ = s.login(ticket, 200, &[&cookie(token)]);
+        let mut sent = s.sent();
+        let verdict = s.answer(&mut sent, 401, &[]);
+        assert_eq!(verdict == Verdict::Retry, number < 2, "login {number}");
+    }
+    assert_eq!(s.token().as_deref(), Some("T3"));
+}

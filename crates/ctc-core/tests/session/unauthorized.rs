@@ -150,6 +150,21 @@ fn t12_polling_one_forbidden_route_for_an_hour_costs_a_handful_of_logins() {
 }
 
 #[test]
+fn t12_many_forbidden_routes_stay_within_the_budget_and_leave_the_others_alone() {
+    const PATHS: &[&str] = &["/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9"];
+    let mut s = Scenario::new();
+    let mut server = forbids(PATHS);
+    for _ in 0..360 {
+        for path in PATHS {
+            assert!(matches!(s.drive(path, &mut server), Ok((401, Some(_)))));
+        }
+        assert_eq!(s.drive("/b", &mut server), Ok((200, None)));
+        s.pass_time(10);
+    }
+    assert!(s.logins <= 3 + 3600 / 120, "{} logins", s.logins);
+}
+
+#[test]
 fn t12_a_forbidden_route_that_also_clears_the_cookie_stays_within_the_budget() {
     let mut s = Scenario::new();
     let mut logins = 0;
