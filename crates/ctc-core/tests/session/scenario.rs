@@ -86,14 +86,13 @@ impl Scenario {
     }
 
     /// Open, with nothing left of the budget: the next login is denied.
-    pub(crate) fn spent(self) -> Self {
-        let mut scenario = self.open("T0");
-        while let Admit::Login(order) = scenario.session.renew(scenario.now) {
-            scenario.logins += 1;
-            let token = format!("T{}", scenario.logins - 1);
-            assert!(matches!(scenario.login(order.ticket, 200, &[&cookie(&token)]), LoginOutcome::Opened(_)));
+    pub(crate) fn spent(mut self) -> Self {
+        for number in 0..10 {
+            let Admit::Login(order) = self.session.renew(self.now) else { return self };
+            self.logins += 1;
+            let _ = self.login(order.ticket, 200, &[&cookie(&format!("T{number}"))]);
         }
-        scenario
+        panic!("the budget has no end");
     }
 
     // Time.
