@@ -257,8 +257,11 @@ impl Scheme {
 
 /// Whether there is a port that cannot be, such as 99999: `http` reads it as no port at all.
 fn has_odd_port(authority: &Authority) -> bool {
-    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let port = host_and_port.get(authority.host().len()..).unwrap_or_default();
+    let (text, host) = (authority.as_str(), authority.host());
+    if text.len() == host.len() {
+        return false; // by far the most
+    }
+    let port = text.rsplit('@').next().and_then(|rest| rest.get(host.len()..)).unwrap_or_default();
     !matches!(port, "" | ":") && authority.port_u16().is_none()
 }
 
