@@ -32,7 +32,7 @@ fn each_state_says_where_it_stands() {
 #[test]
 fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
     type Step = fn(&mut Scenario, ctc_core::LoginTicket);
-    let steps: [(&str, Step); 9] = [
+    let steps: [(&str, Step); 10] = [
         ("opened", |s, ticket| drop(s.login(ticket, 200, &[&cookie("T1")]))),
         ("refused", |s, ticket| drop(s.login(ticket, 401, &[]))),
         ("trouble", |s, ticket| drop(s.login(ticket, 500, &[]))),
@@ -41,6 +41,7 @@ fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
         ("closed", |s, _| drop(s.session.close())),
         ("logged out", |s, _| drop(s.session.logout())),
         ("new credentials", |s, _| s.session.set_credentials(credentials(USER, PASSWORD))),
+        ("reset", |s, _| s.session.reset()),
         ("lease over", |s, _| {
             s.pass_time(60);
             let _ = s.order();

@@ -108,6 +108,32 @@ fn a_reset_outweighs_the_rejection_in_the_record_once() {
 }
 
 #[test]
+fn a_reset_does_not_outweigh_a_rejection_that_came_after_a_login() {
+    let rejected = Scenario::new().rejected(401).record();
+    let mut s = Scenario::new();
+    s.session.reset();
+    let mut s = s.open("T1").after(3600);
+    let mut sent = s.sent();
+    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert!(matches!(s.offer(&rejected), Resumed::Denied(Denial::Rejected { .. })));
+}
+
+#[test]
+fn a_tokens_times_count_from_when_the_login_was_sent() {
+    let mut s = Scenario::new();
+    s.at(100);
+    let sent_at = serde_json::to_value(s.record()).unwrap()["saved_at"].as_u64().unwrap();
+    let ticket = s.order().ticket;
+    s.at(120);
+    let _ = s.login(ticket, 200, &["authToken=T1; Max-Age=60"]);
+    s.at(500);
+    let record = serde_json::to_value(s.record()).unwrap();
+    assert_eq!(record["obtained_at"], json!(sent_at));
+    assert_eq!(record["expires_at"], json!(sent_at + 60_000));
+    assert_eq!(record["saved_at"], json!(sent_at + 400_000));
+}
+
+#[test]
 fn a_pause_and_the_debt_are_carried_over() {
     let s = Scenario::new().cooling();
     let mut other = s.restarted();

@@ -101,6 +101,18 @@ fn a_401_when_the_budget_is_spent_keeps_the_token_and_says_until_when() {
 }
 
 #[test]
+fn a_401_waits_for_a_renewal_under_way_though_the_budget_is_spent() {
+    let mut s = Scenario::with(|settings| settings.fair_use.burst = 2.try_into().unwrap()).open("T1");
+    let mut sent = s.sent();
+    let ticket = s.renewal();
+    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert!(matches!(s.admit(&mut sent), Admit::Wait(_)));
+    let _ = s.login(ticket, 200, &[&cookie("T2")]);
+    let _ = s.proceeds(&mut sent);
+    assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
+}
+
+#[test]
 fn a_401_while_refused_keeps_the_token() {
     let mut s = Scenario::new().open("T1").after(3600);
     let ticket = s.renewal();
