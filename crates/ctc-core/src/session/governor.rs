@@ -19,6 +19,10 @@ pub(super) struct Governor {
     debt_as_of: Option<Instant>,
     failures: u32,
     short_lives: u32,
+    /// What the next login costs besides its own refill.
+    surcharge: Duration,
+    /// What the last login cost, surcharge included, unless it was taken back.
+    last_debit: Duration,
     stop: Option<Stop>,
     random: u64,
 }
@@ -46,6 +50,8 @@ impl Governor {
             debt_as_of: None,
             failures: 0,
             short_lives: 0,
+            surcharge: Duration::ZERO,
+            last_debit: Duration::ZERO,
             stop: None,
             random: seed,
         }
@@ -69,12 +75,16 @@ impl Governor {
 
     /// Counts a login that is about to go out.
     pub(super) fn debit(&mut self, now: Instant) {
-        self.owe(self.rules.refill, now);
+        self.last_debit = self.rules.refill.saturating_add(std::mem::take(&mut self.surcharge));
+        self.debt = self.debt_at(now).saturating_add(self.last_debit);
+        self.debt_as_of = Some(now);
     }
 
     /// Takes the last debit back: that login never reached the server.
     pub(super) fn refund(&mut self, now: Instant) {
-        self.debt = self.debt_at(now).saturating_sub(self.rules.refill);
+        let debit = std::mem::take(&mut self.last_debit);
+        self.surcharge = self.surcharge.max(debit.saturating_sub(self.rules.refill));
+        self.debt = self.debt_at(now).saturating_sub(debit);
         self.debt_as_of = Some(now);
     }
 
@@ -105,15 +115,16 @@ impl Governor {
         Denial::CoolingDown { until, cause }
     }
 
-    /// Notes how long a token lived: one that dies young costs further refills, doubling up to eight.
-    pub(super) fn token_died(&mut self, age: Duration, now: Instant) {
+    /// Notes how long a token lived: the login that replaces one that died young costs up to eight refills,
+    /// doubling. It is not held back itself: what was permitted stays permitted.
+    pub(super) fn token_died(&mut self, age: Duration) {
         if age >= self.rules.short_life {
             self.short_lives = 0;
+            self.surcharge = Duration::ZERO;
             return;
         }
-        let extra = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
+        self.surcharge = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
         self.short_lives = self.short_lives.saturating_add(1);
-        self.owe(extra, now);
     }
 
     /// Lifts a rejection or a pause. The budget stays: it protects the account, not the caller.
@@ -145,11 +156,6 @@ impl Governor {
         if later_pause {
             self.stop = history.stop;
         }
-    }
-
-    fn owe(&mut self, span: Duration, now: Instant) {
-        self.debt = self.debt_at(now).saturating_add(span);
-        self.debt_as_of = Some(now);
     }
 
     fn debt_at(&self, now: Instant) -> Duration {

@@ -77,9 +77,17 @@ pub struct Session {
 #[derive(Debug)]
 struct Open {
     pass: Pass,
-    since: Instant,
+    /// When it was obtained; `None` for a record's token whose age cannot be told.
+    since: Option<Instant>,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
+}
+
+impl Open {
+    /// A token of unknown age is an old one: its 401 is no word on the route, its end no early death.
+    fn age(&self, now: Instant) -> Duration {
+        self.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
+    }
 }
 
 #[derive(Debug)]
@@ -211,7 +219,7 @@ impl Session {
         }
         if let Some(open) = self.open.as_ref().filter(|open| open.pass.generation() == carried) {
             let fair_use = &self.settings.fair_use;
-            let fresh = now.saturating_duration_since(open.since) < fair_use.short_life;
+            let fresh = open.age(now) < fair_use.short_life;
             if fresh && (call.saw_login || call.replayed) {
                 self.refused_routes.mark(route, fair_use.refused_route_memory, now);
                 return Verdict::Unauthorized(Unauthorized::RouteRefused);
@@ -241,7 +249,7 @@ impl Session {
         let now = self.tick(now);
         let reading = LoginReading::of(response.status(), response.headers(), self.settings.login_rule);
         let Some(flight) = self.land(&ticket, now) else {
-            return LoginOutcome::Stale { orphan: self.orphan(reading) };
+            return LoginOutcome::Stale { orphan: self.orphan(&ticket, reading) };
         };
         self.settle(&flight, reading, now)
     }
@@ -497,8 +505,8 @@ impl Session {
             }
             LoginReading::Token { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(flight.started, lifetime));
-                match self.open_with(TokenTimes { token, since: flight.started, ends }, Generation::default())
-                {
+                let found = TokenTimes { token, since: Some(flight.started), ends };
+                match self.open_with(found, Generation::default()) {
                     Some(generation) => {
                         self.governor.succeeded();
                         return LoginOutcome::Opened(generation);
@@ -517,9 +525,11 @@ impl Session {
     }
 
     /// The request that ends a token which came when the session was closed already.
-    fn orphan(&self, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
+    fn orphan(&self, ticket: &LoginTicket, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
         let LoginReading::Token { token, .. } = reading else { return None };
-        let pass = self.closed.then(|| self.make_pass(Generation::default(), token))??;
+        // Another session's token is in use.
+        let ended = self.closed && self.has_issued(ticket);
+        let pass = ended.then(|| self.make_pass(Generation::default(), token))??;
         self.requests.logout(&pass).map(Box::new)
     }
 
@@ -530,7 +540,7 @@ impl Session {
         if [self.refused.as_ref(), held].contains(&Some(&found.token)) {
             return None;
         }
-        let generation = self.open_with(found, record.generation())?;
+        let generation = self.open_with(found, record.generation().min(Generation::MOST_FROM_A_RECORD))?;
         self.land(ticket, clocks.now);
         self.overrides_record = false;
         Some(generation)
@@ -561,7 +571,7 @@ impl Session {
                     Some(open) if *open.pass.token() == token => open.ends = ends,
                     _ if self.refused.as_ref() == Some(&token) => {}
                     _ => {
-                        self.open_with(TokenTimes { token, since: now, ends }, Generation::default());
+                        self.open_with(TokenTimes { token, since: Some(now), ends }, Generation::default());
                     }
                 }
             }
@@ -579,7 +589,7 @@ impl Session {
 
     fn drop_token(&mut self, now: Instant) {
         if let Some(open) = self.open.take() {
-            self.governor.token_died(now.saturating_duration_since(open.since), now);
+            self.governor.token_died(open.age(now));
             self.refused = Some(open.pass.token().clone());
             self.bump();
         }
@@ -604,8 +614,11 @@ impl Session {
     }
 
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
-        let same_session = Arc::ptr_eq(&ticket.owner, &self.owner);
-        same_session && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
+        self.has_issued(ticket) && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
+    }
+
+    fn has_issued(&self, ticket: &LoginTicket) -> bool {
+        Arc::ptr_eq(&ticket.owner, &self.owner)
     }
 
     fn longest_pause(&self) -> Duration {
