@@ -8,13 +8,16 @@ use super::login::{Denial, LoginFailure};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
+/// How many refills more than one a login may cost, after tokens that died young.
+const MOST_SURCHARGE: u32 = 7;
+
 /// Decides whether a login may go out now.
 ///
 /// The budget is a leaky bucket kept as one span: each login adds a `refill` of debt, time takes it away, and
 /// `burst` refills is as much debt as there may be.
 #[derive(Debug)]
 pub(super) struct Governor {
-    pub(super) rules: FairUse,
+    rules: FairUse,
     debt: Duration,
     debt_as_of: Option<Instant>,
     failures: u32,
@@ -145,7 +148,7 @@ impl Governor {
 
     /// Takes over what other processes of the same account did.
     pub(super) fn learn(&mut self, history: History, now: Instant) {
-        self.debt = self.debt_at(now).max(history.debt);
+        self.debt = self.debt_at(now).max(history.debt.min(self.most_debt()));
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
@@ -156,6 +159,16 @@ impl Governor {
         if later_pause {
             self.stop = history.stop;
         }
+    }
+
+    /// The longest pause there can be.
+    pub(super) fn longest_pause(&self) -> Duration {
+        self.rules.backoff_cap.max(self.rules.retry_after_cap)
+    }
+
+    /// What the dearest login leaves behind: a record that says more is mistaken.
+    fn most_debt(&self) -> Duration {
+        self.rules.refill.saturating_mul(self.rules.burst.get().saturating_add(MOST_SURCHARGE))
     }
 
     fn debt_at(&self, now: Instant) -> Duration {

@@ -28,7 +28,7 @@ fn a_now_older_than_the_last_one_counts_as_the_last_one() {
     let mut s = Scenario::new();
     s.at(1000);
     let mut s = s.cooling();
-    let until = s.session.next_deadline().unwrap();
+    let until = s.next_deadline().unwrap();
     s.at(0);
     let Denial::CoolingDown { until: told, .. } = s.denied() else { panic!("cooling") };
     assert_eq!(told, until);
@@ -89,7 +89,7 @@ fn guarantee_10_no_moment_makes_any_verb_panic() {
                 if let Admit::Proceed(_) = s.admit(&mut sent) {
                     let _ = s.answer(&mut sent, 401, &["authToken=T2; Max-Age=99999999999"]);
                 }
-                let _ = (s.session.next_deadline(), s.phase(), s.session.record(first, wall));
+                let _ = (s.next_deadline(), s.phase(), s.session.record(first, wall));
                 if let Admit::Login(order) = s.session.renew(second) {
                     let _ = s.fails(order.ticket, SendFailure::NotSent);
                 }
@@ -107,8 +107,8 @@ fn guarantee_10_no_setting_that_is_accepted_makes_it_panic() {
             let most = span.min(Duration::from_secs(30 * 24 * 3600));
             settings.fair_use.burst = u32::MAX.try_into().unwrap();
             settings.fair_use.refill = most.max(Duration::from_millis(1));
-            settings.fair_use.backoff = span.max(Duration::from_millis(1));
-            settings.fair_use.backoff_cap = most;
+            settings.fair_use.backoff = most.max(Duration::from_millis(1));
+            settings.fair_use.backoff_cap = most.max(Duration::from_millis(1));
             settings.fair_use.retry_after_cap = most;
             settings.fair_use.refused_route_memory = span;
             settings.fair_use.short_life = span;

@@ -133,9 +133,36 @@ fn every_report_on_a_login_that_no_longer_counts_is_stale() {
     s.session.reopen();
     let ticket = s.order().ticket;
     s.session.close();
-    let epoch = s.session.epoch();
     s.session.abandon(ticket);
-    assert_eq!((s.phase(), s.session.epoch()), (Phase::Closed, epoch));
+    assert_eq!(s.phase(), Phase::Closed);
+    s.session.reopen();
+    let _ = s.order();
+}
+
+#[test]
+fn guarantee_1_after_reopen_a_login_from_before_is_waited_for() {
+    let mut s = Scenario::new();
+    let before = s.order().ticket;
+    s.session.close();
+    s.session.reopen();
+    let wait = s.waits();
+    // It decides nothing, and its token, which nobody wants any more, is to be logged out.
+    let outcome = s.login(before, 200, &[&cookie("T1")]);
+    assert!(matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }), "{outcome:?}");
+    assert_ne!(s.session.epoch(), wait.epoch);
+    assert_eq!(s.token(), None);
+    let _ = s.order();
+}
+
+#[test]
+fn guarantee_1_after_reopen_a_login_that_was_never_reported_is_waited_for_until_its_lease_ends() {
+    let mut s = Scenario::new();
+    let _lost = s.order();
+    s.session.close();
+    s.session.reopen();
+    let _ = s.waits();
+    s.at(60);
+    let _ = s.order();
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
     let hung = s.order().ticket;
     let wait = s.waits();
     assert_eq!(wait.deadline, s.moment(60));
-    assert_eq!(s.session.next_deadline(), Some(wait.deadline));
+    assert_eq!(s.next_deadline(), Some(wait.deadline));
     s.at(59);
     assert_eq!(s.phase(), Phase::Opening);
     let _ = s.waits();

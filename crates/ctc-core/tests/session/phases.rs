@@ -7,23 +7,23 @@ use crate::scenario::{PASSWORD, Scenario, USER, call, cookie, credentials, statu
 #[test]
 fn each_state_says_where_it_stands() {
     let mut s = Scenario::new();
-    assert_eq!((s.phase(), s.session.next_deadline()), (Phase::Empty, None));
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Empty, None));
     let ticket = s.order().ticket;
-    assert_eq!((s.phase(), s.session.next_deadline()), (Phase::Opening, Some(s.moment(60))));
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Opening, Some(s.moment(60))));
     let _ = s.login(ticket, 200, &[&cookie("T1")]);
     let generation = s.session.pass().unwrap().generation();
     assert_eq!(generation.number(), 1);
-    assert_eq!((s.phase(), s.session.next_deadline()), (Phase::Open(generation), None));
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Open(generation), None));
     let _ticket = s.renewal();
-    assert_eq!((s.phase(), s.session.next_deadline()), (Phase::Open(generation), Some(s.moment(60))));
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Open(generation), Some(s.moment(60))));
     s.session.close();
     assert_eq!(s.phase(), Phase::Closed);
 
     let s = Scenario::new().rejected(403);
-    assert_eq!((s.phase(), s.session.next_deadline()), (Phase::Rejected { status: status(403) }, None));
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Rejected { status: status(403) }, None));
 
     let mut s = Scenario::new().cooling();
-    let until = s.session.next_deadline().unwrap();
+    let until = s.next_deadline().unwrap();
     assert_eq!(s.phase(), Phase::Cooling { until });
     s.jump_to(until);
     assert_eq!(s.phase(), Phase::Empty);
@@ -64,7 +64,7 @@ fn asking_and_looking_change_no_epoch() {
     let mut sent = s.sent();
     let _ = s.answer(&mut sent, 200, &[]);
     let _ = s.answer(&mut sent, 500, &["JSESSIONID=1"]);
-    let _ = (s.record(), s.phase(), s.session.next_deadline(), s.session.record_key());
+    let _ = (s.record(), s.phase(), s.next_deadline(), s.session.record_key());
     let _ = s.herd(100);
     s.session.reopen();
     assert_eq!(s.session.epoch(), epoch);

@@ -40,6 +40,8 @@ struct Walk {
     unsent: u64,
     /// When the live ticket ends, as the keeper counts.
     lease: Option<u64>,
+    /// The session was closed since: the ticket decides nothing, but no other login goes out beside it.
+    void: bool,
     closed: bool,
     generation: Generation,
 }
@@ -63,6 +65,7 @@ impl Walk {
             orders: 0,
             unsent: 0,
             lease: None,
+            void: false,
             closed: false,
             generation: Generation::default(),
         }
@@ -110,7 +113,7 @@ impl Walk {
                 assert!(!self.closed, "a login while closed");
                 assert!(self.lease.is_none_or(|until| until <= self.second), "two logins at a time");
                 self.orders += 1;
-                self.lease = Some(self.second + 60);
+                (self.lease, self.void) = (Some(self.second + 60), false);
                 self.tickets.push(order.ticket);
             }
             Admit::Wait(wait) => {
@@ -162,7 +165,7 @@ impl Walk {
             0 if !self.tickets.is_empty() => std::mem::replace(&mut self.tickets[0], ticket),
             _ => ticket,
         };
-        let live = self.is_live(&ticket);
+        let (lands, live) = (self.lands(&ticket), self.is_live(&ticket));
         let before = self.s.token();
         let token = self.token();
         let now = self.s.now();
@@ -177,7 +180,7 @@ impl Walk {
             6 => drop(self.s.session.login_response(ticket, &answer(200, &[]), now)),
             7 => {
                 drop(self.s.fails(ticket, SendFailure::NotSent));
-                self.unsent += u64::from(live);
+                self.unsent += u64::from(lands);
             }
             8 => drop(self.s.fails(ticket, SendFailure::MaybeSent)),
             _ => self.s.session.abandon(ticket),
@@ -185,20 +188,24 @@ impl Walk {
         if kind > 3 || !live {
             assert_eq!(self.s.token(), before, "a failed or late login changed the token");
         }
-        if live {
+        if lands {
             self.lease = None;
         }
     }
 
-    /// As the keeper counts: the newest ticket, inside its lease, and the session not closed since.
     fn is_live(&self, ticket: &LoginTicket) -> bool {
+        self.lands(ticket) && !self.void
+    }
+
+    /// As the keeper counts: the newest ticket, inside its lease.
+    fn lands(&self, ticket: &LoginTicket) -> bool {
         let number = format!("LoginTicket({})", self.orders);
         self.lease.is_some_and(|until| until > self.second) && format!("{ticket:?}") == number
     }
 
     fn resume(&mut self) {
         let (Some(record), Some(ticket)) = (self.record.clone(), self.tickets.pop()) else { return };
-        let live = self.is_live(&ticket);
+        let (lands, live) = (self.lands(&ticket), self.is_live(&ticket));
         match self.s.offer_with(ticket, &record) {
             Resumed::Continue(ticket) => self.tickets.push(ticket),
             Resumed::Adopted(_) | Resumed::Denied(_) => {
@@ -206,7 +213,13 @@ impl Walk {
                 self.unsent += 1;
                 self.lease = None;
             }
-            _ => assert!(!live),
+            _ => {
+                assert!(!live);
+                if lands {
+                    self.unsent += 1;
+                    self.lease = None;
+                }
+            }
         }
     }
 
@@ -219,7 +232,7 @@ impl Walk {
         match self.random.below(6) {
             0 => {
                 let _ = self.s.session.logout();
-                (self.closed, self.lease) = (true, None);
+                (self.closed, self.void) = (true, true);
             }
             1 | 2 => {
                 self.s.session.reopen();

@@ -139,7 +139,7 @@ fn a_pause_and_the_debt_are_carried_over() {
     let mut other = s.restarted();
     let Resumed::Denied(denial) = other.offer(&s.record()) else { panic!("it is pausing") };
     let Denial::CoolingDown { until, .. } = denial else { panic!("{denial:?}") };
-    let expected = s.session.next_deadline().unwrap();
+    let expected = s.next_deadline().unwrap();
     let apart = until.max(expected) - until.min(expected);
     assert!(apart.as_millis() <= 1, "a record counts in milliseconds");
     assert_eq!(other.denied(), denial);
@@ -178,9 +178,10 @@ fn an_offer_that_is_adopted_or_denied_is_not_counted_as_a_login() {
     let mut s = Scenario::new();
     let record = Scenario::new().open("T1").record();
     // The record's own login is counted, the adoptions are not: two are left.
-    for name in ["A", "B", "C", "D", "E"] {
+    for (generation, name) in ["A", "B", "C", "D", "E"].into_iter().enumerate() {
         let ticket = s.renewal();
         let record = with_field(&record, "token", json!(name));
+        let record = with_field(&record, "generation", json!(generation + 2));
         assert!(matches!(s.offer_with(ticket, &record), Resumed::Adopted(_)), "{name}");
     }
     for _ in 0..2 {
@@ -335,4 +336,26 @@ fn what_a_401_was_promised_holds_when_the_store_is_asked_first() {
         assert_eq!(verdict == Verdict::Retry, number < 2, "login {number}");
     }
     assert_eq!(s.token().as_deref(), Some("T3"));
+}
+
+#[test]
+fn a_record_that_is_older_than_the_token_held_is_not_adopted() {
+    let old = Scenario::new().open("OLD").record();
+    let mut s = Scenario::new().open("T1");
+    let ticket = s.renewal();
+    let _ = s.login(ticket, 200, &[&cookie("NEW")]);
+    let ticket = s.renewal();
+    assert!(matches!(s.offer_with(ticket, &old), Resumed::Continue(_)));
+    assert_eq!(s.token().as_deref(), Some("NEW"));
+}
+
+#[test]
+fn t68_a_login_gets_a_higher_generation_than_the_record_it_did_not_adopt() {
+    let record = Scenario::new().open("T1").record();
+    let record = with_field(&with_field(&record, "generation", json!(41)), "token", json!(null));
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    let Resumed::Continue(ticket) = s.offer_with(ticket, &record) else { panic!("no token to adopt") };
+    let _ = s.login(ticket, 200, &[&cookie("T2")]);
+    assert_eq!(s.record().generation().number(), 42);
 }

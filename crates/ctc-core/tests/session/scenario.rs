@@ -204,6 +204,10 @@ impl Scenario {
         self.session.phase(self.now)
     }
 
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.session.next_deadline(self.now)
+    }
+
     /// The token that calls go out with, as the server would see it.
     pub(crate) fn token(&self) -> Option<String> {
         self.session.pass().map(token_of)

@@ -280,3 +280,22 @@ fn an_answer_to_a_call_that_was_never_admitted_says_nothing() {
     assert_eq!(s.answer(&mut call(), 401, &["authToken=X"]), Verdict::Deliver);
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
+
+#[test]
+fn t12_a_forbidden_route_that_clears_the_cookie_leaves_the_other_routes_alone() {
+    let clearing = ["authToken=; Max-Age=0"];
+    let mut s = Scenario::new().open("T1").after(3600);
+    let mut poll = s.sent();
+    assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), Verdict::Retry);
+    let order = s.order();
+    let _ = s.login(order.ticket, 200, &[&cookie("T2")]);
+    let _ = s.proceeds(&mut poll);
+    let refused = Verdict::Unauthorized(Unauthorized::RouteRefused);
+    assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), refused);
+    for second in 0..60 {
+        s.at(3600 + second);
+        let mut poll = s.sent();
+        assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), refused);
+        assert_eq!(s.token().as_deref(), Some("T2"));
+    }
+}
