@@ -34,9 +34,15 @@
 //! doubled is a [`Violation`], in the journal and in the counts. A token that expired or was revoked is none: it earns
 //! a plain 401, as the vendor's page says.
 
+#[cfg(feature = "conformance")]
+mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod fleet;
 mod server;
 
+#[cfg(feature = "conformance")]
+pub use clock::VirtualClock;
 pub use fleet::FIRST_DEVICE;
 pub use server::{
     Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME,
