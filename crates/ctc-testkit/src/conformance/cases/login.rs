@@ -114,7 +114,8 @@ pub(super) fn absurd_login_answer_does_no_harm(bench: &Bench<'_>) -> Checked {
     }
     scene.client.clock.advance(HOUR);
     scene.client.expect(scene.client.get(DEVICES), 200)?;
-    scene.clean()
+    // The first token may be lost to the client, so a second login is no needless one.
+    equal("violations", scene.server.counts().violations, 0)
 }
 
 /// Two accounts over two transports of one stack: nothing may be shared behind them.
