@@ -113,7 +113,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         counts.unauthorized, counts.logins
     );
     let text = String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?;
-    println!("  It says: {:.60}…", text);
+    println!("  It begins: {text:.60}…");
 
     println!("\nWe log out.");
     println!("  The server's word: {:?}", ctc.logout().await);

@@ -90,3 +90,29 @@ impl Clock for VirtualClock {
         self.times().wall
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_moves_alone() {
+        let clock = VirtualClock::starting_at(SystemTime::UNIX_EPOCH);
+        let start = clock.now();
+        clock.rewind_monotonic(Duration::from_secs(1));
+        assert_eq!(start - clock.now(), Duration::from_secs(1));
+        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH);
+        clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(7));
+        assert_eq!(start - clock.now(), Duration::from_secs(1));
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + Duration::from_secs(7));
+    }
+
+    #[test]
+    fn a_clone_is_the_same_clock() {
+        let clock = VirtualClock::new();
+        let before = clock.now();
+        clock.clone().advance(Duration::from_secs(3));
+        assert_eq!(clock.now() - before, Duration::from_secs(3));
+    }
+}

@@ -50,11 +50,10 @@ fn every_vice_is_found_out() {
         let report = Suite::blocking(PlainStack(Some(vice))).run_case(case);
         report.passed().then(|| format!("{case} does not find out {vice:?}:\n{report}"))
     };
+    let pairs = FOUND_OUT.iter().flat_map(|(vice, cases)| cases.iter().map(|case| (*vice, *case)));
     let missed: Vec<String> = thread::scope(|scope| {
-        let threads = FOUND_OUT.map(|(vice, cases)| {
-            scope.spawn(move || cases.iter().filter_map(|case| missed(vice, case)).collect::<Vec<_>>())
-        });
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        let threads: Vec<_> = pairs.map(|(vice, case)| scope.spawn(move || missed(vice, case))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
     });
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

@@ -34,6 +34,7 @@ pub(super) enum Stop {
 pub(super) type Checked<T = ()> = Result<T, Stop>;
 
 /// Fails unless `seen` is as expected.
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called, mostly with literals")]
 #[track_caller]
 pub(super) fn equal<T: PartialEq + fmt::Debug>(what: impl fmt::Display, seen: T, expected: T) -> Checked {
     if seen == expected { Ok(()) } else { fail(what, format!("{expected:?}"), format!("{seen:?}")) }
