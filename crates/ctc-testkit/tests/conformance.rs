@@ -1,5 +1,6 @@
 //! The conformance suite, put through itself: a good stack passes, and each bad one is found out where it should be.
 
+#[allow(clippy::unwrap_used, reason = "a stack for tests only")]
 mod plain_stack;
 
 use std::thread;
@@ -53,7 +54,7 @@ fn every_vice_is_found_out() {
     let pairs = FOUND_OUT.iter().flat_map(|(vice, cases)| cases.iter().map(|case| (*vice, *case)));
     let missed: Vec<String> = thread::scope(|scope| {
         let threads: Vec<_> = pairs.map(|(vice, case)| scope.spawn(move || missed(vice, case))).collect();
-        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().filter_map(|thread| thread.join().expect("no panic")).collect()
     });
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread};
 use ctc_driver::{CallOptions, Denied, Driver, Incoming, LoggedOut, SharedSession, Transport};
 
 use super::{
-    client::{Call, CallFailed, Client, Head, Pending, Unread, pending},
+    client::{Call, CallFailed, Client, Head, Pending, Unread, Why, pending},
     stack::{BlockingStack, BoxError, Certificate},
     suite::AnyStack,
 };
@@ -49,9 +49,13 @@ impl<S: BlockingStack> AnyStack for Blocking<S> {
 impl<S: BlockingStack> Client for Threads<S> {
     fn start(&self, call: Call) -> Option<Pending<Result<Head, CallFailed>>> {
         let Call { method, url, headers, payload, options } = call;
-        let request = self.stack.request(method, &url, headers, payload)?;
+        // Made here only to see whether it can be; a request need not be able to change threads.
+        self.stack.request(method.clone(), &url, headers.clone(), payload.clone())?;
         let (driver, stack) = (self.driver.clone(), Arc::clone(&self.stack));
         Some(start(move || {
+            let Some(request) = stack.request(method, &url, headers, payload) else {
+                return Err(CallFailed { why: Why::Unknown, texts: "no request this time".into() });
+            };
             let response = driver.execute(request, &options).map_err(CallFailed::from)?;
             Ok(Head {
                 status: response.status().as_u16(),

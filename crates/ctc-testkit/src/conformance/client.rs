@@ -5,7 +5,7 @@
 
 use std::{
     error::Error,
-    fmt::Debug,
+    fmt,
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::Duration,
 };
@@ -23,7 +23,7 @@ use super::{
 };
 
 /// How long a case waits for anything: a hang is a failure, and not a suite that never ends.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A driver over the stack under test.
 pub(super) trait Client: Send + Sync {
@@ -207,8 +207,8 @@ pub(super) fn pending<T>(abort: Option<AbortHandle>) -> (Pending<T>, mpsc::Sende
     (Pending { result, begun, abort }, told, beginning)
 }
 
-impl<T> Debug for Pending<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pending")
     }
 }

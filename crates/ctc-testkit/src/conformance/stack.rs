@@ -84,7 +84,8 @@ pub trait AsyncStack: Send + Sync + 'static {
         true
     }
 
-    /// Where this stack's futures run: by default a tokio runtime, one thread and one for each case.
+    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A runtime of
+    /// your own is a closure that spawns: `Box::new(|task| smol::spawn(task).detach())`.
     fn runtime(&self) -> Box<dyn Runtime> {
         runtime::tokio()
     }
@@ -93,7 +94,7 @@ pub trait AsyncStack: Send + Sync + 'static {
 /// A blocking HTTP stack, ready to be put through the suite. The twin of [`AsyncStack`].
 pub trait BlockingStack: Send + Sync + 'static {
     /// The transport under test.
-    type Transport: Transport<Request: Send, Response: Send> + 'static;
+    type Transport: Transport<Response: Send> + 'static;
 
     /// See [`AsyncStack::transport`].
     fn transport(&self) -> Self::Transport;

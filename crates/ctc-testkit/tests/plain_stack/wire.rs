@@ -110,7 +110,7 @@ fn origin(uri: &Uri) -> String {
 fn write(connection: &mut Connection, head: &Request<()>, payload: &Payload) -> io::Result<()> {
     let uri = head.uri();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let host = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     let mut bytes = format!("{} {target} HTTP/1.1\r\nhost: {host}\r\n", head.method()).into_bytes();
     for (name, value) in head.headers() {
         bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
