@@ -102,12 +102,12 @@ pub(super) fn connections_are_kept(bench: &Bench<'_>) -> Checked {
     few_connections(&scene, 12)
 }
 
-/// A 401 with a body of a few kilobytes is read to its end, so that its connection serves the replay.
+/// A 401 with a body of less than 64 KiB is read to its end, so that its connection serves the replay.
 pub(super) fn connections_are_kept_across_replays(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     for _ in 0..8 {
         scene.client.clock.advance(HOUR);
-        let refusal = Fault::Answer { status: 401, headers: vec![], body: "x".repeat(20_000), act: false };
+        let refusal = Fault::Answer { status: 401, headers: vec![], body: "x".repeat(60_000), act: false };
         scene.server.inject(Rule::once(Matcher::AnyCall, refusal));
         scene.client.expect(scene.client.get(DEVICES), 200)?;
     }
