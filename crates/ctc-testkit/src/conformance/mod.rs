@@ -7,8 +7,7 @@
 //! # Putting a stack of your own through it
 //!
 //! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`]. Then, in a
-//! file below
-//! `tests/`:
+//! file below `tests/`:
 //!
 //! ```
 //! use ctc_driver::{Transport, TransportError, ctc_core::{FormBody, Unauthorized}};
