@@ -1,0 +1,120 @@
+//! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
+
+use std::time::Instant;
+
+use crate::shell::{cargo, run as run_command};
+use crate::{test, vendor};
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<Outcome, String>,
+}
+
+enum Outcome {
+    Done,
+    Skipped(&'static str),
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", what: "cargo fmt", run: || plain(&["fmt", "--all", "--check"]) },
+    Step {
+        name: "clippy",
+        what: "clippy, warnings denied",
+        run: || plain(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+    },
+    Step { name: "docs", what: "rustdoc, warnings denied", run: docs },
+    Step { name: "test", what: "every test", run: || test::run(&[]).map(|()| Outcome::Done) },
+    Step { name: "features", what: "each feature of the adapters alone", run: features },
+    Step {
+        name: "vendor",
+        what: "the vendor's Python client against our server",
+        run: || vendor::run().map(|()| Outcome::Done),
+    },
+    Step { name: "examples", what: "the examples end as the README says", run: examples },
+    Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
+];
+
+/// Runs all steps, or those named.
+pub(crate) fn run(names: &[String]) -> Result<(), String> {
+    if names == ["list"] {
+        STEPS.iter().for_each(|step| println!("{:10} {}", step.name, step.what));
+        return Ok(());
+    }
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        return Err(format!("no step named {unknown}; see `cargo xtask ci list`"));
+    }
+    let mut table = Vec::new();
+    for step in STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)) {
+        println!("\n== {}: {}", step.name, step.what);
+        let start = Instant::now();
+        let outcome = (step.run)().map_err(|error| format!("step {} failed: {error}", step.name))?;
+        let seconds = start.elapsed().as_secs();
+        table.push(match outcome {
+            Outcome::Done => format!("{:10} ok       {seconds:4} s", step.name),
+            Outcome::Skipped(why) => format!("{:10} SKIPPED         {why}", step.name),
+        });
+    }
+    println!("\n{}", table.join("\n"));
+    Ok(())
+}
+
+fn plain(args: &[&str]) -> Result<Outcome, String> {
+    run_command(cargo(args)).map(|()| Outcome::Done)
+}
+
+fn docs() -> Result<Outcome, String> {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run_command(command).map(|()| Outcome::Done)
+}
+
+fn features() -> Result<Outcome, String> {
+    const FEATURES: &[(&str, &[&str])] = &[
+        ("ctc-core", &[""]),
+        (
+            "ctc-reqwest",
+            &["", "charset", "gzip", "http2", "multipart", "rustls-no-provider", "socks", "stream"],
+        ),
+        ("ctc-ureq", &["", "charset", "gzip", "rustls-no-provider", "socks-proxy", "cookies"]),
+    ];
+    for (package, features) in FEATURES {
+        for feature in *features {
+            plain(&[
+                "check",
+                "--quiet",
+                "--package",
+                package,
+                "--no-default-features",
+                "--features",
+                feature,
+            ])?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn examples() -> Result<Outcome, String> {
+    for example in ["quickstart", "blocking"] {
+        plain(&["run", "--quiet", "--example", example])?;
+        let refused = run_command(cargo(&["run", "--quiet", "--example", example, "--", "wrong-password"]));
+        if refused.is_ok() {
+            return Err(format!("{example} should exit with 1 after a wrong password"));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn wasm() -> Result<Outcome, String> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    if !has_std(TARGET) {
+        return Ok(Outcome::Skipped("the target is not installed: rustup target add wasm32-unknown-unknown"));
+    }
+    plain(&["check", "--quiet", "--package", "ctc-core", "--target", TARGET])
+}
+
+fn has_std(target: &str) -> bool {
+    let output =
+        std::process::Command::new("rustc").args(["--target", target, "--print", "target-libdir"]).output();
+    output.is_ok_and(|output| std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
