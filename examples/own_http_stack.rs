@@ -1,10 +1,10 @@
 //! An HTTP stack of one's own: hyper, which this project ships no adapter for.
 //!
-//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped adapters have:
-//! one login for many tasks, the renewal of a dead token, fair use, a store if you want one.
+//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped adapters
+//! have: one login for many tasks, the renewal of a dead token, fair use, a store if you want one.
 //!
-//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to the real one,
-//! put a TLS connector in the place of `HttpConnector`.
+//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to the real
+//! one, put a TLS connector in the place of `HttpConnector`.
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
 
 use std::{error::Error, time::Duration};

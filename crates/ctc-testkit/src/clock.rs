@@ -9,8 +9,8 @@ use ctc_driver::Clock;
 
 /// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same clock.
 ///
-/// Only decisions follow it. What waits (a transport's time-outs, a thread that waits for a login) waits in real
-/// time, so a test moves the clock first and asks second.
+/// Only decisions follow it. What waits (a transport's time-outs, a thread that waits for a login) waits in
+/// real time, so a test moves the clock first and asks second.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,7 +46,8 @@ impl VirtualClock {
         Self(Arc::new(Mutex::new(Times { monotonic: Instant::now(), wall })))
     }
 
-    /// Time passes: monotonic and wall time alike. A time past the end of what the types hold changes nothing.
+    /// Time passes: monotonic and wall time alike. A time past the end of what the types hold changes
+    /// nothing.
     pub fn advance(&self, by: Duration) {
         let mut times = self.times();
         times.monotonic = times.monotonic.checked_add(by).unwrap_or(times.monotonic);

@@ -1,4 +1,5 @@
-//! The conformance suite, put through itself: a good stack passes, and each bad one is found out where it should be.
+//! The conformance suite, put through itself: a good stack passes, and each bad one is found out where it
+//! should be.
 
 #[allow(clippy::unwrap_used, reason = "a stack for tests only")]
 mod plain_stack;

@@ -1,12 +1,13 @@
 //! The conformance suite: what every HTTP stack must do to carry a CTC session, against real sockets.
 //!
-//! It drives [`ctc_driver`] over the stack and a [`Server`](crate::Server), lets that server go wrong, and judges by
-//! what the server saw as well as by what the caller got. The shipped adapters pass it; so should yours.
+//! It drives [`ctc_driver`] over the stack and a [`Server`](crate::Server), lets that server go wrong, and
+//! judges by what the server saw as well as by what the caller got. The shipped adapters pass it; so should
+//! yours.
 //!
 //! # Putting a stack of your own through it
 //!
-//! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`]. Then, in a file below
-//! `tests/`:
+//! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`]. Then, in a
+//! file below `tests/`:
 //!
 //! ```
 //! use ctc_driver::{Transport, TransportError, ctc_core::{FormBody, Unauthorized}};
@@ -35,7 +36,13 @@
 //!         MyTransport
 //!     }
 //!
-//!     fn request(&self, method: Method, url: &str, headers: HeaderMap, payload: Payload) -> Option<Request<Vec<u8>>> {
+//!     fn request(
+//!         &self,
+//!         method: Method,
+//!         url: &str,
+//!         headers: HeaderMap,
+//!         payload: Payload,
+//!     ) -> Option<Request<Vec<u8>>> {
 //!         let body = match payload {
 //!             Payload::Empty => Vec::new(),
 //!             Payload::Bytes(bytes) => bytes,
@@ -58,8 +65,8 @@
 //! ctc_testkit::conformance_tests!(blocking, MyStack::default()); // one #[test] for each case
 //! ```
 //!
-//! or all of it at once: `Suite::blocking(MyStack).run().assert_passed()`. A case that the stack says it cannot run
-//! is skipped, and named on the standard error output.
+//! or all of it at once: `Suite::blocking(MyStack).run().assert_passed()`. A case that the stack says it
+//! cannot run is skipped, and named on the standard error output.
 
 mod asynchronous;
 mod bench;

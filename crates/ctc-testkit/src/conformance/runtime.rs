@@ -6,8 +6,8 @@ use tokio::{runtime::Builder, sync::mpsc};
 
 use super::stack::{Runtime, Task};
 
-/// A tokio runtime on a thread of its own, which ends when this is dropped. With one thread only, a transport that
-/// blocks stops everything, and is found out.
+/// A tokio runtime on a thread of its own, which ends when this is dropped. With one thread only, a transport
+/// that blocks stops everything, and is found out.
 pub(super) fn tokio() -> Box<dyn Runtime> {
     let (tasks, mut queue) = mpsc::unbounded_channel::<Task>();
     let started = thread::Builder::new().name("conformance".into()).spawn(move || {

@@ -50,8 +50,8 @@ pub trait AsyncStack: Send + Sync + 'static {
     /// A fresh transport. Called on the [`runtime`](Self::runtime).
     fn transport(&self) -> Self::Transport;
 
-    /// A fresh transport that trusts `certificate`; `None` (the default) says that this stack speaks no TLS, and
-    /// skips those cases.
+    /// A fresh transport that trusts `certificate`; `None` (the default) says that this stack speaks no TLS,
+    /// and skips those cases.
     fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<Self::Transport> {
         let _ = certificate;
         None
@@ -84,8 +84,8 @@ pub trait AsyncStack: Send + Sync + 'static {
         true
     }
 
-    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A runtime of
-    /// your own is a closure that spawns: `Box::new(|task| smol::spawn(task).detach())`.
+    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A runtime
+    /// of your own is a closure that spawns: `Box::new(|task| smol::spawn(task).detach())`.
     fn runtime(&self) -> Box<dyn Runtime> {
         runtime::tokio()
     }

@@ -147,8 +147,8 @@ impl Report {
         self.lines.iter().filter(|line| matches!(line.outcome, Outcome::Skipped(_)))
     }
 
-    /// Panics with the report unless it [`passed`](Self::passed). Skipped cases are named on the standard error
-    /// output, past a test harness that captures it.
+    /// Panics with the report unless it [`passed`](Self::passed). Skipped cases are named on the standard
+    /// error output, past a test harness that captures it.
     ///
     /// # Panics
     /// As said: this is the assertion of a test.

@@ -1,5 +1,5 @@
-//! A blocking HTTP stack on bare sockets. It does all that a transport must, and goes wrong in one way if told to:
-//! that is how the suite itself is tested.
+//! A blocking HTTP stack on bare sockets. It does all that a transport must, and goes wrong in one way if
+//! told to: that is how the suite itself is tested.
 
 mod wire;
 

@@ -57,7 +57,8 @@ pub(super) fn refused_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 0)
 }
 
-/// The herd's login is refused while the old token is still believed good by some: all are told, none asks again.
+/// The herd's login is refused while the old token is still believed good by some: all are told, none asks
+/// again.
 pub(super) fn herd_whose_renewal_is_refused_is_told(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     scene.server.lock("fleet+test@example.com");
