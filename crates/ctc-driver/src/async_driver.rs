@@ -1,7 +1,8 @@
 //! The asynchronous driver: one call, from leave to answer, on any runtime.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept};
 use crate::ports::{AsyncTransport, Incoming, TransportError};
-use crate::shared::{Flight, Patience, Pending, SharedSession, stamp};
+use crate::shared::{Flight, Panic, Patience, Pending, SharedSession, stamp};
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
 /// How long one store operation may take; a longer one counts as a store out of reach.
@@ -113,7 +114,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
             match asked {
                 Ok(pass) => return Ok(pass),
-                Err(Pending::Flight(flight)) => flight.await,
+                Err(Pending::Flight(flight)) => resume(flight.await),
                 Err(Pending::Wait(wait)) => self.wait(wait).await,
                 Err(Pending::Denied(denial)) => {
                     let changed = self.session.listen_to_any_change();
@@ -130,7 +131,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// last of them goes.
     fn begin(&self, order: LoginOrder) -> Flight {
         let io = Arc::clone(&self.io);
-        async move { login::log_in(&io.session, order, &*io).await }.boxed().shared()
+        let login = async move { login::log_in(&io.session, order, &*io).await };
+        // A panic would else go on in every task that waits. The session is sound: the ticket is given back.
+        let login = AssertUnwindSafe(login).catch_unwind();
+        login.map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic))))).boxed().shared()
     }
 
     /// Waits for a login that a thread makes, in the blocking driver on the same session.
@@ -139,6 +143,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let lease = wait.deadline.saturating_duration_since(self.session.now());
             drop(select(changed, self.io.transport.sleep(lease)).await);
         }
+    }
+}
+
+/// Lets a login's panic go on in this task, if no other has taken it.
+fn resume(panic: Option<Panic>) {
+    let payload = panic.and_then(|panic| panic.lock().unwrap_or_else(PoisonError::into_inner).take());
+    if let Some(payload) = payload {
+        resume_unwind(payload);
     }
 }
 

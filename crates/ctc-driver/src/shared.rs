@@ -1,5 +1,6 @@
 //! One session for many callers: the lock, the published pass, and the waiting.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,10 @@ use crate::store::StoreError;
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
-pub(crate) type Flight = Shared<BoxFuture<'static, ()>>;
+pub(crate) type Flight = Shared<BoxFuture<'static, Option<Panic>>>;
+
+/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
+pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -36,7 +40,7 @@ pub struct SharedSession(Arc<Inner>);
 struct Inner {
     published: ArcSwapOption<Published>,
     session: Mutex<Session>,
-    flight: Mutex<Option<WeakShared<BoxFuture<'static, ()>>>>,
+    flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of the last login, for those who only hear that it failed.
     login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
     changed: Event,

@@ -140,6 +140,24 @@ fn when_all_go_the_login_is_given_back() {
 }
 
 #[test]
+fn a_stack_that_panics_in_a_login_takes_one_task_with_it() {
+    let world = World::new();
+    world.server.next_login(Login::Panic);
+    world.server.hold_logins(true);
+    let mut tasks = Tasks::new();
+    for _ in 0..20 {
+        tasks.spawn(AssertUnwindSafe(call(&world)).catch_unwind());
+    }
+    tasks.run_until_stalled();
+    assert_eq!(world.server.logins(), 1);
+    world.server.hold_logins(false);
+    let ended = tasks.finish();
+    assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
+    assert!(ended.into_iter().flatten().all(|answer| status(answer) == 200));
+    assert_eq!(world.server.logins(), 2);
+}
+
+#[test]
 fn a_stack_that_always_panics_is_not_asked_for_ever() {
     let world = World::new();
     world.server.every_login(Login::Panic);
