@@ -108,13 +108,19 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     async fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
         let mut patience = Patience::new(options.max_wait);
+        let mut driven = None;
         loop {
             let asked = self
                 .session
                 .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
+            drop(driven.take());
             match asked {
                 Ok(pass) => return Ok(pass),
-                Err(Pending::Flight(flight)) => resume(flight.await),
+                Err(Pending::Flight { flight, wait }) => {
+                    self.drive(&flight, wait).await;
+                    // Not let go of before the next answer: it may need this task still.
+                    driven = Some(flight);
+                }
                 Err(Pending::Wait(wait)) => self.wait(wait).await,
                 Err(Pending::Denied(denial)) => {
                     let changed = self.session.listen_to_any_change();
@@ -135,6 +141,16 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         // A panic would else go on in every task that waits. The session is sound: the ticket is given back.
         let login = AssertUnwindSafe(login).catch_unwind();
         login.map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic))))).boxed().shared()
+    }
+
+    /// Drives a login to its end or, for one that was not elected, until the session has changed.
+    async fn drive(&self, flight: &Flight, wait: Option<Wait>) {
+        let Some(wait) = wait else { return resume(flight.clone().await) };
+        if let Some(changed) = self.session.listen(wait)
+            && let Either::Left((panic, _)) = select(flight.clone(), changed).await
+        {
+            resume(panic);
+        }
     }
 
     /// Waits for a login that a thread makes, in the blocking driver on the same session.

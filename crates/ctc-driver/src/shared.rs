@@ -241,10 +241,10 @@ impl SharedSession {
             Admit::Login(order) => {
                 let flight = begin(order);
                 *slot = flight.downgrade();
-                Err(Pending::Flight(flight))
+                Err(Pending::Flight { flight, wait: None })
             }
             Admit::Wait(wait) => match slot.as_ref().and_then(WeakShared::upgrade) {
-                Some(flight) if flight.peek().is_none() => Err(Pending::Flight(flight)),
+                Some(flight) if flight.peek().is_none() => Err(Pending::Flight { flight, wait: Some(wait) }),
                 // The leader is a thread, in the blocking driver.
                 _ => Err(Pending::Wait(wait)),
             },
@@ -348,7 +348,11 @@ pub(crate) struct Observed {
 
 /// Why a task has no pass yet.
 pub(crate) enum Pending {
-    Flight(Flight),
+    /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
+    Flight {
+        flight: Flight,
+        wait: Option<Wait>,
+    },
     Wait(Wait),
     Denied(Denial),
 }

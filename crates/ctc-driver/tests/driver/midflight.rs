@@ -28,6 +28,17 @@ fn waiting() -> (World, Tasks<Answer>) {
 }
 
 #[test]
+fn close_wakes_all_who_wait() {
+    let (world, mut tasks) = waiting();
+    world.session.close();
+    tasks.run_until_stalled();
+    // One sees the login to its end, so that its token can be logged out.
+    assert_eq!(tasks.waiting(), 1);
+    world.server.hold_logins(false);
+    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+}
+
+#[test]
 fn t49_a_login_answered_after_close_is_logged_out() {
     let (world, tasks) = waiting();
     world.session.close();
