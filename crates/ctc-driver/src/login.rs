@@ -47,6 +47,11 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
     }
     // On record before it is sent: a process that dies in mid-login has spent this login all the same.
     store.save(session).await;
+    // The store may have taken its time, and the session been closed meanwhile.
+    if !flight.counts() {
+        debug!(target: "ctc", "login is not sent: it no longer counts");
+        return store.release(session).await;
+    }
     session.counters().logins.count();
     debug!(target: "ctc", "login is sent");
     let answer = io.send(order.request).await;
@@ -168,6 +173,11 @@ impl Flight<'_> {
             Resumed::Stale => debug!(target: "ctc", "login came too late"),
         }
         true
+    }
+
+    fn counts(&self) -> bool {
+        self.session
+            .with(|session, now| self.ticket.as_ref().is_some_and(|ticket| session.holds(ticket, now)))
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.

@@ -322,6 +322,12 @@ impl Session {
         self.adopt(&ticket, record, clocks).map_or(Resumed::Continue(ticket), Resumed::Adopted)
     }
 
+    /// Whether a report with this ticket still counts. A login that is not sent yet is better not sent when it
+    /// does not: the session was closed, or the lease is over.
+    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
+        self.is_ours(ticket) && self.is_flying(now)
+    }
+
     /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn abandon(&mut self, ticket: LoginTicket) {
@@ -592,10 +598,6 @@ impl Session {
         }
         self.bump();
         self.flight.take().filter(|flight| flight.lease_until > now)
-    }
-
-    fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.is_ours(ticket) && self.is_flying(now)
     }
 
     /// Whether a login is on its way and its lease is not over.

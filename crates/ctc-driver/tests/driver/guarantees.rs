@@ -149,6 +149,20 @@ fn guarantee_5_no_login_after_close_until_reopen() {
 }
 
 #[test]
+fn guarantee_5_no_login_after_close_although_one_was_waiting_for_the_store() {
+    let world = World::with_store(&TestStore::default());
+    let store = world.store.clone().unwrap();
+    store.hold(true);
+    let mut tasks = Tasks::new();
+    spawn(&world, &mut tasks, 5, "/devices");
+    tasks.run_until_stalled();
+    world.session.close();
+    store.hold(false);
+    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+    assert_eq!(world.server.logins(), 0);
+}
+
+#[test]
 fn guarantee_5_no_login_when_rejected_until_the_credentials_change() {
     with_both(World::new, |world, client| {
         world.server.next_login(Login::Status(401));

@@ -174,6 +174,23 @@ fn t60_a_held_login_does_not_lock_the_session() {
 }
 
 #[test]
+fn a_login_that_was_closed_before_it_was_sent_is_not_sent() {
+    for operation in ["lease", "load", "save"] {
+        let worlds = || World::with_store(&TestStore::default());
+        with_both(worlds, |world, client| {
+            let session = world.session.clone();
+            world.store.as_ref().unwrap().on_operation(move |what| {
+                if what == operation {
+                    session.close();
+                }
+            });
+            assert_eq!(denial(client.call("/devices")), Denial::Closed, "closed at {operation}");
+            assert_eq!(world.server.logins(), 0, "closed at {operation}");
+        });
+    }
+}
+
+#[test]
 fn a_forgotten_route_is_watched_no_longer() {
     with_both(World::new, |world, client| {
         world.server.route("/secret", Route::Forbidden);
