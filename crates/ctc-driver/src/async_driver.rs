@@ -66,6 +66,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let mut call = Call::new(kept.is_copy());
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
+                self.session.check_origin(&request)?;
                 let pass = self.admit(&mut call, options).await?;
                 stamp(&pass, &mut request)?;
             }

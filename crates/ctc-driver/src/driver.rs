@@ -58,6 +58,7 @@ impl<T: Transport> Driver<T> {
         let mut call = Call::new(kept.is_copy());
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
+                self.session.check_origin(&request)?;
                 let pass = self.admit(&mut call, options)?;
                 stamp(&pass, &mut request)?;
             }

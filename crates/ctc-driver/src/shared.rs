@@ -138,6 +138,16 @@ impl SharedSession {
         Ok(true)
     }
 
+    /// Whether a request may go out at all: asked before a login is spent on it.
+    pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
+        let session = self.lock();
+        let endpoint = session.endpoint();
+        if endpoint.is_origin_of(request.target()) {
+            return Ok(());
+        }
+        Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
+    }
+
     /// See [`Session::admit`].
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))

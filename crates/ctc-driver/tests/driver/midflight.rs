@@ -191,6 +191,26 @@ fn a_login_that_was_closed_before_it_was_sent_is_not_sent() {
 }
 
 #[test]
+fn t46_a_request_to_elsewhere_is_not_sent() {
+    with_both(World::new, |world, client| {
+        for url in [
+            "https://evil.example/connect/services/devices",
+            "http://connect.calamp.com/connect/services/devices",
+            "https://connect.calamp.com:8443/devices",
+            "/devices",
+        ] {
+            let request = || crate::support::transport::Req::to(url);
+            for _ in 0..2 {
+                let answer = client.send(request(), &CallOptions::default());
+                assert!(matches!(answer, Err(CallError::Stamp(_))), "{url}");
+            }
+        }
+        assert_eq!(world.server.calls(), 0);
+        assert_eq!(world.server.logins(), 0, "no login is spent on a call that can never be made");
+    });
+}
+
+#[test]
 fn a_forgotten_route_is_watched_no_longer() {
     with_both(World::new, |world, client| {
         world.server.route("/secret", Route::Forbidden);
