@@ -109,6 +109,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     async fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
         let mut patience = Patience::new(options.max_wait);
+        let mut listener = None;
         let mut driven = None;
         loop {
             let asked = self
@@ -124,11 +125,18 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 }
                 Err(Pending::Wait(wait)) => self.wait(wait).await,
                 Err(Pending::Denied(denial)) => {
-                    let changed = self.session.listen_to_any_change();
-                    match patience.spend(&denial, self.session.now()) {
-                        Some(pause) => drop(select(changed, self.io.transport.sleep(pause)).await),
-                        None => return Err(self.session.denied(denial)),
-                    }
+                    let began = self.session.now();
+                    let Some(pause) = patience.allows(&denial, began) else {
+                        return Err(self.session.denied(denial));
+                    };
+                    // Listen first, ask once more second: a change in between is then never missed.
+                    let Some(changed) = listener.take() else {
+                        listener = Some(self.session.listen_to_any_change());
+                        continue;
+                    };
+                    let woken = select(changed, self.io.transport.sleep(pause)).await;
+                    let early = matches!(woken, Either::Left(_)).then(|| self.session.now() - began);
+                    patience.spend(pause, early);
                 }
             }
         }

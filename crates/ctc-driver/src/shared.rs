@@ -392,9 +392,12 @@ impl Patience {
     }
 
     /// The pause to make before asking again, if the caller's patience is long enough for it.
-    pub(crate) fn spend(&mut self, denial: &Denial, now: Instant) -> Option<Duration> {
-        let pause = denial.retry_after(now)?;
-        self.0 = self.0.checked_sub(pause)?;
-        Some(pause)
+    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
+        denial.retry_after(now).filter(|pause| *pause <= self.0)
+    }
+
+    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
+    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
+        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
     }
 }

@@ -126,6 +126,31 @@ fn t30_a_thread_can_wait_too() {
     assert_eq!(world.server.logins(), 2);
 }
 
+/// Only time that went by counts against `max_wait`, however often the session changes meanwhile.
+#[test]
+fn t30_being_woken_early_costs_no_patience() {
+    let world = World::new();
+    let client = &world.clients()[1];
+    for _ in 0..3 {
+        world.server.next_login(Login::Status(503));
+        denial(client.call("/devices"));
+        world.session.reset();
+    }
+    assert!(matches!(denial(client.call("/devices")), Denial::Paced { .. }));
+    let mut tasks = Tasks::new();
+    let driver = world.asynchronous();
+    tasks.spawn(async move { driver.execute(get("/devices"), &patient(121)).await });
+    for _ in 0..5 {
+        tasks.run_until_stalled();
+        world.session.reset();
+        world.advance(seconds(10));
+    }
+    tasks.run_until_stalled();
+    assert_eq!(tasks.waiting(), 1, "gave up too early");
+    world.advance(seconds(70));
+    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+}
+
 #[test]
 fn t30_new_credentials_end_the_wait() {
     let world = World::new();
