@@ -208,8 +208,12 @@ impl SessionRecord {
     /// server says when it is over.
     pub(super) fn token_times(&self, clocks: Clocks) -> Option<TokenTimes> {
         let token = self.token.clone()?;
-        let age = clocks.wall_ms().saturating_sub(self.obtained_at.unwrap_or(u64::MAX));
-        let since = clocks.now.checked_sub(Duration::from_millis(age)).unwrap_or(clocks.now);
+        // Without a time, or with one still to come, its age is unknown. It must not pass for a fresh token then:
+        // a 401 would be put down to the route, and the session never renewed.
+        const UNKNOWN: Duration = Duration::from_secs(3600);
+        let age = self.obtained_at.and_then(|obtained| clocks.wall_ms().checked_sub(obtained));
+        let age = age.map_or(UNKNOWN, Duration::from_millis);
+        let since = clocks.now.checked_sub(age).unwrap_or(clocks.now);
         Some(TokenTimes { token, since, ends: self.expires_at.map(|wall| clocks.to_instant(wall)) })
     }
 

@@ -232,6 +232,27 @@ fn t75_an_entry_without_expiry_is_replaced_when_the_server_refuses_it() {
 }
 
 #[test]
+fn t82_a_wall_clock_hours_off_costs_one_login_at_most() {
+    for ahead in [true, false] {
+        with_both(stored, |world, client| {
+            let off = seconds(7 * 3600);
+            world.clock.wall_is_ahead(if ahead { seconds(0) } else { off });
+            assert_eq!(status(client.call("/devices")), 200);
+            world.clock.wall_is_ahead(if ahead { off } else { seconds(0) });
+            for _ in 0..20 {
+                let (_, client) = restarted(world, client);
+                assert_eq!(status(client.call("/devices")), 200);
+            }
+            assert_eq!(world.server.logins(), 1, "the token is tried, whatever the clock says");
+            world.server.revoke_all();
+            let (_, client) = restarted(world, client);
+            assert_eq!(status(client.call("/devices")), 200);
+            assert_eq!(world.server.logins(), 2);
+        });
+    }
+}
+
+#[test]
 fn a_rotated_token_is_kept() {
     with_both(stored, |world, client| {
         world.server.route("/turn", Route::Rotate);
