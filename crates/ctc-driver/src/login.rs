@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, LoginOrder, LoginOutcome, LoginTicket, Phase, RecordKey, Resumed, SendFailure, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::{debug, info, warn};
@@ -43,6 +43,10 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
         }
     };
     if flight.resume(store.load(session).await) {
+        // A pause or debt that another clock wrote counts by ours from here on, or it might never end.
+        if matches!(session.phase(), Phase::Cooling { .. } | Phase::Empty) {
+            store.save(session).await;
+        }
         return store.release(session).await;
     }
     // On record before it is sent: a process that dies in mid-login has spent this login all the same.

@@ -253,6 +253,20 @@ fn t82_a_wall_clock_hours_off_costs_one_login_at_most() {
 }
 
 #[test]
+fn t84_a_pause_written_by_a_clock_in_the_future_is_capped() {
+    with_both(stored, |world, client| {
+        world.clock.wall_is_ahead(seconds(365 * 24 * 3600));
+        world.server.next_login(Login::Status(503));
+        denial(client.call("/devices"));
+        world.clock.wall_is_ahead(seconds(0));
+        let (world, client) = restarted(world, client);
+        denial(client.call("/devices"));
+        world.advance(seconds(3600));
+        assert_eq!(status(client.call("/devices")), 200);
+    });
+}
+
+#[test]
 fn a_rotated_token_is_kept() {
     with_both(stored, |world, client| {
         world.server.route("/turn", Route::Rotate);
