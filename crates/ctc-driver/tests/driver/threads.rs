@@ -2,15 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 
 use ctc_driver::CallOptions;
-use ctc_driver::ctc_core::Denial;
+use ctc_driver::ctc_core::{Admit, Call, Denial, Phase};
 
 use crate::herd::with_dead_token;
 use crate::support::run::{Tasks, block_on};
 use crate::support::server::Login;
-use crate::support::{Answer, World, denial, get, post, status};
+use crate::support::{Answer, World, denial, get, post, seconds, status};
 
 const MANY: usize = 1_000;
 
@@ -123,7 +124,7 @@ fn threads_and_tasks_change_places_under_fire() {
         }
         for _ in 0..50 {
             revoker.server.revoke_all();
-            revoker.advance(crate::support::seconds(600));
+            revoker.advance(seconds(600));
             thread::yield_now();
         }
     });
@@ -180,4 +181,45 @@ fn a_thread_that_waits_is_woken_by_close() {
         world.server.hold_logins(false);
         assert_eq!(denial(leader.join().unwrap()), Denial::Closed);
     });
+}
+
+#[test]
+fn t57_a_change_before_the_wait_is_not_missed() {
+    let world = World::new();
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
+    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else { panic!("elected twice") };
+    world.session.close();
+    let (done, returned) = mpsc::channel();
+    let session = world.session.clone();
+    thread::spawn(move || {
+        session.wait(wait);
+        done.send(()).unwrap();
+    });
+    returned.recv_timeout(seconds(20)).expect("it waits for a change that has come already");
+    drop(order);
+}
+
+/// What calls take without a lock must never be older than what the lock guards.
+#[test]
+fn what_is_published_is_what_the_session_holds() {
+    for round in 0..300 {
+        let world = World::new();
+        let start = Barrier::new(3);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                drop(world.blocking().login(&CallOptions::default()));
+            });
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    start.wait();
+                    world.session.close();
+                    world.session.reopen();
+                });
+            }
+        });
+        let open = matches!(world.session.phase(), Phase::Open(_));
+        let stamped = world.session.try_stamp(&mut Call::new(true), &mut get("/devices"));
+        assert_eq!(stamped, Ok(open), "in round {round}");
+    }
 }
