@@ -13,9 +13,9 @@ use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept};
+use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{AsyncTransport, Incoming, TransportError};
-use crate::shared::{Flight, Panic, Patience, Pending, SharedSession, stamp};
+use crate::shared::{Flight, Panic, Pending, SharedSession, stamp};
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
 /// How long one store operation may take; a longer one counts as a store out of reach.

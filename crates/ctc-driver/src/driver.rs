@@ -11,9 +11,9 @@ use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept};
+use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{Incoming, Transport, TransportError};
-use crate::shared::{Patience, SharedSession, stamp};
+use crate::shared::{SharedSession, stamp};
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use ctc_core::{
@@ -380,24 +380,4 @@ pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), Sta
     let result = pass.stamp(request.target(), &mut headers);
     *request.headers_mut() = headers;
     result
-}
-
-/// How long a denied caller is ready to wait all told.
-#[derive(Debug)]
-pub(crate) struct Patience(Duration);
-
-impl Patience {
-    pub(crate) fn new(max_wait: Duration) -> Self {
-        Self(max_wait)
-    }
-
-    /// The pause to make before asking again, if the caller's patience is long enough for it.
-    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
-        denial.retry_after(now).filter(|pause| *pause <= self.0)
-    }
-
-    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
-    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
-        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
-    }
 }

@@ -208,8 +208,8 @@ impl SessionRecord {
     /// server says when it is over.
     pub(super) fn token_times(&self, clocks: Clocks) -> Option<TokenTimes> {
         let token = self.token.clone()?;
-        // Without a time, or with one still to come, its age is unknown. It must not pass for a fresh token then:
-        // a 401 would be put down to the route, and the session never renewed.
+        // Without a time, or with one still to come, its age is unknown. It must not pass for a fresh token
+        // then: a 401 would be put down to the route, and the session never renewed.
         const UNKNOWN: Duration = Duration::from_secs(3600);
         let age = self.obtained_at.and_then(|obtained| clocks.wall_ms().checked_sub(obtained));
         let age = age.map_or(UNKNOWN, Duration::from_millis);
