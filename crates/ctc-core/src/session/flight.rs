@@ -65,6 +65,12 @@ impl Session {
         self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
     }
 
+    /// Whether a report with this ticket still counts. A login that is not sent yet is better not sent when it
+    /// does not: the session was closed, or the lease is over.
+    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
+        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(|flight| !flight.void)
+    }
+
     /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn abandon(&mut self, ticket: LoginTicket) {
@@ -113,11 +119,6 @@ impl Session {
     /// Whether a login is on its way and its lease is not over.
     pub(super) fn is_flying(&self, now: Instant) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.lease_until > now)
-    }
-
-    /// Whether the ticket's login can still decide something.
-    pub(super) fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(|flight| !flight.void)
     }
 
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
