@@ -13,7 +13,6 @@ use ctc_core::{
 };
 use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use tracing::{debug, info, warn};
 
@@ -25,7 +24,7 @@ use crate::store::StoreError;
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
-pub(crate) type Flight = Shared<BoxFuture<'static, Option<Panic>>>;
+pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 
 /// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
 pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
@@ -153,7 +152,8 @@ impl SharedSession {
         Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
     }
 
-    /// See [`Session::admit`].
+    /// See [`Session::admit`]. For tests: only a driver can make the login that it may hand out.
+    #[doc(hidden)]
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))
     }
@@ -171,6 +171,7 @@ impl SharedSession {
     }
 
     /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed.
+    #[doc(hidden)]
     pub fn wait(&self, wait: Wait) {
         if let Some(listener) = self.listen(wait) {
             listener.wait_timeout(wait.deadline.saturating_duration_since(self.now()));
@@ -186,8 +187,7 @@ impl SharedSession {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Observed {
-        let ordinary = status != StatusCode::UNAUTHORIZED && !headers.contains_key(SET_COOKIE);
-        if ordinary && !self.watches_routes() {
+        if !Session::is_news(status, headers) && !self.watches_routes() {
             return Observed { verdict: Verdict::Deliver, rotated: false };
         }
         self.observe_closely(call, route(), status, headers)
@@ -247,7 +247,7 @@ impl SharedSession {
     pub(crate) fn admit_with_flight(
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
-        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> Flight,
+        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> SharedLogin,
     ) -> Result<Pass, Pending> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         match self.with(ask) {
@@ -365,7 +365,7 @@ pub(crate) struct Observed {
 pub(crate) enum Pending {
     /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
     Flight {
-        flight: Flight,
+        flight: SharedLogin,
         wait: Option<Wait>,
     },
     Wait(Wait),

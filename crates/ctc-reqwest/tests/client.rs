@@ -1,4 +1,5 @@
 //! The client as its users see it: builder, requests, answers, errors.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ async fn a_native_request_and_streams_in_both_directions() {
     let client = client(&server);
     let url = format!("{}{ECHO}", server.url()).parse().unwrap();
     let mut request = reqwest::Request::new(Method::POST, url);
-    let pieces = ["one ", "two ", "three"].map(|piece| Ok::<_, std::io::Error>(piece));
+    let pieces = ["one ", "two ", "three"].map(Ok::<_, std::io::Error>);
     *request.body_mut() = Some(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)));
     assert_eq!(client.execute(request).await.unwrap().status(), 200);
     assert_eq!(server.journal().pop().unwrap().body, b"one two three");

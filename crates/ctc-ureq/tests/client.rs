@@ -1,4 +1,5 @@
 //! The client as its users see it: builder, requests, answers, errors.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
 use std::io::{Cursor, Read};
 use std::time::Duration;
