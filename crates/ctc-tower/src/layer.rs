@@ -1,7 +1,6 @@
 //! The layer and the service that it makes.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,46 +11,31 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::{BoxError, Layer, Service};
 
-use crate::transport::{Copy, Outbound, TowerError, TowerTransport};
+use crate::transport::{Outbound, TowerError, TowerTransport};
 
 /// Puts a session over a service. `B` is the body of the service's requests.
 pub struct CtcLayer<B> {
     session: SharedSession,
     store: Option<Arc<dyn AsyncSessionStore>>,
     options: CallOptions,
-    copy: Copy<B>,
+    outbound: fn(Request<B>) -> Outbound<B>,
 }
 
 impl<B: Clone> CtcLayer<B> {
     /// A layer whose requests can be sent again after a 401, since their bodies can be cloned.
     pub fn new(session: SharedSession) -> Self {
-        Self::with_copy(session, |request| Some(request.clone()))
+        Self { session, store: None, options: CallOptions::default(), outbound: Outbound::new }
     }
 }
 
 impl<B: Body + From<Bytes>> CtcLayer<B> {
     /// A layer whose request bodies are streams: only requests without a body are sent again after a 401.
     pub fn streaming(session: SharedSession) -> Self {
-        Self::with_copy(session, |request| {
-            let empty = request.body().is_end_stream();
-            empty.then(|| {
-                let mut again = Request::new(B::from(Bytes::new()));
-                *again.method_mut() = request.method().clone();
-                *again.uri_mut() = request.uri().clone();
-                *again.version_mut() = request.version();
-                *again.headers_mut() = request.headers().clone();
-                *again.extensions_mut() = request.extensions().clone();
-                again
-            })
-        })
+        Self { session, store: None, options: CallOptions::default(), outbound: Outbound::streaming }
     }
 }
 
 impl<B> CtcLayer<B> {
-    fn with_copy(session: SharedSession, copy: Copy<B>) -> Self {
-        Self { session, store: None, options: CallOptions::default(), copy }
-    }
-
     /// Keeps the session in a store, so that it outlives the process and serves many.
     #[must_use]
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
@@ -79,9 +63,8 @@ where
     type Service = CtcService<S, B>;
 
     fn layer(&self, service: S) -> CtcService<S, B> {
-        let transport = TowerTransport::new(service, self.copy);
-        let driver = AsyncDriver::new(self.session.clone(), transport, self.store.clone());
-        CtcService { driver, options: self.options.clone(), body: PhantomData }
+        let driver = AsyncDriver::new(self.session.clone(), TowerTransport::new(service), self.store.clone());
+        CtcService { driver, options: self.options.clone(), outbound: self.outbound }
     }
 }
 
@@ -91,7 +74,7 @@ impl<B> Clone for CtcLayer<B> {
             session: self.session.clone(),
             store: self.store.clone(),
             options: self.options.clone(),
-            copy: self.copy,
+            outbound: self.outbound,
         }
     }
 }
@@ -106,7 +89,7 @@ impl<B> fmt::Debug for CtcLayer<B> {
 pub struct CtcService<S, B> {
     driver: AsyncDriver<TowerTransport<S, B>>,
     options: CallOptions,
-    body: PhantomData<fn(B)>,
+    outbound: fn(Request<B>) -> Outbound<B>,
 }
 
 impl<S, B> CtcService<S, B> {
@@ -136,14 +119,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (driver, options) = (self.driver.clone(), self.options.clone());
-        let outbound = Outbound::new(request, driver.transport().copy());
+        let outbound = (self.outbound)(request);
         Box::pin(async move { driver.execute(outbound, &options).await })
     }
 }
 
 impl<S, B> Clone for CtcService<S, B> {
     fn clone(&self) -> Self {
-        Self { driver: self.driver.clone(), options: self.options.clone(), body: PhantomData }
+        Self { driver: self.driver.clone(), options: self.options.clone(), outbound: self.outbound }
     }
 }
 

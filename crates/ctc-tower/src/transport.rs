@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,23 +22,17 @@ const DRAIN_BYTES: usize = 64 * 1024;
 /// Longest time spent on that.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// How a request is made once more, if it can be.
-pub(crate) type Copy<B> = fn(&Request<B>) -> Option<Request<B>>;
-
-/// A [`tower::Service`] as an [`AsyncTransport`].
+/// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
     /// Cloned for each request; the lock makes it `Sync`, which few services are, and is held for the clone only.
     service: Mutex<S>,
-    copy: Copy<B>,
+    body: PhantomData<fn(B)>,
 }
 
 impl<S, B> TowerTransport<S, B> {
-    pub(crate) fn new(service: S, copy: Copy<B>) -> Self {
-        Self { service: Mutex::new(service), copy }
-    }
-
-    pub(crate) fn copy(&self) -> Copy<B> {
-        self.copy
+    /// A transport over a service that follows no redirects, keeps no cookies and caches nothing.
+    pub fn new(service: S) -> Self {
+        Self { service: Mutex::new(service), body: PhantomData }
     }
 }
 
@@ -50,13 +45,32 @@ impl<S: Clone, B> TowerTransport<S, B> {
 /// A request on its way out.
 pub struct Outbound<B> {
     request: Request<B>,
-    copy: Copy<B>,
+    /// How the request is made once more, if it can be.
+    copy: fn(&Request<B>) -> Option<Request<B>>,
 }
 
-impl<B> Outbound<B> {
-    pub(crate) fn new(request: Request<B>, copy: Copy<B>) -> Self {
-        Self { request, copy }
+impl<B: Clone> Outbound<B> {
+    /// A request that can be sent again, since its body can be cloned.
+    pub fn new(request: Request<B>) -> Self {
+        Self { request, copy: |request| Some(request.clone()) }
     }
+}
+
+impl<B: Body + From<Bytes>> Outbound<B> {
+    /// A request whose body may be a stream: it can be sent again only if it has none.
+    pub fn streaming(request: Request<B>) -> Self {
+        Self { request, copy: |request| request.body().is_end_stream().then(|| without_body(request)) }
+    }
+}
+
+fn without_body<B: From<Bytes>>(request: &Request<B>) -> Request<B> {
+    let mut again = Request::new(B::from(Bytes::new()));
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    *again.extensions_mut() = request.extensions().clone();
+    again
 }
 
 impl<B> Outgoing for Outbound<B> {
