@@ -12,14 +12,17 @@ use crate::world::State;
 /// What is known of one session's logins. Times are on its process's monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
-    flying: Option<Flying>,
+    /// When the one in the air set out.
+    flying: Option<Ms>,
     sent: Vec<Ms>,
     /// Consecutive failures since the last success.
     failures: u32,
     not_before: Ms,
     rejected: Option<StatusCode>,
-    /// Credentials changed or the session was closed while a login may have been in preparation: what the next
-    /// answer means is not certain.
+    /// What the last answer asks for, once the session counts it: a pause, or no login at all.
+    asked: Ms,
+    refusal: Option<StatusCode>,
+    /// The account may have changed while a login was in preparation: what the store has may be another's.
     doubtful: bool,
     /// Leases held of the store, and when the newest is over (on the world's clock).
     leases: u32,
@@ -27,22 +30,13 @@ pub(crate) struct Logins {
     pub(crate) loaded: Option<String>,
 }
 
-#[derive(Clone, Debug)]
-struct Flying {
-    since: Ms,
-    doubtful: bool,
-}
-
 impl Logins {
     pub(crate) const fn in_the_air(&self) -> bool {
         self.flying.is_some()
     }
 
-    pub(crate) fn doubt(&mut self) {
-        match &mut self.flying {
-            Some(flying) => flying.doubtful = true,
-            None => self.doubtful = true,
-        }
+    pub(crate) const fn doubt(&mut self) {
+        self.doubtful = true;
     }
 
     /// A pause or rejection was lifted.
@@ -52,10 +46,11 @@ impl Logins {
         self.rejected = None;
     }
 
-    fn failed(&mut self, asked: Ms, now: Ms, rules: &FairUse) {
+    fn failed(&mut self, now: Ms, rules: &FairUse) {
         let ms = |span: std::time::Duration| Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
         let full = ms(rules.backoff).saturating_mul(1 << self.failures.min(20)).min(ms(rules.backoff_cap));
         self.failures += 1;
+        let asked = std::mem::take(&mut self.asked);
         let pause = (full / 4 * 3).max(asked.min(ms(rules.retry_after_cap)));
         self.not_before = now + pause;
     }
@@ -110,10 +105,10 @@ impl State {
         } else if now + SLACK < watched.login.not_before {
             wrong = Some((Guarantee::FairUse, "a login goes out before the pause is over"));
         }
-        if let Some(flying) = &watched.login.flying {
+        if let Some(since) = watched.login.flying {
             // With a store, some of the lease went by before that login set out.
             let sure = if store.is_none() { lease } else { timeout.min(lease / 4) };
-            if now - flying.since + SLACK < sure {
+            if now - since + SLACK < sure {
                 wrong = Some((Guarantee::OneLogin, "a second login goes out beside one in flight"));
             }
         }
@@ -124,14 +119,14 @@ impl State {
             if watched.login.leases == 0 || watched.login.leased_until <= world_now {
                 wrong = Some((Guarantee::OneLogin, "a login goes out without the store's lease"));
             }
-            let newer = watched.login.loaded.as_ref().filter(|token| watched.refused.as_ref() != Some(token));
+            let newer = watched.login.loaded.as_ref().filter(|token| !watched.knows_refused(token));
             let known = held.map(|held| &held.token) == newer;
             if newer.is_some() && !known && !watched.login.doubtful {
                 wrong = Some((Guarantee::Coalesced, "a login goes out although the store has a newer token"));
             }
         }
-        let doubtful = std::mem::take(&mut watched.login.doubtful);
-        watched.login.flying = Some(Flying { since: now, doubtful });
+        watched.login.doubtful = false;
+        watched.login.flying = Some(now);
         watched.login.sent.push(now);
         let sent = watched.login.sent.clone();
         if let Some((guarantee, text)) = wrong {
@@ -157,41 +152,38 @@ impl State {
     /// What follows from the answer?
     pub(crate) fn login_answered(&mut self, process: usize, result: &Result<Response<()>, SimError>) {
         let now = self.processes[process].clock.true_ms();
-        let settings = self.watch.plan.settings.clone();
-        let lease = Ms::try_from(settings.lease.as_millis()).unwrap_or(Ms::MAX);
-        let has_store = self.watch.plan.processes[process].store.is_some();
+        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
         let watched = &mut self.watch.sessions[process];
         let Some(flying) = watched.login.flying.take() else { return };
-        let age = now - flying.since;
-        let late = age >= lease;
-        let sure = !flying.doubtful && age + SLACK < if has_store { lease / 4 } else { lease };
-        let mut token = None;
-        match result {
-            Ok(answer) if answer.status() == StatusCode::OK => match cookie_of(answer.headers()) {
-                Cookie::Set(found) => {
-                    if sure && watched.refused.as_ref() != Some(&found) {
-                        watched.login.forgiven();
-                    }
-                    token = Some(found);
-                }
-                _ if sure => watched.login.failed(0, now, &settings.fair_use),
-                _ => {}
-            },
-            Ok(answer) => {
-                let status = answer.status();
-                let refused = status.is_client_error() && ![408, 425, 429].contains(&status.as_u16());
-                match (sure, refused) {
-                    (true, true) => watched.login.rejected = Some(status),
-                    (true, false) => {
-                        watched.login.failed(pause_of(answer.headers()), now, &settings.fair_use);
-                    }
-                    _ => {}
-                }
+        let late = now - flying >= lease;
+        let (mut token, mut asked) = (None, 0);
+        watched.login.refusal = None;
+        if let Ok(answer) = result {
+            let status = answer.status();
+            if status == StatusCode::OK {
+                token = match cookie_of(answer.headers()) {
+                    Cookie::Set(token) => Some(token),
+                    _ => None,
+                };
+            } else if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) {
+                watched.login.refusal = Some(status);
+            } else {
+                asked = pause_of(answer.headers());
             }
-            Err(_) if sure => watched.login.failed(0, now, &settings.fair_use),
-            Err(_) => {}
         }
+        watched.login.asked = asked;
         watched.seen.push(Seen::Login { token, late });
+    }
+
+    /// The session counts one more failed login: what the last answer meant is in force now.
+    pub(crate) fn login_counted_as_failed(&mut self, process: usize) {
+        let now = self.processes[process].clock.true_ms();
+        let rules = self.watch.plan.settings.fair_use.clone();
+        let login = &mut self.watch.sessions[process].login;
+        match login.refusal.take() {
+            Some(status) => login.rejected = Some(status),
+            None => login.failed(now, &rules),
+        }
     }
 
     /// Nobody waits for the login's answer any more: it timed out, or all who waited have gone.

@@ -118,8 +118,10 @@ impl SimTransport {
         let slot = {
             let mut state = self.world.state();
             let token = read_cookie(request.headers()).unwrap_or_default();
+            state.watch.sessions[self.process].logouts += 1;
             self.set_out(&mut state, Arrival::Logout { token }, None)
         };
+        let _on_its_way = LogoutOnItsWay(self);
         slot.await
     }
 
@@ -188,6 +190,16 @@ impl Drop for OnItsWay<'_> {
         if !self.done {
             self.transport.world.state().login_dropped(self.transport.process);
         }
+    }
+}
+
+struct LogoutOnItsWay<'a>(&'a SimTransport);
+
+impl Drop for LogoutOnItsWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.world.state();
+        let logouts = &mut state.watch.sessions[self.0.process].logouts;
+        *logouts = logouts.saturating_sub(1);
     }
 }
 

@@ -141,7 +141,7 @@ impl Runner {
         if let Some(leak) = secrets::find(&shown).or_else(secrets::logged) {
             state.violated(Guarantee::Secrets, || format!("Debug or a log line shows {leak}"));
         }
-        state.check_step(process, held);
+        state.check_step(process, held, counts.logins_failed);
     }
 
     fn check_rest(&mut self) {
@@ -179,7 +179,7 @@ impl Runner {
                 self.act(action);
             }
             let call = CallPlan {
-                think: 0,
+                think: 600_000,
                 route: 1,
                 post: false,
                 always_replay: true,
@@ -188,7 +188,8 @@ impl Runner {
                 own_cookie: false,
                 cancel: None,
             };
-            self.spawn_caller(process, vec![call], true);
+            // The first may still meet what was left in a store; the last must find all well.
+            self.spawn_caller(process, vec![call; 3], true);
         }
     }
 

@@ -80,6 +80,10 @@ pub(crate) struct Watched {
     said: Option<((u64, u64), Denial)>,
     pub(crate) rotated_in: bool,
     other_user: Option<String>,
+    /// Logins that the session counts as failed.
+    failed: u64,
+    /// Logouts on their way, which a flight may be waiting for.
+    pub(crate) logouts: u32,
 }
 
 /// A published pass.
@@ -188,7 +192,11 @@ impl State {
     }
 
     /// Checks that what became of a session in this step follows from what it was told in it.
-    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>) {
+    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, failed: u64) {
+        if failed > self.watch.sessions[process].failed {
+            self.watch.sessions[process].failed = failed;
+            self.login_counted_as_failed(process);
+        }
         let watched = &mut self.watch.sessions[process];
         let seen = std::mem::take(&mut watched.seen);
         let before = watched.held.clone();
@@ -214,7 +222,8 @@ impl State {
             self.violated(Guarantee::NoWedge, || format!("p{process} is Opening, but nobody logs in"));
         }
         let settled = matches!(phase, Phase::Open(_) | Phase::Closed | Phase::Rejected { .. });
-        if settled && waiting > 0 && !flying && !has_store {
+        let logging_out = self.watch.sessions[process].logouts > 0;
+        if settled && waiting > 0 && !flying && !logging_out && !has_store {
             let text = || format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up");
             self.violated(Guarantee::NoWedge, text);
         }
@@ -252,6 +261,17 @@ impl Watched {
 
     pub(crate) fn set_user(&mut self, user: &str) {
         self.other_user = Some(user.to_owned());
+    }
+
+    /// Whether this token was refused, before this step or in it.
+    pub(crate) fn knows_refused(&self, token: &str) -> bool {
+        let in_this_step = self.seen.iter().any(|seen| match seen {
+            Seen::Answer { carried, status, cookie } => {
+                carried == token && (*status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared)
+            }
+            _ => false,
+        });
+        in_this_step || self.refused.as_deref() == Some(token)
     }
 
     /// Follows one step, and says what was wrong with it.
@@ -322,6 +342,7 @@ impl Watched {
             match seen {
                 Seen::Login { token: Some(token), late } if *token == now.token => {
                     if !late {
+                        self.login.forgiven();
                         self.rotated_in = false;
                         return None;
                     }
