@@ -58,6 +58,7 @@ impl<T: Transport> Driver<T> {
         let mut call = Call::new(kept.is_copy());
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
+                self.session.check_origin(&request)?;
                 let pass = self.admit(&mut call, options)?;
                 stamp(&pass, &mut request)?;
             }
@@ -100,6 +101,7 @@ impl<T: Transport> Driver<T> {
 
     fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
         let mut patience = Patience::new(options.max_wait);
+        let mut listener = None;
         loop {
             match self.session.admit(call) {
                 Admit::Proceed(pass) => return Ok(pass),
@@ -108,11 +110,17 @@ impl<T: Transport> Driver<T> {
                 }
                 Admit::Wait(wait) => self.session.wait(wait),
                 Admit::Deny(denial) => {
-                    let changed = self.session.listen_to_any_change();
-                    match patience.spend(&denial, self.session.now()) {
-                        Some(pause) => drop(changed.wait_timeout(pause)),
-                        None => return Err(self.session.denied(denial)),
-                    }
+                    let began = self.session.now();
+                    let Some(pause) = patience.allows(&denial, began) else {
+                        return Err(self.session.denied(denial));
+                    };
+                    // Listen first, ask once more second: a change in between is then never missed.
+                    let Some(changed) = listener.take() else {
+                        listener = Some(self.session.listen_to_any_change());
+                        continue;
+                    };
+                    let woken = changed.wait_timeout(pause);
+                    patience.spend(pause, woken.map(|()| self.session.now() - began));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, LoginOrder, LoginOutcome, LoginTicket, Phase, RecordKey, Resumed, SendFailure, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::{debug, info, warn};
@@ -43,10 +43,19 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
         }
     };
     if flight.resume(store.load(session).await) {
+        // A pause or debt that another clock wrote counts by ours from here on, or it might never end.
+        if matches!(session.phase(), Phase::Cooling { .. } | Phase::Empty) {
+            store.save(session).await;
+        }
         return store.release(session).await;
     }
     // On record before it is sent: a process that dies in mid-login has spent this login all the same.
     store.save(session).await;
+    // The store may have taken its time, and the session been closed meanwhile.
+    if !flight.counts() {
+        debug!(target: "ctc", "login is not sent: it no longer counts");
+        return store.release(session).await;
+    }
     session.counters().logins.count();
     debug!(target: "ctc", "login is sent");
     let answer = io.send(order.request).await;
@@ -168,6 +177,11 @@ impl Flight<'_> {
             Resumed::Stale => debug!(target: "ctc", "login came too late"),
         }
         true
+    }
+
+    fn counts(&self) -> bool {
+        self.session
+            .with(|session, now| self.ticket.as_ref().is_some_and(|ticket| session.holds(ticket, now)))
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.

@@ -1,5 +1,6 @@
 //! One session for many callers: the lock, the published pass, and the waiting.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,10 @@ use crate::store::StoreError;
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
-pub(crate) type Flight = Shared<BoxFuture<'static, ()>>;
+pub(crate) type Flight = Shared<BoxFuture<'static, Option<Panic>>>;
+
+/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
+pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -36,7 +40,7 @@ pub struct SharedSession(Arc<Inner>);
 struct Inner {
     published: ArcSwapOption<Published>,
     session: Mutex<Session>,
-    flight: Mutex<Option<WeakShared<BoxFuture<'static, ()>>>>,
+    flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of the last login, for those who only hear that it failed.
     login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
     changed: Event,
@@ -137,6 +141,16 @@ impl SharedSession {
         stamp(&published.pass, request)?;
         call.carry(published.pass.generation());
         Ok(true)
+    }
+
+    /// Whether a request may go out at all: asked before a login is spent on it.
+    pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
+        let session = self.lock();
+        let endpoint = session.endpoint();
+        if endpoint.is_origin_of(request.target()) {
+            return Ok(());
+        }
+        Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
     }
 
     /// See [`Session::admit`].
@@ -242,10 +256,10 @@ impl SharedSession {
             Admit::Login(order) => {
                 let flight = begin(order);
                 *slot = flight.downgrade();
-                Err(Pending::Flight(flight))
+                Err(Pending::Flight { flight, wait: None })
             }
             Admit::Wait(wait) => match slot.as_ref().and_then(WeakShared::upgrade) {
-                Some(flight) if flight.peek().is_none() => Err(Pending::Flight(flight)),
+                Some(flight) if flight.peek().is_none() => Err(Pending::Flight { flight, wait: Some(wait) }),
                 // The leader is a thread, in the blocking driver.
                 _ => Err(Pending::Wait(wait)),
             },
@@ -349,7 +363,11 @@ pub(crate) struct Observed {
 
 /// Why a task has no pass yet.
 pub(crate) enum Pending {
-    Flight(Flight),
+    /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
+    Flight {
+        flight: Flight,
+        wait: Option<Wait>,
+    },
     Wait(Wait),
     Denied(Denial),
 }
@@ -379,9 +397,12 @@ impl Patience {
     }
 
     /// The pause to make before asking again, if the caller's patience is long enough for it.
-    pub(crate) fn spend(&mut self, denial: &Denial, now: Instant) -> Option<Duration> {
-        let pause = denial.retry_after(now)?;
-        self.0 = self.0.checked_sub(pause)?;
-        Some(pause)
+    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
+        denial.retry_after(now).filter(|pause| *pause <= self.0)
+    }
+
+    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
+    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
+        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
     }
 }

@@ -115,8 +115,9 @@ impl Session {
         self.flight.as_ref().is_some_and(|flight| flight.lease_until > now)
     }
 
-    /// Whether the ticket's login can still decide something.
-    pub(super) fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
+    /// Whether a report with this ticket still counts. A login that is not sent yet is better not sent when it
+    /// does not: the session was closed, or the lease is over.
+    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
         self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(|flight| !flight.void)
     }
 
