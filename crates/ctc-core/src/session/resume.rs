@@ -92,7 +92,7 @@ impl Session {
         }
         let generation = self.open_with(found, Some(recorded))?;
         self.land(ticket, clocks.now);
-        self.overrides_record = false;
+        // A reset still outweighs the record's rejection: an adopted token says nothing about the credentials.
         Some(generation)
     }
 }
