@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, Phase, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::{debug, info, warn};
@@ -34,33 +34,12 @@ pub(crate) struct SendError {
 /// Makes the login that `order` asks for, or finds that another process made it already.
 pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn LoginIo) {
     let mut flight = Flight { session, ticket: Some(order.ticket) };
-    let mut store = match lease(session, io).await {
-        Ok(store) => store,
-        Err(StoreError::Busy) => return flight.fail(SendFailure::StoreBusy),
-        Err(error) => {
-            session.store_failed("lease", &error);
-            Store(None)
-        }
-    };
-    if flight.resume(store.load(session).await) {
-        // A pause or debt that another clock wrote counts by ours from here on, or it might never end.
-        if matches!(session.phase(), Phase::Cooling { .. } | Phase::Empty) {
-            store.save(session).await;
-        }
-        return store.release(session).await;
-    }
-    // On record before it is sent: a process that dies in mid-login has spent this login all the same.
-    store.save(session).await;
-    // The store may have taken its time, and the session been closed meanwhile.
-    if !flight.counts() {
-        debug!(target: "ctc", "login is not sent: it no longer counts");
-        return store.release(session).await;
-    }
+    let Some(mut store) = prepare(session, &mut flight, io).await else { return };
     session.counters().logins.count();
     debug!(target: "ctc", "login is sent");
     let answer = io.send(order.request).await;
     let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
-    if !succeeded && flight.overtaken(store.load(session).await) {
+    if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
         return store.release(session).await;
     }
     let orphan = flight.report(answer);
@@ -71,14 +50,57 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
     }
 }
 
+/// Takes the store's lease and asks its record. `None` when no login is to be sent.
+async fn prepare(session: &SharedSession, flight: &mut Flight<'_>, io: &dyn LoginIo) -> Option<Store> {
+    let mut again = true;
+    loop {
+        let mut store = match lease(session, io).await {
+            Ok(store) => store,
+            Err(StoreError::Busy) => {
+                flight.fail(SendFailure::StoreBusy);
+                return None;
+            }
+            Err(error) => {
+                session.store_failed("lease", &error);
+                Store::none()
+            }
+        };
+        let offered = flight.resume(store.load(session).await);
+        let mut goes = offered == Offered::Goes && flight.still_counts();
+        // On record before it is sent: a process that dies in mid-login has spent this login all the same.
+        // And a pause or debt that another clock wrote counts by ours from here on, or it might never end.
+        if (goes || offered == Offered::Denied)
+            && store.save(session).await == Saved::TooLate
+            && goes
+            && again
+        {
+            // This process slept past its lease: another may have logged in by now. Once only: a store that
+            // loses every lease is a broken one.
+            again = false;
+            continue;
+        }
+        // The store may have taken its time, and the session been closed meanwhile.
+        goes = goes && flight.still_counts();
+        if goes {
+            return Some(store);
+        }
+        store.release(session).await;
+        return None;
+    }
+}
+
 /// Takes a token that the server rotated into the store, unless the store has a newer one.
 pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
     match lease(session, io).await {
         Ok(mut store) => {
+            let kept = store.load(session).await;
+            if let Some(kept) = &kept {
+                // Its history is not to be lost with it.
+                let wall = session.wall();
+                session.with(|session, now| session.learn(kept, now, wall));
+            }
             let ours = session.record();
-            let newer =
-                store.load(session).await.is_some_and(|record| record.generation() > ours.generation());
-            if !newer {
+            if kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
                 store.save(session).await;
             }
             store.release(session).await;
@@ -134,7 +156,20 @@ async fn lease(session: &SharedSession, io: &dyn LoginIo) -> Result<Store, Store
         wait: settings.lease.saturating_sub(settings.login_timeout),
         ttl: settings.lease,
     };
-    Ok(Store(io.lease(&session.record_key(), terms).await?))
+    let key = session.record_key();
+    let lease = io.lease(&key, terms).await?;
+    Ok(Store(lease.map(|lease| (lease, key))))
+}
+
+/// What a store's record meant for a login.
+#[derive(PartialEq, Eq)]
+enum Offered {
+    /// Nothing: it goes on.
+    Goes,
+    /// Its history forbids it, and this session has taken that history over.
+    Denied,
+    /// It is needless, or no longer wanted.
+    Over,
 }
 
 /// The right to report on a login; gives it back to the session when the login is dropped half way.
@@ -145,13 +180,13 @@ struct Flight<'a> {
 
 impl Flight<'_> {
     /// Whether the record of a store makes the login needless, or forbids it.
-    fn resume(&mut self, record: Option<SessionRecord>) -> bool {
+    fn resume(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
         self.offer(record, |session, ticket, record, now| session.login_resumed(ticket, record, now, wall))
     }
 
     /// Whether another process logged in while this login failed.
-    fn overtaken(&mut self, record: Option<SessionRecord>) -> bool {
+    fn overtaken(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
         self.offer(record, |session, ticket, record, now| session.login_overtaken(ticket, record, now, wall))
     }
@@ -160,28 +195,38 @@ impl Flight<'_> {
         &mut self,
         record: Option<SessionRecord>,
         verb: impl FnOnce(&mut ctc_core::Session, LoginTicket, &SessionRecord, ctc_core::Instant) -> Resumed,
-    ) -> bool {
+    ) -> Offered {
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?))) else {
-            return false;
+            return Offered::Goes;
         };
         match self.session.with(|session, now| verb(session, ticket, &record, now)) {
             Resumed::Continue(ticket) => {
                 self.ticket = Some(ticket);
-                return false;
+                return Offered::Goes;
             }
             Resumed::Adopted(generation) => {
                 self.session.counters().adopted.count();
                 info!(target: "ctc", generation = generation.number(), "session adopted from the store");
             }
-            Resumed::Denied(denial) => warn!(target: "ctc", %denial, "the store's record forbids a login"),
+            Resumed::Denied(denial) => {
+                warn!(target: "ctc", %denial, "the store's record forbids a login");
+                return Offered::Denied;
+            }
             Resumed::Stale => debug!(target: "ctc", "login came too late"),
         }
-        true
+        Offered::Over
     }
 
-    fn counts(&self) -> bool {
-        self.session
-            .with(|session, now| self.ticket.as_ref().is_some_and(|ticket| session.holds(ticket, now)))
+    /// Whether the login still counts. If not it is not sent, and costs nothing.
+    fn still_counts(&mut self) -> bool {
+        let ticket = self.ticket.as_ref();
+        let counts =
+            self.session.with(|session, now| ticket.is_some_and(|ticket| session.holds(ticket, now)));
+        if !counts {
+            debug!(target: "ctc", "login is not sent: it no longer counts");
+            self.fail(SendFailure::NotSent);
+        }
+        counts
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.
@@ -242,11 +287,24 @@ impl Drop for Flight<'_> {
 }
 
 /// The store's lease, if there is a store and it works. Its failures are noted and go no further.
-struct Store(Option<StoreAccess>);
+struct Store(Option<(StoreAccess, RecordKey)>);
+
+/// What became of a save.
+#[derive(PartialEq, Eq)]
+enum Saved {
+    /// It is done, or there is no store that could do it.
+    AsFarAsCanBe,
+    /// The lease is over: another holder may have written since.
+    TooLate,
+}
 
 impl Store {
+    const fn none() -> Self {
+        Self(None)
+    }
+
     async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
-        let result = self.0.as_mut()?.load().await;
+        let result = self.0.as_mut()?.0.load().await;
         result.unwrap_or_else(|error| {
             session.store_failed("load", &error);
             None
@@ -254,22 +312,22 @@ impl Store {
     }
 
     /// Saves the session as it is now.
-    async fn save(&mut self, session: &SharedSession) {
-        if self.0.is_some() {
-            self.write(session, &session.record()).await;
-        }
+    async fn save(&mut self, session: &SharedSession) -> Saved {
+        if self.0.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
     }
 
-    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) {
-        if let Some(lease) = &mut self.0
-            && let Err(error) = lease.save(record).await
-        {
-            session.store_failed("save", &error);
-        }
+    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
+        // The account may have changed since: its record has a place and a lease of its own.
+        let Some((lease, _)) = self.0.as_mut().filter(|(_, key)| *key == record.key()) else {
+            return Saved::AsFarAsCanBe;
+        };
+        let Err(error) = lease.save(record).await else { return Saved::AsFarAsCanBe };
+        session.store_failed("save", &error);
+        if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
     }
 
     async fn release(self, session: &SharedSession) {
-        if let Some(lease) = self.0
+        if let Some((lease, _)) = self.0
             && let Err(error) = lease.release().await
         {
             session.store_failed("release", &error);
