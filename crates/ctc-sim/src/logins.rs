@@ -12,8 +12,10 @@ use crate::world::State;
 /// What is known of one session's logins. Times are on its process's monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
-    /// When the one in the air set out.
-    flying: Option<Ms>,
+    /// Those in the air, and when each set out.
+    flying: Vec<(u64, Ms)>,
+    /// Counts all that set out.
+    pub(crate) numbers: u64,
     sent: Vec<Ms>,
     /// Consecutive failures since the last success.
     failures: u32,
@@ -27,16 +29,26 @@ pub(crate) struct Logins {
     /// Leases held of the store, and when the newest is over (on the world's clock).
     leases: u32,
     leased_until: Ms,
-    pub(crate) loaded: Option<String>,
+    /// A save came too late: another process may be logging in.
+    pub(crate) lease_lost: bool,
+    /// The newest lease under which no login set out yet.
+    pub(crate) fence: u64,
+    /// Generation and token of the record last loaded.
+    pub(crate) loaded: Option<(u64, String)>,
 }
 
 impl Logins {
     pub(crate) const fn in_the_air(&self) -> bool {
-        self.flying.is_some()
+        !self.flying.is_empty()
     }
 
     pub(crate) const fn doubt(&mut self) {
         self.doubtful = true;
+    }
+
+    fn landed(&mut self, number: u64) -> Option<Ms> {
+        let at = self.flying.iter().position(|(other, _)| *other == number)?;
+        Some(self.flying.swap_remove(at).1)
     }
 
     /// A pause or rejection was lifted.
@@ -57,10 +69,18 @@ impl Logins {
 }
 
 impl Watch {
-    pub(crate) fn leased(&mut self, process: usize, until: Ms) {
+    /// A lease is asked for: most likely for a new login, so that the last answer says nothing any more.
+    pub(crate) fn asks_for_lease(&mut self, process: usize) {
+        let login = &mut self.sessions[process].login;
+        (login.asked, login.refusal, login.lease_lost) = (0, None, false);
+    }
+
+    pub(crate) fn leased(&mut self, process: usize, fence: u64, until: Ms) {
         let login = &mut self.sessions[process].login;
         login.leases += 1;
         login.leased_until = until;
+        login.lease_lost = false;
+        login.fence = fence;
         login.loaded = None;
     }
 
@@ -88,8 +108,8 @@ impl Watch {
 }
 
 impl State {
-    /// May this login set out?
-    pub(crate) fn login_sets_out(&mut self, process: usize, held: Option<&Held>, user: &str) {
+    /// May this login set out? Returns its number.
+    pub(crate) fn login_sets_out(&mut self, process: usize, held: Option<&Held>, user: &str) -> u64 {
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
@@ -105,7 +125,7 @@ impl State {
         } else if now + SLACK < watched.login.not_before {
             wrong = Some((Guarantee::FairUse, "a login goes out before the pause is over"));
         }
-        if let Some(since) = watched.login.flying {
+        if let Some((_, since)) = watched.login.flying.last() {
             // With a store, some of the lease went by before that login set out.
             let sure = if store.is_none() { lease } else { timeout.min(lease / 4) };
             if now - since + SLACK < sure {
@@ -115,18 +135,27 @@ impl State {
         if held.is_some() && (store.is_none() || !watched.rotated_in) && stores_work {
             wrong = Some((Guarantee::Coalesced, "a login goes out although there is a good token"));
         }
-        if store.is_some() && stores_work {
-            if watched.login.leases == 0 || watched.login.leased_until <= world_now {
+        if store.is_some() {
+            let over = watched.login.leases == 0 || watched.login.leased_until <= world_now;
+            if watched.login.lease_lost || (stores_work && over) {
                 wrong = Some((Guarantee::OneLogin, "a login goes out without the store's lease"));
             }
-            let newer = watched.login.loaded.as_ref().filter(|token| !watched.knows_refused(token));
-            let known = held.map(|held| &held.token) == newer;
-            if newer.is_some() && !known && !watched.login.doubtful {
+            let newer = watched.login.loaded.as_ref().is_some_and(|(generation, token)| {
+                let no_older = watched.refused_generation().is_none_or(|refused| *generation >= refused);
+                let known = held.is_some_and(|held| held.token == *token);
+                // A token that was rotated in meanwhile is just as good.
+                no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
+            });
+            if newer && stores_work && !watched.login.doubtful {
                 wrong = Some((Guarantee::Coalesced, "a login goes out although the store has a newer token"));
             }
         }
         watched.login.doubtful = false;
-        watched.login.flying = Some(now);
+        (watched.login.asked, watched.login.refusal) = (0, None);
+        watched.login.numbers += 1;
+        watched.login.fence = 0;
+        let number = watched.login.numbers;
+        watched.login.flying.push((number, now));
         watched.login.sent.push(now);
         let sent = watched.login.sent.clone();
         if let Some((guarantee, text)) = wrong {
@@ -147,15 +176,21 @@ impl State {
                 });
             }
         }
+        number
     }
 
     /// What follows from the answer?
-    pub(crate) fn login_answered(&mut self, process: usize, result: &Result<Response<()>, SimError>) {
+    pub(crate) fn login_answered(
+        &mut self,
+        process: usize,
+        number: u64,
+        result: &Result<Response<()>, SimError>,
+    ) {
         let now = self.processes[process].clock.true_ms();
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
         let watched = &mut self.watch.sessions[process];
-        let Some(flying) = watched.login.flying.take() else { return };
-        let late = now - flying >= lease;
+        let Some(since) = watched.login.landed(number) else { return };
+        let late = now - since >= lease;
         let (mut token, mut asked) = (None, 0);
         watched.login.refusal = None;
         if let Ok(answer) = result {
@@ -171,7 +206,12 @@ impl State {
                 asked = pause_of(answer.headers());
             }
         }
-        watched.login.asked = asked;
+        if late || number != watched.login.numbers {
+            // It says nothing, and least of all about a newer login.
+            watched.login.refusal = None;
+        } else {
+            watched.login.asked = asked;
+        }
         watched.seen.push(Seen::Login { token, late });
     }
 
@@ -187,11 +227,11 @@ impl State {
     }
 
     /// Nobody waits for the login's answer any more: it timed out, or all who waited have gone.
-    pub(crate) fn login_dropped(&mut self, process: usize) {
+    pub(crate) fn login_dropped(&mut self, process: usize, number: u64) {
         if !self.processes[process].dying {
             let now = self.processes[process].clock.true_ms();
             let watched = &mut self.watch.sessions[process];
-            watched.login.flying = None;
+            watched.login.landed(number);
             watched.seen.push(Seen::Login { token: None, late: false });
             self.note(|| format!("p{process}: login is no longer waited for at {now} ms of its clock"));
         }

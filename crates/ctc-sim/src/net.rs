@@ -95,15 +95,15 @@ impl AsyncTransport for SimTransport {
             }
             let (user, password) = read_form(request.body().as_ref());
             state.note(|| format!("p{}: login of {user} sets out", self.process));
-            state.login_sets_out(self.process, held.as_ref(), &user);
+            let number = state.login_sets_out(self.process, held.as_ref(), &user);
             let slot = self.set_out(&mut state, Arrival::Login { user, password }, None);
-            (slot, OnItsWay { transport: self, done: false })
+            (slot, OnItsWay { transport: self, number, done: false })
         };
         let result = slot.await;
         on_its_way.done = true;
         let mut state = self.world.state();
         state.note(|| format!("p{}: login gets {:?}", self.process, result.as_ref().map(Response::status)));
-        state.login_answered(self.process, &result);
+        state.login_answered(self.process, on_its_way.number, &result);
         result
     }
 
@@ -139,7 +139,9 @@ impl SimTransport {
         let one_cookie = headers.get_all(COOKIE).iter().count() == 1;
         let token = read_cookie(headers);
         if keys != [APP_KEY] || !one_cookie || token.is_none() {
-            state.violated(Guarantee::Generations, || "a request carries not exactly one key and token".into());
+            state.violated(Guarantee::Generations, || {
+                "a request carries not exactly one key and token".into()
+            });
         }
         let token = token.unwrap_or_default();
         let process = self.process;
@@ -182,13 +184,14 @@ impl SimTransport {
 /// A login whose answer is awaited; dropping it means that nobody waits any more.
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
+    number: u64,
     done: bool,
 }
 
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         if !self.done {
-            self.transport.world.state().login_dropped(self.transport.process);
+            self.transport.world.state().login_dropped(self.transport.process, self.number);
         }
     }
 }

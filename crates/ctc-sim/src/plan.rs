@@ -118,11 +118,14 @@ impl Plan {
         let true_clocks = clean || !rng.chance(200);
         let stores = rng.index(3);
         let horizon = rng.pick(&[20 * SECOND, 5 * MINUTE, 20 * MINUTE]);
-        let count = 1 + rng.index(3);
+        let count = 1 + rng.index(4);
+        let herd = rng.chance(50);
         let processes = (0..count)
             .map(|_| ProcessPlan {
                 store: (stores > 0 && rng.chance(800)).then(|| rng.index(stores)),
-                callers: (0..1 + rng.index(5)).map(|_| calls(rng, horizon, clean)).collect(),
+                callers: (0..if herd { 40 } else { 1 + rng.index(6) })
+                    .map(|_| calls(rng, horizon, clean))
+                    .collect(),
                 wall_ahead: if true_clocks { 0 } else { rng.pick(&[0, 0, 7 * 60 * MINUTE]) },
             })
             .collect();
@@ -197,7 +200,9 @@ fn actions(
                 11 | 12 => Action::Freeze(who, stall),
                 13 => Action::Suspend(who, stall),
                 14 => Action::Kill(who),
-                15 if !true_clocks => Action::WallJump(who, rng.pick(&[-25_200_000, -5000, 5000, 25_200_000])),
+                15 if !true_clocks => {
+                    Action::WallJump(who, rng.pick(&[-25_200_000, -5000, 5000, 25_200_000]))
+                }
                 16 => Action::ChangePassword,
                 17 => Action::RestorePassword,
                 18 => Action::Lock(rng.between(SECOND, 5 * MINUTE)),

@@ -43,8 +43,7 @@ pub fn run(seed: u64, traced: bool) -> Report {
         state.violated(Guarantee::NoPanic, || "panicked".into());
     }
     state.tally.logins = state.server.logins;
-    let (tally, violation, trace) =
-        (state.tally.clone(), state.watch.violation.take(), state.take_trace());
+    let (tally, violation, trace) = (state.tally.clone(), state.watch.violation.take(), state.take_trace());
     Report { seed, tally, violation, trace }
 }
 
@@ -173,8 +172,7 @@ impl Runner {
             state.tick(tomorrow);
         }
         for process in 0..self.drivers.len() {
-            for action in
-                [Action::RightCredentials(process), Action::Reset(process), Action::Reopen(process)]
+            for action in [Action::RightCredentials(process), Action::Reset(process), Action::Reopen(process)]
             {
                 self.act(action);
             }
@@ -310,9 +308,9 @@ impl Runner {
         let session = Session::new(endpoint, AppKey::new(APP_KEY).ok()?, credentials, settings).ok()?;
         let session = SharedSession::with_clock(session, ProcessClock(clock));
         let world = || Arc::clone(&self.world);
-        let store = self.plan.processes[process].store.map(|shelf| {
-            Arc::new(SimStore { world: world(), process, shelf }) as Arc<dyn AsyncSessionStore>
-        });
+        let store = self.plan.processes[process]
+            .store
+            .map(|shelf| Arc::new(SimStore { world: world(), process, shelf }) as Arc<dyn AsyncSessionStore>);
         let transport = SimTransport { world: world(), process, session: session.clone() };
         Some(AsyncDriver::new(session, transport, store))
     }

@@ -108,8 +108,7 @@ impl Server {
 
     fn issue(&mut self, user: &str, faults: &Faults) -> String {
         if faults.one_token_an_account
-            && let Some((token, state)) =
-                self.tokens.iter_mut().rev().find(|(_, token)| token.user == user)
+            && let Some((token, state)) = self.tokens.iter_mut().rev().find(|(_, token)| token.user == user)
         {
             // Such a server hands out the dead one once in a while, too.
             state.alive |= self.serial.is_multiple_of(2);
@@ -277,11 +276,8 @@ pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
     for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
         let Some(rest) = line.strip_prefix("authToken=") else { continue };
         let value = rest.split(';').next().unwrap_or_default().trim_matches('"');
-        found = if value.starts_with("CANARY-TOKEN") {
-            Cookie::Set(value.to_owned())
-        } else {
-            Cookie::Cleared
-        };
+        found =
+            if value.starts_with("CANARY-TOKEN") { Cookie::Set(value.to_owned()) } else { Cookie::Cleared };
     }
     found
 }

@@ -10,8 +10,8 @@ use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 use crate::count::Fault;
 use crate::net::SimError;
 use crate::plan::Ms;
-use crate::watch::Guarantee;
 use crate::secrets;
+use crate::watch::Guarantee;
 use crate::world::{Sleep, World};
 
 /// One store's records.
@@ -44,8 +44,13 @@ struct Lease {
 
 #[async_trait]
 impl AsyncSessionStore for SimStore {
-    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
         let ms = |span: std::time::Duration| Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
+        self.world.state().watch.asks_for_lease(self.process);
         travel(&self.world, self.process).await?;
         let mut waited = 0;
         loop {
@@ -73,7 +78,7 @@ impl SimStore {
         place.fence += 1;
         place.held_until = Some(now + ttl);
         let fence = place.fence;
-        state.watch.leased(self.process, now + ttl);
+        state.watch.leased(self.process, fence, now + ttl);
         state.note(|| format!("p{}: takes the store's lease {fence}", self.process));
         let life = state.processes[self.process].life;
         let world = Arc::clone(&self.world);
@@ -88,7 +93,8 @@ impl AsyncStoreLease for Lease {
         let mut state = self.world.state();
         let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
         let (record, token) = (place.record.clone(), place.token.clone());
-        state.watch.loaded(self.process, token);
+        let found = record.as_ref().map(|record| record.generation().number()).zip(token);
+        state.watch.loaded(self.process, found);
         Ok(record)
     }
 
@@ -102,7 +108,7 @@ impl AsyncStoreLease for Lease {
         let now = state.now;
         let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
         if place.fence != self.fence || place.held_until.is_none_or(|until| until <= now) {
-            state.watch.lease_lost(self.process);
+            state.watch.lease_lost(self.process, self.fence);
             state.note(|| format!("p{}: save comes too late", self.process));
             return Err(StoreError::Lost);
         }

@@ -53,9 +53,8 @@ impl Tasks {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         ready.retain(|&number| self.tasks[number].is_some());
         let process = |number: usize| self.tasks[number].as_ref().map_or(0, |task| task.process);
-        let runs = |state: &crate::world::State, number| {
-            state.processes[process(number)].stopped_until.is_none()
-        };
+        let runs =
+            |state: &crate::world::State, number| state.processes[process(number)].stopped_until.is_none();
         let count = ready.iter().filter(|&&number| runs(&state, number)).count();
         if count == 0 {
             return None;
@@ -83,9 +82,8 @@ impl Tasks {
 
     /// Takes away all that a process was doing, to be dropped.
     pub(crate) fn take_all_of(&mut self, process: usize) -> Vec<Work> {
-        let of_process = self.tasks.iter_mut().filter(|slot| {
-            slot.as_ref().is_some_and(|task| task.process == process)
-        });
+        let of_process =
+            self.tasks.iter_mut().filter(|slot| slot.as_ref().is_some_and(|task| task.process == process));
         of_process.filter_map(|slot| slot.take().map(|task| task.work)).collect()
     }
 }

@@ -71,7 +71,7 @@ pub(crate) struct Watched {
     top: u64,
     tokens: BTreeMap<u64, String>,
     /// The token that was refused last.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<Held>,
     pub(crate) closed: bool,
     pub(crate) seen: Vec<Seen>,
     pub(crate) login: crate::logins::Logins,
@@ -165,8 +165,9 @@ impl Watch {
         self.sessions[process].login.doubt();
     }
 
-    pub(crate) fn lease_lost(&mut self, process: usize) {
-        self.sessions[process].login.doubt();
+    pub(crate) fn lease_lost(&mut self, process: usize, fence: u64) {
+        let login = &mut self.sessions[process].login;
+        login.lease_lost |= login.fence == fence;
     }
 
     /// The process was killed and starts anew.
@@ -174,11 +175,11 @@ impl Watch {
         self.sessions[process] = Watched::default();
     }
 
-    pub(crate) fn loaded(&mut self, process: usize, token: Option<String>) {
+    pub(crate) fn loaded(&mut self, process: usize, found: Option<(u64, String)>) {
         let watched = &mut self.sessions[process];
-        watched.login.loaded = token.clone();
+        watched.login.loaded = found.clone();
         watched.period += 1;
-        watched.seen.push(Seen::Loaded { token });
+        watched.seen.push(Seen::Loaded { token: found.map(|(_, token)| token) });
     }
 }
 
@@ -263,6 +264,16 @@ impl Watched {
         self.other_user = Some(user.to_owned());
     }
 
+    /// The generation of the token that was refused last, be it in this step.
+    pub(crate) fn refused_generation(&self) -> Option<u64> {
+        let in_this_step = self.held.as_ref().filter(|held| self.knows_refused(&held.token));
+        in_this_step.or(self.refused.as_ref()).map(|refused| refused.generation)
+    }
+
+    fn has_refused(&self, token: &str) -> bool {
+        self.refused.as_ref().is_some_and(|refused| refused.token == token)
+    }
+
     /// Whether this token was refused, before this step or in it.
     pub(crate) fn knows_refused(&self, token: &str) -> bool {
         let in_this_step = self.seen.iter().any(|seen| match seen {
@@ -271,7 +282,7 @@ impl Watched {
             }
             _ => false,
         });
-        in_this_step || self.refused.as_deref() == Some(token)
+        in_this_step || self.has_refused(token)
     }
 
     /// Follows one step, and says what was wrong with it.
@@ -296,7 +307,7 @@ impl Watched {
                     refused_now |= over && old == Some(carried);
                 }
                 // Handed out again after it was refused: a failure once, then taken.
-                Seen::Login { token: Some(token), .. } if self.refused.as_ref() == Some(token) => {
+                Seen::Login { token: Some(token), .. } if self.has_refused(token) => {
                     self.refused = None;
                 }
                 Seen::Login { .. } | Seen::Loaded { .. } => {}
@@ -305,7 +316,7 @@ impl Watched {
         let (Some(now), true) = (now, now != before) else {
             if before.is_some() && now.is_none() {
                 if refused_now {
-                    self.refused = old.map(str::to_owned);
+                    self.refused = before.cloned();
                 } else if !ended {
                     let failed = seen.iter().any(|seen| matches!(seen, Seen::Login { token: None, .. }));
                     return Some(if failed {
@@ -319,7 +330,7 @@ impl Watched {
             return None;
         };
         if refused_now && seen.iter().any(|seen| matches!(seen, Seen::Loaded { .. })) {
-            self.refused = old.map(str::to_owned);
+            self.refused = before.cloned();
         }
         let verdict = self.gained(now, newest.as_deref(), seen);
         self.top = now.generation;
@@ -356,7 +367,7 @@ impl Watched {
                     why = (Guarantee::Generations, "an answer to an older token brought a newer one");
                 }
                 Seen::Loaded { token: Some(token) } if *token == now.token => {
-                    if self.refused.as_ref() != Some(token) {
+                    if !self.has_refused(token) {
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;

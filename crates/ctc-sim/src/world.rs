@@ -153,7 +153,9 @@ impl State {
         let answer = self.server.answer(arrival, &mut at);
         self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", answer.status()));
         match fate {
-            Fate::Answered { after } => self.plan(self.now + after, Event::Reply { slot, result: Ok(answer) }),
+            Fate::Answered { after } => {
+                self.plan(self.now + after, Event::Reply { slot, result: Ok(answer) })
+            }
             Fate::Lost { error_after: Some(after) } => {
                 self.plan(self.now + after, Event::Reply { slot, result: Err(SimError::Lost) });
             }
