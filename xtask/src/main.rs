@@ -3,6 +3,7 @@
 
 mod ci;
 mod shell;
+mod sim;
 mod test;
 mod vendor;
 
@@ -14,6 +15,7 @@ cargo xtask <chore>
   test          every test of every crate and example, and a closing line with the sum
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
+  sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let result = match chore {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
+        "sim" => sim::run(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
