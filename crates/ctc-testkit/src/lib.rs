@@ -35,9 +35,15 @@
 //! a plain 401, as the vendor's page says.
 
 mod fleet;
+#[cfg(feature = "stores")]
+mod redis_server;
 mod server;
+#[cfg(feature = "stores")]
+pub mod store_conformance;
 
 pub use fleet::FIRST_DEVICE;
+#[cfg(feature = "stores")]
+pub use redis_server::{NoRedis, RedisServer};
 pub use server::{
     Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME,
     Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule, RuleId, Server, StartError,

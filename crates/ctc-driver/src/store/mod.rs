@@ -15,6 +15,8 @@
 //! 3. **A record is all or nothing**, as private as a password, and never mixed up with another key's.
 
 mod memory;
+#[cfg(feature = "unblock")]
+mod unblock;
 
 use std::error::Error;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
 
 pub use memory::MemoryStore;
+#[cfg(feature = "unblock")]
+pub use unblock::Unblock;
 
 /// How long a lease may be waited for, and held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
