@@ -76,6 +76,22 @@ impl SessionRecord {
         self.token.is_some() && self.token == other.token
     }
 
+    /// The record with its times by this machine's clock, for a store that has a clock of its own and so knows how
+    /// long ago the record was saved. Left as it is when the two clocks differ by less than `tolerance`.
+    #[must_use]
+    pub fn by_this_clock(mut self, age: Duration, wall: SystemTime, tolerance: Duration) -> Self {
+        let wall = millis(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let (saved, should) = (self.saved_at, wall.saturating_sub(millis(age)));
+        if saved.abs_diff(should) < millis(tolerance) {
+            return self;
+        }
+        let shift = |time: &mut u64| *time = time.saturating_add(should).saturating_sub(saved);
+        shift(&mut self.saved_at);
+        self.obtained_at.iter_mut().chain(&mut self.expires_at).for_each(shift);
+        self.pause.iter_mut().for_each(|pause| shift(&mut pause.until));
+        self
+    }
+
     /// The record without its token, for a session that was logged out. The governor's history stays.
     #[must_use]
     pub fn without_token(mut self) -> Self {
