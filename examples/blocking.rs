@@ -11,9 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use ctc_examples::{Stage, explain, has_real_credentials};
-use ctc_ureq::ureq::Agent;
-use ctc_ureq::ureq::tls::{RootCerts, TlsConfig};
-use ctc_ureq::{Client, ClientBuilder, Endpoint};
+use ctc_ureq::{Client, Endpoint};
 use serde_json::Value;
 
 /// Threads, and calls of each of them.
@@ -34,10 +32,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     if has_real_credentials() {
-        // An agent of one's own, here for the certificates that the operating system trusts.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent = Agent::config_builder().tls_config(tls).build().new_agent();
-        return real_account(&ClientBuilder::from_env()?.http_client(agent).build()?);
+        return real_account(&Client::from_env()?);
     }
     let stage = Stage::from_args()?;
     println!("A CTC server of our own listens on {} (no real account is touched).", stage.server.url());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use http::Uri;
+use http::uri::Authority;
 
 /// The vendor's host for accounts in the US instance.
 const US: &str = "https://connect.calamp.com";
@@ -126,7 +127,7 @@ impl Endpoint {
         if host.trim_end_matches('.') == PORTAL_ONLY {
             return Err(EndpointError::PortalOnly);
         }
-        if host.is_empty() || (authority.port().is_some() && authority.port_u16().is_none()) {
+        if host.is_empty() || has_odd_port(authority) {
             return Err(EndpointError::NotAUrl);
         }
         let port = authority.port_u16().filter(|&port| port != scheme.default_port());
@@ -162,7 +163,7 @@ impl fmt::Display for Endpoint {
 pub struct Target<'a> {
     /// `http` or `https`; empty when the URI has none.
     pub scheme: &'a str,
-    /// Host name or address, IPv6 in brackets; empty when the URI has none.
+    /// Host name or address, IPv6 in brackets; empty when the URI has none, or a port that cannot be.
     pub host: &'a str,
     /// The port, when the URI names one.
     pub port: Option<u16>,
@@ -171,9 +172,10 @@ pub struct Target<'a> {
 impl<'a> From<&'a Uri> for Target<'a> {
     #[inline]
     fn from(uri: &'a Uri) -> Self {
+        let authority = uri.authority().filter(|authority| !has_odd_port(authority));
         Self {
             scheme: uri.scheme_str().unwrap_or_default(),
-            host: uri.host().unwrap_or_default(),
+            host: authority.map_or("", Authority::host),
             port: uri.port_u16(),
         }
     }
@@ -251,6 +253,16 @@ impl Scheme {
             Self::Http => 80,
         }
     }
+}
+
+/// Whether there is a port that cannot be, such as 99999: `http` reads it as no port at all.
+fn has_odd_port(authority: &Authority) -> bool {
+    let (text, host) = (authority.as_str(), authority.host());
+    if text.len() == host.len() {
+        return false; // by far the most
+    }
+    let port = text.rsplit('@').next().and_then(|rest| rest.get(host.len()..)).unwrap_or_default();
+    !matches!(port, "" | ":") && authority.port_u16().is_none()
 }
 
 fn is_loopback(host: &str) -> bool {

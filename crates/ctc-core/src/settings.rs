@@ -51,6 +51,9 @@ impl Settings {
         if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1) {
             return Err(SettingsError::NoPause);
         }
+        if fair_use.backoff_cap < fair_use.backoff {
+            return Err(SettingsError::CapBelowBackoff);
+        }
         if self.login_timeout.is_zero() || self.lease <= self.login_timeout {
             return Err(SettingsError::LeaseTooShort);
         }
@@ -75,6 +78,9 @@ pub enum SettingsError {
     /// Refill or back-off near zero: nothing would keep logins apart.
     #[error("fair_use.refill and fair_use.backoff must be at least 1 ms: they keep logins apart")]
     NoPause,
+    /// The cap of the back-off is below its first pause.
+    #[error("fair_use.backoff_cap must not be shorter than fair_use.backoff")]
+    CapBelowBackoff,
     /// The lease would end while a login is still allowed to run.
     #[error("lease must be longer than login_timeout, and login_timeout longer than zero")]
     LeaseTooShort,

@@ -129,6 +129,15 @@ pub struct ClientBuilder {
     options: CallOptions,
 }
 
+/// The HTTP client that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and keeps no
+/// cookies. Add certificates, proxies or limits, and give it to [`ClientBuilder::http_client`].
+pub fn http_client_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(USER_AGENT)
+}
+
 /// How long connecting may take unless the builder is told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -213,8 +222,8 @@ impl ClientBuilder {
 
     /// An HTTP client of your own, with its proxies, certificates and limits.
     ///
-    /// It **must** be built with `redirect(reqwest::redirect::Policy::none())` and without a cookie store.
-    /// reqwest sends the application key along with redirects to other hosts and posts the login form again on a
+    /// Begin with [`http_client_builder`]. It **must** follow no redirects
+    /// (`redirect(reqwest::redirect::Policy::none())`) and have no cookie store. reqwest sends the application key along with redirects to other hosts and posts the login form again on a
     /// 307 or 308; that is noticed afterwards and reported, but cannot be undone. A cookie store would send an
     /// old token along with a login.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
@@ -232,17 +241,20 @@ impl ClientBuilder {
                 return Err(BuildError::OwnHttpClient);
             }
             Some(client) => client,
-            None => reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(self.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
-                .user_agent(self.user_agent.as_deref().unwrap_or(USER_AGENT))
-                .build()
-                .map_err(BuildError::Http)?,
+            None => {
+                let mut http = http_client_builder();
+                if let Some(timeout) = self.connect_timeout {
+                    http = http.connect_timeout(timeout);
+                }
+                if let Some(user_agent) = self.user_agent {
+                    http = http.user_agent(user_agent);
+                }
+                http.build().map_err(BuildError::Http)?
+            }
         };
         let session = self.config.build()?;
         let endpoint = session.endpoint();
-        let transport = ReqwestTransport::new(http.clone(), endpoint.clone());
-        let driver = AsyncDriver::new(session, transport, self.store);
+        let driver = AsyncDriver::new(session, ReqwestTransport::new(http.clone()), self.store);
         Ok(Client { driver, http, endpoint, timeout: self.timeout, options: self.options })
     }
 }

@@ -34,7 +34,7 @@ mod error;
 mod request;
 mod transport;
 
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, http_client_builder};
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, LoginFailure, Phase, Settings,
     TokenAttachment, Unauthorized,

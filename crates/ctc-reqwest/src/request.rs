@@ -90,6 +90,9 @@ impl RequestBuilder {
     /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
     /// an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
+    /// The response is reqwest's own. Reading its body can fail with an error that prints the URL and its query:
+    /// [`reqwest::Error::without_url`] takes them out. This crate's errors never have them.
+    ///
     /// # Errors
     /// [`Error`] when there is no answer.
     pub async fn send(self) -> Result<reqwest::Response, Error> {

@@ -33,7 +33,16 @@
 //! Everything below `/connect/` and `/device-services/` wants the application key and a live token. What is missing or
 //! doubled is a [`Violation`], in the journal and in the counts. A token that expired or was revoked is none: it earns
 //! a plain 401, as the vendor's page says.
+//!
+//! # For an HTTP stack of one's own
+//!
+//! The feature `conformance` (off by default: it needs `ctc-driver`) adds the conformance suite, which puts any
+//! transport of `ctc-driver` through its paces against this server, and `VirtualClock`.
 
+#[cfg(feature = "conformance")]
+mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod fleet;
 #[cfg(feature = "stores")]
 mod redis_server;
@@ -41,6 +50,8 @@ mod server;
 #[cfg(feature = "stores")]
 pub mod store_conformance;
 
+#[cfg(feature = "conformance")]
+pub use clock::VirtualClock;
 pub use fleet::FIRST_DEVICE;
 #[cfg(feature = "stores")]
 pub use redis_server::{NoRedis, RedisServer};

@@ -9,6 +9,8 @@ use ctc_driver::{CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionS
 use http::{Method, Request};
 
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 use crate::body::Body;
 use crate::error::{BuildError, Error};
@@ -126,6 +128,24 @@ pub struct ClientBuilder {
     options: CallOptions,
 }
 
+/// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and hands every status
+/// back as an answer. Add certificates, proxies or limits, and give it to [`ClientBuilder::http_client`].
+pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
+    let config = Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .user_agent(USER_AGENT)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .allow_non_standard_methods(true);
+    #[cfg(feature = "platform-verifier")]
+    let config = {
+        use ureq::tls::{RootCerts, TlsConfig};
+        config.tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+    };
+    config
+}
+
 /// How long connecting may take unless the builder is told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -210,7 +230,7 @@ impl ClientBuilder {
 
     /// An HTTP client of your own, with its proxies, certificates and limits, which no other session may use.
     ///
-    /// Redirects and statuses are dealt with for each request. Should anything in the program turn on ureq's
+    /// Begin with [`http_client_builder`]. Redirects and statuses are dealt with for each request. Should anything in the program turn on ureq's
     /// `cookies`, enable the feature of that name of this crate too: ureq's cookie jar would otherwise add a
     /// second `Cookie` header.
     pub fn http_client(mut self, agent: Agent) -> Self {
@@ -228,11 +248,16 @@ impl ClientBuilder {
                 return Err(BuildError::OwnHttpClient);
             }
             Some(agent) => agent,
-            None => Agent::config_builder()
-                .timeout_connect(Some(self.connect_timeout.unwrap_or(CONNECT_TIMEOUT)))
-                .user_agent(self.user_agent.as_deref().unwrap_or(USER_AGENT))
-                .build()
-                .new_agent(),
+            None => {
+                let mut http = http_client_builder();
+                if let Some(timeout) = self.connect_timeout {
+                    http = http.timeout_connect(Some(timeout));
+                }
+                if let Some(user_agent) = self.user_agent {
+                    http = http.user_agent(user_agent);
+                }
+                http.build().new_agent()
+            }
         };
         let session = self.config.build()?;
         let endpoint = session.endpoint();

@@ -30,7 +30,7 @@ mod request;
 mod transport;
 
 pub use body::Body;
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, http_client_builder};
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, LoginFailure, Phase, Settings,
     TokenAttachment, Unauthorized,

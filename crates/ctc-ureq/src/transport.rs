@@ -19,14 +19,23 @@ const DRAIN_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
     agent: Agent,
+    /// Whether the agent does by itself what is otherwise set for each request. ureq keeps its TLS set-up only
+    /// for requests without settings of their own.
+    is_set_up: bool,
 }
 
 impl UreqTransport {
     /// A transport over `agent`, which no other session may use.
     ///
-    /// Redirects and statuses are dealt with for each request, whatever the agent is set to.
+    /// Redirects and statuses are dealt with for each request, unless the agent is set up as
+    /// [`http_client_builder`](crate::http_client_builder) does it.
     pub fn new(agent: Agent) -> Self {
-        Self { agent }
+        let config = agent.config();
+        let is_set_up = !config.http_status_as_error()
+            && config.max_redirects() == 0
+            && !config.max_redirects_will_error()
+            && config.allow_non_standard_methods();
+        Self { agent, is_set_up }
     }
 
     fn run<B: AsSendBody>(
@@ -36,6 +45,9 @@ impl UreqTransport {
     ) -> Result<Response<ureq::Body>, SendError> {
         #[cfg(feature = "cookies")]
         self.agent.cookie_jar_lock().clear();
+        if self.is_set_up && timeout.is_none() {
+            return Ok(self.agent.run(request)?);
+        }
         let mut config = self
             .agent
             .configure_request(request)

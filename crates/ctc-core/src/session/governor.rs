@@ -8,17 +8,24 @@ use super::login::{Denial, LoginFailure};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
+/// How many refills more than one a login may cost, after tokens that died young.
+const MOST_SURCHARGE: u32 = 7;
+
 /// Decides whether a login may go out now.
 ///
 /// The budget is a leaky bucket kept as one span: each login adds a `refill` of debt, time takes it away, and
 /// `burst` refills is as much debt as there may be.
 #[derive(Debug)]
 pub(super) struct Governor {
-    pub(super) rules: FairUse,
+    rules: FairUse,
     debt: Duration,
     debt_as_of: Option<Instant>,
     failures: u32,
     short_lives: u32,
+    /// What the next login costs besides its own refill.
+    surcharge: Duration,
+    /// What the last login cost, surcharge included, unless it was taken back.
+    last_debit: Duration,
     stop: Option<Stop>,
     random: u64,
 }
@@ -46,6 +53,8 @@ impl Governor {
             debt_as_of: None,
             failures: 0,
             short_lives: 0,
+            surcharge: Duration::ZERO,
+            last_debit: Duration::ZERO,
             stop: None,
             random: seed,
         }
@@ -69,12 +78,16 @@ impl Governor {
 
     /// Counts a login that is about to go out.
     pub(super) fn debit(&mut self, now: Instant) {
-        self.owe(self.rules.refill, now);
+        self.last_debit = self.rules.refill.saturating_add(std::mem::take(&mut self.surcharge));
+        self.debt = self.debt_at(now).saturating_add(self.last_debit);
+        self.debt_as_of = Some(now);
     }
 
     /// Takes the last debit back: that login never reached the server.
     pub(super) fn refund(&mut self, now: Instant) {
-        self.debt = self.debt_at(now).saturating_sub(self.rules.refill);
+        let debit = std::mem::take(&mut self.last_debit);
+        self.surcharge = self.surcharge.max(debit.saturating_sub(self.rules.refill));
+        self.debt = self.debt_at(now).saturating_sub(debit);
         self.debt_as_of = Some(now);
     }
 
@@ -105,15 +118,16 @@ impl Governor {
         Denial::CoolingDown { until, cause }
     }
 
-    /// Notes how long a token lived: one that dies young costs further refills, doubling up to eight.
-    pub(super) fn token_died(&mut self, age: Duration, now: Instant) {
+    /// Notes how long a token lived: the login that replaces one that died young costs up to eight refills,
+    /// doubling. It is not held back itself: what was permitted stays permitted.
+    pub(super) fn token_died(&mut self, age: Duration) {
         if age >= self.rules.short_life {
             self.short_lives = 0;
+            self.surcharge = Duration::ZERO;
             return;
         }
-        let extra = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
+        self.surcharge = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
         self.short_lives = self.short_lives.saturating_add(1);
-        self.owe(extra, now);
     }
 
     /// Lifts a rejection or a pause. The budget stays: it protects the account, not the caller.
@@ -134,7 +148,7 @@ impl Governor {
 
     /// Takes over what other processes of the same account did.
     pub(super) fn learn(&mut self, history: History, now: Instant) {
-        self.debt = self.debt_at(now).max(history.debt);
+        self.debt = self.debt_at(now).max(history.debt.min(self.most_debt()));
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
@@ -147,9 +161,14 @@ impl Governor {
         }
     }
 
-    fn owe(&mut self, span: Duration, now: Instant) {
-        self.debt = self.debt_at(now).saturating_add(span);
-        self.debt_as_of = Some(now);
+    /// The longest pause there can be.
+    pub(super) fn longest_pause(&self) -> Duration {
+        self.rules.backoff_cap.max(self.rules.retry_after_cap)
+    }
+
+    /// What the dearest login leaves behind: a record that says more is mistaken.
+    fn most_debt(&self) -> Duration {
+        self.rules.refill.saturating_mul(self.rules.burst.get().saturating_add(MOST_SURCHARGE))
     }
 
     fn debt_at(&self, now: Instant) -> Duration {

@@ -15,17 +15,20 @@
 //! way, and does the governor allow one. That is why a renewal can run, and fail, while the old token serves.
 
 mod call;
+mod flight;
 mod governor;
 mod login;
+mod observe;
 mod pass;
 mod record;
+mod resume;
 mod routes;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
 pub use login::{Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
@@ -34,11 +37,11 @@ pub use record::{RecordKey, SessionRecord};
 
 use crate::Endpoint;
 use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
-use crate::settings::{FairUse, Settings, SettingsError};
-use crate::time::{Instant, later};
-use crate::wire::{Requests, TokenChange, read_token_change};
+use crate::settings::{Settings, SettingsError};
+use crate::time::Instant;
+use crate::wire::Requests;
+use flight::Flight;
 use governor::{Governor, Stop};
-use login::LoginReading;
 use record::{Clocks, Marks, Snapshot, TokenTimes};
 use routes::RefusedRoutes;
 
@@ -61,8 +64,10 @@ pub struct Session {
 
     /// Of the newest token, whether it still serves or not.
     generation: Generation,
+    /// Of the newest token that a store told of: whoever logs in here next gets a higher one.
+    floor: Generation,
     /// The token that the server last refused, so that it is not taken up again.
-    refused: Option<AuthToken>,
+    refused_token: Option<RefusedToken>,
     refused_routes: RefusedRoutes,
     /// Someone lifted a rejection; a record that still holds it does not count.
     overrides_record: bool,
@@ -77,17 +82,23 @@ pub struct Session {
 #[derive(Debug)]
 struct Open {
     pass: Pass,
-    since: Instant,
+    /// When it was obtained; `None` for a record's token whose age cannot be told.
+    since: Option<Instant>,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
 }
 
+impl Open {
+    /// A token of unknown age is an old one: its 401 is no word on the route, its end no early death.
+    fn age(&self, now: Instant) -> Duration {
+        self.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
+    }
+}
+
 #[derive(Debug)]
-struct Flight {
-    ticket: u64,
-    started: Instant,
-    lease_until: Instant,
-    credentials: Credentials,
+struct RefusedToken {
+    token: AuthToken,
+    generation: Generation,
 }
 
 /// Where a session stands.
@@ -151,7 +162,8 @@ impl Session {
             flight: None,
             closed: false,
             generation: Generation::default(),
-            refused: None,
+            floor: Generation::default(),
+            refused_token: None,
             refused_routes: RefusedRoutes::default(),
             overrides_record: false,
             epoch: Epoch::default(),
@@ -185,152 +197,6 @@ impl Session {
         if self.closed { Admit::Deny(Denial::Closed) } else { self.elect(now) }
     }
 
-    /// What does this answer say about the session, and what is to become of it?
-    ///
-    /// Needed only for a 401, for an answer with `Set-Cookie`, and while
-    /// [`watches_routes`](Self::watches_routes): any other is [`Verdict::Deliver`] and changes nothing.
-    pub fn observe(
-        &mut self,
-        call: &mut Call,
-        route: Route,
-        status: StatusCode,
-        headers: &HeaderMap,
-        now: Instant,
-    ) -> Verdict {
-        let now = self.tick(now);
-        let Some(carried) = call.carried else { return Verdict::Deliver };
-        if carried == self.generation && !self.closed {
-            self.take_token_change(status, headers, now);
-        }
-        if status != StatusCode::UNAUTHORIZED {
-            self.refused_routes.forget(route);
-            return Verdict::Deliver;
-        }
-        if self.closed {
-            return Verdict::Unauthorized(Unauthorized::Closed);
-        }
-        if let Some(open) = self.open.as_ref().filter(|open| open.pass.generation() == carried) {
-            let fair_use = &self.settings.fair_use;
-            let fresh = now.saturating_duration_since(open.since) < fair_use.short_life;
-            if fresh && (call.saw_login || call.replayed) {
-                self.refused_routes.mark(route, fair_use.refused_route_memory, now);
-                return Verdict::Unauthorized(Unauthorized::RouteRefused);
-            }
-            if self.refused_routes.knows(route, now) {
-                return Verdict::Unauthorized(Unauthorized::RouteRefused);
-            }
-            // A 401 takes the token away only when another can be had for it.
-            if !self.is_flying(now)
-                && let Err(denial) = self.governor.permit(now)
-            {
-                return Verdict::Unauthorized(Unauthorized::NoLogin(denial));
-            }
-            self.drop_token(now);
-        }
-        call.replay()
-    }
-
-    /// Reports the answer to a login.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_response<B>(
-        &mut self,
-        ticket: LoginTicket,
-        response: &Response<B>,
-        now: Instant,
-    ) -> LoginOutcome {
-        let now = self.tick(now);
-        let reading = LoginReading::of(response.status(), response.headers(), self.settings.login_rule);
-        let Some(flight) = self.land(&ticket, now) else {
-            return LoginOutcome::Stale { orphan: self.orphan(reading) };
-        };
-        self.settle(&flight, reading, now)
-    }
-
-    /// Reports a login that had no answer.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_failed(&mut self, ticket: LoginTicket, failure: SendFailure, now: Instant) -> LoginOutcome {
-        let now = self.tick(now);
-        let Some(flight) = self.land(&ticket, now) else {
-            return LoginOutcome::Stale { orphan: None };
-        };
-        let cause = match failure {
-            SendFailure::NotSent => LoginFailure::NotSent,
-            SendFailure::MaybeSent => LoginFailure::MaybeSent,
-            SendFailure::StoreBusy => LoginFailure::StoreBusy,
-        };
-        if failure != SendFailure::MaybeSent {
-            self.governor.refund(now);
-        }
-        self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
-    }
-
-    /// Before the login is sent: offers the record that a store holds, read under the store's lock.
-    ///
-    /// A token that is newer than the one refused is adopted. Otherwise the record's history counts as this
-    /// session's own: other processes' logins, a pause, a rejection of these very credentials.
-    pub fn login_resumed(
-        &mut self,
-        ticket: LoginTicket,
-        record: &SessionRecord,
-        now: Instant,
-        wall: SystemTime,
-    ) -> Resumed {
-        let clocks = Clocks { now: self.tick(now), wall };
-        if !self.holds(&ticket, clocks.now) {
-            return Resumed::Stale;
-        }
-        if !record.belongs_to(self.endpoint.origin(), &self.marks) {
-            return Resumed::Continue(ticket);
-        }
-        // Not sent yet, so not counted yet.
-        self.governor.refund(clocks.now);
-        let history = record.history(&self.marks, self.longest_pause(), clocks);
-        let history =
-            if self.overrides_record { governor::History { stop: None, ..history } } else { history };
-        self.governor.learn(history, clocks.now);
-        if let Some(generation) = self.adopt(&ticket, record, clocks) {
-            return Resumed::Adopted(generation);
-        }
-        match self.governor.permit(clocks.now) {
-            Ok(()) => {
-                self.governor.debit(clocks.now);
-                Resumed::Continue(ticket)
-            }
-            Err(denial) => {
-                self.land(&ticket, clocks.now);
-                Resumed::Denied(denial)
-            }
-        }
-    }
-
-    /// After a login that did not succeed and before it is reported: another process may have logged in at the
-    /// same time. Adopts the record's token when it is newer; never [`Resumed::Denied`].
-    pub fn login_overtaken(
-        &mut self,
-        ticket: LoginTicket,
-        record: &SessionRecord,
-        now: Instant,
-        wall: SystemTime,
-    ) -> Resumed {
-        let clocks = Clocks { now: self.tick(now), wall };
-        if !self.holds(&ticket, clocks.now) {
-            return Resumed::Stale;
-        }
-        if !record.belongs_to(self.endpoint.origin(), &self.marks) {
-            return Resumed::Continue(ticket);
-        }
-        self.adopt(&ticket, record, clocks).map_or(Resumed::Continue(ticket), Resumed::Adopted)
-    }
-
-    /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn abandon(&mut self, ticket: LoginTicket) {
-        if self.is_ours(&ticket) {
-            self.flight = None;
-            self.bump();
-        }
-    }
-
     /// Closes the session at once and forgets the token. The request, when there was a token, ends it on the
     /// server: sending it is best effort, and its answer changes nothing.
     ///
@@ -344,7 +210,9 @@ impl Session {
     pub fn close(&mut self) -> Option<Pass> {
         let open = self.open.take();
         self.closed = true;
-        self.flight = None;
+        if let Some(flight) = &mut self.flight {
+            flight.void = true;
+        }
         self.forget_account();
         self.bump();
         open.map(|open| open.pass)
@@ -358,8 +226,9 @@ impl Session {
         }
     }
 
-    /// Takes new credentials: a rejection or pause is lifted, a login under way with the old ones no longer
-    /// decides anything but its own success. The token stays unless the user name is another.
+    /// Takes new credentials: a rejection or pause of this session is lifted (a pause in a store's record still
+    /// holds), and a login under way with the old ones no longer decides anything but its own success. The token
+    /// stays unless the user name is another; callers then wait for that login's end before the next is sent.
     pub fn set_credentials(&mut self, credentials: Credentials) {
         if credentials.username() != self.credentials.username() {
             self.open = None;
@@ -371,8 +240,8 @@ impl Session {
         self.bump();
     }
 
-    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked. The login
-    /// budget stays as it is.
+    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked; the next login
+    /// also overrides what a store's record says of them. The login budget stays as it is.
     pub fn reset(&mut self) {
         self.governor.reset();
         self.refused_routes.clear();
@@ -391,7 +260,10 @@ impl Session {
         let snapshot = Snapshot {
             origin: self.endpoint.origin(),
             marks: &self.marks,
-            generation: self.generation,
+            generation: self
+                .open
+                .as_ref()
+                .map_or_else(|| self.generation.max(self.floor), |open| open.pass.generation()),
             token,
             history: self.governor.history(now),
         };
@@ -438,14 +310,21 @@ impl Session {
         !self.refused_routes.is_empty()
     }
 
-    /// When something ends by itself: a login's lease or a pause. `None` when nothing will.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let lease = self.flight.as_ref().map(|flight| flight.lease_until);
-        let pause = self.latest.and_then(|now| match self.governor.stop_at(now) {
-            Some(Stop::Cooling { until, .. }) => Some(*until),
-            _ => None,
-        });
-        lease.into_iter().chain(pause).min()
+    /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget. `None` when
+    /// nothing will, as while the session is open and no renewal is on its way.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let now = self.latest.map_or(now, |latest| latest.max(now));
+        match self.phase(now) {
+            Phase::Closed | Phase::Rejected { .. } => None,
+            Phase::Cooling { until } => Some(until),
+            Phase::Empty => match self.governor.permit(now) {
+                Err(Denial::Paced { until }) => Some(until),
+                _ => None,
+            },
+            Phase::Opening | Phase::Open(_) => {
+                self.flight.as_ref().map(|flight| flight.lease_until).filter(|lease| *lease > now)
+            }
+        }
     }
 
     /// The origin that the session is bound to.
@@ -458,87 +337,11 @@ impl Session {
         &self.settings
     }
 
-    /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may be made.
-    fn elect(&mut self, now: Instant) -> Admit {
-        if let Some(flight) = &self.flight {
-            if flight.lease_until > now {
-                return Admit::Wait(Wait { epoch: self.epoch, deadline: flight.lease_until });
-            }
-            self.flight = None;
-            self.bump();
-        }
-        if let Err(denial) = self.governor.permit(now) {
-            return Admit::Deny(denial);
-        }
-        self.governor.debit(now);
-        self.tickets += 1;
-        self.flight = Some(Flight {
-            ticket: self.tickets,
-            started: now,
-            lease_until: later(now, self.settings.lease),
-            credentials: self.credentials.clone(),
-        });
-        Admit::Login(Box::new(LoginOrder {
-            ticket: LoginTicket { owner: Arc::clone(&self.owner), number: self.tickets },
-            request: self.requests.login(&self.key, &self.credentials),
-        }))
-    }
-
-    /// Acts on the answer to a login that still counts.
-    fn settle(&mut self, flight: &Flight, reading: LoginReading, now: Instant) -> LoginOutcome {
-        self.overrides_record = false;
-        let same_account = flight.credentials.username() == self.credentials.username();
-        let failed = match reading {
-            LoginReading::Token { .. } if !same_account => return LoginOutcome::Stale { orphan: None },
-            LoginReading::Token { token, .. } if self.refused.as_ref() == Some(&token) => {
-                // Once only: a server that knows one token an account must not lock it out for ever.
-                self.refused = None;
-                (LoginFailure::SameToken, None)
-            }
-            LoginReading::Token { token, lifetime } => {
-                let ends = lifetime.map(|lifetime| later(flight.started, lifetime));
-                match self.open_with(TokenTimes { token, since: flight.started, ends }, Generation::default())
-                {
-                    Some(generation) => {
-                        self.governor.succeeded();
-                        return LoginOutcome::Opened(generation);
-                    }
-                    None => (LoginFailure::UnusableToken, None),
-                }
-            }
-            // Old credentials were refused: that says nothing about the new ones.
-            LoginReading::Refused(_) if !flight.credentials.is_same(&self.credentials) => {
-                return LoginOutcome::Stale { orphan: None };
-            }
-            LoginReading::Refused(status) => return LoginOutcome::Failed(self.governor.rejected(status)),
-            LoginReading::Failed { cause, pause } => (cause, pause),
-        };
-        LoginOutcome::Failed(self.governor.failed(failed.0, failed.1, now))
-    }
-
-    /// The request that ends a token which came when the session was closed already.
-    fn orphan(&self, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
-        let LoginReading::Token { token, .. } = reading else { return None };
-        let pass = self.closed.then(|| self.make_pass(Generation::default(), token))??;
-        self.requests.logout(&pass).map(Box::new)
-    }
-
-    /// Takes up a record's token when it is newer than the one refused.
-    fn adopt(&mut self, ticket: &LoginTicket, record: &SessionRecord, clocks: Clocks) -> Option<Generation> {
-        let found = record.token_times(clocks)?;
-        let held = self.open.as_ref().map(|open| open.pass.token());
-        if [self.refused.as_ref(), held].contains(&Some(&found.token)) {
-            return None;
-        }
-        let generation = self.open_with(found, record.generation())?;
-        self.land(ticket, clocks.now);
-        self.overrides_record = false;
-        Some(generation)
-    }
-
-    fn open_with(&mut self, found: TokenTimes, at_least: Generation) -> Option<Generation> {
+    /// Opens the session with the next generation, or with `recorded` when that is higher.
+    fn open_with(&mut self, found: TokenTimes, recorded: Option<Generation>) -> Option<Generation> {
         let TokenTimes { token, since, ends } = found;
-        let generation = self.generation.next().max(at_least);
+        let own = self.generation.next();
+        let generation = recorded.map_or_else(|| own.max(self.floor.next()), |recorded| own.max(recorded));
         let pass = self.make_pass(generation, token)?;
         self.generation = generation;
         self.open = Some(Open { pass, since, ends });
@@ -550,67 +353,15 @@ impl Session {
         Pass::new(generation, self.endpoint.clone(), &self.key, token, self.settings.attachment)
     }
 
-    /// What an answer to a call with the newest token says about that token.
-    fn take_token_change(&mut self, status: StatusCode, headers: &HeaderMap, now: Instant) {
-        match read_token_change(headers) {
-            // The 401 says that a login is needed, whatever else it carries.
-            TokenChange::Set { .. } if status == StatusCode::UNAUTHORIZED => {}
-            TokenChange::Set { token, lifetime } => {
-                let ends = lifetime.map(|lifetime| later(now, lifetime));
-                match &mut self.open {
-                    Some(open) if *open.pass.token() == token => open.ends = ends,
-                    _ if self.refused.as_ref() == Some(&token) => {}
-                    _ => {
-                        self.open_with(TokenTimes { token, since: now, ends }, Generation::default());
-                    }
-                }
-            }
-            TokenChange::Cleared => self.drop_token(now),
-            TokenChange::None | TokenChange::Unusable => {}
-        }
-    }
-
     /// What is known so far no longer counts; a late answer to an earlier call says nothing any more.
     fn forget_account(&mut self) {
         self.generation = self.generation.next();
-        self.refused = None;
+        self.refused_token = None;
         self.refused_routes.clear();
     }
 
-    fn drop_token(&mut self, now: Instant) {
-        if let Some(open) = self.open.take() {
-            self.governor.token_died(now.saturating_duration_since(open.since), now);
-            self.refused = Some(open.pass.token().clone());
-            self.bump();
-        }
-    }
-
-    /// Ends the flight that the ticket stands for, if it still counts.
-    fn land(&mut self, ticket: &LoginTicket, now: Instant) -> Option<Flight> {
-        if !self.is_ours(ticket) {
-            return None;
-        }
-        self.bump();
-        self.flight.take().filter(|flight| flight.lease_until > now)
-    }
-
-    fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.is_ours(ticket) && self.is_flying(now)
-    }
-
-    /// Whether a login is on its way and its lease is not over.
-    fn is_flying(&self, now: Instant) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.lease_until > now)
-    }
-
-    fn is_ours(&self, ticket: &LoginTicket) -> bool {
-        let same_session = Arc::ptr_eq(&ticket.owner, &self.owner);
-        same_session && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
-    }
-
-    fn longest_pause(&self) -> Duration {
-        let FairUse { backoff_cap, retry_after_cap, .. } = self.settings.fair_use;
-        backoff_cap.max(retry_after_cap)
+    fn has_refused(&self, token: &AuthToken) -> bool {
+        self.refused_token.as_ref().is_some_and(|refused| refused.token == *token)
     }
 
     fn tick(&mut self, now: Instant) -> Instant {

@@ -23,6 +23,9 @@ const MOST_HEADERS: usize = 16_384;
 pub struct Generation(pub(crate) u64);
 
 impl Generation {
+    /// No session counts this far; a record that claims to leaves room for the tokens to come.
+    pub(crate) const MOST_FROM_A_RECORD: Self = Self(u64::MAX / 2);
+
     /// The bare number; 0 is "no token yet".
     pub const fn number(self) -> u64 {
         self.0

@@ -159,7 +159,7 @@ pub(super) struct Snapshot<'a> {
 /// A token and, on the session's own clock, when it came and when it may end.
 pub(super) struct TokenTimes {
     pub(super) token: AuthToken,
-    pub(super) since: Instant,
+    pub(super) since: Option<Instant>,
     pub(super) ends: Option<Instant>,
 }
 
@@ -205,7 +205,7 @@ impl SessionRecord {
             origin: origin.to_owned(),
             account: marks.account.clone(),
             generation: generation.number(),
-            obtained_at: token.as_ref().map(|token| clocks.to_wall(token.since)),
+            obtained_at: token.as_ref().and_then(|token| token.since).map(|since| clocks.to_wall(since)),
             expires_at: token.as_ref().and_then(|token| token.ends).map(|ends| clocks.to_wall(ends)),
             token: token.map(|token| token.token),
             saved_at: clocks.wall_ms(),
@@ -224,8 +224,9 @@ impl SessionRecord {
     /// server says when it is over.
     pub(super) fn token_times(&self, clocks: Clocks) -> Option<TokenTimes> {
         let token = self.token.clone()?;
-        let age = clocks.wall_ms().saturating_sub(self.obtained_at.unwrap_or(u64::MAX));
-        let since = clocks.now.checked_sub(Duration::from_millis(age)).unwrap_or(clocks.now);
+        // Unknown when it was obtained in the future, or before this clock began (at boot, on some systems).
+        let age = self.obtained_at.and_then(|then| clocks.wall_ms().checked_sub(then));
+        let since = age.and_then(|age| clocks.now.checked_sub(Duration::from_millis(age)));
         Some(TokenTimes { token, since, ends: self.expires_at.map(|wall| clocks.to_instant(wall)) })
     }
 

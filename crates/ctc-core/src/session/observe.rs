@@ -1,0 +1,97 @@
+//! What an answer to a call says about the session: the 401 table, rotation, clearing cookies.
+
+use http::{HeaderMap, StatusCode};
+
+use super::call::{Call, Route, Unauthorized, Verdict};
+use super::record::TokenTimes;
+use super::{Open, RefusedToken, Session};
+use crate::time::{Instant, later};
+use crate::wire::{TokenChange, read_token_change};
+
+impl Session {
+    /// What does this answer say about the session, and what is to become of it?
+    ///
+    /// Needed only for a 401, for an answer with `Set-Cookie`, and while
+    /// [`watches_routes`](Self::watches_routes): any other is [`Verdict::Deliver`] and changes nothing.
+    pub fn observe(
+        &mut self,
+        call: &mut Call,
+        route: Route,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Verdict {
+        let now = self.tick(now);
+        if call.carried.is_none() {
+            return Verdict::Deliver;
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            return self.unauthorized(call, route, headers, now);
+        }
+        self.refused_routes.forget(route);
+        // What is said to a call with an older token is about that token.
+        if call.carried == Some(self.generation) && !self.closed {
+            self.take_token_change(headers, now);
+        }
+        Verdict::Deliver
+    }
+
+    /// The 401 table. A new token that comes with a 401 is not taken up: the 401 says that a login is needed.
+    fn unauthorized(&mut self, call: &mut Call, route: Route, headers: &HeaderMap, now: Instant) -> Verdict {
+        if self.closed {
+            return Verdict::Unauthorized(Unauthorized::Closed);
+        }
+        let current = self.open.as_ref().filter(|open| call.carried == Some(open.pass.generation()));
+        if let Some(open) = current {
+            if self.is_about_the_route(call, route, open, now) {
+                let span = self.settings.fair_use.refused_route_memory;
+                self.refused_routes.mark(route, span, now);
+                return Verdict::Unauthorized(Unauthorized::RouteRefused);
+            }
+            // The 401 takes the token away only when another can be had for it; a clearing cookie always does.
+            let cleared = read_token_change(headers) == TokenChange::Cleared;
+            if !cleared
+                && !self.is_flying(now)
+                && let Err(denial) = self.governor.permit(now)
+            {
+                return Verdict::Unauthorized(Unauthorized::NoLogin(denial));
+            }
+            self.drop_token(now);
+        }
+        // The token is gone, or there is a newer one already.
+        call.replay()
+    }
+
+    /// Whether a 401 for the present token speaks of the route and not of the session: the token was obtained
+    /// just now, for this very call, or this was so on this route a short while ago.
+    fn is_about_the_route(&self, call: &Call, route: Route, open: &Open, now: Instant) -> bool {
+        let young = open.age(now) < self.settings.fair_use.short_life;
+        let obtained_for_this_call = call.saw_login || call.replayed;
+        young && obtained_for_this_call || self.refused_routes.knows(route, now)
+    }
+
+    /// What an answer other than 401 to a call with the newest token says about that token.
+    fn take_token_change(&mut self, headers: &HeaderMap, now: Instant) {
+        match read_token_change(headers) {
+            TokenChange::Set { token, lifetime } => {
+                let ends = lifetime.map(|lifetime| later(now, lifetime));
+                if let Some(open) = self.open.as_mut().filter(|open| *open.pass.token() == token) {
+                    open.ends = ends;
+                } else if !self.has_refused(&token) {
+                    self.open_with(TokenTimes { token, since: Some(now), ends }, None);
+                }
+            }
+            TokenChange::Cleared => self.drop_token(now),
+            TokenChange::None | TokenChange::Unusable => {}
+        }
+    }
+
+    fn drop_token(&mut self, now: Instant) {
+        if let Some(open) = self.open.take() {
+            self.governor.token_died(open.age(now));
+            let (token, generation) = (open.pass.token().clone(), open.pass.generation());
+            self.refused_token = Some(RefusedToken { token, generation });
+            self.bump();
+        }
+    }
+}

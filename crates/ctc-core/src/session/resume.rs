@@ -1,0 +1,98 @@
+//! What a store's record means for the caller that is about to log in, or just failed to.
+
+use std::time::SystemTime;
+
+use super::Session;
+use super::governor::History;
+use super::login::{LoginTicket, Resumed};
+use super::pass::Generation;
+use super::record::{Clocks, SessionRecord};
+use crate::time::Instant;
+
+impl Session {
+    /// Before the login is sent: offers the record that a store holds, read under the store's lock.
+    ///
+    /// A token that is newer than the one refused is adopted. Otherwise the record's history counts as this
+    /// session's own: other processes' logins, a pause, a rejection of these very credentials.
+    pub fn login_resumed(
+        &mut self,
+        ticket: LoginTicket,
+        record: &SessionRecord,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Resumed {
+        let clocks = Clocks { now: self.tick(now), wall };
+        if !self.holds(&ticket, clocks.now) {
+            // It is not sent, so it stands in nobody's way and costs nothing.
+            if self.land(&ticket, clocks.now).is_some() {
+                self.governor.refund(clocks.now);
+            }
+            return Resumed::Stale;
+        }
+        if !self.is_ours_too(record) {
+            return Resumed::Continue(ticket);
+        }
+        // Not sent yet, so not counted yet.
+        self.governor.refund(clocks.now);
+        let history = record.history(&self.marks, self.governor.longest_pause(), clocks);
+        let history = if self.overrides_record { History { stop: None, ..history } } else { history };
+        self.governor.learn(history, clocks.now);
+        if let Some(generation) = self.adopt(&ticket, record, clocks) {
+            return Resumed::Adopted(generation);
+        }
+        match self.governor.permit(clocks.now) {
+            Ok(()) => {
+                self.governor.debit(clocks.now);
+                Resumed::Continue(ticket)
+            }
+            Err(denial) => {
+                self.land(&ticket, clocks.now);
+                Resumed::Denied(denial)
+            }
+        }
+    }
+
+    /// After a login that did not succeed and before it is reported: another process may have logged in at the
+    /// same time. Adopts the record's token when it is newer; never [`Resumed::Denied`].
+    pub fn login_overtaken(
+        &mut self,
+        ticket: LoginTicket,
+        record: &SessionRecord,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Resumed {
+        let clocks = Clocks { now: self.tick(now), wall };
+        if !self.holds(&ticket, clocks.now) {
+            self.land(&ticket, clocks.now);
+            return Resumed::Stale;
+        }
+        if !self.is_ours_too(record) {
+            return Resumed::Continue(ticket);
+        }
+        self.adopt(&ticket, record, clocks).map_or(Resumed::Continue(ticket), Resumed::Adopted)
+    }
+
+    fn is_ours_too(&self, record: &SessionRecord) -> bool {
+        record.belongs_to(self.endpoint.origin(), &self.marks)
+    }
+
+    /// Takes up a record's token when it is newer than the one held and the one refused. What it is not, its
+    /// generation is still learned, so that the next token here gets a higher one.
+    fn adopt(&mut self, ticket: &LoginTicket, record: &SessionRecord, clocks: Clocks) -> Option<Generation> {
+        let recorded = record.generation().min(Generation::MOST_FROM_A_RECORD);
+        self.floor = self.floor.max(recorded);
+        let found = record.token_times(clocks)?;
+        let newer_than_held = self.open.as_ref().is_none_or(|open| recorded > open.pass.generation());
+        let newer_than_refused = self.refused_token.as_ref().is_none_or(|refused| {
+            // Two processes may have given two tokens one number while they could not reach the store.
+            recorded >= refused.generation && refused.token != found.token
+        });
+        if !newer_than_held || !newer_than_refused {
+            return None;
+        }
+        let generation = self.open_with(found, Some(recorded))?;
+        self.land(ticket, clocks.now);
+        self.overrides_record = false;
+        Some(generation)
+    }
+}

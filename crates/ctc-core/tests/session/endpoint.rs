@@ -1,0 +1,128 @@
+//! Addresses: what is an endpoint, and what may be joined to one.
+
+use ctc_core::{
+    AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, SecretError, Settings, SettingsError,
+};
+use std::time::Duration;
+
+use crate::scenario::{KEY, credentials};
+
+#[test]
+fn an_endpoint_is_scheme_and_host_alone() {
+    for (url, origin) in [
+        ("https://connect.calamp.com", "https://connect.calamp.com"),
+        ("https://Connect.CalAmp.com/", "https://connect.calamp.com"),
+        ("https://host.example:443", "https://host.example"),
+        ("https://host.example:8443/", "https://host.example:8443"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("https://[::1]", "https://[::1]"),
+    ] {
+        assert_eq!(Endpoint::new(url).unwrap().origin(), origin, "{url}");
+    }
+    use EndpointError::{CredentialsInUrl, NotAUrl, NotAnOrigin, PlainHttp, PortalOnly};
+    for (url, error) in [
+        ("", NotAUrl),
+        ("connect.calamp.com", NotAUrl),
+        ("ftp://host.example", NotAUrl),
+        ("https://", NotAUrl),
+        ("https://host.example:99999", NotAUrl),
+        ("https://host.example:port", NotAUrl),
+        ("https://host.example/connect", NotAnOrigin),
+        ("https://host.example?x=1", NotAnOrigin),
+        ("https://host.example#top", NotAnOrigin),
+        ("https://ada:secret@host.example", CredentialsInUrl),
+        ("http://connect.calamp.com", PlainHttp),
+        ("http://localhost:8080", PlainHttp),
+        ("https://x-loginapi.developer.calamp.com", PortalOnly),
+        ("https://X-LoginAPI.developer.calamp.com.", PortalOnly),
+    ] {
+        assert_eq!(Endpoint::new(url), Err(error), "{url}");
+    }
+}
+
+#[test]
+fn plain_http_is_for_loopback_alone() {
+    for url in ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8080"] {
+        assert!(Endpoint::danger_plain_http(url).is_ok(), "{url}");
+    }
+    for url in [
+        "http://connect.calamp.com",
+        "http://0.0.0.0",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil",
+    ] {
+        assert_eq!(Endpoint::danger_plain_http(url), Err(EndpointError::NotLoopback), "{url}");
+    }
+}
+
+#[test]
+fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin() {
+    let us = Endpoint::us();
+    for (path, joined) in [
+        ("/a?b=c", "https://connect.calamp.com/a?b=c"),
+        ("https://connect.calamp.com/a", "https://connect.calamp.com/a"),
+        ("https://connect.calamp.com:443/a", "https://connect.calamp.com:443/a"),
+        ("/@evil.example", "https://connect.calamp.com/@evil.example"),
+        ("/:80@evil.example/", "https://connect.calamp.com/:80@evil.example/"),
+    ] {
+        let uri = us.join(path).unwrap();
+        assert_eq!(uri, joined);
+        assert_eq!(uri.host(), Some("connect.calamp.com"), "{path}");
+    }
+    let foreign = || JoinError::ForeignOrigin { endpoint: "https://connect.calamp.com".to_owned() };
+    for (path, error) in [
+        ("https://evil.example/a", foreign()),
+        ("http://connect.calamp.com/a", foreign()),
+        ("https://connect.calamp.com@evil.example/", foreign()),
+        ("https://evil.example@connect.calamp.com/", foreign()),
+        ("https://connect.calamp.com:99999/", foreign()),
+        ("https://connect.calamp.com.evil.example/", foreign()),
+        ("//evil.example/a", JoinError::NotAPath),
+        ("@evil.example/", JoinError::Invalid),
+        ("devices", JoinError::NotAPath),
+        (".evil.example", JoinError::NotAPath),
+        ("", JoinError::Invalid),
+        ("/a b", JoinError::Invalid),
+        ("\\\\evil.example", JoinError::Invalid),
+    ] {
+        assert_eq!(us.join(path), Err(error), "{path}");
+    }
+}
+
+#[test]
+fn secrets_are_checked_and_never_repeated() {
+    use SecretError::*;
+    assert_eq!(AppKey::new(""), Err(EmptyAppKey));
+    assert_eq!(AppKey::new("ab\n"), Err(AppKeyCharacter { at: 2 }));
+    assert_eq!(AppKey::new("\u{e9}"), Err(AppKeyCharacter { at: 0 }));
+    assert_eq!(Credentials::new("", "p").unwrap_err(), EmptyUsername);
+    assert_eq!(Credentials::new("u", "").unwrap_err(), EmptyPassword);
+    assert_eq!(AuthToken::new(""), Err(EmptyToken));
+    for (token, at) in [("a;b", 1), ("ab,", 2), ("a b", 1), ("\u{2019}", 0), ("a\r\nx", 1), ("a\0", 1)] {
+        assert_eq!(AuthToken::new(token), Err(TokenCharacter { at }), "{token:?}");
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let refused = |change: fn(&mut Settings)| {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let key = AppKey::new(KEY).unwrap();
+        ctc_core::Session::new(Endpoint::us(), key, credentials("u", "p"), settings).err()
+    };
+    assert_eq!(refused(|_| {}), None);
+    assert_eq!(refused(|s| s.fair_use.refill = Duration::ZERO), Some(SettingsError::NoPause));
+    assert_eq!(refused(|s| s.fair_use.backoff = Duration::ZERO), Some(SettingsError::NoPause));
+    assert_eq!(refused(|s| s.lease = s.login_timeout), Some(SettingsError::LeaseTooShort));
+    assert_eq!(refused(|s| s.login_timeout = Duration::ZERO), Some(SettingsError::LeaseTooShort));
+    assert_eq!(refused(|s| s.fair_use.refill = Duration::MAX), Some(SettingsError::TooLong));
+    assert_eq!(refused(|s| s.lease = Duration::MAX), Some(SettingsError::TooLong));
+    for path in ["https://evil.example/logout", "//evil.example/logout", "logout", ""] {
+        let mut settings = Settings::default();
+        settings.logout_path = path.to_owned();
+        let key = AppKey::new(KEY).unwrap();
+        let result = ctc_core::Session::new(Endpoint::us(), key, credentials("u", "p"), settings);
+        assert!(matches!(result, Err(SettingsError::LogoutPath(_))), "{path}");
+    }
+}

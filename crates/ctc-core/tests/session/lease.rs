@@ -1,0 +1,143 @@
+//! Leaders that vanish.
+
+use ctc_core::{Admit, Denial, LoginOutcome, Phase};
+
+use crate::scenario::{Scenario, call, cookie};
+
+#[test]
+fn t54_an_abandoned_login_is_taken_over_by_the_next_caller() {
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    let wait = s.waits();
+    s.session.abandon(ticket);
+    assert_ne!(s.session.epoch(), wait.epoch, "the waiters are woken");
+    assert_eq!(s.phase(), Phase::Empty);
+    let herd = s.herd(100);
+    let orders = herd.iter().filter(|admit| matches!(admit, Admit::Login(_))).count();
+    let waits = herd.iter().filter(|admit| matches!(admit, Admit::Wait(_))).count();
+    assert_eq!((orders, waits), (1, 99), "exactly one more attempt");
+}
+
+#[test]
+fn t54_leaders_that_keep_vanishing_spend_the_budget_and_no_more() {
+    let mut s = Scenario::new();
+    for _ in 0..3 {
+        let ticket = s.order().ticket;
+        s.session.abandon(ticket);
+    }
+    assert_eq!(s.denied(), Denial::Paced { until: s.moment(120) });
+}
+
+#[test]
+fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
+    let mut s = Scenario::new();
+    let hung = s.order().ticket;
+    let wait = s.waits();
+    assert_eq!(wait.deadline, s.moment(60));
+    assert_eq!(s.next_deadline(), Some(wait.deadline));
+    s.at(59);
+    assert_eq!(s.phase(), Phase::Opening);
+    let _ = s.waits();
+    s.at(60);
+    assert_eq!(s.phase(), Phase::Empty);
+    let second = s.order().ticket;
+    assert_ne!(s.session.epoch(), wait.epoch);
+    // The first one wakes up at last: it can change nothing any more.
+    let late = s.login(hung, 200, &[&cookie("LATE")]);
+    assert!(matches!(late, LoginOutcome::Stale { orphan: None }));
+    assert_eq!(s.phase(), Phase::Opening);
+    let _ = s.login(second, 200, &[&cookie("T1")]);
+    assert_eq!(s.token().as_deref(), Some("T1"));
+}
+
+#[test]
+fn t56_a_report_past_the_lease_changes_nothing_though_nobody_took_over() {
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    let wait = s.waits();
+    s.at(60);
+    assert!(matches!(s.login(ticket, 401, &[]), LoginOutcome::Stale { .. }));
+    assert_eq!(s.phase(), Phase::Empty);
+    assert_ne!(s.session.epoch(), wait.epoch);
+    let _ = s.order();
+}
+
+#[test]
+fn t56_logins_that_hang_for_ever_stay_within_the_budget() {
+    let mut s = Scenario::new();
+    for second in 0..3600 {
+        s.at(second);
+        let _ = s.herd(3); // tickets dropped without a word
+    }
+    assert!((20..=33).contains(&s.logins), "{} logins", s.logins);
+}
+
+#[test]
+fn t59_a_call_started_during_a_renewal_waits_and_never_goes_out_bare() {
+    let mut s = Scenario::new().open("T1").after(3600);
+    let mut sent = s.sent();
+    let _ = s.answer(&mut sent, 401, &[]);
+    let ticket = s.order().ticket;
+    let mut late = call();
+    let Admit::Wait(wait) = s.admit(&mut late) else { panic!("there is no token") };
+    let _ = s.login(ticket, 200, &[&cookie("T2")]);
+    assert_ne!(s.session.epoch(), wait.epoch);
+    let pass = s.proceeds(&mut late);
+    assert_eq!(crate::scenario::token_of(&pass), "T2");
+}
+
+#[test]
+fn guarantee_7_a_ticket_dropped_in_any_state_never_wedges_past_the_lease() {
+    let states: [fn() -> Scenario; 4] = [
+        Scenario::new,
+        || Scenario::new().open("T1").after(3600),
+        || Scenario::new().cooling().after(60),
+        || {
+            let mut s = Scenario::new().rejected(401);
+            s.session.reset();
+            s
+        },
+    ];
+    for (number, state) in states.into_iter().enumerate() {
+        let mut s = state();
+        let now = s.now();
+        drop(s.session.renew(now)); // the order, ticket and all
+        s.pass_time(60);
+        let now = s.now();
+        match s.session.renew(now) {
+            Admit::Login(order) => drop(s.login(order.ticket, 200, &[&cookie("NEXT")])),
+            other => panic!("state {number}: {other:?}"),
+        }
+        assert_eq!(s.token().as_deref(), Some("NEXT"), "state {number}");
+    }
+}
+
+#[test]
+fn guarantee_7_a_dropped_call_leaves_nothing_behind() {
+    let mut s = Scenario::new().open("T1").after(3600);
+    let mut sent = s.sent();
+    let _ = s.answer(&mut sent, 401, &[]);
+    // It was to be replayed, but its caller is gone.
+    let s = s.open("T2");
+    assert_eq!(s.token().as_deref(), Some("T2"));
+}
+
+#[test]
+fn guarantee_1_a_holder_that_outlived_its_lease_can_change_nothing() {
+    let reports: [fn(&mut Scenario, ctc_core::LoginTicket); 4] = [
+        |s, ticket| drop(s.login(ticket, 200, &[&cookie("LATE")])),
+        |s, ticket| drop(s.login(ticket, 401, &[])),
+        |s, ticket| drop(s.fails(ticket, ctc_core::SendFailure::MaybeSent)),
+        |s, ticket| s.session.abandon(ticket),
+    ];
+    for (number, report) in reports.into_iter().enumerate() {
+        let mut s = Scenario::new();
+        let late = s.order().ticket;
+        s.at(60);
+        let _second = s.order().ticket;
+        let (phase, epoch) = (s.phase(), s.session.epoch());
+        report(&mut s, late);
+        assert_eq!((s.phase(), s.session.epoch()), (phase, epoch), "report {number}");
+        assert!(matches!(s.admit(&mut call()), Admit::Wait(_)), "the second still holds the login");
+    }
+}

@@ -1,0 +1,23 @@
+//! The session in virtual time: whole conversations, no sleep, no server, no clock.
+//!
+//! `t03_…` names a case of the failure catalogue, `guarantee_4_…` a guarantee of the crate.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so at once")]
+
+mod clocks;
+mod endings;
+mod endpoint;
+mod governor;
+mod herd;
+mod lease;
+mod login_answers;
+mod phases;
+mod random_walk;
+mod records;
+mod records_clock;
+mod refusal;
+mod rotation;
+mod scenario;
+mod secrets;
+mod stamp;
+mod unauthorized;

@@ -1,0 +1,171 @@
+//! Records and wall clocks: hours off, back from suspend, or plain nonsense.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ctc_core::{Denial, Phase, Resumed, SessionRecord, Verdict};
+use serde_json::json;
+
+use crate::scenario::{Scenario, with_field};
+
+const HOUR: u64 = 3600;
+
+/// A second process some time later, with a wall clock that is off by `hours`.
+fn adopts(record: &SessionRecord, later: u64, hours: i64) -> Scenario {
+    let mut s = Scenario::new();
+    s.at(later);
+    let ticket = s.order().ticket;
+    let off = Duration::from_secs(hours.unsigned_abs() * HOUR);
+    let wall = if hours < 0 { s.wall() - off } else { s.wall() + off };
+    let now = s.now();
+    let resumed = s.session.login_resumed(ticket, record, now, wall);
+    assert!(matches!(resumed, Resumed::Adopted(_)), "{hours} h off: {resumed:?}");
+    s
+}
+
+#[test]
+fn t82_a_wall_clock_hours_off_still_tries_the_token() {
+    for hours in [-7, -1, 0, 1, 7, 24 * 365] {
+        let mut s = adopts(&Scenario::new().open("T1").record(), 600, hours);
+        let mut sent = s.sent();
+        assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.token().as_deref(), Some("T1"));
+    }
+}
+
+#[test]
+fn t82_a_wall_clock_hours_off_and_a_dead_token_cost_one_login() {
+    // The adopting caller waited for the store as one waits for a login: that does not make the token fresh.
+    for hours in [-7, -1, 0, 1, 7, 24 * 365] {
+        let mut s = Scenario::new();
+        s.at(600);
+        let mut call = crate::scenario::call();
+        let ctc_core::Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller") };
+        let off = Duration::from_secs(hours_abs(hours));
+        let wall = if hours < 0 { s.wall() - off } else { s.wall() + off };
+        let now = s.now();
+        let record = Scenario::new().open("T1").record();
+        let _ = s.session.login_resumed(order.ticket, &record, now, wall);
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{hours} h off");
+        let mut s = s.open("T2");
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 200, &[]), Verdict::Deliver);
+    }
+}
+
+fn hours_abs(hours: i64) -> u64 {
+    hours.unsigned_abs() * HOUR
+}
+
+#[test]
+fn t75_an_entry_without_expiry_or_date_is_tried_and_replaced() {
+    let record = Scenario::new().open("T1").record();
+    for field in ["expires_at", "obtained_at"] {
+        let record = with_field(&record, field, json!(null));
+        let mut s = Scenario::new();
+        s.at(HOUR);
+        let mut call = crate::scenario::call();
+        let ctc_core::Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller") };
+        assert!(matches!(s.offer_with(order.ticket, &record), Resumed::Adopted(_)));
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{field}");
+        let s = s.open("T2");
+        assert!(!s.record().same_token(&record));
+    }
+}
+
+#[test]
+fn t82_a_pause_is_never_longer_than_the_longest_pause_there_is() {
+    let record = Scenario::new().cooling().record();
+    let pause = json!({ "until": u64::MAX, "cause": "NoToken" });
+    let record = with_field(&record, "pause", pause);
+    let mut s = Scenario::new();
+    let Resumed::Denied(denial) = s.offer(&record) else { panic!("a pause") };
+    assert!(denial.retry_after(s.now()).unwrap() <= Duration::from_secs(HOUR));
+    s.pass_time(HOUR);
+    let _ = s.order();
+}
+
+#[test]
+fn t83_back_from_suspend_a_herd_makes_one_login() {
+    // The monotonic clock stood still; the wall clock went on for ten hours.
+    let mut s = Scenario::new().open("T1").after(120);
+    let mut calls: Vec<_> = (0..100).map(|_| s.sent()).collect();
+    for call in &mut calls {
+        assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
+    }
+    let mut s = s.open("T2");
+    for call in &mut calls {
+        let _ = s.proceeds(call);
+        assert_eq!(s.answer(call, 200, &[]), Verdict::Deliver);
+    }
+    assert_eq!(s.logins, 2);
+}
+
+#[test]
+fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
+    let record = Scenario::new().open("T1").record();
+    for field in ["generation", "obtained_at", "expires_at", "saved_at", "login_debt"] {
+        for value in [0, 1, u64::from(u32::MAX), u64::MAX] {
+            let record = with_field(&record, field, json!(value));
+            for wall in [
+                UNIX_EPOCH,
+                UNIX_EPOCH - Duration::from_secs(1),
+                SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40),
+            ] {
+                let mut s = Scenario::new();
+                let ticket = s.order().ticket;
+                let now = s.now();
+                let resumed = s.session.login_resumed(ticket, &record, now, wall);
+                assert!(matches!(resumed, Resumed::Adopted(_)), "{field} {value}");
+                let saved = s.session.record(now, wall);
+                assert!(saved.same_token(&record));
+                let mut sent = s.sent();
+                let _ = s.answer(&mut sent, 401, &[]);
+            }
+        }
+    }
+    for (field, value) in
+        [("token", json!("a b")), ("token", json!("")), ("token", json!(7)), ("saved_at", json!(-1))]
+    {
+        let mut broken = serde_json::to_value(&record).unwrap();
+        broken[field] = value;
+        assert!(serde_json::from_value::<SessionRecord>(broken).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn a_debt_beyond_reason_ends_all_the_same() {
+    let record = with_field(&Scenario::new().record(), "login_debt", json!(u64::MAX));
+    let mut s = Scenario::new();
+    let Resumed::Denied(Denial::Paced { until }) = s.offer(&record) else { panic!("a debt") };
+    assert!(until <= s.moment(30 * 24 * HOUR));
+    s.jump_to(until);
+    let _ = s.order();
+}
+
+#[test]
+fn the_highest_generation_a_record_can_name_still_tells_old_from_new() {
+    let record = with_field(&Scenario::new().open("T1").record(), "generation", json!(u64::MAX));
+    let mut s = Scenario::new();
+    let _ = s.offer(&record);
+    s.pass_time(HOUR);
+    let mut old = s.sent();
+    let ticket = s.renewal();
+    let _ = s.login(ticket, 200, &[crate::scenario::cookie("T2").as_str()]);
+    assert_eq!(s.answer(&mut old, 401, &[]), Verdict::Retry);
+    assert_eq!(s.token().as_deref(), Some("T2"));
+}
+
+#[test]
+fn debt_and_pause_run_down_while_no_process_runs() {
+    let record = Scenario::new().spent().record().without_token();
+    let mut s = Scenario::new();
+    s.at(6 * 60);
+    assert!(matches!(s.offer(&record), Resumed::Continue(_)));
+    let record = Scenario::new().cooling().record();
+    let mut s = Scenario::new();
+    s.at(10);
+    assert!(matches!(s.offer(&record), Resumed::Continue(_)));
+    assert_eq!(s.phase(), Phase::Opening);
+}

@@ -1,0 +1,53 @@
+//! Futures dropped half way. A thread cannot be dropped, so blocking stacks skip these.
+
+use super::prelude::*;
+use crate::When;
+
+pub(super) fn cancelled_leader_costs_no_login(bench: &Bench<'_>) -> Checked {
+    let scene = async_scene(bench)?;
+    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    let leader = scene.client.start(scene.client.get(DEVICES))?;
+    scene.until("the login", |counts| counts.held == 1)?;
+    let others = scene.client.herd(5, &scene.client.get(DEVICES))?;
+    leader.cancel();
+    scene.server.release();
+    for call in others {
+        equal("the status of a call that waited", answered(call)?.status, 200)?;
+    }
+    scene.counts(1, 5)
+}
+
+pub(super) fn cancelling_all_wedges_nothing(bench: &Bench<'_>) -> Checked {
+    let scene = async_scene(bench)?;
+    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    let herd = scene.client.herd(5, &scene.client.get(DEVICES))?;
+    scene.until("the login", |counts| counts.held == 1)?;
+    for call in herd {
+        call.cancel();
+    }
+    scene.until("the login's connection to go", |counts| counts.held == 0)?;
+    scene.client.expect(scene.client.get(DEVICES), 200)?;
+    scene.counts(2, 1)
+}
+
+pub(super) fn cancelled_call_wedges_nothing(bench: &Bench<'_>) -> Checked {
+    let scene = async_scene(bench)?;
+    scene.client.open()?;
+    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::Hold { when: When::Before }));
+    let call = scene.client.start(scene.client.get(DEVICES))?;
+    scene.until("the call", |counts| counts.held == 1)?;
+    call.cancel();
+    scene.client.expect(scene.client.get(DEVICES), 200)?;
+    // In the middle of a renewal that it caused itself.
+    scene.server.revoke_all();
+    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    let call = scene.client.start(scene.client.get(DEVICES))?;
+    scene.until("the login", |counts| counts.held >= 1)?;
+    call.cancel();
+    scene.client.expect(scene.client.get(DEVICES), 200)?;
+    scene.counts(3, 4)
+}
+
+fn async_scene(bench: &Bench<'_>) -> Checked<Scene> {
+    if bench.stack.is_async() { bench.scene() } else { Err(Stop::Skipped("threads cannot be cancelled")) }
+}

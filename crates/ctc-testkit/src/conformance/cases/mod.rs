@@ -1,0 +1,159 @@
+//! The cases, one function each. Every case has servers and clients of its own.
+
+mod answers;
+mod cancelled;
+mod herds;
+mod login;
+mod logout;
+mod redirects;
+mod renewal;
+mod requests;
+mod secrets;
+mod trouble;
+
+use super::{bench::Bench, failure::Checked, suite::Case};
+
+macro_rules! cases {
+    ($($module:ident { $($name:ident $covers:literal,)* })*) => {
+        /// Every case, in the order in which a reader meets a session.
+        pub(super) const CASES: &[Case] = &[$($(
+            Case { name: stringify!($name), covers: $covers, run: $module::$name as fn(&Bench<'_>) -> Checked },
+        )*)*];
+    };
+}
+
+// The test macro lists the names once more; a test of this crate compares.
+cases! {
+    login {
+        login_is_the_vendors "T39",
+        second_login_carries_no_cookie "T43",
+        any_password_arrives "T42",
+        password_and_key_are_never_in_a_url "T81",
+        html_page_is_no_login "T26",
+        large_login_answer_is_taken "",
+        absurd_login_answer_does_no_harm "",
+        accounts_never_mix "T10",
+    }
+    requests {
+        token_is_carried_byte_for_byte "T37 T39",
+        call_carries_key_and_one_cookie "T43",
+        callers_headers_are_kept "T14 T16",
+        url_arrives_as_it_was "",
+        get_has_no_body "",
+        post_has_its_length "",
+        empty_post_is_empty "",
+        stream_arrives_whole "",
+        every_method_arrives "",
+        other_origin_is_refused "T46",
+    }
+    answers {
+        every_status_is_an_answer "T13",
+        refusals_come_with_headers_and_body "T13",
+        set_cookie_lines_all_arrive "T43",
+        large_body_arrives_whole "",
+        slow_download_blocks_nobody "T60",
+        broken_body_is_told "",
+        connections_are_kept "",
+        connections_are_kept_across_replays "",
+    }
+    redirects {
+        redirected_call_is_delivered_not_followed "T44",
+        redirect_takes_nothing_to_another_origin "T45",
+        redirected_login_is_a_failure "T22 T45",
+    }
+    renewal {
+        dead_token_is_renewed_unseen "T14 T21",
+        body_is_sent_again_whole "T18",
+        post_is_not_replayed_unless_allowed "T19",
+        stream_is_not_replayed "T18",
+        endless_401_ends "T11 T12",
+        delivered_401_says_why "T11 T18",
+        late_401_costs_no_login "T03",
+        rotated_token_is_adopted "",
+        late_rotation_is_ignored "T48",
+        clearing_cookie_ends_the_token "T40",
+    }
+    herds {
+        cold_herd_logs_in_once "T01 T09 T59",
+        herd_on_a_dead_token_logs_in_once "T02 T07",
+        refused_herd_logs_in_once "T23 T24",
+        herd_whose_renewal_is_refused_is_told "T24 T25",
+    }
+    trouble {
+        throttled_login_waits_as_asked "T28 T30",
+        unavailable_login_is_typed "T27",
+        hanging_login_is_bounded "T56",
+        dripping_login_is_bounded "T56",
+        slow_login_is_waited_for "T59",
+        lost_login_answer_is_maybe_sent "T27",
+        login_on_a_kept_connection_is_sent_once "T27",
+        unreachable_login_is_not_sent "T27",
+        lost_call_leaves_the_session_alone "T27",
+    }
+    logout {
+        logout_is_as_assumed "",
+        closed_session_sends_nothing "T52",
+        logout_tells_how_it_went "T52",
+        unreachable_logout_closes_all_the_same "T52",
+        logout_with_calls_under_way_causes_no_login "T51",
+        login_answered_after_logout_opens_nothing "T49",
+    }
+    secrets {
+        errors_tell_no_secret "T78 T79",
+        errors_of_connecting_tell_no_secret "T79",
+        tls_carries_the_same "",
+        unknown_certificate_is_not_trusted "T27",
+        plain_server_gets_nothing_over_https "T45",
+    }
+    cancelled {
+        cancelled_leader_costs_no_login "T54",
+        cancelling_all_wedges_nothing "T54",
+        cancelled_call_wedges_nothing "T54",
+    }
+}
+
+/// What the cases share.
+mod prelude {
+    pub(super) use std::time::Duration;
+
+    pub(super) use ctc_driver::{
+        Denied,
+        ctc_core::{Denial, LoginFailure, SendFailure},
+    };
+
+    pub(super) use crate::conformance::{
+        bench::{Bench, DEVICES, ECHO, NOTES, Scene, Setup, answered, denied},
+        client::{Call, Why},
+        failure::{Checked, Stop, equal, fail, that},
+        stack::Certificate,
+    };
+    pub(super) use crate::{Class, Fault, Matcher, Point, Rule, Server};
+
+    /// Longer than any pause after a failed login.
+    pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Why the last login failed.
+    #[track_caller]
+    pub(super) fn cause(denied: &Denied) -> Checked<LoginFailure> {
+        match denied.denial() {
+            Denial::CoolingDown { cause, .. } => Ok(cause.clone()),
+            other => fail("the denial", "CoolingDown".into(), format!("{other:?}")),
+        }
+    }
+
+    pub(super) fn certificate(server: &Server) -> Option<Certificate<'_>> {
+        let (pem, der) = server.certificate_pem().zip(server.certificate_der())?;
+        Some(Certificate { pem, der })
+    }
+
+    /// A URL at which nobody listens, and what keeps it so: its port is the near end of a connection.
+    pub(super) fn nobody_there(bench: &Bench<'_>) -> Checked<(String, std::net::TcpStream)> {
+        let server = bench.server(Server::builder())?;
+        let taken = std::net::TcpStream::connect(server.address())
+            .and_then(|stream| Ok((stream.local_addr()?.port(), stream)));
+        match taken {
+            Ok((port, stream)) => Ok((format!("http://127.0.0.1:{port}"), stream)),
+            Err(error) => fail("a port", "to be found".into(), error.to_string()),
+        }
+    }
+}

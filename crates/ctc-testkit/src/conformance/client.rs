@@ -1,0 +1,214 @@
+//! A client under test with its types forgotten, so that cases are plain code that is compiled once.
+//!
+//! Cases are written once, without `async`: a call is started and waited for. Async stacks run it as a task,
+//! blocking stacks on a thread.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use ctc_driver::{
+    CallError, CallOptions, Denied, LoggedOut, TransportError,
+    ctc_core::{SendFailure, StampError, Unauthorized},
+};
+use futures_util::future::AbortHandle;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::{
+    failure::{Checked, fail},
+    stack::{BoxError, Payload},
+};
+
+/// How long a case waits for anything: a hang is a failure, and not a suite that never ends.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
+
+/// A driver over the stack under test.
+pub(super) trait Client: Send + Sync {
+    /// Starts a call; `None` when the stack cannot make such a request.
+    fn start(&self, call: Call) -> Option<Pending<Result<Head, CallFailed>>>;
+    fn login(&self) -> Pending<Result<(), Denied>>;
+    fn logout(&self) -> Pending<LoggedOut>;
+    /// What the driver prints of itself.
+    fn debug(&self) -> String;
+}
+
+/// A call to be made.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Payload,
+    pub(super) options: CallOptions,
+}
+
+impl Call {
+    pub(super) fn new(method: Method, url: impl Into<String>) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            payload: Payload::Empty,
+            options: CallOptions::default(),
+        }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    pub(super) fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.payload = Payload::Bytes(bytes.into());
+        self
+    }
+
+    pub(super) fn stream(mut self, pieces: &[&[u8]]) -> Self {
+        self.payload = Payload::Stream(pieces.iter().map(|piece| piece.to_vec()).collect());
+        self
+    }
+
+    pub(super) fn replayed(mut self, replay: ctc_driver::Replay) -> Self {
+        self.options.replay = replay;
+        self
+    }
+}
+
+/// An answer whose body is still to be read.
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) why: Option<Unauthorized>,
+    pub(super) body: Box<dyn Unread>,
+}
+
+/// A body still to be read. Dropping it drops the response.
+pub(super) trait Unread: Send {
+    fn read(self: Box<Self>) -> Pending<Result<Vec<u8>, BoxError>>;
+}
+
+/// An answer with its body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) why: Option<Unauthorized>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Head {
+    #[track_caller]
+    pub(super) fn read(self) -> Checked<Answer> {
+        match self.body.read().wait()? {
+            Ok(body) => Ok(Answer { status: self.status, headers: self.headers, why: self.why, body }),
+            Err(error) => fail("the body of an answer", "to be read".into(), error.to_string()),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A call that got no answer.
+#[derive(Debug)]
+pub(super) struct CallFailed {
+    pub(super) why: Why,
+    /// `Display` and `Debug` of the error and of every source below it.
+    pub(super) texts: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Why {
+    Denied(Denied),
+    Stamp(StampError),
+    Transport(SendFailure),
+    Unknown,
+}
+
+impl<E: TransportError> From<CallError<E>> for CallFailed {
+    fn from(error: CallError<E>) -> Self {
+        let texts = texts(&error);
+        let why = match error {
+            CallError::Denied(denied) => Why::Denied(denied),
+            CallError::Stamp(error) => Why::Stamp(error),
+            CallError::Transport(error) => Why::Transport(error.failure()),
+            _ => Why::Unknown,
+        };
+        Self { why, texts }
+    }
+}
+
+/// `Display` and `Debug` of an error and of every source below it.
+pub(super) fn texts(error: &dyn Error) -> String {
+    let mut all = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        all.push_str(&format!("{error}\n{error:?}\n{error:#?}\n"));
+        next = error.source();
+    }
+    all
+}
+
+/// Something that was started.
+pub(super) struct Pending<T> {
+    pub(super) result: Receiver<T>,
+    pub(super) begun: Receiver<()>,
+    pub(super) abort: Option<AbortHandle>,
+}
+
+impl<T> Pending<T> {
+    /// Its result; a failure if there is none in time.
+    #[track_caller]
+    pub(super) fn wait(self) -> Checked<T> {
+        match self.result.recv_timeout(LIMIT) {
+            Ok(result) => Ok(result),
+            Err(RecvTimeoutError::Timeout) => {
+                fail("a request of the stack", format!("to end within {LIMIT:?}"), "it hangs".into())
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                fail("a request of the stack", "to end".into(), "it panicked, or was dropped".into())
+            }
+        }
+    }
+
+    /// Waits until it is under way. A task has been polled once by then; a thread has been started.
+    #[track_caller]
+    pub(super) fn begun(&self) -> Checked {
+        match self.begun.recv_timeout(LIMIT) {
+            Ok(()) => Ok(()),
+            Err(_) => fail("a request of the stack", "to begin".into(), "the runtime did not run it".into()),
+        }
+    }
+
+    /// Drops the future, where there is one.
+    pub(super) fn cancel(self) {
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+        // The result's sender goes when the future has been dropped.
+        let _ = self.result.recv_timeout(LIMIT);
+    }
+}
+
+/// Both ends of a [`Pending`].
+pub(super) fn pending<T>(abort: Option<AbortHandle>) -> (Pending<T>, mpsc::Sender<T>, mpsc::Sender<()>) {
+    let (told, result) = mpsc::channel();
+    let (beginning, begun) = mpsc::channel();
+    (Pending { result, begun, abort }, told, beginning)
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pending")
+    }
+}

@@ -1,0 +1,110 @@
+//! The macro that makes a test of every case.
+
+/// Makes one `#[test]` of every case of the [conformance suite](crate::conformance):
+/// `conformance_tests!(async, stack)` for an [`AsyncStack`](crate::conformance::AsyncStack),
+/// `conformance_tests!(blocking, stack)` for a [`BlockingStack`](crate::conformance::BlockingStack). `stack`
+/// is an expression, evaluated for every test. Needs no async test attribute: the suite brings a runtime.
+#[macro_export]
+macro_rules! conformance_tests {
+    (async, $stack:expr) => {
+        $crate::__conformance_tests!($crate::conformance::Suite::asynchronous($stack));
+    };
+    (blocking, $stack:expr) => {
+        $crate::__conformance_tests!($crate::conformance::Suite::blocking($stack));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ($suite:expr) => {
+        $crate::__conformance_test! { $suite,
+            login_is_the_vendors
+            second_login_carries_no_cookie
+            any_password_arrives
+            password_and_key_are_never_in_a_url
+            html_page_is_no_login
+            large_login_answer_is_taken
+            absurd_login_answer_does_no_harm
+            accounts_never_mix
+            token_is_carried_byte_for_byte
+            call_carries_key_and_one_cookie
+            callers_headers_are_kept
+            url_arrives_as_it_was
+            get_has_no_body
+            post_has_its_length
+            empty_post_is_empty
+            stream_arrives_whole
+            every_method_arrives
+            other_origin_is_refused
+            every_status_is_an_answer
+            refusals_come_with_headers_and_body
+            set_cookie_lines_all_arrive
+            large_body_arrives_whole
+            slow_download_blocks_nobody
+            broken_body_is_told
+            connections_are_kept
+            connections_are_kept_across_replays
+            redirected_call_is_delivered_not_followed
+            redirect_takes_nothing_to_another_origin
+            redirected_login_is_a_failure
+            dead_token_is_renewed_unseen
+            body_is_sent_again_whole
+            post_is_not_replayed_unless_allowed
+            stream_is_not_replayed
+            endless_401_ends
+            delivered_401_says_why
+            late_401_costs_no_login
+            rotated_token_is_adopted
+            late_rotation_is_ignored
+            clearing_cookie_ends_the_token
+            cold_herd_logs_in_once
+            herd_on_a_dead_token_logs_in_once
+            refused_herd_logs_in_once
+            herd_whose_renewal_is_refused_is_told
+            throttled_login_waits_as_asked
+            unavailable_login_is_typed
+            hanging_login_is_bounded
+            dripping_login_is_bounded
+            slow_login_is_waited_for
+            lost_login_answer_is_maybe_sent
+            login_on_a_kept_connection_is_sent_once
+            unreachable_login_is_not_sent
+            lost_call_leaves_the_session_alone
+            logout_is_as_assumed
+            closed_session_sends_nothing
+            logout_tells_how_it_went
+            unreachable_logout_closes_all_the_same
+            logout_with_calls_under_way_causes_no_login
+            login_answered_after_logout_opens_nothing
+            errors_tell_no_secret
+            errors_of_connecting_tell_no_secret
+            tls_carries_the_same
+            unknown_certificate_is_not_trusted
+            plain_server_gets_nothing_over_https
+            cancelled_leader_costs_no_login
+            cancelling_all_wedges_nothing
+            cancelled_call_wedges_nothing
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test {
+    ($suite:expr, $($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $suite.run_case(stringify!($name)).assert_passed();
+            }
+        )*
+
+        #[test]
+        fn every_case_has_its_test() {
+            let listed = [$(stringify!($name)),*];
+            let names: Vec<_> = $crate::conformance::Suite::cases().iter().map(|case| case.name).collect();
+            assert_eq!(listed.as_slice(), names);
+        }
+    };
+}

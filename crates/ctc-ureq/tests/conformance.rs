@@ -1,0 +1,54 @@
+//! The transport, put through the conformance suite.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use ctc_testkit::conformance::{BlockingStack, BoxError, Certificate, Payload};
+use ctc_ureq::ureq::tls::{Certificate as Root, RootCerts, TlsConfig};
+use ctc_ureq::{Body, Outbound, Unauthorized, UreqTransport, http_client_builder, ureq};
+use http::{HeaderMap, Method, Request, Response};
+
+struct Ureq;
+
+impl BlockingStack for Ureq {
+    type Transport = UreqTransport;
+
+    fn transport(&self) -> UreqTransport {
+        UreqTransport::new(http_client_builder().build().new_agent())
+    }
+
+    fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<UreqTransport> {
+        // The program chooses the provider; it is there already when another test was first.
+        let _: Result<(), Arc<_>> = rustls::crypto::ring::default_provider().install_default();
+        let root = Root::from_der(certificate.der).to_owned();
+        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build();
+        Some(UreqTransport::new(http_client_builder().tls_config(tls).build().new_agent()))
+    }
+
+    fn request(&self, method: Method, url: &str, headers: HeaderMap, payload: Payload) -> Option<Outbound> {
+        let body = match payload {
+            Payload::Empty => Body::empty(),
+            Payload::Bytes(bytes) => Body::from(bytes),
+            Payload::Stream(pieces) => {
+                let nothing: Box<dyn Read + Send + Sync> = Box::new(std::io::empty());
+                let chain = |all: Box<dyn Read + Send + Sync>, piece| -> Box<dyn Read + Send + Sync> {
+                    Box::new(all.chain(Cursor::new(piece)))
+                };
+                Body::from_reader(pieces.into_iter().fold(nothing, chain))
+            }
+        };
+        let mut request = Request::builder().method(method).uri(url).body(body).ok()?;
+        *request.headers_mut() = headers;
+        Some(Outbound { request, timeout: None })
+    }
+
+    fn read(&self, mut response: Response<ureq::Body>) -> Result<Vec<u8>, BoxError> {
+        Ok(response.body_mut().with_config().limit(u64::MAX).read_to_vec()?)
+    }
+
+    fn unauthorized(&self, response: &Response<ureq::Body>) -> Option<Unauthorized> {
+        response.extensions().get().cloned()
+    }
+}
+
+ctc_testkit::conformance_tests!(blocking, Ureq);

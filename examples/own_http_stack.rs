@@ -1,0 +1,131 @@
+//! An HTTP stack of one's own: hyper, which this project ships no adapter for.
+//!
+//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped adapters
+//! have: one login for many tasks, the renewal of a dead token, fair use, a store if you want one.
+//!
+//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to the real
+//! one, put a TLS connector in the place of `HttpConnector`.
+#![allow(clippy::print_stdout, reason = "an example tells what it does")]
+
+use std::{error::Error, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ctc_driver::{
+    AsyncDriver, AsyncTransport, CallOptions, SharedSession, TransportError,
+    ctc_core::{AppKey, Credentials, Endpoint, FormBody, SendFailure, Session, Settings},
+};
+use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+
+/// The stack: hyper's pooling client. It follows no redirects and keeps no cookies, as it must be.
+#[derive(Debug)]
+pub(crate) struct HyperTransport(Client<HttpConnector, Full<Bytes>>);
+
+/// Its error. A connection that was never made is told apart, since such a login does not count.
+#[derive(Debug, thiserror::Error)]
+#[error("the request got no answer")]
+pub(crate) struct HyperError(#[from] hyper_util::client::legacy::Error);
+
+impl TransportError for HyperError {
+    fn failure(&self) -> SendFailure {
+        if self.0.is_connect() { SendFailure::NotSent } else { SendFailure::MaybeSent }
+    }
+}
+
+#[async_trait]
+impl AsyncTransport for HyperTransport {
+    type Request = Request<Full<Bytes>>;
+    type Response = Response<Incoming>;
+    type Error = HyperError;
+
+    async fn send(&self, request: Self::Request) -> Result<Self::Response, HyperError> {
+        Ok(self.0.request(request).await?)
+    }
+
+    async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, HyperError> {
+        let request = request.map(|form| Full::new(Bytes::from_owner(form)));
+        let (head, body) = self.0.request(request).await?.into_parts();
+        drain(body).await;
+        Ok(Response::from_parts(head, ()))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    async fn discard(&self, response: Self::Response) {
+        drain(response.into_body()).await;
+    }
+}
+
+impl HyperTransport {
+    /// A transport with connections of its own.
+    pub(crate) fn new() -> Self {
+        Self(Client::builder(TokioExecutor::new()).build_http())
+    }
+}
+
+/// Reads a short body to its end, so that its connection can be used again.
+async fn drain(body: Incoming) {
+    // Too long or broken off: then the connection is closed, and that is all.
+    let _ = Limited::new(body, 64 * 1024).collect().await;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = Server::start()?;
+    println!("A CTC server runs at {}. Nobody has logged in yet.", server.url());
+
+    let session = Session::new(
+        Endpoint::danger_plain_http(&server.url())?, // this machine only: Endpoint::us() or ::eu() is the real one
+        AppKey::new(DEFAULT_APP_KEY)?,
+        Credentials::new(DEFAULT_USERNAME, DEFAULT_PASSWORD)?,
+        Settings::default(),
+    )?;
+    let ctc = AsyncDriver::new(SharedSession::new(session), HyperTransport::new(), None);
+    let devices = format!("{}/connect/services/devices?pg=1&pgsize=2", server.url());
+    let call = || Request::get(&devices).body(Full::default());
+
+    println!("\nThree tasks ask for devices at the same moment; none has a token.");
+    let options = CallOptions::default();
+    let (a, b, c) = tokio::join!(
+        ctc.execute(call()?, &options),
+        ctc.execute(call()?, &options),
+        ctc.execute(call()?, &options),
+    );
+    println!("  They got {}, {} and {}.", a?.status(), b?.status(), c?.status());
+    println!("  The server saw {} login: one did it for all three.", server.counts().logins);
+
+    println!("\nThe server revokes the token. We do not know that, and just call.");
+    server.revoke_all();
+    let answer = ctc.execute(call()?, &options).await?;
+    let counts = server.counts();
+    println!("  We got {}.", answer.status());
+    println!(
+        "  The server saw {} answer of 401, and then login number {}.",
+        counts.unauthorized, counts.logins
+    );
+    let text = String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?;
+    println!("  It begins: {text:.60}…");
+
+    println!("\nWe log out.");
+    println!("  The server's word: {:?}", ctc.logout().await);
+    match ctc.execute(call()?, &options).await {
+        Ok(answer) => println!("  A call after that got {}, and should not have.", answer.status()),
+        Err(error) => println!("  A call after that is not even sent: {error}."),
+    }
+
+    let counts = server.counts();
+    println!(
+        "\ndone: {} calls, {} logins, {} answers of 401, {} violations",
+        counts.calls, counts.logins, counts.unauthorized, counts.violations
+    );
+    Ok(())
+}
