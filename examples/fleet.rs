@@ -47,6 +47,7 @@ fn run() -> Result<(), String> {
             adapter: adapter(n),
             login_timeout: Duration::from_secs(10),
             lease: Duration::from_secs(40),
+            short_life: Duration::from_secs(60),
         };
         (0..options.processes).map(job).collect()
     };
@@ -108,16 +109,16 @@ impl Options {
 
 enum Store {
     File(tempfile::TempDir),
-    Redis(String, Option<RedisServer>),
+    Redis { url: String, _own: Option<RedisServer> },
 }
 
 impl Store {
     fn open(options: &Options) -> Result<Self, String> {
         Ok(match (&*options.store, &options.redis_url) {
-            ("redis", Some(url)) => Self::Redis(url.clone(), None),
+            ("redis", Some(url)) => Self::Redis { url: url.clone(), _own: None },
             ("redis", None) => {
                 let redis = RedisServer::start().map_err(|error| error.to_string())?;
-                Self::Redis(redis.url(), Some(redis))
+                Self::Redis { url: redis.url(), _own: Some(redis) }
             }
             _ => Self::File(tempfile::tempdir().map_err(|error| error.to_string())?),
         })
@@ -126,7 +127,7 @@ impl Store {
     fn place(&self, name: &str) -> Place {
         match self {
             Self::File(folder) => Place::File(folder.path().join(name)),
-            Self::Redis(url, _) => {
+            Self::Redis { url, .. } => {
                 Place::Redis(url.clone(), format!("ctc-fleet-{}-{name}", std::process::id()))
             }
         }

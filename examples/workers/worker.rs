@@ -80,6 +80,7 @@ impl Client {
                     .credentials(&job.username, &job.password)
                     .settings(|settings| {
                         (settings.login_timeout, settings.lease) = (job.login_timeout, job.lease);
+                        settings.fair_use.short_life = job.short_life;
                     });
                 let builder = match &job.place {
                     Place::File(folder) => builder.store(FileStore::at(folder)),
