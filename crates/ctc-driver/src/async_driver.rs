@@ -1,7 +1,8 @@
 //! The asynchronous driver: one call, from leave to answer, on any runtime.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,14 +12,14 @@ use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept};
+use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
+use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{AsyncTransport, Incoming, TransportError};
-use crate::shared::{Flight, Patience, Pending, SharedSession, stamp};
+use crate::shared::{Panic, Pending, SharedLogin, SharedSession, stamp};
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
-/// How long one store operation may take; a longer one counts as a store out of reach.
-const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer that is not delivered may take to be read to its end.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and store.
 ///
@@ -65,6 +66,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let mut call = Call::new(kept.is_copy());
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
+                self.session.check_origin(&request)?;
                 let pass = self.admit(&mut call, options).await?;
                 stamp(&pass, &mut request)?;
             }
@@ -83,7 +85,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 }
                 Verdict::Retry => match kept.take() {
                     Some(again) => {
-                        self.io.transport.discard(response).await;
+                        // One that does not end in time costs a connection and nothing else.
+                        let transport = &*self.io.transport;
+                        within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
                         request = again;
                     }
                     None => return Ok(response),
@@ -107,20 +111,34 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     async fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
         let mut patience = Patience::new(options.max_wait);
+        let mut listener = None;
+        let mut driven = None;
         loop {
             let asked = self
                 .session
                 .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
+            drop(driven.take());
             match asked {
                 Ok(pass) => return Ok(pass),
-                Err(Pending::Flight(flight)) => flight.await,
+                Err(Pending::Flight { flight, wait }) => {
+                    self.drive(&flight, wait).await;
+                    // Not let go of before the next answer: it may need this task still.
+                    driven = Some(flight);
+                }
                 Err(Pending::Wait(wait)) => self.wait(wait).await,
                 Err(Pending::Denied(denial)) => {
-                    let changed = self.session.listen_to_any_change();
-                    match patience.spend(&denial, self.session.now()) {
-                        Some(pause) => drop(select(changed, self.io.transport.sleep(pause)).await),
-                        None => return Err(self.session.denied(denial)),
-                    }
+                    let began = self.session.now();
+                    let Some(pause) = patience.allows(&denial, began) else {
+                        return Err(self.session.denied(denial));
+                    };
+                    // Listen first, ask once more second: a change in between is then never missed.
+                    let Some(changed) = listener.take() else {
+                        listener = Some(self.session.listen_to_any_change());
+                        continue;
+                    };
+                    let woken = select(changed, self.io.transport.sleep(pause)).await;
+                    let early = matches!(woken, Either::Left(_)).then(|| self.session.now() - began);
+                    patience.spend(pause, early);
                 }
             }
         }
@@ -128,9 +146,24 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// The login as a future that many tasks can wait for. It is dropped, and its ticket given back, when the
     /// last of them goes.
-    fn begin(&self, order: LoginOrder) -> Flight {
+    fn begin(&self, order: LoginOrder) -> SharedLogin {
         let io = Arc::clone(&self.io);
-        async move { login::log_in(&io.session, order, &*io).await }.boxed().shared()
+        // Made here and not inside: even a future that is never polled gives its login back.
+        let flight = login::Flight::new(&self.session, order);
+        let login = async move { login::log_in(flight, &*io).await };
+        // A panic would else go on in every task that waits. The session is sound: the ticket is given back.
+        let login = AssertUnwindSafe(login).catch_unwind();
+        login.map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic))))).boxed().shared()
+    }
+
+    /// Drives a login to its end or, for one that was not elected, until the session has changed.
+    async fn drive(&self, flight: &SharedLogin, wait: Option<Wait>) {
+        let Some(wait) = wait else { return resume(flight.clone().await) };
+        if let Some(changed) = self.session.listen(wait)
+            && let Either::Left((panic, _)) = select(flight.clone(), changed).await
+        {
+            resume(panic);
+        }
     }
 
     /// Waits for a login that a thread makes, in the blocking driver on the same session.
@@ -139,6 +172,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let lease = wait.deadline.saturating_duration_since(self.session.now());
             drop(select(changed, self.io.transport.sleep(lease)).await);
         }
+    }
+}
+
+/// Lets a login's panic go on in this task, if no other has taken it.
+fn resume(panic: Option<Panic>) {
+    let payload = panic.and_then(|panic| panic.lock().unwrap_or_else(PoisonError::into_inner).take());
+    if let Some(payload) = payload {
+        resume_unwind(payload);
     }
 }
 

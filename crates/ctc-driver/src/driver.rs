@@ -10,10 +10,10 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept};
+use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
+use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{Incoming, Transport, TransportError};
-use crate::shared::{Patience, SharedSession, stamp};
+use crate::shared::{SharedSession, stamp};
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
@@ -58,6 +58,7 @@ impl<T: Transport> Driver<T> {
         let mut call = Call::new(kept.is_copy());
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
+                self.session.check_origin(&request)?;
                 let pass = self.admit(&mut call, options)?;
                 stamp(&pass, &mut request)?;
             }
@@ -100,19 +101,26 @@ impl<T: Transport> Driver<T> {
 
     fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
         let mut patience = Patience::new(options.max_wait);
+        let mut listener = None;
         loop {
             match self.session.admit(call) {
                 Admit::Proceed(pass) => return Ok(pass),
                 Admit::Login(order) => {
-                    finish(login::log_in(&self.session, *order, &*self.io));
+                    finish(login::log_in(Flight::new(&self.session, *order), &*self.io));
                 }
                 Admit::Wait(wait) => self.session.wait(wait),
                 Admit::Deny(denial) => {
-                    let changed = self.session.listen_to_any_change();
-                    match patience.spend(&denial, self.session.now()) {
-                        Some(pause) => drop(changed.wait_timeout(pause)),
-                        None => return Err(self.session.denied(denial)),
-                    }
+                    let began = self.session.now();
+                    let Some(pause) = patience.allows(&denial, began) else {
+                        return Err(self.session.denied(denial));
+                    };
+                    // Listen first, ask once more second: a change in between is then never missed.
+                    let Some(changed) = listener.take() else {
+                        listener = Some(self.session.listen_to_any_change());
+                        continue;
+                    };
+                    let woken = changed.wait_timeout(pause);
+                    patience.spend(pause, woken.map(|()| self.session.now() - began));
                 }
             }
         }

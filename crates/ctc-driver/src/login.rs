@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, LoginOrder, LoginOutcome, LoginTicket, Phase, RecordKey, Resumed, SendFailure, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::{debug, info, warn};
@@ -32,9 +33,9 @@ pub(crate) struct SendError {
 }
 
 /// Makes the login that `order` asks for, or finds that another process made it already.
-pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn LoginIo) {
-    let mut flight = Flight { session, ticket: Some(order.ticket) };
-    let mut store = match lease(session, io).await {
+pub(crate) async fn log_in(mut flight: Flight, io: &dyn LoginIo) {
+    let session = &flight.session.clone();
+    let mut store = match lease(session, io, full_wait(session)).await {
         Ok(store) => store,
         Err(StoreError::Busy) => return flight.fail(SendFailure::StoreBusy),
         Err(error) => {
@@ -43,13 +44,22 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
         }
     };
     if flight.resume(store.load(session).await) {
+        // A pause or debt that another clock wrote counts by ours from here on, or it might never end.
+        if matches!(session.phase(), Phase::Cooling { .. } | Phase::Empty) {
+            store.save(session).await;
+        }
         return store.release(session).await;
     }
     // On record before it is sent: a process that dies in mid-login has spent this login all the same.
     store.save(session).await;
+    // The store may have taken its time, and the session been closed meanwhile.
+    let Some(request) = flight.take_off() else {
+        debug!(target: "ctc", "login is not sent: it is no longer wanted");
+        return store.release(session).await;
+    };
     session.counters().logins.count();
     debug!(target: "ctc", "login is sent");
-    let answer = io.send(order.request).await;
+    let answer = io.send(request).await;
     let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
     if !succeeded && flight.overtaken(store.load(session).await) {
         return store.release(session).await;
@@ -62,18 +72,21 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
     }
 }
 
-/// Takes a token that the server rotated into the store, unless the store has a newer one.
+/// Takes a token that the server rotated into the store, unless the store has a newer one or is in use: whoever
+/// holds its lease is about to log in or has just done so.
 pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
-    match lease(session, io).await {
-        Ok(mut store) => {
-            let ours = session.record();
-            let newer =
-                store.load(session).await.is_some_and(|record| record.generation() > ours.generation());
-            if !newer {
-                store.save(session).await;
+    let ours = session.record();
+    match lease(session, io, Duration::ZERO).await {
+        // Without a token: closed in the meantime.
+        Ok(mut store) if ours.has_token() => {
+            let kept = store.load(session).await;
+            if kept.is_none_or(|kept| kept.generation() < ours.generation()) {
+                store.write(session, &ours).await;
             }
             store.release(session).await;
         }
+        Ok(store) => store.release(session).await,
+        Err(StoreError::Busy) => {}
         Err(error) => session.store_failed("lease", &error),
     }
 }
@@ -96,7 +109,7 @@ pub enum LoggedOut {
 /// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
 pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
     let (closed, logout) = session.log_out();
-    match lease(session, io).await {
+    match lease(session, io, STORE_TIMEOUT).await {
         Ok(mut store) => {
             let kept = store.load(session).await.filter(|kept| kept.same_token(&closed));
             if let Some(kept) = kept {
@@ -118,23 +131,34 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
     }
 }
 
-async fn lease(session: &SharedSession, io: &dyn LoginIo) -> Result<Store, StoreError> {
+/// How long a store operation may take; a longer one counts as a store out of reach.
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest that a login may wait for another process's: what is left of its own lease must be enough to load,
+/// save and log in.
+fn full_wait(session: &SharedSession) -> Duration {
     let settings = session.settings();
-    let terms = LeaseTerms {
-        // Waiting and logging in must both fit into the session's own lease.
-        wait: settings.lease.saturating_sub(settings.login_timeout),
-        ttl: settings.lease,
-    };
+    settings.lease.saturating_sub(settings.login_timeout).saturating_sub(2 * STORE_TIMEOUT)
+}
+
+async fn lease(session: &SharedSession, io: &dyn LoginIo, wait: Duration) -> Result<Store, StoreError> {
+    let terms = LeaseTerms { wait, ttl: session.settings().lease };
     Ok(Store(io.lease(&session.record_key(), terms).await?))
 }
 
-/// The right to report on a login; gives it back to the session when the login is dropped half way.
-struct Flight<'a> {
-    session: &'a SharedSession,
+/// The right to make one login; gives it back to the session when it is dropped half way.
+pub(crate) struct Flight {
+    session: SharedSession,
     ticket: Option<LoginTicket>,
+    /// Until it is sent.
+    request: Option<Request<FormBody>>,
 }
 
-impl Flight<'_> {
+impl Flight {
+    pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
+        Self { session: session.clone(), ticket: Some(order.ticket), request: Some(order.request) }
+    }
+
     /// Whether the record of a store makes the login needless, or forbids it.
     fn resume(&mut self, record: Option<SessionRecord>) -> bool {
         let wall = self.session.wall();
@@ -168,6 +192,13 @@ impl Flight<'_> {
             Resumed::Stale => debug!(target: "ctc", "login came too late"),
         }
         true
+    }
+
+    /// The request to send, if the login is still wanted.
+    fn take_off(&mut self) -> Option<Request<FormBody>> {
+        let ticket = self.ticket.as_ref()?;
+        let wanted = self.session.with(|session, now| session.holds(ticket, now));
+        if wanted { self.request.take() } else { None }
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.
@@ -218,11 +249,15 @@ impl Flight<'_> {
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             debug!(target: "ctc", "login abandoned");
-            self.session.with(|session, _| session.abandon(ticket));
+            let sent = self.request.is_none();
+            self.session.with(|session, now| match sent {
+                true => session.abandon(ticket),
+                false => session.withdraw(ticket, now),
+            });
         }
     }
 }

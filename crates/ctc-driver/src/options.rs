@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctc_core::Route;
+use ctc_core::{Denial, Instant, Route};
 use http::Method;
 
 use crate::ports::Outgoing;
@@ -74,5 +74,25 @@ impl<R: Outgoing> Kept<R> {
             Self::Copy(copy) => Some(copy),
             Self::Route(_) => None,
         }
+    }
+}
+
+/// How long a denied caller is ready to wait all told.
+#[derive(Debug)]
+pub(crate) struct Patience(Duration);
+
+impl Patience {
+    pub(crate) fn new(max_wait: Duration) -> Self {
+        Self(max_wait)
+    }
+
+    /// The pause to make before asking again, if the caller's patience is long enough for it.
+    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
+        denial.retry_after(now).filter(|pause| *pause <= self.0)
+    }
+
+    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
+    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
+        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
     }
 }

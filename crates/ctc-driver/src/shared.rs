@@ -1,9 +1,10 @@
 //! One session for many callers: the lock, the published pass, and the waiting.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use ctc_core::{
@@ -12,7 +13,6 @@ use ctc_core::{
 };
 use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use tracing::{debug, info, warn};
 
@@ -24,7 +24,10 @@ use crate::store::StoreError;
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
-pub(crate) type Flight = Shared<BoxFuture<'static, ()>>;
+pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
+
+/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
+pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -36,7 +39,7 @@ pub struct SharedSession(Arc<Inner>);
 struct Inner {
     published: ArcSwapOption<Published>,
     session: Mutex<Session>,
-    flight: Mutex<Option<WeakShared<BoxFuture<'static, ()>>>>,
+    flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of the last login, for those who only hear that it failed.
     login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
     changed: Event,
@@ -139,7 +142,18 @@ impl SharedSession {
         Ok(true)
     }
 
-    /// See [`Session::admit`].
+    /// Whether a request may go out at all: asked before a login is spent on it.
+    pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
+        let session = self.lock();
+        let endpoint = session.endpoint();
+        if endpoint.is_origin_of(request.target()) {
+            return Ok(());
+        }
+        Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
+    }
+
+    /// See [`Session::admit`]. For tests: only a driver can make the login that it may hand out.
+    #[doc(hidden)]
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))
     }
@@ -157,6 +171,7 @@ impl SharedSession {
     }
 
     /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed.
+    #[doc(hidden)]
     pub fn wait(&self, wait: Wait) {
         if let Some(listener) = self.listen(wait) {
             listener.wait_timeout(wait.deadline.saturating_duration_since(self.now()));
@@ -172,8 +187,7 @@ impl SharedSession {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Observed {
-        let ordinary = status != StatusCode::UNAUTHORIZED && !headers.contains_key(SET_COOKIE);
-        if ordinary && !self.watches_routes() {
+        if !Session::is_news(status, headers) && !self.watches_routes() {
             return Observed { verdict: Verdict::Deliver, rotated: false };
         }
         self.observe_closely(call, route(), status, headers)
@@ -233,7 +247,7 @@ impl SharedSession {
     pub(crate) fn admit_with_flight(
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
-        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> Flight,
+        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> SharedLogin,
     ) -> Result<Pass, Pending> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         match self.with(ask) {
@@ -242,10 +256,10 @@ impl SharedSession {
             Admit::Login(order) => {
                 let flight = begin(order);
                 *slot = flight.downgrade();
-                Err(Pending::Flight(flight))
+                Err(Pending::Flight { flight, wait: None })
             }
             Admit::Wait(wait) => match slot.as_ref().and_then(WeakShared::upgrade) {
-                Some(flight) if flight.peek().is_none() => Err(Pending::Flight(flight)),
+                Some(flight) if flight.peek().is_none() => Err(Pending::Flight { flight, wait: Some(wait) }),
                 // The leader is a thread, in the blocking driver.
                 _ => Err(Pending::Wait(wait)),
             },
@@ -349,7 +363,11 @@ pub(crate) struct Observed {
 
 /// Why a task has no pass yet.
 pub(crate) enum Pending {
-    Flight(Flight),
+    /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
+    Flight {
+        flight: SharedLogin,
+        wait: Option<Wait>,
+    },
     Wait(Wait),
     Denied(Denial),
 }
@@ -367,21 +385,4 @@ pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), Sta
     let result = pass.stamp(request.target(), &mut headers);
     *request.headers_mut() = headers;
     result
-}
-
-/// How long a denied caller is ready to wait all told.
-#[derive(Debug)]
-pub(crate) struct Patience(Duration);
-
-impl Patience {
-    pub(crate) fn new(max_wait: Duration) -> Self {
-        Self(max_wait)
-    }
-
-    /// The pause to make before asking again, if the caller's patience is long enough for it.
-    pub(crate) fn spend(&mut self, denial: &Denial, now: Instant) -> Option<Duration> {
-        let pause = denial.retry_after(now)?;
-        self.0 = self.0.checked_sub(pause)?;
-        Some(pause)
-    }
 }

@@ -21,7 +21,9 @@
 //! # TLS
 //!
 //! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are reqwest's own
-//! features, here or on your own `reqwest` dependency. Without one an `https` endpoint cannot be reached.
+//! features, here or on your own `reqwest` dependency. Without one an `https` endpoint cannot be reached. With
+//! `rustls-no-provider` the program must install a rustls crypto provider before the first client is built, or
+//! reqwest panics.
 
 #[cfg(target_family = "wasm")]
 compile_error!(

@@ -15,8 +15,6 @@ use crate::error::SendError;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
-/// Longest time spent on that.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A [`reqwest::Client`] as an [`AsyncTransport`].
 #[derive(Clone, Debug)]
@@ -117,17 +115,13 @@ impl AsyncTransport for ReqwestTransport {
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again.
+/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in time.
 async fn drain(mut response: Response) {
-    let read = async {
-        let mut left = DRAIN_BYTES;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            let Some(rest) = left.checked_sub(chunk.len() as u64) else { break };
-            left = rest;
-        }
-    };
-    // A body that does not end in time costs a connection and nothing else.
-    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+    let mut left = DRAIN_BYTES;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else { break };
+        left = rest;
+    }
 }
 
 /// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these methods.

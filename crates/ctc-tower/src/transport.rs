@@ -19,8 +19,6 @@ use tower::{BoxError, Service, ServiceExt};
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: usize = 64 * 1024;
-/// Longest time spent on that.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
@@ -132,19 +130,15 @@ where
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again.
+/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in time.
 async fn drain<R: Body>(body: R) {
-    let read = async {
-        let mut body = pin!(body);
-        let mut left = DRAIN_BYTES;
-        while let Some(Ok(frame)) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            let length = frame.data_ref().map_or(0, Buf::remaining);
-            let Some(rest) = left.checked_sub(length) else { break };
-            left = rest;
-        }
-    };
-    // A body that does not end in time costs a connection and nothing else.
-    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+    let mut body = pin!(body);
+    let mut left = DRAIN_BYTES;
+    while let Some(Ok(frame)) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let length = frame.data_ref().map_or(0, Buf::remaining);
+        let Some(rest) = left.checked_sub(length) else { break };
+        left = rest;
+    }
 }
 
 /// The error of the service inside.

@@ -21,7 +21,8 @@
 //! # TLS
 //!
 //! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's own features,
-//! here or on your own `ureq` dependency. Without one an `https` endpoint cannot be reached.
+//! here or on your own `ureq` dependency. Without one an `https` endpoint cannot be reached. With
+//! `rustls-no-provider` the program must install a rustls crypto provider before the first call, or ureq panics.
 
 mod body;
 mod client;

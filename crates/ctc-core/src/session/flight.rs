@@ -65,6 +65,23 @@ impl Session {
         self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
     }
 
+    /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon), and it does not
+    /// count against the budget.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn withdraw(&mut self, ticket: LoginTicket, now: Instant) {
+        let now = self.tick(now);
+        if self.land(&ticket, now).is_some() {
+            self.governor.refund(now);
+        }
+    }
+
+    /// Whether this ticket's login is still wanted. One that is not sent yet is better not sent when it is not:
+    /// the session was closed, the credentials have changed, or the lease is over.
+    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
+        let wanted = |flight: &Flight| !flight.void && flight.credentials.is_same(&self.credentials);
+        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(wanted)
+    }
+
     /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn abandon(&mut self, ticket: LoginTicket) {
@@ -115,11 +132,6 @@ impl Session {
         self.flight.as_ref().is_some_and(|flight| flight.lease_until > now)
     }
 
-    /// Whether the ticket's login can still decide something.
-    pub(super) fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(|flight| !flight.void)
-    }
-
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
         self.has_issued(ticket) && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
     }
@@ -133,7 +145,9 @@ impl Session {
         self.overrides_record = false;
         let same_account = flight.credentials.username() == self.credentials.username();
         let (cause, pause) = match reading {
-            LoginReading::Token { .. } if !same_account => return LoginOutcome::Stale { orphan: None },
+            reading @ LoginReading::Token { .. } if !same_account => {
+                return LoginOutcome::Stale { orphan: self.orphan(reading) };
+            }
             LoginReading::Token { token, .. } if self.has_refused(&token) => {
                 // Once only: a server that knows one token an account must not lock it out for ever.
                 self.refused_token = None;

@@ -1,0 +1,171 @@
+//! Futures that are dropped half way, at every point at which they can be, and stacks that panic.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+
+use ctc_driver::CallOptions;
+use ctc_driver::ctc_core::Phase;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::support::run::{Tasks, poll_once, run};
+use crate::support::server::Login;
+use crate::support::store::TestStore;
+use crate::support::{Answer, World, denial, get, seconds, status};
+
+fn call(world: &World) -> BoxFuture<'static, Answer> {
+    let driver = world.asynchronous();
+    async move { driver.execute(get("/devices"), &CallOptions::default()).await }.boxed()
+}
+
+/// Polls up to `times`; whether it was still running then.
+fn poll<T>(future: &mut BoxFuture<'static, T>, times: usize) -> bool {
+    (0..times).all(|_| poll_once(Pin::new(&mut *future)).is_pending())
+}
+
+/// Runs `test` with a call polled 1, 2, 3 … times, until a call is done by then.
+fn at_every_point(worlds: impl Fn() -> World, test: impl Fn(&World, BoxFuture<'static, Answer>, usize)) {
+    for times in 0.. {
+        let world = worlds();
+        let mut leader = call(&world);
+        if !poll(&mut leader, times) {
+            assert!(times > 6, "there are more points than that: {times}");
+            return;
+        }
+        test(&world, leader, times);
+        world.server.set(|state| assert!(state.logins_at_most <= 1, "two at once, after {times} polls"));
+    }
+}
+
+fn cold() -> World {
+    World::with_store(&TestStore::default())
+}
+
+fn dead_token() -> World {
+    let world = cold();
+    world.blocking().login(&CallOptions::default()).unwrap();
+    world.server.revoke_all();
+    world.advance(seconds(3600));
+    world
+}
+
+#[test]
+fn t54_a_leader_cancelled_anywhere_costs_those_who_wait_nothing() {
+    for (worlds, logins) in [(cold as fn() -> World, 1), (dead_token, 2)] {
+        at_every_point(worlds, |world, mut leader, times| {
+            let mut others: Vec<_> = (0..5).map(|_| call(world)).collect();
+            let on_its_way = poll(&mut leader, 1);
+            others.iter_mut().for_each(|other| assert!(poll(other, 1)));
+            drop(leader);
+            let mut tasks = Tasks::new();
+            others.into_iter().for_each(|other| tasks.spawn(other));
+            assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+            assert!(world.server.logins() <= logins, "after {times} polls ({on_its_way})");
+        });
+    }
+}
+
+#[test]
+fn t54_a_leader_cancelled_alone_costs_one_more_login_at_most() {
+    for (worlds, logins) in [(cold as fn() -> World, 2), (dead_token, 3)] {
+        at_every_point(worlds, |world, leader, times| {
+            drop(leader);
+            assert_eq!(status(run(&world.clock, call(world))), 200);
+            assert!(world.server.logins() <= logins, "after {times} polls");
+            world.server.set(|state| assert_eq!((state.logins_now, state.calls_now), (0, 0)));
+        });
+    }
+}
+
+#[test]
+fn t54_a_thread_takes_over_from_a_cancelled_task() {
+    at_every_point(cold, |world, leader, _| {
+        drop(leader);
+        assert_eq!(status(world.blocking().execute(get("/devices"), &CallOptions::default())), 200);
+        assert!(world.server.logins() <= 2);
+    });
+}
+
+#[test]
+fn one_who_waits_can_go_at_any_point() {
+    at_every_point(cold, |world, waiter, _| {
+        let mut others = Tasks::new();
+        (0..5).for_each(|_| others.spawn(call(world)));
+        others.run_until_stalled();
+        drop(waiter);
+        assert!(others.finish().into_iter().all(|answer| status(answer) == 200));
+        assert_eq!(world.server.logins(), 1);
+    });
+}
+
+#[test]
+fn a_leader_that_is_kept_but_never_polled_again_holds_nobody_up() {
+    at_every_point(cold, |world, leader, _| {
+        let mut others = Tasks::new();
+        (0..5).for_each(|_| others.spawn(call(world)));
+        assert!(others.finish().into_iter().all(|answer| status(answer) == 200));
+        assert_eq!(world.server.logins(), 1);
+        drop(leader);
+    });
+}
+
+#[test]
+fn a_logout_cancelled_anywhere_has_closed_the_session() {
+    for times in 1.. {
+        let world = cold();
+        let driver = world.asynchronous();
+        run(&world.clock, driver.login(&CallOptions::default())).unwrap();
+        let mut logout = async move { driver.logout().await }.boxed();
+        let done = !poll(&mut logout, times);
+        drop(logout);
+        assert_eq!(world.session.phase(), Phase::Closed);
+        world.session.reopen();
+        assert_eq!(status(run(&world.clock, call(&world))), 200);
+        if done {
+            return;
+        }
+    }
+}
+
+#[test]
+fn when_all_go_the_login_is_given_back() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    let mut calls: Vec<_> = (0..5).map(|_| call(&world)).collect();
+    calls.iter_mut().for_each(|call| assert!(poll(call, 4)));
+    assert_eq!(world.session.phase(), Phase::Opening);
+    drop(calls);
+    assert_eq!(world.session.phase(), Phase::Empty);
+    world.server.set(|state| assert_eq!(state.logins_now, 0));
+}
+
+#[test]
+fn a_stack_that_panics_in_a_login_takes_one_task_with_it() {
+    let world = World::new();
+    world.server.next_login(Login::Panic);
+    world.server.hold_logins(true);
+    let mut tasks = Tasks::new();
+    for _ in 0..20 {
+        tasks.spawn(AssertUnwindSafe(call(&world)).catch_unwind());
+    }
+    tasks.run_until_stalled();
+    assert_eq!(world.server.logins(), 1);
+    world.server.hold_logins(false);
+    let ended = tasks.finish();
+    assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
+    assert!(ended.into_iter().flatten().all(|answer| status(answer) == 200));
+    assert_eq!(world.server.logins(), 2);
+}
+
+#[test]
+fn a_stack_that_always_panics_is_not_asked_for_ever() {
+    let world = World::new();
+    world.server.every_login(Login::Panic);
+    for client in world.clients() {
+        for _ in 0..10 {
+            drop(std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices"))));
+        }
+        denial(client.call("/devices"));
+    }
+    assert_eq!(world.server.logins(), 3);
+}

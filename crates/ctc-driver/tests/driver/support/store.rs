@@ -1,0 +1,187 @@
+//! A store whose every operation can be made to fail, or to wait; underneath it is a `MemoryStore`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use ctc_driver::ctc_core::{RecordKey, SessionRecord};
+use ctc_driver::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
+};
+use event_listener::Event;
+
+use super::lock;
+use super::run::give_way;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Busy,
+    Lost,
+    Unavailable,
+}
+
+impl Fault {
+    fn error(self) -> StoreError {
+        match self {
+            Self::Busy => StoreError::Busy,
+            Self::Lost => StoreError::Lost,
+            Self::Unavailable => StoreError::Unavailable("read-only disk".into()),
+        }
+    }
+}
+
+type Hook = Box<dyn FnMut(&str) + Send>;
+
+#[derive(Clone, Default)]
+pub(crate) struct TestStore(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    memory: MemoryStore,
+    state: Mutex<State>,
+    changed: Event,
+}
+
+#[derive(Default)]
+struct State {
+    faults: Vec<(&'static str, Fault)>,
+    log: Vec<&'static str>,
+    held: bool,
+    hook: Option<Hook>,
+    planted: HashMap<RecordKey, SessionRecord>,
+}
+
+impl TestStore {
+    pub(crate) fn failing(operation: &'static str, fault: Fault) -> Self {
+        let store = Self::default();
+        store.fail(operation, fault);
+        store
+    }
+
+    pub(crate) fn fail(&self, operation: &'static str, fault: Fault) {
+        lock(&self.0.state).faults.push((operation, fault));
+    }
+
+    /// Asynchronous leases are not granted while this holds.
+    pub(crate) fn hold(&self, hold: bool) {
+        lock(&self.0.state).held = hold;
+        self.0.changed.notify(usize::MAX);
+    }
+
+    /// Called before every operation.
+    pub(crate) fn on_operation(&self, hook: impl FnMut(&str) + Send + 'static) {
+        lock(&self.0.state).hook = Some(Box::new(hook));
+    }
+
+    /// What was asked of it since the last time.
+    pub(crate) fn take_log(&self) -> Vec<&'static str> {
+        std::mem::take(&mut lock(&self.0.state).log)
+    }
+
+    pub(crate) fn peek(&self, key: &RecordKey) -> Option<SessionRecord> {
+        self.0.memory.peek(key)
+    }
+
+    /// Writes a record past every lease, as a holder on another host would.
+    pub(crate) fn plant(&self, key: &RecordKey, record: &SessionRecord) {
+        lock(&self.0.state).planted.insert(key.clone(), record.clone());
+    }
+
+    fn planted(&self, key: &RecordKey) -> Option<SessionRecord> {
+        lock(&self.0.state).planted.get(key).cloned()
+    }
+
+    fn begin(&self, operation: &'static str) -> Result<(), StoreError> {
+        let hook = lock(&self.0.state).hook.take();
+        if let Some(mut hook) = hook {
+            hook(operation);
+            lock(&self.0.state).hook.get_or_insert(hook);
+        }
+        let mut state = lock(&self.0.state);
+        state.log.push(operation);
+        match state.faults.iter().find(|fault| fault.0 == operation) {
+            Some((_, fault)) => Err(fault.error()),
+            None => Ok(()),
+        }
+    }
+
+    async fn granted(&self) {
+        loop {
+            let listener = self.0.changed.listen();
+            if !lock(&self.0.state).held {
+                return;
+            }
+            listener.await;
+        }
+    }
+}
+
+struct Lease<L> {
+    store: TestStore,
+    key: RecordKey,
+    inner: L,
+}
+
+impl SessionStore for TestStore {
+    fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+        self.begin("lease")?;
+        let inner = SessionStore::lease(&self.0.memory, key, terms)?;
+        Ok(Box::new(Lease { store: self.clone(), key: key.clone(), inner }))
+    }
+}
+
+impl StoreLease for Lease<Box<dyn StoreLease>> {
+    fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        self.store.begin("load")?;
+        self.store.planted(&self.key).map_or_else(|| self.inner.load(), |record| Ok(Some(record)))
+    }
+
+    fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.store.begin("save")?;
+        self.inner.save(record)
+    }
+
+    fn release(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.begin("release")?;
+        self.inner.release()
+    }
+}
+
+#[async_trait]
+impl AsyncSessionStore for TestStore {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        give_way().await;
+        self.begin("lease")?;
+        self.granted().await;
+        let inner = AsyncSessionStore::lease(&self.0.memory, key, terms).await?;
+        Ok(Box::new(Lease { store: self.clone(), key: key.clone(), inner }))
+    }
+}
+
+#[async_trait]
+impl AsyncStoreLease for Lease<Box<dyn AsyncStoreLease>> {
+    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        give_way().await;
+        self.store.begin("load")?;
+        match self.store.planted(&self.key) {
+            Some(record) => Ok(Some(record)),
+            None => self.inner.load().await,
+        }
+    }
+
+    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        give_way().await;
+        self.store.begin("save")?;
+        self.inner.save(record).await
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        give_way().await;
+        self.store.begin("release")?;
+        self.inner.release().await
+    }
+}

@@ -1,0 +1,244 @@
+//! Real threads. Gates keep them in step; nothing here measures time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
+use std::thread;
+
+use ctc_driver::CallOptions;
+use ctc_driver::ctc_core::{Admit, Call, Denial, Phase, Route};
+use http::HeaderMap;
+
+use crate::herd::with_dead_token;
+use crate::support::run::{Tasks, block_on};
+use crate::support::server::Login;
+use crate::support::{Answer, World, denial, get, post, seconds, status};
+
+const MANY: usize = 1_000;
+
+/// `MANY` threads, each with one blocking call; `meanwhile` runs once all have begun.
+fn herd(world: &World, meanwhile: impl FnOnce()) -> Vec<Answer> {
+    let driver = world.blocking();
+    let begun = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let call = || {
+            begun.fetch_add(1, SeqCst);
+            world.server.set(|_| {});
+            driver.execute(get("/devices"), &CallOptions::default())
+        };
+        let spawn = |_| thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, call);
+        let threads: Vec<_> = (0..MANY).map(spawn).map(|thread| thread.expect("a thread")).collect();
+        world.server.wait_until(|_| begun.load(SeqCst) == MANY);
+        meanwhile();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
+
+#[test]
+fn t01_a_thousand_threads_on_a_cold_start_make_one_login() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    let answers = herd(&world, || world.server.hold_logins(false));
+    assert!(answers.into_iter().map(status).all(|status| status == 200));
+    assert_eq!((world.server.logins(), world.server.calls()), (1, MANY));
+}
+
+#[test]
+fn t02_a_thousand_threads_on_a_dead_token_make_one_login() {
+    let world = World::new();
+    with_dead_token(&world);
+    world.server.hold_calls(true);
+    let answers = herd(&world, || {
+        world.server.wait_until(|state| state.calls_now == MANY);
+        world.server.hold_calls(false);
+    });
+    assert!(answers.into_iter().map(status).all(|status| status == 200));
+    assert_eq!((world.server.logins(), world.session.counts().replays), (2, 1_000));
+}
+
+#[test]
+fn t23_a_thousand_threads_with_refused_credentials_make_one_login() {
+    let world = World::new();
+    world.server.every_login(Login::Status(403));
+    world.server.hold_logins(true);
+    let answers = herd(&world, || world.server.hold_logins(false));
+    let rejected = Denial::Rejected { status: http::StatusCode::FORBIDDEN };
+    assert!(answers.into_iter().map(denial).all(|denial| denial == rejected));
+    assert_eq!(world.server.logins(), 1);
+}
+
+#[test]
+fn tasks_wait_for_the_login_of_a_thread() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    thread::scope(|scope| {
+        let leader = scope.spawn(|| world.blocking().execute(get("/devices"), &CallOptions::default()));
+        world.server.wait_until(|state| state.logins_now == 1);
+        let mut tasks = Tasks::new();
+        for _ in 0..100 {
+            let driver = world.asynchronous();
+            tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+        }
+        tasks.run_until_stalled();
+        assert_eq!(tasks.waiting(), 100);
+        world.server.hold_logins(false);
+        assert_eq!(status(leader.join().unwrap()), 200);
+        assert!(tasks.finish().into_iter().map(status).all(|status| status == 200));
+    });
+    assert_eq!(world.server.logins(), 1);
+}
+
+#[test]
+fn threads_wait_for_the_login_of_a_task() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    thread::scope(|scope| {
+        let driver = world.asynchronous();
+        let task = scope.spawn(move || block_on(driver.execute(get("/devices"), &CallOptions::default())));
+        world.server.wait_until(|state| state.logins_now == 1);
+        let call = || world.blocking().execute(get("/devices"), &CallOptions::default());
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(call)).collect();
+        world.server.hold_logins(false);
+        assert_eq!(status(task.join().unwrap()), 200);
+        assert!(threads.into_iter().all(|thread| status(thread.join().unwrap()) == 200));
+    });
+    assert_eq!(world.server.logins(), 1);
+}
+
+#[test]
+fn threads_and_tasks_change_places_under_fire() {
+    let world = World::new();
+    let revoker = world.clone();
+    thread::scope(|scope| {
+        for which in 0..8 {
+            let world = &world;
+            scope.spawn(move || {
+                for _ in 0..200 {
+                    let answer = if which % 2 == 0 {
+                        world.blocking().execute(get("/devices"), &CallOptions::default())
+                    } else {
+                        block_on(world.asynchronous().execute(get("/devices"), &CallOptions::default()))
+                    };
+                    drop(answer);
+                }
+            });
+        }
+        for _ in 0..50 {
+            revoker.server.revoke_all();
+            revoker.advance(seconds(600));
+            thread::yield_now();
+        }
+    });
+    world.server.set(|state| assert!(state.logins_at_most <= 1 && state.logins_now == 0));
+}
+
+#[test]
+fn a_stack_that_panics_in_a_login_takes_one_thread_with_it() {
+    let world = World::new();
+    world.server.next_login(Login::Panic);
+    world.server.hold_logins(true);
+    let call = || {
+        let driver = world.blocking();
+        catch_unwind(AssertUnwindSafe(|| driver.execute(get("/devices"), &CallOptions::default())))
+    };
+    let ended: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(call)).collect();
+        world.server.wait_until(|state| state.logins_now == 1);
+        world.server.hold_logins(false);
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
+    assert!(ended.into_iter().flatten().all(|answer| status(answer) == 200));
+    assert_eq!(world.server.logins(), 2);
+}
+
+#[test]
+fn t49_a_login_answered_after_close_is_logged_out() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    thread::scope(|scope| {
+        let leader = scope.spawn(|| world.blocking().execute(get("/devices"), &CallOptions::default()));
+        world.server.wait_until(|state| state.logins_now == 1);
+        world.session.close();
+        world.server.hold_logins(false);
+        assert_eq!(denial(leader.join().unwrap()), Denial::Closed);
+    });
+    assert_eq!(world.server.logouts(), ["token-1"]);
+    assert_eq!((world.session.counts().orphans, world.server.calls()), (1, 0));
+}
+
+#[test]
+fn a_thread_that_waits_is_woken_by_close() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    thread::scope(|scope| {
+        let call = || world.blocking().execute(post("/devices"), &CallOptions::default());
+        let leader = scope.spawn(call);
+        world.server.wait_until(|state| state.logins_now == 1);
+        let waiter = scope.spawn(call);
+        world.session.close();
+        // Joined while the login is still held: only `close` can have woken it.
+        assert_eq!(denial(waiter.join().unwrap()), Denial::Closed);
+        world.server.hold_logins(false);
+        assert_eq!(denial(leader.join().unwrap()), Denial::Closed);
+    });
+}
+
+#[test]
+fn t57_a_change_before_the_wait_is_not_missed() {
+    let world = World::new();
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
+    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else { panic!("elected twice") };
+    world.session.close();
+    let (done, returned) = mpsc::channel();
+    let session = world.session.clone();
+    thread::spawn(move || {
+        session.wait(wait);
+        done.send(()).unwrap();
+    });
+    returned.recv_timeout(seconds(20)).expect("it waits for a change that has come already");
+    drop(order);
+}
+
+/// What calls take without a lock must never be older than what the lock guards: a rotation and a close race.
+#[test]
+fn what_is_published_is_what_the_session_holds() {
+    const ROUNDS: usize = 2_000;
+    let world = World::new();
+    let arrived = AtomicUsize::new(0);
+    // Both threads leave here at nearly the same moment, which a `Barrier` would not see to.
+    let meet = || {
+        let goal = arrived.fetch_add(1, SeqCst) / 2 * 2 + 2;
+        while arrived.load(SeqCst) < goal {
+            thread::yield_now();
+        }
+    };
+    let mut stale = 0;
+    let mut headers = HeaderMap::new();
+    headers.insert("set-cookie", "authToken=turned".parse().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                meet();
+                meet();
+                world.session.close();
+                meet();
+            }
+        });
+        for _ in 0..ROUNDS {
+            meet();
+            world.session.reopen();
+            world.advance(seconds(3600));
+            world.blocking().login(&CallOptions::default()).unwrap();
+            let mut call = Call::new(true);
+            world.session.try_stamp(&mut call, &mut get("/devices")).unwrap();
+            meet();
+            let route = || Route::new(&http::Method::GET, "/devices");
+            let _ = world.session.observe(&mut call, route, http::StatusCode::OK, &headers);
+            meet();
+            stale += usize::from(world.session.try_stamp(&mut call, &mut get("/devices")) != Ok(false));
+        }
+    });
+    // Only here: the other thread would wait for ever for one that fails.
+    assert_eq!((world.session.phase(), stale), (Phase::Closed, 0));
+}
