@@ -55,7 +55,7 @@ impl Stage {
             place: self.place.clone(),
             adapter: Adapter::Blocking,
             login_timeout: Duration::from_secs(8),
-            lease: Duration::from_secs(24),
+            lease: Duration::from_secs(40),
             // Tests kill tokens by the minute, which is no sign of a route that is forbidden.
             short_life: Duration::ZERO,
         }

@@ -232,11 +232,15 @@ impl SessionRecord {
 
     /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause for
     /// longer than `longest_pause`, whatever the clocks say.
+    ///
+    /// A pause is a span from the save on, so that a clock behind the writer's does not make it hours longer.
     pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {
         let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
-        let latest = later(clocks.now, longest_pause);
         let rejected = self.rejection.as_ref().filter(|rejection| rejection.credentials == marks.credentials);
-        let pause = self.pause.as_ref().map(|pause| (clocks.to_instant(pause.until).min(latest), pause));
+        let pause = self.pause.as_ref().map(|pause| {
+            let left = pause.until.saturating_sub(self.saved_at).saturating_sub(elapsed);
+            (later(clocks.now, Duration::from_millis(left).min(longest_pause)), pause)
+        });
         let stop = match (rejected, pause) {
             (Some(rejection), _) => Some(Stop::Rejected { status: rejection.status }),
             (None, Some((until, pause))) if until > clocks.now => {
