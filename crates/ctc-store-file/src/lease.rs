@@ -1,6 +1,7 @@
 //! One lease on one record.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
@@ -70,11 +71,26 @@ impl FileLease {
             Found::Record(record) => return Ok(Some(*record)),
             Found::Foreign => {}
         }
-        let free = (1..KEPT_BAD).find(|number| fs::symlink_metadata(self.files.bad(*number)).is_err());
-        let (path, bad) = (self.files.record(), self.files.bad(free.unwrap_or(KEPT_BAD)));
+        let path = self.files.record();
+        let bad = self.place_for_bad();
         fs::rename(&path, &bad).doing("set aside", &path)?;
         warn!(target: "ctc", path = %bad.display(), "a session file could not be read and was set aside");
         Ok(None)
+    }
+}
+
+impl FileLease {
+    /// A free name; when all are taken the last is used again, unless it is a folder, which may hold anything.
+    fn place_for_bad(&self) -> PathBuf {
+        let mut places = (1..=KEPT_BAD).map(|number| self.files.bad(&number.to_string()));
+        let free = places.find(|place| fs::symlink_metadata(place).is_err());
+        free.unwrap_or_else(|| {
+            let last = self.files.bad(&KEPT_BAD.to_string());
+            match fs::remove_file(&last) {
+                Ok(()) => last,
+                Err(_) => self.files.bad(&format!("{:032x}", disk::random())),
+            }
+        })
     }
 }
 

@@ -113,8 +113,8 @@ impl Files {
     }
 
     /// Where a record that cannot be read is put.
-    pub(crate) fn bad(&self, number: u8) -> PathBuf {
-        self.with(&format!(".bad-{number}"))
+    pub(crate) fn bad(&self, mark: &str) -> PathBuf {
+        self.with(&format!(".bad-{mark}"))
     }
 
     /// What the name of a record that is being written begins with.
