@@ -97,7 +97,7 @@ impl Options {
             match arg.as_str() {
                 "--store" if ["file", "redis"].contains(&value.as_str()) => options.store = value,
                 "--processes" => {
-                    options.processes = value.parse().map_err(|_| "--processes needs a number")?
+                    options.processes = value.parse().map_err(|_| "--processes needs a number")?;
                 }
                 "--redis-url" => options.redis_url = Some(value),
                 _ => return Err("usage: fleet [--store file|redis] [--processes N] [--redis-url URL]".into()),

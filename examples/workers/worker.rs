@@ -16,16 +16,16 @@ const PATH: &str = "/connect/services/devices/1001";
 #[expect(clippy::print_stderr, reason = "the process has nobody else to tell")]
 pub fn work_if_asked() {
     let Some(job) = std::env::var_os(WORKER) else { return };
-    let result =
-        serde_json::from_slice(job.as_encoded_bytes()).map_err(|error| error.to_string()).and_then(work);
+    let job = serde_json::from_slice(job.as_encoded_bytes()).map_err(|error| error.to_string());
+    let result = job.and_then(|job| work(&job));
     if let Err(error) = &result {
         eprintln!("worker: {error}");
     }
     exit(i32::from(result.is_err()))
 }
 
-fn work(job: Job) -> Result<(), String> {
-    let client = Client::new(&job)?;
+fn work(job: &Job) -> Result<(), String> {
+    let client = Client::new(job)?;
     let mut out = std::io::stdout();
     let mut say = |report: &Report| {
         let line = serde_json::to_string(report).map_err(|error| error.to_string())?;

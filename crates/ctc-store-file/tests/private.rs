@@ -1,4 +1,5 @@
 //! T72: nobody else can read or plant a session file. T70: what is no record is set aside.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 #![cfg(unix)]
 
 mod common;

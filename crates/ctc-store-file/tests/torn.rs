@@ -2,6 +2,7 @@
 //!
 //! The writer is this very program, started once more to run the test `writer` alone. 2,000 writes by default;
 //! `CTC_LONG_TESTS=1` makes 10,000 of them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 #![cfg(unix)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! T73: a store that cannot be used costs nothing: one warning, no further login.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};

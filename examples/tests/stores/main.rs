@@ -3,6 +3,7 @@
 //! Groups G (processes) and E (logout) of the failure cases. A worker process is this very program, started once more to
 //! run the test `worker` alone. Without `redis-server` the Redis halves are left out, which is said on standard
 //! error; `CI=true` makes that a failure.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 mod clocks;
 mod herd;
@@ -72,8 +73,10 @@ impl Stage {
         Worker::start_all(&jobs, WORKER_ARGS).unwrap()
     }
 
+    /// All that were asked for, however they ended.
     fn logins(&self) -> u64 {
-        self.server.counts().login_requests
+        let counts = self.server.counts();
+        counts.login_requests
     }
 
     fn wait_for_held_login(&self) {

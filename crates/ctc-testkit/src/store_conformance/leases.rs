@@ -94,7 +94,7 @@ pub(super) fn release_is_owners(bench: &Bench<'_>) -> Result<(), String> {
 }
 
 pub(super) fn drop_is_owners(bench: &Bench<'_>) -> Result<(), String> {
-    still_held_after(bench, |lease| drop(lease))
+    still_held_after(bench, drop)
 }
 
 fn still_held_after(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(), String> {
