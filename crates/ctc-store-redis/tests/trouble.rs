@@ -56,7 +56,8 @@ fn nobody_listens() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let store = RedisStore::open(&format!("redis://canary-user:canary-pass@127.0.0.1:{port}/0")).unwrap();
     fails(&store, "nobody listens there");
-    assert!(!format!("{store:?}").contains("canary"), "{store:?}");
+    let shown = format!("{store:?}");
+    assert!(!shown.contains("canary") && !shown.contains("127.0.0.1"), "{shown}");
 }
 
 #[test]
@@ -68,17 +69,34 @@ fn it_takes_connections_and_says_nothing() {
 
 #[test]
 fn it_is_no_redis() {
+    fails(&answering("HTTP/1.1 400 Bad Request canary\r\n\r\n"), "cannot take the lease in Redis");
+}
+
+/// Redis repeats what it was sent in some of its errors.
+#[test]
+fn it_refuses_and_repeats_what_it_was_sent() {
+    let store = answering("-ERR unknown command 'EVAL', with args beginning with: 'canary'\r\n");
+    fails(&store, "cannot take the lease in Redis");
+}
+
+/// A store in something that answers everything with this.
+fn answering(answer: &'static str) -> RedisStore {
+    use std::io::{Read, Write};
+
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://:canary-pass@{}", other.local_addr().unwrap());
+    // Without a password nothing is sent before the first command that needs an answer.
+    let url = format!("redis://{}", other.local_addr().unwrap());
     std::thread::spawn(move || {
-        for stream in other.incoming().flatten() {
-            use std::io::{Read, Write};
-            let (mut stream, mut buffer) = (stream, [0; 512]);
-            let _ = stream.read(&mut buffer);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request canary\r\n\r\n");
+        for mut stream in other.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                while stream.read(&mut buffer).is_ok_and(|read| read > 0)
+                    && stream.write_all(answer.as_bytes()).is_ok()
+                {}
+            });
         }
     });
-    fails(&RedisStore::open(&url).unwrap(), "cannot take the lease in Redis");
+    RedisStore::open(&url).unwrap()
 }
 
 #[test]

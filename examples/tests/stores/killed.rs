@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctc_examples::workers::{Command, Job, Worker, all, signal};
+use ctc_examples::workers::{Command, Job, Place, Worker, all, signal};
 use ctc_testkit::{Fault, Matcher, Rule, When};
 
 use crate::{Stage, WORKER_ARGS, on_both_stores};
@@ -56,6 +56,31 @@ on_both_stores! {
         // What the store has is the second one's still.
         let report = stage.start().run(Command::Call(1)).unwrap();
         assert_eq!((report.answered, report.adopted), (1, 1), "{report:?}");
+        assert_eq!(stage.last_cookie(), cookie, "the late write won");
+        assert_eq!(stage.logins(), 2);
+    }
+
+    /// T68 by the number alone: overtaken long before the end of its time by its own clock (its heart stood still, or
+    /// somebody cleared the cache), and its login is answered well. It may use that token; the store keeps the newer.
+    fn overtaken_before_its_time(stage: &mut Stage) {
+        stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
+        let patient = Job { login_timeout: Duration::from_secs(20), ..stage.job() };
+        let mut frozen = Worker::start(&patient, WORKER_ARGS).unwrap();
+        frozen.tell(Command::Call(5)).unwrap();
+        stage.wait_for_held_login();
+        signal(frozen.pid(), "STOP").unwrap();
+        if let Place::File(folder) = &stage.place {
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+        assert_eq!(stage.start().run(Command::Call(5)).unwrap().answered, 5);
+        let cookie = stage.last_cookie();
+        stage.server.release();
+        signal(frozen.pid(), "CONT").unwrap();
+        let report = frozen.report().unwrap();
+        assert_eq!((report.answered, report.adopted), (5, 0), "{report:?}");
+        assert_ne!(stage.last_cookie(), cookie, "it has a token of its own");
+
+        assert_eq!(stage.start().run(Command::Call(1)).unwrap().adopted, 1);
         assert_eq!(stage.last_cookie(), cookie, "the late write won");
         assert_eq!(stage.logins(), 2);
     }
