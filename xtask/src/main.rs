@@ -4,6 +4,7 @@
 mod ci;
 mod fleet;
 mod shell;
+mod sim;
 mod test;
 mod vendor;
 
@@ -16,6 +17,7 @@ cargo xtask <chore>
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
+  sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),
+        "sim" => sim::run(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
