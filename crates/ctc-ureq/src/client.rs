@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Settings};
-use ctc_driver::{CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession};
+use ctc_driver::{CallError, CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession};
 use http::{Method, Request};
 
 use ureq::Agent;
@@ -13,7 +13,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use crate::body::Body;
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, UreqTransport};
 
@@ -104,6 +104,15 @@ impl Client {
     /// The session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
         self.driver.session()
+    }
+
+    pub(crate) fn drive(
+        &self,
+        request: Request<Body>,
+        options: Option<&CallOptions>,
+    ) -> Result<http::Response<ureq::Body>, CallError<SendError>> {
+        let outbound = Outbound { request, timeout: self.timeout };
+        self.driver.execute(outbound, options.unwrap_or(&self.options))
     }
 
     pub(crate) fn send(
