@@ -25,7 +25,7 @@ use crate::shared::SharedSession;
 /// /// How many bytes the list of devices has, over any client.
 /// fn length<C: Caller>(ctc: &C) -> Result<usize, CallError<C::Error>> {
 ///     let request = http::Request::get("/connect/services/devices").body(Vec::new()).expect("a valid path");
-///     Ok(ctc.call(request)?.body().len())
+///     Ok(ctc.fetch(request)?.body().len())
 /// }
 /// ```
 pub trait Caller: Send + Sync {
@@ -40,7 +40,7 @@ pub trait Caller: Send + Sync {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error.
-    fn call(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
+    fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
 }
 
 /// Makes calls with whole bodies, asynchronously: what a library asks for that works with every client.
@@ -52,11 +52,11 @@ pub trait AsyncCaller: Send + Sync {
     /// The error of the HTTP stack.
     type Error: Error + Send + Sync + 'static;
 
-    /// Makes one call and reads the whole answer into memory: see [`Caller::call`].
+    /// Makes one call and reads the whole answer into memory: see [`Caller::fetch`].
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error.
-    async fn call(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
+    async fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
 }
 
 impl<T, B, R> Caller for Driver<T>
@@ -67,7 +67,7 @@ where
 {
     type Error = T::Error;
 
-    fn call(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
+    fn fetch(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
         let options = prepare(self.session(), &mut request).unwrap_or_default();
         Ok(self.execute(request.map(B::from), &options)?.map(Into::into))
     }
@@ -84,7 +84,7 @@ where
 {
     type Error = T::Error;
 
-    async fn call(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
+    async fn fetch(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
         let options = prepare(self.session(), &mut request).unwrap_or_default();
         whole(self.execute(request.map(B::from), &options).await?).await
     }
@@ -120,9 +120,7 @@ where
     Ok(Response::from_parts(parts, bytes))
 }
 
-async fn next_frame<R: Body>(
-    mut body: Pin<&mut R>,
-) -> Option<Result<http_body::Frame<R::Data>, R::Error>> {
+async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<http_body::Frame<R::Data>, R::Error>> {
     std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use ctc_driver::{AsyncCaller, CallError, adapter};
 
-use crate::error::SendError;
 use crate::Client;
+use crate::error::SendError;
 
 #[async_trait]
 impl AsyncCaller for Client {
     type Error = SendError;
 
-    async fn call(
+    async fn fetch(
         &self,
         mut request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, CallError<SendError>> {

@@ -43,7 +43,8 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SharedSession,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied, LoggedOut,
+    MemoryStore, Replay, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

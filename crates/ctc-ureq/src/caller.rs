@@ -9,7 +9,7 @@ use crate::{Body, Client};
 impl Caller for Client {
     type Error = SendError;
 
-    fn call(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<SendError>> {
+    fn fetch(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<SendError>> {
         let options = adapter::prepare(self.session(), &mut request);
         let request = request.map(|body| if body.is_empty() { Body::empty() } else { body.into() });
         let (parts, body) = self.drive(request, options.as_ref())?.into_parts();

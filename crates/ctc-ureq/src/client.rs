@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Settings};
-use ctc_driver::{CallError, CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession};
+use ctc_driver::{
+    CallError, CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession,
+};
 use http::{Method, Request};
 
 use ureq::Agent;

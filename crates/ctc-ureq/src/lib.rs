@@ -38,7 +38,8 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SessionStore, SharedSession,
+    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay,
+    SessionStore, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
