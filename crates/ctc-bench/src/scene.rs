@@ -5,7 +5,8 @@ use ctc_driver::ctc_core::{
     Admit, AppKey, Call, Credentials, Endpoint, Instant, LoginOutcome, Route, Session, Settings,
 };
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, SERVER, USER_AGENT, VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, SERVER, USER_AGENT,
+    VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 

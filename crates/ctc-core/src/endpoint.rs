@@ -121,6 +121,14 @@ impl Endpoint {
         Ok(uri)
     }
 
+    /// `uri` on this origin when it is only a path with its query, as a server receives it; any other as it is.
+    pub fn complete(&self, uri: Uri) -> Uri {
+        if uri.scheme().is_some() || uri.authority().is_some() || !uri.path().starts_with('/') {
+            return uri;
+        }
+        Uri::try_from(format!("{}{uri}", self.origin)).unwrap_or(uri)
+    }
+
     fn parse(url: &str) -> Result<Self, EndpointError> {
         let uri = Uri::try_from(url).map_err(|_| EndpointError::NotAUrl)?;
         let scheme = match uri.scheme_str() {

@@ -8,6 +8,13 @@ use http::Method;
 use crate::ports::Outgoing;
 
 /// Options of one call.
+///
+/// ```
+/// use std::time::Duration;
+/// use ctc_driver::{CallOptions, Replay};
+///
+/// let options = CallOptions::new().replay(Replay::Always).max_wait(Duration::from_secs(5));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
@@ -19,6 +26,25 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether the request may be sent a second time after a 401.
+    #[must_use]
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Sets how long the call may wait for a login that fair use or a pause holds back.
+    #[must_use]
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
+
     pub(crate) fn may_replay(&self, method: &Method) -> bool {
         match self.replay {
             Replay::Never => false,

@@ -14,7 +14,7 @@ use ctc_core::{
 };
 use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, SystemClock};
@@ -39,6 +39,8 @@ pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 pub struct SharedSession(Arc<Inner>);
 
 struct Inner {
+    /// The session's, which never changes: to be read without its lock.
+    endpoint: Endpoint,
     published: ArcSwapOption<Published>,
     /// Whether every answer is worth a look; see [`Session::watches_routes`].
     watches_routes: AtomicBool,
@@ -63,6 +65,7 @@ impl SharedSession {
     /// Shares `session`, on a clock of your own: for tests in virtual time.
     pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
         Self(Arc::new(Inner {
+            endpoint: session.endpoint().clone(),
             published: ArcSwapOption::empty(),
             watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
@@ -98,7 +101,12 @@ impl SharedSession {
 
     /// The origin that it is bound to.
     pub fn endpoint(&self) -> Endpoint {
-        self.lock().endpoint().clone()
+        self.0.endpoint.clone()
+    }
+
+    /// A URI that is only a path, on the session's origin; any other as it is.
+    pub fn complete(&self, uri: Uri) -> Uri {
+        self.0.endpoint.complete(uri)
     }
 
     /// The settings in force.
@@ -147,8 +155,7 @@ impl SharedSession {
 
     /// Whether a request may go out at all: asked before a login is spent on it.
     pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
-        let session = self.lock();
-        let endpoint = session.endpoint();
+        let endpoint = &self.0.endpoint;
         if endpoint.is_origin_of(request.target()) {
             return Ok(());
         }

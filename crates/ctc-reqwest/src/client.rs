@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
 };
 use http::Method;
 
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, ReqwestTransport};
 
@@ -105,11 +105,20 @@ impl Client {
 
     pub(crate) async fn send(
         &self,
-        mut request: reqwest::Request,
+        request: reqwest::Request,
         options: &CallOptions,
     ) -> Result<reqwest::Response, Error> {
+        Ok(self.drive(request, Some(options)).await?)
+    }
+
+    pub(crate) async fn drive(
+        &self,
+        mut request: reqwest::Request,
+        options: Option<&CallOptions>,
+    ) -> Result<reqwest::Response, CallError<SendError>> {
         let timeout = request.timeout_mut();
         *timeout = timeout.or(self.0.timeout);
+        let options = options.unwrap_or(&self.0.options);
         Ok(self.0.driver.execute(Outbound(request), options).await?.0)
     }
 
