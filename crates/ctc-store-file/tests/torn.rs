@@ -1,7 +1,7 @@
 //! T70: `kill -9` in the midst of thousands of writes never leaves half a record.
 //!
-//! The writer is this very program, started once more to run the test `writer` alone. 2,000 writes by default;
-//! `CTC_LONG_TESTS=1` makes 10,000 of them.
+//! The writer is this very program, started once more to run the test `writer` alone. 1,000 writes by
+//! default; `CTC_LONG_TESTS=1` makes 10,000 of them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 #![cfg(unix)]
 
@@ -43,7 +43,7 @@ fn writer() {
 
 #[test]
 fn killed_at_any_moment() {
-    let wanted = if std::env::var_os("CTC_LONG_TESTS").is_some() { 10_000 } else { 2_000 };
+    let wanted = if std::env::var_os("CTC_LONG_TESTS").is_some() { 10_000 } else { 1_000 };
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::at(folder.path());
     let (mut writes, mut kills) = (0, 0);
