@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, Session,
+    SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::{debug, info, warn};
@@ -156,11 +157,11 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
 /// How long a store operation may take; a longer one counts as a store out of reach.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest that a login may wait for another process's: what is left of its own lease must be enough to load,
-/// save and log in.
+/// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
+/// the time to ask the store and, at least, half of it.
 fn full_wait(session: &SharedSession) -> Duration {
-    let settings = session.settings();
-    settings.lease.saturating_sub(settings.login_timeout).saturating_sub(2 * STORE_TIMEOUT)
+    let lease = session.settings().lease;
+    lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
 }
 
 async fn lease(session: &SharedSession, io: &dyn LoginIo, wait: Duration) -> Result<Store, StoreError> {
@@ -209,7 +210,7 @@ impl Flight {
     fn offer(
         &mut self,
         record: Option<SessionRecord>,
-        verb: impl FnOnce(&mut ctc_core::Session, LoginTicket, &SessionRecord, ctc_core::Instant) -> Resumed,
+        verb: impl FnOnce(&mut Session, LoginTicket, &SessionRecord, Instant) -> Resumed,
     ) -> Offered {
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?))) else {
             return Offered::Goes;
@@ -234,14 +235,18 @@ impl Flight {
 
     /// The request to send, if the login is still wanted.
     fn take_off(&mut self) -> Option<Request<FormBody>> {
-        if self.is_wanted() { self.request.take() } else { None }
+        let launched = self.ask(|session, ticket, now| session.launch(ticket, now));
+        if launched { self.request.take() } else { None }
     }
 
-    /// Whether the login is still wanted. If not it is not sent, and costs nothing.
     fn is_wanted(&mut self) -> bool {
+        self.ask(|session, ticket, now| session.holds(ticket, now))
+    }
+
+    /// Asks whether the login is still wanted. If not it is not sent, and costs nothing.
+    fn ask(&mut self, ask: impl FnOnce(&mut Session, &LoginTicket, Instant) -> bool) -> bool {
         let ticket = self.ticket.as_ref();
-        let wanted =
-            self.session.with(|session, now| ticket.is_some_and(|ticket| session.holds(ticket, now)));
+        let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
         if !wanted && let Some(ticket) = self.ticket.take() {
             debug!(target: "ctc", "login is not sent: it is no longer wanted");
             self.session.with(|session, now| session.withdraw(ticket, now));
