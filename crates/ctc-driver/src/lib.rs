@@ -52,6 +52,7 @@ mod config;
 mod counters;
 mod driver;
 mod error;
+mod lanes;
 mod login;
 mod options;
 mod ports;

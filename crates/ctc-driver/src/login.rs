@@ -235,7 +235,7 @@ impl Flight {
 
     /// The request to send, if the login is still wanted.
     fn take_off(&mut self) -> Option<Request<FormBody>> {
-        let launched = self.ask(|session, ticket, now| session.launch(ticket, now));
+        let launched = self.ask(Session::launch);
         if launched { self.request.take() } else { None }
     }
 
