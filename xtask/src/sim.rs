@@ -77,7 +77,8 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     let (mut first, mut finished) = (None, false);
     shell::read_lines(simulator, |line| {
         let named = line.split_once(": ").filter(|(seed, _)| seed.starts_with("seed "));
-        if let Some((seed, what)) = named.filter(|(_, what)| what.starts_with(&format!("{} ", sabotage.breaks)))
+        if let Some((seed, what)) =
+            named.filter(|(_, what)| what.starts_with(&format!("{} ", sabotage.breaks)))
         {
             first.get_or_insert((seed.trim_start_matches("seed ").to_owned(), what.to_owned()));
         }
