@@ -16,6 +16,7 @@ cargo xtask <chore>
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
+  threads       the session's locks under a scheduler that tries many orders; `--sabotage`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
         "sim" => sim::run(rest),
+        "threads" => sim::threads(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -69,11 +69,9 @@ async fn prepare(session: &SharedSession, flight: &mut Flight<'_>, io: &dyn Logi
         let mut goes = offered == Offered::Goes && flight.still_counts();
         // On record before it is sent: a process that dies in mid-login has spent this login all the same.
         // And a pause or debt that another clock wrote counts by ours from here on, or it might never end.
-        if (goes || offered == Offered::Denied)
-            && store.save(session).await == Saved::TooLate
-            && goes
-            && again
-        {
+        let saved =
+            if goes || offered == Offered::Denied { store.save(session).await } else { Saved::AsFarAsCanBe };
+        if goes && saved == Saved::TooLate && again {
             // This process slept past its lease: another may have logged in by now. Once only: a store that
             // loses every lease is a broken one.
             again = false;

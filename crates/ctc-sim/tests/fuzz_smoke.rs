@@ -1,4 +1,5 @@
 //! The fuzz targets of `crates/ctc-core/fuzz` on a stable toolchain: their seeds, and mutations of them by chance.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../../ctc-core/fuzz/src/bodies.rs"]
 mod bodies;

@@ -282,7 +282,7 @@ impl OneSession {
                 set_cookie(&mut headers, &format!("authToken=CANARY-{}", self.serial));
             }
             Answer::Clears | Answer::UnauthorizedAndClears => {
-                set_cookie(&mut headers, "authToken=; Max-Age=0")
+                set_cookie(&mut headers, "authToken=; Max-Age=0");
             }
             _ => {}
         }
