@@ -4,6 +4,7 @@
 //! (all that `Debug` shows of a session, with times relative to now, and what the callers know) count once.
 
 mod one;
+mod parts;
 mod two;
 
 use std::collections::HashSet;

@@ -8,11 +8,8 @@ use ctc_core::{
 };
 use http::{HeaderMap, Method, StatusCode};
 
-use super::one::{LEASE, Login, base, number, response, seconds_of, session, set_cookie};
+use super::parts::{BURST, LEASE, Login, REFILL, base, number, response, seconds_of, session, set_cookie};
 use super::{Small, canonical};
-
-const BURST: u64 = 2;
-const REFILL: u64 = 120;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
