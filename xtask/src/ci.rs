@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::shell::{cargo, run as run_command};
@@ -25,6 +27,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "docs", what: "rustdoc, warnings denied", run: docs },
     Step { name: "test", what: "every test", run: || test::run(&[]).map(|()| Outcome::Done) },
+    Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table },
     Step { name: "features", what: "each feature of the adapters alone", run: features },
     Step {
         name: "vendor",
@@ -69,14 +72,53 @@ fn docs() -> Result<Outcome, String> {
     run_command(command).map(|()| Outcome::Done)
 }
 
+/// Each name in backticks that looks like a test must be a function somewhere below `crates` or `examples`.
+fn table() -> Result<Outcome, String> {
+    const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
+    let table = std::fs::read_to_string(TABLE).map_err(|error| format!("{TABLE}: {error}"))?;
+    let mut functions = HashSet::new();
+    for folder in ["crates", "examples"] {
+        collect_functions(Path::new(folder), &mut functions).map_err(|error| error.to_string())?;
+    }
+    let names = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let tests: Vec<_> = names.filter(|name| name.matches('_').count() > 1).collect();
+    let missing: Vec<_> = tests.iter().filter(|name| !functions.contains(**name)).copied().collect();
+    if tests.is_empty() || !missing.is_empty() {
+        return Err(format!("{TABLE} names tests that do not exist: {}", missing.join(", ")));
+    }
+    println!("{} tests named, all there", tests.len());
+    Ok(Outcome::Done)
+}
+
+fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_functions(&path, functions)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path)?;
+            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            functions.extend(names.map(str::to_owned));
+        }
+    }
+    Ok(())
+}
+
 fn features() -> Result<Outcome, String> {
     const FEATURES: &[(&str, &[&str])] = &[
         ("ctc-core", &[""]),
+        ("ctc-driver", &["", "unblock"]),
         (
             "ctc-reqwest",
             &["", "charset", "gzip", "http2", "multipart", "rustls-no-provider", "socks", "stream"],
         ),
-        ("ctc-ureq", &["", "charset", "gzip", "rustls-no-provider", "socks-proxy", "cookies"]),
+        ("ctc-store-file", &[""]),
+        ("ctc-store-redis", &["", "tls-rustls"]),
+        ("ctc-tower", &[""]),
+        ("ctc-ureq", &["", "charset", "gzip", "rustls-no-provider", "socks-proxy"]),
     ];
     for (package, features) in FEATURES {
         for feature in *features {
@@ -91,10 +133,12 @@ fn features() -> Result<Outcome, String> {
             ])?;
         }
     }
-    Ok(Outcome::Done)
+    // The cookie jar that this feature brings along must change nothing on the wire.
+    plain(&["test", "--quiet", "--package", "ctc-ureq", "--features", "cookies", "--test", "conformance"])
 }
 
 fn examples() -> Result<Outcome, String> {
+    plain(&["run", "--quiet", "--example", "own_http_stack"])?;
     for example in ["quickstart", "blocking"] {
         plain(&["run", "--quiet", "--example", example])?;
         let refused = run_command(cargo(&["run", "--quiet", "--example", example, "--", "wrong-password"]));

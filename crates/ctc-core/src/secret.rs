@@ -62,9 +62,8 @@ impl Credentials {
         &self.0.1
     }
 
-    /// Whether these are clones of the same credentials.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0 == other.0
     }
 }
 

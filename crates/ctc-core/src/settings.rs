@@ -108,7 +108,7 @@ pub struct FairUse {
     /// The longest `Retry-After` that is obeyed in full; a longer one counts as this. Default 1 hour.
     pub retry_after_cap: Duration,
     /// How long a route's 401 is taken as "not allowed here" after a fresh token did not cure it; it doubles
-    /// each time (to one day at most). Default 10 minutes.
+    /// each time (to one day at most). Default 2 minutes.
     pub refused_route_memory: Duration,
     /// A token that dies younger than this makes the next refill longer. Default 1 minute.
     pub short_life: Duration,
@@ -122,7 +122,7 @@ impl Default for FairUse {
             backoff: Duration::from_secs(5),
             backoff_cap: Duration::from_secs(15 * 60),
             retry_after_cap: Duration::from_secs(3600),
-            refused_route_memory: Duration::from_secs(600),
+            refused_route_memory: Duration::from_secs(120),
             short_life: Duration::from_secs(60),
         }
     }

@@ -12,14 +12,14 @@ use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept};
+use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
+use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{AsyncTransport, Incoming, TransportError};
-use crate::shared::{Flight, Panic, Patience, Pending, SharedSession, stamp};
+use crate::shared::{Panic, Pending, SharedLogin, SharedSession, stamp};
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
-/// How long one store operation may take; a longer one counts as a store out of reach.
-const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer that is not delivered may take to be read to its end.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and store.
 ///
@@ -86,7 +86,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 }
                 Verdict::Retry => match kept.take() {
                     Some(again) => {
-                        self.io.transport.discard(response).await;
+                        // One that does not end in time costs a connection and nothing else.
+                        let transport = &*self.io.transport;
+                        within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
                         request = again;
                     }
                     None => return Ok(response),
@@ -145,16 +147,18 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// The login as a future that many tasks can wait for. It is dropped, and its ticket given back, when the
     /// last of them goes.
-    fn begin(&self, order: LoginOrder) -> Flight {
+    fn begin(&self, order: LoginOrder) -> SharedLogin {
         let io = Arc::clone(&self.io);
-        let login = async move { login::log_in(&io.session, order, &*io).await };
+        // Made here and not inside: even a future that is never polled gives its login back.
+        let flight = login::Flight::new(&self.session, order);
+        let login = async move { login::log_in(flight, &*io).await };
         // A panic would else go on in every task that waits. The session is sound: the ticket is given back.
         let login = AssertUnwindSafe(login).catch_unwind();
         login.map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic))))).boxed().shared()
     }
 
     /// Drives a login to its end or, for one that was not elected, until the session has changed.
-    async fn drive(&self, flight: &Flight, wait: Option<Wait>) {
+    async fn drive(&self, flight: &SharedLogin, wait: Option<Wait>) {
         let Some(wait) = wait else { return resume(flight.clone().await) };
         if let Some(changed) = self.session.listen(wait)
             && let Either::Left((panic, _)) = select(flight.clone(), changed).await

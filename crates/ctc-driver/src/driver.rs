@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept};
+use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
+use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{Incoming, Transport, TransportError};
-use crate::shared::{Patience, SharedSession, stamp};
+use crate::shared::{SharedSession, stamp};
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
 
@@ -106,7 +106,7 @@ impl<T: Transport> Driver<T> {
             match self.session.admit(call) {
                 Admit::Proceed(pass) => return Ok(pass),
                 Admit::Login(order) => {
-                    finish(login::log_in(&self.session, *order, &*self.io));
+                    finish(login::log_in(Flight::new(&self.session, *order), &*self.io));
                 }
                 Admit::Wait(wait) => self.session.wait(wait),
                 Admit::Deny(denial) => {

@@ -20,6 +20,10 @@ pub enum CallError<E: Error + 'static> {
     /// The HTTP stack failed. The session is as it was.
     #[error("the call got no answer")]
     Transport(#[source] E),
+    /// The answer came, but its body broke off: the server may well have done what was asked. Only from calls that
+    /// read whole bodies ([`Caller`](crate::Caller), [`AsyncCaller`](crate::AsyncCaller)).
+    #[error("the call was answered, but the answer's body broke off")]
+    Body(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// No token, and no login now: the same for every caller, at once and without waiting.

@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, Session,
+    SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::{debug, info, warn};
@@ -32,12 +34,12 @@ pub(crate) struct SendError {
 }
 
 /// Makes the login that `order` asks for, or finds that another process made it already.
-pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn LoginIo) {
-    let mut flight = Flight { session, ticket: Some(order.ticket) };
-    let Some(mut store) = prepare(session, &mut flight, io).await else { return };
+pub(crate) async fn log_in(mut flight: Flight, io: &dyn LoginIo) {
+    let session = &flight.session.clone();
+    let Some((request, mut store)) = prepare(session, &mut flight, io).await else { return };
     session.counters().logins.count();
     debug!(target: "ctc", "login is sent");
-    let answer = io.send(order.request).await;
+    let answer = io.send(request).await;
     let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
     if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
         return store.release(session).await;
@@ -51,10 +53,14 @@ pub(crate) async fn log_in(session: &SharedSession, order: LoginOrder, io: &dyn 
 }
 
 /// Takes the store's lease and asks its record. `None` when no login is to be sent.
-async fn prepare(session: &SharedSession, flight: &mut Flight<'_>, io: &dyn LoginIo) -> Option<Store> {
+async fn prepare(
+    session: &SharedSession,
+    flight: &mut Flight,
+    io: &dyn LoginIo,
+) -> Option<(Request<FormBody>, Store)> {
     let mut again = true;
     loop {
-        let mut store = match lease(session, io).await {
+        let mut store = match lease(session, io, full_wait(session)).await {
             Ok(store) => store,
             Err(StoreError::Busy) => {
                 flight.fail(SendFailure::StoreBusy);
@@ -66,30 +72,29 @@ async fn prepare(session: &SharedSession, flight: &mut Flight<'_>, io: &dyn Logi
             }
         };
         let offered = flight.resume(store.load(session).await);
-        let mut goes = offered == Offered::Goes && flight.still_counts();
+        let goes = offered == Offered::Goes && flight.is_wanted();
         // On record before it is sent: a process that dies in mid-login has spent this login all the same.
         // And a pause or debt that another clock wrote counts by ours from here on, or it might never end.
-        let saved =
-            if goes || offered == Offered::Denied { store.save(session).await } else { Saved::AsFarAsCanBe };
-        if goes && saved == Saved::TooLate && again {
+        let saves = goes || offered == Offered::Denied;
+        if saves && store.save(session).await == Saved::TooLate && goes && again {
             // This process slept past its lease: another may have logged in by now. Once only: a store that
             // loses every lease is a broken one.
             again = false;
             continue;
         }
         // The store may have taken its time, and the session been closed meanwhile.
-        goes = goes && flight.still_counts();
-        if goes {
-            return Some(store);
+        if goes && let Some(request) = flight.take_off() {
+            return Some((request, store));
         }
         store.release(session).await;
         return None;
     }
 }
 
-/// Takes a token that the server rotated into the store, unless the store has a newer one.
+/// Takes a token that the server rotated into the store, unless the store has a newer one or is in use: whoever
+/// holds its lease is about to log in or has just done so.
 pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
-    match lease(session, io).await {
+    match lease(session, io, Duration::ZERO).await {
         Ok(mut store) => {
             let kept = store.load(session).await;
             if let Some(kept) = &kept {
@@ -98,11 +103,13 @@ pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
                 session.with(|session, now| session.learn(kept, now, wall));
             }
             let ours = session.record();
-            if kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
-                store.save(session).await;
+            // Without a token: closed in the meantime.
+            if ours.has_token() && kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
+                store.write(session, &ours).await;
             }
             store.release(session).await;
         }
+        Err(StoreError::Busy) => {}
         Err(error) => session.store_failed("lease", &error),
     }
 }
@@ -125,7 +132,7 @@ pub enum LoggedOut {
 /// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
 pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
     let (closed, logout) = session.log_out();
-    match lease(session, io).await {
+    match lease(session, io, STORE_TIMEOUT).await {
         Ok(mut store) => {
             let kept = store.load(session).await.filter(|kept| kept.same_token(&closed));
             if let Some(kept) = kept {
@@ -147,13 +154,18 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
     }
 }
 
-async fn lease(session: &SharedSession, io: &dyn LoginIo) -> Result<Store, StoreError> {
-    let settings = session.settings();
-    let terms = LeaseTerms {
-        // Waiting and logging in must both fit into the session's own lease.
-        wait: settings.lease.saturating_sub(settings.login_timeout),
-        ttl: settings.lease,
-    };
+/// How long a store operation may take; a longer one counts as a store out of reach.
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
+/// the time to ask the store and, at least, half of it.
+fn full_wait(session: &SharedSession) -> Duration {
+    let lease = session.settings().lease;
+    lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
+}
+
+async fn lease(session: &SharedSession, io: &dyn LoginIo, wait: Duration) -> Result<Store, StoreError> {
+    let terms = LeaseTerms { wait, ttl: session.settings().lease };
     let key = session.record_key();
     let lease = io.lease(&key, terms).await?;
     Ok(Store(lease.map(|lease| (lease, key))))
@@ -170,13 +182,19 @@ enum Offered {
     Over,
 }
 
-/// The right to report on a login; gives it back to the session when the login is dropped half way.
-struct Flight<'a> {
-    session: &'a SharedSession,
+/// The right to make one login; gives it back to the session when it is dropped half way.
+pub(crate) struct Flight {
+    session: SharedSession,
     ticket: Option<LoginTicket>,
+    /// Until it is sent.
+    request: Option<Request<FormBody>>,
 }
 
-impl Flight<'_> {
+impl Flight {
+    pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
+        Self { session: session.clone(), ticket: Some(order.ticket), request: Some(order.request) }
+    }
+
     /// Whether the record of a store makes the login needless, or forbids it.
     fn resume(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
@@ -192,7 +210,7 @@ impl Flight<'_> {
     fn offer(
         &mut self,
         record: Option<SessionRecord>,
-        verb: impl FnOnce(&mut ctc_core::Session, LoginTicket, &SessionRecord, ctc_core::Instant) -> Resumed,
+        verb: impl FnOnce(&mut Session, LoginTicket, &SessionRecord, Instant) -> Resumed,
     ) -> Offered {
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?))) else {
             return Offered::Goes;
@@ -215,16 +233,25 @@ impl Flight<'_> {
         Offered::Over
     }
 
-    /// Whether the login still counts. If not it is not sent, and costs nothing.
-    fn still_counts(&mut self) -> bool {
+    /// The request to send, if the login is still wanted.
+    fn take_off(&mut self) -> Option<Request<FormBody>> {
+        let launched = self.ask(Session::launch);
+        if launched { self.request.take() } else { None }
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        self.ask(|session, ticket, now| session.holds(ticket, now))
+    }
+
+    /// Asks whether the login is still wanted. If not it is not sent, and costs nothing.
+    fn ask(&mut self, ask: impl FnOnce(&mut Session, &LoginTicket, Instant) -> bool) -> bool {
         let ticket = self.ticket.as_ref();
-        let counts =
-            self.session.with(|session, now| ticket.is_some_and(|ticket| session.holds(ticket, now)));
-        if !counts {
-            debug!(target: "ctc", "login is not sent: it no longer counts");
-            self.fail(SendFailure::NotSent);
+        let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
+        if !wanted && let Some(ticket) = self.ticket.take() {
+            debug!(target: "ctc", "login is not sent: it is no longer wanted");
+            self.session.with(|session, now| session.withdraw(ticket, now));
         }
-        counts
+        wanted
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.
@@ -275,11 +302,15 @@ impl Flight<'_> {
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             debug!(target: "ctc", "login abandoned");
-            self.session.with(|session, _| session.abandon(ticket));
+            let sent = self.request.is_none();
+            self.session.with(|session, now| match sent {
+                true => session.abandon(ticket),
+                false => session.withdraw(ticket, now),
+            });
         }
     }
 }

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use ctc_core::Route;
+use ctc_core::{Denial, Instant, Route};
 use http::Method;
 
 use crate::ports::Outgoing;
 
 /// Options of one call.
+///
+/// ```
+/// use std::time::Duration;
+/// use ctc_driver::{CallOptions, Replay};
+///
+/// let options = CallOptions::new().replay(Replay::Always).max_wait(Duration::from_secs(5));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
@@ -19,6 +26,25 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether the request may be sent a second time after a 401.
+    #[must_use]
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Sets how long the call may wait for a login that fair use or a pause holds back.
+    #[must_use]
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
+
     pub(crate) fn may_replay(&self, method: &Method) -> bool {
         match self.replay {
             Replay::Never => false,
@@ -74,5 +100,25 @@ impl<R: Outgoing> Kept<R> {
             Self::Copy(copy) => Some(copy),
             Self::Route(_) => None,
         }
+    }
+}
+
+/// How long a denied caller is ready to wait all told.
+#[derive(Debug)]
+pub(crate) struct Patience(Duration);
+
+impl Patience {
+    pub(crate) fn new(max_wait: Duration) -> Self {
+        Self(max_wait)
+    }
+
+    /// The pause to make before asking again, if the caller's patience is long enough for it.
+    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
+        denial.retry_after(now).filter(|pause| *pause <= self.0)
+    }
+
+    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
+    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
+        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
     }
 }

@@ -118,7 +118,9 @@ pub trait Transport: Send + Sync {
 
 /// An asynchronous HTTP stack, on any runtime.
 ///
-/// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer.
+/// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer. Every task
+/// that waits for a login polls its [`send_login`](Self::send_login): a stack that is bound to one runtime must be
+/// called from that runtime only.
 #[async_trait]
 pub trait AsyncTransport: Send + Sync {
     /// Its requests.

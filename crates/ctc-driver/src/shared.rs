@@ -4,27 +4,27 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ctc_core::{
     Admit, Call, Credentials, Denial, Endpoint, Generation, LoginFailure, Pass, Phase, RecordKey, Route,
     Session, SessionRecord, Settings, StampError, Verdict, Wait,
 };
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::error::Denied;
+use crate::lanes::Lanes;
 use crate::ports::Outgoing;
 use crate::store::StoreError;
-use crate::sync::{ArcSwapOption, Event, EventListener, Listener, Mutex, MutexGuard};
+use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
-pub(crate) type Flight = Shared<BoxFuture<'static, Option<Panic>>>;
+pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 
 /// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
 pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
@@ -37,7 +37,11 @@ pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 pub struct SharedSession(Arc<Inner>);
 
 struct Inner {
+    /// The session's, which never changes: to be read without its lock.
+    endpoint: Endpoint,
     published: ArcSwapOption<Published>,
+    /// Whether every answer is worth a look; see [`Session::watches_routes`].
+    watches_routes: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of the last login, for those who only hear that it failed.
@@ -47,11 +51,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-/// What a call needs to know while the session is open.
-struct Published {
-    pass: Pass,
-    watches_routes: bool,
-}
+/// The pass that calls go out with while the session is open, in memory of its own for each lane.
+struct Published(Lanes<Pass>);
 
 impl SharedSession {
     /// Shares `session`, on this machine's clock.
@@ -62,7 +63,9 @@ impl SharedSession {
     /// Shares `session`, on a clock of your own: for tests in virtual time.
     pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
         Self(Arc::new(Inner {
+            endpoint: session.endpoint().clone(),
             published: ArcSwapOption::empty(),
+            watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
             flight: Mutex::new(None),
             login_error: Mutex::new(None),
@@ -96,7 +99,12 @@ impl SharedSession {
 
     /// The origin that it is bound to.
     pub fn endpoint(&self) -> Endpoint {
-        self.lock().endpoint().clone()
+        self.0.endpoint.clone()
+    }
+
+    /// A URI that is only a path, on the session's origin; any other as it is.
+    pub fn complete(&self, uri: Uri) -> Uri {
+        self.0.endpoint.complete(uri)
     }
 
     /// The settings in force.
@@ -137,22 +145,23 @@ impl SharedSession {
     pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
         let published = self.0.published.load();
         let Some(published) = &*published else { return Ok(false) };
-        stamp(&published.pass, request)?;
-        call.carry(published.pass.generation());
+        let pass = published.0.mine();
+        stamp(pass, request)?;
+        call.carry(pass.generation());
         Ok(true)
     }
 
     /// Whether a request may go out at all: asked before a login is spent on it.
     pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
-        let session = self.lock();
-        let endpoint = session.endpoint();
+        let endpoint = &self.0.endpoint;
         if endpoint.is_origin_of(request.target()) {
             return Ok(());
         }
         Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
     }
 
-    /// See [`Session::admit`].
+    /// See [`Session::admit`]. For tests: only a driver can make the login that it may hand out.
+    #[doc(hidden)]
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))
     }
@@ -170,6 +179,7 @@ impl SharedSession {
     }
 
     /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed.
+    #[doc(hidden)]
     pub fn wait(&self, wait: Wait) {
         if let Some(listener) = self.listen(wait) {
             listener.wait_timeout(wait.deadline.saturating_duration_since(self.now()));
@@ -185,8 +195,7 @@ impl SharedSession {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Observed {
-        let ordinary = status != StatusCode::UNAUTHORIZED && !headers.contains_key(SET_COOKIE);
-        if ordinary && !self.watches_routes() {
+        if !Session::is_news(status, headers) && !self.watches_routes() {
             return Observed { verdict: Verdict::Deliver, rotated: false };
         }
         self.observe_closely(call, route(), status, headers)
@@ -226,8 +235,9 @@ impl SharedSession {
         Observed { verdict, rotated }
     }
 
+    #[inline]
     fn watches_routes(&self) -> bool {
-        self.0.published.load().as_ref().is_some_and(|published| published.watches_routes)
+        self.0.watches_routes.load(Ordering::Acquire)
     }
 
     /// A listener for the end of `wait`, or `None` when that has come already.
@@ -246,7 +256,7 @@ impl SharedSession {
     pub(crate) fn admit_with_flight(
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
-        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> Flight,
+        begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> SharedLogin,
     ) -> Result<Pass, Pending> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         match self.with(ask) {
@@ -328,17 +338,12 @@ impl SharedSession {
     }
 
     fn publish(&self, session: &Session) {
-        let next = session.pass().map(|pass| (pass, session.watches_routes()));
+        self.0.watches_routes.store(session.watches_routes(), Ordering::Release);
+        let next = session.pass();
         let current = self.0.published.load();
-        let same = match (&*current, &next) {
-            (None, None) => true,
-            (Some(current), Some((pass, watches))) => {
-                current.pass.generation() == pass.generation() && current.watches_routes == *watches
-            }
-            _ => false,
-        };
-        if !same {
-            let next = next.map(|(pass, watches_routes)| Published { pass: pass.clone(), watches_routes });
+        let current = current.as_ref().map(|published| published.0.mine().generation());
+        if current != next.map(Pass::generation) {
+            let next = next.map(|pass| Published(Lanes::new(|| pass.unshared())));
             self.0.published.store(next.map(Arc::new));
         }
     }
@@ -364,7 +369,7 @@ pub(crate) struct Observed {
 pub(crate) enum Pending {
     /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
     Flight {
-        flight: Flight,
+        flight: SharedLogin,
         wait: Option<Wait>,
     },
     Wait(Wait),
@@ -379,29 +384,5 @@ impl fmt::Debug for SharedSession {
 
 /// Stamps a request of whatever type.
 pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
-    // Taken out and put back, since the target borrows the request too. Neither allocates.
-    let mut headers = std::mem::take(request.headers_mut());
-    let result = pass.stamp(request.target(), &mut headers);
-    *request.headers_mut() = headers;
-    result
-}
-
-/// How long a denied caller is ready to wait all told.
-#[derive(Debug)]
-pub(crate) struct Patience(Duration);
-
-impl Patience {
-    pub(crate) fn new(max_wait: Duration) -> Self {
-        Self(max_wait)
-    }
-
-    /// The pause to make before asking again, if the caller's patience is long enough for it.
-    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
-        denial.retry_after(now).filter(|pause| *pause <= self.0)
-    }
-
-    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
-    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
-        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
-    }
+    pass.bound_for(request.target())?.stamp(request.headers_mut())
 }

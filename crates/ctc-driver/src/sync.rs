@@ -6,13 +6,17 @@
 pub(crate) use {
     arc_swap::ArcSwapOption,
     event_listener::{Event, EventListener, Listener},
+    std::sync::atomic::{AtomicBool, Ordering},
     std::sync::{Mutex, MutexGuard},
 };
 
 #[cfg(shuttle)]
 pub(crate) use modelled::{ArcSwapOption, Event, EventListener, Listener};
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) use shuttle::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Small stand-ins for `arc-swap` and `event-listener`. What is shown with them is that *our use* of those crates
 /// misses no change; the crates themselves have tests of their own.

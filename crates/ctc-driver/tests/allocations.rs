@@ -1,5 +1,5 @@
-//! While the session is open, a call's session work allocates nothing. Counted by a global allocator, which is
-//! why this test stands alone.
+//! While the session is open, a call's session work allocates nothing. Counted by a global allocator, which
+//! is why this test stands alone.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use allocation_counter::measure;

@@ -1,5 +1,6 @@
 //! A few threads and tasks on one session, small enough for Miri: `cargo +nightly miri test -p ctc-driver --test miri`.
 //! Unlike `shuttle.rs` this runs the real `arc-swap`, `event-listener` and `Shared`.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};

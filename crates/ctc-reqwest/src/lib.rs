@@ -21,7 +21,9 @@
 //! # TLS
 //!
 //! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are reqwest's own
-//! features, here or on your own `reqwest` dependency. Without one an `https` endpoint cannot be reached.
+//! features, here or on your own `reqwest` dependency. Without one an `https` endpoint cannot be reached. With
+//! `rustls-no-provider` the program must install a rustls crypto provider before the first client is built, or
+//! reqwest panics.
 
 #[cfg(target_family = "wasm")]
 compile_error!(
@@ -29,6 +31,7 @@ compile_error!(
      use ctc-core with a server-side HTTP stack"
 );
 
+mod caller;
 mod client;
 mod error;
 mod request;
@@ -40,7 +43,8 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncSessionStore, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SharedSession,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied, LoggedOut,
+    MemoryStore, Replay, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

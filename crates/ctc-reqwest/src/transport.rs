@@ -15,13 +15,13 @@ use crate::error::SendError;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
-/// Longest time spent on that.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A [`reqwest::Client`] as an [`AsyncTransport`].
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
+    /// Whether answers may come from another origin than was asked.
+    may_redirect: bool,
 }
 
 impl ReqwestTransport {
@@ -31,7 +31,12 @@ impl ReqwestTransport {
     /// Answers that came from another origin than was asked are refused, but by then such a client has sent the
     /// application key there already.
     pub fn new(client: reqwest::Client) -> Self {
-        Self { client }
+        Self { client, may_redirect: true }
+    }
+
+    /// As [`new`](Self::new), for a client that is known to follow no redirects: answers are not looked at.
+    pub(crate) fn without_redirects(client: reqwest::Client) -> Self {
+        Self { client, may_redirect: false }
     }
 }
 
@@ -86,9 +91,9 @@ impl AsyncTransport for ReqwestTransport {
     type Error = SendError;
 
     async fn send(&self, request: Outbound) -> Result<Inbound, SendError> {
-        let origin = origin_mark(request.0.url());
+        let origin = self.may_redirect.then(|| origin_mark(request.0.url()));
         let response = self.client.execute(with_length(request.0)).await?;
-        if origin_mark(response.url()) != origin {
+        if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
             return Err(SendError::LeftOrigin);
         }
         Ok(Inbound(response))
@@ -117,17 +122,13 @@ impl AsyncTransport for ReqwestTransport {
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again.
+/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in time.
 async fn drain(mut response: Response) {
-    let read = async {
-        let mut left = DRAIN_BYTES;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            let Some(rest) = left.checked_sub(chunk.len() as u64) else { break };
-            left = rest;
-        }
-    };
-    // A body that does not end in time costs a connection and nothing else.
-    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+    let mut left = DRAIN_BYTES;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else { break };
+        left = rest;
+    }
 }
 
 /// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
@@ -147,5 +148,5 @@ fn origin_mark(url: &Url) -> u64 {
 }
 
 fn target(url: &Url) -> Target<'_> {
-    Target { scheme: url.scheme(), host: url.host_str().unwrap_or_default(), port: url.port() }
+    Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port())
 }

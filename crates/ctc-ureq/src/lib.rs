@@ -21,9 +21,11 @@
 //! # TLS
 //!
 //! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's own features,
-//! here or on your own `ureq` dependency. Without one an `https` endpoint cannot be reached.
+//! here or on your own `ureq` dependency. Without one an `https` endpoint cannot be reached. With
+//! `rustls-no-provider` the program must install a rustls crypto provider before the first call, or ureq panics.
 
 mod body;
+mod caller;
 mod client;
 mod error;
 mod request;
@@ -36,7 +38,8 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SessionStore, SharedSession,
+    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay,
+    SessionStore, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

@@ -1,4 +1,5 @@
 //! The transport, put through the conformance suite.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;

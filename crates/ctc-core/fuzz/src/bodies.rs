@@ -7,9 +7,7 @@ use ctc_core::{
     Route, SendFailure, Session, SessionRecord, Settings, Target, Verdict,
 };
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-
-const HOME: Target<'static> = Target { scheme: "https", host: "connect.calamp.com", port: None };
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
 /// `Set-Cookie` lines of a login's answer, one a line. Whatever token comes of them stands in them byte for byte.
 pub(crate) fn cookie(data: &[u8]) {
@@ -289,7 +287,8 @@ fn elect(session: &mut Session, now: Instant) -> LoginTicket {
 
 fn token_of(pass: &Pass) -> Vec<u8> {
     let mut headers = HeaderMap::new();
-    pass.stamp(HOME, &mut headers).expect("our origin");
+    let home = Uri::from_static("https://connect.calamp.com/");
+    pass.stamp(Target::from(&home), &mut headers).expect("our origin");
     headers[COOKIE].as_bytes()["authToken=".len()..].to_vec()
 }
 

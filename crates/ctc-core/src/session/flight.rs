@@ -74,6 +74,34 @@ impl Session {
         }
     }
 
+    /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon), and it does not
+    /// count against the budget.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn withdraw(&mut self, ticket: LoginTicket, now: Instant) {
+        let now = self.tick(now);
+        if self.land(&ticket, now).is_some() {
+            self.governor.refund(now);
+        }
+    }
+
+    /// Whether this ticket's login is still wanted. One that is not sent yet is better not sent when it is not:
+    /// the session was closed, the credentials have changed, or the lease is over.
+    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
+        let wanted = |flight: &Flight| !flight.void && flight.credentials.is_same(&self.credentials);
+        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(wanted)
+    }
+
+    /// As [`holds`](Self::holds), for a login that is about to be sent after the elected caller had to wait, say
+    /// for a store: its lease and the token's lifetime count from now.
+    pub fn launch(&mut self, ticket: &LoginTicket, now: Instant) -> bool {
+        let now = self.tick(now);
+        let wanted = self.holds(ticket, now);
+        if let Some(flight) = self.flight.as_mut().filter(|_| wanted) {
+            (flight.started, flight.lease_until) = (now, later(now, self.settings.lease));
+        }
+        wanted
+    }
+
     /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may be made.
     pub(super) fn elect(&mut self, now: Instant) -> Admit {
         if let Some(flight) = &self.flight {
@@ -115,12 +143,6 @@ impl Session {
         self.flight.as_ref().is_some_and(|flight| flight.lease_until > now)
     }
 
-    /// Whether a report with this ticket still counts. A login that is not sent yet is better not sent when it
-    /// does not: the session was closed, or the lease is over.
-    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(|flight| !flight.void)
-    }
-
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
         self.has_issued(ticket) && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
     }
@@ -134,7 +156,9 @@ impl Session {
         self.overrides_record = false;
         let same_account = flight.credentials.username() == self.credentials.username();
         let (cause, pause) = match reading {
-            LoginReading::Token { .. } if !same_account => return LoginOutcome::Stale { orphan: None },
+            reading @ LoginReading::Token { .. } if !same_account => {
+                return LoginOutcome::Stale { orphan: self.orphan(reading) };
+            }
             LoginReading::Token { token, .. } if self.has_refused(&token) => {
                 // Once only: a server that knows one token an account must not lock it out for ever.
                 self.refused_token = None;

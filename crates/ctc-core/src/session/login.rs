@@ -64,7 +64,8 @@ pub enum LoginOutcome {
     /// The report came too late and changed nothing: the lease was over, the session was closed, or the
     /// credentials had changed meanwhile.
     Stale {
-        /// The login succeeded after the session was closed: this request ends the token that nobody holds.
+        /// The login succeeded for a session that was closed, or another user's: this request ends the token that
+        /// nobody holds.
         orphan: Option<Box<Request<FormBody>>>,
     },
 }
@@ -156,7 +157,7 @@ pub enum LoginFailure {
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
     /// No answer came back.
-    #[error("no answer came back in time")]
+    #[error("no answer came back")]
     MaybeSent,
     /// Another process was logging in, and did not come to an end.
     #[error("another process holds the login lease of the session store and did not finish in time")]

@@ -6,13 +6,19 @@ use super::call::{Call, Route, Unauthorized, Verdict};
 use super::record::TokenTimes;
 use super::{Open, RefusedToken, Session};
 use crate::time::{Instant, later};
-use crate::wire::{TokenChange, read_token_change};
+use crate::wire::{TokenChange, mentions_token, read_token_change};
 
 impl Session {
+    /// Whether an answer can say anything about a session: it is a 401, or sets or clears the token's cookie.
+    #[inline]
+    pub fn is_news(status: StatusCode, headers: &HeaderMap) -> bool {
+        status == StatusCode::UNAUTHORIZED || mentions_token(headers)
+    }
+
     /// What does this answer say about the session, and what is to become of it?
     ///
-    /// Needed only for a 401, for an answer with `Set-Cookie`, and while
-    /// [`watches_routes`](Self::watches_routes): any other is [`Verdict::Deliver`] and changes nothing.
+    /// Needed only when [`is_news`](Self::is_news) says so and while [`watches_routes`](Self::watches_routes): any
+    /// other answer is [`Verdict::Deliver`] and changes nothing.
     pub fn observe(
         &mut self,
         call: &mut Call,

@@ -23,10 +23,7 @@ impl Session {
     ) -> Resumed {
         let clocks = Clocks { now: self.tick(now), wall };
         if !self.holds(&ticket, clocks.now) {
-            // It is not sent, so it stands in nobody's way and costs nothing.
-            if self.land(&ticket, clocks.now).is_some() {
-                self.governor.refund(clocks.now);
-            }
+            self.withdraw(ticket, clocks.now);
             return Resumed::Stale;
         }
         if !self.is_ours_too(record) {

@@ -23,6 +23,20 @@ pub(crate) enum TokenChange {
     Unusable,
 }
 
+/// Whether any `Set-Cookie` begins like the token's: cheap, and enough to leave all others alone.
+#[inline]
+pub(crate) fn mentions_token(headers: &HeaderMap) -> bool {
+    // Most answers set no cookie at all, and have few headers.
+    headers.keys().any(|name| name == SET_COOKIE) && sets_token(headers)
+}
+
+fn sets_token(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .any(|line| line.as_bytes().trim_ascii_start().starts_with(TOKEN_COOKIE.as_bytes()))
+}
+
 /// Finds `authToken` by its exact name across all `Set-Cookie` headers. If several set it, the last valid one
 /// wins; a clearing cookie beside one that sets a token is the old token's, and does not count.
 pub(crate) fn read_token_change(headers: &HeaderMap) -> TokenChange {

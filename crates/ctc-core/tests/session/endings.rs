@@ -175,3 +175,28 @@ fn a_logout_forgets_the_token_that_was_refused_before() {
     let s = s.open("T1");
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
+
+#[test]
+fn a_login_that_is_no_longer_wanted_is_not_sent_and_not_counted() {
+    let mut s = Scenario::new();
+    for _ in 0..20 {
+        let order = s.order();
+        assert!(s.session.holds(&order.ticket, s.now()));
+        s.session.set_credentials(credentials(USER, "another"));
+        assert!(!s.session.holds(&order.ticket, s.now()));
+        let now = s.now();
+        s.session.withdraw(order.ticket, now);
+        s.session.set_credentials(credentials(USER, PASSWORD));
+    }
+    let _ = s.order();
+}
+
+#[test]
+fn a_token_that_came_for_another_user_is_handed_back_to_be_logged_out() {
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    s.session.set_credentials(credentials("bob@example.com", PASSWORD));
+    let outcome = s.login(ticket, 200, &[&cookie("T1")]);
+    assert!(matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }), "{outcome:?}");
+    assert_eq!(s.token(), None);
+}

@@ -42,6 +42,9 @@ struct Walk {
     lease: Option<u64>,
     /// The session was closed since: the ticket decides nothing, but no other login goes out beside it.
     void: bool,
+    password: &'static str,
+    /// What the live ticket's login was made with.
+    sent_password: &'static str,
     closed: bool,
     generation: Generation,
 }
@@ -66,6 +69,8 @@ impl Walk {
             unsent: 0,
             lease: None,
             void: false,
+            password: PASSWORD,
+            sent_password: PASSWORD,
             closed: false,
             generation: Generation::default(),
         }
@@ -114,6 +119,7 @@ impl Walk {
                 assert!(self.lease.is_none_or(|until| until <= self.second), "two logins at a time");
                 self.orders += 1;
                 (self.lease, self.void) = (Some(self.second + 60), false);
+                self.sent_password = self.password;
                 self.tickets.push(order.ticket);
             }
             Admit::Wait(wait) => {
@@ -205,7 +211,9 @@ impl Walk {
 
     fn resume(&mut self) {
         let (Some(record), Some(ticket)) = (self.record.clone(), self.tickets.pop()) else { return };
-        let (lands, live) = (self.lands(&ticket), self.is_live(&ticket));
+        // A login with old credentials is better not sent.
+        let live = self.is_live(&ticket) && self.sent_password == self.password;
+        let lands = self.lands(&ticket);
         match self.s.offer_with(ticket, &record) {
             Resumed::Continue(ticket) => self.tickets.push(ticket),
             Resumed::Adopted(_) | Resumed::Denied(_) => {
@@ -238,8 +246,10 @@ impl Walk {
                 self.s.session.reopen();
                 self.closed = false;
             }
-            3 => self.s.session.set_credentials(credentials(USER, PASSWORD)),
-            4 => self.s.session.set_credentials(credentials(USER, "another")),
+            step @ (3 | 4) => {
+                self.password = if step == 3 { PASSWORD } else { "another" };
+                self.s.session.set_credentials(credentials(USER, self.password));
+            }
             _ => self.s.session.reset(),
         }
     }

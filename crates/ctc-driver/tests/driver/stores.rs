@@ -193,8 +193,8 @@ fn t65_twenty_threads_with_a_session_each_make_one_login() {
     assert_eq!(first.server.logins(), 1);
 }
 
-/// The other process does not take the lease (another host's clock, a lost lease): both log in, and the server
-/// refuses the second.
+/// The other process does not take the lease (another host's clock, a lost lease): both log in, and the
+/// server refuses the second.
 #[test]
 fn t66_a_refused_second_login_adopts_the_winners_token() {
     with_both(stored, |world, client| {

@@ -6,7 +6,7 @@ use ctc_core::{
     Admit, Call, LoginOutcome, LoginTicket, Phase, Route, SendFailure, Session, Target, Verdict, Wait,
 };
 use http::header::COOKIE;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::parts::{
     BURST, LEASE, Login, REFILL, base, credentials, response, seconds_of, session, set_cookie,
@@ -209,8 +209,9 @@ impl OneSession {
 
     fn holds_same(&self) -> bool {
         let mut headers = HeaderMap::new();
-        let target = Target { scheme: "https", host: "connect.calamp.com", port: None };
-        let stamped = self.session.pass().is_some_and(|pass| pass.stamp(target, &mut headers).is_ok());
+        let home = Uri::from_static("https://connect.calamp.com/");
+        let stamped =
+            self.session.pass().is_some_and(|pass| pass.stamp(Target::from(&home), &mut headers).is_ok());
         stamped && headers.get(COOKIE).is_some_and(|cookie| cookie.as_bytes().ends_with(b"SAME"))
     }
 

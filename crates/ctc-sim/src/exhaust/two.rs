@@ -265,8 +265,8 @@ impl TwoSessions {
         };
         let record = self.record(i);
         let process = &mut self.processes[i];
-        if !process.session.holds(&ticket, now) {
-            let _ = process.session.login_failed(ticket, SendFailure::NotSent, now);
+        if !process.session.launch(&ticket, now) {
+            process.session.withdraw(ticket, now);
             self.release(fence);
             return Ok(());
         }

@@ -1,0 +1,246 @@
+//! The client as its users see it: builder, requests, answers, errors.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+
+use std::io::{Cursor, Read};
+use std::time::Duration;
+
+use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server};
+use ctc_ureq::ureq::{self, Agent};
+use ctc_ureq::{
+    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure, Replay,
+    SendError, Unauthorized,
+};
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+const DEVICES: &str = "/connect/services/devices";
+const ECHO: &str = "/connect/test/echo";
+
+fn builder(server: &Server) -> ClientBuilder {
+    Client::builder()
+        .endpoint(Endpoint::danger_plain_http(&server.url()).unwrap())
+        .app_key(DEFAULT_APP_KEY)
+        .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+}
+
+fn client(server: &Server) -> Client {
+    builder(server).build().unwrap()
+}
+
+#[test]
+fn every_method_and_builder_step_reaches_the_wire() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    let echo = client
+        .post(format!("{ECHO}?a=1"))
+        .query(&[("b", "x y")])
+        .query(&[("c", "ü")])
+        .header("x-one", "1")
+        .headers([(http::header::ACCEPT, "text/plain".parse().unwrap())].into_iter().collect())
+        .json(&json!({"speed": 88}))
+        .timeout(Duration::from_secs(10))
+        .send()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap();
+    let echo: Value = serde_json::from_str(&echo).unwrap();
+    assert_eq!(echo["method"], "POST");
+    let entry = server.journal().pop().unwrap();
+    assert_eq!(entry.query, "a=1&b=x+y&c=%C3%BC");
+    assert_eq!(entry.header("x-one"), ["1"]);
+    assert_eq!(entry.header("accept"), ["text/plain"]);
+    assert_eq!(entry.header("content-type"), ["application/json"]);
+    assert_eq!(entry.body, br#"{"speed":88}"#);
+    assert!(entry.header("user-agent")[0].starts_with("ctc-ureq/"));
+
+    client.post(ECHO).form(&[("k", "v w")]).send().unwrap();
+    let entry = server.journal().pop().unwrap();
+    assert_eq!(entry.header("content-type"), ["application/x-www-form-urlencoded"]);
+    assert_eq!(entry.body, b"k=v+w");
+
+    for (request, method) in [
+        (client.get(ECHO), "GET"),
+        (client.put(ECHO).body("text"), "PUT"),
+        (client.delete(ECHO), "DELETE"),
+        (client.head(ECHO), "HEAD"),
+        (client.request(Method::PATCH, ECHO), "PATCH"),
+    ] {
+        assert_eq!(request.send().unwrap().status(), 200);
+        assert_eq!(server.journal().pop().unwrap().method, method);
+    }
+    assert_eq!((server.counts().logins, server.counts().violations), (1, 0));
+}
+
+#[test]
+fn a_native_request_and_streams_in_both_directions() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    let body = Body::from_reader(Cursor::new("one ").chain(Cursor::new("two ")).chain(Cursor::new("three")));
+    let request = Request::post(format!("{}{ECHO}", server.url())).body(body).unwrap();
+    assert_eq!(client.execute(request).unwrap().status(), 200);
+    assert_eq!(server.journal().pop().unwrap().body, b"one two three");
+
+    let download = client.get("/connect/test/bytes/3000000").send().unwrap();
+    let length = std::io::copy(&mut download.into_body().into_reader(), &mut std::io::sink()).unwrap();
+    assert_eq!(length, 3_000_000);
+}
+
+#[test]
+fn t46_paths_are_joined_and_absolute_urls_only_to_the_endpoint() {
+    let server = Server::start().unwrap();
+    let other = Server::start().unwrap();
+    let client = client(&server);
+    let absolute = format!("{}{DEVICES}?pg=2", server.url());
+    assert_eq!(client.get(absolute).send().unwrap().status(), 200);
+    let foreign = format!("{}{DEVICES}", other.url());
+    assert!(matches!(client.get(&foreign).send(), Err(Error::Path(_))));
+    for bad in ["", "devices", "//evil.example/x", "/a b", "https://evil.example/"] {
+        assert!(matches!(client.get(bad).send(), Err(Error::Path(_))), "{bad:?}");
+    }
+    let native = Request::get(foreign).body(()).unwrap();
+    assert!(matches!(client.execute(native), Err(Error::Stamp(_))));
+    assert_eq!(other.journal().len(), 0);
+}
+
+#[test]
+fn t11_t18_a_401_that_is_delivered_says_why() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    client.login().unwrap();
+    server.revoke_all();
+    let answer = client.post(ECHO).body("x").send().unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.extensions().get(), Some(&Unauthorized::NotReplayable));
+    // The session is renewed for the next call, and a POST that may be sent twice is.
+    assert_eq!(client.post(ECHO).body("x").send().unwrap().status(), 200);
+    server.revoke_all();
+    let answer = client.post(ECHO).body("whole").replay(Replay::Always).send().unwrap();
+    assert_eq!((answer.status().as_u16(), server.journal().pop().unwrap().body), (200, b"whole".to_vec()));
+}
+
+#[test]
+fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
+    let server = Server::start().unwrap();
+    let client = builder(&server).credentials(DEFAULT_USERNAME, "wrong").build().unwrap();
+    for _ in 0..20 {
+        let Err(Error::Denied(denied)) = client.get(DEVICES).send() else { panic!("should be denied") };
+        assert!(matches!(denied.denial(), Denial::Rejected { status } if *status == 401));
+        assert_eq!(denied.retry_after(), None);
+    }
+    assert_eq!(server.counts().login_requests, 1);
+    let right = ctc_ureq::Credentials::new(DEFAULT_USERNAME, DEFAULT_PASSWORD).unwrap();
+    client.session().set_credentials(right);
+    assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+}
+
+#[test]
+fn t27_t56_trouble_at_login_is_a_typed_error_with_its_source() {
+    let server = Server::start().unwrap();
+    server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
+    let client = builder(&server).login_timeout(Duration::from_millis(200)).build().unwrap();
+    let Err(Error::Denied(denied)) = client.login() else { panic!("should be denied") };
+    let Denial::CoolingDown { cause, .. } = denied.denial() else { panic!("{denied:?}") };
+    assert_eq!(*cause, LoginFailure::MaybeSent);
+    assert!(denied.retry_after().is_some());
+    assert!(std::error::Error::source(&denied).is_some());
+
+    server.clear_faults();
+    assert!(client.get(DEVICES).max_wait(Duration::from_secs(30)).send().is_ok());
+}
+
+#[test]
+fn a_call_has_the_time_it_is_given() {
+    let server = Server::start().unwrap();
+    let client = builder(&server).timeout(Duration::from_millis(150)).build().unwrap();
+    client.login().unwrap();
+    server.inject(Rule::forever(Matcher::Path(DEVICES.into()), Fault::Hang { act: false }));
+    let Err(Error::Send(error)) = client.get(DEVICES).query(&[("q", "CANARY")]).send() else {
+        panic!("should time out")
+    };
+    assert!(matches!(&error, SendError::Ureq(ureq::Error::Timeout(_))));
+    assert!(!format!("{error} {error:?}").contains("CANARY"));
+    assert_eq!(client.session().counts().logins, 1);
+}
+
+#[test]
+fn t43_the_callers_cookies_are_kept_beside_the_token() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    client.get(DEVICES).send().unwrap();
+    client.get(DEVICES).header("cookie", "mine=1; authToken=stale").send().unwrap();
+    let entry = server.journal().pop().unwrap();
+    let cookies = entry.header("cookie");
+    assert_eq!(cookies.len(), 1);
+    assert!(cookies[0].starts_with("mine=1; authToken=") && !cookies[0].contains("stale"), "{cookies:?}");
+    assert_eq!(server.counts().violations, 0);
+}
+
+#[test]
+fn an_agent_of_ones_own_follows_no_redirect_and_hands_back_every_status() {
+    let server = Server::start().unwrap();
+    let other = Server::start().unwrap();
+    // As ureq sets it up by default: ten redirects, and errors for 4xx and 5xx.
+    let client = builder(&server).http_client(Agent::new_with_defaults()).build().unwrap();
+    client.login().unwrap();
+    let location = format!("{}/elsewhere", other.url());
+    server.inject(Rule::once(Matcher::Path(DEVICES.into()), Fault::Redirect { status: 302, location }));
+    assert_eq!(client.get(DEVICES).send().unwrap().status(), 302);
+    let answer = client.get("/connect/test/status/503").send().unwrap();
+    assert_eq!((answer.status().as_u16(), other.journal().len()), (503, 0));
+}
+
+#[test]
+fn t63_a_blocking_call_in_an_async_worker_works_and_nests_no_runtime() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    runtime.block_on(async {
+        assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+        let client = client.clone();
+        let inside = tokio::spawn(async move { client.get(DEVICES).send().map(|answer| answer.status()) });
+        assert_eq!(inside.await.unwrap().unwrap(), 200);
+    });
+}
+
+#[test]
+fn t51_t52_logout_is_explicit_and_final() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    assert!(matches!(client.logout(), LoggedOut::NoToken));
+    client.session().reopen();
+    client.login().unwrap();
+    assert!(matches!(client.logout(), LoggedOut::Accepted(status) if status == 200));
+    let Err(Error::Denied(denied)) = client.get(DEVICES).send() else { panic!("should be denied") };
+    assert_eq!(*denied.denial(), Denial::Closed);
+    assert_eq!((server.counts().live_tokens, server.counts().login_requests), (0, 1));
+}
+
+#[test]
+fn what_the_builder_lacks_is_named() {
+    let error = Client::builder().build().unwrap_err().to_string();
+    assert!(error.contains("Endpoint::us()"), "{error}");
+    let client = Client::builder()
+        .endpoint(Endpoint::us())
+        .app_key("k")
+        .credentials("u", "p")
+        .user_agent("mine/1")
+        .http_client(Agent::new_with_defaults());
+    assert!(matches!(client.build(), Err(BuildError::OwnHttpClient)));
+    let spaces =
+        Client::builder().endpoint(Endpoint::us()).app_key("SECRET KEY").credentials("u", "p").build();
+    let error = format!("{:?} {}", spaces.as_ref().unwrap_err(), spaces.as_ref().unwrap_err());
+    assert!(error.contains("byte") || error.contains("at: 6"), "{error}");
+    assert!(!error.contains("SECRET"), "{error}");
+}
+
+#[test]
+fn a_user_agent_of_ones_own() {
+    let server = Server::start().unwrap();
+    let client =
+        builder(&server).user_agent("fleet/7").connect_timeout(Duration::from_secs(5)).build().unwrap();
+    client.get(DEVICES).send().unwrap();
+    for entry in server.journal() {
+        assert_eq!(entry.header("user-agent"), ["fleet/7"]);
+    }
+}
