@@ -18,6 +18,7 @@ cargo xtask <chore>
   ci list       the steps
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
+  threads       the session's locks under a scheduler that tries many orders; `--sabotage`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),
         "sim" => sim::run(rest),
+        "threads" => sim::threads(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");
