@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::shell::{cargo, run as run_command};
-use crate::{test, vendor};
+use crate::{bench, test, vendor};
 
 struct Step {
     name: &'static str,
@@ -32,6 +32,11 @@ const STEPS: &[Step] = &[
         run: || vendor::run().map(|()| Outcome::Done),
     },
     Step { name: "examples", what: "the examples end as the README says", run: examples },
+    Step {
+        name: "bench",
+        what: "instructions and allocations, against the committed figures",
+        run: || bench::run(&["--check".to_owned()]).map(|()| Outcome::Done),
+    },
     Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
 ];
 

@@ -1,6 +1,7 @@
 //! The one door for chores: `cargo xtask`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod ci;
 mod shell;
 mod test;
@@ -14,6 +15,7 @@ cargo xtask <chore>
   test          every test of every crate and example, and a closing line with the sum
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
+  bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let (chore, rest) = args.split_first().map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
     let result = match chore {
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
         "ci" => ci::run(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
