@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::shell::{answers, cargo, run as run_command};
-use crate::{fleet, test, vendor};
+use crate::{bench, fleet, test, vendor};
 
 struct Step {
     name: &'static str,
@@ -36,6 +36,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "examples", what: "the examples end as the README says", run: examples },
     Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "bench",
+        what: "instructions and allocations, against the committed figures",
+        run: || bench::run(&["--check".to_owned()]).map(|()| Outcome::Done),
+    },
     Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
 ];
 

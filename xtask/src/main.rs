@@ -1,6 +1,7 @@
 //! The one door for chores: `cargo xtask`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod ci;
 mod fleet;
 mod shell;
@@ -19,6 +20,7 @@ cargo xtask <chore>
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   threads       the session's locks under a scheduler that tries many orders; `--sabotage`
+  bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let (chore, rest) = args.split_first().map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
     let result = match chore {
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),
         "sim" => sim::run(rest),
