@@ -95,7 +95,7 @@ impl Client {
         RequestBuilder::new(self.clone(), request.map_err(Error::Path), self.timeout, self.options.clone())
     }
 
-    /// Sends a native request, which must go to the endpoint.
+    /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
