@@ -72,12 +72,14 @@ fn docs() -> Result<Outcome, String> {
     run_command(command).map(|()| Outcome::Done)
 }
 
-/// Each name in backticks that looks like a test must be a function somewhere below `crates`.
+/// Each name in backticks that looks like a test must be a function somewhere below `crates` or `examples`.
 fn table() -> Result<Outcome, String> {
     const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
     let table = std::fs::read_to_string(TABLE).map_err(|error| format!("{TABLE}: {error}"))?;
     let mut functions = HashSet::new();
-    collect_functions(Path::new("crates"), &mut functions).map_err(|error| error.to_string())?;
+    for folder in ["crates", "examples"] {
+        collect_functions(Path::new(folder), &mut functions).map_err(|error| error.to_string())?;
+    }
     let names = table
         .lines()
         .filter(|line| line.starts_with('|'))
@@ -108,10 +110,13 @@ fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io:
 fn features() -> Result<Outcome, String> {
     const FEATURES: &[(&str, &[&str])] = &[
         ("ctc-core", &[""]),
+        ("ctc-driver", &["", "unblock"]),
         (
             "ctc-reqwest",
             &["", "charset", "gzip", "http2", "multipart", "rustls-no-provider", "socks", "stream"],
         ),
+        ("ctc-store-file", &[""]),
+        ("ctc-store-redis", &["", "tls-rustls"]),
         ("ctc-tower", &[""]),
         ("ctc-ureq", &["", "charset", "gzip", "rustls-no-provider", "socks-proxy"]),
     ];

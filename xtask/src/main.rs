@@ -2,7 +2,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 mod ci;
+mod fleet;
 mod shell;
+mod sim;
 mod test;
 mod vendor;
 
@@ -14,6 +16,8 @@ cargo xtask <chore>
   test          every test of every crate and example, and a closing line with the sum
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
+  fleet         many processes, one session: `fleet --store file|redis --processes 20`
+  sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -23,6 +27,8 @@ fn main() -> ExitCode {
     let result = match chore {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
+        "fleet" => fleet::run(rest),
+        "sim" => sim::run(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -66,10 +66,11 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         request.complete(self.session.bound_to());
         let mut kept = Kept::of(&request, options);
         let mut call = Call::new(kept.is_copy());
+        let mut patience = Patience::new(options.max_wait);
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
                 self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, options).await?;
+                let pass = self.admit(&mut call, &mut patience).await?;
                 stamp(&pass, &mut request)?;
             }
             self.session.counters().calls.count();
@@ -103,7 +104,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), options).await.map(drop)
+        let mut patience = Patience::new(options.max_wait);
+        self.admit(&mut Call::new(false), &mut patience).await.map(drop)
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -111,8 +113,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         login::log_out(&self.session, &*self.io).await
     }
 
-    async fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
-        let mut patience = Patience::new(options.max_wait);
+    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::lanes::{Lanes, Padded};
+
 /// What a session did so far: a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,27 +33,16 @@ pub struct Counts {
 macro_rules! counters {
     ($($name:ident),*) => {
         #[derive(Debug, Default)]
-        pub(crate) struct Counters { $(pub(crate) $name: Counter),* }
+        pub(crate) struct Counters { pub(crate) calls: LaneCounter, $(pub(crate) $name: Counter),* }
 
         impl Counters {
             pub(crate) fn snapshot(&self) -> Counts {
-                Counts { $($name: self.$name.0.load(Relaxed)),* }
+                Counts { calls: self.calls.sum(), $($name: self.$name.0.load(Relaxed)),* }
             }
         }
     };
 }
-counters!(
-    calls,
-    unauthorized,
-    replays,
-    denied,
-    logins,
-    logins_failed,
-    adopted,
-    rotations,
-    store_failures,
-    orphans
-);
+counters!(unauthorized, replays, denied, logins, logins_failed, adopted, rotations, store_failures, orphans);
 
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -60,5 +51,26 @@ impl Counter {
     /// Adds one; returns what it was before.
     pub(crate) fn count(&self) -> u64 {
         self.0.fetch_add(1, Relaxed)
+    }
+}
+
+/// A counter for what every call does: each thread counts in its own lane.
+#[derive(Debug)]
+pub(crate) struct LaneCounter(Lanes<Padded<Counter>>);
+
+impl LaneCounter {
+    #[inline]
+    pub(crate) fn count(&self) {
+        self.0.mine().0.count();
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|lane| lane.0.0.load(Relaxed)).sum()
+    }
+}
+
+impl Default for LaneCounter {
+    fn default() -> Self {
+        Self(Lanes::new(Padded::default))
     }
 }

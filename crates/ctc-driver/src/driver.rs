@@ -58,10 +58,11 @@ impl<T: Transport> Driver<T> {
         request.complete(self.session.bound_to());
         let mut kept = Kept::of(&request, options);
         let mut call = Call::new(kept.is_copy());
+        let mut patience = Patience::new(options.max_wait);
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
                 self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, options)?;
+                let pass = self.admit(&mut call, &mut patience)?;
                 stamp(&pass, &mut request)?;
             }
             self.session.counters().calls.count();
@@ -93,7 +94,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), options).map(drop)
+        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait)).map(drop)
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -101,8 +102,7 @@ impl<T: Transport> Driver<T> {
         finish(login::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
     }
 
-    fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
-        let mut patience = Patience::new(options.max_wait);
+    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
         let mut listener = None;
         loop {
             match self.session.admit(call) {

@@ -54,6 +54,7 @@ mod config;
 mod counters;
 mod driver;
 mod error;
+mod lanes;
 mod login;
 mod options;
 mod ports;
@@ -72,6 +73,8 @@ pub use login::LoggedOut;
 pub use options::{CallOptions, Replay};
 pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
 pub use shared::SharedSession;
+#[cfg(feature = "unblock")]
+pub use store::Unblock;
 pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
 };

@@ -20,8 +20,8 @@ use crate::ports::Outgoing;
 pub struct CallOptions {
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub replay: Replay,
-    /// How long the call may wait for a login that fair use or a pause holds back. Default zero: it fails at
-    /// once and says when to come back. (Waiting for a login that is under way is not counted.)
+    /// How long the call may wait, before and after a 401 all told, for a login that fair use or a pause holds
+    /// back. Default zero: it fails at once and says when to come back. (Waiting for a login that is under way is not counted.)
     pub max_wait: Duration,
 }
 

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ use tracing::{debug, info, warn};
 use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::error::Denied;
+use crate::lanes::Lanes;
 use crate::ports::Outgoing;
 use crate::store::StoreError;
 
@@ -40,6 +42,8 @@ struct Inner {
     /// The session's, which never changes: to be read without its lock.
     endpoint: Endpoint,
     published: ArcSwapOption<Published>,
+    /// Whether every answer is worth a look; see [`Session::watches_routes`].
+    watches_routes: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of the last login, for those who only hear that it failed.
@@ -49,11 +53,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-/// What a call needs to know while the session is open.
-struct Published {
-    pass: Pass,
-    watches_routes: bool,
-}
+/// The pass that calls go out with while the session is open, in memory of its own for each lane.
+struct Published(Lanes<Pass>);
 
 impl SharedSession {
     /// Shares `session`, on this machine's clock.
@@ -66,6 +67,7 @@ impl SharedSession {
         Self(Arc::new(Inner {
             endpoint: session.endpoint().clone(),
             published: ArcSwapOption::empty(),
+            watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
             flight: Mutex::default(),
             login_error: Mutex::default(),
@@ -144,8 +146,9 @@ impl SharedSession {
     pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
         let published = self.0.published.load();
         let Some(published) = &*published else { return Ok(false) };
-        stamp(&published.pass, request)?;
-        call.carry(published.pass.generation());
+        let pass = published.0.mine();
+        stamp(pass, request)?;
+        call.carry(pass.generation());
         Ok(true)
     }
 
@@ -233,8 +236,9 @@ impl SharedSession {
         Observed { verdict, rotated }
     }
 
+    #[inline]
     fn watches_routes(&self) -> bool {
-        self.0.published.load().as_ref().is_some_and(|published| published.watches_routes)
+        self.0.watches_routes.load(Ordering::Acquire)
     }
 
     /// A listener for the end of `wait`, or `None` when that has come already.
@@ -335,17 +339,12 @@ impl SharedSession {
     }
 
     fn publish(&self, session: &Session) {
-        let next = session.pass().map(|pass| (pass, session.watches_routes()));
+        self.0.watches_routes.store(session.watches_routes(), Ordering::Release);
+        let next = session.pass();
         let current = self.0.published.load();
-        let same = match (&*current, &next) {
-            (None, None) => true,
-            (Some(current), Some((pass, watches))) => {
-                current.pass.generation() == pass.generation() && current.watches_routes == *watches
-            }
-            _ => false,
-        };
-        if !same {
-            let next = next.map(|(pass, watches_routes)| Published { pass: pass.clone(), watches_routes });
+        let current = current.as_ref().map(|published| published.0.mine().generation());
+        if current != next.map(Pass::generation) {
+            let next = next.map(|pass| Published(Lanes::new(|| pass.unshared())));
             self.0.published.store(next.map(Arc::new));
         }
     }
@@ -386,9 +385,5 @@ impl fmt::Debug for SharedSession {
 
 /// Stamps a request of whatever type.
 pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
-    // Taken out and put back, since the target borrows the request too. Neither allocates.
-    let mut headers = std::mem::take(request.headers_mut());
-    let result = pass.stamp(request.target(), &mut headers);
-    *request.headers_mut() = headers;
-    result
+    pass.bound_for(request.target())?.stamp(request.headers_mut())
 }

@@ -32,7 +32,7 @@ use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
 pub use login::{Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
-pub use pass::{Generation, Pass, StampError};
+pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, SessionRecord};
 
 use crate::Endpoint;

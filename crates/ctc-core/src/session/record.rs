@@ -76,6 +76,22 @@ impl SessionRecord {
         self.token.is_some() && self.token == other.token
     }
 
+    /// The record with its times by this machine's clock, for a store that has a clock of its own and so knows how
+    /// long ago the record was saved. Left as it is when the two clocks differ by less than `tolerance`.
+    #[must_use]
+    pub fn by_this_clock(mut self, age: Duration, wall: SystemTime, tolerance: Duration) -> Self {
+        let wall = millis(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let (saved, should) = (self.saved_at, wall.saturating_sub(millis(age)));
+        if saved.abs_diff(should) < millis(tolerance) {
+            return self;
+        }
+        let shift = |time: &mut u64| *time = time.saturating_add(should).saturating_sub(saved);
+        shift(&mut self.saved_at);
+        self.obtained_at.iter_mut().chain(&mut self.expires_at).for_each(shift);
+        self.pause.iter_mut().for_each(|pause| shift(&mut pause.until));
+        self
+    }
+
     /// The record without its token, for a session that was logged out. The governor's history stays.
     #[must_use]
     pub fn without_token(mut self) -> Self {
@@ -216,11 +232,15 @@ impl SessionRecord {
 
     /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause for
     /// longer than `longest_pause`, whatever the clocks say.
+    ///
+    /// A pause is a span from the save on, so that a clock behind the writer's does not make it hours longer.
     pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {
         let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
-        let latest = later(clocks.now, longest_pause);
         let rejected = self.rejection.as_ref().filter(|rejection| rejection.credentials == marks.credentials);
-        let pause = self.pause.as_ref().map(|pause| (clocks.to_instant(pause.until).min(latest), pause));
+        let pause = self.pause.as_ref().map(|pause| {
+            let left = pause.until.saturating_sub(self.saved_at).saturating_sub(elapsed);
+            (later(clocks.now, Duration::from_millis(left).min(longest_pause)), pause)
+        });
         let stop = match (rejected, pause) {
             (Some(rejection), _) => Some(Stop::Rejected { status: rejection.status }),
             (None, Some((until, pause))) if until > clocks.now => {
