@@ -112,7 +112,12 @@ mod mocked {
         let mut events = fleet.events(TRUCK);
         let error = events.next().unwrap().unwrap_err();
         assert_eq!(explain(&error), "cannot read the device's events: the call got no answer: no line");
-        assert!(error.source().and_then(|source| source.source()).is_some_and(|end| end.is::<NoLine>()));
+        assert!(
+            error
+                .source()
+                .and_then(|source| source.source())
+                .is_some_and(<dyn std::error::Error>::is::<NoLine>)
+        );
         assert!(events.next().is_none());
     }
 

@@ -110,6 +110,9 @@ impl Endpoint {
         if path.starts_with('/') && !path.starts_with("//") {
             return Uri::try_from(format!("{}{path}", self.origin)).map_err(|_| JoinError::Invalid);
         }
+        if !path.contains("://") {
+            return Err(JoinError::NotAPath);
+        }
         let uri = Uri::try_from(path).map_err(|_| JoinError::Invalid)?;
         if uri.scheme().is_none() {
             return Err(JoinError::NotAPath);

@@ -14,7 +14,7 @@ use http::{Request, Response};
 use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{AsyncTransport, Incoming, TransportError};
+use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
 use crate::shared::{Panic, Pending, SharedLogin, SharedSession, stamp};
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -53,7 +53,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
-    /// with a newer token after a 401, as far as `options` allow.
+    /// with a newer token after a 401, as far as `options` allow. An `http::Request` may have just a path as its URI:
+    /// it goes to the session's endpoint.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
@@ -62,6 +63,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
+        request.complete(self.session.bound_to());
         let mut kept = Kept::of(&request, options);
         let mut call = Call::new(kept.is_copy());
         let mut patience = Patience::new(options.max_wait);

@@ -94,7 +94,7 @@ where
 /// for this call alone are taken out.
 pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<CallOptions> {
     let uri = std::mem::take(request.uri_mut());
-    *request.uri_mut() = session.complete(uri);
+    *request.uri_mut() = session.bound_to().complete(uri);
     request.extensions_mut().remove()
 }
 

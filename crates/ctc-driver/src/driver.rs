@@ -11,7 +11,7 @@ use http::{Request, Response};
 use crate::error::{CallError, Denied};
 use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{Incoming, Transport, TransportError};
+use crate::ports::{Incoming, Outgoing, Transport, TransportError};
 use crate::shared::{SharedSession, stamp};
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
@@ -45,7 +45,8 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
-    /// with a newer token after a 401, as far as `options` allow.
+    /// with a newer token after a 401, as far as `options` allow. An `http::Request` may have just a path as its URI:
+    /// it goes to the session's endpoint.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
@@ -54,6 +55,7 @@ impl<T: Transport> Driver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
+        request.complete(self.session.bound_to());
         let mut kept = Kept::of(&request, options);
         let mut call = Call::new(kept.is_copy());
         let mut patience = Patience::new(options.max_wait);

@@ -35,12 +35,22 @@ pub struct Denied {
 }
 
 impl Denied {
-    pub(crate) fn new(
-        denial: Denial,
-        retry_after: Option<Duration>,
-        source: Option<Arc<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Self { denial, retry_after, source }
+    /// A denial as a driver gives it: for mocks, whose users want to see what a refused password does.
+    ///
+    /// ```
+    /// use ctc_driver::Denied;
+    /// use ctc_driver::ctc_core::Denial;
+    ///
+    /// let denied = Denied::new(Denial::Rejected { status: http::StatusCode::UNAUTHORIZED }, None);
+    /// assert!(denied.to_string().contains("refused the login"));
+    /// ```
+    pub fn new(denial: Denial, retry_after: Option<Duration>) -> Self {
+        Self { denial, retry_after, source: None }
+    }
+
+    pub(crate) fn because(mut self, source: Option<Arc<dyn Error + Send + Sync>>) -> Self {
+        self.source = source;
+        self
     }
 
     /// What stands in the way.

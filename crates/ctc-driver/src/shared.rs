@@ -11,7 +11,7 @@ use ctc_core::{
     Session, SessionRecord, Settings, StampError, Verdict, Wait,
 };
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode};
 use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, SystemClock};
@@ -102,9 +102,8 @@ impl SharedSession {
         self.0.endpoint.clone()
     }
 
-    /// A URI that is only a path, on the session's origin; any other as it is.
-    pub fn complete(&self, uri: Uri) -> Uri {
-        self.0.endpoint.complete(uri)
+    pub(crate) fn bound_to(&self) -> &Endpoint {
+        &self.0.endpoint
     }
 
     /// The settings in force.
@@ -299,7 +298,7 @@ impl SharedSession {
             _ => None,
         };
         let retry_after = denial.retry_after(self.now());
-        Denied::new(denial, retry_after, source)
+        Denied::new(denial, retry_after).because(source)
     }
 
     pub(crate) fn keep_login_error(&self, error: Arc<dyn Error + Send + Sync>) {

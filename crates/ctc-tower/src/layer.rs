@@ -8,10 +8,8 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncSessionStore, AsyncTransport, CallError, CallOptions, SharedSession,
-    adapter,
+    AsyncCaller, AsyncDriver, AsyncSessionStore, CallError, CallOptions, SharedSession, adapter,
 };
-use http::header::HOST;
 use http::{Request, Response};
 use http_body::Body;
 use tower::{BoxError, Layer, Service};
@@ -112,18 +110,9 @@ impl<S, B> CtcService<S, B> {
     pub fn driver(&self) -> &AsyncDriver<TowerTransport<S, B>> {
         &self.driver
     }
-}
 
-impl<S, B> CtcService<S, B>
-where
-    TowerTransport<S, B>: AsyncTransport + 'static,
-{
     fn outbound(&self, mut request: Request<B>) -> (Outbound<B>, CallOptions) {
-        // A gateway's own `Host` would go on to the endpoint with a path that comes from one of its clients.
-        if request.uri().authority().is_none() {
-            request.headers_mut().remove(HOST);
-        }
-        let options = adapter::prepare(self.driver.session(), &mut request);
+        let options = request.extensions_mut().remove();
         (Outbound::with_bodies(request, self.bodies), options.unwrap_or_else(|| self.options.clone()))
     }
 }

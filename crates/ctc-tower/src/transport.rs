@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Buf;
-use ctc_driver::ctc_core::{FormBody, SendFailure, Target};
+use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Target};
 use ctc_driver::{AsyncTransport, Outgoing, TransportError};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use tower::load_shed::error::Overloaded;
@@ -80,6 +80,14 @@ impl<B> Outgoing for Outbound<B> {
 
     fn replay(&self) -> Option<Self> {
         Some(Self { request: self.bodies.again(&self.request)?, bodies: self.bodies })
+    }
+
+    fn complete(&mut self, endpoint: &Endpoint) {
+        if self.request.uri().authority().is_none() {
+            *self.request.uri_mut() = endpoint.complete(std::mem::take(self.request.uri_mut()));
+            // It says what host a gateway was asked for, which is not this one.
+            self.request.headers_mut().remove(HOST);
+        }
     }
 }
 

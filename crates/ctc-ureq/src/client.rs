@@ -103,7 +103,7 @@ impl Client {
         )
     }
 
-    /// Sends a native request, which must go to the endpoint.
+    /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
