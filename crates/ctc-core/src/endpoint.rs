@@ -98,7 +98,10 @@ impl Endpoint {
         if path.starts_with('/') && !path.starts_with("//") {
             return Uri::try_from(format!("{}{path}", self.origin)).map_err(|_| JoinError::Invalid);
         }
-        let uri = Uri::try_from(path).map_err(|_| JoinError::Invalid)?;
+        let uri = Uri::try_from(path).map_err(|_| match path.contains("://") {
+            true => JoinError::Invalid,
+            false => JoinError::NotAPath,
+        })?;
         if uri.scheme().is_none() {
             return Err(JoinError::NotAPath);
         }

@@ -52,6 +52,7 @@ mod config;
 mod counters;
 mod driver;
 mod error;
+mod events;
 mod login;
 mod options;
 mod ports;
@@ -64,7 +65,10 @@ pub use config::{ConfigError, SessionConfig};
 pub use counters::Counts;
 pub use ctc_core;
 pub use driver::Driver;
+#[doc(hidden)]
+pub use error::no_answer;
 pub use error::{CallError, Denied};
+pub use events::{Observer, SessionEvent};
 pub use login::LoggedOut;
 pub use options::{CallOptions, Replay};
 pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
