@@ -84,6 +84,7 @@
 //! [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when their last copy is dropped.
 
 mod endpoint;
+pub mod manual;
 mod secret;
 mod session;
 mod settings;

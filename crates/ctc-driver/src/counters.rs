@@ -30,12 +30,16 @@ pub struct Counts {
 
 macro_rules! counters {
     ($($name:ident),*) => {
-        #[derive(Debug, Default)]
+        #[derive(Debug)]
         pub(crate) struct Counters { $(pub(crate) $name: Counter),* }
 
         impl Counters {
+            pub(crate) fn new() -> Self {
+                Self { $($name: Counter::new(concat!("ctc_", stringify!($name), "_total"))),* }
+            }
+
             pub(crate) fn snapshot(&self) -> Counts {
-                Counts { $($name: self.$name.0.load(Relaxed)),* }
+                Counts { $($name: self.$name.count.load(Relaxed)),* }
             }
         }
     };
@@ -53,12 +57,27 @@ counters!(
     orphans
 );
 
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Counter {
+    count: AtomicU64,
+    #[cfg(feature = "metrics")]
+    name: &'static str,
+}
 
 impl Counter {
+    #[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "only the facade wants a name"))]
+    fn new(name: &'static str) -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            #[cfg(feature = "metrics")]
+            name,
+        }
+    }
+
     /// Adds one; returns what it was before.
     pub(crate) fn count(&self) -> u64 {
-        self.0.fetch_add(1, Relaxed)
+        #[cfg(feature = "metrics")]
+        metrics::counter!(self.name).increment(1);
+        self.count.fetch_add(1, Relaxed)
     }
 }

@@ -12,8 +12,8 @@ use http::{Request, Response};
 use crate::error::{CallError, Denied};
 use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{Incoming, Transport, TransportError};
-use crate::shared::{SharedSession, stamp};
+use crate::ports::{Incoming, Transport, TransportError, stamp};
+use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.

@@ -54,6 +54,7 @@ mod driver;
 mod error;
 mod events;
 mod login;
+pub mod manual;
 mod options;
 mod ports;
 mod shared;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{FormBody, Route, SendFailure, Target, Unauthorized};
+use ctc_core::{FormBody, Pass, Route, SendFailure, StampError, Target, Unauthorized};
 use http::{HeaderMap, Method, StatusCode};
 
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
@@ -149,4 +149,13 @@ pub trait AsyncTransport: Send + Sync {
     async fn discard(&self, response: Self::Response) {
         drop(response);
     }
+}
+
+/// Stamps a request of whatever type.
+pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
+    // Taken out and put back, since the target borrows the request too. Neither allocates.
+    let mut headers = std::mem::take(request.headers_mut());
+    let result = pass.stamp(request.target(), &mut headers);
+    *request.headers_mut() = headers;
+    result
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use ctc_core::{
-    Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route,
-    Session, SessionRecord, Settings, StampError, Verdict, Wait,
+    Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route, Session,
+    SessionRecord, Settings, StampError, Verdict, Wait,
 };
 use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::error::Denied;
 use crate::events::{Observer, SessionEvent};
-use crate::ports::Outgoing;
+use crate::ports::{Outgoing, stamp};
 use crate::store::StoreError;
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
@@ -73,7 +73,7 @@ impl SharedSession {
             flight: Mutex::default(),
             login_error: Mutex::default(),
             changed: Event::new(),
-            counters: Counters::default(),
+            counters: Counters::new(),
             observer: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
             clock: Arc::new(clock),
@@ -399,13 +399,4 @@ impl fmt::Debug for SharedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedSession").field("phase", &self.phase()).field("counts", &self.counts()).finish()
     }
-}
-
-/// Stamps a request of whatever type.
-pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
-    // Taken out and put back, since the target borrows the request too. Neither allocates.
-    let mut headers = std::mem::take(request.headers_mut());
-    let result = pass.stamp(request.target(), &mut headers);
-    *request.headers_mut() = headers;
-    result
 }

@@ -33,6 +33,7 @@ compile_error!(
 
 mod client;
 mod error;
+pub mod manual;
 mod request;
 mod transport;
 
