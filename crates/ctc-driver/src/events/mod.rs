@@ -189,3 +189,6 @@ fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) 
 pub(crate) fn login_span(session: u64) -> Span {
     info_span!(target: "ctc", parent: None, "login", session)
 }
+
+#[cfg(test)]
+mod tests;
