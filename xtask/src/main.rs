@@ -14,6 +14,7 @@ cargo xtask <chore>
   test          every test of every crate and example, and a closing line with the sum
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
+  api           writes the listings of the public API in api/ anew; read the difference before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let result = match chore {
         "test" => test::run(rest),
         "ci" => ci::run(rest),
+        "api" => ci::write_api(),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -101,3 +101,8 @@ pub use settings::{
     AuthTokenSwitch, FailedLogin, FairUse, LoginRule, Settings, SettingsError, TokenAttachment,
 };
 pub use time::Instant;
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -49,3 +49,8 @@ pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use reqwest;
 pub use transport::{Inbound, Outbound, ReqwestTransport};
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -56,3 +56,8 @@ pub use server::{
     Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule, RuleId, Server, StartError,
     TimedOut, Times, TokenStyle, Violation, When,
 };
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
