@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::Unauthorized;
-use ctc_driver::{CallError, Denied};
+use ctc_driver::{CallError, Denied, TransportError};
 use http::StatusCode;
 
 /// Why a call of the SDK failed. The HTTP client's own error is among the [`source`](StdError::source)s.
@@ -56,10 +56,7 @@ impl Error {
         }
     }
 
-    pub(super) fn of_call<E: StdError + Send + Sync + 'static>(
-        action: &'static str,
-        error: CallError<E>,
-    ) -> Self {
+    pub(super) fn of_call<E: TransportError>(action: &'static str, error: CallError<E>) -> Self {
         match error {
             CallError::Denied(source) => Self::NoSession { action, source },
             other => Self::Call { action, source: other.into() },

@@ -21,6 +21,7 @@ cargo xtask <chore>
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   threads       the session's locks under a scheduler that tries many orders; `--sabotage`
   bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
+  api           writes the listings of the public API in xtask/api anew; read the difference before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         "fleet" => fleet::run(rest),
         "sim" => sim::run(rest),
         "threads" => sim::threads(rest),
+        "api" => ci::write_api(),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -11,7 +11,7 @@ use crate::async_driver::AsyncDriver;
 use crate::driver::Driver;
 use crate::error::CallError;
 use crate::options::CallOptions;
-use crate::ports::{AsyncTransport, Transport};
+use crate::ports::{AsyncTransport, Transport, TransportError};
 use crate::shared::SharedSession;
 
 /// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
@@ -30,7 +30,7 @@ use crate::shared::SharedSession;
 /// ```
 pub trait Caller: Send + Sync {
     /// The error of the HTTP stack.
-    type Error: Error + Send + Sync + 'static;
+    type Error: TransportError;
 
     /// Makes one call and reads the whole answer into memory.
     ///
@@ -50,7 +50,7 @@ pub trait Caller: Send + Sync {
 #[async_trait]
 pub trait AsyncCaller: Send + Sync {
     /// The error of the HTTP stack.
-    type Error: Error + Send + Sync + 'static;
+    type Error: TransportError;
 
     /// Makes one call and reads the whole answer into memory: see [`Caller::fetch`].
     ///
@@ -106,7 +106,7 @@ pub async fn whole<R, E>(response: Response<R>) -> Result<Response<Vec<u8>>, Cal
 where
     R: Body,
     R::Error: Into<Box<dyn Error + Send + Sync>>,
-    E: Error + 'static,
+    E: TransportError,
 {
     let (parts, body) = response.into_parts();
     let mut body = pin!(body);

@@ -11,8 +11,8 @@ use http::{Request, Response};
 use crate::error::{CallError, Denied};
 use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{Incoming, Outgoing, Transport, TransportError};
-use crate::shared::{SharedSession, stamp};
+use crate::ports::{Incoming, Outgoing, Transport, TransportError, stamp};
+use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
 

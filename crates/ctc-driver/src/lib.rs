@@ -54,8 +54,10 @@ mod config;
 mod counters;
 mod driver;
 mod error;
+mod events;
 mod lanes;
 mod login;
+pub mod manual;
 mod options;
 mod ports;
 mod shared;
@@ -69,7 +71,10 @@ pub use config::{ConfigError, SessionConfig};
 pub use counters::Counts;
 pub use ctc_core;
 pub use driver::Driver;
+#[doc(hidden)]
+pub use error::no_answer;
 pub use error::{CallError, Denied};
+pub use events::{Observer, SessionEvent};
 pub use login::LoggedOut;
 pub use options::{CallOptions, Replay};
 pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
@@ -85,3 +90,8 @@ pub use store::{
 pub mod adapter {
     pub use crate::caller::{prepare, whole};
 }
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

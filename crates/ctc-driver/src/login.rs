@@ -1,6 +1,7 @@
 //! One login from election to report, store included: the same steps for both drivers.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use ctc_core::{
     SessionRecord,
 };
 use http::{Request, Response, StatusCode};
-use tracing::{debug, info, warn};
+use tracing::Instrument;
 
+use crate::events::{SessionEvent, login_span};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -34,11 +36,16 @@ pub(crate) struct SendError {
 }
 
 /// Makes the login that `order` asks for, or finds that another process made it already.
-pub(crate) async fn log_in(mut flight: Flight, io: &dyn LoginIo) {
+pub(crate) async fn log_in(flight: Flight, io: &dyn LoginIo) {
+    let span = login_span(flight.session.number());
+    steps(flight, io).instrument(span).await;
+}
+
+async fn steps(mut flight: Flight, io: &dyn LoginIo) {
     let session = &flight.session.clone();
     let Some((request, mut store)) = prepare(session, &mut flight, io).await else { return };
     session.counters().logins.count();
-    debug!(target: "ctc", "login is sent");
+    session.tell(SessionEvent::LoginSent);
     let answer = io.send(request).await;
     let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
     if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
@@ -127,6 +134,28 @@ pub enum LoggedOut {
     Refused(StatusCode),
     /// The server did not answer; the token may live on there.
     Unreachable(Arc<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for LoggedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the session is closed and its token forgotten here; ")?;
+        match self {
+            Self::NoToken => f.write_str("there was no token to end on the server"),
+            Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
+            Self::Refused(status) => {
+                write!(f, "the server answered {status}, so the token may live on there: check logout_path")
+            }
+            Self::Unreachable(error) => {
+                f.write_str("the server gave no answer, so the token may live on there")?;
+                let mut link: Option<&dyn Error> = Some(&**error);
+                while let Some(error) = link {
+                    write!(f, ": {error}")?;
+                    link = error.source();
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
@@ -222,13 +251,13 @@ impl Flight {
             }
             Resumed::Adopted(generation) => {
                 self.session.counters().adopted.count();
-                info!(target: "ctc", generation = generation.number(), "session adopted from the store");
+                self.session.tell(SessionEvent::Adopted { generation });
             }
             Resumed::Denied(denial) => {
-                warn!(target: "ctc", %denial, "the store's record forbids a login");
+                self.session.tell(SessionEvent::HeldBackByStore { denial: &denial });
                 return Offered::Denied;
             }
-            Resumed::Stale => debug!(target: "ctc", "login came too late"),
+            Resumed::Stale => self.session.tell(SessionEvent::LoginLate),
         }
         Offered::Over
     }
@@ -248,7 +277,7 @@ impl Flight {
         let ticket = self.ticket.as_ref();
         let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
         if !wanted && let Some(ticket) = self.ticket.take() {
-            debug!(target: "ctc", "login is not sent: it is no longer wanted");
+            self.session.tell(SessionEvent::LoginUnwanted);
             self.session.with(|session, now| session.withdraw(ticket, now));
         }
         wanted
@@ -282,19 +311,19 @@ impl Flight {
         let counters = self.session.counters();
         match outcome {
             LoginOutcome::Opened(generation) => {
-                info!(target: "ctc", generation = generation.number(), "logged in");
+                self.session.tell(SessionEvent::LoggedIn { generation });
                 None
             }
             LoginOutcome::Failed(denial) => {
                 counters.logins_failed.count();
-                warn!(target: "ctc", %denial, "login failed");
+                self.session.tell(SessionEvent::LoginFailed { denial: &denial });
                 None
             }
             LoginOutcome::Stale { orphan } => {
-                debug!(target: "ctc", "login came too late");
+                self.session.tell(SessionEvent::LoginLate);
                 if orphan.is_some() {
                     counters.orphans.count();
-                    info!(target: "ctc", "a login was answered after logout; its token is logged out");
+                    self.session.tell(SessionEvent::Orphaned);
                 }
                 orphan
             }
@@ -305,7 +334,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            debug!(target: "ctc", "login abandoned");
+            self.session.tell(SessionEvent::LoginAbandoned);
             let sent = self.request.is_none();
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Endpoint, FormBody, Route, SendFailure, Target, Unauthorized};
+use ctc_core::{Endpoint, FormBody, Pass, Route, SendFailure, StampError, Target, Unauthorized};
 use http::{HeaderMap, Method, StatusCode};
 
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
@@ -177,4 +177,9 @@ pub trait AsyncTransport: Send + Sync {
     async fn discard(&self, response: Self::Response) {
         drop(response);
     }
+}
+
+/// Stamps a request of whatever type.
+pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
+    pass.bound_for(request.target())?.stamp(request.headers_mut())
 }

@@ -34,6 +34,7 @@ compile_error!(
 mod caller;
 mod client;
 mod error;
+pub mod manual;
 mod request;
 mod transport;
 
@@ -50,3 +51,8 @@ pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use reqwest;
 pub use transport::{Inbound, Outbound, ReqwestTransport};
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -45,3 +45,8 @@ pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use transport::{Outbound, UreqTransport};
 pub use ureq;
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,6 +7,14 @@ use std::time::Instant;
 use crate::shell::{answers, cargo, run as run_command};
 use crate::{bench, fleet, test, vendor};
 
+mod api;
+mod features;
+mod package;
+mod toolchains;
+mod tools;
+
+pub(crate) use api::write as write_api;
+
 struct Step {
     name: &'static str,
     what: &'static str,
@@ -15,20 +23,39 @@ struct Step {
 
 enum Outcome {
     Done,
-    Skipped(&'static str),
+    /// Not done, and why: in a line of its own.
+    Skipped(String),
 }
 
 const STEPS: &[Step] = &[
     Step { name: "format", what: "cargo fmt", run: || plain(&["fmt", "--all", "--check"]) },
     Step {
         name: "clippy",
-        what: "clippy, warnings denied",
+        what: "clippy, warnings denied; std items newer than the stated Rust version among them",
         run: || plain(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     },
     Step { name: "docs", what: "rustdoc, warnings denied", run: docs },
-    Step { name: "test", what: "every test", run: || test::run(&[]).map(|()| Outcome::Done) },
+    Step {
+        name: "test",
+        what: "every test; the snippets of the READMEs and of the manual are among them",
+        run: || test::run(&[]).map(|()| Outcome::Done),
+    },
     Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table },
-    Step { name: "features", what: "each feature of the adapters alone", run: features },
+    Step { name: "features", what: "each feature alone, and a program without TLS", run: features::run },
+    Step { name: "msrv", what: "every crate with the oldest Rust that it states", run: toolchains::msrv },
+    Step {
+        name: "minimal",
+        what: "every crate with the oldest dependencies that it states",
+        run: toolchains::minimal_versions,
+    },
+    Step { name: "policy", what: "licences, bans, sources, advisories: deny.toml", run: tools::policy },
+    Step { name: "unused", what: "no dependency that nobody uses", run: tools::unused },
+    Step {
+        name: "api",
+        what: "the public API is as listed in xtask/api, and names no type of a crate that it should not",
+        run: api::check,
+    },
+    Step { name: "package", what: "every crate packages, with licence and README", run: package::run },
     Step {
         name: "vendor",
         what: "the vendor's Python client against our server",
@@ -70,6 +97,24 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
 
 fn plain(args: &[&str]) -> Result<Outcome, String> {
     run_command(cargo(args)).map(|()| Outcome::Done)
+}
+
+fn skipped(why: &str) -> Outcome {
+    println!("skipped: {why}");
+    Outcome::Skipped(why.to_owned())
+}
+
+/// The packages below `crates`, which are the ones that are published.
+fn crates() -> Result<Vec<String>, String> {
+    let entries = std::fs::read_dir("crates").map_err(|error| format!("crates: {error}"))?;
+    let mut names: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn read(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
 }
 
 fn docs() -> Result<Outcome, String> {
@@ -116,41 +161,11 @@ fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io:
 fn fleets() -> Result<Outcome, String> {
     for store in ["file", "redis"] {
         if store == "redis" && !answers("redis-server", &["--version"]) {
-            return Ok(Outcome::Skipped("redis: `apt-get install redis-server`"));
+            return Ok(Outcome::Skipped("redis: `apt-get install redis-server`".to_owned()));
         }
         fleet::run(&["--store", store, "--processes", "20"].map(str::to_owned))?;
     }
     Ok(Outcome::Done)
-}
-
-fn features() -> Result<Outcome, String> {
-    const FEATURES: &[(&str, &[&str])] = &[
-        ("ctc-core", &[""]),
-        ("ctc-driver", &["", "unblock"]),
-        (
-            "ctc-reqwest",
-            &["", "charset", "gzip", "http2", "multipart", "rustls-no-provider", "socks", "stream"],
-        ),
-        ("ctc-store-file", &[""]),
-        ("ctc-store-redis", &["", "tls-rustls"]),
-        ("ctc-tower", &[""]),
-        ("ctc-ureq", &["", "charset", "gzip", "rustls-no-provider", "socks-proxy"]),
-    ];
-    for (package, features) in FEATURES {
-        for feature in *features {
-            plain(&[
-                "check",
-                "--quiet",
-                "--package",
-                package,
-                "--no-default-features",
-                "--features",
-                feature,
-            ])?;
-        }
-    }
-    // The cookie jar that this feature brings along must change nothing on the wire.
-    plain(&["test", "--quiet", "--package", "ctc-ureq", "--features", "cookies", "--test", "conformance"])
 }
 
 fn examples() -> Result<Outcome, String> {
@@ -168,7 +183,7 @@ fn examples() -> Result<Outcome, String> {
 fn wasm() -> Result<Outcome, String> {
     const TARGET: &str = "wasm32-unknown-unknown";
     if !has_std(TARGET) {
-        return Ok(Outcome::Skipped("the target is not installed: rustup target add wasm32-unknown-unknown"));
+        return Ok(skipped("the target is not installed: rustup target add wasm32-unknown-unknown"));
     }
     plain(&["check", "--quiet", "--package", "ctc-core", "--target", TARGET])
 }
