@@ -1,8 +1,9 @@
 //! Twenty processes with fifty callers each, one session: `cargo run --example fleet -- --store file`.
 //!
-//! Starts a CTC server on loopback and many processes (this very program once more) that share a session by a store:
-//! half of them with `ctc-reqwest`, half with `ctc-ureq`. With `--store redis` they share it by Redis: one of its
-//! own on loopback, or the one at `--redis-url`. Prints what the callers got, and how many logins the server counted.
+//! Starts a CTC server on loopback and many processes (this very program once more) that share a session by a
+//! store: half of them with `ctc-reqwest`, half with `ctc-ureq`. With `--store redis` they share it by Redis:
+//! one of its own on loopback, or the one at `--redis-url`. Prints what the callers got, and how many logins
+//! the server counted.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks")]
 
 use std::process::ExitCode;

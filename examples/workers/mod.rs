@@ -1,7 +1,7 @@
 //! Many processes that share one session by a store: the worker that each of them is, and the handle to it.
 //!
-//! A worker is this very program, started once more with [`WORKER`] in its environment. It reads commands from
-//! standard input and answers each with one line of JSON.
+//! A worker is this very program, started once more with [`WORKER`] in its environment. It reads commands
+//! from standard input and answers each with one line of JSON.
 
 mod process;
 mod worker;
@@ -66,7 +66,8 @@ pub enum Command {
     Call(usize),
     /// Logs out.
     LogOut,
-    /// Closes the session without logging out and opens it again: as a program that is started anew, but quicker.
+    /// Closes the session without logging out and opens it again: as a program that is started anew, but
+    /// quicker.
     Reset,
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::shell::{cargo, run as run_command};
-use crate::{test, vendor};
+use crate::shell::{answers, cargo, run as run_command};
+use crate::{bench, fleet, test, vendor};
 
 struct Step {
     name: &'static str,
@@ -35,6 +35,12 @@ const STEPS: &[Step] = &[
         run: || vendor::run().map(|()| Outcome::Done),
     },
     Step { name: "examples", what: "the examples end as the README says", run: examples },
+    Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "bench",
+        what: "instructions and allocations, against the committed figures",
+        run: || bench::run(&["--check".to_owned()]).map(|()| Outcome::Done),
+    },
     Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
 ];
 
@@ -105,6 +111,16 @@ fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io:
         }
     }
     Ok(())
+}
+
+fn fleets() -> Result<Outcome, String> {
+    for store in ["file", "redis"] {
+        if store == "redis" && !answers("redis-server", &["--version"]) {
+            return Ok(Outcome::Skipped("redis: `apt-get install redis-server`"));
+        }
+        fleet::run(&["--store", store, "--processes", "20"].map(str::to_owned))?;
+    }
+    Ok(Outcome::Done)
 }
 
 fn features() -> Result<Outcome, String> {

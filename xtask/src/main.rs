@@ -1,6 +1,7 @@
 //! The one door for chores: `cargo xtask`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod ci;
 mod fleet;
 mod shell;
@@ -18,6 +19,8 @@ cargo xtask <chore>
   ci list       the steps
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
+  threads       the session's locks under a scheduler that tries many orders; `--sabotage`
+  bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -26,9 +29,11 @@ fn main() -> ExitCode {
     let (chore, rest) = args.split_first().map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
     let result = match chore {
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),
         "sim" => sim::run(rest),
+        "threads" => sim::threads(rest),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

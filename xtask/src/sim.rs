@@ -22,6 +22,36 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
+/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` shows that a lost wake-up is found.
+pub(crate) fn threads(args: &[String]) -> Result<(), String> {
+    let root = workspace_root()?;
+    let test = |folder: &Path| {
+        let mut test = shell::cargo(&["test", "--release", "--package", "ctc-driver", "--test", "shuttle"]);
+        test.current_dir(folder).env("RUSTFLAGS", "--cfg shuttle -Awarnings");
+        test.env("CARGO_TARGET_DIR", root.join("target/shuttle"));
+        test
+    };
+    match args {
+        [] => shell::run(test(&root)),
+        [flag] if flag == "--sabotage" => {
+            let copy = root.join("target/sabotage");
+            copy_workspace(&root, &copy)?;
+            copy_folder(&root.join("crates/ctc-driver/tests"), &copy.join("crates/ctc-driver/tests"))?;
+            apply(&root, &copy, &root.join("crates/ctc-sim/sabotage/threads/look-before-listen.patch"))?;
+            let mut found = false;
+            let mut test = test(&copy);
+            test.stderr(std::process::Stdio::null());
+            let passed = shell::read_lines(test, |line| found |= line.contains("deadlock"))?;
+            if passed || !found {
+                return Err("look-before-listen was not found".into());
+            }
+            println!("look-before-listen: shuttle finds the deadlock");
+            Ok(())
+        }
+        _ => Err("threads takes nothing, or --sabotage".into()),
+    }
+}
+
 /// One way to break a guarantee.
 struct Sabotage {
     name: String,
@@ -64,11 +94,7 @@ fn sabotage(name: &str) -> Result<(), String> {
 fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     let copy = root.join("target/sabotage");
     copy_workspace(root, &copy)?;
-    let mut patch = Command::new("git");
-    // The copy lies inside the repository: without the ceiling, git would look at that instead.
-    patch.env("GIT_CEILING_DIRECTORIES", root.join("target")).current_dir(&copy);
-    patch.args(["apply", "-C1", "--whitespace=nowarn"]).arg(&sabotage.patch);
-    shell::run(patch).map_err(|error| format!("{} no longer applies: {error}", sabotage.patch.display()))?;
+    apply(root, &copy, &sabotage.patch)?;
     let mut simulator = shell::cargo(&["run", "--quiet", "--release", "--package", "ctc-sim", "--"]);
     simulator.args(["--seeds", SEEDS, "--keep-going"]).current_dir(&copy);
     // The patched code is not meant to be free of warnings.
@@ -95,11 +121,22 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     Ok((found, format!("{:<18}{:<8}{seed:<10}{what}", sabotage.name, sabotage.breaks)))
 }
 
+fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
+    let mut git = Command::new("git");
+    // The copy lies inside the repository: without the ceiling, git would look at that instead.
+    git.env("GIT_CEILING_DIRECTORIES", root.join("target")).current_dir(copy);
+    git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch);
+    shell::run(git).map_err(|error| format!("{} no longer applies: {error}", patch.display()))
+}
+
 fn read_all(root: &Path) -> Result<Vec<Sabotage>, String> {
     let folder = root.join("crates/ctc-sim/sabotage");
     let mut all = Vec::new();
     for entry in fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
         let patch = entry.map_err(|error| error.to_string())?.path();
+        if patch.extension().is_none_or(|extension| extension != "patch") {
+            continue;
+        }
         let text = read(&patch)?;
         let name = patch.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let first = text.lines().next().and_then(|line| line.strip_prefix("Breaks "));

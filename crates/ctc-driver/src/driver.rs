@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{Admit, Call, FormBody, Pass, RecordKey, SessionRecord, Verdict};
-use event_listener::Listener;
 use futures_util::FutureExt;
 use http::{Request, Response};
 
@@ -15,6 +14,7 @@ use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{Incoming, Outgoing, Transport, TransportError};
 use crate::shared::{SharedSession, stamp};
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use crate::sync::Listener;
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
 pub struct Driver<T> {

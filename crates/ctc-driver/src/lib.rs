@@ -60,6 +60,7 @@ mod options;
 mod ports;
 mod shared;
 mod store;
+mod sync;
 
 pub use async_driver::AsyncDriver;
 pub use caller::{AsyncCaller, Caller};

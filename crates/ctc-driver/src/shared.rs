@@ -3,16 +3,13 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use ctc_core::{
     Admit, Call, Credentials, Denial, Endpoint, Generation, LoginFailure, Pass, Phase, RecordKey, Route,
     Session, SessionRecord, Settings, StampError, Verdict, Wait,
 };
-use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use http::{HeaderMap, StatusCode};
 use tracing::{debug, info, warn};
@@ -23,13 +20,14 @@ use crate::error::Denied;
 use crate::lanes::Lanes;
 use crate::ports::Outgoing;
 use crate::store::StoreError;
+use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
 pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 
 /// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
-pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
+pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -69,8 +67,8 @@ impl SharedSession {
             published: ArcSwapOption::empty(),
             watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
-            flight: Mutex::default(),
-            login_error: Mutex::default(),
+            flight: Mutex::new(None),
+            login_error: Mutex::new(None),
             changed: Event::new(),
             counters: Counters::default(),
             clock: Arc::new(clock),

@@ -95,7 +95,7 @@ impl Client {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
-        self.send(request, &self.0.options).await
+        self.send(Outbound::new(request), &self.0.options).await
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
@@ -105,21 +105,24 @@ impl Client {
 
     pub(crate) async fn send(
         &self,
-        request: reqwest::Request,
+        outbound: Outbound,
         options: &CallOptions,
     ) -> Result<reqwest::Response, Error> {
-        Ok(self.drive(request, Some(options)).await?)
+        Ok(self.drive(outbound, Some(options)).await?)
     }
 
     pub(crate) async fn drive(
         &self,
-        mut request: reqwest::Request,
+        mut outbound: Outbound,
         options: Option<&CallOptions>,
     ) -> Result<reqwest::Response, CallError<SendError>> {
-        let timeout = request.timeout_mut();
-        *timeout = timeout.or(self.0.timeout);
+        // Looking for a time-out to change would make room for one, on the heap.
+        let request = &mut outbound.request;
+        if self.0.timeout.is_some() && request.timeout().is_none() {
+            *request.timeout_mut() = self.0.timeout;
+        }
         let options = options.unwrap_or(&self.0.options);
-        Ok(self.0.driver.execute(Outbound(request), options).await?.0)
+        Ok(self.0.driver.execute(outbound, options).await?.0)
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
@@ -135,8 +138,22 @@ impl Client {
 
 /// Whether a path begins at the root and is made of nothing that [`Endpoint::join`] could object to.
 fn is_plain(path: &str) -> bool {
-    let plain = |byte| matches!(byte, b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~' | b'!');
-    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(plain)
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            plain[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let others = b"!$%&'()*+,-./:;=?@_~";
+        let mut at = 0;
+        while at < others.len() {
+            plain[others[at] as usize] = true;
+            at += 1;
+        }
+        plain
+    };
+    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// Builds a [`Client`].

@@ -6,6 +6,7 @@ use ctc_driver::{CallOptions, Replay};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
+use crate::transport::Outbound;
 use crate::{Client, Error};
 
 /// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key and token.
@@ -97,7 +98,7 @@ impl RequestBuilder {
     /// [`Error`] when there is no answer.
     pub async fn send(self) -> Result<reqwest::Response, Error> {
         let Self { client, request, options } = self;
-        client.send(built(request)?, &options).await
+        client.send(Outbound::built_here(built(request)?), &options).await
     }
 
     fn map(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {

@@ -42,7 +42,24 @@ impl ReqwestTransport {
 
 /// A [`reqwest::Request`] on its way out.
 #[derive(Debug)]
-pub struct Outbound(pub Request);
+pub struct Outbound {
+    /// The request.
+    pub request: Request,
+    /// It was built here, so that its extensions hold a time-out at most.
+    built_here: bool,
+}
+
+impl Outbound {
+    /// Any request of reqwest's.
+    pub fn new(request: Request) -> Self {
+        Self { request, built_here: false }
+    }
+
+    /// A request that this crate's builder made.
+    pub(crate) fn built_here(request: Request) -> Self {
+        Self { request, built_here: true }
+    }
+}
 
 /// A [`reqwest::Response`] coming in.
 #[derive(Debug)]
@@ -50,23 +67,34 @@ pub struct Inbound(pub Response);
 
 impl Outgoing for Outbound {
     fn method(&self) -> &Method {
-        self.0.method()
+        self.request.method()
     }
 
     fn target(&self) -> Target<'_> {
-        target(self.0.url())
+        target(self.request.url())
     }
 
     fn path(&self) -> &str {
-        self.0.url().path()
+        self.request.url().path()
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.0.headers_mut()
+        self.request.headers_mut()
     }
 
     fn replay(&self) -> Option<Self> {
-        self.0.try_clone().map(Self)
+        let Self { request, built_here } = self;
+        if !built_here || request.body().is_some() {
+            return request.try_clone().map(Self::new);
+        }
+        // What `try_clone` does, less the room that it makes on the heap for extensions.
+        let mut copy = Request::new(request.method().clone(), request.url().clone());
+        *copy.version_mut() = request.version();
+        copy.headers_mut().clone_from(request.headers());
+        if let Some(timeout) = request.timeout() {
+            *copy.timeout_mut() = Some(*timeout);
+        }
+        Some(Self::built_here(copy))
     }
 }
 
@@ -90,9 +118,9 @@ impl AsyncTransport for ReqwestTransport {
     type Response = Inbound;
     type Error = SendError;
 
-    async fn send(&self, request: Outbound) -> Result<Inbound, SendError> {
-        let origin = self.may_redirect.then(|| origin_mark(request.0.url()));
-        let response = self.client.execute(with_length(request.0)).await?;
+    async fn send(&self, Outbound { request, .. }: Outbound) -> Result<Inbound, SendError> {
+        let origin = self.may_redirect.then(|| origin_mark(request.url()));
+        let response = self.client.execute(with_length(request)).await?;
         if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
             return Err(SendError::LeftOrigin);
         }

@@ -7,6 +7,7 @@
 
 mod callers;
 mod count;
+mod exhaust;
 mod logins;
 mod net;
 mod plan;
@@ -20,6 +21,7 @@ mod watch;
 mod world;
 
 pub use count::Tally;
+pub use exhaust::{Searched, exhaust};
 pub use run::{Report, run};
 pub use watch::{Guarantee, Violation};
 

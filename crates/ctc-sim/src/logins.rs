@@ -113,7 +113,6 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
-        let timeout = Ms::try_from(self.watch.plan.settings.login_timeout.as_millis()).unwrap_or(Ms::MAX);
         let store = self.watch.plan.processes[process].store;
         let stores_work = self.watch.plan.faults.stores_work();
         let watched = &mut self.watch.sessions[process];
@@ -125,12 +124,8 @@ impl State {
         } else if now + SLACK < watched.login.not_before {
             wrong = Some((Guarantee::FairUse, "a login goes out before the pause is over"));
         }
-        if let Some((_, since)) = watched.login.flying.last() {
-            // With a store, some of the lease went by before that login set out.
-            let sure = if store.is_none() { lease } else { timeout.min(lease / 4) };
-            if now - since + SLACK < sure {
-                wrong = Some((Guarantee::OneLogin, "a second login goes out beside one in flight"));
-            }
+        if watched.login.flying.last().is_some_and(|(_, since)| now - since + SLACK < lease) {
+            wrong = Some((Guarantee::OneLogin, "a second login goes out beside one in flight"));
         }
         if held.is_some() && (store.is_none() || !watched.rotated_in) && stores_work {
             wrong = Some((Guarantee::Coalesced, "a login goes out although there is a good token"));

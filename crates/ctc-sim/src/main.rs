@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use ctc_sim::{Report, Tally, run, with_log_search};
+use ctc_sim::{Report, Tally, exhaust, run, with_log_search};
 
 const HELP: &str = "\
 ctc-sim [--seeds N] [--from N] [--threads N] [--keep-going]   many worlds (default 10000, from 0)
 ctc-sim --seed N                                              one world, with its trace
+ctc-sim --exhaust [--depth N]                                 every order of events of two small worlds
 ";
 
 struct Asked {
@@ -19,6 +20,8 @@ struct Asked {
     threads: usize,
     one: Option<u64>,
     keep_going: bool,
+    exhaust: bool,
+    depth: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -31,13 +34,22 @@ fn main() -> ExitCode {
     };
     let violations = match asked.one {
         Some(seed) => one(seed),
+        None if asked.exhaust => every_order(asked.depth),
         None => many(&asked),
     };
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn read_args(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked { seeds: 10_000, from: 0, threads: 2, one: None, keep_going: false };
+    let mut asked = Asked {
+        seeds: 10_000,
+        from: 0,
+        threads: 2,
+        one: None,
+        keep_going: false,
+        exhaust: false,
+        depth: None,
+    };
     while let Some(arg) = args.next() {
         let mut number = || {
             let text = args.next().unwrap_or_default();
@@ -48,6 +60,8 @@ fn read_args(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--from" => asked.from = number()?,
             "--seed" => asked.one = Some(number()?),
             "--threads" => asked.threads = usize::try_from(number()?).unwrap_or(1).max(1),
+            "--exhaust" => asked.exhaust = true,
+            "--depth" => asked.depth = usize::try_from(number()?).ok(),
             "--keep-going" => asked.keep_going = true,
             other => return Err(format!("unknown argument {other}")),
         }
@@ -121,6 +135,22 @@ fn many(asked: &Asked) -> usize {
     println!("\n{:.1} s on {} threads", began.elapsed().as_secs_f64(), asked.threads);
     println!("{done} seeds, {} violations", bad.len());
     bad.len()
+}
+
+fn every_order(depth: Option<usize>) -> usize {
+    let mut violations = 0;
+    for searched in exhaust(depth) {
+        println!(
+            "{}: every order of events to depth {}: {} states, {} transitions",
+            searched.world, searched.depth, searched.states, searched.transitions
+        );
+        if let Some(violation) = &searched.violation {
+            println!("{violation}");
+            violations += 1;
+        }
+    }
+    println!("{violations} violations");
+    violations
 }
 
 fn print_table(tally: &Tally) {

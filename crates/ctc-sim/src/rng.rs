@@ -5,7 +5,7 @@ pub(crate) struct Rng(u64);
 
 impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed ^ 0x5EED_0F_C7C_u64)
+        Self(seed ^ 0x0005_EED0_FC7C_u64)
     }
 
     pub(crate) const fn next(&mut self) -> u64 {

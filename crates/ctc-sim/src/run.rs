@@ -299,7 +299,7 @@ impl Runner {
         let mut settings = self.plan.settings.clone();
         let clock = {
             let state = self.world.state();
-            let Some(of_process) = state.processes.get(process) else { return None };
+            let of_process = state.processes.get(process)?;
             settings.seed = self.seed ^ (of_process.life << 8) ^ process as u64;
             Arc::clone(&of_process.clock)
         };

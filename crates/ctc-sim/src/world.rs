@@ -154,7 +154,7 @@ impl State {
         self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", answer.status()));
         match fate {
             Fate::Answered { after } => {
-                self.plan(self.now + after, Event::Reply { slot, result: Ok(answer) })
+                self.plan(self.now + after, Event::Reply { slot, result: Ok(answer) });
             }
             Fate::Lost { error_after: Some(after) } => {
                 self.plan(self.now + after, Event::Reply { slot, result: Err(SimError::Lost) });
@@ -260,10 +260,12 @@ impl Clock for ProcessClock {
 
 /// Where an answer will be found.
 #[derive(Clone, Default)]
-pub(crate) struct Slot(Arc<(Mutex<Option<Result<Response<()>, SimError>>>, WakerCell)>);
+pub(crate) struct Slot(Arc<(Mutex<Option<Answered>>, WakerCell)>);
+
+type Answered = Result<Response<()>, SimError>;
 
 impl Slot {
-    pub(crate) fn fill(&self, result: Result<Response<()>, SimError>) {
+    pub(crate) fn fill(&self, result: Answered) {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.0.1.take_and_wake();
     }

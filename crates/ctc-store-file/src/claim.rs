@@ -26,7 +26,8 @@ impl<'a> Locked<'a> {
         loop {
             let file = disk::open_lock(&path).doing("open the lock file", &path)?;
             match file.try_lock() {
-                // Someone may have removed the file by hand between the two: then nobody else would see the lock.
+                // Someone may have removed the file by hand between the two: then nobody else would see the
+                // lock.
                 Ok(()) if disk::is_at(&file, &path).doing("check the lock file", &path)? => {
                     return Ok(Self { file, files });
                 }
@@ -56,8 +57,8 @@ impl<'a> Locked<'a> {
         Ok(Claim::parse(&line).unwrap_or_default())
     }
 
-    /// Writes the line in place. It always has the same length, and one write of so little is not torn by a kill;
-    /// it need not survive a power cut, which ends every holder as well.
+    /// Writes the line in place. It always has the same length, and one write of so little is not torn by a
+    /// kill; it need not survive a power cut, which ends every holder as well.
     pub(crate) fn write(&mut self, claim: &Claim) -> Result<(), FileError> {
         let line = claim.to_string();
         let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
@@ -103,7 +104,8 @@ impl<'a> Locked<'a> {
 /// The lease, taken.
 pub(crate) struct Taken {
     pub(crate) claim: Claim,
-    /// The system lets go of it when the process ends, however it ends: then nobody waits for its time to pass.
+    /// The system lets go of it when the process ends, however it ends: then nobody waits for its time to
+    /// pass.
     _mark: Option<Mark>,
 }
 
@@ -138,8 +140,8 @@ impl Claim {
         Self { until: 0, slot: None, ..self }
     }
 
-    /// Whether its time still runs. One that has longer to go than it was taken for was written by a clock that
-    /// has been set back since: it is over, and its holder's writes lose by the number.
+    /// Whether its time still runs. One that has longer to go than it was taken for was written by a clock
+    /// that has been set back since: it is over, and its holder's writes lose by the number.
     fn runs_at(&self, wall_ms: u64) -> bool {
         let left = self.until.saturating_sub(wall_ms);
         left > 0 && left <= self.ttl

@@ -70,7 +70,8 @@ impl Drop for Draft {
     }
 }
 
-/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no other writer then.
+/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no other
+/// writer then.
 pub(crate) fn sweep_drafts(files: &Files) {
     let prefix = files.draft_prefix();
     let Ok(entries) = fs::read_dir(&files.folder) else { return };
@@ -81,7 +82,8 @@ pub(crate) fn sweep_drafts(files: &Files) {
     }
 }
 
-/// Makes a rename last through a power cut. What cannot be synced (some network file systems) is left to them.
+/// Makes a rename last through a power cut. What cannot be synced (some network file systems) is left to
+/// them.
 pub(crate) fn sync_folder(folder: &Path) {
     #[cfg(unix)]
     if let Ok(folder) = File::open(folder) {
@@ -129,7 +131,8 @@ pub(crate) fn random() -> u128 {
     half() << 64 | half()
 }
 
-/// Opens without following a symbolic link, without waiting for the other end of a pipe, and private if it is made.
+/// Opens without following a symbolic link, without waiting for the other end of a pipe, and private if it is
+/// made.
 #[cfg(unix)]
 fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;

@@ -62,8 +62,8 @@ impl FileLease {
         })
     }
 
-    /// Moves what is no record of ours out of the way. Looked at once more under the lock: by now it may have been
-    /// replaced with a good one.
+    /// Moves what is no record of ours out of the way. Looked at once more under the lock: by now it may have
+    /// been replaced with a good one.
     fn set_aside(&self) -> Result<Option<SessionRecord>, StoreError> {
         let _locked = self.lock()?;
         match self.read()? {
@@ -80,7 +80,8 @@ impl FileLease {
 }
 
 impl FileLease {
-    /// A free name; when all are taken the last is used again, unless it is a folder, which may hold anything.
+    /// A free name; when all are taken the last is used again, unless it is a folder, which may hold
+    /// anything.
     fn place_for_bad(&self) -> PathBuf {
         let mut places = (1..=KEPT_BAD).map(|number| self.files.bad(&number.to_string()));
         let free = places.find(|place| fs::symlink_metadata(place).is_err());

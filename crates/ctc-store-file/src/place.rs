@@ -142,8 +142,8 @@ fn name(key: &RecordKey) -> String {
     name
 }
 
-/// Lower-case letters, digits, dots and dashes stay; all else becomes `~xx`, so that no two keys meet in one name
-/// and none leaves the folder. File systems that ignore case cannot mix names up either.
+/// Lower-case letters, digits, dots and dashes stay; all else becomes `~xx`, so that no two keys meet in one
+/// name and none leaves the folder. File systems that ignore case cannot mix names up either.
 fn escape(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -149,7 +149,8 @@ fn serde_json_of(text: &[u8]) -> ctc_driver::ctc_core::SessionRecord {
     serde_json::from_slice(text).unwrap()
 }
 
-/// T69: somebody removes everything while the lease is held. The late holder writes nothing, and no harm is done.
+/// T69: somebody removes everything while the lease is held. The late holder writes nothing, and no harm is
+/// done.
 #[test]
 fn the_folder_is_cleared_while_the_lease_is_held() {
     let home = tempfile::tempdir().unwrap();

@@ -15,8 +15,8 @@ pub enum OpenError {
     Url,
 }
 
-/// Why Redis could not be used. It comes as the source of [`StoreError::Unavailable`], and holds no URL, host,
-/// password or value.
+/// Why Redis could not be used. It comes as the source of [`StoreError::Unavailable`], and holds no URL,
+/// host, password or value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {step} Redis: {why}")]
 pub struct RedisFailure {

@@ -23,8 +23,8 @@ impl Link {
         Self { client: Arc::clone(client), connection: None, timeout }
     }
 
-    /// Sends one command that may be sent twice. What breaks on the way is tried again while time is left; what
-    /// Redis refuses is not.
+    /// Sends one command that may be sent twice. What breaks on the way is tried again while time is left;
+    /// what Redis refuses is not.
     pub(crate) fn send<R: FromRedisValue>(
         &mut self,
         step: &'static str,

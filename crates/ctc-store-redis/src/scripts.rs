@@ -1,8 +1,8 @@
 //! The steps that Redis does as one, in Lua. Time is Redis's own: the hosts' clocks do not matter.
 //!
-//! `KEYS[1]` is the lease, a hash: `owner` and `fence` of the newest lease, `until` when it counts as held (0 once
-//! it was given back), and `span`, how long each heartbeat keeps it. `KEYS[2]` is the record, a hash: `record` and
-//! `saved`, the time of its last save. Times are milliseconds since 1970.
+//! `KEYS[1]` is the lease, a hash: `owner` and `fence` of the newest lease, `until` when it counts as held (0
+//! once it was given back), and `span`, how long each heartbeat keeps it. `KEYS[2]` is the record, a hash:
+//! `record` and `saved`, the time of its last save. Times are milliseconds since 1970.
 
 /// What every script begins with.
 macro_rules! script {
@@ -15,8 +15,9 @@ macro_rules! script {
     };
 }
 
-/// Takes the lease. `ARGV`: owner, span, how long to keep an idle lease. Returns `{1, fence}`, or `{0, left}` when it
-/// is held for `left` ms more. Asked again by the same owner, it is given again: an answer may have been lost.
+/// Takes the lease. `ARGV`: owner, span, how long to keep an idle lease. Returns `{1, fence}`, or `{0, left}`
+/// when it is held for `left` ms more. Asked again by the same owner, it is given again: an answer may have
+/// been lost.
 ///
 /// A lease that has longer to go than its span was taken before Redis's clock was set back: it is over.
 pub(crate) const TAKE: &str = script!(
@@ -47,8 +48,8 @@ if not kept[1] then return false end
 return {kept[1], math.max(0, now - tonumber(kept[2] or 0))}"
 );
 
-/// Replaces the record, if nobody has taken the lease since. `ARGV`: owner, fence, record, how long to keep it.
-/// Returns 0 when somebody has, and then nothing was changed.
+/// Replaces the record, if nobody has taken the lease since. `ARGV`: owner, fence, record, how long to keep
+/// it. Returns 0 when somebody has, and then nothing was changed.
 pub(crate) const SAVE: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A running `redis-server`, killed when this is dropped. It keeps its data in a folder of its own, on disk after
-/// every write, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds it again.
+/// A running `redis-server`, killed when this is dropped. It keeps its data in a folder of its own, on disk
+/// after every write, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds it again.
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
@@ -56,8 +56,8 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// Starts one for a test. Without `redis-server` it is `None`, and the test says on standard error that it was
-    /// left out; in continuous integration (`CI=true`) that is a failure.
+    /// Starts one for a test. Without `redis-server` it is `None`, and the test says on standard error that
+    /// it was left out; in continuous integration (`CI=true`) that is a failure.
     ///
     /// # Panics
     /// When Redis is there but does not start, or when it is missing and `CI` is `true`.

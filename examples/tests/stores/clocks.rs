@@ -39,8 +39,8 @@ on_both_stores! {
     }
 }
 
-/// A pause that was written by a clock hours ahead (say, before it was set right) does not last for hours, nor is it
-/// passed over. Redis measures by its own clock instead: see `SessionRecord::by_this_clock`.
+/// A pause that was written by a clock hours ahead (say, before it was set right) does not last for hours,
+/// nor is it passed over. Redis measures by its own clock instead: see `SessionRecord::by_this_clock`.
 #[test]
 fn a_pause_stays_a_pause() {
     let (stage, ctc) = (Stage::on_file(), Ctc::default());

@@ -40,7 +40,8 @@ on_both_stores! {
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T48: a token that the server rotated is in the store, and a late copy of the old one does not displace it.
+    /// T48: a token that the server rotated is in the store, and a late copy of the old one does not displace
+    /// it.
     fn rotated_tokens_are_shared(stage: &mut Stage) {
         let mut first = stage.start();
         assert_eq!(first.run(Command::Call(1)).unwrap().answered, 1);

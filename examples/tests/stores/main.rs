@@ -1,8 +1,8 @@
 //! Both stores against real processes, a real Redis and a CTC server on loopback.
 //!
-//! Groups G (processes) and E (logout) of the failure cases. A worker process is this very program, started once more to
-//! run the test `worker` alone. Without `redis-server` the Redis halves are left out, which is said on standard
-//! error; `CI=true` makes that a failure.
+//! Groups G (processes) and E (logout) of the failure cases. A worker process is this very program, started
+//! once more to run the test `worker` alone. Without `redis-server` the Redis halves are left out, which is
+//! said on standard error; `CI=true` makes that a failure.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 mod clocks;

@@ -19,12 +19,14 @@ const FORMAT: u32 = 1;
 
 /// A session as a store keeps it: the token, its generation, and the governor's history.
 ///
-/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as private as a
-/// password. It does not hold user name, password or application key, nor anything that helps to guess the
-/// password: account and credentials are recognised by marks keyed with the application key (HMAC-SHA-256), and
-/// the mark of the credentials is cut to 32 bits, enough to see a change and too little to confirm a guess.
+/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as private
+/// as a password. It does not hold user name, password or application key, nor anything that helps to guess
+/// the password: account and credentials are recognised by marks keyed with the application key
+/// (HMAC-SHA-256), and the mark of the credentials is cut to 32 bits, enough to see a change and too little
+/// to confirm a guess.
 ///
-/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one login at most.
+/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one login at
+/// most.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRecord {
     format: u32,
@@ -76,8 +78,9 @@ impl SessionRecord {
         self.token.is_some() && self.token == other.token
     }
 
-    /// The record with its times by this machine's clock, for a store that has a clock of its own and so knows how
-    /// long ago the record was saved. Left as it is when the two clocks differ by less than `tolerance`.
+    /// The record with its times by this machine's clock, for a store that has a clock of its own and so
+    /// knows how long ago the record was saved. Left as it is when the two clocks differ by less than
+    /// `tolerance`.
     #[must_use]
     pub fn by_this_clock(mut self, age: Duration, wall: SystemTime, tolerance: Duration) -> Self {
         let wall = millis(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
@@ -230,8 +233,8 @@ impl SessionRecord {
         Some(TokenTimes { token, since, ends: self.expires_at.map(|wall| clocks.to_instant(wall)) })
     }
 
-    /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause for
-    /// longer than `longest_pause`, whatever the clocks say.
+    /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause
+    /// for longer than `longest_pause`, whatever the clocks say.
     ///
     /// A pause is a span from the save on, so that a clock behind the writer's does not make it hours longer.
     pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {

@@ -13,9 +13,9 @@
 //! # }
 //! ```
 //!
-//! Both use keys of their own, at random, so that a store that is in use is not disturbed. They take some seconds:
-//! leases must be seen to end. Asynchronous stores are polled on plain threads, since the driver may poll them on
-//! any runtime.
+//! Both use keys of their own, at random, so that a store that is in use is not disturbed. They take some
+//! seconds: leases must be seen to end. Asynchronous stores are polled on plain threads, since the driver may
+//! poll them on any runtime.
 
 mod async_bench;
 mod exclusion;
