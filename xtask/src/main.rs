@@ -1,8 +1,11 @@
 //! The one door for chores: `cargo xtask`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod ci;
+mod fleet;
 mod shell;
+mod sim;
 mod test;
 mod vendor;
 
@@ -14,7 +17,11 @@ cargo xtask <chore>
   test          every test of every crate and example, and a closing line with the sum
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
-  api           writes the listings of the public API in api/ anew; read the difference before you commit it
+  fleet         many processes, one session: `fleet --store file|redis --processes 20`
+  sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
+  threads       the session's locks under a scheduler that tries many orders; `--sabotage`
+  bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
+  api           writes the listings of the public API in xtask/api anew; read the difference before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -23,7 +30,11 @@ fn main() -> ExitCode {
     let (chore, rest) = args.split_first().map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
     let result = match chore {
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
         "ci" => ci::run(rest),
+        "fleet" => fleet::run(rest),
+        "sim" => sim::run(rest),
+        "threads" => sim::threads(rest),
         "api" => ci::write_api(),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {

@@ -32,6 +32,8 @@ pub struct Endpoint {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// Where in `origin` host and port begin.
+    authority: usize,
 }
 
 impl Endpoint {
@@ -83,10 +85,20 @@ impl Endpoint {
     /// the scheme's own.
     #[inline]
     pub fn is_origin_of(&self, target: Target<'_>) -> bool {
-        let scheme_agrees = target.scheme.eq_ignore_ascii_case(self.scheme.as_str());
-        scheme_agrees
-            && target.port.unwrap_or(self.scheme.default_port()) == self.port
-            && target.host.eq_ignore_ascii_case(&self.host)
+        is_same(target.scheme, self.scheme.as_str())
+            && match target.place {
+                // By far the most are written as the endpoint is; taking host and port apart costs ten times more.
+                Place::Authority(authority) => {
+                    authority.as_str() == &self.origin[self.authority..]
+                        || self.is_place(&Parts::of(authority))
+                }
+                Place::Parts(parts) => self.is_place(&parts),
+            }
+    }
+
+    fn is_place(&self, parts: &Parts<'_>) -> bool {
+        let port = parts.port.unwrap_or(self.scheme.default_port());
+        port == self.port && is_same(parts.host, &self.host)
     }
 
     /// The full URI of `path`: a path from the root (`/connect/…`, query allowed), or an absolute URL on this
@@ -98,10 +110,10 @@ impl Endpoint {
         if path.starts_with('/') && !path.starts_with("//") {
             return Uri::try_from(format!("{}{path}", self.origin)).map_err(|_| JoinError::Invalid);
         }
-        let uri = Uri::try_from(path).map_err(|_| match path.contains("://") {
-            true => JoinError::Invalid,
-            false => JoinError::NotAPath,
-        })?;
+        if !path.contains("://") {
+            return Err(JoinError::NotAPath);
+        }
+        let uri = Uri::try_from(path).map_err(|_| JoinError::Invalid)?;
         if uri.scheme().is_none() {
             return Err(JoinError::NotAPath);
         }
@@ -110,6 +122,14 @@ impl Endpoint {
             return Err(JoinError::ForeignOrigin { endpoint: self.origin.clone() });
         }
         Ok(uri)
+    }
+
+    /// `uri` on this origin when it is only a path with its query, as a server receives it; any other as it is.
+    pub fn complete(&self, uri: Uri) -> Uri {
+        if uri.scheme().is_some() || uri.authority().is_some() || !uri.path().starts_with('/') {
+            return uri;
+        }
+        Uri::try_from(format!("{}{uri}", self.origin)).unwrap_or(uri)
     }
 
     fn parse(url: &str) -> Result<Self, EndpointError> {
@@ -143,7 +163,8 @@ impl Endpoint {
 
     fn from_parts(scheme: Scheme, host: &str, port: Option<u16>, origin: &str) -> Self {
         let port = port.unwrap_or(scheme.default_port());
-        Self { origin: origin.to_owned(), scheme, host: host.to_owned(), port }
+        let authority = scheme.as_str().len() + "://".len();
+        Self { origin: origin.to_owned(), scheme, host: host.to_owned(), port, authority }
     }
 }
 
@@ -159,28 +180,58 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// By far the most are written the same.
+#[inline]
+fn is_same(text: &str, other: &str) -> bool {
+    text == other || text.eq_ignore_ascii_case(other)
+}
+
 /// Where a request is about to go: what an [`Endpoint`] compares with its own origin.
 ///
-/// HTTP stacks keep this in different types; `http::Uri` converts, others fill in the fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// HTTP stacks keep this in different types; `http::Uri` converts, others have [`Target::new`].
+#[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// `http` or `https`; empty when the URI has none.
-    pub scheme: &'a str,
-    /// Host name or address, IPv6 in brackets; empty when the URI has none, or a port that cannot be.
-    pub host: &'a str,
-    /// The port, when the URI names one.
-    pub port: Option<u16>,
+    scheme: &'a str,
+    place: Place<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    /// Not taken apart yet.
+    Authority(&'a Authority),
+    Parts(Parts<'a>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Parts<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Parts<'a> {
+    /// A port that cannot be leaves no host either, so that no endpoint agrees with it.
+    fn of(authority: &'a Authority) -> Self {
+        if has_odd_port(authority) {
+            return Self { host: "", port: None };
+        }
+        Self { host: authority.host(), port: authority.port_u16() }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// `scheme` is `http` or `https`; `host` a name or address, IPv6 in brackets; `port` what the URL names.
+    #[inline]
+    pub fn new(scheme: &'a str, host: &'a str, port: Option<u16>) -> Self {
+        Self { scheme, place: Place::Parts(Parts { host, port }) }
+    }
 }
 
 impl<'a> From<&'a Uri> for Target<'a> {
     #[inline]
     fn from(uri: &'a Uri) -> Self {
-        let authority = uri.authority().filter(|authority| !has_odd_port(authority));
-        Self {
-            scheme: uri.scheme_str().unwrap_or_default(),
-            host: authority.map_or("", Authority::host),
-            port: uri.port_u16(),
-        }
+        let nowhere = Place::Parts(Parts { host: "", port: None });
+        let place = uri.authority().map_or(nowhere, Place::Authority);
+        Self { scheme: uri.scheme_str().unwrap_or_default(), place }
     }
 }
 

@@ -94,8 +94,9 @@ mod wire;
 pub use endpoint::{Endpoint, EndpointError, JoinError, Target};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
-    Admit, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Pass, Phase,
-    RecordKey, Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+    Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome, LoginTicket,
+    Pass, Phase, RecordKey, Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized,
+    Verdict, Wait,
 };
 pub use settings::{
     AuthTokenSwitch, FailedLogin, FairUse, LoginRule, Settings, SettingsError, TokenAttachment,

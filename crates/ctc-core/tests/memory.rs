@@ -3,7 +3,11 @@
 //! The heap is read through `/proc/self/mem`, so this runs on Linux only. A needle is never kept in the clear: it is
 //! made from its complement, and compared with it.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "a test's helpers are tests too, and this one reads memory"
+)]
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::lanes::{Lanes, Padded};
+
 /// What a session did so far: a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,31 +33,23 @@ pub struct Counts {
 macro_rules! counters {
     ($($name:ident),*) => {
         #[derive(Debug)]
-        pub(crate) struct Counters { $(pub(crate) $name: Counter),* }
+        pub(crate) struct Counters { pub(crate) calls: LaneCounter, $(pub(crate) $name: Counter),* }
 
         impl Counters {
             pub(crate) fn new() -> Self {
-                Self { $($name: Counter::new(concat!("ctc_", stringify!($name), "_total"))),* }
+                Self {
+                    calls: LaneCounter::new("ctc_calls_total"),
+                    $($name: Counter::new(concat!("ctc_", stringify!($name), "_total"))),*
+                }
             }
 
             pub(crate) fn snapshot(&self) -> Counts {
-                Counts { $($name: self.$name.count.load(Relaxed)),* }
+                Counts { calls: self.calls.sum(), $($name: self.$name.count.load(Relaxed)),* }
             }
         }
     };
 }
-counters!(
-    calls,
-    unauthorized,
-    replays,
-    denied,
-    logins,
-    logins_failed,
-    adopted,
-    rotations,
-    store_failures,
-    orphans
-);
+counters!(unauthorized, replays, denied, logins, logins_failed, adopted, rotations, store_failures, orphans);
 
 #[derive(Debug)]
 pub(crate) struct Counter {
@@ -79,5 +73,24 @@ impl Counter {
         #[cfg(feature = "metrics")]
         metrics::counter!(self.name).increment(1);
         self.count.fetch_add(1, Relaxed)
+    }
+}
+
+/// A counter for what every call does: each thread counts in its own lane.
+#[derive(Debug)]
+pub(crate) struct LaneCounter(Lanes<Padded<Counter>>);
+
+impl LaneCounter {
+    #[inline]
+    pub(crate) fn count(&self) {
+        self.0.mine().0.count();
+    }
+
+    fn new(name: &'static str) -> Self {
+        Self(Lanes::new(|| Padded(Counter::new(name))))
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|lane| lane.0.count.load(Relaxed)).sum()
     }
 }

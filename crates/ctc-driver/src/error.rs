@@ -22,6 +22,10 @@ pub enum CallError<E: TransportError> {
     /// The HTTP stack failed. The session is as it was.
     #[error("{}", no_answer(.0.failure()))]
     Transport(#[source] E),
+    /// The answer came, but its body broke off: the server may well have done what was asked. Only from calls that
+    /// read whole bodies ([`Caller`](crate::Caller), [`AsyncCaller`](crate::AsyncCaller)).
+    #[error("the call was answered, but the answer's body broke off")]
+    Body(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// What to tell a caller whose request got no answer: above all, whether it may have had an effect.
@@ -46,12 +50,22 @@ pub struct Denied {
 }
 
 impl Denied {
-    pub(crate) fn new(
-        denial: Denial,
-        retry_after: Option<Duration>,
-        source: Option<Arc<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Self { denial, retry_after, source }
+    /// A denial as a driver gives it: for mocks, whose users want to see what a refused password does.
+    ///
+    /// ```
+    /// use ctc_driver::Denied;
+    /// use ctc_driver::ctc_core::Denial;
+    ///
+    /// let denied = Denied::new(Denial::Rejected { status: http::StatusCode::UNAUTHORIZED }, None);
+    /// assert!(denied.to_string().contains("refused the login"));
+    /// ```
+    pub fn new(denial: Denial, retry_after: Option<Duration>) -> Self {
+        Self { denial, retry_after, source: None }
+    }
+
+    pub(crate) fn because(mut self, source: Option<Arc<dyn Error + Send + Sync>>) -> Self {
+        self.source = source;
+        self
     }
 
     /// What stands in the way.

@@ -4,15 +4,13 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use ctc_core::{
     Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route, Session,
     SessionRecord, Settings, StampError, Verdict, Wait,
 };
-use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use http::{HeaderMap, StatusCode};
 
@@ -20,15 +18,17 @@ use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::error::Denied;
 use crate::events::{Observer, SessionEvent};
+use crate::lanes::Lanes;
 use crate::ports::{Outgoing, stamp};
 use crate::store::StoreError;
+use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
 pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 
 /// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
-pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
+pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -38,7 +38,11 @@ pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 pub struct SharedSession(Arc<Inner>);
 
 struct Inner {
+    /// The session's, which never changes: to be read without its lock.
+    endpoint: Endpoint,
     published: ArcSwapOption<Published>,
+    /// Whether every answer is worth a look; see [`Session::watches_routes`].
+    watches_routes: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of the last login, for those who only hear that it failed.
@@ -50,11 +54,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-/// What a call needs to know while the session is open.
-struct Published {
-    pass: Pass,
-    watches_routes: bool,
-}
+/// The pass that calls go out with while the session is open, in memory of its own for each lane.
+struct Published(Lanes<Pass>);
 
 /// Of the session that is made next in this process.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -68,10 +69,12 @@ impl SharedSession {
     /// Shares `session`, on a clock of your own: for tests in virtual time.
     pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
         Self(Arc::new(Inner {
+            endpoint: session.endpoint().clone(),
             published: ArcSwapOption::empty(),
+            watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
-            flight: Mutex::default(),
-            login_error: Mutex::default(),
+            flight: Mutex::new(None),
+            login_error: Mutex::new(None),
             changed: Event::new(),
             counters: Counters::new(),
             observer: Mutex::default(),
@@ -114,7 +117,11 @@ impl SharedSession {
 
     /// The origin that it is bound to.
     pub fn endpoint(&self) -> Endpoint {
-        self.lock().endpoint().clone()
+        self.0.endpoint.clone()
+    }
+
+    pub(crate) fn bound_to(&self) -> &Endpoint {
+        &self.0.endpoint
     }
 
     /// The settings in force.
@@ -155,15 +162,15 @@ impl SharedSession {
     pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
         let published = self.0.published.load();
         let Some(published) = &*published else { return Ok(false) };
-        stamp(&published.pass, request)?;
-        call.carry(published.pass.generation());
+        let pass = published.0.mine();
+        stamp(pass, request)?;
+        call.carry(pass.generation());
         Ok(true)
     }
 
     /// Whether a request may go out at all: asked before a login is spent on it.
     pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
-        let session = self.lock();
-        let endpoint = session.endpoint();
+        let endpoint = &self.0.endpoint;
         if endpoint.is_origin_of(request.target()) {
             return Ok(());
         }
@@ -246,8 +253,9 @@ impl SharedSession {
         Observed { verdict, rotated }
     }
 
+    #[inline]
     fn watches_routes(&self) -> bool {
-        self.0.published.load().as_ref().is_some_and(|published| published.watches_routes)
+        self.0.watches_routes.load(Ordering::Acquire)
     }
 
     /// A listener for the end of `wait`, or `None` when that has come already.
@@ -310,7 +318,7 @@ impl SharedSession {
             _ => None,
         };
         let retry_after = denial.retry_after(self.now());
-        Denied::new(denial, retry_after, source)
+        Denied::new(denial, retry_after).because(source)
     }
 
     pub(crate) fn keep_login_error(&self, error: Arc<dyn Error + Send + Sync>) {
@@ -352,17 +360,12 @@ impl SharedSession {
     }
 
     fn publish(&self, session: &Session) {
-        let next = session.pass().map(|pass| (pass, session.watches_routes()));
+        self.0.watches_routes.store(session.watches_routes(), Ordering::Release);
+        let next = session.pass();
         let current = self.0.published.load();
-        let same = match (&*current, &next) {
-            (None, None) => true,
-            (Some(current), Some((pass, watches))) => {
-                current.pass.generation() == pass.generation() && current.watches_routes == *watches
-            }
-            _ => false,
-        };
-        if !same {
-            let next = next.map(|(pass, watches_routes)| Published { pass: pass.clone(), watches_routes });
+        let current = current.as_ref().map(|published| published.0.mine().generation());
+        if current != next.map(Pass::generation) {
+            let next = next.map(|pass| Published(Lanes::new(|| pass.unshared())));
             self.0.published.store(next.map(Arc::new));
         }
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
 };
 use http::Method;
 
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, ReqwestTransport};
 
@@ -19,7 +19,10 @@ use crate::transport::{Outbound, ReqwestTransport};
 /// The first call logs in, all others share that login, and a new one is made only after the server has said
 /// 401. Dropping the client does not log out: a token is worth keeping, and [`logout`](Self::logout) is there.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     driver: AsyncDriver<ReqwestTransport>,
     http: reqwest::Client,
     endpoint: Endpoint,
@@ -47,13 +50,13 @@ impl Client {
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
     pub async fn login(&self) -> Result<(), Error> {
-        Ok(self.driver.login(&self.options).await?)
+        Ok(self.0.driver.login(&self.0.options).await?)
     }
 
     /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
     /// login, until [`SharedSession::reopen`].
     pub async fn logout(&self) -> LoggedOut {
-        self.driver.logout().await
+        self.0.driver.logout().await
     }
 
     /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
@@ -83,8 +86,8 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self.url(path.as_ref()).map(|url| self.http.request(method, url));
-        RequestBuilder::new(self.clone(), request, self.options.clone())
+        let request = self.url(path.as_ref()).map(|url| self.0.http.request(method, url));
+        RequestBuilder::new(self.clone(), request, self.0.options.clone())
     }
 
     /// Sends a native request, which must go to the endpoint.
@@ -92,28 +95,65 @@ impl Client {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
-        self.send(request, &self.options).await
+        self.send(Outbound::new(request), &self.0.options).await
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
-        self.driver.session()
+        self.0.driver.session()
     }
 
     pub(crate) async fn send(
         &self,
-        mut request: reqwest::Request,
+        outbound: Outbound,
         options: &CallOptions,
     ) -> Result<reqwest::Response, Error> {
-        let timeout = request.timeout_mut();
-        *timeout = timeout.or(self.timeout);
-        Ok(self.driver.execute(Outbound(request), options).await?.0)
+        Ok(self.drive(outbound, Some(options)).await?)
+    }
+
+    pub(crate) async fn drive(
+        &self,
+        mut outbound: Outbound,
+        options: Option<&CallOptions>,
+    ) -> Result<reqwest::Response, CallError<SendError>> {
+        // Looking for a time-out to change would make room for one, on the heap.
+        let request = &mut outbound.request;
+        if self.0.timeout.is_some() && request.timeout().is_none() {
+            *request.timeout_mut() = self.0.timeout;
+        }
+        let options = options.unwrap_or(&self.0.options);
+        Ok(self.0.driver.execute(outbound, options).await?.0)
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
-        let uri = self.endpoint.join(path)?;
-        Ok(reqwest::Url::parse(&uri.to_string()).map_err(|_| JoinError::Invalid)?)
+        let endpoint = &self.0.endpoint;
+        let url = if is_plain(path) {
+            reqwest::Url::parse(&[endpoint.origin(), path].concat())
+        } else {
+            reqwest::Url::parse(&endpoint.join(path)?.to_string())
+        };
+        Ok(url.map_err(|_| JoinError::Invalid)?)
     }
+}
+
+/// Whether a path begins at the root and is made of nothing that [`Endpoint::join`] could object to.
+fn is_plain(path: &str) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            plain[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let others = b"!$%&'()*+,-./:;=?@_~";
+        let mut at = 0;
+        while at < others.len() {
+            plain[others[at] as usize] = true;
+            at += 1;
+        }
+        plain
+    };
+    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// Builds a [`Client`].
@@ -236,11 +276,11 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
-        let http = match self.http {
+        let (transport, http) = match self.http {
             Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
                 return Err(BuildError::OwnHttpClient);
             }
-            Some(client) => client,
+            Some(client) => (ReqwestTransport::new(client.clone()), client),
             None => {
                 let mut http = http_client_builder();
                 if let Some(timeout) = self.connect_timeout {
@@ -249,13 +289,15 @@ impl ClientBuilder {
                 if let Some(user_agent) = self.user_agent {
                     http = http.user_agent(user_agent);
                 }
-                http.build().map_err(BuildError::Http)?
+                let http = http.build().map_err(BuildError::Http)?;
+                (ReqwestTransport::without_redirects(http.clone()), http)
             }
         };
         let session = self.config.build()?;
         let endpoint = session.endpoint();
-        let driver = AsyncDriver::new(session, ReqwestTransport::new(http.clone()), self.store);
-        Ok(Client { driver, http, endpoint, timeout: self.timeout, options: self.options })
+        let driver = AsyncDriver::new(session, transport, self.store);
+        let inner = Inner { driver, http, endpoint, timeout: self.timeout, options: self.options };
+        Ok(Client(Arc::new(inner)))
     }
 }
 

@@ -31,6 +31,7 @@ compile_error!(
      use ctc-core with a server-side HTTP stack"
 );
 
+mod caller;
 mod client;
 mod error;
 pub mod manual;
@@ -43,7 +44,8 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncSessionStore, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SharedSession,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied, LoggedOut,
+    MemoryStore, Replay, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

@@ -6,6 +6,7 @@ use ctc_driver::{CallOptions, Replay};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
+use crate::transport::Outbound;
 use crate::{Client, Error};
 
 /// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key and token.
@@ -84,7 +85,7 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error::Path`] or [`Error::Request`].
     pub fn build(self) -> Result<reqwest::Request, Error> {
-        self.request?.build().map_err(|error| Error::Request(error.without_url()))
+        built(self.request)
     }
 
     /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
@@ -96,12 +97,16 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub async fn send(self) -> Result<reqwest::Response, Error> {
-        let (client, options) = (self.client.clone(), self.options.clone());
-        client.send(self.build()?, &options).await
+        let Self { client, request, options } = self;
+        client.send(Outbound::built_here(built(request)?), &options).await
     }
 
     fn map(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
         self.request = self.request.map(step);
         self
     }
+}
+
+fn built(request: Result<reqwest::RequestBuilder, Error>) -> Result<reqwest::Request, Error> {
+    request?.build().map_err(|error| Error::Request(error.without_url()))
 }

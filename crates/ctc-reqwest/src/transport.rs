@@ -20,6 +20,8 @@ const DRAIN_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
+    /// Whether answers may come from another origin than was asked.
+    may_redirect: bool,
 }
 
 impl ReqwestTransport {
@@ -29,13 +31,35 @@ impl ReqwestTransport {
     /// Answers that came from another origin than was asked are refused, but by then such a client has sent the
     /// application key there already.
     pub fn new(client: reqwest::Client) -> Self {
-        Self { client }
+        Self { client, may_redirect: true }
+    }
+
+    /// As [`new`](Self::new), for a client that is known to follow no redirects: answers are not looked at.
+    pub(crate) fn without_redirects(client: reqwest::Client) -> Self {
+        Self { client, may_redirect: false }
     }
 }
 
 /// A [`reqwest::Request`] on its way out.
 #[derive(Debug)]
-pub struct Outbound(pub Request);
+pub struct Outbound {
+    /// The request.
+    pub request: Request,
+    /// It was built here, so that its extensions hold a time-out at most.
+    built_here: bool,
+}
+
+impl Outbound {
+    /// Any request of reqwest's.
+    pub fn new(request: Request) -> Self {
+        Self { request, built_here: false }
+    }
+
+    /// A request that this crate's builder made.
+    pub(crate) fn built_here(request: Request) -> Self {
+        Self { request, built_here: true }
+    }
+}
 
 /// A [`reqwest::Response`] coming in.
 #[derive(Debug)]
@@ -43,23 +67,34 @@ pub struct Inbound(pub Response);
 
 impl Outgoing for Outbound {
     fn method(&self) -> &Method {
-        self.0.method()
+        self.request.method()
     }
 
     fn target(&self) -> Target<'_> {
-        target(self.0.url())
+        target(self.request.url())
     }
 
     fn path(&self) -> &str {
-        self.0.url().path()
+        self.request.url().path()
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.0.headers_mut()
+        self.request.headers_mut()
     }
 
     fn replay(&self) -> Option<Self> {
-        self.0.try_clone().map(Self)
+        let Self { request, built_here } = self;
+        if !built_here || request.body().is_some() {
+            return request.try_clone().map(Self::new);
+        }
+        // What `try_clone` does, less the room that it makes on the heap for extensions.
+        let mut copy = Request::new(request.method().clone(), request.url().clone());
+        *copy.version_mut() = request.version();
+        copy.headers_mut().clone_from(request.headers());
+        if let Some(timeout) = request.timeout() {
+            *copy.timeout_mut() = Some(*timeout);
+        }
+        Some(Self::built_here(copy))
     }
 }
 
@@ -83,10 +118,10 @@ impl AsyncTransport for ReqwestTransport {
     type Response = Inbound;
     type Error = SendError;
 
-    async fn send(&self, request: Outbound) -> Result<Inbound, SendError> {
-        let origin = origin_mark(request.0.url());
-        let response = self.client.execute(with_length(request.0)).await?;
-        if origin_mark(response.url()) != origin {
+    async fn send(&self, Outbound { request, .. }: Outbound) -> Result<Inbound, SendError> {
+        let origin = self.may_redirect.then(|| origin_mark(request.url()));
+        let response = self.client.execute(with_length(request)).await?;
+        if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
             return Err(SendError::LeftOrigin);
         }
         Ok(Inbound(response))
@@ -141,5 +176,5 @@ fn origin_mark(url: &Url) -> u64 {
 }
 
 fn target(url: &Url) -> Target<'_> {
-    Target { scheme: url.scheme(), host: url.host_str().unwrap_or_default(), port: url.port() }
+    Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port())
 }

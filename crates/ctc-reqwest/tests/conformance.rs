@@ -36,7 +36,7 @@ impl AsyncStack for Reqwest {
                 Some(Body::wrap_stream(futures_util::stream::iter(pieces)))
             }
         };
-        Some(Outbound(request))
+        Some(Outbound::new(request))
     }
 
     async fn read(&self, response: Inbound) -> Result<Vec<u8>, BoxError> {

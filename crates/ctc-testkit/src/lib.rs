@@ -46,11 +46,17 @@ pub mod conformance;
 mod fleet;
 #[cfg(feature = "conformance")]
 pub mod manual;
+#[cfg(feature = "stores")]
+mod redis_server;
 mod server;
+#[cfg(feature = "stores")]
+pub mod store_conformance;
 
 #[cfg(feature = "conformance")]
 pub use clock::VirtualClock;
 pub use fleet::FIRST_DEVICE;
+#[cfg(feature = "stores")]
+pub use redis_server::{NoRedis, RedisServer};
 pub use server::{
     Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME,
     Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule, RuleId, Server, StartError,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Settings};
-use ctc_driver::{CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession};
+use ctc_driver::{
+    CallError, CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession,
+};
 use http::{Method, Request};
 
 use ureq::Agent;
@@ -13,7 +15,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use crate::body::Body;
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, UreqTransport};
 
@@ -22,7 +24,10 @@ use crate::transport::{Outbound, UreqTransport};
 /// The first call logs in, all others share that login, and a new one is made only after the server has said
 /// 401. Dropping the client does not log out: a token is worth keeping, and [`logout`](Self::logout) is there.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     driver: Driver<UreqTransport>,
     endpoint: Endpoint,
     timeout: Option<Duration>,
@@ -49,13 +54,13 @@ impl Client {
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
     pub fn login(&self) -> Result<(), Error> {
-        Ok(self.driver.login(&self.options)?)
+        Ok(self.0.driver.login(&self.0.options)?)
     }
 
     /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
     /// login, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LoggedOut {
-        self.driver.logout()
+        self.0.driver.logout()
     }
 
     /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
@@ -85,25 +90,39 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self.endpoint.join(path.as_ref()).map(|uri| {
+        let request = self.0.endpoint.join(path.as_ref()).map(|uri| {
             let mut request = Request::new(Body::empty());
             (*request.method_mut(), *request.uri_mut()) = (method, uri);
             request
         });
-        RequestBuilder::new(self.clone(), request.map_err(Error::Path), self.timeout, self.options.clone())
+        RequestBuilder::new(
+            self.clone(),
+            request.map_err(Error::Path),
+            self.0.timeout,
+            self.0.options.clone(),
+        )
     }
 
-    /// Sends a native request, which must go to the endpoint.
+    /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
     pub fn execute<B: Into<Body>>(&self, request: Request<B>) -> Result<http::Response<ureq::Body>, Error> {
-        self.send(Outbound { request: request.map(Into::into), timeout: self.timeout }, &self.options)
+        self.send(Outbound { request: request.map(Into::into), timeout: self.0.timeout }, &self.0.options)
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
-        self.driver.session()
+        self.0.driver.session()
+    }
+
+    pub(crate) fn drive(
+        &self,
+        request: Request<Body>,
+        options: Option<&CallOptions>,
+    ) -> Result<http::Response<ureq::Body>, CallError<SendError>> {
+        let outbound = Outbound { request, timeout: self.0.timeout };
+        self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
     }
 
     pub(crate) fn send(
@@ -111,7 +130,7 @@ impl Client {
         request: Outbound,
         options: &CallOptions,
     ) -> Result<http::Response<ureq::Body>, Error> {
-        Ok(self.driver.execute(request, options)?)
+        Ok(self.0.driver.execute(request, options)?)
     }
 }
 
@@ -262,7 +281,8 @@ impl ClientBuilder {
         let session = self.config.build()?;
         let endpoint = session.endpoint();
         let driver = Driver::new(session, UreqTransport::new(agent), self.store);
-        Ok(Client { driver, endpoint, timeout: self.timeout, options: self.options })
+        let inner = Inner { driver, endpoint, timeout: self.timeout, options: self.options };
+        Ok(Client(Arc::new(inner)))
     }
 }
 

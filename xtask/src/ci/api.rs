@@ -58,7 +58,7 @@ fn missing_tool() -> Option<&'static str> {
 }
 
 fn path(package: &str) -> String {
-    format!("api/{package}.txt")
+    format!("xtask/api/{package}.txt")
 }
 
 fn listing(package: &str) -> Result<String, String> {

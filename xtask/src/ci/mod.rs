@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::shell::{cargo, run as run_command};
-use crate::{test, vendor};
+use crate::shell::{answers, cargo, run as run_command};
+use crate::{bench, fleet, test, vendor};
 
 mod api;
 mod features;
@@ -52,7 +52,7 @@ const STEPS: &[Step] = &[
     Step { name: "unused", what: "no dependency that nobody uses", run: tools::unused },
     Step {
         name: "api",
-        what: "the public API is as listed in api/, and names no type of a crate that it should not",
+        what: "the public API is as listed in xtask/api, and names no type of a crate that it should not",
         run: api::check,
     },
     Step { name: "package", what: "every crate packages, with licence and README", run: package::run },
@@ -62,6 +62,12 @@ const STEPS: &[Step] = &[
         run: || vendor::run().map(|()| Outcome::Done),
     },
     Step { name: "examples", what: "the examples end as the README says", run: examples },
+    Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "bench",
+        what: "instructions and allocations, against the committed figures",
+        run: || bench::run(&["--check".to_owned()]).map(|()| Outcome::Done),
+    },
     Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
 ];
 
@@ -117,12 +123,14 @@ fn docs() -> Result<Outcome, String> {
     run_command(command).map(|()| Outcome::Done)
 }
 
-/// Each name in backticks that looks like a test must be a function somewhere below `crates`.
+/// Each name in backticks that looks like a test must be a function somewhere below `crates` or `examples`.
 fn table() -> Result<Outcome, String> {
     const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
     let table = std::fs::read_to_string(TABLE).map_err(|error| format!("{TABLE}: {error}"))?;
     let mut functions = HashSet::new();
-    collect_functions(Path::new("crates"), &mut functions).map_err(|error| error.to_string())?;
+    for folder in ["crates", "examples"] {
+        collect_functions(Path::new(folder), &mut functions).map_err(|error| error.to_string())?;
+    }
     let names = table
         .lines()
         .filter(|line| line.starts_with('|'))
@@ -148,6 +156,16 @@ fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io:
         }
     }
     Ok(())
+}
+
+fn fleets() -> Result<Outcome, String> {
+    for store in ["file", "redis"] {
+        if store == "redis" && !answers("redis-server", &["--version"]) {
+            return Ok(Outcome::Skipped("redis: `apt-get install redis-server`".to_owned()));
+        }
+        fleet::run(&["--store", store, "--processes", "20"].map(str::to_owned))?;
+    }
+    Ok(Outcome::Done)
 }
 
 fn examples() -> Result<Outcome, String> {

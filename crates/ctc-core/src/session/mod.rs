@@ -32,7 +32,7 @@ use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
 pub use login::{Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
-pub use pass::{Generation, Pass, StampError};
+pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, SessionRecord};
 
 use crate::Endpoint;
@@ -384,7 +384,12 @@ impl fmt::Debug for Session {
             .field("governor", &self.governor)
             .field("closed", &self.closed)
             .field("generation", &self.generation)
+            .field("floor", &self.floor)
+            .field("refused", &self.refused_token.as_ref().map(|refused| refused.generation))
+            .field("refused_routes", &self.refused_routes)
+            .field("overrides_record", &self.overrides_record)
             .field("epoch", &self.epoch)
+            .field("latest", &self.latest)
             .finish_non_exhaustive()
     }
 }

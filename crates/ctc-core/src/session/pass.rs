@@ -81,30 +81,35 @@ impl Pass {
     /// [`StampError`], and then `headers` is untouched.
     #[inline]
     pub fn stamp(&self, target: Target<'_>, headers: &mut HeaderMap) -> Result<(), StampError> {
-        let stamp = &*self.0;
-        if !stamp.endpoint.is_origin_of(target) {
-            return Err(StampError::ForeignOrigin { endpoint: stamp.endpoint.origin().to_owned() });
+        self.bound_for(target)?.stamp(headers)
+    }
+
+    /// The first half of [`stamp`](Self::stamp), for requests that do not lend out URL and headers at once.
+    ///
+    /// # Errors
+    /// [`StampError::ForeignOrigin`].
+    #[inline]
+    pub fn bound_for(&self, target: Target<'_>) -> Result<BoundPass<'_>, StampError> {
+        if self.0.endpoint.is_origin_of(target) {
+            Ok(BoundPass(&self.0))
+        } else {
+            Err(self.0.foreign_origin())
         }
-        if headers.len() > MOST_HEADERS {
-            return Err(StampError::TooManyHeaders);
-        }
-        let others = if headers.contains_key(COOKIE) { other_cookies(headers) } else { Zeroizing::default() };
-        match stamp.attachment {
-            TokenAttachment::Cookie if others.is_empty() => {
-                headers.insert(COOKIE, stamp.token_header.clone());
-            }
-            TokenAttachment::Cookie => {
-                let cookies =
-                    Zeroizing::new([&others, b"; ".as_slice(), stamp.token_header.as_bytes()].concat());
-                headers.insert(COOKIE, secret_header(cookies).ok_or(StampError::Cookie)?);
-            }
-            TokenAttachment::Bearer => stamp.bearer(others, headers)?,
-        }
-        headers.insert(APP_KEY, stamp.app_key.clone());
-        if !headers.contains_key(ACCEPT) {
-            headers.insert(ACCEPT, ACCEPT_JSON);
-        }
-        Ok(())
+    }
+
+    /// The same pass in memory of its own. Stamping clones two header values, that is, counts references to them;
+    /// threads that stamp with passes of their own do not fight over those counts.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        let Stamp { generation, endpoint, app_key, token, token_header, attachment } = &*self.0;
+        Self(Arc::new(Stamp {
+            generation: *generation,
+            endpoint: endpoint.clone(),
+            app_key: copy_of(app_key),
+            token: token.clone(),
+            token_header: copy_of(token_header),
+            attachment: *attachment,
+        }))
     }
 
     /// The number of the token in this pass.
@@ -123,15 +128,75 @@ impl Pass {
     }
 }
 
-impl Stamp {
-    fn bearer(&self, others: Zeroizing<Vec<u8>>, headers: &mut HeaderMap) -> Result<(), StampError> {
-        if others.is_empty() {
-            headers.remove(COOKIE);
-        } else {
-            headers.insert(COOKIE, secret_header(others).ok_or(StampError::Cookie)?);
+/// A [`Pass`] for a request that goes to the pass's own origin.
+#[derive(Clone, Copy)]
+pub struct BoundPass<'a>(&'a Stamp);
+
+impl BoundPass<'_> {
+    /// The second half of [`Pass::stamp`].
+    ///
+    /// # Errors
+    /// [`StampError`], and then `headers` is untouched.
+    #[inline]
+    pub fn stamp(self, headers: &mut HeaderMap) -> Result<(), StampError> {
+        let Self(stamp) = self;
+        if headers.len() > MOST_HEADERS {
+            return Err(StampError::TooManyHeaders);
         }
-        headers.insert(AUTHORIZATION, self.token_header.clone());
+        // One look at the few names that there are costs less than looking two of them up.
+        let (mut has_cookies, mut has_accept) = (false, false);
+        for name in headers.keys() {
+            has_cookies |= name == COOKIE;
+            has_accept |= name == ACCEPT;
+        }
+        if has_cookies || stamp.attachment != TokenAttachment::Cookie {
+            stamp.attach(headers)?;
+        } else {
+            headers.insert(COOKIE, stamp.token_header.clone());
+        }
+        headers.insert(APP_KEY, stamp.app_key.clone());
+        if !has_accept {
+            headers.insert(ACCEPT, ACCEPT_JSON);
+        }
         Ok(())
+    }
+}
+
+impl Stamp {
+    /// Attaches the token to a request that has cookies already, or otherwise than by a cookie.
+    #[inline(never)]
+    fn attach(&self, headers: &mut HeaderMap) -> Result<(), StampError> {
+        let others = other_cookies(headers);
+        match self.attachment {
+            TokenAttachment::Cookie if others.is_empty() => {
+                headers.insert(COOKIE, self.token_header.clone());
+            }
+            TokenAttachment::Cookie => {
+                let cookies = [&others, b"; ".as_slice(), self.token_header.as_bytes()].concat();
+                headers.insert(COOKIE, secret_header(Zeroizing::new(cookies)).ok_or(StampError::Cookie)?);
+            }
+            TokenAttachment::Bearer => {
+                if others.is_empty() {
+                    headers.remove(COOKIE);
+                } else {
+                    headers.insert(COOKIE, secret_header(others).ok_or(StampError::Cookie)?);
+                }
+                headers.insert(AUTHORIZATION, self.token_header.clone());
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn foreign_origin(&self) -> StampError {
+        StampError::ForeignOrigin { endpoint: self.endpoint.origin().to_owned() }
+    }
+}
+
+impl fmt::Debug for BoundPass<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stamp { generation, endpoint, .. } = self.0;
+        write!(f, "BoundPass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}")
     }
 }
 
@@ -140,6 +205,12 @@ impl fmt::Debug for Pass {
         let Stamp { generation, endpoint, .. } = &*self.0;
         write!(f, "Pass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}")
     }
+}
+
+/// A secret header value in memory of its own.
+fn copy_of(value: &HeaderValue) -> HeaderValue {
+    // What was a header value once is one again.
+    secret_header(Zeroizing::new(value.as_bytes().to_vec())).unwrap_or_else(|| value.clone())
 }
 
 /// Every cookie that the caller set but `authToken`, joined as one header value.

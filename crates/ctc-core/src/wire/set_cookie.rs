@@ -24,7 +24,13 @@ pub(crate) enum TokenChange {
 }
 
 /// Whether any `Set-Cookie` begins like the token's: cheap, and enough to leave all others alone.
+#[inline]
 pub(crate) fn mentions_token(headers: &HeaderMap) -> bool {
+    // Most answers set no cookie at all, and have few headers.
+    headers.keys().any(|name| name == SET_COOKIE) && sets_token(headers)
+}
+
+fn sets_token(headers: &HeaderMap) -> bool {
     headers
         .get_all(SET_COOKIE)
         .iter()

@@ -1,0 +1,157 @@
+//! Other token layers on the same work: a token that is cached, and a herd on an empty cache.
+//!
+//! Run it by `cargo xtask bench --peers`; it writes `crates/ctc-bench/pictures/peers.json`.
+
+mod endpoint;
+mod peers;
+
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use allocation_counter::measure;
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::peers::{Azure, GcpAuth, Google, Peer, Place, Smithy, Yup};
+
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
+const CALLERS: usize = 1000;
+const ROUNDS: usize = 60;
+const CALLS: usize = 2000;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let runtime = Runtime::new()?;
+    let given = Arc::new(AtomicUsize::new(0));
+    // One of the peers finds its endpoint in the environment only: so a second process has it there from birth.
+    let Ok(port) = std::env::var("PEERS_PORT") else {
+        let probe = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let port = probe.local_addr()?.port();
+        drop(probe);
+        let mut again = Command::new(std::env::current_exe()?);
+        again.env("PEERS_PORT", port.to_string()).env("IDENTITY_HEADER", "bench");
+        again.env("IDENTITY_ENDPOINT", format!("http://127.0.0.1:{port}/msi"));
+        let status = again.status()?;
+        return if status.success() { Ok(()) } else { Err(status.to_string().into()) };
+    };
+    // Only the first install counts, and this is it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let listener = runtime.block_on(TcpListener::bind(format!("127.0.0.1:{port}")))?;
+    runtime.spawn(endpoint::serve(listener, Arc::clone(&given)));
+    let place = Place::new(format!("http://127.0.0.1:{port}"))?;
+
+    let mut found = Vec::new();
+    found.push(one::<GcpAuth>(&runtime, &place, &given));
+    found.push(one::<Yup>(&runtime, &place, &given));
+    found.push(one::<Azure>(&runtime, &place, &given));
+    found.push(one::<Google>(&runtime, &place, &given));
+    found.push(one::<Smithy>(&runtime, &place, &given));
+    let found: Vec<Value> = found.into_iter().flatten().collect();
+    println!("{:22} {:>6} {:>12} {:>8} {:>10}", "token cached", "× L", "allocations", "fetches", "× fetch");
+    for peer in &found {
+        println!(
+            "{:22} {:6.2} {:12.1} {:8} {:10.2}",
+            peer["name"].as_str().unwrap_or_default(),
+            peer["times_limit"].as_f64().unwrap_or_default(),
+            peer["allocations"].as_f64().unwrap_or_default(),
+            peer["herd_fetches"],
+            peer["herd_times_fetch"].as_f64().unwrap_or_default()
+        );
+    }
+    let file = "crates/ctc-bench/pictures/peers.json";
+    std::fs::write(file, format!("{:#}\n", json!({"callers": CALLERS, "peers": found})))?;
+    Ok(())
+}
+
+/// What a peer costs; one that fails is left out, and says why.
+fn one<P: Peer>(runtime: &Runtime, place: &Place, given: &AtomicUsize) -> Option<Value> {
+    eprintln!("{} …", P::NAME);
+    let measured = runtime.block_on(async {
+        let (times_limit, allocations) = cached::<P>(place).await?;
+        let (fetches, times_fetch) = herd::<P>(place, given).await?;
+        Ok::<_, Failure>(json!({"name": P::NAME, "times_limit": times_limit, "allocations": allocations,
+            "herd_fetches": fetches, "herd_times_fetch": times_fetch}))
+    });
+    measured.inspect_err(|error| eprintln!("{}: {error}", P::NAME)).ok()
+}
+
+/// Stamps with the token cached: in units of L, and how many allocations.
+async fn cached<P: Peer>(place: &Place) -> Result<(f64, f64), Failure> {
+    let peer = P::new(place).await?;
+    let mut headers = HeaderMap::new();
+    for name in ["accept", "user-agent", "accept-encoding", "x-request-id"] {
+        headers.insert(name, HeaderValue::from_static("probe"));
+    }
+    peer.stamp(&mut headers).await?;
+    headers.remove(AUTHORIZATION);
+    let (key, cookie) = (HeaderValue::try_from("0".repeat(32))?, HeaderValue::try_from("A".repeat(266))?);
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut limit = Duration::ZERO;
+        for _ in 0..CALLS {
+            let start = Instant::now();
+            for _ in 0..8 {
+                headers.insert(APP_KEY, key.clone());
+                headers.insert(COOKIE, cookie.clone());
+            }
+            limit += start.elapsed();
+            headers.remove(APP_KEY);
+            headers.remove(COOKIE);
+        }
+        let start = Instant::now();
+        for _ in 0..CALLS * 8 {
+            peer.stamp(&mut headers).await?;
+        }
+        ratios.push(start.elapsed().as_secs_f64() / limit.as_secs_f64());
+        headers.remove(AUTHORIZATION);
+    }
+    ratios.sort_by(f64::total_cmp);
+    // Counted on this thread, where a token that is cached needs no other.
+    let mut result = Ok(());
+    let used = measure(|| {
+        let mut stamp = std::pin::pin!(peer.stamp(&mut headers));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        if stamp.as_mut().poll(&mut context).is_pending() {
+            result = Err("a cached token had to be waited for");
+        }
+    });
+    result?;
+    Ok((ratios[ROUNDS / 2], used.count_total as f64))
+}
+
+/// A herd on an empty cache: fetches, and the time in units of one fetch.
+async fn herd<P: Peer>(place: &Place, given: &AtomicUsize) -> Result<(usize, f64), Failure> {
+    let alone = P::new(place).await?;
+    let start = Instant::now();
+    alone.stamp(&mut HeaderMap::new()).await?;
+    let one = start.elapsed();
+    let peer = Arc::new(P::new(place).await?);
+    let before = given.load(SeqCst);
+    let start = Instant::now();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let peer = Arc::clone(&peer);
+            tokio::spawn(async move { peer.stamp(&mut HeaderMap::new()).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await??;
+    }
+    Ok((given.load(SeqCst) - before, start.elapsed().as_secs_f64() / one.as_secs_f64()))
+}

@@ -1,0 +1,147 @@
+//! Counts allocations and bytes; prints them as JSON. `ctc-bench-count <url of the server>`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use ctc_bench::calls::{PAIRS, client};
+use ctc_bench::scene::{answer, open, request, session_work};
+use ctc_bench::stub::{Stub, session};
+use ctc_bench::{Failure, scene};
+use ctc_driver::ctc_core::Endpoint;
+use ctc_driver::{AsyncDriver, AsyncSessionStore, CallOptions, MemoryStore};
+use http::Request;
+
+/// Calls that are counted, and callers that wait.
+const CALLS: u32 = 100;
+const WAITERS: u32 = 1000;
+
+type Figures = BTreeMap<&'static str, f64>;
+
+fn main() -> ExitCode {
+    let url = std::env::args().nth(1).unwrap_or_default();
+    match run(&url) {
+        Ok(figures) => {
+            println!("{}", serde_json::json!(figures));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("ctc-bench-count: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(url: &str) -> Result<Figures, Failure> {
+    let mut figures = Figures::new();
+    figures.insert("session", of_session_work()?);
+    for name in PAIRS.iter().flatten() {
+        figures.insert(name, of_calls(name, url)?);
+    }
+    of_waiters(&mut figures)?;
+    of_stores(&mut figures)?;
+    Ok(figures)
+}
+
+fn of_session_work() -> Result<f64, Failure> {
+    let (session, answer) = (open()?, answer());
+    session_work(&session, &mut request()?, &answer);
+    let mut requests = scene::batch()?;
+    let used = measure(|| {
+        for request in &mut requests {
+            session_work(&session, request, &answer);
+        }
+    });
+    Ok(used.count_total as f64 / requests.len() as f64)
+}
+
+fn of_calls(name: &str, url: &str) -> Result<f64, Failure> {
+    let client = client(name, url)?;
+    (0..20).try_for_each(|_| client.call())?;
+    let mut result = Ok(());
+    let used = measure(|| result = (0..CALLS).try_for_each(|_| client.call()));
+    result?;
+    Ok(used.count_total as f64 / f64::from(CALLS))
+}
+
+/// What a caller that waits for a login takes: its future, less the request that it came with, and what it has on
+/// the heap.
+fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _guard = runtime.enter();
+    let driver = AsyncDriver::new(session()?, Stub::new(Duration::from_secs(3600), false), None);
+    let options = CallOptions::default();
+    let call = || {
+        let mut request = Request::new(());
+        *request.uri_mut() = http::Uri::from_static("https://connect.calamp.com/connect/services/devices");
+        Box::pin(driver.execute(request, &options))
+    };
+    let (future, heap) = waiters(call)?;
+    let own = future - size_of::<Request<()>>() as f64;
+    figures.insert("waiter future", own);
+    figures.insert("waiter heap", heap);
+    figures.insert("waiter on a stub", own + heap);
+
+    // It never answers, nor even accepts.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let origin = format!("http://{}", silent.local_addr()?);
+    let endpoint = Endpoint::danger_plain_http(&origin)?;
+    let client = ctc_reqwest::Client::builder().endpoint(endpoint).app_key("k").credentials("u", "p");
+    let client = client.build()?;
+    let url = reqwest::Url::parse(&format!("{origin}/connect/services/devices"))?;
+    let call = || Box::pin(client.execute(reqwest::Request::new(reqwest::Method::GET, url.clone())));
+    let (future, heap) = waiters(call)?;
+    figures.insert("waiter on reqwest", future + heap - size_of::<reqwest::Request>() as f64);
+    Ok(())
+}
+
+/// The size of a call's future, and what it has on the heap while it waits.
+fn waiters<F>(call: impl Fn() -> F) -> Result<(f64, f64), Failure>
+where
+    F: Future + Unpin + std::ops::Deref<Target: Sized>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    // The first begins the login, and pays for it.
+    let mut first = call();
+    let mut waiting: Vec<F> = (0..WAITERS).map(|_| call()).collect();
+    let mut pending = std::pin::Pin::new(&mut first).poll(&mut context).is_pending();
+    let used = measure(|| {
+        for call in &mut waiting {
+            pending &= std::pin::Pin::new(call).poll(&mut context).is_pending();
+        }
+    });
+    if !pending {
+        return Err("a caller of a login that takes for ever did not wait".into());
+    }
+    Ok((size_of_val(&*first) as f64, used.bytes_current as f64 / f64::from(WAITERS)))
+}
+
+/// A login, and a call on an open session, with a store and without.
+fn of_stores(figures: &mut Figures) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let memory: Arc<dyn AsyncSessionStore> = Arc::new(MemoryStore::new());
+    // Each store goes here with a name of its own.
+    let stores =
+        [("login", "call without store", None), ("login with store", "stub async with store", Some(memory))];
+    for (login, call, store) in stores {
+        let driver = AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), store);
+        let options = CallOptions::default();
+        let mut result = Ok(());
+        let used = measure(|| result = runtime.block_on(driver.login(&options)));
+        result?;
+        figures.insert(login, used.count_total as f64);
+        let call_once = || -> Result<(), Failure> {
+            Ok(runtime.block_on(driver.execute(request()?, &options)).map(drop)?)
+        };
+        call_once()?;
+        let mut result = Ok(());
+        let used = measure(|| result = (0..CALLS).try_for_each(|_| call_once()));
+        result?;
+        figures.insert(call, used.count_total as f64 / f64::from(CALLS));
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! One kind of work, many times: what valgrind counts. `serve` is the server that the clients call.
+//!
+//! `ctc-bench-work <work> <times> [<url>]`; the difference between two numbers of times is the work itself.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+use std::hint::black_box;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use ctc_bench::scene::{Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp};
+use ctc_bench::{Failure, calls, server};
+use ctc_driver::SharedSession;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args.as_slice() {
+        ["serve"] => serve(),
+        [work, times] => run(work, times, ""),
+        [work, times, url] => run(work, times, url),
+        _ => Err("usage: ctc-bench-work serve | <work> <times> [<url>]".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ctc-bench-work: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("http://{}", listener.local_addr()?);
+    std::io::stdout().flush()?;
+    server::serve(&listener);
+    Ok(())
+}
+
+fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
+    let times: usize = times.parse()?;
+    match work {
+        "limit" => {
+            let limit = Limit::new()?;
+            stamps(times, |request| black_box(&limit).stamp(request.headers_mut()))
+        }
+        "session" => sessions(times, &open()?),
+        "session while renewing" => sessions(times, &renewing()?.0),
+        name => {
+            let client = calls::client(name, url)?;
+            // The first calls connect and fill what is kept between calls.
+            (0..20 + times).try_for_each(|_| client.call())
+        }
+    }
+}
+
+fn sessions(times: usize, session: &SharedSession) -> Result<(), Failure> {
+    let answer = answer();
+    stamps(times, |request| session_work(black_box(session), request, black_box(&answer)))
+}
+
+/// Many batches. Valgrind counts in `stamp_all` only, so that neither building nor resetting is in the figure.
+fn stamps(times: usize, mut stamp: impl FnMut(&mut http::Request<()>)) -> Result<(), Failure> {
+    let mut batch = batch()?;
+    for _ in 0..times {
+        stamp_all(&mut batch, &mut stamp);
+        batch.iter_mut().for_each(unstamp);
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `--check`: instructions and allocations against the figures that are committed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ctc_bench::Failure;
+use serde::{Deserialize, Serialize};
+
+use crate::machine;
+use crate::measure::counted::Figures;
+
+/// How much more than committed is too much, in per cent.
+const TOLERANCE: f64 = 3.0;
+/// Bytes and counts below this differ by nothing or by too much.
+const FINEST: f64 = 0.05;
+
+#[derive(Serialize, Deserialize)]
+struct Committed {
+    /// Instructions are another compiler's business when this differs.
+    rustc: String,
+    allocations: Figures,
+    instructions: Figures,
+}
+
+/// Whether nothing got worse, or (if it is to `write`) whether the figures are written.
+pub(crate) fn run(
+    write: bool,
+    allocations: &Figures,
+    instructions: Option<&Figures>,
+) -> Result<bool, Failure> {
+    let file = Path::new("crates/ctc-bench/figures.json");
+    let rustc = machine()["rustc"].as_str().unwrap_or_default().to_owned();
+    if write {
+        let instructions = instructions.ok_or("valgrind is not installed")?.clone();
+        let all = Committed { rustc, allocations: allocations.clone(), instructions };
+        std::fs::write(file, format!("{}\n", serde_json::to_string_pretty(&all)?))?;
+        println!("written: {}", file.display());
+        return Ok(true);
+    }
+    let committed: Committed = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    let mut fine = compare("allocations", allocations, &committed.allocations);
+    match instructions {
+        None => println!("instructions: skipped, as valgrind is not installed"),
+        Some(_) if rustc != committed.rustc => {
+            println!("instructions: skipped, as the figures are for {} and this is {rustc}", committed.rustc);
+        }
+        Some(figures) => fine &= compare("instructions", figures, &committed.instructions),
+    }
+    println!("{}", if fine { "nothing got worse" } else { "worse than committed: see above" });
+    Ok(fine)
+}
+
+fn compare(kind: &str, now: &Figures, committed: &BTreeMap<String, f64>) -> bool {
+    let mut fine = true;
+    for (name, before) in committed {
+        let Some(now) = now.get(name) else {
+            println!("{kind}: {name} is measured no longer; run with --write-figures");
+            fine = false;
+            continue;
+        };
+        let percent = (now - before) / before.max(FINEST) * 100.0;
+        let worse = percent > TOLERANCE && now - before > FINEST;
+        fine &= !worse;
+        let word = if worse { "WORSE" } else { "" };
+        println!(
+            "{}",
+            format!("{kind:13} {name:40} {before:10.2} -> {now:10.2} {percent:+6.1} % {word}").trim_end()
+        );
+    }
+    fine
+}

@@ -1,0 +1,128 @@
+//! `ctc-bench`: one table of every bar, its figure, and whether it is met. Run it by `cargo xtask bench`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+mod check;
+mod measure;
+mod picture;
+mod rounds;
+mod table;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use ctc_bench::Failure;
+use lexopt::{Arg, ValueExt};
+use serde_json::{Value, json};
+
+use crate::measure::whole::Server;
+use crate::measure::{Plan, chores, counted, herds, stamps, threads, whole};
+use crate::table::{Row, Verdict};
+
+const HELP: &str = "\
+cargo xtask bench [--quick] [--json FILE] [--pictures DIR] [--check | --write-figures] [--peers]
+
+  --quick           fewer rounds, smaller herds: under two minutes
+  --json FILE       the table as JSON too
+  --pictures DIR    draw the pictures into DIR (after --peers, with the peers in them)
+  --check           only instructions and allocations, against figures.json: fails beyond 3 %
+  --write-figures   measure those and commit them to figures.json
+  --peers           other token layers on the same work; writes pictures/peers.json
+";
+
+struct Options {
+    quick: bool,
+    json: Option<PathBuf>,
+    pictures: Option<PathBuf>,
+    check: bool,
+    write: bool,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| run(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ctc-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options, Failure> {
+    let mut options = Options { quick: false, json: None, pictures: None, check: false, write: false };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("quick") => options.quick = true,
+            Arg::Long("json") => options.json = Some(args.value()?.parse()?),
+            Arg::Long("pictures") => options.pictures = Some(args.value()?.parse()?),
+            Arg::Long("check") => options.check = true,
+            Arg::Long("write-figures") => options.write = true,
+            _ => return Err(format!("{}\n\n{HELP}", arg.unexpected()).into()),
+        }
+    }
+    Ok(options)
+}
+
+/// Whether all is well: with `--check` the figures agree; else the run itself, whatever bars are missed.
+fn run(options: &Options) -> Result<bool, Failure> {
+    let binaries = std::env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
+    let plan = Plan { quick: options.quick, binaries };
+    let server = Server::start(&plan)?;
+    let allocations = step("allocations", || counted::allocations(&plan, &server))?;
+    let instructions = step("instructions", || counted::instructions(&plan, &server))?;
+    if options.check || options.write {
+        return check::run(options.write, &allocations, instructions.as_ref());
+    }
+    let (mut rows, stamps) = step("stamps", || stamps::measure(&plan))?;
+    let (more, by_threads) = step("threads", || threads::measure(&plan))?;
+    rows.extend(more);
+    rows.extend(step("whole calls", || whole::measure(&plan, &server))?);
+    rows.extend(counted::rows(&allocations, instructions.as_ref()));
+    let (more, by_callers) = step("herds", || herds::measure(&plan))?;
+    rows.extend(more);
+    rows.push(Row::skipped(
+        "20 processes on one store, dead token",
+        "the stores that processes share bench this",
+    ));
+    rows.extend(step("ctc-core from clean", chores::measure)?);
+
+    let machine = machine();
+    println!("{}\n", table::text(&rows));
+    let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
+    println!("{} bars met, {} not met; {machine}", count(Verdict::Met), count(Verdict::Missed));
+    if let Some(file) = &options.json {
+        std::fs::write(file, format!("{:#}\n", table::json(&rows, &machine)))?;
+    }
+    if let Some(folder) = &options.pictures {
+        picture::draw(folder, &machine, stamps, &by_threads, &by_callers)?;
+    }
+    Ok(true)
+}
+
+fn step<R>(name: &str, work: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    eprint!("{name} … ");
+    let start = Instant::now();
+    let result = work().map_err(|error| format!("{name}: {error}"))?;
+    eprintln!("{:.0} s", start.elapsed().as_secs_f64());
+    Ok(result)
+}
+
+/// What the figures hold for.
+fn machine() -> Value {
+    let first_line = |program: &str, args: &[&str]| {
+        let output =
+            Command::new(program).args(args).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).lines().next().unwrap_or("unknown").to_owned()
+    };
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    json!({
+        "processor": model.map_or("unknown", |(_, name)| name),
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "rustc": first_line("rustc", &["--version"]),
+        "profile": "release, thin LTO",
+        "valgrind": first_line("valgrind", &["--version"]),
+    })
+}

@@ -1,0 +1,133 @@
+//! What does not depend on the machine's mood: instructions by valgrind, allocations by a counting allocator.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use ctc_bench::Failure;
+use ctc_bench::calls::PAIRS;
+use serde_json::Value;
+
+use super::Plan;
+use super::whole::Server;
+use crate::table::Row;
+
+/// The bars.
+const SESSION_INSTRUCTIONS: f64 = 900.0;
+const WHOLE_INSTRUCTIONS: f64 = 1.0; // per cent more
+const WAITER_BYTES: f64 = 512.0;
+
+/// Batches, and calls, that valgrind runs.
+const BATCHES: usize = 50;
+const CALLS: (usize, usize) = (200, 800);
+
+/// Figures by name, as they are committed for CI.
+pub(crate) type Figures = BTreeMap<String, f64>;
+
+/// Allocations and bytes, as `ctc-bench-count` prints them.
+pub(crate) fn allocations(plan: &Plan, server: &Server) -> Result<Figures, Failure> {
+    let output = Command::new(plan.binary("ctc-bench-count")).arg(&server.url).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let all: BTreeMap<String, Value> = serde_json::from_slice(&output.stdout)?;
+    Ok(all.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect())
+}
+
+/// Instructions, or `None` where there is no valgrind.
+pub(crate) fn instructions(plan: &Plan, server: &Server) -> Result<Option<Figures>, Failure> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return Ok(None);
+    }
+    let mut figures = Figures::new();
+    for work in ["limit", "session", "session while renewing"] {
+        let counted = callgrind(plan, work, BATCHES, "", true)?;
+        figures.insert(work.to_owned(), counted / (BATCHES * ctc_bench::scene::BATCH) as f64);
+    }
+    for name in PAIRS.iter().flatten() {
+        let few = callgrind(plan, name, CALLS.0, &server.url, false)?;
+        let many = callgrind(plan, name, CALLS.1, &server.url, false)?;
+        figures.insert((*name).to_owned(), (many - few) / (CALLS.1 - CALLS.0) as f64);
+    }
+    Ok(Some(figures))
+}
+
+fn callgrind(plan: &Plan, work: &str, times: usize, url: &str, stamps: bool) -> Result<f64, Failure> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    if stamps {
+        command.arg("--toggle-collect=*stamp_all*");
+    }
+    let output = command.arg(plan.binary("ctc-bench-work")).args([work, &times.to_string(), url]).output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected =
+        text.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, number)| number.trim());
+    let counted = collected.and_then(|number| number.parse().ok()).filter(|number| *number > 0.0);
+    counted.ok_or_else(|| format!("valgrind counted nothing for {work}: {text}").into())
+}
+
+pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let count = |name: &str| allocations.get(name).copied().unwrap_or(f64::NAN);
+    rows.push(Row::new(
+        "session work, allocations",
+        format!("{}", count("session")),
+        "0",
+        count("session") == 0.0,
+    ));
+    for ([bare, ours], most) in PAIRS.iter().zip([0.0, 3.0, 0.0, 0.0, 3.0, 3.0]) {
+        let more = count(ours) - count(bare);
+        rows.push(Row::new(
+            format!("{ours}: allocations more than bare"),
+            format!("{more:.2} (of {:.0})", count(bare)),
+            format!("≤ {most}"),
+            more <= most,
+        ));
+    }
+    for name in ["waiter on a stub", "waiter on reqwest"] {
+        rows.push(Row::new(
+            format!("memory: {name}, beside its request"),
+            format!("{:.0} bytes", count(name)),
+            format!("≤ {WAITER_BYTES} bytes"),
+            count(name) <= WAITER_BYTES,
+        ));
+    }
+    rows.push(Row::shown(
+        "  of which: the future itself / on the heap",
+        format!("{:.0} / {:.0} bytes", count("waiter future"), count("waiter heap")),
+    ));
+    rows.push(Row::shown(
+        "a login, allocations: no store / memory store",
+        format!("{:.0} / {:.0}", count("login"), count("login with store")),
+    ));
+    rows.push(Row::new(
+        "a call with a store: allocations more than without",
+        format!("{:.2}", count("stub async with store") - count("stub async")),
+        "0",
+        count("stub async with store") == count("stub async"),
+    ));
+    let Some(figures) = instructions else {
+        rows.push(Row::skipped("instructions", "valgrind is not installed"));
+        return rows;
+    };
+    let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
+    rows.push(Row::shown("limit L, instructions", format!("{:.0}", figure("limit"))));
+    for name in ["session", "session while renewing"] {
+        rows.push(Row::new(
+            format!("{name}, instructions"),
+            format!("{:.0}", figure(name)),
+            format!("≤ {SESSION_INSTRUCTIONS}"),
+            figure(name) <= SESSION_INSTRUCTIONS,
+        ));
+    }
+    for [bare, ours] in PAIRS {
+        let (bare, more) = (figure(bare), figure(ours) - figure(bare));
+        let (what, percent) = (format!("{ours}: instructions more than bare"), more / bare * 100.0);
+        let shown = format!("{more:.0} of {bare:.0} ({percent:+.1} %)");
+        rows.push(if ours.starts_with("stub") {
+            Row::shown(what, shown)
+        } else {
+            Row::new(what, shown, format!("≤ {WHOLE_INSTRUCTIONS} %"), percent <= WHOLE_INSTRUCTIONS)
+        });
+    }
+    rows
+}

@@ -1,0 +1,107 @@
+//! Session work from many threads on one session, against threads with sessions (and so buffers) of their own.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+use ctc_bench::Failure;
+use ctc_bench::scene::{BATCH, Limit, answer, batch, open, session_work, stamp_all, unstamp};
+use http::Request;
+
+use super::Plan;
+use crate::rounds::median;
+use crate::table::Row;
+
+/// The bar: shared against own.
+const BAR: f64 = 0.9;
+/// Threads in a measurement.
+const THREADS: [usize; 4] = [1, 2, 8, 64];
+/// Stamps of all threads together, in one round.
+const STAMPS: usize = 400_000;
+
+/// What each number of threads reached, in millions of calls a second.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    pub(crate) threads: usize,
+    pub(crate) ours: f64,
+    pub(crate) own_sessions: f64,
+    pub(crate) limit_own: f64,
+    pub(crate) limit_shared: f64,
+}
+
+pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
+    let (mut rows, mut points) = (Vec::new(), Vec::new());
+    for threads in THREADS {
+        let point = one(plan, threads, &mut rows)?;
+        points.push(point);
+    }
+    Ok((rows, points))
+}
+
+fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failure> {
+    let (session, limit, answer) = (open()?, Limit::new()?, answer());
+    let own_sessions = (0..threads).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
+    let own_limits = (0..threads).map(|_| Limit::new()).collect::<Result<Vec<_>, _>>()?;
+    let (mut ours, mut own, mut limits, mut shared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut ratios = Vec::new();
+    let mut budget = plan.budget();
+    budget.time /= 2;
+    budget.run(|| -> Result<(), Failure> {
+        let a = rate(threads, |_, request| session_work(&session, request, &answer))?;
+        let b = rate(threads, |thread, request| session_work(&own_sessions[thread], request, &answer))?;
+        let c = rate(threads, |thread, request| own_limits[thread].stamp(request.headers_mut()))?;
+        let d = rate(threads, |_, request| limit.stamp(request.headers_mut()))?;
+        ratios.push(a / b);
+        ours.push(a);
+        own.push(b);
+        limits.push(c);
+        shared.push(d);
+        Ok(())
+    })?;
+    let ratio = median(ratios);
+    let point = Point {
+        threads,
+        ours: median(ours),
+        own_sessions: median(own),
+        limit_own: median(limits),
+        limit_shared: median(shared),
+    };
+    if threads > 1 {
+        rows.push(Row::new(
+            format!("session work from {threads} threads, one session"),
+            format!("{ratio:.2} × buffers of their own ({:.1} M/s)", point.ours),
+            format!("≥ {BAR:.2} ×"),
+            ratio >= BAR,
+        ));
+        rows.push(Row::shown(
+            format!("  L from {threads} threads: own buffers / one shared pair"),
+            format!("{:.1} / {:.1} M/s", point.limit_own, point.limit_shared),
+        ));
+    }
+    Ok(point)
+}
+
+/// Stamps a second, in millions; taking key and token off again is part of it, as dropping a request is.
+fn rate(threads: usize, stamp: impl Fn(usize, &mut Request<()>) + Sync) -> Result<f64, Failure> {
+    let passes = STAMPS / threads / BATCH;
+    let (start, end) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+    let requests = (0..threads).map(|_| batch()).collect::<Result<Vec<_>, _>>()?;
+    let spent = thread::scope(|scope| {
+        for (thread, mut requests) in requests.into_iter().enumerate() {
+            let (stamp, start, end) = (&stamp, &start, &end);
+            scope.spawn(move || {
+                start.wait();
+                for _ in 0..passes {
+                    stamp_all(&mut requests, &mut |request| stamp(thread, request));
+                    requests.iter_mut().for_each(unstamp);
+                }
+                end.wait();
+            });
+        }
+        start.wait();
+        let begin = Instant::now();
+        end.wait();
+        begin.elapsed()
+    });
+    Ok((passes * threads * BATCH) as f64 / spent.as_secs_f64() / 1e6)
+}

@@ -1,0 +1,37 @@
+//! Paired rounds: what is compared runs in turns, in one process, and the median of the rounds' ratios counts.
+
+use std::time::{Duration, Instant};
+
+/// The time that `work` takes.
+pub(crate) fn time<E>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// The median; 0 when there is nothing.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// How long rounds go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    pub(crate) time: Duration,
+    pub(crate) rounds: usize,
+}
+
+impl Budget {
+    /// Rounds until time or number is used up; five at least.
+    pub(crate) fn run<E>(self, mut round: impl FnMut() -> Result<(), E>) -> Result<(), E> {
+        let start = Instant::now();
+        for number in 0..self.rounds {
+            if number >= 5 && start.elapsed() > self.time {
+                break;
+            }
+            round()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! The scene of one stamp: an open session, an ordinary request, an ordinary answer, and the limit L.
+
+use ctc_driver::SharedSession;
+use ctc_driver::ctc_core::{
+    Admit, AppKey, Call, Credentials, Endpoint, Epoch, Instant, LoginOutcome, Route, Session, Settings,
+};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, SERVER, USER_AGENT,
+    VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+
+use crate::Failure;
+
+/// The name of the application key's header.
+pub const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
+/// The key that all scenes use.
+pub const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// What goes out as `Accept`.
+pub const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+
+/// A token of 256 characters that ends in `mark`.
+pub fn token(mark: u64) -> String {
+    format!("{mark:A>256}")
+}
+
+/// The limit L: key and token from plainly owned values, and nothing else.
+#[derive(Debug)]
+pub struct Limit {
+    key: HeaderValue,
+    cookie: HeaderValue,
+}
+
+impl Limit {
+    /// Values of this stamp's own.
+    ///
+    /// # Errors
+    /// None, as the values are fixed.
+    pub fn new() -> Result<Self, Failure> {
+        let mut key = HeaderValue::from_str(KEY)?;
+        let mut cookie = HeaderValue::from_str(&format!("authToken={}", token(1)))?;
+        key.set_sensitive(true);
+        cookie.set_sensitive(true);
+        Ok(Self { key, cookie })
+    }
+
+    /// One stamp.
+    #[inline]
+    pub fn stamp(&self, headers: &mut HeaderMap) {
+        headers.insert(APP_KEY, self.key.clone());
+        headers.insert(COOKIE, self.cookie.clone());
+    }
+}
+
+/// A session that is open.
+///
+/// # Errors
+/// None, as the values are fixed.
+pub fn open() -> Result<SharedSession, Failure> {
+    open_with(|_, _| ())
+}
+
+/// A session that is open while a login for a newer token is in flight, and its epoch, to be waited for.
+///
+/// # Errors
+/// None, as the values are fixed.
+pub fn renewing() -> Result<(SharedSession, Epoch), Failure> {
+    let mut epoch = Epoch::default();
+    let session = open_with(|session, now| {
+        // The order is dropped: the login stays in flight until its lease ends.
+        let _ = session.renew(now);
+        epoch = session.epoch();
+    })?;
+    Ok((session, epoch))
+}
+
+fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, Failure> {
+    let credentials = Credentials::new("ada@example.com", "s3cret!")?;
+    let mut session = Session::new(Endpoint::us(), AppKey::new(KEY)?, credentials, Settings::default())?;
+    let now = Instant::now();
+    let Admit::Login(order) = session.admit(&mut Call::new(true), now) else {
+        return Err("the first caller was not elected".into());
+    };
+    let cookie = format!("authToken={}; Path=/connect", token(1));
+    let answer = Response::builder().header("set-cookie", cookie).body(())?;
+    let LoginOutcome::Opened(_) = session.login_response(order.ticket, &answer, now) else {
+        return Err("the login did not open the session".into());
+    };
+    then(&mut session, now);
+    let session = SharedSession::new(session);
+    // The first look publishes the pass.
+    let _ = session.admit(&mut Call::new(true));
+    Ok(session)
+}
+
+/// A request with four headers, as `http` builds it.
+///
+/// # Errors
+/// None, as the values are fixed.
+pub fn request() -> Result<Request<()>, Failure> {
+    let builder = Request::get("https://connect.calamp.com/connect/services/devices?pg=1");
+    let builder = builder.header(ACCEPT, "application/json").header(USER_AGENT, "probe/1");
+    Ok(builder.header(ACCEPT_ENCODING, "identity").header("x-request-id", "0123456789").body(())?)
+}
+
+/// The six headers of an ordinary 200.
+pub fn answer() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for name in [DATE, CONTENT_TYPE, CONTENT_LENGTH, SERVER, CACHE_CONTROL, VARY] {
+        headers.insert(name, HeaderValue::from_static("something"));
+    }
+    headers
+}
+
+/// A call's session work while the session is open: leave, stamp, and a look at the answer.
+#[inline]
+pub fn session_work(session: &SharedSession, request: &mut Request<()>, answer: &HeaderMap) {
+    let mut call = Call::new(true);
+    let stamped = session.try_stamp(&mut call, request);
+    debug_assert_eq!(stamped, Ok(true));
+    let route = || Route::new(&Method::GET, "/connect/services/devices");
+    let _ = session.observe(&mut call, route, StatusCode::OK, answer);
+}
+
+/// Takes key and token off again, so that the request can be stamped once more without growing.
+#[inline]
+pub fn unstamp(request: &mut Request<()>) {
+    request.headers_mut().remove(APP_KEY);
+    request.headers_mut().remove(COOKIE);
+}
+
+/// Stamps a whole batch: the only part that is timed and counted.
+#[inline(never)]
+pub fn stamp_all(batch: &mut [Request<()>], stamp: &mut impl FnMut(&mut Request<()>)) {
+    for request in batch {
+        stamp(std::hint::black_box(request));
+    }
+}
+
+/// How many requests are stamped in a row: few enough to stay in the cache, enough to hide the clock's own cost.
+pub const BATCH: usize = 64;
+
+/// A batch of requests.
+///
+/// # Errors
+/// None, as the values are fixed.
+pub fn batch() -> Result<Vec<Request<()>>, Failure> {
+    (0..BATCH).map(|_| request()).collect()
+}

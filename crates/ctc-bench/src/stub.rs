@@ -1,0 +1,144 @@
+//! HTTP stacks without a network: what is left is the session layer's own cost.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, FormBody, SendFailure, Session, Settings};
+use ctc_driver::{AsyncTransport, SharedSession, Transport, TransportError};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{Request, Response, StatusCode};
+
+use crate::Failure;
+use crate::scene::{KEY, token};
+
+/// How often a login wakes those who wait for its answer: connecting, TLS, sending, reading.
+const LOGIN_STEPS: u32 = 5;
+
+/// A stack that answers at once, and takes its time for a login. Clones share the server that they pretend to be.
+#[derive(Clone, Debug)]
+pub struct Stub(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    login: Duration,
+    refuses: bool,
+    /// The mark of the token that is good.
+    good: AtomicU64,
+    logins: AtomicU64,
+}
+
+impl Stub {
+    /// A server whose logins take `login`, and fail if it `refuses`.
+    pub fn new(login: Duration, refuses: bool) -> Self {
+        Self(Arc::new(State { login, refuses, good: AtomicU64::new(0), logins: AtomicU64::new(0) }))
+    }
+
+    /// The logins that it saw.
+    pub fn logins(&self) -> u64 {
+        self.0.logins.load(SeqCst)
+    }
+
+    /// The present token is good no longer.
+    pub fn kill_token(&self) {
+        self.0.good.store(u64::MAX, SeqCst);
+    }
+
+    fn answer(&self, request: &Request<()>) -> Response<()> {
+        let mut response = Response::new(());
+        if !self.accepts(request) {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        response
+    }
+
+    fn accepts(&self, request: &Request<()>) -> bool {
+        let Some(cookie) = request.headers().get(COOKIE) else { return false };
+        let mark = cookie.as_bytes().iter().rev().take_while(|byte| byte.is_ascii_digit());
+        let mark = mark.fold((0, 1), |(sum, unit), byte| (sum + unit * u64::from(byte - b'0'), unit * 10)).0;
+        mark == self.0.good.load(SeqCst)
+    }
+
+    fn login(&self) -> Response<()> {
+        let mark = self.0.logins.fetch_add(1, SeqCst) + 1;
+        let mut response = Response::new(());
+        if self.0.refuses {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            return response;
+        }
+        self.0.good.store(mark, SeqCst);
+        if let Ok(cookie) = format!("authToken={}; Path=/connect", token(mark)).try_into() {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// It never fails.
+#[derive(Debug)]
+pub struct Never(Infallible);
+
+impl fmt::Display for Never {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
+    }
+}
+
+impl std::error::Error for Never {}
+
+impl TransportError for Never {
+    fn failure(&self) -> SendFailure {
+        match self.0 {}
+    }
+}
+
+impl Transport for Stub {
+    type Request = Request<()>;
+    type Response = Response<()>;
+    type Error = Never;
+
+    fn send(&self, request: Request<()>) -> Result<Response<()>, Never> {
+        Ok(self.answer(&request))
+    }
+
+    fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {
+        thread::sleep(self.0.login);
+        Ok(self.login())
+    }
+}
+
+#[async_trait]
+impl AsyncTransport for Stub {
+    type Request = Request<()>;
+    type Response = Response<()>;
+    type Error = Never;
+
+    async fn send(&self, request: Request<()>) -> Result<Response<()>, Never> {
+        Ok(self.answer(&request))
+    }
+
+    async fn send_login(&self, _: Request<FormBody>) -> Result<Response<()>, Never> {
+        for _ in 0..LOGIN_STEPS {
+            tokio::time::sleep(self.0.login / LOGIN_STEPS).await;
+        }
+        Ok(self.login())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// A session that has not logged in yet.
+///
+/// # Errors
+/// None, as the values are fixed.
+pub fn session() -> Result<SharedSession, Failure> {
+    let credentials = Credentials::new("ada@example.com", "s3cret!")?;
+    let session = Session::new(Endpoint::us(), AppKey::new(KEY)?, credentials, Settings::default())?;
+    Ok(SharedSession::new(session))
+}

@@ -1,0 +1,63 @@
+//! Lanes: what every call writes to, once for each core, so that cores do not fight over it.
+
+use std::cell::Cell;
+use std::num::NonZero;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::available_parallelism;
+
+/// More lanes than cores: threads keep their lane, and those that run at one time should have different ones.
+const LANES_PER_CORE: usize = 4;
+const MOST_LANES: usize = 64;
+
+/// One `T` for each lane; a thread always takes the same.
+#[derive(Debug)]
+pub(crate) struct Lanes<T>(Box<[T]>);
+
+impl<T> Lanes<T> {
+    pub(crate) fn new(make: impl FnMut() -> T) -> Self {
+        Self(std::iter::repeat_with(make).take(count()).collect())
+    }
+
+    /// This thread's.
+    #[inline]
+    pub(crate) fn mine(&self) -> &T {
+        &self.0[lane() % self.0.len()]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
+/// A value in a cache line (and its neighbour, which is fetched along with it) of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+fn count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        (cores * LANES_PER_CORE).min(MOST_LANES)
+    })
+}
+
+thread_local! {
+    static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// This thread's number.
+#[inline]
+fn lane() -> usize {
+    let lane = LANE.get();
+    if lane == usize::MAX { choose() } else { lane }
+}
+
+#[cold]
+fn choose() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let next = NEXT.fetch_add(1, Relaxed) % MOST_LANES;
+    LANE.set(next);
+    next
+}
