@@ -1,5 +1,8 @@
 //! What the examples share: the server they talk to, and the trouble it can be asked to make.
 
+pub mod sdk;
+pub mod workers;
+
 use std::error::Error;
 use std::net::TcpListener;
 

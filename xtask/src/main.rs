@@ -3,7 +3,9 @@
 
 mod bench;
 mod ci;
+mod fleet;
 mod shell;
+mod sim;
 mod test;
 mod vendor;
 
@@ -15,7 +17,11 @@ cargo xtask <chore>
   test          every test of every crate and example, and a closing line with the sum
   ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
   ci list       the steps
+  fleet         many processes, one session: `fleet --store file|redis --processes 20`
+  sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
+  threads       the session's locks under a scheduler that tries many orders; `--sabotage`
   bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
+  api           writes the listings of the public API in xtask/api anew; read the difference before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 
@@ -26,6 +32,10 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
         "ci" => ci::run(rest),
+        "fleet" => fleet::run(rest),
+        "sim" => sim::run(rest),
+        "threads" => sim::threads(rest),
+        "api" => ci::write_api(),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -10,6 +10,34 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// `cargo` of another toolchain.
+pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "cargo"]).args(args);
+    command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTDOC");
+    command
+}
+
+/// Whether rustup has this toolchain.
+pub(crate) fn has_toolchain(toolchain: &str) -> bool {
+    answers("rustup", &["run", toolchain, "rustc", "--version"])
+}
+
+/// Whether this cargo subcommand is installed.
+pub(crate) fn has_subcommand(name: &str) -> bool {
+    answers("cargo", &[name, "--version"])
+}
+
+/// Runs it and returns its standard output.
+pub(crate) fn output(mut command: Command) -> Result<String, String> {
+    let output =
+        command.stderr(Stdio::inherit()).output().map_err(|error| format!("{}: {error}", shown(&command)))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(format!("{} failed ({})", shown(&command), output.status)),
+    }
+}
+
 /// Runs it; what it prints goes where ours goes.
 pub(crate) fn run(mut command: Command) -> Result<(), String> {
     let status = command.status().map_err(|error| format!("{}: {error}", shown(&command)))?;

@@ -110,6 +110,9 @@ impl Endpoint {
         if path.starts_with('/') && !path.starts_with("//") {
             return Uri::try_from(format!("{}{path}", self.origin)).map_err(|_| JoinError::Invalid);
         }
+        if !path.contains("://") {
+            return Err(JoinError::NotAPath);
+        }
         let uri = Uri::try_from(path).map_err(|_| JoinError::Invalid)?;
         if uri.scheme().is_none() {
             return Err(JoinError::NotAPath);
@@ -119,6 +122,14 @@ impl Endpoint {
             return Err(JoinError::ForeignOrigin { endpoint: self.origin.clone() });
         }
         Ok(uri)
+    }
+
+    /// `uri` on this origin when it is only a path with its query, as a server receives it; any other as it is.
+    pub fn complete(&self, uri: Uri) -> Uri {
+        if uri.scheme().is_some() || uri.authority().is_some() || !uri.path().starts_with('/') {
+            return uri;
+        }
+        Uri::try_from(format!("{}{uri}", self.origin)).unwrap_or(uri)
     }
 
     fn parse(url: &str) -> Result<Self, EndpointError> {

@@ -84,6 +84,7 @@
 //! [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when their last copy is dropped.
 
 mod endpoint;
+pub mod manual;
 mod secret;
 mod session;
 mod settings;
@@ -101,3 +102,8 @@ pub use settings::{
     AuthTokenSwitch, FailedLogin, FairUse, LoginRule, Settings, SettingsError, TokenAttachment,
 };
 pub use time::Instant;
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -144,17 +144,18 @@ pub enum SecretError {
     EmptyAppKey,
     /// A character in the application key that a header cannot carry.
     #[error(
-        "the CTC application key has a character that a header cannot carry, at byte {at}: look for a space or line end"
+        "the CTC application key has a character that a header cannot carry, at byte {at}: \
+         look for a space, a line end or a typographic quote"
     )]
     AppKeyCharacter {
         /// Where it stands, counted from 0.
         at: usize,
     },
     /// No user name.
-    #[error("the CTC user name is empty")]
+    #[error("the CTC user name is empty: is the variable or secret that it comes from set?")]
     EmptyUsername,
     /// No password.
-    #[error("the CTC password is empty")]
+    #[error("the CTC password is empty: is the variable or secret that it comes from set?")]
     EmptyPassword,
     /// No token.
     #[error("the authToken is empty")]

@@ -88,7 +88,7 @@ pub enum SettingsError {
     #[error("refill, back-off cap, Retry-After cap and lease must be at most 30 days each")]
     TooLong,
     /// The logout path cannot be joined to the endpoint.
-    #[error("logout_path is no path on the endpoint")]
+    #[error("logout_path is no path on the endpoint: begin it with one '/'")]
     LogoutPath(#[from] crate::JoinError),
 }
 

@@ -14,8 +14,8 @@ use http::{Request, Response};
 use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{AsyncTransport, Incoming, TransportError};
-use crate::shared::{Panic, Pending, SharedLogin, SharedSession, stamp};
+use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
+use crate::shared::{Panic, Pending, SharedLogin, SharedSession};
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
 /// How long an answer that is not delivered may take to be read to its end.
@@ -53,7 +53,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
-    /// with a newer token after a 401, as far as `options` allow.
+    /// with a newer token after a 401, as far as `options` allow. An `http::Request` may have just a path as its URI:
+    /// it goes to the session's endpoint.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
@@ -62,12 +63,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
+        request.complete(self.session.bound_to());
         let mut kept = Kept::of(&request, options);
         let mut call = Call::new(kept.is_copy());
+        let mut patience = Patience::new(options.max_wait);
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
                 self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, options).await?;
+                let pass = self.admit(&mut call, &mut patience).await?;
                 stamp(&pass, &mut request)?;
             }
             self.session.counters().calls.count();
@@ -101,7 +104,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), options).await.map(drop)
+        let mut patience = Patience::new(options.max_wait);
+        self.admit(&mut Call::new(false), &mut patience).await.map(drop)
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -109,8 +113,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         login::log_out(&self.session, &*self.io).await
     }
 
-    async fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
-        let mut patience = Patience::new(options.max_wait);
+    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {

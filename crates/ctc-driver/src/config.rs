@@ -127,7 +127,7 @@ pub enum ConfigError {
     #[error("no CTC application key: give the one that the vendor handed out for your program")]
     NoAppKey,
     /// No credentials were given.
-    #[error("no CTC credentials: give user name and password")]
+    #[error("no CTC credentials: give the user name and password of an account that may use the API")]
     NoCredentials,
     /// A URL is no endpoint.
     #[error(transparent)]
@@ -145,7 +145,7 @@ pub enum ConfigError {
         names: Vec<&'static str>,
     },
     /// An environment variable is not valid Unicode.
-    #[error("the environment variable {name} is not valid Unicode")]
+    #[error("the environment variable {name} is not valid Unicode: set it anew")]
     NotText {
         /// Its name.
         name: &'static str,
@@ -157,7 +157,9 @@ pub enum ConfigError {
     #[error("CTC_REGION and CTC_BASE_URL are both set: keep the one you mean")]
     RegionAndUrl,
     /// `CTC_BASE_URL` is no endpoint.
-    #[error("CTC_BASE_URL is of no use")]
+    #[error(
+        "CTC_BASE_URL is no endpoint: give it as https://host[:port], or set CTC_REGION to us or eu instead"
+    )]
     BaseUrlVariable(#[source] EndpointError),
 }
 

@@ -32,25 +32,47 @@ pub struct Counts {
 
 macro_rules! counters {
     ($($name:ident),*) => {
-        #[derive(Debug, Default)]
+        #[derive(Debug)]
         pub(crate) struct Counters { pub(crate) calls: LaneCounter, $(pub(crate) $name: Counter),* }
 
         impl Counters {
+            pub(crate) fn new() -> Self {
+                Self {
+                    calls: LaneCounter::new("ctc_calls_total"),
+                    $($name: Counter::new(concat!("ctc_", stringify!($name), "_total"))),*
+                }
+            }
+
             pub(crate) fn snapshot(&self) -> Counts {
-                Counts { calls: self.calls.sum(), $($name: self.$name.0.load(Relaxed)),* }
+                Counts { calls: self.calls.sum(), $($name: self.$name.count.load(Relaxed)),* }
             }
         }
     };
 }
 counters!(unauthorized, replays, denied, logins, logins_failed, adopted, rotations, store_failures, orphans);
 
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Counter {
+    count: AtomicU64,
+    #[cfg(feature = "metrics")]
+    name: &'static str,
+}
 
 impl Counter {
+    #[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "only the facade wants a name"))]
+    fn new(name: &'static str) -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            #[cfg(feature = "metrics")]
+            name,
+        }
+    }
+
     /// Adds one; returns what it was before.
     pub(crate) fn count(&self) -> u64 {
-        self.0.fetch_add(1, Relaxed)
+        #[cfg(feature = "metrics")]
+        metrics::counter!(self.name).increment(1);
+        self.count.fetch_add(1, Relaxed)
     }
 }
 
@@ -64,13 +86,11 @@ impl LaneCounter {
         self.0.mine().0.count();
     }
 
-    fn sum(&self) -> u64 {
-        self.0.iter().map(|lane| lane.0.0.load(Relaxed)).sum()
+    fn new(name: &'static str) -> Self {
+        Self(Lanes::new(|| Padded(Counter::new(name))))
     }
-}
 
-impl Default for LaneCounter {
-    fn default() -> Self {
-        Self(Lanes::new(Padded::default))
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|lane| lane.0.count.load(Relaxed)).sum()
     }
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{Admit, Call, FormBody, Pass, RecordKey, SessionRecord, Verdict};
-use event_listener::Listener;
 use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{Incoming, Transport, TransportError};
-use crate::shared::{SharedSession, stamp};
+use crate::ports::{Incoming, Outgoing, Transport, TransportError, stamp};
+use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use crate::sync::Listener;
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
 pub struct Driver<T> {
@@ -45,7 +45,8 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
-    /// with a newer token after a 401, as far as `options` allow.
+    /// with a newer token after a 401, as far as `options` allow. An `http::Request` may have just a path as its URI:
+    /// it goes to the session's endpoint.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
@@ -54,12 +55,14 @@ impl<T: Transport> Driver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
+        request.complete(self.session.bound_to());
         let mut kept = Kept::of(&request, options);
         let mut call = Call::new(kept.is_copy());
+        let mut patience = Patience::new(options.max_wait);
         loop {
             if !self.session.try_stamp(&mut call, &mut request)? {
                 self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, options)?;
+                let pass = self.admit(&mut call, &mut patience)?;
                 stamp(&pass, &mut request)?;
             }
             self.session.counters().calls.count();
@@ -91,7 +94,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), options).map(drop)
+        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait)).map(drop)
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -99,8 +102,7 @@ impl<T: Transport> Driver<T> {
         finish(login::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
     }
 
-    fn admit(&self, call: &mut Call, options: &CallOptions) -> Result<Pass, Denied> {
-        let mut patience = Patience::new(options.max_wait);
+    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
         let mut listener = None;
         loop {
             match self.session.admit(call) {

@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_core::{Denial, StampError};
+use ctc_core::{Denial, SendFailure, StampError};
+
+use crate::ports::TransportError;
 
 /// Why a call failed. `E` is the HTTP stack's error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallError<E: Error + 'static> {
+pub enum CallError<E: TransportError> {
     /// The session has no token for it and may not get one now. Nothing was sent.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -18,8 +20,25 @@ pub enum CallError<E: Error + 'static> {
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The HTTP stack failed. The session is as it was.
-    #[error("the call got no answer")]
+    #[error("{}", no_answer(.0.failure()))]
     Transport(#[source] E),
+    /// The answer came, but its body broke off: the server may well have done what was asked. Only from calls that
+    /// read whole bodies ([`Caller`](crate::Caller), [`AsyncCaller`](crate::AsyncCaller)).
+    #[error("the call was answered, but the answer's body broke off")]
+    Body(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What to tell a caller whose request got no answer: above all, whether it may have had an effect.
+pub fn no_answer(failure: SendFailure) -> &'static str {
+    match failure {
+        SendFailure::MaybeSent => {
+            "the call got no answer, and the server may have acted on it: \
+             make it again only if that does no harm"
+        }
+        SendFailure::NotSent | SendFailure::StoreBusy => {
+            "the call was not sent, for the server could not be reached: check host, network and TLS"
+        }
+    }
 }
 
 /// No token, and no login now: the same for every caller, at once and without waiting.
@@ -31,12 +50,22 @@ pub struct Denied {
 }
 
 impl Denied {
-    pub(crate) fn new(
-        denial: Denial,
-        retry_after: Option<Duration>,
-        source: Option<Arc<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Self { denial, retry_after, source }
+    /// A denial as a driver gives it: for mocks, whose users want to see what a refused password does.
+    ///
+    /// ```
+    /// use ctc_driver::Denied;
+    /// use ctc_driver::ctc_core::Denial;
+    ///
+    /// let denied = Denied::new(Denial::Rejected { status: http::StatusCode::UNAUTHORIZED }, None);
+    /// assert!(denied.to_string().contains("refused the login"));
+    /// ```
+    pub fn new(denial: Denial, retry_after: Option<Duration>) -> Self {
+        Self { denial, retry_after, source: None }
+    }
+
+    pub(crate) fn because(mut self, source: Option<Arc<dyn Error + Send + Sync>>) -> Self {
+        self.source = source;
+        self
     }
 
     /// What stands in the way.

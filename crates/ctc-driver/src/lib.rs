@@ -7,6 +7,7 @@
 //! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take without one.
 //! - [`AsyncDriver`] and [`Driver`]: one call from leave to answer, each loop in one place.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: what keeps a session beyond a process.
+//! - [`Caller`] and [`AsyncCaller`]: what a library asks for that works with every client, whole bodies in and out.
 //!
 //! ```
 //! use ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
@@ -47,29 +48,50 @@
 //! ```
 
 mod async_driver;
+mod caller;
 mod clock;
 mod config;
 mod counters;
 mod driver;
 mod error;
+mod events;
 mod lanes;
 mod login;
+pub mod manual;
 mod options;
 mod ports;
 mod shared;
 mod store;
+mod sync;
 
 pub use async_driver::AsyncDriver;
+pub use caller::{AsyncCaller, Caller};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, SessionConfig};
 pub use counters::Counts;
 pub use ctc_core;
 pub use driver::Driver;
+#[doc(hidden)]
+pub use error::no_answer;
 pub use error::{CallError, Denied};
+pub use events::{Observer, SessionEvent};
 pub use login::LoggedOut;
 pub use options::{CallOptions, Replay};
 pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
 pub use shared::SharedSession;
+#[cfg(feature = "unblock")]
+pub use store::Unblock;
 pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
 };
+
+/// What the shipped adapters share with each other: no part of the stable surface.
+#[doc(hidden)]
+pub mod adapter {
+    pub use crate::caller::{prepare, whole};
+}
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,16 +1,19 @@
 //! One login from election to report, store included: the same steps for both drivers.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, LoginOrder, LoginOutcome, LoginTicket, Phase, RecordKey, Resumed, SendFailure, SessionRecord,
+    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, Session,
+    SessionRecord,
 };
 use http::{Request, Response, StatusCode};
-use tracing::{debug, info, warn};
+use tracing::Instrument;
 
+use crate::events::{SessionEvent, login_span};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -33,35 +36,19 @@ pub(crate) struct SendError {
 }
 
 /// Makes the login that `order` asks for, or finds that another process made it already.
-pub(crate) async fn log_in(mut flight: Flight, io: &dyn LoginIo) {
+pub(crate) async fn log_in(flight: Flight, io: &dyn LoginIo) {
+    let span = login_span(flight.session.number());
+    steps(flight, io).instrument(span).await;
+}
+
+async fn steps(mut flight: Flight, io: &dyn LoginIo) {
     let session = &flight.session.clone();
-    let mut store = match lease(session, io, full_wait(session)).await {
-        Ok(store) => store,
-        Err(StoreError::Busy) => return flight.fail(SendFailure::StoreBusy),
-        Err(error) => {
-            session.store_failed("lease", &error);
-            Store(None)
-        }
-    };
-    if flight.resume(store.load(session).await) {
-        // A pause or debt that another clock wrote counts by ours from here on, or it might never end.
-        if matches!(session.phase(), Phase::Cooling { .. } | Phase::Empty) {
-            store.save(session).await;
-        }
-        return store.release(session).await;
-    }
-    // On record before it is sent: a process that dies in mid-login has spent this login all the same.
-    store.save(session).await;
-    // The store may have taken its time, and the session been closed meanwhile.
-    let Some(request) = flight.take_off() else {
-        debug!(target: "ctc", "login is not sent: it is no longer wanted");
-        return store.release(session).await;
-    };
+    let Some((request, mut store)) = prepare(session, &mut flight, io).await else { return };
     session.counters().logins.count();
-    debug!(target: "ctc", "login is sent");
+    session.tell(SessionEvent::LoginSent);
     let answer = io.send(request).await;
     let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
-    if !succeeded && flight.overtaken(store.load(session).await) {
+    if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
         return store.release(session).await;
     }
     let orphan = flight.report(answer);
@@ -72,20 +59,63 @@ pub(crate) async fn log_in(mut flight: Flight, io: &dyn LoginIo) {
     }
 }
 
+/// Takes the store's lease and asks its record. `None` when no login is to be sent.
+async fn prepare(
+    session: &SharedSession,
+    flight: &mut Flight,
+    io: &dyn LoginIo,
+) -> Option<(Request<FormBody>, Store)> {
+    let mut again = true;
+    loop {
+        let mut store = match lease(session, io, full_wait(session)).await {
+            Ok(store) => store,
+            Err(StoreError::Busy) => {
+                flight.fail(SendFailure::StoreBusy);
+                return None;
+            }
+            Err(error) => {
+                session.store_failed("lease", &error);
+                Store::none()
+            }
+        };
+        let offered = flight.resume(store.load(session).await);
+        let goes = offered == Offered::Goes && flight.is_wanted();
+        // On record before it is sent: a process that dies in mid-login has spent this login all the same.
+        // And a pause or debt that another clock wrote counts by ours from here on, or it might never end.
+        let saves = goes || offered == Offered::Denied;
+        if saves && store.save(session).await == Saved::TooLate && goes && again {
+            // This process slept past its lease: another may have logged in by now. Once only: a store that
+            // loses every lease is a broken one.
+            again = false;
+            continue;
+        }
+        // The store may have taken its time, and the session been closed meanwhile.
+        if goes && let Some(request) = flight.take_off() {
+            return Some((request, store));
+        }
+        store.release(session).await;
+        return None;
+    }
+}
+
 /// Takes a token that the server rotated into the store, unless the store has a newer one or is in use: whoever
 /// holds its lease is about to log in or has just done so.
 pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
-    let ours = session.record();
     match lease(session, io, Duration::ZERO).await {
-        // Without a token: closed in the meantime.
-        Ok(mut store) if ours.has_token() => {
+        Ok(mut store) => {
             let kept = store.load(session).await;
-            if kept.is_none_or(|kept| kept.generation() < ours.generation()) {
+            if let Some(kept) = &kept {
+                // Its history is not to be lost with it.
+                let wall = session.wall();
+                session.with(|session, now| session.learn(kept, now, wall));
+            }
+            let ours = session.record();
+            // Without a token: closed in the meantime.
+            if ours.has_token() && kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
                 store.write(session, &ours).await;
             }
             store.release(session).await;
         }
-        Ok(store) => store.release(session).await,
         Err(StoreError::Busy) => {}
         Err(error) => session.store_failed("lease", &error),
     }
@@ -104,6 +134,28 @@ pub enum LoggedOut {
     Refused(StatusCode),
     /// The server did not answer; the token may live on there.
     Unreachable(Arc<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for LoggedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the session is closed and its token forgotten here; ")?;
+        match self {
+            Self::NoToken => f.write_str("there was no token to end on the server"),
+            Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
+            Self::Refused(status) => {
+                write!(f, "the server answered {status}, so the token may live on there: check logout_path")
+            }
+            Self::Unreachable(error) => {
+                f.write_str("the server gave no answer, so the token may live on there")?;
+                let mut link: Option<&dyn Error> = Some(&**error);
+                while let Some(error) = link {
+                    write!(f, ": {error}")?;
+                    link = error.source();
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
@@ -134,16 +186,29 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
 /// How long a store operation may take; a longer one counts as a store out of reach.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest that a login may wait for another process's: what is left of its own lease must be enough to load,
-/// save and log in.
+/// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
+/// the time to ask the store and, at least, half of it.
 fn full_wait(session: &SharedSession) -> Duration {
-    let settings = session.settings();
-    settings.lease.saturating_sub(settings.login_timeout).saturating_sub(2 * STORE_TIMEOUT)
+    let lease = session.settings().lease;
+    lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
 }
 
 async fn lease(session: &SharedSession, io: &dyn LoginIo, wait: Duration) -> Result<Store, StoreError> {
     let terms = LeaseTerms { wait, ttl: session.settings().lease };
-    Ok(Store(io.lease(&session.record_key(), terms).await?))
+    let key = session.record_key();
+    let lease = io.lease(&key, terms).await?;
+    Ok(Store(lease.map(|lease| (lease, key))))
+}
+
+/// What a store's record meant for a login.
+#[derive(PartialEq, Eq)]
+enum Offered {
+    /// Nothing: it goes on.
+    Goes,
+    /// Its history forbids it, and this session has taken that history over.
+    Denied,
+    /// It is needless, or no longer wanted.
+    Over,
 }
 
 /// The right to make one login; gives it back to the session when it is dropped half way.
@@ -160,13 +225,13 @@ impl Flight {
     }
 
     /// Whether the record of a store makes the login needless, or forbids it.
-    fn resume(&mut self, record: Option<SessionRecord>) -> bool {
+    fn resume(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
         self.offer(record, |session, ticket, record, now| session.login_resumed(ticket, record, now, wall))
     }
 
     /// Whether another process logged in while this login failed.
-    fn overtaken(&mut self, record: Option<SessionRecord>) -> bool {
+    fn overtaken(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
         self.offer(record, |session, ticket, record, now| session.login_overtaken(ticket, record, now, wall))
     }
@@ -174,31 +239,48 @@ impl Flight {
     fn offer(
         &mut self,
         record: Option<SessionRecord>,
-        verb: impl FnOnce(&mut ctc_core::Session, LoginTicket, &SessionRecord, ctc_core::Instant) -> Resumed,
-    ) -> bool {
+        verb: impl FnOnce(&mut Session, LoginTicket, &SessionRecord, Instant) -> Resumed,
+    ) -> Offered {
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?))) else {
-            return false;
+            return Offered::Goes;
         };
         match self.session.with(|session, now| verb(session, ticket, &record, now)) {
             Resumed::Continue(ticket) => {
                 self.ticket = Some(ticket);
-                return false;
+                return Offered::Goes;
             }
             Resumed::Adopted(generation) => {
                 self.session.counters().adopted.count();
-                info!(target: "ctc", generation = generation.number(), "session adopted from the store");
+                self.session.tell(SessionEvent::Adopted { generation });
             }
-            Resumed::Denied(denial) => warn!(target: "ctc", %denial, "the store's record forbids a login"),
-            Resumed::Stale => debug!(target: "ctc", "login came too late"),
+            Resumed::Denied(denial) => {
+                self.session.tell(SessionEvent::HeldBackByStore { denial: &denial });
+                return Offered::Denied;
+            }
+            Resumed::Stale => self.session.tell(SessionEvent::LoginLate),
         }
-        true
+        Offered::Over
     }
 
     /// The request to send, if the login is still wanted.
     fn take_off(&mut self) -> Option<Request<FormBody>> {
-        let ticket = self.ticket.as_ref()?;
-        let wanted = self.session.with(|session, now| session.holds(ticket, now));
-        if wanted { self.request.take() } else { None }
+        let launched = self.ask(Session::launch);
+        if launched { self.request.take() } else { None }
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        self.ask(|session, ticket, now| session.holds(ticket, now))
+    }
+
+    /// Asks whether the login is still wanted. If not it is not sent, and costs nothing.
+    fn ask(&mut self, ask: impl FnOnce(&mut Session, &LoginTicket, Instant) -> bool) -> bool {
+        let ticket = self.ticket.as_ref();
+        let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
+        if !wanted && let Some(ticket) = self.ticket.take() {
+            self.session.tell(SessionEvent::LoginUnwanted);
+            self.session.with(|session, now| session.withdraw(ticket, now));
+        }
+        wanted
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.
@@ -229,19 +311,19 @@ impl Flight {
         let counters = self.session.counters();
         match outcome {
             LoginOutcome::Opened(generation) => {
-                info!(target: "ctc", generation = generation.number(), "logged in");
+                self.session.tell(SessionEvent::LoggedIn { generation });
                 None
             }
             LoginOutcome::Failed(denial) => {
                 counters.logins_failed.count();
-                warn!(target: "ctc", %denial, "login failed");
+                self.session.tell(SessionEvent::LoginFailed { denial: &denial });
                 None
             }
             LoginOutcome::Stale { orphan } => {
-                debug!(target: "ctc", "login came too late");
+                self.session.tell(SessionEvent::LoginLate);
                 if orphan.is_some() {
                     counters.orphans.count();
-                    info!(target: "ctc", "a login was answered after logout; its token is logged out");
+                    self.session.tell(SessionEvent::Orphaned);
                 }
                 orphan
             }
@@ -252,7 +334,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            debug!(target: "ctc", "login abandoned");
+            self.session.tell(SessionEvent::LoginAbandoned);
             let sent = self.request.is_none();
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),
@@ -263,11 +345,24 @@ impl Drop for Flight {
 }
 
 /// The store's lease, if there is a store and it works. Its failures are noted and go no further.
-struct Store(Option<StoreAccess>);
+struct Store(Option<(StoreAccess, RecordKey)>);
+
+/// What became of a save.
+#[derive(PartialEq, Eq)]
+enum Saved {
+    /// It is done, or there is no store that could do it.
+    AsFarAsCanBe,
+    /// The lease is over: another holder may have written since.
+    TooLate,
+}
 
 impl Store {
+    const fn none() -> Self {
+        Self(None)
+    }
+
     async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
-        let result = self.0.as_mut()?.load().await;
+        let result = self.0.as_mut()?.0.load().await;
         result.unwrap_or_else(|error| {
             session.store_failed("load", &error);
             None
@@ -275,22 +370,22 @@ impl Store {
     }
 
     /// Saves the session as it is now.
-    async fn save(&mut self, session: &SharedSession) {
-        if self.0.is_some() {
-            self.write(session, &session.record()).await;
-        }
+    async fn save(&mut self, session: &SharedSession) -> Saved {
+        if self.0.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
     }
 
-    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) {
-        if let Some(lease) = &mut self.0
-            && let Err(error) = lease.save(record).await
-        {
-            session.store_failed("save", &error);
-        }
+    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
+        // The account may have changed since: its record has a place and a lease of its own.
+        let Some((lease, _)) = self.0.as_mut().filter(|(_, key)| *key == record.key()) else {
+            return Saved::AsFarAsCanBe;
+        };
+        let Err(error) = lease.save(record).await else { return Saved::AsFarAsCanBe };
+        session.store_failed("save", &error);
+        if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
     }
 
     async fn release(self, session: &SharedSession) {
-        if let Some(lease) = self.0
+        if let Some((lease, _)) = self.0
             && let Err(error) = lease.release().await
         {
             session.store_failed("release", &error);

@@ -8,17 +8,43 @@ use http::Method;
 use crate::ports::Outgoing;
 
 /// Options of one call.
+///
+/// ```
+/// use std::time::Duration;
+/// use ctc_driver::{CallOptions, Replay};
+///
+/// let options = CallOptions::new().replay(Replay::Always).max_wait(Duration::from_secs(5));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub replay: Replay,
-    /// How long the call may wait for a login that fair use or a pause holds back. Default zero: it fails at
-    /// once and says when to come back. (Waiting for a login that is under way is not counted.)
+    /// How long the call may wait, before and after a 401 all told, for a login that fair use or a pause holds
+    /// back. Default zero: it fails at once and says when to come back. (Waiting for a login that is under way is not counted.)
     pub max_wait: Duration,
 }
 
 impl CallOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether the request may be sent a second time after a 401.
+    #[must_use]
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Sets how long the call may wait for a login that fair use or a pause holds back.
+    #[must_use]
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
+
     pub(crate) fn may_replay(&self, method: &Method) -> bool {
         match self.replay {
             Replay::Never => false,

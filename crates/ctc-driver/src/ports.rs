@@ -1,10 +1,11 @@
 //! What an HTTP stack must offer: one small trait each for requests, answers, errors and the stack itself.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{FormBody, Route, SendFailure, Target, Unauthorized};
+use ctc_core::{Endpoint, FormBody, Pass, Route, SendFailure, StampError, Target, Unauthorized};
 use http::{HeaderMap, Method, StatusCode};
 
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
@@ -19,6 +20,12 @@ pub trait Outgoing: Sized {
     fn headers_mut(&mut self) -> &mut HeaderMap;
     /// The same request once more, or `None` when its body is a stream that can be read only once.
     fn replay(&self) -> Option<Self>;
+
+    /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is stamped. Nothing to do
+    /// by default: for stacks whose requests always have a full URL.
+    fn complete(&mut self, endpoint: &Endpoint) {
+        let _ = endpoint;
+    }
 
     /// The route of this request.
     fn route(&self) -> Route {
@@ -45,6 +52,12 @@ impl<B: Clone> Outgoing for http::Request<B> {
 
     fn replay(&self) -> Option<Self> {
         Some(self.clone())
+    }
+
+    fn complete(&mut self, endpoint: &Endpoint) {
+        if self.uri().authority().is_none() {
+            *self.uri_mut() = endpoint.complete(std::mem::take(self.uri_mut()));
+        }
     }
 }
 
@@ -83,6 +96,16 @@ pub trait TransportError: Error + Send + Sync + 'static {
     }
 }
 
+/// The error of a stack that is made of sockets.
+impl TransportError for io::Error {
+    fn failure(&self) -> SendFailure {
+        match self.kind() {
+            io::ErrorKind::ConnectionRefused => SendFailure::NotSent,
+            _ => SendFailure::MaybeSent,
+        }
+    }
+}
+
 /// A blocking HTTP stack.
 ///
 /// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer.
@@ -101,6 +124,9 @@ pub trait Transport: Send + Sync {
     fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
     /// Sends a login or logout, and gives up after `timeout` all told.
+    ///
+    /// The form holds the password. A stack that wants another type of body can have it as `Bytes`, which is wiped
+    /// after use (`request.map(Bytes::from)`), or as a copy (`request.map(|form| form.as_ref().to_vec())`).
     ///
     /// # Errors
     /// When there is no answer in time.
@@ -138,6 +164,8 @@ pub trait AsyncTransport: Send + Sync {
 
     /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep).
     ///
+    /// The form holds the password: see [`Transport::send_login`] for how to make it a body of another type.
+    ///
     /// # Errors
     /// When there is no answer.
     async fn send_login(&self, request: http::Request<FormBody>) -> Result<http::Response<()>, Self::Error>;
@@ -149,4 +177,9 @@ pub trait AsyncTransport: Send + Sync {
     async fn discard(&self, response: Self::Response) {
         drop(response);
     }
+}
+
+/// Stamps a request of whatever type.
+pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
+    pass.bound_for(request.target())?.stamp(request.headers_mut())
 }

@@ -3,33 +3,32 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use ctc_core::{
-    Admit, Call, Credentials, Denial, Endpoint, Generation, LoginFailure, Pass, Phase, RecordKey, Route,
-    Session, SessionRecord, Settings, StampError, Verdict, Wait,
+    Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route, Session,
+    SessionRecord, Settings, StampError, Verdict, Wait,
 };
-use event_listener::{Event, EventListener, Listener};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use http::{HeaderMap, StatusCode};
-use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::error::Denied;
+use crate::events::{Observer, SessionEvent};
 use crate::lanes::Lanes;
-use crate::ports::Outgoing;
+use crate::ports::{Outgoing, stamp};
 use crate::store::StoreError;
+use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
 /// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
 /// depend on the task that began it.
 pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 
 /// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
-pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
+pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -39,6 +38,8 @@ pub(crate) type Panic = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
 pub struct SharedSession(Arc<Inner>);
 
 struct Inner {
+    /// The session's, which never changes: to be read without its lock.
+    endpoint: Endpoint,
     published: ArcSwapOption<Published>,
     /// Whether every answer is worth a look; see [`Session::watches_routes`].
     watches_routes: AtomicBool,
@@ -48,11 +49,16 @@ struct Inner {
     login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
     changed: Event,
     counters: Counters,
+    observer: Mutex<Option<Arc<dyn Observer>>>,
+    number: u64,
     clock: Arc<dyn Clock>,
 }
 
 /// The pass that calls go out with while the session is open, in memory of its own for each lane.
 struct Published(Lanes<Pass>);
+
+/// Of the session that is made next in this process.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl SharedSession {
     /// Shares `session`, on this machine's clock.
@@ -63,13 +69,16 @@ impl SharedSession {
     /// Shares `session`, on a clock of your own: for tests in virtual time.
     pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
         Self(Arc::new(Inner {
+            endpoint: session.endpoint().clone(),
             published: ArcSwapOption::empty(),
             watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
-            flight: Mutex::default(),
-            login_error: Mutex::default(),
+            flight: Mutex::new(None),
+            login_error: Mutex::new(None),
             changed: Event::new(),
-            counters: Counters::default(),
+            counters: Counters::new(),
+            observer: Mutex::default(),
+            number: NEXT_NUMBER.fetch_add(1, Relaxed),
             clock: Arc::new(clock),
         }))
     }
@@ -85,6 +94,16 @@ impl SharedSession {
         self.0.counters.snapshot()
     }
 
+    /// The number of this session in this process, counted from 1: the field `session` of its events.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Whom to tell what happens to this session, in place of whoever was told before.
+    pub fn set_observer(&self, observer: impl Observer + 'static) {
+        *self.0.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
+    }
+
     /// What its record is filed under in a store.
     pub fn record_key(&self) -> RecordKey {
         self.lock().record_key()
@@ -98,7 +117,11 @@ impl SharedSession {
 
     /// The origin that it is bound to.
     pub fn endpoint(&self) -> Endpoint {
-        self.lock().endpoint().clone()
+        self.0.endpoint.clone()
+    }
+
+    pub(crate) fn bound_to(&self) -> &Endpoint {
+        &self.0.endpoint
     }
 
     /// The settings in force.
@@ -109,25 +132,25 @@ impl SharedSession {
     /// See [`Session::set_credentials`].
     pub fn set_credentials(&self, credentials: Credentials) {
         self.with(|session, _| session.set_credentials(credentials));
-        info!(target: "ctc", "credentials replaced");
+        self.tell(SessionEvent::CredentialsReplaced);
     }
 
     /// See [`Session::reset`].
     pub fn reset(&self) {
         self.with(|session, _| session.reset());
-        info!(target: "ctc", "session reset");
+        self.tell(SessionEvent::Reset);
     }
 
     /// See [`Session::close`].
     pub fn close(&self) {
         self.with(|session, _| session.close());
-        info!(target: "ctc", "session closed");
+        self.tell(SessionEvent::Closed);
     }
 
     /// See [`Session::reopen`].
     pub fn reopen(&self) {
         self.with(|session, _| session.reopen());
-        info!(target: "ctc", "session reopened");
+        self.tell(SessionEvent::Reopened);
     }
 
     /// The path of a call while the session is open: stamps the request with the published pass, without a lock,
@@ -147,8 +170,7 @@ impl SharedSession {
 
     /// Whether a request may go out at all: asked before a login is spent on it.
     pub(crate) fn check_origin<R: Outgoing>(&self, request: &R) -> Result<(), StampError> {
-        let session = self.lock();
-        let endpoint = session.endpoint();
+        let endpoint = &self.0.endpoint;
         if endpoint.is_origin_of(request.target()) {
             return Ok(());
         }
@@ -209,22 +231,23 @@ impl SharedSession {
             (verdict, before, session.pass().map(Pass::generation))
         });
         let rotated = after.is_some() && after != before;
-        if rotated {
-            self.0.counters.rotations.count();
-            info!(target: "ctc", generation = after.map(Generation::number), "token rotated by the server");
-        }
-        if before.is_some() && after.is_none() {
-            info!(target: "ctc", generation = before.map(Generation::number), %status, "token is over");
+        match (before, after) {
+            (_, Some(generation)) if rotated => {
+                self.0.counters.rotations.count();
+                self.tell(SessionEvent::TokenRotated { generation });
+            }
+            (Some(generation), None) => self.tell(SessionEvent::TokenOver { generation, status }),
+            _ => {}
         }
         if status == StatusCode::UNAUTHORIZED {
             self.0.counters.unauthorized.count();
         }
         match &verdict {
             Verdict::Deliver => {}
-            Verdict::Unauthorized(why) => debug!(target: "ctc", %why, "401 delivered"),
+            Verdict::Unauthorized(why) => self.tell(SessionEvent::UnauthorizedDelivered { why }),
             Verdict::Retry => {
                 self.0.counters.replays.count();
-                debug!(target: "ctc", "call is sent again with a newer token");
+                self.tell(SessionEvent::CallReplayed);
             }
         }
         Observed { verdict, rotated }
@@ -287,6 +310,7 @@ impl SharedSession {
 
     pub(crate) fn denied(&self, denial: Denial) -> Denied {
         self.0.counters.denied.count();
+        self.tell(SessionEvent::CallDenied { denial: &denial });
         let no_answer =
             |cause: &LoginFailure| matches!(cause, LoginFailure::NotSent | LoginFailure::MaybeSent);
         let source = match &denial {
@@ -294,7 +318,7 @@ impl SharedSession {
             _ => None,
         };
         let retry_after = denial.retry_after(self.now());
-        Denied::new(denial, retry_after, source)
+        Denied::new(denial, retry_after).because(source)
     }
 
     pub(crate) fn keep_login_error(&self, error: Arc<dyn Error + Send + Sync>) {
@@ -305,18 +329,21 @@ impl SharedSession {
     pub(crate) fn log_out(&self) -> (SessionRecord, Option<http::Request<ctc_core::FormBody>>) {
         let wall = self.0.clock.wall();
         let closed = self.with(|session, now| (session.record(now, wall), session.logout()));
-        info!(target: "ctc", "logged out");
+        self.tell(SessionEvent::LoggedOut);
         closed
     }
 
-    pub(crate) fn store_failed(&self, what: &str, error: &StoreError) {
-        let error: &(dyn Error + 'static) = error;
+    pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
         let first = self.0.counters.store_failures.count() == 0;
-        // One warning; a store that stays broken would repeat it at every login.
-        if first {
-            warn!(target: "ctc", what, error, "the session store failed; the session goes on in memory");
-        } else {
-            debug!(target: "ctc", what, error, "the session store failed again");
+        self.tell(SessionEvent::StoreFailed { operation, error, first });
+    }
+
+    /// Tells `tracing` and the observer. No lock is held meanwhile.
+    pub(crate) fn tell(&self, event: SessionEvent<'_>) {
+        event.trace(self.0.number);
+        let observer = self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(observer) = observer {
+            observer.on_event(&event);
         }
     }
 
@@ -375,9 +402,4 @@ impl fmt::Debug for SharedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedSession").field("phase", &self.phase()).field("counts", &self.counts()).finish()
     }
-}
-
-/// Stamps a request of whatever type.
-pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
-    pass.bound_for(request.target())?.stamp(request.headers_mut())
 }

@@ -89,5 +89,5 @@ fn the_asynchronous_port_can_be_mocked() {
     stack.expect_sleep().returning(|_| ());
     let driver = AsyncDriver::new(session(), stack, None);
     let answer = driver.execute(request(), &CallOptions::default()).now_or_never().expect("no waiting");
-    assert_eq!(answer.unwrap_err().to_string(), "the call got no answer");
+    assert!(answer.unwrap_err().to_string().starts_with("the call got no answer"));
 }

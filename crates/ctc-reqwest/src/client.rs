@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
 };
 use http::Method;
 
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, ReqwestTransport};
 
@@ -105,14 +105,23 @@ impl Client {
 
     pub(crate) async fn send(
         &self,
-        mut outbound: Outbound,
+        outbound: Outbound,
         options: &CallOptions,
     ) -> Result<reqwest::Response, Error> {
+        Ok(self.drive(outbound, Some(options)).await?)
+    }
+
+    pub(crate) async fn drive(
+        &self,
+        mut outbound: Outbound,
+        options: Option<&CallOptions>,
+    ) -> Result<reqwest::Response, CallError<SendError>> {
         // Looking for a time-out to change would make room for one, on the heap.
         let request = &mut outbound.request;
         if self.0.timeout.is_some() && request.timeout().is_none() {
             *request.timeout_mut() = self.0.timeout;
         }
+        let options = options.unwrap_or(&self.0.options);
         Ok(self.0.driver.execute(outbound, options).await?.0)
     }
 

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError};
+use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_answer};
 
 /// Why a call failed. A status is never an error: every answer is delivered.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] JoinError),
     /// The request could not be put together, say for a header that no header can be. Nothing was sent.
-    #[error("the request could not be put together")]
+    #[error("the request could not be put together, so it was not sent: check its headers, query and body")]
     Request(#[source] reqwest::Error),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error(transparent)]
@@ -22,7 +22,7 @@ pub enum Error {
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The request got no answer.
-    #[error("the call got no answer")]
+    #[error("{}", .0.of_a_call())]
     Send(#[from] SendError),
 }
 
@@ -45,6 +45,12 @@ pub enum SendError {
     /// reqwest's own error, without the URL.
     #[error(transparent)]
     Reqwest(reqwest::Error),
+    /// No TLS in this program: none of the features that bring it is enabled.
+    #[error(
+        "this program has no TLS, so https cannot be reached: enable the feature rustls, rustls-no-provider or \
+         native-tls of ctc-reqwest"
+    )]
+    NoTls,
     /// A client of your own followed a redirect away from the endpoint, and key and token may have gone along.
     #[error(
         "the HTTP client followed a redirect away from the CTC endpoint: \
@@ -59,15 +65,41 @@ pub enum SendError {
     Other(Box<dyn StdError + Send + Sync>),
 }
 
+impl SendError {
+    fn of_a_call(&self) -> &'static str {
+        match self {
+            Self::LeftOrigin => "the call was answered by another host, so its answer is not handed on",
+            _ => no_answer(self.failure()),
+        }
+    }
+}
+
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
-        Self::Reqwest(error.without_url())
+        if lacks_tls(&error) { Self::NoTls } else { Self::Reqwest(error.without_url()) }
     }
+}
+
+/// Whether the connector knows no scheme but `http`. It says so in words only; should they change, reqwest's error
+/// is handed on as it is.
+fn lacks_tls(error: &reqwest::Error) -> bool {
+    if !error.is_connect() || error.url().is_none_or(|url| url.scheme() != "https") {
+        return false;
+    }
+    let mut link = error.source();
+    while let Some(source) = link {
+        if source.to_string().contains("scheme is not http") {
+            return true;
+        }
+        link = source.source();
+    }
+    false
 }
 
 impl TransportError for SendError {
     fn failure(&self) -> SendFailure {
         match self {
+            Self::NoTls => SendFailure::NotSent,
             Self::Reqwest(error) if error.is_connect() || error.is_builder() => SendFailure::NotSent,
             _ => SendFailure::MaybeSent,
         }
@@ -85,6 +117,6 @@ pub enum BuildError {
     #[error("user_agent and connect_timeout belong to the HTTP client: set them on the one that you give")]
     OwnHttpClient,
     /// The HTTP client could not be built.
-    #[error("the HTTP client could not be built")]
+    #[error("the HTTP client could not be built: check its TLS set-up")]
     Http(#[source] reqwest::Error),
 }

@@ -31,8 +31,10 @@ compile_error!(
      use ctc-core with a server-side HTTP stack"
 );
 
+mod caller;
 mod client;
 mod error;
+pub mod manual;
 mod request;
 mod transport;
 
@@ -42,9 +44,15 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncSessionStore, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SharedSession,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied, LoggedOut,
+    MemoryStore, Replay, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use reqwest;
 pub use transport::{Inbound, Outbound, ReqwestTransport};
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

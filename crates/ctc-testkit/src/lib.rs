@@ -37,20 +37,33 @@
 //! # For an HTTP stack of one's own
 //!
 //! The feature `conformance` (off by default: it needs `ctc-driver`) adds the conformance suite, which puts any
-//! transport of `ctc-driver` through its paces against this server, and `VirtualClock`.
+//! transport of `ctc-driver` through its paces against this server, `VirtualClock`, and the page `manual::testing`.
 
 #[cfg(feature = "conformance")]
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod fleet;
+#[cfg(feature = "conformance")]
+pub mod manual;
+#[cfg(feature = "stores")]
+mod redis_server;
 mod server;
+#[cfg(feature = "stores")]
+pub mod store_conformance;
 
 #[cfg(feature = "conformance")]
 pub use clock::VirtualClock;
 pub use fleet::FIRST_DEVICE;
+#[cfg(feature = "stores")]
+pub use redis_server::{NoRedis, RedisServer};
 pub use server::{
     Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME,
     Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule, RuleId, Server, StartError,
     TimedOut, Times, TokenStyle, Violation, When,
 };
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

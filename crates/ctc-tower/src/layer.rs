@@ -5,12 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::{AsyncDriver, AsyncSessionStore, CallError, CallOptions, SharedSession};
+use ctc_driver::{
+    AsyncCaller, AsyncDriver, AsyncSessionStore, CallError, CallOptions, SharedSession, adapter,
+};
 use http::{Request, Response};
 use http_body::Body;
 use tower::{BoxError, Layer, Service};
 
+use crate::bodies::Bodies;
 use crate::transport::{Outbound, TowerError, TowerTransport};
 
 /// Puts a session over a service. `B` is the body of the service's requests.
@@ -18,24 +22,30 @@ pub struct CtcLayer<B> {
     session: SharedSession,
     store: Option<Arc<dyn AsyncSessionStore>>,
     options: CallOptions,
-    outbound: fn(Request<B>) -> Outbound<B>,
+    bodies: Bodies<B>,
 }
 
-impl<B: Clone> CtcLayer<B> {
+impl<B: Clone + From<Bytes>> CtcLayer<B> {
     /// A layer whose requests can be sent again after a 401, since their bodies can be cloned.
     pub fn new(session: SharedSession) -> Self {
-        Self { session, store: None, options: CallOptions::default(), outbound: Outbound::new }
+        Self::with_bodies(session, Bodies::cloning())
     }
 }
 
 impl<B: Body + From<Bytes>> CtcLayer<B> {
-    /// A layer whose request bodies are streams: only requests without a body are sent again after a 401.
+    /// A layer whose request bodies are streams, such as `axum::body::Body` or `reqwest::Body`: only requests
+    /// without a body are sent again after a 401.
     pub fn streaming(session: SharedSession) -> Self {
-        Self { session, store: None, options: CallOptions::default(), outbound: Outbound::streaming }
+        Self::with_bodies(session, Bodies::streaming())
     }
 }
 
 impl<B> CtcLayer<B> {
+    /// A layer for any other type of bodies, such as `BoxBody`: see [`Bodies::custom`].
+    pub fn with_bodies(session: SharedSession, bodies: Bodies<B>) -> Self {
+        Self { session, store: None, options: CallOptions::default(), bodies }
+    }
+
     /// Keeps the session in a store, so that it outlives the process and serves many.
     #[must_use]
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
@@ -43,7 +53,8 @@ impl<B> CtcLayer<B> {
         self
     }
 
-    /// What holds for every call: whether it may be sent again, and how long it may wait for a login.
+    /// What holds for every call: whether it may be sent again, and how long it may wait for a login. A request
+    /// with a [`CallOptions`] in its extensions goes by that one instead.
     #[must_use]
     pub fn options(mut self, options: CallOptions) -> Self {
         self.options = options;
@@ -56,15 +67,16 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
-    B: From<Bytes> + Send + 'static,
+    B: Send + 'static,
     R: Body + Send + 'static,
     R::Data: Send,
 {
     type Service = CtcService<S, B>;
 
     fn layer(&self, service: S) -> CtcService<S, B> {
-        let driver = AsyncDriver::new(self.session.clone(), TowerTransport::new(service), self.store.clone());
-        CtcService { driver, options: self.options.clone(), outbound: self.outbound }
+        let transport = TowerTransport::with_bodies(service, self.bodies);
+        let driver = AsyncDriver::new(self.session.clone(), transport, self.store.clone());
+        CtcService { driver, options: self.options.clone(), bodies: self.bodies }
     }
 }
 
@@ -74,7 +86,7 @@ impl<B> Clone for CtcLayer<B> {
             session: self.session.clone(),
             store: self.store.clone(),
             options: self.options.clone(),
-            outbound: self.outbound,
+            bodies: self.bodies,
         }
     }
 }
@@ -89,13 +101,19 @@ impl<B> fmt::Debug for CtcLayer<B> {
 pub struct CtcService<S, B> {
     driver: AsyncDriver<TowerTransport<S, B>>,
     options: CallOptions,
-    outbound: fn(Request<B>) -> Outbound<B>,
+    bodies: Bodies<B>,
 }
 
 impl<S, B> CtcService<S, B> {
-    /// The driver: to log in early, and to log out.
+    /// The driver: to log in early, and to log out. Keep a clone of the service or of this when you put more
+    /// layers over it.
     pub fn driver(&self) -> &AsyncDriver<TowerTransport<S, B>> {
         &self.driver
+    }
+
+    fn outbound(&self, mut request: Request<B>) -> (Outbound<B>, CallOptions) {
+        let options = request.extensions_mut().remove();
+        (Outbound::with_bodies(request, self.bodies), options.unwrap_or_else(|| self.options.clone()))
     }
 }
 
@@ -104,7 +122,7 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
-    B: From<Bytes> + Send + 'static,
+    B: Send + 'static,
     R: Body + Send + 'static,
     R::Data: Send,
 {
@@ -118,15 +136,35 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (driver, options) = (self.driver.clone(), self.options.clone());
-        let outbound = (self.outbound)(request);
+        let driver = self.driver.clone();
+        let (outbound, options) = self.outbound(request);
         Box::pin(async move { driver.execute(outbound, &options).await })
+    }
+}
+
+#[async_trait]
+impl<S, B, R> AsyncCaller for CtcService<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Send + 'static,
+    R: Body + Send + 'static,
+    R::Data: Send,
+    R::Error: Into<BoxError>,
+{
+    type Error = TowerError;
+
+    async fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
+        let request = request.map(|body| self.bodies.make(body.into()));
+        let (outbound, options) = self.outbound(request);
+        adapter::whole(self.driver.execute(outbound, &options).await?).await
     }
 }
 
 impl<S, B> Clone for CtcService<S, B> {
     fn clone(&self) -> Self {
-        Self { driver: self.driver.clone(), options: self.options.clone(), outbound: self.outbound }
+        Self { driver: self.driver.clone(), options: self.options.clone(), bodies: self.bodies }
     }
 }
 

@@ -7,9 +7,7 @@
 //! ```
 //! use std::convert::Infallible;
 //! use bytes::Bytes;
-//! use ctc_driver::SessionConfig;
-//! use ctc_driver::ctc_core::Endpoint;
-//! use ctc_tower::CtcLayer;
+//! use ctc_tower::{CtcLayer, Endpoint, SessionConfig};
 //! use http::{Request, Response};
 //! use http_body_util::Full;
 //! use tower::{Layer, ServiceExt, service_fn};
@@ -30,26 +28,88 @@
 //!     .credentials("ada@example.com", "s3cret!s3cret!")
 //!     .build()?;
 //! let service = CtcLayer::new(session.clone()).layer(upstream);
-//! let request = Request::get("https://connect.calamp.com/connect/services/devices").body(Full::default())?;
+//! // Just the path: the session knows the endpoint.
+//! let request = Request::get("/connect/services/devices").body(Full::default())?;
 //! let answer = service.oneshot(request).await?;
 //! assert_eq!((answer.status().as_u16(), session.counts().logins), (200, 1));
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! For hyper, that is `hyper_util::client::legacy::Client` with a TLS connector in the place of `upstream`.
+//!
+//! # Bodies
+//!
+//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`). Every call can be sent again after a 401.
+//! - [`CtcLayer::streaming`]: bodies that can be read once (`axum::body::Body`, `reqwest::Body`). Only a call without a
+//!   body is sent again; for another the 401 is delivered, and the next call renews the session.
+//! - [`CtcLayer::with_bodies`]: any other type, such as `BoxBody`.
+//!
+//! # Requests
+//!
+//! - A URI that is only a path goes to the session's endpoint, and a `Host` header that came with it is dropped: a
+//!   gateway may pass requests on as they came in. An absolute URI must be on the endpoint.
+//! - Key and token replace what the request brings for them. Other cookies, `Authorization` and hop-by-hop headers are
+//!   passed on: a gateway takes out what is not for CTC.
+//! - POST, PATCH and CONNECT are not sent again unless [`CallOptions`] allow it: for all calls with
+//!   [`CtcLayer::options`], or for one in its extensions.
+//!
 //! # With other layers
 //!
 //! - **Retry outside**: each try is a call of its own and takes the token of its moment, so a retry after a
-//!   renewal uses the new one.
-//! - **Time-out outside**: ends a call, not the login that others wait for as well.
-//! - **Limits inside** (concurrency, rate, load shedding): hold for the login too. The layer is always ready; a
-//!   service inside that is not makes its calls wait.
+//!   renewal uses the new one. **Retry inside**: repeats with the token that it was given.
+//! - **Time-out outside**: ends a call, not the login that others wait for as well. **Time-out inside**: bounds
+//!   every request, the login too.
+//! - **Limits inside** (concurrency; rate through a buffer): hold for the login too. Whoever is not ready makes its
+//!   calls wait. A login that **load shedding inside** refuses counts as not sent, and is tried again only after a
+//!   pause: shed outside instead.
+//! - **Limits outside**: the layer itself is always ready, so load shedding over it needs a concurrency limit.
 //! - **No cache, no redirect-following and no cookie layer inside**: a login must not be answered from a cache, and
 //!   key and token must not be sent on.
+//!
+//! The service must be [`Clone`]; one that is not goes into a [`Buffer`](https://docs.rs/tower/latest/tower/buffer/).
+//!
+//! # reqwest as the service inside
+//!
+//! ```
+//! use ctc_tower::{CtcLayer, SharedSession};
+//! use http::{Request, Response};
+//! use tower::{Layer, Service, service_fn};
+//!
+//! fn over_reqwest(
+//!     session: SharedSession,
+//! ) -> reqwest::Result<
+//!     impl Service<Request<reqwest::Body>, Response = Response<reqwest::Body>, Error: std::error::Error> + Clone,
+//! > {
+//!     // As for every service inside: no redirects, no cookie store.
+//!     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+//!     let inside = service_fn(move |request: Request<reqwest::Body>| {
+//!         let client = client.clone();
+//!         async move { reqwest::Result::Ok(client.execute(request.try_into()?).await?.into()) }
+//!     });
+//!     Ok(CtcLayer::streaming(session).layer(inside))
+//! }
+//! ```
+//!
+//! Programs that use reqwest alone are better off with `ctc-reqwest`, whose calls can be sent again with their bodies.
 
+mod bodies;
 mod layer;
 mod transport;
 
+pub use bodies::Bodies;
 pub use ctc_driver;
+pub use ctc_driver::ctc_core::{
+    AppKey, Credentials, Denial, Endpoint, FairUse, LoginFailure, Phase, Settings, Unauthorized,
+};
+pub use ctc_driver::{
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Denied, LoggedOut, MemoryStore,
+    Replay, SessionConfig, SharedSession,
+};
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

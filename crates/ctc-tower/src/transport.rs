@@ -3,19 +3,21 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Buf, Bytes};
-use ctc_driver::ctc_core::{FormBody, SendFailure, Target};
+use bytes::Buf;
+use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Target};
 use ctc_driver::{AsyncTransport, Outgoing, TransportError};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
+use tower::load_shed::error::Overloaded;
 use tower::{BoxError, Service, ServiceExt};
+
+use crate::bodies::Bodies;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: usize = 64 * 1024;
@@ -24,51 +26,39 @@ const DRAIN_BYTES: usize = 64 * 1024;
 pub struct TowerTransport<S, B> {
     /// Cloned for each request; the lock makes it `Sync`, which few services are, and is held for the clone only.
     service: Mutex<S>,
-    body: PhantomData<fn(B)>,
+    bodies: Bodies<B>,
 }
 
 impl<S, B> TowerTransport<S, B> {
     /// A transport over a service that follows no redirects, keeps no cookies and caches nothing.
-    pub fn new(service: S) -> Self {
-        Self { service: Mutex::new(service), body: PhantomData }
+    pub fn with_bodies(service: S, bodies: Bodies<B>) -> Self {
+        Self { service: Mutex::new(service), bodies }
     }
 }
 
-impl<S: Clone, B> TowerTransport<S, B> {
-    fn service(&self) -> S {
-        self.service.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl<S, B, R> TowerTransport<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    async fn request(&self, request: Request<B>) -> Result<Response<R>, TowerError> {
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        service.ready().await.map_err(TowerError::not_ready)?;
+        service.call(request).await.map_err(TowerError::failed)
     }
 }
 
 /// A request on its way out.
 pub struct Outbound<B> {
     request: Request<B>,
-    /// How the request is made once more, if it can be.
-    copy: fn(&Request<B>) -> Option<Request<B>>,
+    bodies: Bodies<B>,
 }
 
-impl<B: Clone> Outbound<B> {
-    /// A request that can be sent again, since its body can be cloned.
-    pub fn new(request: Request<B>) -> Self {
-        Self { request, copy: |request| Some(request.clone()) }
+impl<B> Outbound<B> {
+    /// A request, and how its body is sent again.
+    pub fn with_bodies(request: Request<B>, bodies: Bodies<B>) -> Self {
+        Self { request, bodies }
     }
-}
-
-impl<B: Body + From<Bytes>> Outbound<B> {
-    /// A request whose body may be a stream: it can be sent again only if it has none.
-    pub fn streaming(request: Request<B>) -> Self {
-        Self { request, copy: |request| request.body().is_end_stream().then(|| without_body(request)) }
-    }
-}
-
-fn without_body<B: From<Bytes>>(request: &Request<B>) -> Request<B> {
-    let mut again = Request::new(B::from(Bytes::new()));
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.version_mut() = request.version();
-    *again.headers_mut() = request.headers().clone();
-    *again.extensions_mut() = request.extensions().clone();
-    again
 }
 
 impl<B> Outgoing for Outbound<B> {
@@ -89,7 +79,15 @@ impl<B> Outgoing for Outbound<B> {
     }
 
     fn replay(&self) -> Option<Self> {
-        Some(Self { request: (self.copy)(&self.request)?, copy: self.copy })
+        Some(Self { request: self.bodies.again(&self.request)?, bodies: self.bodies })
+    }
+
+    fn complete(&mut self, endpoint: &Endpoint) {
+        if self.request.uri().authority().is_none() {
+            *self.request.uri_mut() = endpoint.complete(std::mem::take(self.request.uri_mut()));
+            // It says what host a gateway was asked for, which is not this one.
+            self.request.headers_mut().remove(HOST);
+        }
     }
 }
 
@@ -99,7 +97,7 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send,
     S::Future: Send,
     S::Error: Into<BoxError>,
-    B: From<Bytes> + Send + 'static,
+    B: Send + 'static,
     R: Body + Send + 'static,
     R::Data: Send,
 {
@@ -108,15 +106,14 @@ where
     type Error = TowerError;
 
     async fn send(&self, outbound: Outbound<B>) -> Result<Response<R>, TowerError> {
-        self.service().oneshot(outbound.request).await.map_err(|error| TowerError(error.into()))
+        self.request(outbound.request).await
     }
 
     async fn send_login(&self, mut request: Request<FormBody>) -> Result<Response<()>, TowerError> {
         let length = request.body().as_ref().len();
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-        let request = request.map(|form| B::from(Bytes::from(form)));
-        let response = self.service().oneshot(request).await.map_err(|error| TowerError(error.into()))?;
-        let (parts, body) = response.into_parts();
+        let request = request.map(|form| self.bodies.make(form.into()));
+        let (parts, body) = self.request(request).await?.into_parts();
         drain(body).await;
         Ok(Response::from_parts(parts, ()))
     }
@@ -144,20 +141,43 @@ async fn drain<R: Body>(body: R) {
 /// The error of the service inside.
 #[derive(Debug, thiserror::Error)]
 #[error("the service inside failed")]
-pub struct TowerError(#[source] BoxError);
+pub struct TowerError {
+    #[source]
+    error: BoxError,
+    failure: SendFailure,
+}
 
-impl TransportError for TowerError {
-    /// Surely not sent only when the connection was refused; services have no common way to say more.
-    fn failure(&self) -> SendFailure {
-        let mut source: Option<&(dyn Error + 'static)> = Some(&*self.0);
+impl TowerError {
+    /// The service was not ready, so that it never saw the request.
+    fn not_ready(error: impl Into<BoxError>) -> Self {
+        Self { error: error.into(), failure: SendFailure::NotSent }
+    }
+
+    /// Surely not sent only when a layer shed it or the connection was refused: services have no common way to
+    /// say more.
+    fn failed(error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        let mut failure = SendFailure::MaybeSent;
+        let mut source: Option<&(dyn Error + 'static)> = Some(&*error);
         while let Some(error) = source {
             let refused = error.downcast_ref::<io::Error>().map(io::Error::kind);
-            if refused == Some(io::ErrorKind::ConnectionRefused) {
-                return SendFailure::NotSent;
+            if refused == Some(io::ErrorKind::ConnectionRefused) || error.is::<Overloaded>() {
+                failure = SendFailure::NotSent;
             }
             source = error.source();
         }
-        SendFailure::MaybeSent
+        Self { error, failure }
+    }
+
+    /// The error that the service gave, for one that can be told by its type.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.error
+    }
+}
+
+impl TransportError for TowerError {
+    fn failure(&self) -> SendFailure {
+        self.failure
     }
 }
 

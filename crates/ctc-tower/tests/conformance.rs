@@ -1,47 +1,27 @@
 //! The layer's transport over hyper's client, put through the conformance suite.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use ctc_driver::ctc_core::Unauthorized;
 use ctc_testkit::conformance::{AsyncStack, BoxError, Payload};
-use ctc_tower::{Outbound, TowerTransport};
+use ctc_tower::{Bodies, Outbound, TowerTransport};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, Incoming};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
 /// Bytes or a stream, as a gateway has it.
-struct Body(BoxBody<Bytes, Infallible>);
+type Boxed = BoxBody<Bytes, Infallible>;
 
-impl From<Bytes> for Body {
-    fn from(bytes: Bytes) -> Self {
-        Self(Full::new(bytes).boxed())
-    }
+fn boxed(bytes: Bytes) -> Boxed {
+    Full::new(bytes).boxed()
 }
 
-impl HttpBody for Body {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.0).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
+fn boxed_bodies() -> Bodies<Boxed> {
+    Bodies::custom(boxed, |body| body.is_end_stream().then(|| boxed(Bytes::new())))
 }
 
 type HyperClient<B> = Client<HttpConnector, B>;
@@ -61,7 +41,7 @@ impl AsyncStack for Cloning {
     type Transport = TowerTransport<HyperClient<Full<Bytes>>, Full<Bytes>>;
 
     fn transport(&self) -> Self::Transport {
-        TowerTransport::new(hyper())
+        TowerTransport::with_bodies(hyper(), Bodies::cloning())
     }
 
     fn request(
@@ -78,7 +58,7 @@ impl AsyncStack for Cloning {
         };
         let mut request = Request::builder().method(method).uri(url).body(Full::new(body)).ok()?;
         *request.headers_mut() = headers;
-        Some(Outbound::new(request))
+        Some(Outbound::with_bodies(request, Bodies::cloning()))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Vec<u8>, BoxError> {
@@ -92,14 +72,14 @@ impl AsyncStack for Cloning {
 
 ctc_testkit::conformance_tests!(async, Cloning);
 
-/// Bodies that are streams: [`ctc_tower::CtcLayer::streaming`].
+/// Bodies that are streams: [`ctc_tower::CtcLayer::with_bodies`].
 struct Streaming;
 
 impl AsyncStack for Streaming {
-    type Transport = TowerTransport<HyperClient<Body>, Body>;
+    type Transport = TowerTransport<HyperClient<Boxed>, Boxed>;
 
     fn transport(&self) -> Self::Transport {
-        TowerTransport::new(hyper())
+        TowerTransport::with_bodies(hyper(), boxed_bodies())
     }
 
     fn request(
@@ -108,19 +88,19 @@ impl AsyncStack for Streaming {
         url: &str,
         headers: HeaderMap,
         payload: Payload,
-    ) -> Option<Outbound<Body>> {
+    ) -> Option<Outbound<Boxed>> {
         let body = match payload {
-            Payload::Empty => Body::from(Bytes::new()),
+            Payload::Empty => boxed(Bytes::new()),
             // Bytes cannot be told from a stream here, so they are not sent again.
             Payload::Bytes(_) => return None,
             Payload::Stream(pieces) => {
                 let frames = pieces.into_iter().map(|piece| Ok(Frame::data(Bytes::from(piece))));
-                Body(BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames))))
+                BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)))
             }
         };
         let mut request = Request::builder().method(method).uri(url).body(body).ok()?;
         *request.headers_mut() = headers;
-        Some(Outbound::streaming(request))
+        Some(Outbound::with_bodies(request, boxed_bodies()))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Vec<u8>, BoxError> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Settings};
-use ctc_driver::{CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession};
+use ctc_driver::{
+    CallError, CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession,
+};
 use http::{Method, Request};
 
 use ureq::Agent;
@@ -13,7 +15,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use crate::body::Body;
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, UreqTransport};
 
@@ -101,7 +103,7 @@ impl Client {
         )
     }
 
-    /// Sends a native request, which must go to the endpoint.
+    /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
@@ -112,6 +114,15 @@ impl Client {
     /// The session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
         self.0.driver.session()
+    }
+
+    pub(crate) fn drive(
+        &self,
+        request: Request<Body>,
+        options: Option<&CallOptions>,
+    ) -> Result<http::Response<ureq::Body>, CallError<SendError>> {
+        let outbound = Outbound { request, timeout: self.0.timeout };
+        self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
     }
 
     pub(crate) fn send(

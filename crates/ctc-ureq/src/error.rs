@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError};
+use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_answer};
 use ureq::Timeout;
 
 /// Why a call failed. A status is never an error: every answer is delivered.
@@ -14,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] JoinError),
     /// The request could not be put together, say for a header that no header can be. Nothing was sent.
-    #[error("the request could not be put together")]
+    #[error("the request could not be put together, so it was not sent: check its headers, query and body")]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error(transparent)]
@@ -23,7 +23,7 @@ pub enum Error {
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The request got no answer.
-    #[error("the call got no answer")]
+    #[error("{}", no_answer(.0.failure()))]
     Send(#[from] SendError),
 }
 
@@ -49,6 +49,12 @@ pub enum SendError {
     /// ureq refuses the URL, which its own error would print with its query.
     #[error("the HTTP client does not accept this URL")]
     Url,
+    /// No TLS in this program: none of the features that bring it is enabled.
+    #[error(
+        "this program has no TLS, so https cannot be reached: enable the feature rustls, rustls-no-provider or \
+         native-tls of ctc-ureq"
+    )]
+    NoTls,
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn StdError + Send + Sync>),
@@ -58,6 +64,7 @@ impl From<ureq::Error> for SendError {
     fn from(error: ureq::Error) -> Self {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => Self::Url,
+            ureq::Error::TlsRequired => Self::NoTls,
             error => Self::Ureq(error),
         }
     }
@@ -66,21 +73,24 @@ impl From<ureq::Error> for SendError {
 impl TransportError for SendError {
     fn failure(&self) -> SendFailure {
         match self {
-            Self::Url => SendFailure::NotSent,
+            Self::Url | Self::NoTls => SendFailure::NotSent,
             Self::Ureq(
                 ureq::Error::HostNotFound
                 | ureq::Error::ConnectionFailed
                 | ureq::Error::InvalidProxyUrl
                 | ureq::Error::Tls(_)
-                | ureq::Error::TlsRequired
                 | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect),
             ) => SendFailure::NotSent,
-            Self::Ureq(ureq::Error::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                SendFailure::NotSent
-            }
+            Self::Ureq(ureq::Error::Io(error)) if is_before_sending(error) => SendFailure::NotSent,
             _ => SendFailure::MaybeSent,
         }
     }
+}
+
+/// A connection refused, or a certificate: ureq hands on what rustls says of one as an I/O error.
+fn is_before_sending(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ConnectionRefused
+        || error.to_string().starts_with("invalid peer certificate")
 }
 
 /// Why a client could not be built.

@@ -25,6 +25,7 @@
 //! `rustls-no-provider` the program must install a rustls crypto provider before the first call, or ureq panics.
 
 mod body;
+mod caller;
 mod client;
 mod error;
 mod request;
@@ -37,9 +38,15 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay, SessionStore, SharedSession,
+    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay,
+    SessionStore, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use transport::{Outbound, UreqTransport};
 pub use ureq;
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

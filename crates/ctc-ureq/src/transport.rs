@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{FormBody, Target};
+use ctc_driver::ctc_core::{Endpoint, FormBody, Target};
 use ctc_driver::{Outgoing, Transport};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -97,6 +97,12 @@ impl Outgoing for Outbound {
         *request.headers_mut() = self.request.headers().clone();
         *request.extensions_mut() = self.request.extensions().clone();
         Some(Self { request, timeout: self.timeout })
+    }
+
+    fn complete(&mut self, endpoint: &Endpoint) {
+        if self.request.uri().authority().is_none() {
+            *self.request.uri_mut() = endpoint.complete(std::mem::take(self.request.uri_mut()));
+        }
     }
 }
 

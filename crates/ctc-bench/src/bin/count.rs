@@ -100,9 +100,9 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
 }
 
 /// The size of a call's future, and what it has on the heap while it waits.
-fn waiters<F: Future + Unpin>(call: impl Fn() -> F) -> Result<(f64, f64), Failure>
+fn waiters<F>(call: impl Fn() -> F) -> Result<(f64, f64), Failure>
 where
-    F: std::ops::Deref<Target: Sized>,
+    F: Future + Unpin + std::ops::Deref<Target: Sized>,
 {
     let mut context = Context::from_waker(Waker::noop());
     // The first begins the login, and pays for it.
@@ -123,11 +123,10 @@ where
 /// A login, and a call on an open session, with a store and without.
 fn of_stores(figures: &mut Figures) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let memory: Arc<dyn AsyncSessionStore> = Arc::new(MemoryStore::new());
     // Each store goes here with a name of its own.
-    let stores: [(&str, &str, Option<Arc<dyn AsyncSessionStore>>); 2] = [
-        ("login", "call without store", None),
-        ("login with store", "stub async with store", Some(Arc::new(MemoryStore::new()))),
-    ];
+    let stores =
+        [("login", "call without store", None), ("login with store", "stub async with store", Some(memory))];
     for (login, call, store) in stores {
         let driver = AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), store);
         let options = CallOptions::default();

@@ -69,10 +69,12 @@ pub enum Verdict {
 #[non_exhaustive]
 pub enum Unauthorized {
     /// A token just obtained was refused too, now or a short while ago: this account may not use this route.
-    #[error("a fresh token is refused here too: the account has no permission for this route")]
+    #[error(
+        "a fresh token is refused here too, so no login helps: ask whether this account may use this route"
+    )]
     RouteRefused,
     /// No login may go out now. The token is kept: other routes may still take it.
-    #[error("no new login may be made now")]
+    #[error("the token is refused, and no new login may be made now: make the call again later")]
     NoLogin(#[source] Denial),
     /// The request cannot or may not be sent twice. The session is renewed with the next call.
     #[error(
@@ -80,10 +82,12 @@ pub enum Unauthorized {
     )]
     NotReplayable,
     /// This call was already sent a second time.
-    #[error("the call was already sent a second time with a newer token")]
+    #[error("the call was already sent a second time with a newer token: make the call again")]
     AlreadyReplayed,
     /// The session was closed while the call was under way.
-    #[error("the session is closed")]
+    #[error(
+        "the session was closed (logged out) while the call was under way: reopen it to make further calls"
+    )]
     Closed,
 }
 

@@ -65,6 +65,15 @@ impl Session {
         self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
     }
 
+    /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn abandon(&mut self, ticket: LoginTicket) {
+        if self.is_ours(&ticket) {
+            self.flight = None;
+            self.bump();
+        }
+    }
+
     /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon), and it does not
     /// count against the budget.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
@@ -82,13 +91,15 @@ impl Session {
         self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(wanted)
     }
 
-    /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn abandon(&mut self, ticket: LoginTicket) {
-        if self.is_ours(&ticket) {
-            self.flight = None;
-            self.bump();
+    /// As [`holds`](Self::holds), for a login that is about to be sent after the elected caller had to wait, say
+    /// for a store: its lease and the token's lifetime count from now.
+    pub fn launch(&mut self, ticket: &LoginTicket, now: Instant) -> bool {
+        let now = self.tick(now);
+        let wanted = self.holds(ticket, now);
+        if let Some(flight) = self.flight.as_mut().filter(|_| wanted) {
+            (flight.started, flight.lease_until) = (now, later(now, self.settings.lease));
         }
+        wanted
     }
 
     /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may be made.

@@ -143,9 +143,16 @@ fn refused(status: StatusCode) -> String {
              no further login is made until the session is reset"
         ),
         _ => format!(
-            "CTC refused the login (status {status}): check user name, password and application key; \
-             no further login is made until they change or the session is reset"
+            "CTC refused the login (status {status}): check user name, password and application key, and that \
+             the account is not locked; no further login is made until they change or the session is reset"
         ),
+    }
+}
+
+fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(pause) => format!("the server answered {status} and asked for a pause of {} s", pause.as_secs()),
+        None => format!("the server answered {status}: it is in trouble, or asks for patience"),
     }
 }
 
@@ -157,16 +164,16 @@ pub enum LoginFailure {
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
     /// No answer came back.
-    #[error("no answer came back")]
+    #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,
     /// Another process was logging in, and did not come to an end.
-    #[error("another process holds the login lease of the session store and did not finish in time")]
+    #[error("another process held the login lease of the session store and did not finish in time")]
     StoreBusy,
     /// Status 200 without an `authToken` cookie.
     #[error("the server answered 200 but set no authToken cookie: is this a CTC server?")]
     NoToken,
     /// Status 200 with an `authToken` that can be no cookie value.
-    #[error("the server set an authToken that cannot be sent back")]
+    #[error("the server set an authToken that can be no cookie value: is this a CTC server?")]
     UnusableToken,
     /// Status 200 with the very token that had just been refused.
     #[error("the server handed out the very token that it had just refused")]
@@ -179,7 +186,7 @@ pub enum LoginFailure {
         status: StatusCode,
     },
     /// The server is in trouble, or asks for patience.
-    #[error("the server answered {status}")]
+    #[error("{}", unavailable(*status, *retry_after))]
     Unavailable {
         /// Its status.
         #[serde(with = "status_code")]

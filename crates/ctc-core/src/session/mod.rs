@@ -384,7 +384,12 @@ impl fmt::Debug for Session {
             .field("governor", &self.governor)
             .field("closed", &self.closed)
             .field("generation", &self.generation)
+            .field("floor", &self.floor)
+            .field("refused", &self.refused_token.as_ref().map(|refused| refused.generation))
+            .field("refused_routes", &self.refused_routes)
+            .field("overrides_record", &self.overrides_record)
             .field("epoch", &self.epoch)
+            .field("latest", &self.latest)
             .finish_non_exhaustive()
     }
 }

@@ -19,12 +19,14 @@ const FORMAT: u32 = 1;
 
 /// A session as a store keeps it: the token, its generation, and the governor's history.
 ///
-/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as private as a
-/// password. It does not hold user name, password or application key, nor anything that helps to guess the
-/// password: account and credentials are recognised by marks keyed with the application key (HMAC-SHA-256), and
-/// the mark of the credentials is cut to 32 bits, enough to see a change and too little to confirm a guess.
+/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as private
+/// as a password. It does not hold user name, password or application key, nor anything that helps to guess
+/// the password: account and credentials are recognised by marks keyed with the application key
+/// (HMAC-SHA-256), and the mark of the credentials is cut to 32 bits, enough to see a change and too little
+/// to confirm a guess.
 ///
-/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one login at most.
+/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one login at
+/// most.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRecord {
     format: u32,
@@ -74,6 +76,23 @@ impl SessionRecord {
     /// Whether both hold the same token.
     pub fn same_token(&self, other: &Self) -> bool {
         self.token.is_some() && self.token == other.token
+    }
+
+    /// The record with its times by this machine's clock, for a store that has a clock of its own and so
+    /// knows how long ago the record was saved. Left as it is when the two clocks differ by less than
+    /// `tolerance`.
+    #[must_use]
+    pub fn by_this_clock(mut self, age: Duration, wall: SystemTime, tolerance: Duration) -> Self {
+        let wall = millis(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let (saved, should) = (self.saved_at, wall.saturating_sub(millis(age)));
+        if saved.abs_diff(should) < millis(tolerance) {
+            return self;
+        }
+        let shift = |time: &mut u64| *time = time.saturating_add(should).saturating_sub(saved);
+        shift(&mut self.saved_at);
+        self.obtained_at.iter_mut().chain(&mut self.expires_at).for_each(shift);
+        self.pause.iter_mut().for_each(|pause| shift(&mut pause.until));
+        self
     }
 
     /// The record without its token, for a session that was logged out. The governor's history stays.
@@ -214,13 +233,17 @@ impl SessionRecord {
         Some(TokenTimes { token, since, ends: self.expires_at.map(|wall| clocks.to_instant(wall)) })
     }
 
-    /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause for
-    /// longer than `longest_pause`, whatever the clocks say.
+    /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause
+    /// for longer than `longest_pause`, whatever the clocks say.
+    ///
+    /// A pause is a span from the save on, so that a clock behind the writer's does not make it hours longer.
     pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {
         let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
-        let latest = later(clocks.now, longest_pause);
         let rejected = self.rejection.as_ref().filter(|rejection| rejection.credentials == marks.credentials);
-        let pause = self.pause.as_ref().map(|pause| (clocks.to_instant(pause.until).min(latest), pause));
+        let pause = self.pause.as_ref().map(|pause| {
+            let left = pause.until.saturating_sub(self.saved_at).saturating_sub(elapsed);
+            (later(clocks.now, Duration::from_millis(left).min(longest_pause)), pause)
+        });
         let stop = match (rejected, pause) {
             (Some(rejection), _) => Some(Stop::Rejected { status: rejection.status }),
             (None, Some((until, pause))) if until > clocks.now => {

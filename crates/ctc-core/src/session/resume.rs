@@ -31,9 +31,7 @@ impl Session {
         }
         // Not sent yet, so not counted yet.
         self.governor.refund(clocks.now);
-        let history = record.history(&self.marks, self.governor.longest_pause(), clocks);
-        let history = if self.overrides_record { History { stop: None, ..history } } else { history };
-        self.governor.learn(history, clocks.now);
+        self.learn_history(record, clocks);
         if let Some(generation) = self.adopt(&ticket, record, clocks) {
             return Resumed::Adopted(generation);
         }
@@ -69,6 +67,21 @@ impl Session {
         self.adopt(&ticket, record, clocks).map_or(Resumed::Continue(ticket), Resumed::Adopted)
     }
 
+    /// Takes over what other processes of this account put on record (their logins, a pause, a rejection), and
+    /// leaves the token alone. Call it before a record is overwritten at any time other than a login's.
+    pub fn learn(&mut self, record: &SessionRecord, now: Instant, wall: SystemTime) {
+        let clocks = Clocks { now: self.tick(now), wall };
+        if self.is_ours_too(record) {
+            self.learn_history(record, clocks);
+        }
+    }
+
+    fn learn_history(&mut self, record: &SessionRecord, clocks: Clocks) {
+        let history = record.history(&self.marks, self.governor.longest_pause(), clocks);
+        let history = if self.overrides_record { History { stop: None, ..history } } else { history };
+        self.governor.learn(history, clocks.now);
+    }
+
     fn is_ours_too(&self, record: &SessionRecord) -> bool {
         record.belongs_to(self.endpoint.origin(), &self.marks)
     }
@@ -89,7 +102,7 @@ impl Session {
         }
         let generation = self.open_with(found, Some(recorded))?;
         self.land(ticket, clocks.now);
-        self.overrides_record = false;
+        // A reset still outweighs the record's rejection: an adopted token says nothing about the credentials.
         Some(generation)
     }
 }

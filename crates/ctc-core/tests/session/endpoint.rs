@@ -78,14 +78,25 @@ fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin
         ("https://connect.calamp.com:99999/", foreign()),
         ("https://connect.calamp.com.evil.example/", foreign()),
         ("//evil.example/a", JoinError::NotAPath),
-        ("@evil.example/", JoinError::Invalid),
+        ("@evil.example/", JoinError::NotAPath),
         ("devices", JoinError::NotAPath),
+        ("connect/services/devices", JoinError::NotAPath),
         (".evil.example", JoinError::NotAPath),
-        ("", JoinError::Invalid),
+        ("", JoinError::NotAPath),
         ("/a b", JoinError::Invalid),
-        ("\\\\evil.example", JoinError::Invalid),
+        ("\\\\evil.example", JoinError::NotAPath),
     ] {
         assert_eq!(us.join(path), Err(error), "{path}");
+    }
+}
+
+#[test]
+fn a_path_alone_is_completed_and_nothing_else_is_touched() {
+    let complete = |uri: &str| Endpoint::eu().complete(uri.parse().unwrap()).to_string();
+    assert_eq!(complete("/connect/x?pg=1"), "https://connect.calamp.co.uk/connect/x?pg=1");
+    assert_eq!(complete("//other.example/x"), "https://connect.calamp.co.uk//other.example/x");
+    for other in ["https://other.example/x", "other.example:443", "*"] {
+        assert_eq!(complete(other), other);
     }
 }
 

@@ -108,6 +108,21 @@ fn a_reset_outweighs_the_rejection_in_the_record_once() {
 }
 
 #[test]
+fn a_reset_outweighs_the_records_rejection_until_a_login_was_made_whatever_was_adopted() {
+    let mut other = Scenario::new().open("T1").after(3600);
+    let renewal = other.renewal();
+    let _ = other.login(renewal, 401, &[]);
+    let both = other.record();
+    let mut s = Scenario::new().rejected(401);
+    s.session.reset();
+    assert!(matches!(s.offer(&both), Resumed::Adopted(_)));
+    s.pass_time(3600);
+    let mut sent = s.sent();
+    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert!(matches!(s.offer(&both), Resumed::Continue(_)));
+}
+
+#[test]
 fn a_reset_does_not_outweigh_a_rejection_that_came_after_a_login() {
     let rejected = Scenario::new().rejected(401).record();
     let mut s = Scenario::new();

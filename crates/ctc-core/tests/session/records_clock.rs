@@ -169,3 +169,42 @@ fn debt_and_pause_run_down_while_no_process_runs() {
     assert!(matches!(s.offer(&record), Resumed::Continue(_)));
     assert_eq!(s.phase(), Phase::Opening);
 }
+
+/// A record saved by a clock 7 h ahead, paused for 5 s: to a reader the pause is what it was, not hours.
+#[test]
+fn t82_a_pause_written_by_a_clock_ahead_stays_as_long_as_it_was() {
+    let record = Scenario::new().cooling().record();
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    let (now, wall) = (s.now(), s.wall() - Duration::from_secs(7 * HOUR));
+    let Resumed::Denied(denial) = s.session.login_resumed(ticket, &record, now, wall) else {
+        panic!("a pause")
+    };
+    let left = denial.retry_after(now).unwrap();
+    assert!(!left.is_zero() && left <= Duration::from_secs(5), "{left:?}");
+}
+
+/// A store with a clock of its own knows the age: then neither clock's error matters.
+#[test]
+fn t82_by_this_clock_moves_every_time_alike() {
+    let record = Scenario::new().open("T1").record();
+    let wall = |record: &SessionRecord, field: &str| json!(record)[field].as_u64().unwrap();
+    let (age, tolerance) = (Duration::from_secs(600), Duration::from_secs(5));
+    let saved = UNIX_EPOCH + Duration::from_millis(wall(&record, "saved_at"));
+    assert_eq!(record.clone().by_this_clock(age, saved + age, tolerance), record, "the clocks agree");
+    for off in [-7, 7] {
+        let by = Duration::from_secs(hours_abs(off));
+        let here = if off < 0 { saved + age - by } else { saved + age + by };
+        let moved = record.clone().by_this_clock(age, here, tolerance);
+        assert_eq!(wall(&moved, "saved_at"), millis(here - age));
+        assert_eq!(
+            wall(&moved, "obtained_at"),
+            millis(here - age) - (wall(&record, "saved_at") - wall(&record, "obtained_at"))
+        );
+        assert!(moved.same_token(&record));
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}

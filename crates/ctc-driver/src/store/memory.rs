@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -26,6 +27,8 @@ struct Slot {
     /// Counts the leases: only the newest may write.
     fence: u64,
     held_until: Option<Instant>,
+    /// The lease at whose end a thread wakes the tasks that wait.
+    alarm_for: Option<u64>,
 }
 
 impl MemoryStore {
@@ -67,10 +70,13 @@ impl AsyncSessionStore for MemoryStore {
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
         loop {
-            // No timer here, so a holder is waited for until it lets go; the driver gives up after `wait`.
+            // No timer here; the driver gives up after `wait`.
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
-                Err(busy) => busy.released.await,
+                Err(busy) => {
+                    self.0.wake_at_the_end(key, busy.until);
+                    busy.released.await;
+                }
             }
         }
     }
@@ -99,6 +105,20 @@ impl Shelf {
         slot.fence += 1;
         slot.held_until = now.checked_add(ttl);
         Ok(MemoryLease { shelf: Arc::clone(self), key: key.clone(), fence: slot.fence })
+    }
+
+    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time.
+    fn wake_at_the_end(self: &Arc<Self>, key: &RecordKey, until: Instant) {
+        let mut slots = self.slots();
+        let Some(slot) = slots.get_mut(key).filter(|slot| slot.alarm_for != Some(slot.fence)) else { return };
+        let shelf = Arc::clone(self);
+        let alarm = move || {
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+            shelf.released.notify(usize::MAX);
+        };
+        if thread::Builder::new().spawn(alarm).is_ok() {
+            slot.alarm_for = Some(slot.fence);
+        }
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<RecordKey, Slot>> {

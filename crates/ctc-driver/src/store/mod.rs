@@ -1,20 +1,132 @@
 //! The store ports: what keeps a session beyond a process, and serves many.
 //!
-//! A store is asked only when a token is missing: the elected caller takes the store's **lease**, loads the
-//! record, and logs in only when the record has nothing newer than the token that was refused. While a token is
-//! good, no store is touched.
+//! # When a store is asked
+//!
+//! Only around a login, never while a token is good:
+//!
+//! ```text
+//!   lease ──▶ load ──▶ newer token than the one refused? adopt it ───────────────▶ release
+//!                  └─▶ a pause, a rejection, no budget?  deny, send nothing ─────▶ release
+//!                  └─▶ otherwise: save (the login is on record before it is sent)
+//!                      log in ──▶ save ──▶ release
+//! ```
+//!
+//! A token that the server rotated on an ordinary answer is saved too, and a logout takes its own token out.
+//! Each of these is one lease. A store that fails stops no call: the session goes on in memory, logs in under
+//! its own governor, warns once, and asks the store again at the next login.
+//!
+//! # What is in a record
+//!
+//! A [`SessionRecord`](ctc_core::SessionRecord) is opaque here: `serde` turns it into whatever form a store
+//! keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. It holds the token, so
+//! **who can read it can act as this account** until the token ends: keep it as private as a password. Some
+//! hundred bytes; some kilobytes at most.
 //!
 //! # Writing a store of your own
 //!
-//! Three rules are all there is; the conformance suite of `ctc-testkit` checks them.
+//! A database, a cloud's secret manager: three rules are all there is, and the store conformance suite of
+//! `ctc-testkit` checks them.
 //!
-//! 1. **One lease a key.** A second [`lease`](SessionStore::lease) waits, for [`LeaseTerms::wait`] at most. A
-//!    lease ends when it is released or dropped, and at the latest after [`LeaseTerms::ttl`]: a holder that died
-//!    or froze is overtaken.
-//! 2. **A lease that is over changes nothing.** Its [`save`](StoreLease::save) fails with [`StoreError::Lost`].
-//! 3. **A record is all or nothing**, as private as a password, and never mixed up with another key's.
+//! 1. **One lease a key.** A second [`lease`](SessionStore::lease) waits, for [`LeaseTerms::wait`] at most,
+//!    and is woken soon after a release. A lease ends when it is released or dropped, and at the latest after
+//!    [`LeaseTerms::ttl`]: a holder that died or froze is overtaken. (Sooner is better for one that died: say
+//!    by a lock that the system gives back, or by heartbeats.)
+//! 2. **A lease that is over changes nothing.** Its [`save`](StoreLease::save) fails with
+//!    [`StoreError::Lost`], also when the holder was stopped in the midst of it and woke an hour later. That
+//!    takes a **fencing number**: each lease gets the next one, it is kept beside the record, and a write is
+//!    made only if it is still the newest, check and write being one step for the store (a transaction, a
+//!    script, a conditional update). Judge time by one clock alone: the store's own, or
+//!    [`Instant`](std::time::Instant) within the holder.
+//! 3. **A record is all or nothing**, private, and never another key's. What cannot be read, or has another
+//!    [`key`](ctc_core::SessionRecord::key), is no record: [`load`](StoreLease::load) says `None`, not an
+//!    error.
+//!
+//! And one habit: everything ends in a few seconds. The asynchronous driver gives up on an operation after
+//! five; a blocking one has nobody but the store itself to see to that.
+//!
+//! Implement [`SessionStore`]; with the feature `unblock` the wrapper `Unblock` makes an
+//! [`AsyncSessionStore`] of it that works on any runtime. A whole one, for a table `ctc (key, fence,
+//! owner_until, record)`:
+//!
+//! ```
+//! # use std::collections::HashMap;
+//! # use std::sync::{Arc, Mutex};
+//! # use std::time::{Duration, Instant};
+//! use ctc_driver::ctc_core::{RecordKey, SessionRecord};
+//! use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease};
+//! # #[derive(Clone, Default)]
+//! # struct Table(Arc<Mutex<HashMap<RecordKey, (u64, Option<Instant>, Option<SessionRecord>)>>>);
+//! # impl Table {
+//! #     // UPDATE ctc SET fence = fence + 1, until = now() + ttl WHERE key = … AND until < now() RETURNING fence
+//! #     fn take(&self, key: &RecordKey, ttl: Duration) -> Result<Option<u64>, StoreError> {
+//! #         let mut rows = self.0.lock().unwrap();
+//! #         let row = rows.entry(key.clone()).or_default();
+//! #         if row.1.is_some_and(|until| until > Instant::now()) { return Ok(None) }
+//! #         row.0 += 1;
+//! #         row.1 = Some(Instant::now() + ttl);
+//! #         Ok(Some(row.0))
+//! #     }
+//! #     fn select(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
+//! #         Ok(self.0.lock().unwrap().get(key).and_then(|row| row.2.clone()))
+//! #     }
+//! #     // UPDATE ctc SET record = … WHERE key = … AND fence = … AND until > now()
+//! #     fn update(&self, key: &RecordKey, fence: u64, record: &SessionRecord) -> Result<usize, StoreError> {
+//! #         let mut rows = self.0.lock().unwrap();
+//! #         let Some(row) = rows.get_mut(key).filter(|row| row.0 == fence) else { return Ok(0) };
+//! #         if row.1.is_none_or(|until| until <= Instant::now()) { return Ok(0) }
+//! #         row.2 = Some(record.clone());
+//! #         Ok(1)
+//! #     }
+//! #     // UPDATE ctc SET until = 0 WHERE key = … AND fence = …
+//! #     fn give_back(&self, key: &RecordKey, fence: u64) {
+//! #         if let Some(row) = self.0.lock().unwrap().get_mut(key).filter(|row| row.0 == fence) { row.1 = None }
+//! #     }
+//! # }
+//!
+//! impl SessionStore for Table {
+//!     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+//!         let give_up = Instant::now() + terms.wait;
+//!         loop {
+//!             if let Some(fence) = self.take(key, terms.ttl)? {
+//!                 return Ok(Box::new(Lease { table: self.clone(), key: key.clone(), fence }));
+//!             }
+//!             if Instant::now() >= give_up {
+//!                 return Err(StoreError::Busy);
+//!             }
+//!             std::thread::sleep(Duration::from_millis(50));
+//!         }
+//!     }
+//! }
+//!
+//! struct Lease { table: Table, key: RecordKey, fence: u64 }
+//!
+//! impl StoreLease for Lease {
+//!     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+//!         Ok(self.table.select(&self.key)?.filter(|record| record.key() == self.key))
+//!     }
+//!
+//!     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+//!         match self.table.update(&self.key, self.fence, record)? {
+//!             0 => Err(StoreError::Lost), // somebody overtook us, or our time is over
+//!             _ => Ok(()),
+//!         }
+//!     }
+//!
+//!     fn release(self: Box<Self>) -> Result<(), StoreError> {
+//!         Ok(()) // dropping it is all
+//!     }
+//! }
+//!
+//! impl Drop for Lease {
+//!     fn drop(&mut self) {
+//!         self.table.give_back(&self.key, self.fence);
+//!     }
+//! }
+//! ```
 
 mod memory;
+#[cfg(feature = "unblock")]
+mod unblock;
 
 use std::error::Error;
 use std::time::Duration;
@@ -23,6 +135,8 @@ use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
 
 pub use memory::MemoryStore;
+#[cfg(feature = "unblock")]
+pub use unblock::Unblock;
 
 /// How long a lease may be waited for, and held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 mod cancel;
 mod guarantees;
 mod herd;
+mod histories;
 mod midflight;
 mod refusals;
 mod replay;

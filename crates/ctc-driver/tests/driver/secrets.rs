@@ -51,7 +51,7 @@ impl Subscriber for Listener {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut text = Text(event.metadata().level().to_string());
+        let mut text = Text(format!("{} {}", event.metadata().level(), event.metadata().name()));
         event.record(&mut text);
         lock(&self.0).push(text.0);
     }
@@ -154,7 +154,7 @@ fn t73_a_broken_store_is_warned_of_once() {
         }
     });
     let events = lock(&heard.0);
-    let about_the_store = |event: &&String| event.contains("session store failed");
+    let about_the_store = |event: &&String| event.contains("store_failed");
     let levels: Vec<_> = events.iter().filter(about_the_store).map(|event| &event[..4]).collect();
     assert_eq!(levels, ["WARN", "DEBU"]);
 }

@@ -62,6 +62,10 @@ impl TestStore {
         lock(&self.0.state).faults.push((operation, fault));
     }
 
+    pub(crate) fn work_again(&self) {
+        lock(&self.0.state).faults.clear();
+    }
+
     /// Asynchronous leases are not granted while this holds.
     pub(crate) fn hold(&self, hold: bool) {
         lock(&self.0.state).held = hold;

@@ -1,0 +1,194 @@
+//! What happens to a session, told in one place: to `tracing`, to an [`Observer`], never with a secret.
+
+use ctc_core::{Denial, Generation, Unauthorized};
+use http::StatusCode;
+use tracing::{Span, debug, info, info_span, warn};
+
+use crate::store::StoreError;
+
+/// Hears what happens to a session, as it happens; see
+/// [`SharedSession::set_observer`](crate::SharedSession::set_observer).
+///
+/// It is called on the thread where it happens, with no lock held: it may ask the session anything, and should be
+/// quick. Ordinary calls are not told of, so that they cost nothing: [`Counts`](crate::Counts) has their number.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn on_event(&self, event: &SessionEvent<'_>);
+}
+
+impl<F: Fn(&SessionEvent<'_>) + Send + Sync> Observer for F {
+    fn on_event(&self, event: &SessionEvent<'_>) {
+        self(event);
+    }
+}
+
+/// Something that happened to a session. None holds a secret. The manual has
+/// [the same as a table](crate::manual::observability).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum SessionEvent<'a> {
+    /// A login was handed to the HTTP stack.
+    LoginSent,
+    /// A login gave the session its token.
+    LoggedIn {
+        /// The number of the token.
+        generation: Generation,
+    },
+    /// A login gave no token.
+    LoginFailed {
+        /// What every caller is told until the next may be made.
+        denial: &'a Denial,
+    },
+    /// A login was about to be sent and is not wanted any more.
+    LoginUnwanted,
+    /// All who waited for a login have gone; the next caller makes one.
+    LoginAbandoned,
+    /// A login was answered after its lease, after a close, or after a change of credentials.
+    LoginLate,
+    /// A login was answered for a session that no longer wants it; that token is logged out.
+    Orphaned,
+    /// A store had a token, and no login was needed.
+    Adopted {
+        /// The number of the token.
+        generation: Generation,
+    },
+    /// A store's record holds a login back: a pause, a refusal or a spent budget of another process.
+    HeldBackByStore {
+        /// What every caller is told until the next may be made.
+        denial: &'a Denial,
+    },
+    /// A call was refused without being sent.
+    CallDenied {
+        /// Why.
+        denial: &'a Denial,
+    },
+    /// A call is sent a second time with a newer token.
+    CallReplayed,
+    /// A 401 was delivered to the caller.
+    UnauthorizedDelivered {
+        /// Why the session did not cure it.
+        why: &'a Unauthorized,
+    },
+    /// The server gave a new token on an ordinary answer.
+    TokenRotated {
+        /// The number of the new token.
+        generation: Generation,
+    },
+    /// The server refused or cleared the token.
+    TokenOver {
+        /// The number of the token.
+        generation: Generation,
+        /// Of the answer that said so.
+        status: StatusCode,
+    },
+    /// The session was logged out.
+    LoggedOut,
+    /// The session was closed without telling the server.
+    Closed,
+    /// A closed session may log in again.
+    Reopened,
+    /// A refusal or pause was lifted.
+    Reset,
+    /// The session has new credentials.
+    CredentialsReplaced,
+    /// The store failed; the session goes on in memory.
+    StoreFailed {
+        /// What it was asked for: `lease`, `load`, `save` or `release`.
+        operation: &'static str,
+        /// What it said.
+        error: &'a StoreError,
+        /// For the first time: only that is told as a warning.
+        first: bool,
+    },
+}
+
+/// Writes an event under its name. The target is `ctc` for all.
+macro_rules! tell {
+    ($level:ident, $event:expr, $session:expr, $message:literal $(, $($field:tt)+)?) => {
+        $level!(name: $event, target: "ctc", event = $event, session = $session, $($($field)+,)? $message)
+    };
+}
+
+impl SessionEvent<'_> {
+    /// Tells `tracing`.
+    pub(crate) fn trace(&self, session: u64) {
+        match *self {
+            Self::LoginSent => tell!(debug, "login_sent", session, "login is sent"),
+            Self::LoggedIn { generation } => {
+                tell!(info, "logged_in", session, "logged in", generation = generation.number());
+            }
+            Self::LoginFailed { denial } => tell!(warn, "login_failed", session, "login failed", %denial),
+            Self::LoginUnwanted => {
+                tell!(debug, "login_unwanted", session, "login is not sent: it is no longer wanted");
+            }
+            Self::LoginAbandoned => tell!(debug, "login_abandoned", session, "login abandoned"),
+            Self::LoginLate => tell!(debug, "login_late", session, "login came too late"),
+            Self::Orphaned => {
+                tell!(info, "orphaned", session, "a login was answered too late; its token is logged out");
+            }
+            Self::Adopted { generation } => {
+                let generation = generation.number();
+                tell!(info, "adopted", session, "session adopted from the store", generation = generation);
+            }
+            Self::HeldBackByStore { denial } => {
+                tell!(warn, "held_back_by_store", session, "the store's record forbids a login", %denial);
+            }
+            Self::CallDenied { denial } => tell!(debug, "call_denied", session, "call is not sent", %denial),
+            Self::CallReplayed => {
+                tell!(debug, "call_replayed", session, "call is sent again with a newer token");
+            }
+            Self::UnauthorizedDelivered { why } => {
+                tell!(debug, "unauthorized_delivered", session, "401 delivered", %why);
+            }
+            Self::TokenRotated { generation } => {
+                let generation = generation.number();
+                tell!(info, "token_rotated", session, "token rotated by the server", generation = generation);
+            }
+            Self::TokenOver { generation, status } => {
+                let (generation, status) = (generation.number(), status.as_u16());
+                tell!(info, "token_over", session, "token is over", generation = generation, status = status);
+            }
+            Self::LoggedOut => tell!(info, "logged_out", session, "logged out"),
+            Self::Closed => tell!(info, "closed", session, "session closed"),
+            Self::Reopened => tell!(info, "reopened", session, "session reopened"),
+            Self::Reset => tell!(info, "reset", session, "session reset"),
+            Self::CredentialsReplaced => {
+                tell!(info, "credentials_replaced", session, "credentials replaced");
+            }
+            Self::StoreFailed { operation, error, first } => store_failed(session, operation, error, first),
+        }
+    }
+}
+
+/// One warning; a store that stays broken would repeat it at every login.
+fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) {
+    let error: &(dyn std::error::Error + 'static) = error;
+    if first {
+        tell!(
+            warn,
+            "store_failed",
+            session,
+            "the session store failed; the session goes on in memory",
+            operation = operation,
+            error = error
+        );
+    } else {
+        tell!(
+            debug,
+            "store_failed_again",
+            session,
+            "the session store failed again",
+            operation = operation,
+            error = error
+        );
+    }
+}
+
+/// The span of one login, store included. It belongs to the session and has no parent: any task that waits for the
+/// login drives it.
+pub(crate) fn login_span(session: u64) -> Span {
+    info_span!(target: "ctc", parent: None, "login", session)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What one process puts on record is not lost through another. Each case was found by the simulator.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use ctc_driver::CallOptions;
+use ctc_driver::ctc_core::{Credentials, Denial, Settings};
+
+use crate::support::run::Tasks;
+use crate::support::server::{Login, Route};
+use crate::support::store::{Fault, TestStore};
+use crate::support::{World, denial, get, seconds, status, with_both};
+
+fn stored() -> World {
+    World::with_store(&TestStore::default())
+}
+
+fn store(world: &World) -> &TestStore {
+    world.store.as_ref().expect("a store")
+}
+
+/// Spends the shared budget in other processes, with logins that fail.
+fn spend_the_budget(world: &World) {
+    for pause in [10, 20, 30] {
+        world.server.next_login(Login::Status(503));
+        let other = world.restarted();
+        denial(other.clients()[1].call("/devices"));
+        other.advance(seconds(pause));
+    }
+}
+
+#[test]
+fn a_login_that_is_no_longer_wanted_leaves_the_record_alone() {
+    let world = stored();
+    spend_the_budget(&world);
+    store(&world).hold(true);
+    let mut tasks = Tasks::new();
+    let driver = world.asynchronous();
+    tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    tasks.run_until_stalled();
+    world.session.close();
+    world.session.reopen();
+    store(&world).hold(false);
+    // What the others spent is still on record, so that there is no login to be had.
+    assert!(tasks.finish().into_iter().all(|answer| matches!(denial(answer), Denial::Paced { .. })));
+    assert_eq!(world.server.logins(), 3);
+}
+
+#[test]
+fn a_rotated_token_is_saved_with_the_history_that_others_left() {
+    with_both(stored, |world, client| {
+        assert_eq!(status(client.call("/devices")), 200);
+        let key = world.session.record_key();
+        // Another process, whose own token was refused, has spent what was left.
+        let other = world.restarted();
+        assert_eq!(status(other.clients()[1].call("/devices")), 200);
+        for _ in 0..2 {
+            world.server.revoke_all();
+            assert_eq!(status(other.clients()[1].call("/devices")), 200);
+        }
+        world.server.set(|state| {
+            // The first process's token is alive after all, and rotated.
+            state.valid.insert("token-1".to_owned());
+        });
+        world.server.route("/rotating", Route::Rotate);
+        for _ in 0..3 {
+            assert_eq!(status(client.call("/rotating")), 200);
+        }
+        assert!(store(world).peek(&key).is_some());
+        world.server.revoke_all();
+        world.advance(seconds(61));
+        let third = world.restarted();
+        let answer = third.clients()[1].call("/devices");
+        // The record's token is dead, and the three logins so far leave room for none.
+        assert_eq!((status(answer), world.server.logins()), (401, 3));
+    });
+}
+
+#[test]
+fn t68_a_login_that_lost_the_stores_lease_asks_the_store_again() {
+    with_both(stored, |world, client| {
+        let (other, slept) = (world.restarted(), AtomicBool::new(false));
+        let (key, watched) = (world.session.record_key(), store(world).clone());
+        let memory = store(world).clone();
+        store(world).on_operation(move |what| {
+            if what == "save" && !slept.swap(true, Relaxed) {
+                // Another process logs in while this one sleeps past its lease.
+                watched.fail("save", Fault::Lost);
+                let winner = World { store: None, ..other.clone() };
+                assert_eq!(status(winner.clients()[1].call("/devices")), 200);
+                watched.plant(&key, &winner.session.record());
+            } else if what == "lease" && slept.load(Relaxed) {
+                memory.work_again();
+            }
+        });
+        assert_eq!(status(client.call("/devices")), 200);
+        assert_eq!((world.server.logins(), world.session.counts().adopted), (1, 1));
+    });
+}
+
+#[test]
+fn t10_a_record_never_lands_under_another_accounts_key() {
+    with_both(stored, |world, client| {
+        let first = world.session.record_key();
+        let (session, changed) = (world.session.clone(), Arc::new(AtomicBool::new(false)));
+        store(world).on_operation(move |what| {
+            if what == "load" && !changed.swap(true, Relaxed) {
+                session.set_credentials(Credentials::new("bob@example.com", "b0b!b0b!b0b!").unwrap());
+            }
+        });
+        drop(client.call("/devices"));
+        if let Some(record) = store(world).peek(&first) {
+            assert_eq!(record.key(), first);
+        }
+    });
+}
+
+#[test]
+fn t30_max_wait_holds_for_the_call_not_for_each_of_its_sendings() {
+    let mut settings = Settings::default();
+    settings.fair_use.short_life = seconds(0);
+    let world = World::with_settings(settings);
+    let client = &world.clients()[1];
+    let mut options = CallOptions::default();
+    options.max_wait = seconds(100);
+    for answer in [Login::RetryAfter(503, "60"), Login::Token("token-x"), Login::RetryAfter(503, "60")] {
+        world.server.next_login(answer);
+    }
+    world.server.route("/devices", Route::Forbidden);
+    assert!(matches!(denial(client.send(get("/devices"), &options)), Denial::CoolingDown { .. }));
+    assert_eq!(world.clock.elapsed(), seconds(60));
+}

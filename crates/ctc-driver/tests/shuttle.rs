@@ -1,0 +1,266 @@
+//! The lock, publish, wait and drop paths of `SharedSession` under a scheduler that tries many orders of threads:
+//! no lost wake-up, no deadlock, no torn read. Run by `cargo xtask threads`.
+#![cfg(shuttle)]
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ctc_driver::ctc_core::{AppKey, Call, Credentials, Denial, Endpoint, FormBody, Session, Settings};
+use ctc_driver::{
+    AsyncDriver, AsyncTransport, CallError, CallOptions, Driver, SharedSession, Transport, TransportError,
+};
+use http::{Request, Response};
+use shuttle::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use shuttle::{check_dfs, check_pct, check_random, future, thread};
+
+const ORDERS: usize = 2000;
+
+/// A server that lets others run before it answers. Every call after the `good_for`-th is refused once per token.
+#[derive(Clone)]
+struct Server(Arc<Inner>);
+
+struct Inner {
+    logins: AtomicU64,
+    calls: AtomicU64,
+    /// The newest token that the server knows.
+    newest: AtomicU64,
+    rotates: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the line is dead")]
+struct Dead;
+impl TransportError for Dead {}
+
+impl Server {
+    fn new(rotates: bool) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self(Arc::new(Inner { logins: zero(), calls: zero(), newest: zero(), rotates }))
+    }
+
+    fn login(&self) -> Response<()> {
+        thread::yield_now();
+        self.0.logins.fetch_add(1, SeqCst);
+        let token = self.0.newest.fetch_add(1, SeqCst) + 1;
+        Response::builder().header("set-cookie", format!("authToken=T{token}")).body(()).expect("valid")
+    }
+
+    fn call(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+        thread::yield_now();
+        self.0.calls.fetch_add(1, SeqCst);
+        let current = self.0.newest.load(SeqCst);
+        let good = request.headers()["cookie"] == format!("authToken=T{current}").as_str();
+        let mut answer = Response::builder().status(if good { 200 } else { 401 });
+        if good
+            && self.0.rotates
+            && self.0.newest.compare_exchange(current, current + 1, SeqCst, SeqCst).is_ok()
+        {
+            answer = answer.header("set-cookie", format!("authToken=T{}", current + 1));
+        }
+        answer.body(Vec::new()).expect("valid")
+    }
+
+    fn revoke(&self) {
+        self.0.newest.fetch_add(1, SeqCst);
+    }
+}
+
+impl Transport for Server {
+    type Request = Request<Vec<u8>>;
+    type Response = Response<Vec<u8>>;
+    type Error = Dead;
+
+    fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Dead> {
+        Ok(self.call(&request))
+    }
+
+    fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Dead> {
+        Ok(self.login())
+    }
+}
+
+#[async_trait]
+impl AsyncTransport for Server {
+    type Request = Request<Vec<u8>>;
+    type Response = Response<Vec<u8>>;
+    type Error = Dead;
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Dead> {
+        future::yield_now().await;
+        Ok(self.call(&request))
+    }
+
+    async fn send_login(&self, _: Request<FormBody>) -> Result<Response<()>, Dead> {
+        future::yield_now().await;
+        Ok(self.login())
+    }
+
+    /// No time passes here: what only a time-out would end is a deadlock.
+    async fn sleep(&self, _: Duration) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn session() -> SharedSession {
+    let credentials = Credentials::new("ada", "s3cret").expect("valid");
+    let mut settings = Settings::default();
+    settings.fair_use.burst = std::num::NonZeroU32::new(9).expect("not zero");
+    let key = AppKey::new("key").expect("valid");
+    SharedSession::new(Session::new(Endpoint::us(), key, credentials, settings).expect("valid"))
+}
+
+fn get() -> Request<Vec<u8>> {
+    Request::get("https://connect.calamp.com/devices").body(Vec::new()).expect("valid")
+}
+
+fn is_fine_or_closed(answer: Result<Response<Vec<u8>>, CallError<Dead>>) -> bool {
+    match answer {
+        Ok(answer) => answer.status() == 200 || answer.status() == 401,
+        Err(CallError::Denied(denied)) => *denied.denial() == Denial::Closed,
+        Err(_) => false,
+    }
+}
+
+/// Threads that start without a token: one login, everybody answered.
+fn herd(threads: usize) {
+    let (server, session) = (Server::new(false), session());
+    let driver = Driver::new(session, server.clone(), None);
+    let spawn = |_| {
+        let driver = driver.clone();
+        thread::spawn(move || driver.execute(get(), &CallOptions::default()).expect("an answer").status())
+    };
+    let threads: Vec<_> = (0..threads).map(spawn).collect();
+    for thread in threads {
+        assert_eq!(thread.join().expect("no panic"), 200);
+    }
+    assert_eq!(server.0.logins.load(SeqCst), 1);
+}
+
+#[test]
+fn a_herd_of_threads_logs_in_once_and_all_are_woken() {
+    check_random(|| herd(3), ORDERS);
+    check_pct(|| herd(3), ORDERS, 3);
+    check_dfs(|| herd(2), Some(20 * ORDERS));
+}
+
+/// The token dies while two threads use it: one login each time, no waiter forgotten.
+#[test]
+fn a_token_that_dies_under_a_herd_is_renewed_once() {
+    let world = || {
+        let (server, session) = (Server::new(false), session());
+        let driver = Driver::new(session, server.clone(), None);
+        assert_eq!(driver.execute(get(), &CallOptions::default()).expect("an answer").status(), 200);
+        server.revoke();
+        let spawn = |_| {
+            let driver = driver.clone();
+            thread::spawn(move || is_fine_or_closed(driver.execute(get(), &CallOptions::default())))
+        };
+        let threads: Vec<_> = (0..3).map(spawn).collect();
+        assert!(threads.into_iter().all(|thread| thread.join().expect("no panic")));
+        assert!(server.0.logins.load(SeqCst) <= 2);
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+}
+
+#[test]
+fn close_in_mid_flight_lets_all_threads_go() {
+    let world = || {
+        let (server, session) = (Server::new(false), session());
+        let driver = Driver::new(session.clone(), server, None);
+        let spawn = |_| {
+            let driver = driver.clone();
+            thread::spawn(move || is_fine_or_closed(driver.execute(get(), &CallOptions::default())))
+        };
+        let threads: Vec<_> = (0..2).map(spawn).collect();
+        session.close();
+        assert!(threads.into_iter().all(|thread| thread.join().expect("no panic")));
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+    check_dfs(world, Some(20 * ORDERS));
+}
+
+/// A pass is one value: generation and token always belong together, while the server rotates.
+#[test]
+fn no_torn_read_while_tokens_rotate() {
+    let world = || {
+        let (server, session) = (Server::new(true), session());
+        let driver = Driver::new(session.clone(), server, None);
+        let reader = thread::spawn(move || {
+            let mut newest = 0;
+            for _ in 0..6 {
+                let (mut call, mut request) = (Call::new(false), get());
+                if session.try_stamp(&mut call, &mut request).expect("our origin") {
+                    let generation = call.generation().expect("stamped").number();
+                    assert_eq!(request.headers()["cookie"], format!("authToken=T{generation}").as_str());
+                    assert!(generation >= newest);
+                    newest = generation;
+                }
+                thread::yield_now();
+            }
+        });
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let driver = driver.clone();
+                thread::spawn(move || drop(driver.execute(get(), &CallOptions::default())))
+            })
+            .collect();
+        reader.join().expect("no torn read");
+        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+}
+
+/// Tasks on several threads; the elected one is dropped after its first polls. The others go on.
+#[test]
+fn a_dropped_leader_leaves_no_waiter_behind() {
+    let world = |polls: usize| {
+        let (server, session) = (Server::new(false), session());
+        let driver = AsyncDriver::new(session, server.clone(), None);
+        let dropped = driver.clone();
+        let leader = thread::spawn(move || {
+            let options = CallOptions::default();
+            future::block_on(Dropped(Some(Box::pin(dropped.execute(get(), &options))), polls));
+        });
+        let spawn = |_| {
+            let driver = driver.clone();
+            thread::spawn(move || {
+                let options = CallOptions::default();
+                is_fine_or_closed(future::block_on(driver.execute(get(), &options)))
+            })
+        };
+        let others: Vec<_> = (0..2).map(spawn).collect();
+        leader.join().expect("no panic");
+        assert!(others.into_iter().all(|thread| thread.join().expect("no panic")));
+        assert!(server.0.logins.load(SeqCst) <= 3);
+    };
+    for polls in 1..=3 {
+        check_random(move || world(polls), ORDERS);
+        check_pct(move || world(polls), ORDERS, 3);
+    }
+}
+
+/// A future that is let go of after some polls.
+struct Dropped<F>(Option<Pin<Box<F>>>, usize);
+
+impl<F: Future> Future for Dropped<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(work) = &mut self.0 else { return Poll::Ready(()) };
+        if work.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        self.1 -= 1;
+        if self.1 == 0 {
+            self.0 = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

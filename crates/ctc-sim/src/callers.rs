@@ -1,0 +1,167 @@
+//! What the programs of a world do: each caller makes one call after another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ctc_core::{StampError, Unauthorized};
+use ctc_driver::{AsyncDriver, CallError, CallOptions, Replay};
+use http::header::COOKIE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+
+use crate::count::Fault;
+use crate::net::{ORIGIN, SimError, SimTransport};
+use crate::plan::{CallPlan, Ms};
+use crate::secrets;
+use crate::tasks::Cancelling;
+use crate::watch::{CallState, Guarantee};
+use crate::world::{Sleep, State, World};
+
+pub(crate) type SimDriver = AsyncDriver<SimTransport>;
+type Answer = Result<Response<()>, CallError<SimError>>;
+
+/// Who makes the calls.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) world: Arc<World>,
+    pub(crate) driver: SimDriver,
+    pub(crate) process: usize,
+    /// Every fault is mended: the last call must succeed.
+    pub(crate) healed: bool,
+}
+
+impl Caller {
+    pub(crate) async fn make(self, calls: Vec<CallPlan>) {
+        let last = calls.len();
+        for (number, call) in (1..).zip(calls) {
+            Sleep::new(&self.world, self.process, call.think).await;
+            self.make_one(&call, self.healed && number == last).await;
+        }
+    }
+
+    async fn make_one(&self, plan: &CallPlan, must: bool) {
+        let number = self.begin(plan);
+        let request = request(plan, number);
+        let mut options = CallOptions::default();
+        options.max_wait = Duration::from_millis(plan.max_wait);
+        if plan.always_replay {
+            options.replay = Replay::Always;
+        }
+        let work = self.driver.execute(request, &options);
+        let answer = Cancelling::new(work, plan.cancel, Arc::clone(&self.world), self.process).await;
+        let mut state = self.world.state();
+        state.watch.calls[number].done = true;
+        let Some(answer) = answer else {
+            state.tally.unanswered += 1;
+            state.tally.count(Fault::Cancelled);
+            state.note(|| format!("p{}: call {number} is cancelled", self.process));
+            return;
+        };
+        state.note(|| format!("p{}: call {number} ends with {}", self.process, brief(&answer)));
+        self.check(&mut state, plan, number, must, &answer);
+    }
+
+    fn begin(&self, plan: &CallPlan) -> usize {
+        let mut state = self.world.state();
+        let number = state.watch.calls.len();
+        let life = state.processes[self.process].life;
+        let began = state.processes[self.process].clock.true_ms();
+        let on_the_wire = false;
+        state.watch.calls.push(CallState {
+            process: self.process,
+            life,
+            began,
+            sends: 0,
+            on_the_wire,
+            done: false,
+        });
+        state.tally.calls += 1;
+        if plan.foreign {
+            state.tally.count(Fault::Foreign);
+        }
+        state.note(|| format!("p{}: call {number} begins (route {})", self.process, plan.route));
+        number
+    }
+
+    fn check(&self, state: &mut State, plan: &CallPlan, number: usize, must: bool, answer: &Answer) {
+        let process = self.process;
+        let leak = match answer {
+            Ok(answer) => secrets::find(&format!("{:?}", answer.extensions().get::<Unauthorized>())),
+            Err(error) => secrets::find_in_error(error),
+        };
+        if let Some(leak) = leak {
+            state.violated(Guarantee::Secrets, || format!("an error shows {leak}"));
+        }
+        self.check_time(state, plan, number);
+        let no_answer = matches!(answer, Err(CallError::Transport(_)));
+        let good = matches!(answer, Ok(answer) if answer.status() == StatusCode::OK);
+        // A store may hold another token that is dead too, and a call is sent twice at most.
+        let two_dead = state.watch.plan.processes[process].store.is_some()
+            && matches!(answer, Ok(answer) if answer.extensions().get() == Some(&Unauthorized::AlreadyReplayed));
+        let sure = must || (!two_dead && state.watch.plan.clean && (plan.always_replay || !plan.post));
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                if answer.extensions().get::<Unauthorized>().is_none() {
+                    let text = || format!("p{process}: call {number} gets a 401 without a reason");
+                    state.violated(Guarantee::Generations, text);
+                }
+            }
+            Ok(_) => state.tally.delivered += u64::from(good),
+            Err(CallError::Denied(denied)) => {
+                state.tally.denied += 1;
+                let pause =
+                    denied.retry_after().map(|pause| Ms::try_from(pause.as_millis()).unwrap_or(Ms::MAX));
+                let failed = self.driver.session().counts().logins_failed;
+                state.check_denial(process, failed, denied.denial(), pause);
+            }
+            Err(_) => {}
+        }
+        let foreign = matches!(answer, Err(CallError::Stamp(StampError::ForeignOrigin { .. })));
+        if plan.foreign && !foreign && !matches!(answer, Err(CallError::Denied(_))) {
+            state.violated(Guarantee::Origin, || "a call to another origin was not refused".into());
+        } else if sure && !good && !no_answer && !plan.foreign {
+            let (guarantee, what) = if must {
+                (Guarantee::NoWedge, "after all faults were mended")
+            } else {
+                (Guarantee::Coalesced, "although nothing went wrong but that tokens ended")
+            };
+            state.violated(guarantee, || {
+                format!("p{process}: call {number} failed {what}: {}", brief(answer))
+            });
+        }
+    }
+
+    /// No call takes longer than its own patience, some logins and two sendings.
+    fn check_time(&self, state: &mut State, plan: &CallPlan, number: usize) {
+        let settings = &state.watch.plan.settings;
+        let lease = Ms::try_from(settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let took = state.processes[self.process].clock.true_ms() - state.watch.calls[number].began;
+        let stalls = state.watch.plan.longest_stall();
+        let logins = state.watch.sessions[self.process].login.numbers;
+        if took > plan.max_wait + (12 + logins) * lease + 600_000 + stalls {
+            state.violated(Guarantee::NoWedge, || format!("call {number} took {took} ms"));
+        }
+    }
+}
+
+fn request(plan: &CallPlan, number: usize) -> Request<Vec<u8>> {
+    let origin = if plan.foreign { "https://ctc.example.evil.example" } else { ORIGIN };
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = if plan.post { Method::POST } else { Method::GET };
+    let url = format!("{origin}/connect/services/{}?page=1", plan.route);
+    *request.uri_mut() = http::Uri::try_from(url).unwrap_or_default();
+    let headers = request.headers_mut();
+    headers.insert("x-call", HeaderValue::from(number));
+    headers.insert("x-route", HeaderValue::from(plan.route));
+    if plan.own_cookie {
+        headers.append(COOKIE, HeaderValue::from_static("other=1; authToken=STALE"));
+        headers.append("calamp-services-app", HeaderValue::from_static("STALE"));
+    }
+    request
+}
+
+fn brief(answer: &Answer) -> String {
+    match answer {
+        Ok(answer) => format!("{} {:?}", answer.status(), answer.extensions().get::<Unauthorized>()),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,110 @@
+//! What happened, as numbers.
+
+macro_rules! faults {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// What can go wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Fault { $($name),* }
+
+        /// Their names, in the order of a [`Tally`].
+        const NAMES: &[&str] = &[$($text),*];
+    };
+}
+faults!(
+    NotSent = "request not sent",
+    LostBefore = "request lost",
+    LostAfter = "answer lost",
+    LoginRefused = "login refused",
+    LoginUnavailable = "login 5xx/408/425",
+    LoginThrottled = "login 429",
+    LoginWithoutToken = "login 200, no token",
+    LoginRedirected = "login redirected",
+    CallUnavailable = "call 503",
+    CallForbidden = "call 403",
+    Spurious401 = "401 on a good token",
+    RefusedRoute = "401 on a refused route",
+    Clearing = "clearing cookie",
+    Rotation = "rotation",
+    Cancelled = "call cancelled",
+    Foreign = "call to another origin",
+    StoreError = "store error",
+    StoreSlow = "store slow",
+    ClockBack = "clock steps back",
+    SlowScheduler = "time passes unscheduled",
+    Lifecycle = "close/logout/reopen",
+    Credentials = "credentials/reset",
+    Frozen = "process frozen",
+    Suspended = "process suspended",
+    Killed = "process killed",
+    WallJump = "wall clock jumps",
+    ServerState = "revoked/locked/outage",
+);
+
+/// Counts of one or many worlds.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Polls of a task and events of the world.
+    pub events: u64,
+    /// Calls that callers made.
+    pub calls: u64,
+    /// Calls that a caller gave up before the answer, or lost with its process.
+    pub unanswered: u64,
+    /// Answers of 200 delivered.
+    pub delivered: u64,
+    /// Calls that were denied.
+    pub denied: u64,
+    /// Logins that reached the server.
+    pub logins: u64,
+    /// Sessions taken over from a store.
+    pub adopted: u64,
+    faults: [u64; NAMES.len()],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            events: 0,
+            calls: 0,
+            unanswered: 0,
+            delivered: 0,
+            denied: 0,
+            logins: 0,
+            adopted: 0,
+            faults: [0; NAMES.len()],
+        }
+    }
+}
+
+impl Tally {
+    pub(crate) const fn count(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
+    }
+
+    /// Adds another world's numbers.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.calls += other.calls;
+        self.unanswered += other.unanswered;
+        self.delivered += other.delivered;
+        self.denied += other.denied;
+        self.logins += other.logins;
+        self.adopted += other.adopted;
+        for (mine, theirs) in self.faults.iter_mut().zip(other.faults) {
+            *mine += theirs;
+        }
+    }
+
+    /// Every number with its name.
+    pub fn rows(&self) -> Vec<(&'static str, u64)> {
+        let heads = [
+            ("events", self.events),
+            ("calls", self.calls),
+            ("  answered 200", self.delivered),
+            ("  denied", self.denied),
+            ("  cancelled or killed", self.unanswered),
+            ("logins at the server", self.logins),
+            ("sessions adopted", self.adopted),
+        ];
+        heads.into_iter().chain(NAMES.iter().copied().zip(self.faults)).collect()
+    }
+}

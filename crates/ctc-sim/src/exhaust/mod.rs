@@ -1,0 +1,131 @@
+//! Every order of events, to a stated depth: a breadth-first search over the real [`ctc_core::Session`].
+//!
+//! A session cannot be cloned, so each path is replayed from the start. Two paths that lead to the same state
+//! (all that `Debug` shows of a session, with times relative to now, and what the callers know) count once.
+
+mod one;
+mod parts;
+mod two;
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+pub(crate) use one::OneSession;
+pub(crate) use two::TwoSessions;
+
+/// A world small enough to be searched.
+pub(crate) trait Small: Sized {
+    type Event: Copy + Debug + Send + Sync;
+    fn new() -> Self;
+    /// All that may happen next.
+    fn events(&self) -> Vec<Self::Event>;
+    /// Lets it happen, and says which guarantee did not hold.
+    fn apply(&mut self, event: Self::Event) -> Result<(), String>;
+    /// What tells this state from others.
+    fn state(&self) -> String;
+}
+
+/// What a search came to.
+#[derive(Clone, Debug)]
+pub struct Searched {
+    /// The world's name.
+    pub world: &'static str,
+    /// Distinct states visited.
+    pub states: usize,
+    /// Transitions tried.
+    pub transitions: u64,
+    /// How many events deep every order was explored.
+    pub depth: usize,
+    /// The shortest path to a broken guarantee.
+    pub violation: Option<String>,
+}
+
+/// Explores both small worlds to their stated depths, or to `depth`.
+pub fn exhaust(depth: Option<usize>) -> Vec<Searched> {
+    vec![
+        search::<OneSession>("3 callers, 1 session", depth.unwrap_or(8)),
+        search::<TwoSessions>("2 sessions, 1 store", depth.unwrap_or(11)),
+    ]
+}
+
+fn search<W: Small>(world: &'static str, depth: usize) -> Searched {
+    let mut seen = HashSet::from([hash(&W::new().state())]);
+    let mut frontier: Vec<Vec<W::Event>> = vec![Vec::new()];
+    let mut searched = Searched { world, states: 1, transitions: 0, depth, violation: None };
+    for _ in 0..depth {
+        let half = frontier.len().div_ceil(2);
+        let (left, right) = frontier.split_at(half);
+        let (left, right) = std::thread::scope(|scope| {
+            let right = scope.spawn(|| expand::<W>(right));
+            (expand::<W>(left), right.join().unwrap_or_default())
+        });
+        frontier = Vec::new();
+        for (path, found) in left.into_iter().chain(right) {
+            searched.transitions += 1;
+            match found {
+                Ok(state) if seen.insert(state) => frontier.push(path),
+                Ok(_) => {}
+                Err(broken) => {
+                    searched.violation = Some(format!("{broken}\n  after {path:?}"));
+                    searched.states = seen.len();
+                    return searched;
+                }
+            }
+        }
+    }
+    searched.states = seen.len();
+    searched
+}
+
+type Step<E> = (Vec<E>, Result<u64, String>);
+
+fn expand<W: Small>(paths: &[Vec<W::Event>]) -> Vec<Step<W::Event>> {
+    let mut steps = Vec::new();
+    for path in paths {
+        for event in replay::<W>(path).events() {
+            let mut world = replay::<W>(path);
+            let result = world.apply(event).map(|()| hash(&world.state()));
+            let mut path = path.clone();
+            path.push(event);
+            steps.push((path, result));
+        }
+    }
+    steps
+}
+
+fn replay<W: Small>(path: &[W::Event]) -> W {
+    let mut world = W::new();
+    for event in path {
+        // It held the first time, and nothing here depends on chance.
+        let _ = world.apply(*event);
+    }
+    world
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// `Debug` of a session without what only counts (epoch, ticket numbers) and with times relative to `now`.
+fn canonical(session: &impl Debug, now: i64) -> String {
+    let text = format!("{session:?}");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) =
+        ["tv_sec: ", "epoch: Epoch(", "ticket: "].iter().filter_map(|key| Some((rest.find(key)?, *key))).min()
+    {
+        let (start, key) = (at.0 + at.1.len(), at.1);
+        out.push_str(&rest[..start]);
+        let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+        if key == "tv_sec: " {
+            let second = rest[start..start + digits].parse::<i64>().unwrap_or_default();
+            out.push_str(&(second - now).to_string());
+        }
+        rest = &rest[start + digits..];
+    }
+    out.push_str(rest);
+    out
+}

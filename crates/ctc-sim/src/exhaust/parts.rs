@@ -1,0 +1,74 @@
+//! What both small worlds are made of: the session, its server's answers to a login, and the clock's start.
+
+use std::time::{Duration, Instant};
+
+use ctc_core::{AppKey, Credentials, Endpoint, Pass, Session, Settings};
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+/// The session's lease and the store's, in seconds.
+pub(crate) const LEASE: u64 = 60;
+pub(crate) const BURST: u64 = 2;
+pub(crate) const REFILL: u64 = 120;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Token,
+    RefusedToken,
+    NoToken,
+    Refused,
+    Unavailable,
+    NoAnswer,
+    NotSent,
+}
+
+pub(crate) fn session() -> Session {
+    let mut settings = Settings::default();
+    settings.fair_use.burst = std::num::NonZeroU32::MIN.saturating_add(1);
+    settings.lease = Duration::from_secs(LEASE);
+    let key = AppKey::new("CANARY-KEY");
+    let session = key.ok().and_then(|key| Session::new(Endpoint::us(), key, credentials(), settings).ok());
+    session.unwrap_or_else(|| unreachable!("the settings are valid"))
+}
+
+pub(crate) fn credentials() -> Credentials {
+    Credentials::new("CANARY-USER", "CANARY-PASSWORD").unwrap_or_else(|_| unreachable!("neither is empty"))
+}
+
+pub(crate) fn base() -> Instant {
+    static BASE: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *BASE.get_or_init(|| Instant::now() + Duration::from_secs(1_000_000))
+}
+
+pub(crate) fn seconds_of(instant: Instant) -> i64 {
+    let text = format!("{instant:?}");
+    let digits = text.split("tv_sec: ").nth(1).and_then(|rest| rest.split(',').next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+}
+
+pub(crate) fn set_cookie(headers: &mut HeaderMap, line: &str) {
+    if let Ok(line) = HeaderValue::from_str(line) {
+        headers.append(SET_COOKIE, line);
+    }
+}
+
+/// The answer to a login; a server that hands out the refused token again always has the same.
+pub(crate) fn response(login: Login, serial: u64) -> Response<()> {
+    let mut answer = Response::new(());
+    match login {
+        Login::Token => set_cookie(answer.headers_mut(), &format!("authToken=CANARY-{serial}")),
+        Login::RefusedToken => set_cookie(answer.headers_mut(), "authToken=CANARY-SAME"),
+        Login::Refused => *answer.status_mut() = StatusCode::UNAUTHORIZED,
+        Login::Unavailable => {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// The generation of a pass, for a caller that keeps only that.
+pub(crate) fn number(pass: &Pass) -> u64 {
+    pass.generation().number()
+}

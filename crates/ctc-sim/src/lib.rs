@@ -1,0 +1,31 @@
+//! Shows that the guarantees of `ctc-core` and `ctc-driver` hold in worlds that a seed draws.
+//!
+//! A world has one server, one to three processes with several callers each, up to two stores that some of the
+//! processes share, and virtual time. Each process runs the **real** [`ctc_driver::AsyncDriver`] over the real
+//! session; only network, store, clock and executor are simulated. Faults are drawn by the seed. After every
+//! event an observer checks that what each session did follows from what it was told; see [`Guarantee`].
+
+mod callers;
+mod count;
+mod exhaust;
+mod logins;
+mod net;
+mod plan;
+mod rng;
+mod run;
+mod secrets;
+mod server;
+mod store;
+mod tasks;
+mod watch;
+mod world;
+
+pub use count::Tally;
+pub use exhaust::{Searched, exhaust};
+pub use run::{Report, run};
+pub use watch::{Guarantee, Violation};
+
+/// Searches what the driver logs on this thread for secrets, while `work` runs.
+pub fn with_log_search<R>(work: impl FnOnce() -> R) -> R {
+    tracing::dispatcher::with_default(&tracing::Dispatch::new(secrets::Searching), work)
+}

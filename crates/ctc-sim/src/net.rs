@@ -1,0 +1,236 @@
+//! The simulated network: an [`AsyncTransport`] whose requests travel through the world's queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ctc_core::{FormBody, SendFailure};
+use ctc_driver::{AsyncTransport, SharedSession, TransportError};
+use http::header::COOKIE;
+use http::{HeaderMap, Request, Response};
+
+use crate::count::Fault;
+use crate::plan::Ms;
+use crate::secrets;
+use crate::server::{APP_KEY, Arrival};
+use crate::watch::{Guarantee, probe};
+use crate::world::{Event, Fate, Sleep, Slot, State, World};
+
+pub(crate) const ORIGIN: &str = "https://ctc.example";
+/// What an HTTP stack of one's own does about ordinary calls that are never answered.
+const CALL_TIMEOUT: Ms = 60_000;
+
+/// One process's HTTP stack.
+pub(crate) struct SimTransport {
+    pub(crate) world: Arc<World>,
+    pub(crate) process: usize,
+    pub(crate) session: SharedSession,
+}
+
+/// No answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SimError {
+    #[error("no route to the simulated host")]
+    NotSent,
+    #[error("the simulated line went dead")]
+    Lost,
+}
+
+impl TransportError for SimError {
+    fn failure(&self) -> SendFailure {
+        match self {
+            Self::NotSent => SendFailure::NotSent,
+            Self::Lost => SendFailure::MaybeSent,
+        }
+    }
+}
+
+#[async_trait]
+impl AsyncTransport for SimTransport {
+    type Request = Request<Vec<u8>>;
+    type Response = Response<()>;
+    type Error = SimError;
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<()>, SimError> {
+        let call = number(request.headers(), "x-call");
+        let route = number(request.headers(), "x-route");
+        let (slot, token) = {
+            let mut state = self.world.state();
+            if let Some(leak) = secrets::find(&format!("{request:?}")) {
+                state.violated(Guarantee::Secrets, || format!("Debug of a stamped request shows {leak}"));
+            }
+            let token = self.read_wire(&mut state, &request);
+            state.watch.calls[call].sends += 1;
+            state.watch.calls[call].on_the_wire = true;
+            if state.watch.calls[call].sends > 2 {
+                state.violated(Guarantee::Generations, || format!("call {call} was sent a third time"));
+            }
+            let arrival = Arrival::Call { token: token.clone(), route };
+            (self.set_out(&mut state, arrival, Some(CALL_TIMEOUT)), token)
+        };
+        let result = slot.await;
+        let mut state = self.world.state();
+        state.watch.calls[call].on_the_wire = false;
+        state.note(|| {
+            format!("p{}: call {call} gets {:?}", self.process, result.as_ref().map(Response::status))
+        });
+        if let Ok(answer) = &result {
+            state.watch.call_answered(self.process, &token, answer);
+        }
+        result
+    }
+
+    async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
+        if request.uri().path().ends_with("logout") {
+            return self.send_logout(request).await;
+        }
+        let held = probe(&self.session);
+        let (slot, mut on_its_way) = {
+            let mut state = self.world.state();
+            if let Some(leak) = secrets::find(&format!("{request:?}")) {
+                state.violated(Guarantee::Secrets, || format!("Debug of a login request shows {leak}"));
+            }
+            if request.uri().to_string() != format!("{ORIGIN}/connect/services/login?useAuthToken=true") {
+                state.violated(Guarantee::Origin, || format!("a login goes to {}", request.uri()));
+            }
+            let (user, password) = read_form(request.body().as_ref());
+            state.note(|| format!("p{}: login of {user} sets out", self.process));
+            let number = state.login_sets_out(self.process, held.as_ref(), &user);
+            let slot = self.set_out(&mut state, Arrival::Login { user, password }, None);
+            (slot, OnItsWay { transport: self, number, done: false })
+        };
+        let result = slot.await;
+        on_its_way.done = true;
+        let mut state = self.world.state();
+        state.note(|| format!("p{}: login gets {:?}", self.process, result.as_ref().map(Response::status)));
+        state.login_answered(self.process, on_its_way.number, &result);
+        result
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
+        Sleep::new(&self.world, self.process, span).await;
+    }
+}
+
+impl SimTransport {
+    async fn send_logout(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
+        let slot = {
+            let mut state = self.world.state();
+            let token = read_cookie(request.headers()).unwrap_or_default();
+            state.watch.sessions[self.process].logouts += 1;
+            self.set_out(&mut state, Arrival::Logout { token }, None)
+        };
+        let _on_its_way = LogoutOnItsWay(self);
+        slot.await
+    }
+
+    /// What goes over the wire must be right: each secret once, and only to its own origin.
+    fn read_wire(&self, state: &mut State, request: &Request<Vec<u8>>) -> String {
+        let headers = request.headers();
+        let origin = format!("{}://{}", request.uri().scheme_str().unwrap_or_default(), authority(request));
+        if origin != ORIGIN {
+            let carries = headers.contains_key("calamp-services-app") || read_cookie(headers).is_some();
+            if carries {
+                state.violated(Guarantee::Origin, || format!("key or token goes to {origin}"));
+            }
+        }
+        let keys: Vec<_> = headers.get_all("calamp-services-app").iter().collect();
+        let one_cookie = headers.get_all(COOKIE).iter().count() == 1;
+        let token = read_cookie(headers);
+        if keys != [APP_KEY] || !one_cookie || token.is_none() {
+            state.violated(Guarantee::Generations, || {
+                "a request carries not exactly one key and token".into()
+            });
+        }
+        let token = token.unwrap_or_default();
+        let process = self.process;
+        state.note(|| format!("p{process}: call sets out with {token}"));
+        token
+    }
+
+    fn set_out(&self, state: &mut State, arrival: Arrival, error_after: Option<Ms>) -> Slot {
+        let slot = Slot::default();
+        let faults = state.faults.clone();
+        if state.strikes(faults.not_sent, Fault::NotSent) {
+            if matches!(arrival, Arrival::Login { .. }) {
+                state.watch.login_not_sent(self.process);
+            }
+            let at = state.now + state.rng.between(0, 50);
+            state.plan(at, Event::Reply { slot: slot.clone(), result: Err(SimError::NotSent) });
+            return slot;
+        }
+        let (there, back) = (state.rng.between(0, faults.latency), state.rng.between(0, faults.latency));
+        let breaks_off = state.rng.between(0, 5000);
+        let error_after = if state.rng.chance(500) { Some(breaks_off) } else { error_after };
+        if state.strikes(faults.lost_before, Fault::LostBefore) {
+            if let Some(after) = error_after {
+                let at = state.now + after;
+                state.plan(at, Event::Reply { slot: slot.clone(), result: Err(SimError::Lost) });
+            }
+            return slot;
+        }
+        let fate = if state.strikes(faults.lost_after, Fault::LostAfter) {
+            Fate::Lost { error_after }
+        } else {
+            Fate::Answered { after: back }
+        };
+        let at = state.now + there;
+        state.plan(at, Event::Arrive { arrival, reply: slot.clone(), fate });
+        slot
+    }
+}
+
+/// A login whose answer is awaited; dropping it means that nobody waits any more.
+struct OnItsWay<'a> {
+    transport: &'a SimTransport,
+    number: u64,
+    done: bool,
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.transport.world.state().login_dropped(self.transport.process, self.number);
+        }
+    }
+}
+
+struct LogoutOnItsWay<'a>(&'a SimTransport);
+
+impl Drop for LogoutOnItsWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.world.state();
+        let logouts = &mut state.watch.sessions[self.0.process].logouts;
+        *logouts = logouts.saturating_sub(1);
+    }
+}
+
+fn authority(request: &Request<Vec<u8>>) -> &str {
+    request.uri().authority().map(http::uri::Authority::as_str).unwrap_or_default()
+}
+
+fn number(headers: &HeaderMap, name: &str) -> usize {
+    headers.get(name).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default()
+}
+
+/// The `authToken` of a request, when there is exactly one.
+pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
+    let mut tokens = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split("; "))
+        .filter_map(|pair| pair.strip_prefix("authToken="));
+    let token = tokens.next()?.to_owned();
+    tokens.next().is_none().then_some(token)
+}
+
+fn read_form(body: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(body);
+    let field = |name: &str| {
+        let found = text.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_default().to_owned()
+    };
+    (field("username"), field("password"))
+}

@@ -1,0 +1,258 @@
+//! What a seed draws before its world begins: who calls when, and what may go wrong how often.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ctc_core::Settings;
+
+use crate::rng::Rng;
+
+/// Milliseconds of virtual time.
+pub(crate) type Ms = u64;
+
+const SECOND: Ms = 1000;
+const MINUTE: Ms = 60 * SECOND;
+
+/// Everything about a world that is fixed from the start.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) processes: Vec<ProcessPlan>,
+    pub(crate) faults: Faults,
+    pub(crate) settings: Settings,
+    pub(crate) actions: Vec<(Ms, Action)>,
+    /// Nothing goes wrong but that tokens end: then every call must succeed.
+    pub(crate) clean: bool,
+    /// No wall clock is off or jumps.
+    pub(crate) true_clocks: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessPlan {
+    /// Which of the stores it uses.
+    pub(crate) store: Option<usize>,
+    pub(crate) callers: Vec<Vec<CallPlan>>,
+    /// How far its wall clock is ahead of the true time.
+    pub(crate) wall_ahead: Ms,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CallPlan {
+    pub(crate) think: Ms,
+    pub(crate) route: usize,
+    pub(crate) post: bool,
+    pub(crate) always_replay: bool,
+    pub(crate) max_wait: Ms,
+    pub(crate) foreign: bool,
+    pub(crate) own_cookie: bool,
+    pub(crate) cancel: Option<Cancel>,
+}
+
+/// The call's future is dropped at its `polls`-th await, `after` a while.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cancel {
+    pub(crate) polls: u64,
+    pub(crate) after: Ms,
+}
+
+/// Something that happens to a process or to the server at a given time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    Close(usize),
+    Logout(usize),
+    Reopen(usize),
+    Reset(usize),
+    RightCredentials(usize),
+    WrongCredentials(usize),
+    OtherUser(usize),
+    /// Not scheduled, while its monotonic clock goes on (`SIGSTOP`).
+    Freeze(usize, Ms),
+    /// Not scheduled, and its monotonic clock stops (a laptop's lid).
+    Suspend(usize, Ms),
+    Kill(usize),
+    WallJump(usize, i64),
+    Revoke,
+    ChangePassword,
+    RestorePassword,
+    Lock(Ms),
+    Outage(Ms),
+    Throttle(Ms),
+}
+
+/// How often things go wrong, in 1000.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) latency: Ms,
+    pub(crate) not_sent: u64,
+    pub(crate) lost_before: u64,
+    pub(crate) lost_after: u64,
+    pub(crate) login_refused: u64,
+    pub(crate) login_unavailable: u64,
+    pub(crate) login_throttled: u64,
+    pub(crate) login_without_token: u64,
+    pub(crate) login_redirected: u64,
+    pub(crate) call_unavailable: u64,
+    pub(crate) call_forbidden: u64,
+    pub(crate) spurious_401: u64,
+    pub(crate) clearing: u64,
+    pub(crate) rotation: u64,
+    pub(crate) rotation_kills: bool,
+    /// One route answers 401 whatever the token.
+    pub(crate) refused_route: bool,
+    pub(crate) one_token_an_account: bool,
+    pub(crate) one_session_an_account: bool,
+    pub(crate) store_error: u64,
+    pub(crate) store_slow: u64,
+    pub(crate) clock_back: u64,
+    pub(crate) slow_scheduler: u64,
+}
+
+impl Plan {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let clean = rng.chance(100);
+        let settings = settings(rng, clean);
+        let faults = if clean {
+            Faults { latency: rng.between(1, 2000), ..Faults::default() }
+        } else {
+            Faults::draw(rng)
+        };
+        let true_clocks = clean || !rng.chance(200);
+        let stores = rng.index(3);
+        let horizon = rng.pick(&[20 * SECOND, 5 * MINUTE, 20 * MINUTE]);
+        let count = 1 + rng.index(4);
+        let herd = rng.chance(50);
+        let processes = (0..count)
+            .map(|_| ProcessPlan {
+                store: (stores > 0 && rng.chance(800)).then(|| rng.index(stores)),
+                callers: (0..if herd { 40 } else { 1 + rng.index(6) })
+                    .map(|_| calls(rng, horizon, clean))
+                    .collect(),
+                wall_ahead: if true_clocks { 0 } else { rng.pick(&[0, 0, 7 * 60 * MINUTE]) },
+            })
+            .collect();
+        let actions = actions(rng, count, horizon, clean, true_clocks, settings.lease);
+        Self { processes, faults, settings, actions, clean, true_clocks }
+    }
+}
+
+fn settings(rng: &mut Rng, clean: bool) -> Settings {
+    let mut settings = Settings::default();
+    let fair_use = &mut settings.fair_use;
+    fair_use.burst = NonZeroU32::MIN.saturating_add(if clean { 9 } else { rng.pick(&[0, 1, 2, 2, 7]) });
+    fair_use.refill = Duration::from_secs(rng.pick(&[60, 120, 120, 300]));
+    fair_use.backoff = Duration::from_secs(rng.pick(&[1, 5, 30]));
+    fair_use.backoff_cap = Duration::from_secs(rng.pick(&[60, 900]));
+    fair_use.retry_after_cap = Duration::from_secs(rng.pick(&[60, 3600]));
+    fair_use.short_life = Duration::from_secs(rng.pick(&[1, 60]));
+    if rng.chance(300) {
+        (settings.lease, settings.login_timeout) = (Duration::from_secs(20), Duration::from_secs(8));
+    }
+    settings
+}
+
+fn calls(rng: &mut Rng, horizon: Ms, clean: bool) -> Vec<CallPlan> {
+    let count = 1 + rng.below(8);
+    let herd = rng.chance(500);
+    let cancels = if clean { 0 } else { rng.pick(&[0, 100, 400]) };
+    (0..count)
+        .map(|number| CallPlan {
+            think: if number == 0 && herd { 0 } else { rng.below(1 + 2 * horizon / count) },
+            route: rng.index(4),
+            post: rng.chance(200),
+            always_replay: clean || rng.chance(300),
+            max_wait: if rng.chance(300) { rng.pick(&[10 * SECOND, 5 * MINUTE, 60 * MINUTE]) } else { 0 },
+            foreign: !clean && rng.chance(30),
+            own_cookie: rng.chance(100),
+            cancel: rng.chance(cancels).then(|| Cancel {
+                polls: rng.between(1, 6),
+                after: rng.pick(&[0, 0, 1, 20, 500, 10 * SECOND]),
+            }),
+        })
+        .collect()
+}
+
+fn actions(
+    rng: &mut Rng,
+    processes: usize,
+    horizon: Ms,
+    clean: bool,
+    true_clocks: bool,
+    lease: Duration,
+) -> Vec<(Ms, Action)> {
+    let lease = Ms::try_from(lease.as_millis()).unwrap_or(60 * SECOND);
+    if clean {
+        // Far enough apart that no call meets two of them.
+        return (0..rng.below(3)).map(|number| (5 * MINUTE * (number + 1), Action::Revoke)).collect();
+    }
+    let count = rng.pick(&[0, 3, 8, 16]);
+    let mut actions: Vec<_> = (0..count)
+        .map(|_| {
+            let who = rng.index(processes);
+            // A stall that outlives the lease is the interesting one.
+            let stall = rng.pick(&[50, SECOND, lease / 2, lease + 5 * SECOND, 3 * lease, 10 * 60 * MINUTE]);
+            let action = match rng.below(24) {
+                0 => Action::Close(who),
+                1 | 2 => Action::Logout(who),
+                3..=5 => Action::Reopen(who),
+                6 => Action::Reset(who),
+                7 | 8 => Action::RightCredentials(who),
+                9 => Action::WrongCredentials(who),
+                10 => Action::OtherUser(who),
+                11 | 12 => Action::Freeze(who, stall),
+                13 => Action::Suspend(who, stall),
+                14 => Action::Kill(who),
+                15 if !true_clocks => {
+                    Action::WallJump(who, rng.pick(&[-25_200_000, -5000, 5000, 25_200_000]))
+                }
+                16 => Action::ChangePassword,
+                17 => Action::RestorePassword,
+                18 => Action::Lock(rng.between(SECOND, 5 * MINUTE)),
+                19 => Action::Outage(rng.between(SECOND, 5 * MINUTE)),
+                20 => Action::Throttle(rng.between(SECOND, 5 * MINUTE)),
+                _ => Action::Revoke,
+            };
+            (rng.below(horizon), action)
+        })
+        .collect();
+    actions.sort_by_key(|(at, _)| *at);
+    actions
+}
+
+impl Faults {
+    fn draw(rng: &mut Rng) -> Self {
+        let mut often = |rates: &[u64]| if rng.chance(350) { rng.pick(rates) } else { 0 };
+        Self {
+            not_sent: often(&[20, 200]),
+            lost_before: often(&[20, 200]),
+            lost_after: often(&[20, 200]),
+            login_refused: often(&[50, 300]),
+            login_unavailable: often(&[100, 500]),
+            login_throttled: often(&[100, 500]),
+            login_without_token: often(&[50, 200]),
+            login_redirected: often(&[50]),
+            call_unavailable: often(&[50, 200]),
+            call_forbidden: often(&[50]),
+            spurious_401: often(&[20, 150]),
+            clearing: often(&[20, 150]),
+            rotation: often(&[50, 300, 800]),
+            rotation_kills: often(&[1]) > 0,
+            refused_route: often(&[1]) > 0,
+            one_token_an_account: often(&[1]) > 0,
+            one_session_an_account: often(&[1]) > 0,
+            store_error: often(&[50, 300]),
+            store_slow: often(&[50, 300]),
+            clock_back: often(&[50]),
+            slow_scheduler: often(&[100]),
+            latency: rng.pick(&[5, 100, 3000, 15_000]),
+        }
+    }
+
+    /// Stores do what they are asked, and soon.
+    pub(crate) const fn stores_work(&self) -> bool {
+        self.store_error == 0 && self.store_slow == 0
+    }
+
+    /// What is left once the world heals.
+    pub(crate) fn healed() -> Self {
+        Self { latency: 5, ..Self::default() }
+    }
+}

@@ -1,0 +1,294 @@
+//! The simulated server: accounts, tokens, and the many ways in which a server answers.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::header::{DATE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::count::{Fault, Tally};
+use crate::plan::{Faults, Ms};
+use crate::rng::Rng;
+
+pub(crate) const APP_KEY: &str = "CANARY-KEY";
+pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
+pub(crate) const NEW_PASSWORD: &str = "CANARY-PASSWORD-2";
+pub(crate) const WRONG_PASSWORD: &str = "CANARY-PASSWORD-WRONG";
+pub(crate) const USERS: [&str; 2] = ["CANARY-USER-A", "CANARY-USER-B"];
+/// The route that answers 401 whatever the token, when there is one.
+pub(crate) const REFUSED_ROUTE: usize = 0;
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    tokens: BTreeMap<String, Token>,
+    password: &'static str,
+    serial: u64,
+    pub(crate) logins: u64,
+    pub(crate) locked_until: Ms,
+    pub(crate) outage_until: Ms,
+    pub(crate) throttled_until: Ms,
+}
+
+#[derive(Debug)]
+struct Token {
+    user: String,
+    alive: bool,
+}
+
+/// A request as it arrives.
+#[derive(Clone, Debug)]
+pub(crate) enum Arrival {
+    Login { user: String, password: String },
+    Logout { token: String },
+    Call { token: String, route: usize },
+}
+
+impl Server {
+    pub(crate) const fn new() -> Self {
+        Self {
+            tokens: BTreeMap::new(),
+            password: PASSWORD,
+            serial: 0,
+            logins: 0,
+            locked_until: 0,
+            outage_until: 0,
+            throttled_until: 0,
+        }
+    }
+
+    pub(crate) fn answer(&mut self, arrival: &Arrival, at: &mut Scene<'_>) -> Response<()> {
+        match arrival {
+            Arrival::Login { user, password } => self.login(user, password, at),
+            Arrival::Logout { token } => self.logout(token, at),
+            Arrival::Call { token, route } => self.call(token, *route, at),
+        }
+    }
+
+    pub(crate) fn revoke_all(&mut self) {
+        for token in self.tokens.values_mut() {
+            token.alive = false;
+        }
+    }
+
+    pub(crate) const fn change_password(&mut self, to: &'static str) {
+        self.password = to;
+    }
+
+    pub(crate) fn heal(&mut self) {
+        (self.locked_until, self.outage_until, self.throttled_until) = (0, 0, 0);
+        self.password = PASSWORD;
+    }
+
+    fn login(&mut self, user: &str, password: &str, at: &mut Scene<'_>) -> Response<()> {
+        self.logins += 1;
+        let faults = at.faults.clone();
+        if at.now < self.outage_until || at.strikes(faults.login_unavailable, Fault::LoginUnavailable) {
+            let status = at.rng.pick(&[500, 502, 503, 408, 425]);
+            return at.failed(status);
+        }
+        if at.now < self.throttled_until || at.strikes(faults.login_throttled, Fault::LoginThrottled) {
+            return at.throttled();
+        }
+        if at.strikes(faults.login_redirected, Fault::LoginRedirected) {
+            let mut answer = at.failed(302);
+            answer.headers_mut().insert(LOCATION, HeaderValue::from_static("https://elsewhere.example/"));
+            return answer;
+        }
+        let wrong = password != self.password || !USERS.contains(&user);
+        if wrong || at.now < self.locked_until || at.strikes(faults.login_refused, Fault::LoginRefused) {
+            let status = at.rng.pick(&[401, 401, 403, 400, 404]);
+            return at.failed(status);
+        }
+        if at.strikes(faults.login_without_token, Fault::LoginWithoutToken) {
+            return at.failed(200);
+        }
+        let token = self.issue(user, &faults);
+        at.with_token(200, &token)
+    }
+
+    fn issue(&mut self, user: &str, faults: &Faults) -> String {
+        if faults.one_token_an_account
+            && let Some((token, state)) = self.tokens.iter_mut().rev().find(|(_, token)| token.user == user)
+        {
+            // Such a server hands out the dead one once in a while, too.
+            state.alive |= self.serial.is_multiple_of(2);
+            self.serial += 1;
+            return token.clone();
+        }
+        if faults.one_session_an_account {
+            self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.alive = false);
+        }
+        self.fresh(user)
+    }
+
+    fn fresh(&mut self, user: &str) -> String {
+        self.serial += 1;
+        let token = format!("CANARY-TOKEN-{:06}", self.serial);
+        self.tokens.insert(token.clone(), Token { user: user.to_owned(), alive: true });
+        token
+    }
+
+    fn logout(&mut self, token: &str, at: &mut Scene<'_>) -> Response<()> {
+        match self.tokens.get_mut(token) {
+            Some(token) if token.alive => {
+                token.alive = at.rng.chance(200);
+                at.plain(200)
+            }
+            _ => at.plain(401),
+        }
+    }
+
+    fn call(&mut self, token: &str, route: usize, at: &mut Scene<'_>) -> Response<()> {
+        let faults = at.faults.clone();
+        let user = match self.tokens.get(token) {
+            Some(state) if state.alive => state.user.clone(),
+            _ => return at.maybe_clearing(401),
+        };
+        if at.now < self.outage_until || at.strikes(faults.call_unavailable, Fault::CallUnavailable) {
+            return at.maybe_clearing(503);
+        }
+        if faults.refused_route && route == REFUSED_ROUTE {
+            at.tally.count(Fault::RefusedRoute);
+            return at.plain(401);
+        }
+        if at.strikes(faults.spurious_401, Fault::Spurious401) {
+            return at.maybe_clearing(401);
+        }
+        if at.strikes(faults.call_forbidden, Fault::CallForbidden) {
+            return at.maybe_clearing(403);
+        }
+        if at.strikes(faults.clearing, Fault::Clearing) {
+            if let Some(state) = self.tokens.get_mut(token) {
+                state.alive = at.rng.chance(300);
+            }
+            return at.clearing(200);
+        }
+        if at.strikes(faults.rotation, Fault::Rotation) {
+            if faults.rotation_kills
+                && let Some(state) = self.tokens.get_mut(token)
+            {
+                state.alive = false;
+            }
+            let next = self.fresh(&user);
+            return at.with_token(200, &next);
+        }
+        at.plain(200)
+    }
+}
+
+/// When an answer is given, and by what chance.
+pub(crate) struct Scene<'a> {
+    pub(crate) now: Ms,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) faults: &'a Faults,
+    pub(crate) tally: &'a mut Tally,
+}
+
+impl Scene<'_> {
+    fn strikes(&mut self, per_mille: u64, fault: Fault) -> bool {
+        let strikes = self.rng.chance(per_mille);
+        if strikes {
+            self.tally.count(fault);
+        }
+        strikes
+    }
+
+    fn plain(&self, status: u16) -> Response<()> {
+        let mut answer = Response::new(());
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+        put(answer.headers_mut(), DATE, &self.date(0));
+        answer
+    }
+
+    fn date(&self, ahead: Ms) -> String {
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.now + ahead))
+    }
+
+    fn with_token(&mut self, status: u16, token: &str) -> Response<()> {
+        let expires = self.date(3_600_000);
+        let cookie = match self.rng.below(4) {
+            0 => format!("authToken={token}"),
+            1 => format!("authToken=\"{token}\"; Version=1; Max-Age=1209600; Path=/connect"),
+            2 => format!("authToken={token}; Path=/connect; Secure; HttpOnly; Expires={expires}"),
+            _ => format!("authToken={token}; Max-Age=60; Path=/connect; HttpOnly"),
+        };
+        let mut answer = self.plain(status);
+        put(answer.headers_mut(), SET_COOKIE, "JSESSIONID=BBBB; Path=/connect; HttpOnly");
+        put(answer.headers_mut(), SET_COOKIE, &cookie);
+        answer
+    }
+
+    fn clearing(&mut self, status: u16) -> Response<()> {
+        let cookie = self.rng.pick(&[
+            "authToken=; Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect",
+            "authToken=\"\"; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect",
+            "authToken=deleted",
+            "authToken=CANARY-OLD; Max-Age=0",
+        ]);
+        let mut answer = self.plain(status);
+        put(answer.headers_mut(), SET_COOKIE, cookie);
+        answer
+    }
+
+    fn maybe_clearing(&mut self, status: u16) -> Response<()> {
+        if self.strikes(self.faults.clearing, Fault::Clearing) {
+            self.clearing(status)
+        } else {
+            self.plain(status)
+        }
+    }
+
+    fn failed(&mut self, status: u16) -> Response<()> {
+        self.maybe_clearing(status)
+    }
+
+    fn throttled(&mut self) -> Response<()> {
+        let mut answer = self.plain(429);
+        let value = match self.rng.below(6) {
+            0 => return answer,
+            1 => "46".to_owned(),
+            2 => self.date(90_000),
+            3 => "soon".to_owned(),
+            4 => "99999999999999999999".to_owned(),
+            _ => " 7 ".to_owned(),
+        };
+        put(answer.headers_mut(), RETRY_AFTER, &value);
+        answer
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.append(name, value);
+    }
+}
+
+/// How the reader of the answer should understand it, told without `ctc-core`'s own reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    None,
+    Set(String),
+    Cleared,
+}
+
+pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
+    let mut found = Cookie::None;
+    for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+        let Some(rest) = line.strip_prefix("authToken=") else { continue };
+        let value = rest.split(';').next().unwrap_or_default().trim_matches('"');
+        found =
+            if value.starts_with("CANARY-TOKEN") { Cookie::Set(value.to_owned()) } else { Cookie::Cleared };
+    }
+    found
+}
+
+/// How long `Retry-After` asks to wait; 0 for none or rubbish.
+pub(crate) fn pause_of(headers: &HeaderMap) -> Ms {
+    match headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim) {
+        Some("46") => 46_000,
+        Some("7") => 7000,
+        Some(digits) if digits.starts_with("999") => Ms::MAX,
+        Some(date) if date.ends_with("GMT") => 90_000,
+        _ => 0,
+    }
+}

@@ -1,0 +1,167 @@
+//! The simulated store: leases and fencing in virtual time, with an unreliable line to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ctc_core::{RecordKey, SessionRecord};
+use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
+
+use crate::count::Fault;
+use crate::net::SimError;
+use crate::plan::Ms;
+use crate::secrets;
+use crate::watch::Guarantee;
+use crate::world::{Sleep, World};
+
+/// One store's records.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(HashMap<RecordKey, Place>);
+
+#[derive(Debug, Default)]
+struct Place {
+    record: Option<SessionRecord>,
+    token: Option<String>,
+    fence: u64,
+    held_until: Option<Ms>,
+}
+
+/// One process's way to a store.
+pub(crate) struct SimStore {
+    pub(crate) world: Arc<World>,
+    pub(crate) process: usize,
+    pub(crate) shelf: usize,
+}
+
+struct Lease {
+    world: Arc<World>,
+    process: usize,
+    life: u64,
+    shelf: usize,
+    key: RecordKey,
+    fence: u64,
+}
+
+#[async_trait]
+impl AsyncSessionStore for SimStore {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        let ms = |span: std::time::Duration| Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
+        self.world.state().watch.asks_for_lease(self.process);
+        travel(&self.world, self.process).await?;
+        let mut waited = 0;
+        loop {
+            if let Some(lease) = self.take(key, ms(terms.ttl)) {
+                return Ok(Box::new(lease));
+            }
+            if waited >= ms(terms.wait) {
+                return Err(StoreError::Busy);
+            }
+            let pause = self.world.state().rng.between(100, 400);
+            waited += pause;
+            Sleep::new(&self.world, self.process, pause).await;
+        }
+    }
+}
+
+impl SimStore {
+    fn take(&self, key: &RecordKey, ttl: Ms) -> Option<Lease> {
+        let mut state = self.world.state();
+        let now = state.now;
+        let place = state.shelves[self.shelf].0.entry(key.clone()).or_default();
+        if place.held_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        place.fence += 1;
+        place.held_until = Some(now + ttl);
+        let fence = place.fence;
+        state.watch.leased(self.process, fence, now + ttl);
+        state.note(|| format!("p{}: takes the store's lease {fence}", self.process));
+        let life = state.processes[self.process].life;
+        let world = Arc::clone(&self.world);
+        Some(Lease { world, process: self.process, life, shelf: self.shelf, key: key.clone(), fence })
+    }
+}
+
+#[async_trait]
+impl AsyncStoreLease for Lease {
+    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        travel(&self.world, self.process).await?;
+        let mut state = self.world.state();
+        let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
+        let (record, token) = (place.record.clone(), place.token.clone());
+        let found = record.as_ref().map(|record| record.generation().number()).zip(token);
+        state.watch.loaded(self.process, found);
+        Ok(record)
+    }
+
+    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        travel(&self.world, self.process).await?;
+        let mut state = self.world.state();
+        let leak = secrets::find(&format!("{record:?}"));
+        if let Some(leak) = leak {
+            state.violated(Guarantee::Secrets, || format!("Debug of a record shows {leak}"));
+        }
+        let now = state.now;
+        let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
+        if place.fence != self.fence || place.held_until.is_none_or(|until| until <= now) {
+            state.watch.lease_lost(self.process, self.fence);
+            state.note(|| format!("p{}: save comes too late", self.process));
+            return Err(StoreError::Lost);
+        }
+        place.token = token_of(record);
+        place.record = Some(record.clone());
+        let token = place.token.clone();
+        state.note(|| format!("p{}: saves {token:?}", self.process));
+        Ok(())
+    }
+
+    async fn release(self: Box<Self>) -> Result<(), StoreError> {
+        travel(&self.world, self.process).await
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = self.world.state();
+        let process = &state.processes[self.process];
+        if process.dying || process.life != self.life {
+            return; // a killed process releases nothing
+        }
+        let now = state.now;
+        let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
+        if place.fence == self.fence {
+            place.held_until = Some(now);
+        }
+        state.watch.released(self.process);
+        state.note(|| format!("p{}: releases the store's lease", self.process));
+    }
+}
+
+/// The way to the store and back.
+async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
+    let (span, fails) = {
+        let mut state = world.state();
+        let (error, slow) = (state.faults.store_error, state.faults.store_slow);
+        let slow = state.strikes(slow, Fault::StoreSlow);
+        let span = if slow { state.rng.between(500, 20_000) } else { state.rng.below(3) };
+        (span, state.strikes(error, Fault::StoreError))
+    };
+    if span > 0 {
+        Sleep::new(world, process, span).await;
+    }
+    if fails {
+        world.state().watch.store_trouble(process);
+        return Err(StoreError::Unavailable(Box::new(SimError::Lost)));
+    }
+    Ok(())
+}
+
+/// The token in a record, read the way a file would show it.
+fn token_of(record: &SessionRecord) -> Option<String> {
+    let value = serde_json::to_value(record).ok()?;
+    value.get("token")?.as_str().map(str::to_owned)
+}

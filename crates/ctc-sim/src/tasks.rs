@@ -1,0 +1,133 @@
+//! A single-threaded executor whose order of polls is drawn by chance.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::plan::Cancel;
+use crate::world::{Sleep, World};
+
+pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(Default)]
+pub(crate) struct Tasks {
+    tasks: Vec<Option<Task>>,
+    ready: Arc<Mutex<Vec<usize>>>,
+}
+
+struct Task {
+    process: usize,
+    work: Work,
+    waker: Waker,
+    token: Arc<Token>,
+}
+
+struct Token {
+    number: usize,
+    queued: AtomicBool,
+    ready: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Wake for Token {
+    fn wake(self: Arc<Self>) {
+        if !self.queued.swap(true, Relaxed) {
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
+        }
+    }
+}
+
+impl Tasks {
+    pub(crate) fn spawn(&mut self, process: usize, work: Work) {
+        let number = self.tasks.len();
+        let ready = Arc::clone(&self.ready);
+        let token = Arc::new(Token { number, queued: AtomicBool::new(false), ready });
+        let waker = Waker::from(Arc::clone(&token));
+        waker.wake_by_ref();
+        self.tasks.push(Some(Task { process, work, waker, token }));
+    }
+
+    /// A task that can run now, chosen by chance, and its process.
+    pub(crate) fn choose(&self, world: &World) -> Option<(usize, usize)> {
+        let mut state = world.state();
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.retain(|&number| self.tasks[number].is_some());
+        let process = |number: usize| self.tasks[number].as_ref().map_or(0, |task| task.process);
+        let runs =
+            |state: &crate::world::State, number| state.processes[process(number)].stopped_until.is_none();
+        let count = ready.iter().filter(|&&number| runs(&state, number)).count();
+        if count == 0 {
+            return None;
+        }
+        let chosen = state.rng.index(count);
+        let at = ready
+            .iter()
+            .enumerate()
+            .filter(|&(_, &number)| runs(&state, number))
+            .nth(chosen)
+            .map(|(at, _)| at)?;
+        let number = ready[at];
+        Some((number, process(number)))
+    }
+
+    pub(crate) fn poll(&mut self, number: usize) {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).retain(|&other| other != number);
+        let Some(task) = &mut self.tasks[number] else { return };
+        task.token.queued.store(false, Relaxed);
+        let done = task.work.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready();
+        if done {
+            self.tasks[number] = None;
+        }
+    }
+
+    /// Takes away all that a process was doing, to be dropped.
+    pub(crate) fn take_all_of(&mut self, process: usize) -> Vec<Work> {
+        let of_process =
+            self.tasks.iter_mut().filter(|slot| slot.as_ref().is_some_and(|task| task.process == process));
+        of_process.filter_map(|slot| slot.take().map(|task| task.work)).collect()
+    }
+}
+
+/// A future that is dropped half way, as when its task is cancelled. Returns `None` then.
+pub(crate) struct Cancelling<F> {
+    work: Option<Pin<Box<F>>>,
+    plan: Option<Cancel>,
+    polls: u64,
+    sleep: Option<Pin<Box<Sleep>>>,
+    world: Arc<World>,
+    process: usize,
+}
+
+impl<F> Cancelling<F> {
+    pub(crate) fn new(work: F, plan: Option<Cancel>, world: Arc<World>, process: usize) -> Self {
+        Self { work: Some(Box::pin(work)), plan, polls: 0, sleep: None, world, process }
+    }
+}
+
+impl<F: Future> Future for Cancelling<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let over = this.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
+        if !over {
+            let Some(work) = &mut this.work else { return Poll::Ready(None) };
+            if let Poll::Ready(result) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(result));
+            }
+            this.polls += 1;
+            match this.plan {
+                Some(Cancel { polls, after }) if polls == this.polls && after > 0 => {
+                    let mut sleep = Box::pin(Sleep::new(&this.world, this.process, after));
+                    let _ = sleep.as_mut().poll(context);
+                    this.sleep = Some(sleep);
+                    return Poll::Pending;
+                }
+                Some(Cancel { polls, after: 0 }) if polls == this.polls => {}
+                _ => return Poll::Pending,
+            }
+        }
+        this.work = None;
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,392 @@
+//! The observer: knows what each session was told, and checks after every event that what it did follows.
+//!
+//! It holds a much simpler picture than the session does: which answers reached a process during one step, and
+//! what may follow from each. A session that does anything else has broken a guarantee.
+
+use std::collections::BTreeMap;
+
+use ctc_core::{Call, Denial, Phase};
+use ctc_driver::SharedSession;
+use http::{Request, Response, StatusCode};
+
+use crate::net::{ORIGIN, read_cookie};
+use crate::plan::{Action, Ms, Plan};
+use crate::server::{Cookie, USERS, cookie_of};
+use crate::world::State;
+
+/// What a clock that steps back, or a poll that comes late, may make a difference of.
+pub(crate) const SLACK: Ms = 200;
+
+macro_rules! guarantees {
+    ($($name:ident = $number:literal $text:literal),* $(,)?) => {
+        /// The guarantees of the architecture page.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Guarantee { $(#[doc = $text] $name),* }
+
+        impl Guarantee {
+            /// Number and name.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => concat!("G", $number, " ", $text)),* }
+            }
+        }
+    };
+}
+guarantees!(
+    OneLogin = 1 "one login in flight; a holder past its lease changes nothing",
+    FairUse = 2 "logins within the budget and its pauses",
+    Coalesced = 3 "one dead token, one login, the same answer for all",
+    Generations = 4 "no report touches a newer token; one replay a call",
+    Stopped = 5 "no login while closed or rejected",
+    TokenKept = 6 "a failed login removes no usable token",
+    NoWedge = 7 "nothing hangs, whoever is dropped",
+    Origin = 8 "key and token stay on their origin",
+    Secrets = 9 "no secret is printed or logged",
+    NoPanic = 10 "no input makes the core panic",
+);
+
+/// A guarantee that did not hold.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Which.
+    pub guarantee: Guarantee,
+    /// What was seen.
+    pub text: String,
+}
+
+pub(crate) struct Watch {
+    pub(crate) plan: Plan,
+    pub(crate) sessions: Vec<Watched>,
+    pub(crate) calls: Vec<CallState>,
+    /// When logins were sent, by store.
+    pub(crate) by_store: Vec<Vec<Ms>>,
+    pub(crate) violation: Option<Violation>,
+}
+
+/// What is known of one process's session.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) held: Option<Held>,
+    /// The token of the newest generation, whether it still serves or not.
+    newest: Option<String>,
+    top: u64,
+    tokens: BTreeMap<u64, String>,
+    /// The token that was refused last.
+    pub(crate) refused: Option<Held>,
+    pub(crate) closed: bool,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) login: crate::logins::Logins,
+    /// Denials of one period are equal.
+    period: u64,
+    said: Option<((u64, u64), Denial)>,
+    pub(crate) rotated_in: bool,
+    other_user: Option<String>,
+    /// Logins that the session counts as failed.
+    failed: u64,
+    /// Logouts on their way, which a flight may be waiting for.
+    pub(crate) logouts: u32,
+}
+
+/// A published pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) generation: u64,
+    pub(crate) token: String,
+}
+
+/// Something that reached a session during one step.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    Answer { carried: String, status: StatusCode, cookie: Cookie },
+    Login { token: Option<String>, late: bool },
+    Loaded { token: Option<String> },
+    Closed,
+    OtherUser,
+}
+
+/// One call of one caller.
+#[derive(Clone, Debug)]
+pub(crate) struct CallState {
+    pub(crate) process: usize,
+    pub(crate) life: u64,
+    pub(crate) began: Ms,
+    pub(crate) sends: u32,
+    pub(crate) on_the_wire: bool,
+    pub(crate) done: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            plan: plan.clone(),
+            sessions: plan.processes.iter().map(|_| Watched::default()).collect(),
+            calls: Vec::new(),
+            by_store: vec![Vec::new(), Vec::new()],
+            violation: None,
+        }
+    }
+
+    pub(crate) fn call_answered(&mut self, process: usize, token: &str, answer: &Response<()>) {
+        let cookie = cookie_of(answer.headers());
+        let (carried, status) = (token.to_owned(), answer.status());
+        self.sessions[process].seen.push(Seen::Answer { carried, status, cookie });
+    }
+
+    pub(crate) fn closed(&mut self, process: usize) {
+        let watched = &mut self.sessions[process];
+        watched.closed = true;
+        watched.seen.push(Seen::Closed);
+        watched.login.doubt();
+    }
+
+    pub(crate) fn reopened(&mut self, process: usize) {
+        self.sessions[process].closed = false;
+    }
+
+    pub(crate) fn other_credentials(&mut self, process: usize, other_user: bool) {
+        let watched = &mut self.sessions[process];
+        if other_user {
+            watched.seen.push(Seen::OtherUser);
+        }
+        watched.login.forgiven();
+        watched.login.doubt();
+        watched.period += 1;
+    }
+
+    pub(crate) fn was_reset(&mut self, process: usize) {
+        self.sessions[process].login.forgiven();
+        self.sessions[process].period += 1;
+    }
+
+    pub(crate) fn changes_user(&self) -> bool {
+        self.plan.actions.iter().any(|(_, action)| matches!(action, Action::OtherUser(_)))
+    }
+
+    pub(crate) fn store_trouble(&mut self, process: usize) {
+        self.sessions[process].login.doubt();
+    }
+
+    pub(crate) fn lease_lost(&mut self, process: usize, fence: u64) {
+        let login = &mut self.sessions[process].login;
+        login.lease_lost |= login.fence == fence;
+    }
+
+    /// The process was killed and starts anew.
+    pub(crate) fn restarted(&mut self, process: usize) {
+        self.sessions[process] = Watched::default();
+    }
+
+    pub(crate) fn loaded(&mut self, process: usize, found: Option<(u64, String)>) {
+        let watched = &mut self.sessions[process];
+        watched.login.loaded = found.clone();
+        watched.period += 1;
+        watched.seen.push(Seen::Loaded { token: found.map(|(_, token)| token) });
+    }
+}
+
+impl State {
+    pub(crate) fn violated(&mut self, guarantee: Guarantee, text: impl FnOnce() -> String) {
+        if self.watch.violation.is_none() {
+            let text = text();
+            self.note(|| format!("VIOLATION of {}: {text}", guarantee.text()));
+            self.watch.violation = Some(Violation { guarantee, text });
+        }
+    }
+
+    /// Checks that what became of a session in this step follows from what it was told in it.
+    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, failed: u64) {
+        if failed > self.watch.sessions[process].failed {
+            self.watch.sessions[process].failed = failed;
+            self.login_counted_as_failed(process);
+        }
+        let watched = &mut self.watch.sessions[process];
+        let seen = std::mem::take(&mut watched.seen);
+        let before = watched.held.clone();
+        if let Some(verdict) = watched.follow(before.as_ref(), now.as_ref(), &seen) {
+            let (before, now) = (before.clone(), now.clone());
+            self.violated(verdict.0, || format!("p{process}: {} ({before:?} -> {now:?})", verdict.1));
+        }
+        if before != now {
+            self.note(|| format!("p{process}: {before:?} -> {now:?}"));
+        }
+        self.watch.sessions[process].held = now;
+    }
+
+    /// When nothing can run at this moment, nobody may be left waiting without a reason.
+    pub(crate) fn check_rest(&mut self, process: usize, phase: &Phase) {
+        let life = self.processes[process].life;
+        let mine = |call: &&CallState| call.process == process && call.life == life && !call.done;
+        let unfinished = self.watch.calls.iter().filter(mine).count();
+        let waiting = self.watch.calls.iter().filter(mine).filter(|call| !call.on_the_wire).count();
+        let flying = self.watch.sessions[process].login.in_the_air();
+        let has_store = self.watch.plan.processes[process].store.is_some();
+        if *phase == Phase::Opening && (unfinished == 0 || (!has_store && !flying)) {
+            self.violated(Guarantee::NoWedge, || format!("p{process} is Opening, but nobody logs in"));
+        }
+        let settled = matches!(phase, Phase::Open(_) | Phase::Closed | Phase::Rejected { .. });
+        let logging_out = self.watch.sessions[process].logouts > 0;
+        if settled && waiting > 0 && !flying && !logging_out && !has_store {
+            let text = || format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up");
+            self.violated(Guarantee::NoWedge, text);
+        }
+    }
+
+    /// All who are denied for one reason are told the same.
+    pub(crate) fn check_denial(&mut self, process: usize, failed: u64, denial: &Denial, pause: Option<Ms>) {
+        let fair_use = &self.watch.plan.settings.fair_use;
+        let longest = fair_use.backoff_cap.max(fair_use.retry_after_cap).as_millis();
+        let watched = &mut self.watch.sessions[process];
+        let (closed, period) = (watched.closed, (watched.period, failed));
+        let differs = match denial {
+            Denial::Closed => !closed,
+            Denial::Paced { .. } => false,
+            _ => {
+                let said = watched.said.replace((period, denial.clone()));
+                said.is_some_and(|(when, said)| when == period && said != *denial)
+            }
+        };
+        if differs {
+            self.violated(Guarantee::Coalesced, || format!("p{process}: one failure, two errors: {denial}"));
+        }
+        let too_long = matches!(denial, Denial::CoolingDown { .. })
+            && pause.is_some_and(|pause| u128::from(pause) > longest + u128::from(SLACK));
+        if too_long {
+            self.violated(Guarantee::NoWedge, || format!("p{process}: a pause beyond its cap: {pause:?} ms"));
+        }
+    }
+}
+
+impl Watched {
+    pub(crate) fn user(&self) -> &str {
+        self.other_user.as_deref().unwrap_or(USERS[0])
+    }
+
+    pub(crate) fn set_user(&mut self, user: &str) {
+        self.other_user = Some(user.to_owned());
+    }
+
+    /// The generation of the token that was refused last, be it in this step.
+    pub(crate) fn refused_generation(&self) -> Option<u64> {
+        let in_this_step = self.held.as_ref().filter(|held| self.knows_refused(&held.token));
+        in_this_step.or(self.refused.as_ref()).map(|refused| refused.generation)
+    }
+
+    fn has_refused(&self, token: &str) -> bool {
+        self.refused.as_ref().is_some_and(|refused| refused.token == token)
+    }
+
+    /// Whether this token was refused, before this step or in it.
+    pub(crate) fn knows_refused(&self, token: &str) -> bool {
+        let in_this_step = self.seen.iter().any(|seen| match seen {
+            Seen::Answer { carried, status, cookie } => {
+                carried == token && (*status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared)
+            }
+            _ => false,
+        });
+        in_this_step || self.has_refused(token)
+    }
+
+    /// Follows one step, and says what was wrong with it.
+    fn follow(
+        &mut self,
+        before: Option<&Held>,
+        now: Option<&Held>,
+        seen: &[Seen],
+    ) -> Option<(Guarantee, &'static str)> {
+        let newest = self.newest.clone();
+        let old = before.map(|held| held.token.as_str());
+        let mut ended = false;
+        let mut refused_now = false;
+        for seen in seen {
+            match seen {
+                Seen::Closed | Seen::OtherUser => {
+                    ended = true;
+                    (self.newest, self.refused) = (None, None);
+                }
+                Seen::Answer { carried, status, cookie } => {
+                    let over = *status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared;
+                    refused_now |= over && old == Some(carried);
+                }
+                // Handed out again after it was refused: a failure once, then taken.
+                Seen::Login { token: Some(token), .. } if self.has_refused(token) => {
+                    self.refused = None;
+                }
+                Seen::Login { .. } | Seen::Loaded { .. } => {}
+            }
+        }
+        let (Some(now), true) = (now, now != before) else {
+            if before.is_some() && now.is_none() {
+                if refused_now {
+                    self.refused = before.cloned();
+                } else if !ended {
+                    let failed = seen.iter().any(|seen| matches!(seen, Seen::Login { token: None, .. }));
+                    return Some(if failed {
+                        (Guarantee::TokenKept, "a failed login took the token away")
+                    } else {
+                        (Guarantee::Generations, "the token is gone, and no report was about it")
+                    });
+                }
+                self.rotated_in = false;
+            }
+            return None;
+        };
+        if refused_now && seen.iter().any(|seen| matches!(seen, Seen::Loaded { .. })) {
+            self.refused = before.cloned();
+        }
+        let verdict = self.gained(now, newest.as_deref(), seen);
+        self.top = now.generation;
+        self.newest = Some(now.token.clone());
+        self.tokens.insert(now.generation, now.token.clone());
+        verdict
+    }
+
+    fn gained(
+        &mut self,
+        now: &Held,
+        newest: Option<&str>,
+        seen: &[Seen],
+    ) -> Option<(Guarantee, &'static str)> {
+        if now.generation <= self.top {
+            return Some((Guarantee::Generations, "a generation came twice or went back"));
+        }
+        let mut why = (Guarantee::Generations, "a token came from nowhere");
+        for seen in seen {
+            match seen {
+                Seen::Login { token: Some(token), late } if *token == now.token => {
+                    if !late {
+                        self.login.forgiven();
+                        self.rotated_in = false;
+                        return None;
+                    }
+                    why = (Guarantee::OneLogin, "a login reported after its lease opened the session");
+                }
+                Seen::Answer { carried, status, cookie: Cookie::Set(token) } if *token == now.token => {
+                    if newest == Some(carried) && *status != StatusCode::UNAUTHORIZED {
+                        self.rotated_in = true;
+                        return None;
+                    }
+                    why = (Guarantee::Generations, "an answer to an older token brought a newer one");
+                }
+                Seen::Loaded { token: Some(token) } if *token == now.token => {
+                    if !self.has_refused(token) {
+                        self.login.forgiven();
+                        self.rotated_in = false;
+                        return None;
+                    }
+                    why = (Guarantee::Coalesced, "a store brought the refused token back");
+                }
+                _ => {}
+            }
+        }
+        Some(why)
+    }
+}
+
+/// What a call would go out with now.
+pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
+    let mut request = Request::new(());
+    *request.uri_mut() = http::Uri::from_static(ORIGIN);
+    let mut call = Call::new(false);
+    let stamped = session.try_stamp(&mut call, &mut request).is_ok_and(|stamped| stamped);
+    let generation = call.generation()?.number();
+    stamped.then(|| Held { generation, token: read_cookie(request.headers()).unwrap_or_default() })
+}

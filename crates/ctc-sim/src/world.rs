@@ -1,0 +1,372 @@
+//! One world: virtual time, the queue of what is to come, the server, the stores and every process's clock.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ctc_driver::Clock;
+use http::Response;
+
+use crate::count::{Fault, Tally};
+use crate::net::SimError;
+use crate::plan::{Action, Faults, Ms, Plan};
+use crate::rng::Rng;
+use crate::server::{Arrival, Scene, Server};
+use crate::store::Shelf;
+use crate::watch::Watch;
+
+/// Shared by all that happens in one world. The lock is never held while the driver or a session runs.
+pub(crate) struct World(Mutex<State>);
+
+pub(crate) struct State {
+    pub(crate) now: Ms,
+    pub(crate) rng: Rng,
+    pub(crate) faults: Faults,
+    queue: BinaryHeap<Reverse<Entry>>,
+    entries: u64,
+    pub(crate) server: Server,
+    pub(crate) shelves: Vec<Shelf>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) watch: Watch,
+    pub(crate) tally: Tally,
+    trace: Option<Vec<String>>,
+}
+
+/// One process as the world sees it.
+pub(crate) struct Process {
+    pub(crate) clock: Arc<SimClock>,
+    /// Not scheduled before then.
+    pub(crate) stopped_until: Option<Ms>,
+    pub(crate) suspended: bool,
+    /// How long its monotonic clock stood still all told.
+    slept: Ms,
+    wall_ahead: i64,
+    /// Counts its restarts, so that what a killed one left behind is told apart.
+    pub(crate) life: u64,
+    pub(crate) dying: bool,
+}
+
+/// Something to come.
+pub(crate) enum Event {
+    Arrive { arrival: Arrival, reply: Slot, fate: Fate },
+    Reply { slot: Slot, result: Result<Response<()>, SimError> },
+    Timer(Arc<Timer>),
+    Act(Action),
+    Thaw(usize),
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Answered { after: Ms },
+    Lost { error_after: Option<Ms> },
+}
+
+struct Entry {
+    at: Ms,
+    /// Shuffles what happens at the same time.
+    tie: u64,
+    number: u64,
+    event: Event,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan, rng: Rng, traced: bool) -> Arc<Self> {
+        let processes = plan.processes.iter().map(|process| Process::new(process.wall_ahead)).collect();
+        let mut state = State {
+            now: 0,
+            rng,
+            faults: plan.faults.clone(),
+            queue: BinaryHeap::new(),
+            entries: 0,
+            server: Server::new(),
+            shelves: vec![Shelf::default(), Shelf::default()],
+            processes,
+            watch: Watch::new(plan),
+            tally: Tally::default(),
+            trace: traced.then(Vec::new),
+        };
+        state.tick(0);
+        for (at, action) in &plan.actions {
+            state.plan(*at, Event::Act(*action));
+        }
+        Arc::new(Self(Mutex::new(state)))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>9}.{:03} s  {}", now / 1000, now % 1000, text()));
+        }
+    }
+
+    pub(crate) fn take_trace(&mut self) -> Vec<String> {
+        self.trace.take().unwrap_or_default()
+    }
+
+    pub(crate) fn strikes(&mut self, per_mille: u64, fault: Fault) -> bool {
+        let strikes = self.rng.chance(per_mille);
+        if strikes {
+            self.tally.count(fault);
+        }
+        strikes
+    }
+
+    pub(crate) fn plan(&mut self, at: Ms, event: Event) {
+        self.entries += 1;
+        let tie = self.rng.next();
+        self.queue.push(Reverse(Entry { at: at.max(self.now), tie, number: self.entries, event }));
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_at(&self) -> Option<Ms> {
+        self.queue.peek().map(|Reverse(entry)| entry.at)
+    }
+
+    /// Lets time pass until the next event, and takes it.
+    pub(crate) fn advance(&mut self) -> Option<Event> {
+        let Reverse(entry) = self.queue.pop()?;
+        self.tick(entry.at);
+        Some(entry.event)
+    }
+
+    pub(crate) fn tick(&mut self, now: Ms) {
+        self.now = self.now.max(now);
+        for process in &mut self.processes {
+            process.set_clock(self.now);
+        }
+    }
+
+    /// The server acts on what arrived, and its answer sets out.
+    pub(crate) fn arrive(&mut self, arrival: &Arrival, slot: Slot, fate: Fate) {
+        let mut at =
+            Scene { now: self.now, rng: &mut self.rng, faults: &self.faults, tally: &mut self.tally };
+        let answer = self.server.answer(arrival, &mut at);
+        self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", answer.status()));
+        match fate {
+            Fate::Answered { after } => {
+                self.plan(self.now + after, Event::Reply { slot, result: Ok(answer) });
+            }
+            Fate::Lost { error_after: Some(after) } => {
+                self.plan(self.now + after, Event::Reply { slot, result: Err(SimError::Lost) });
+            }
+            Fate::Lost { error_after: None } => {}
+        }
+    }
+
+    /// A timer is due, unless its process slept meanwhile.
+    pub(crate) fn ring(&mut self, timer: Arc<Timer>) {
+        let process = &self.processes[timer.process];
+        if timer.cancelled.load(Relaxed) || timer.life != process.life {
+            return;
+        }
+        let left = timer.deadline.saturating_sub(process.clock.true_ms());
+        if left == 0 {
+            timer.waker.take_and_wake();
+        } else {
+            let resumes = process.stopped_until.filter(|_| process.suspended).unwrap_or(self.now);
+            self.plan(resumes + left, Event::Timer(timer));
+        }
+    }
+
+    pub(crate) fn stop(&mut self, who: usize, span: Ms, suspended: bool) {
+        let until = self.now + span;
+        let process = &mut self.processes[who];
+        if process.stopped_until.is_none() {
+            process.stopped_until = Some(until);
+            process.suspended = suspended;
+            self.plan(until, Event::Thaw(who));
+        }
+    }
+
+    pub(crate) fn thaw(&mut self, who: usize) {
+        let process = &mut self.processes[who];
+        process.stopped_until = None;
+        process.suspended = false;
+    }
+
+    pub(crate) fn jump_wall(&mut self, who: usize, by: i64) {
+        self.processes[who].wall_ahead += by;
+        self.tick(self.now);
+    }
+}
+
+impl Process {
+    fn new(wall_ahead: Ms) -> Self {
+        Self {
+            clock: Arc::new(SimClock::new()),
+            stopped_until: None,
+            suspended: false,
+            slept: 0,
+            wall_ahead: i64::try_from(wall_ahead).unwrap_or_default(),
+            life: 0,
+            dying: false,
+        }
+    }
+
+    fn set_clock(&mut self, now: Ms) {
+        let clock = &self.clock;
+        if self.suspended {
+            self.slept = now.saturating_sub(clock.true_ms());
+        }
+        clock.mono.store(now.saturating_sub(self.slept), Relaxed);
+        clock.wall.store(now.saturating_add_signed(self.wall_ahead), Relaxed);
+    }
+}
+
+/// A process's clocks, in milliseconds since the world began.
+#[derive(Debug)]
+pub(crate) struct SimClock {
+    mono: AtomicU64,
+    wall: AtomicU64,
+    /// How far the monotonic clock is behind for the moment: some platforms' clocks step back.
+    pub(crate) lag: AtomicU64,
+}
+
+impl SimClock {
+    const fn new() -> Self {
+        Self { mono: AtomicU64::new(0), wall: AtomicU64::new(0), lag: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn true_ms(&self) -> Ms {
+        self.mono.load(Relaxed)
+    }
+}
+
+/// The process's clock, as its session reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessClock(pub(crate) Arc<SimClock>);
+
+impl Clock for ProcessClock {
+    fn now(&self) -> Instant {
+        static BASE: OnceLock<Instant> = OnceLock::new();
+        let base = *BASE.get_or_init(|| Instant::now() + Duration::from_secs(1000 * 24 * 3600));
+        base + Duration::from_millis(self.0.true_ms().saturating_sub(self.0.lag.load(Relaxed)))
+    }
+
+    fn wall(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.0.wall.load(Relaxed))
+    }
+}
+
+/// Where an answer will be found.
+#[derive(Clone, Default)]
+pub(crate) struct Slot(Arc<(Mutex<Option<Answered>>, WakerCell)>);
+
+type Answered = Result<Response<()>, SimError>;
+
+impl Slot {
+    pub(crate) fn fill(&self, result: Answered) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.0.1.take_and_wake();
+    }
+}
+
+impl Future for Slot {
+    type Output = Result<Response<()>, SimError>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let found = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        found.map_or_else(
+            || {
+                self.0.1.set(context.waker());
+                Poll::Pending
+            },
+            Poll::Ready,
+        )
+    }
+}
+
+/// One sleeping future.
+pub(crate) struct Timer {
+    process: usize,
+    life: u64,
+    /// On its process's monotonic clock.
+    deadline: Ms,
+    cancelled: AtomicBool,
+    waker: WakerCell,
+}
+
+/// Sleeps on a process's monotonic clock.
+pub(crate) struct Sleep(Arc<Timer>, Arc<SimClock>);
+
+impl Sleep {
+    pub(crate) fn new(world: &World, process: usize, span: Ms) -> Self {
+        let mut state = world.state();
+        let Process { clock, life, .. } = &state.processes[process];
+        let (clock, life) = (Arc::clone(clock), *life);
+        let timer = Arc::new(Timer {
+            process,
+            life,
+            deadline: clock.true_ms().saturating_add(span),
+            cancelled: AtomicBool::new(false),
+            waker: WakerCell::default(),
+        });
+        let at = state.now.saturating_add(span);
+        state.plan(at, Event::Timer(Arc::clone(&timer)));
+        Self(timer, clock)
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.1.true_ms() >= self.0.deadline {
+            return Poll::Ready(());
+        }
+        self.0.waker.set(context.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.0.cancelled.store(true, Relaxed);
+    }
+}
+
+#[derive(Default)]
+struct WakerCell(Mutex<Option<Waker>>);
+
+impl WakerCell {
+    fn set(&self, waker: &Waker) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    fn take_and_wake(&self) {
+        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Entry {}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.tie, self.number).cmp(&(other.at, other.tie, other.number))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}

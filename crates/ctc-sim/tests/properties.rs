@@ -1,0 +1,78 @@
+//! Properties over sequences of events and over wire input, with inputs that shrink.
+
+#[path = "../../ctc-core/fuzz/src/bodies.rs"]
+mod bodies;
+
+use proptest::prelude::*;
+
+/// Pieces of `Set-Cookie` lines, put together in every way.
+fn cookie_line() -> impl Strategy<Value = String> {
+    let name = prop_oneof![Just("authToken"), Just("AUTHTOKEN"), Just("xauthToken"), Just(" authToken ")];
+    let value = prop_oneof![
+        "[!-~]{0,40}",
+        "\"[!-~]{0,20}\"",
+        Just(String::new()),
+        Just("deleted".to_owned()),
+        ".{0,10}",
+        "[A-Za-z0-9+/]{76}=="
+    ];
+    let attribute = prop_oneof![
+        Just("; Path=/connect".to_owned()),
+        Just("; Secure; HttpOnly".to_owned()),
+        any::<i64>().prop_map(|age| format!("; Max-Age={age}")),
+        "; Max-Age=.{0,5}",
+        (0..31u8, 1970..2100u16)
+            .prop_map(|(day, year)| format!("; Expires=Wed, {day:02}-Jan-{year} 12:00:00 GMT")),
+        "; Expires=.{0,20}"
+    ];
+    (name, value, prop::collection::vec(attribute, 0..4))
+        .prop_map(|(name, value, attributes)| format!("{name}={value}{}", attributes.concat()))
+}
+
+fn retry_after() -> impl Strategy<Value = String> {
+    let second = 0..60u8;
+    prop_oneof![
+        any::<u64>().prop_map(|seconds| seconds.to_string()),
+        "[0-9]{1,40}",
+        "[ \t]{0,2}[0-9]{1,4}[ \t]{0,2}",
+        second.prop_map(|second| format!("Sun, 06 Nov 1994 12:59:{second:02} GMT")),
+        ".{0,30}"
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_token_stands_in_the_cookie_as_it_is_carried(lines in prop::collection::vec(cookie_line(), 0..5)) {
+        bodies::cookie(lines.join("\n").as_bytes());
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_asked_for_within_its_cap(asked in retry_after(), date in retry_after()) {
+        bodies::retry_after(format!("{asked}\n{date}").as_bytes());
+    }
+
+    #[test]
+    fn no_order_of_events_breaks_a_guarantee(events in prop::collection::vec(any::<u8>(), 0..600)) {
+        bodies::machine(&events);
+    }
+
+    #[test]
+    fn no_record_is_a_panic(
+        generation in any::<u64>(),
+        times in prop::array::uniform4(any::<u64>()),
+        token in prop::option::of("[!-~&&[^\";,\\\\]]{1,20}"),
+        failures in any::<u32>(),
+    ) {
+        let [obtained, expires, saved, debt] = times;
+        let token = token.map_or("null".to_owned(), |token| format!("{token:?}"));
+        let text = format!(
+            "{{\"format\":1,\"origin\":\"https://connect.calamp.com\",\"account\":\"0\",\
+             \"generation\":{generation},\"token\":{token},\"obtained_at\":{obtained},\"expires_at\":{expires},\
+             \"saved_at\":{saved},\"login_debt\":{debt},\"failures\":{failures},\
+             \"pause\":{{\"until\":{expires},\"cause\":\"NoToken\"}},\"rejection\":null}}"
+        );
+        bodies::record(text.as_bytes());
+    }
+}

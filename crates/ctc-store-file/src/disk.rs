@@ -1,0 +1,168 @@
+//! Files that only their user may read, and that are there whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use ctc_driver::ctc_core::SessionRecord;
+use zeroize::Zeroizing;
+
+use crate::place::Files;
+
+/// No record is longer; what is, is none of ours.
+const LONGEST_RECORD: u64 = 256 * 1024;
+
+/// What lies where the record should.
+pub(crate) enum Found {
+    Nothing,
+    Record(Box<SessionRecord>),
+    /// Half a record, another program's file, a folder, a symbolic link.
+    Foreign,
+}
+
+/// Reads the record. A mode that lets others read is tightened.
+pub(crate) fn read_record(path: &Path) -> io::Result<Found> {
+    let mut file = match open(path, OpenOptions::new().read(true)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(_) if !is_plain_file(path) => return Ok(Found::Foreign),
+        Err(error) => return Err(error),
+    };
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() > LONGEST_RECORD {
+        return Ok(Found::Foreign);
+    }
+    tighten(&file, &found)?;
+    // Room for all of it from the start: a buffer that grows would leave copies of the token behind.
+    let room = usize::try_from(found.len()).unwrap_or_default() + 1;
+    let mut text = Zeroizing::new(Vec::with_capacity(room));
+    (&mut file).take(found.len()).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text).map_or(Found::Foreign, |record| Found::Record(Box::new(record))))
+}
+
+/// A record written in full and on disk, beside its place, and gone when it is dropped.
+pub(crate) struct Draft(PathBuf);
+
+impl Draft {
+    /// Writes `record` to a new file that no other process can foresee or have prepared.
+    pub(crate) fn write(files: &Files, record: &SessionRecord) -> io::Result<Self> {
+        let name = format!("{}{:032x}", files.draft_prefix(), random());
+        let draft = Self(files.folder.join(name));
+        let mut text = Zeroizing::new(Vec::with_capacity(4096));
+        serde_json::to_writer(&mut *text, record)?;
+        let mut file = open(&draft.0, OpenOptions::new().write(true).create_new(true))?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        Ok(draft)
+    }
+
+    /// Puts it in its place: whoever looks there sees the old record or this one.
+    pub(crate) fn publish(self, files: &Files) -> io::Result<()> {
+        fs::rename(&self.0, files.record())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After `publish` there is nothing of this name any more.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no other
+/// writer then.
+pub(crate) fn sweep_drafts(files: &Files) {
+    let prefix = files.draft_prefix();
+    let Ok(entries) = fs::read_dir(&files.folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Makes a rename last through a power cut. What cannot be synced (some network file systems) is left to
+/// them.
+pub(crate) fn sync_folder(folder: &Path) {
+    #[cfg(unix)]
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// A file that is locked but says little; made when it is missing, and never removed.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    let file = open(path, OpenOptions::new().read(true).write(true).create(true))?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no plain file"));
+    }
+    tighten(&file, &found)?;
+    Ok(file)
+}
+
+/// Whether `path` still leads to this very file.
+#[cfg(unix)]
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let (open, there) = (
+        file.metadata()?,
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        },
+    );
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
+}
+
+/// A file that is open cannot be removed on Windows.
+#[cfg(not(unix))]
+pub(crate) fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// 128 bits that nobody can foresee: `std` keys its hashers from the operating system's randomness.
+pub(crate) fn random() -> u128 {
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
+}
+
+/// Opens without following a symbolic link, without waiting for the other end of a pipe, and private if it is
+/// made.
+#[cfg(unix)]
+fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    how.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is a symbolic link"));
+    }
+    how.open(path)
+}
+
+#[cfg(unix)]
+fn tighten(file: &File, found: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    if found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn tighten(_: &File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+fn is_plain_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+}

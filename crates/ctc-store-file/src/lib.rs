@@ -1,0 +1,183 @@
+//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file: it outlives the program, and every
+//! process of this machine and user shares it. Twenty workers, or a program that cron starts every minute:
+//! one login.
+//!
+//! ```
+//! use ctc_store_file::FileStore;
+//!
+//! let store = FileStore::default_location();
+//! // ctc_reqwest::Client::builder().store(store)…, ctc_ureq::Client::builder().store(store)…
+//! # let _ = store;
+//! ```
+//!
+//! # Which store when
+//!
+//! | where the processes run | store |
+//! | --- | --- |
+//! | one process, all day | none |
+//! | one machine, one user: cron, command-line tools, workers | this one |
+//! | one machine, several users | this one for each user, or Redis |
+//! | many machines, containers, pods | [`ctc-store-redis`](https://docs.rs/ctc-store-redis) |
+//! | an operating system without files, a secret manager, a database | one of your own: see `ctc_driver::SessionStore` |
+//!
+//! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no such
+//! promises. Containers of one host may share it by a volume.
+//!
+//! # What is in the file
+//!
+//! One file a session, `<host>_<account>.json`, so that several accounts live in one folder. In it are the
+//! token and its times; the origin; marks of the account and of the credentials; how many logins were made of
+//! late; a pause or a rejection that is in force. Not in it are user name, password and application key, nor
+//! anything that helps to guess the password: see [`SessionRecord`](ctc_driver::ctc_core::SessionRecord).
+//!
+//! Beside it lie `.lock` (who holds the login lease; its number, its end) and two `.holder…` files (locked by
+//! a holder for as long as it lives). They hold no secret, and are never removed. `.bad-1` to `.bad-3` are
+//! files that were found in a record's place and could not be read.
+//!
+//! # Who can read it
+//!
+//! **Who can read the file can act as this account until the token ends.** On Unix that is its user (mode
+//! 0600 from the first byte, in a folder of mode 0700) and root. A looser mode is tightened when the file is
+//! next used; a symbolic link in its place is moved away and never followed; a folder that other users may
+//! write to is refused. On Windows the file inherits the rights of its folder; that of
+//! [`FileStore::default_location`] is its user's own. It is not encrypted: whoever could read the key could
+//! read the file. Leave it out of backups and images.
+//!
+//! # How to reset
+//!
+//! After a rejected login (a wrong password, a locked account) no process logs in again until the credentials
+//! change, since retrying a bad password is how accounts get locked. To try the same credentials again, say
+//! after the account was unlocked: `SharedSession::reset`, in each process that runs, or
+//! [`FileStore::forget`], or remove the `.json` file and start the program again. Removing the whole folder
+//! is safe at any time, and costs a login.
+//!
+//! # What it withstands
+//!
+//! - **Kill at any moment.** A record is written beside its place, synced, and renamed: old or new, never
+//!   half. The next to log in sees at once that a killed process no longer holds the lease.
+//! - **A frozen process** (a stopped one, a laptop that slept) is overtaken when its lease ends. When it
+//!   wakes, its write loses: each lease has a number, and only the newest may write.
+//! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried whatever its
+//!   age.
+//! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory, with one
+//!   warning.
+//!
+//! Waiting is bounded by what the driver asks for. Files are looked at only around a login: never while a
+//! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any runtime.
+
+mod claim;
+mod disk;
+mod error;
+mod lease;
+mod place;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use ctc_driver::ctc_core::RecordKey;
+use ctc_driver::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease, Unblock,
+};
+
+use crate::claim::Locked;
+use crate::error::Doing;
+pub use crate::error::FileError;
+use crate::lease::FileLease;
+use crate::place::{Files, Folder};
+
+/// How often a waiting process looks whether the lease is free.
+const SHORTEST_LOOK: Duration = Duration::from_millis(2);
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+/// Keeps sessions in files, one each, for every process of this machine and user. Cloning shares the folder.
+///
+/// Nothing is read or written before the first login. A folder that cannot be used is no error here: the
+/// session then goes on in memory, and the driver warns once.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    folder: Option<Folder>,
+}
+
+impl FileStore {
+    /// The store in this user's state folder: `$XDG_STATE_HOME/ctc` (`~/.local/state/ctc`), on macOS
+    /// `~/Library/Application Support/ctc`, on Windows `%LOCALAPPDATA%\ctc`.
+    ///
+    /// Without a home every use fails with [`FileError::NoHome`], and sessions are kept in memory only.
+    pub fn default_location() -> Self {
+        Self { folder: Folder::of_this_user() }
+    }
+
+    /// The store in a folder of your choice, which is made (readable by its user only) when it is missing.
+    ///
+    /// An existing folder is used as it is, unless other users may write to it: then every use fails.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(Folder { path: folder.into(), ours: false }) }
+    }
+
+    /// The folder; `None` when there is no home to have one in.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(|folder| folder.path.as_path())
+    }
+
+    /// The file that this key's record is or will be in.
+    pub fn record_path(&self, key: &RecordKey) -> Option<PathBuf> {
+        self.folder().map(|folder| Files::of(folder, key).record())
+    }
+
+    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was none.
+    ///
+    /// A session in use notices nothing, and saves a new record when it logs in next.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the folder is out of reach.
+    pub fn forget(&self, key: &RecordKey) -> Result<bool, StoreError> {
+        let files = self.files(key)?;
+        let _locked = Locked::lock(&files)?;
+        let path = files.record();
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Ok(Err(error).doing("remove", &path)?),
+        }
+    }
+
+    fn files(&self, key: &RecordKey) -> Result<Files, FileError> {
+        let folder = self.folder.as_ref().ok_or(FileError::NoHome)?;
+        folder.prepare().doing("use the folder", &folder.path)?;
+        Ok(Files::of(&folder.path, key))
+    }
+}
+
+impl SessionStore for FileStore {
+    fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+        let give_up = Instant::now() + terms.wait;
+        let files = self.files(key)?;
+        let mut pause = SHORTEST_LOOK;
+        loop {
+            if let Some(lease) = FileLease::take(&files, key, terms.ttl)? {
+                return Ok(Box::new(lease));
+            }
+            let left = give_up.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(StoreError::Busy);
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(LONGEST_LOOK);
+        }
+    }
+}
+
+#[async_trait]
+impl AsyncSessionStore for FileStore {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        AsyncSessionStore::lease(&Unblock(self.clone()), key, terms).await
+    }
+}

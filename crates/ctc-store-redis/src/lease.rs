@@ -1,0 +1,192 @@
+//! One lease on one record, kept alive by heartbeats.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use ctc_driver::ctc_core::{RecordKey, SessionRecord};
+use ctc_driver::{StoreError, StoreLease};
+use redis::{Cmd, cmd};
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use crate::error::RedisFailure;
+use crate::link::Link;
+use crate::scripts;
+use crate::settings::Settings;
+
+/// How long a holder counts as alive after its last heartbeat: when it is killed, others wait this long.
+const SPAN: Duration = Duration::from_secs(6);
+
+/// Clocks that differ by less count as equal.
+const CLOCKS_AGREE: Duration = Duration::from_secs(5);
+
+/// Where a lease and a record are in Redis, and who holds the lease.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    lease: String,
+    record: String,
+    owner: String,
+    fence: u64,
+}
+
+impl Claim {
+    pub(crate) fn new(settings: &Settings, key: &RecordKey) -> Self {
+        let [lease, record] = settings.keys(key);
+        Self { lease, record, owner: format!("{:032x}", random()), fence: 0 }
+    }
+
+    /// Tries to take the lease for a span. `Err` says how long another still has it, in ms.
+    pub(crate) fn take(
+        &mut self,
+        link: &mut Link,
+        settings: &Settings,
+        ttl: Duration,
+    ) -> Result<Result<(), u64>, RedisFailure> {
+        let mut command = self.call(scripts::TAKE);
+        command.arg(&self.owner).arg(millis(span(ttl))).arg(millis(settings.keep_for));
+        let (taken, number): (u8, u64) = link.send("take the lease in", &command)?;
+        if taken == 0 {
+            return Ok(Err(number));
+        }
+        self.fence = number;
+        Ok(Ok(()))
+    }
+
+    fn call(&self, script: &str) -> Cmd {
+        let mut command = cmd("EVAL");
+        command.arg(script).arg(2).arg(&self.lease).arg(&self.record);
+        command
+    }
+
+    fn call_as_owner(&self, script: &str) -> Cmd {
+        let mut command = self.call(script);
+        command.arg(&self.owner).arg(self.fence);
+        command
+    }
+}
+
+pub(crate) struct RedisLease {
+    link: Link,
+    settings: Arc<Settings>,
+    key: RecordKey,
+    claim: Claim,
+    deadline: Option<Instant>,
+    heart: Heart,
+}
+
+impl RedisLease {
+    pub(crate) fn new(
+        link: Link,
+        settings: Arc<Settings>,
+        key: RecordKey,
+        claim: Claim,
+        (began, ttl): (Instant, Duration),
+    ) -> Result<Self, RedisFailure> {
+        let deadline = began.checked_add(ttl);
+        let heart = Heart::start(settings.link(), claim.clone(), span(ttl), deadline)?;
+        Ok(Self { link, settings, key, claim, deadline, heart })
+    }
+
+    fn in_time(&self) -> Result<(), StoreError> {
+        let over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if over { Err(StoreError::Lost) } else { Ok(()) }
+    }
+}
+
+impl StoreLease for RedisLease {
+    fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
+        let found: Option<(Vec<u8>, u64)> = self.link.send("read from", &self.claim.call(scripts::LOAD))?;
+        let Some((text, age)) = found else { return Ok(None) };
+        let text = Zeroizing::new(text);
+        match serde_json::from_slice::<SessionRecord>(&text) {
+            Ok(record) if record.key() == self.key => {
+                let age = Duration::from_millis(age);
+                Ok(Some(record.by_this_clock(age, SystemTime::now(), CLOCKS_AGREE)))
+            }
+            _ => {
+                warn!(target: "ctc", "a session record in Redis could not be read, and is not used");
+                Ok(None)
+            }
+        }
+    }
+
+    fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.in_time()?;
+        let unfit = |_| RedisFailure::new("write to", "the record has no JSON form");
+        let text = Zeroizing::new(serde_json::to_string(record).map_err(unfit)?);
+        let mut command = self.claim.call_as_owner(scripts::SAVE);
+        command.arg(text.as_str()).arg(millis(self.settings.keep_for));
+        match self.link.send("write to", &command)? {
+            0 => Err(StoreError::Lost),
+            _ => Ok(()),
+        }
+    }
+
+    fn release(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.heart.stop();
+        let _: u64 = self.link.send("give the lease back to", &self.claim.call_as_owner(scripts::RELEASE))?;
+        Ok(())
+    }
+}
+
+/// The thread that keeps the lease while its holder lives, and gives it back when the holder drops it.
+struct Heart(Option<Sender<()>>);
+
+impl Heart {
+    fn start(
+        mut link: Link,
+        claim: Claim,
+        span: Duration,
+        deadline: Option<Instant>,
+    ) -> Result<Self, RedisFailure> {
+        let (sender, stopped) = mpsc::channel();
+        let beat = move || {
+            loop {
+                match stopped.recv_timeout(span / 3) {
+                    Ok(()) => return,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => {
+                        let command = claim.call_as_owner(scripts::RELEASE);
+                        let _ = link.send::<u64>("give the lease back to", &command);
+                        return;
+                    }
+                }
+                let on_time = deadline.is_none_or(|deadline| Instant::now() + span < deadline);
+                // Lost or out of reach: the holder will find out by itself.
+                if on_time {
+                    let _ = link.send::<u8>("keep the lease in", &claim.call_as_owner(scripts::BEAT));
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("ctc-redis-heart".to_owned())
+            .spawn(beat)
+            .map_err(|_| RedisFailure::new("keep the lease in", "no thread can be made"))?;
+        Ok(Self(Some(sender)))
+    }
+
+    /// Ends it, and leaves giving back to the caller.
+    fn stop(&mut self) {
+        if let Some(sender) = self.0.take() {
+            let _ = sender.send(());
+        }
+    }
+}
+
+fn span(ttl: Duration) -> Duration {
+    ttl.min(SPAN)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// 128 bits that differ from those of any other lease: `std` keys its hashers at random.
+fn random() -> u128 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
+}

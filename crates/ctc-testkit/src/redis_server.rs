@@ -1,0 +1,148 @@
+//! A Redis of one's own, for tests: a private `redis-server` process on a free port of loopback.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A running `redis-server`, killed when this is dropped. It keeps its data in a folder of its own, on disk
+/// after every write, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds it again.
+pub struct RedisServer {
+    port: u16,
+    folder: TempDir,
+    options: Vec<String>,
+    child: Option<Child>,
+}
+
+/// There is no `redis-server` to be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRedis {
+    /// The program is not installed.
+    #[error(
+        "redis-server is not installed: `apt-get install redis-server` (Debian), `brew install redis` (macOS)"
+    )]
+    NotInstalled,
+    /// It was started and does not answer.
+    #[error("redis-server does not answer")]
+    NoAnswer,
+    /// The system refused something.
+    #[error("redis-server cannot be started")]
+    Io(#[from] std::io::Error),
+}
+
+impl RedisServer {
+    /// Starts one, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`NoRedis`]
+    pub fn start() -> Result<Self, NoRedis> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with further options, such as `["--maxmemory", "1mb"]`.
+    ///
+    /// # Errors
+    /// [`NoRedis`]
+    pub fn start_with(options: &[&str]) -> Result<Self, NoRedis> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let mut server = Self { port, folder: TempDir::new()?, options, child: None };
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Starts one for a test. Without `redis-server` it is `None`, and the test says on standard error that
+    /// it was left out; in continuous integration (`CI=true`) that is a failure.
+    ///
+    /// # Panics
+    /// When Redis is there but does not start, or when it is missing and `CI` is `true`.
+    #[expect(clippy::panic, reason = "for tests alone")]
+    pub fn for_test(what: &str) -> Option<Self> {
+        match Self::start() {
+            Ok(server) => Some(server),
+            Err(NoRedis::NotInstalled) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+                panic!("{what}: {}", NoRedis::NotInstalled)
+            }
+            Err(NoRedis::NotInstalled) => {
+                // Not `eprintln!`: what that says is not shown when a test passes.
+                let _ = writeln!(std::io::stderr(), "LEFT OUT: {what}: {}", NoRedis::NotInstalled);
+                None
+            }
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
+
+    /// `redis://127.0.0.1:<port>`
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Kills it at once (SIGKILL) and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts it (again), on the same port and with the same data.
+    ///
+    /// # Errors
+    /// [`NoRedis`]
+    pub fn restart(&mut self) -> Result<(), NoRedis> {
+        self.kill();
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
+        command.args(["--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"]);
+        command.arg("--dir").arg(self.folder.path()).args(&self.options);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => NoRedis::NotInstalled,
+            _ => NoRedis::Io(error),
+        })?;
+        self.child = Some(child);
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while self.command("PING").is_none_or(|answer| answer.contains("LOADING")) {
+            if Instant::now() > give_up {
+                return Err(NoRedis::NoAnswer);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Sends one command in words, and returns the answer as it came. `None` when there is none.
+    pub fn command(&self, words: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(format!("{words}\r\nQUIT\r\n").as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        (!answer.is_empty()).then_some(answer)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisServer")
+            .field("port", &self.port)
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
+    }
+}

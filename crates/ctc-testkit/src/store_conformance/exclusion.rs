@@ -1,0 +1,54 @@
+//! Many at once: one holder at a time, and whole records.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use super::{Bench, LONG, SLACK, ensure, ok};
+
+const THREADS: usize = 6;
+const ROUNDS: usize = 10;
+
+pub(super) fn one_holder(bench: &Bench<'_>) -> Result<(), String> {
+    let (inside, crowded) = (AtomicUsize::new(0), AtomicBool::new(false));
+    at_once(|_| {
+        for _ in 0..ROUNDS {
+            let lease = bench.lease(LONG, LONG)?;
+            crowded.fetch_or(inside.fetch_add(1, SeqCst) > 0, SeqCst);
+            thread::sleep(Duration::from_millis(2));
+            inside.fetch_sub(1, SeqCst);
+            ok("release", lease.release())?;
+        }
+        Ok(())
+    })?;
+    ensure(!crowded.load(SeqCst), || "two held the lease at the same time".into())
+}
+
+pub(super) fn never_torn(bench: &Bench<'_>) -> Result<(), String> {
+    // Lengths that differ by kilobytes: a mixture of two records could not be read.
+    let records: Vec<_> =
+        (1..=THREADS).map(|n| bench.account.record(&format!("t{n}").repeat(n * 500))).collect();
+    let mut lease = bench.lease(SLACK, LONG)?;
+    ok("save", lease.save(&records[0]))?;
+    ok("release", lease.release())?;
+    at_once(|n| {
+        for _ in 0..ROUNDS {
+            let mut lease = bench.lease(LONG, LONG)?;
+            let found = ok("load", lease.load())?;
+            ensure(found.as_ref().is_some_and(|found| records.contains(found)), || {
+                format!("this is no record that was saved: {found:?}")
+            })?;
+            ok("save", lease.save(&records[n]))?;
+            ok("release", lease.release())?;
+        }
+        Ok(())
+    })
+}
+
+fn at_once(work: impl Fn(usize) -> Result<(), String> + Sync) -> Result<(), String> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || work(n))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into())))
+    })
+}

@@ -1,0 +1,79 @@
+//! What the layer must know about the bodies of requests.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Body;
+
+/// How bodies of type `B` are made, for the login's form, and made once more, for the replay after a 401.
+pub struct Bodies<B> {
+    make: fn(Bytes) -> B,
+    again: fn(&B) -> Option<B>,
+}
+
+impl<B> Bodies<B> {
+    /// For any type of bodies: `make` gives a body of these bytes, `again` the same body once more, or `None`
+    /// when it can be read only once.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use ctc_tower::Bodies;
+    /// use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+    /// use http_body::Body;
+    ///
+    /// type Boxed = UnsyncBoxBody<Bytes, std::io::Error>;
+    ///
+    /// fn boxed(bytes: Bytes) -> Boxed {
+    ///     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+    /// }
+    ///
+    /// let bodies = Bodies::custom(boxed, |body| body.is_end_stream().then(|| boxed(Bytes::new())));
+    /// ```
+    pub fn custom(make: fn(Bytes) -> B, again: fn(&B) -> Option<B>) -> Self {
+        Self { make, again }
+    }
+
+    pub(crate) fn make(&self, bytes: Bytes) -> B {
+        (self.make)(bytes)
+    }
+
+    /// The same request once more.
+    pub(crate) fn again(&self, request: &Request<B>) -> Option<Request<B>> {
+        let mut again = Request::new((self.again)(request.body())?);
+        *again.method_mut() = request.method().clone();
+        *again.uri_mut() = request.uri().clone();
+        *again.version_mut() = request.version();
+        *again.headers_mut() = request.headers().clone();
+        *again.extensions_mut() = request.extensions().clone();
+        Some(again)
+    }
+}
+
+impl<B: Clone + From<Bytes>> Bodies<B> {
+    /// Bodies that can be cloned.
+    pub fn cloning() -> Self {
+        Self::custom(B::from, |body| Some(body.clone()))
+    }
+}
+
+impl<B: Body + From<Bytes>> Bodies<B> {
+    /// Bodies that may be streams: only an empty one can be sent again.
+    pub fn streaming() -> Self {
+        Self::custom(B::from, |body| body.is_end_stream().then(|| B::from(Bytes::new())))
+    }
+}
+
+impl<B> Clone for Bodies<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Bodies<B> {}
+
+impl<B> fmt::Debug for Bodies<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bodies").finish_non_exhaustive()
+    }
+}

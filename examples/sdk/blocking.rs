@@ -1,0 +1,79 @@
+//! The blocking client.
+
+use ctc_driver::Caller;
+
+use super::calls::{self, Call, Page};
+use super::error::Error;
+use super::model::{AvlEvent, Device, DeviceId, Item, Note};
+use super::paging::{Paging, Step};
+
+/// The devices of one CTC account, over any blocking client `C`.
+#[derive(Clone, Debug)]
+pub struct Fleet<C> {
+    ctc: C,
+}
+
+impl<C: Caller> Fleet<C> {
+    /// A fleet over a client, such as `ctc_ureq::Client`.
+    pub fn new(ctc: C) -> Self {
+        Self { ctc }
+    }
+
+    /// All devices, fetched page by page as they are asked for.
+    pub fn devices(&self) -> impl Iterator<Item = Result<Device, Error>> + '_ {
+        self.pages(calls::devices)
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn device(&self, id: DeviceId) -> Result<Device, Error> {
+        self.one(calls::device(id))
+    }
+
+    /// All events of a device, oldest first, fetched page by page as they are asked for.
+    pub fn events(&self, id: DeviceId) -> impl Iterator<Item = Result<AvlEvent, Error>> + '_ {
+        self.pages(move |page| calls::events(id, page))
+    }
+
+    /// Adds a note to a device. It is a POST, so it is never sent twice: see [`Error::Status`] for the 401 that
+    /// this can lead to.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn add_note(&self, id: DeviceId, text: &str) -> Result<Note, Error> {
+        self.one(calls::add_note(id, text))
+    }
+
+    fn one<I: Item>(&self, call: Call<I>) -> Result<I, Error> {
+        let (reading, request) = call.into_parts();
+        let answer = self.ctc.fetch(request);
+        reading.one(&answer.map_err(|error| Error::of_call(reading.action, error))?)
+    }
+
+    fn list<I: Item>(&self, call: Call<I>) -> Result<Vec<I>, Error> {
+        let (reading, request) = call.into_parts();
+        let answer = self.ctc.fetch(request);
+        reading.items(&answer.map_err(|error| Error::of_call(reading.action, error))?)
+    }
+
+    fn pages<'a, I: Item + 'a>(
+        &'a self,
+        call: impl Fn(Page) -> Call<I> + 'a,
+    ) -> impl Iterator<Item = Result<I, Error>> + 'a {
+        let mut paging = Paging::new();
+        std::iter::from_fn(move || {
+            loop {
+                match paging.step() {
+                    Step::Item(item) => return Some(Ok(item)),
+                    Step::End => return None,
+                    Step::Fetch(page) => match self.list(call(page)) {
+                        Ok(items) => paging.add(page, items),
+                        Err(error) => return Some(Err(error)),
+                    },
+                }
+            }
+        })
+    }
+}

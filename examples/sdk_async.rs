@@ -1,0 +1,54 @@
+//! The SDK in `examples/sdk/` at work, async: devices, a stream of events, a note.
+//!
+//! `cargo run --example sdk_async` runs it on a CTC server of its own on loopback.
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
+use std::error::Error;
+use std::pin::pin;
+
+use ctc_examples::{explain, sdk::Fleet};
+use ctc_reqwest::{Client, Endpoint};
+use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
+use futures_util::TryStreamExt;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // The program chooses the crypto provider of its TLS; the SDK and the adapters do not.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = Server::start()?;
+    let ctc = Client::builder()
+        .endpoint(Endpoint::danger_plain_http(&server.url())?) // loopback only: Endpoint::us() or ::eu()
+        .app_key(DEFAULT_APP_KEY)
+        .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+        .build()?;
+    // The SDK takes any client of ours, or your own. Keep a clone for what is not the SDK's matter: logging out.
+    let fleet = Fleet::new(ctc.clone());
+
+    let devices: Vec<_> = fleet.devices().try_collect().await?;
+    let first = devices.first().ok_or("no device")?;
+    println!("{} devices; the first is {}, number {}.", devices.len(), first.name, first.id);
+
+    let mut events = pin!(fleet.events(first.id));
+    let mut starts = 0;
+    let mut seen = 0;
+    while let Some(event) = events.try_next().await? {
+        seen += 1;
+        starts += u32::from(event.event_type == "Ignition On");
+        if seen == 100 {
+            server.revoke_all();
+            println!("After 100 events the server revokes the token; nobody here needs to notice.");
+        }
+    }
+    println!("{seen} events, {starts} times the ignition was turned on.");
+
+    let note = fleet.add_note(first.id, "tyres checked").await?;
+    println!("Added note {}: {}.", note.id, note.text);
+
+    ctc.logout().await;
+    if let Err(error) = fleet.device(first.id).await {
+        println!("After logout: {}.", explain(&error));
+    }
+    let counts = server.counts();
+    println!("done: {} calls, {} logins, {} violations", counts.calls, counts.logins, counts.violations);
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The SDK in `examples/sdk/` at work, blocking: devices, an iterator of events, a note.
+//!
+//! `cargo run --example sdk_blocking` runs it on a CTC server of its own on loopback.
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
+use std::error::Error;
+
+use ctc_examples::{explain, sdk::blocking::Fleet};
+use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
+use ctc_ureq::{Client, Endpoint};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let server = Server::start()?;
+    let ctc = Client::builder()
+        .endpoint(Endpoint::danger_plain_http(&server.url())?) // loopback only: Endpoint::us() or ::eu()
+        .app_key(DEFAULT_APP_KEY)
+        .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+        .build()?;
+    // The SDK takes any client of ours, or your own. Keep a clone for what is not the SDK's matter: logging out.
+    let fleet = Fleet::new(ctc.clone());
+
+    let devices: Vec<_> = fleet.devices().collect::<Result<_, _>>()?;
+    let first = devices.first().ok_or("no device")?;
+    println!("{} devices; the first is {}, number {}.", devices.len(), first.name, first.id);
+
+    let mut starts = 0;
+    let mut seen = 0;
+    for event in fleet.events(first.id) {
+        seen += 1;
+        starts += u32::from(event?.event_type == "Ignition On");
+        if seen == 100 {
+            server.revoke_all();
+            println!("After 100 events the server revokes the token; nobody here needs to notice.");
+        }
+    }
+    println!("{seen} events, {starts} times the ignition was turned on.");
+
+    let note = fleet.add_note(first.id, "tyres checked")?;
+    println!("Added note {}: {}.", note.id, note.text);
+
+    ctc.logout();
+    if let Err(error) = fleet.device(first.id) {
+        println!("After logout: {}.", explain(&error));
+    }
+    let counts = server.counts();
+    println!("done: {} calls, {} logins, {} violations", counts.calls, counts.logins, counts.violations);
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::shell::{answers, cargo, run as run_command};
+use crate::{bench, fleet, test, vendor};
+
+mod api;
+mod features;
+mod package;
+mod toolchains;
+mod tools;
+
+pub(crate) use api::write as write_api;
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<Outcome, String>,
+}
+
+enum Outcome {
+    Done,
+    /// Not done, and why: in a line of its own.
+    Skipped(String),
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", what: "cargo fmt", run: || plain(&["fmt", "--all", "--check"]) },
+    Step {
+        name: "clippy",
+        what: "clippy, warnings denied; std items newer than the stated Rust version among them",
+        run: || plain(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+    },
+    Step { name: "docs", what: "rustdoc, warnings denied", run: docs },
+    Step {
+        name: "test",
+        what: "every test; the snippets of the READMEs and of the manual are among them",
+        run: || test::run(&[]).map(|()| Outcome::Done),
+    },
+    Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table },
+    Step { name: "features", what: "each feature alone, and a program without TLS", run: features::run },
+    Step { name: "msrv", what: "every crate with the oldest Rust that it states", run: toolchains::msrv },
+    Step {
+        name: "minimal",
+        what: "every crate with the oldest dependencies that it states",
+        run: toolchains::minimal_versions,
+    },
+    Step { name: "policy", what: "licences, bans, sources, advisories: deny.toml", run: tools::policy },
+    Step { name: "unused", what: "no dependency that nobody uses", run: tools::unused },
+    Step {
+        name: "api",
+        what: "the public API is as listed in xtask/api, and names no type of a crate that it should not",
+        run: api::check,
+    },
+    Step { name: "package", what: "every crate packages, with licence and README", run: package::run },
+    Step {
+        name: "vendor",
+        what: "the vendor's Python client against our server",
+        run: || vendor::run().map(|()| Outcome::Done),
+    },
+    Step { name: "examples", what: "the examples end as the README says", run: examples },
+    Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "bench",
+        what: "instructions and allocations, against the committed figures",
+        run: || bench::run(&["--check".to_owned()]).map(|()| Outcome::Done),
+    },
+    Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
+];
+
+/// Runs all steps, or those named.
+pub(crate) fn run(names: &[String]) -> Result<(), String> {
+    if names == ["list"] {
+        STEPS.iter().for_each(|step| println!("{:10} {}", step.name, step.what));
+        return Ok(());
+    }
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        return Err(format!("no step named {unknown}; see `cargo xtask ci list`"));
+    }
+    let mut table = Vec::new();
+    for step in STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)) {
+        println!("\n== {}: {}", step.name, step.what);
+        let start = Instant::now();
+        let outcome = (step.run)().map_err(|error| format!("step {} failed: {error}", step.name))?;
+        let seconds = start.elapsed().as_secs();
+        table.push(match outcome {
+            Outcome::Done => format!("{:10} ok       {seconds:4} s", step.name),
+            Outcome::Skipped(why) => format!("{:10} SKIPPED         {why}", step.name),
+        });
+    }
+    println!("\n{}", table.join("\n"));
+    Ok(())
+}
+
+fn plain(args: &[&str]) -> Result<Outcome, String> {
+    run_command(cargo(args)).map(|()| Outcome::Done)
+}
+
+fn skipped(why: &str) -> Outcome {
+    println!("skipped: {why}");
+    Outcome::Skipped(why.to_owned())
+}
+
+/// The packages below `crates`, which are the ones that are published.
+fn crates() -> Result<Vec<String>, String> {
+    let entries = std::fs::read_dir("crates").map_err(|error| format!("crates: {error}"))?;
+    let mut names: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn read(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+}
+
+fn docs() -> Result<Outcome, String> {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run_command(command).map(|()| Outcome::Done)
+}
+
+/// Each name in backticks that looks like a test must be a function somewhere below `crates` or `examples`.
+fn table() -> Result<Outcome, String> {
+    const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
+    let table = std::fs::read_to_string(TABLE).map_err(|error| format!("{TABLE}: {error}"))?;
+    let mut functions = HashSet::new();
+    for folder in ["crates", "examples"] {
+        collect_functions(Path::new(folder), &mut functions).map_err(|error| error.to_string())?;
+    }
+    let names = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let tests: Vec<_> = names.filter(|name| name.matches('_').count() > 1).collect();
+    let missing: Vec<_> = tests.iter().filter(|name| !functions.contains(**name)).copied().collect();
+    if tests.is_empty() || !missing.is_empty() {
+        return Err(format!("{TABLE} names tests that do not exist: {}", missing.join(", ")));
+    }
+    println!("{} tests named, all there", tests.len());
+    Ok(Outcome::Done)
+}
+
+fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_functions(&path, functions)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path)?;
+            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            functions.extend(names.map(str::to_owned));
+        }
+    }
+    Ok(())
+}
+
+fn fleets() -> Result<Outcome, String> {
+    for store in ["file", "redis"] {
+        if store == "redis" && !answers("redis-server", &["--version"]) {
+            return Ok(Outcome::Skipped("redis: `apt-get install redis-server`".to_owned()));
+        }
+        fleet::run(&["--store", store, "--processes", "20"].map(str::to_owned))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn examples() -> Result<Outcome, String> {
+    plain(&["run", "--quiet", "--example", "own_http_stack"])?;
+    for example in ["quickstart", "blocking"] {
+        plain(&["run", "--quiet", "--example", example])?;
+        let refused = run_command(cargo(&["run", "--quiet", "--example", example, "--", "wrong-password"]));
+        if refused.is_ok() {
+            return Err(format!("{example} should exit with 1 after a wrong password"));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn wasm() -> Result<Outcome, String> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    if !has_std(TARGET) {
+        return Ok(skipped("the target is not installed: rustup target add wasm32-unknown-unknown"));
+    }
+    plain(&["check", "--quiet", "--package", "ctc-core", "--target", TARGET])
+}
+
+fn has_std(target: &str) -> bool {
+    let output =
+        std::process::Command::new("rustc").args(["--target", target, "--print", "target-libdir"]).output();
+    output.is_ok_and(|output| std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}

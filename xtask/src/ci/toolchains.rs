@@ -1,0 +1,49 @@
+//! Steps that need another toolchain than the present one.
+
+use std::path::Path;
+
+use super::{Outcome, read, skipped};
+use crate::shell::{cargo, cargo_of, has_toolchain, output, run};
+
+/// Checks every published crate with the Rust version of the workspace's manifest.
+pub(super) fn msrv() -> Result<Outcome, String> {
+    let manifest = read("Cargo.toml")?;
+    let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let stated = stated.ok_or("Cargo.toml states no rust-version")?.trim_matches('"');
+    if !has_toolchain(stated) {
+        return Ok(skipped(&format!("Rust {stated} is not installed: rustup toolchain install {stated}")));
+    }
+    let mut command = cargo_of(stated, &["check", "--quiet", "--workspace", "--locked"]);
+    command.env("CARGO_TARGET_DIR", "target/msrv");
+    run(command).map(|()| Outcome::Done)
+}
+
+/// Checks everything with the lowest versions that the manifests allow, in a copy, since that needs a lock file of
+/// its own.
+pub(super) fn minimal_versions() -> Result<Outcome, String> {
+    const COPY: &str = "target/minimal-versions";
+    if !has_toolchain("nightly") {
+        return Ok(skipped("it needs a nightly cargo: rustup toolchain install nightly --profile minimal"));
+    }
+    let mut git = std::process::Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let Ok(files) = output(git) else { return Ok(skipped("it needs git, to know which files to copy")) };
+    for file in files.lines().filter(|file| *file != "Cargo.lock" && Path::new(file).is_file()) {
+        let copy = Path::new(COPY).join(file);
+        let folder = copy.parent().ok_or("a file without a folder")?;
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::copy(file, &copy))
+            .map_err(|error| format!("{}: {error}", copy.display()))?;
+    }
+    // Resolved by nightly, checked by the present toolchain.
+    let mut resolve = cargo_of("nightly", &["update", "--quiet", "-Z", "direct-minimal-versions"]);
+    run_in(&mut resolve, COPY);
+    run(resolve)?;
+    let mut check = cargo(&["check", "--quiet", "--workspace", "--locked"]);
+    run_in(&mut check, COPY);
+    run(check).map(|()| Outcome::Done)
+}
+
+fn run_in(command: &mut std::process::Command, folder: &str) {
+    command.current_dir(folder).env("CARGO_TARGET_DIR", "target");
+}

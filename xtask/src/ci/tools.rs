@@ -1,0 +1,24 @@
+//! Steps that are another tool's work, skipped where it is not installed.
+
+use super::{Outcome, plain, skipped};
+use crate::shell::{answers, has_subcommand};
+
+/// Licences, bans and sources always; advisories where their database can be had.
+pub(super) fn policy() -> Result<Outcome, String> {
+    if !has_subcommand("deny") {
+        return Ok(skipped("cargo-deny is not installed: cargo install --locked cargo-deny"));
+    }
+    // Duplicates are a warning each, with a tree: here they are only counted against.
+    plain(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"])?;
+    if !answers("cargo", &["deny", "--log-level", "off", "fetch", "db"]) {
+        return Ok(skipped("advisories only: their database is out of reach; the rest was checked"));
+    }
+    plain(&["deny", "--log-level", "error", "check", "--disable-fetch", "advisories"])
+}
+
+pub(super) fn unused() -> Result<Outcome, String> {
+    if !has_subcommand("machete") {
+        return Ok(skipped("cargo-machete is not installed: cargo install --locked cargo-machete"));
+    }
+    plain(&["machete"])
+}
