@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::shell::{answers, cargo, run as run_command};
-use crate::{bench, fleet, test, vendor};
+use crate::{bench, fleet, sim, test, vendor};
 
 mod api;
 mod features;
@@ -39,6 +39,21 @@ const STEPS: &[Step] = &[
         name: "test",
         what: "every test; the snippets of the READMEs and of the manual are among them",
         run: || test::run(&[]).map(|()| Outcome::Done),
+    },
+    Step {
+        name: "sim",
+        what: "2000 simulated worlds without a broken guarantee",
+        run: || simulate(&["--seeds", "2000"]),
+    },
+    Step {
+        name: "exhaust",
+        what: "every order of events of two small worlds, six deep",
+        run: || simulate(&["--exhaust", "--depth", "6"]),
+    },
+    Step {
+        name: "threads",
+        what: "the session's locks under shuttle's scheduler",
+        run: || sim::threads(&[]).map(|()| Outcome::Done),
     },
     Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table },
     Step { name: "features", what: "each feature alone, and a program without TLS", run: features::run },
@@ -93,6 +108,11 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
     }
     println!("\n{}", table.join("\n"));
     Ok(())
+}
+
+fn simulate(args: &[&str]) -> Result<Outcome, String> {
+    let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+    sim::run(&args).map(|()| Outcome::Done)
 }
 
 fn plain(args: &[&str]) -> Result<Outcome, String> {
