@@ -124,11 +124,17 @@ fn skipped(why: &str) -> Outcome {
     Outcome::Skipped(why.to_owned())
 }
 
-/// The packages below `crates`, which are the ones that are published.
+/// The packages below `crates` that are published.
 fn crates() -> Result<Vec<String>, String> {
     let entries = std::fs::read_dir("crates").map_err(|error| format!("crates: {error}"))?;
-    let mut names: Vec<_> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let manifest = read(&format!("crates/{name}/Cargo.toml"))?;
+        if !manifest.lines().any(|line| line == "publish = false") {
+            names.push(name);
+        }
+    }
     names.sort();
     Ok(names)
 }
