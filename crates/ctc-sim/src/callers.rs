@@ -94,10 +94,17 @@ impl Caller {
         self.check_time(state, plan, number);
         let no_answer = matches!(answer, Err(CallError::Transport(_)));
         let good = matches!(answer, Ok(answer) if answer.status() == StatusCode::OK);
-        // A store may hold another token that is dead too, and a call is sent twice at most.
-        let two_dead = state.watch.plan.processes[process].store.is_some()
-            && matches!(answer, Ok(answer) if answer.extensions().get() == Some(&Unauthorized::AlreadyReplayed));
-        let sure = must || (!two_dead && state.watch.plan.clean && (plan.always_replay || !plan.post));
+        // A call is sent twice at most. Its second token may be dead, too: a store had it, or it died meanwhile;
+        // and one that dies while its first call is under way looks like a route that is not allowed.
+        let reason = answer.as_ref().ok().and_then(|answer| answer.extensions().get::<Unauthorized>());
+        let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
+        let has_store = state.watch.plan.processes[process].store.is_some();
+        let excused = match reason {
+            Some(Unauthorized::AlreadyReplayed) => has_store || dies_meanwhile,
+            Some(Unauthorized::RouteRefused) => dies_meanwhile,
+            _ => false,
+        };
+        let sure = must || (!excused && state.watch.plan.clean && (plan.always_replay || !plan.post));
         match answer {
             Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
                 if answer.extensions().get::<Unauthorized>().is_none() {

@@ -239,6 +239,9 @@ impl Runner {
                 Fault::WallJump
             }
             other => {
+                if matches!(other, Action::Revoke) {
+                    state.watch.revoked_at = Some(now);
+                }
                 let server = &mut state.server;
                 match other {
                     Action::Revoke => server.revoke_all(),

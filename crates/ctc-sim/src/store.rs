@@ -16,7 +16,11 @@ use crate::world::{Sleep, World};
 
 /// One store's records.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf(HashMap<RecordKey, Place>);
+pub(crate) struct Shelf {
+    places: HashMap<RecordKey, Place>,
+    /// Numbers the leases of all keys, so that no two are alike.
+    fences: u64,
+}
 
 #[derive(Debug, Default)]
 struct Place {
@@ -71,11 +75,13 @@ impl SimStore {
     fn take(&self, key: &RecordKey, ttl: Ms) -> Option<Lease> {
         let mut state = self.world.state();
         let now = state.now;
-        let place = state.shelves[self.shelf].0.entry(key.clone()).or_default();
+        let shelf = &mut state.shelves[self.shelf];
+        let place = shelf.places.entry(key.clone()).or_default();
         if place.held_until.is_some_and(|until| until > now) {
             return None;
         }
-        place.fence += 1;
+        shelf.fences += 1;
+        place.fence = shelf.fences;
         place.held_until = Some(now + ttl);
         let fence = place.fence;
         state.watch.leased(self.process, fence, now + ttl);
@@ -91,7 +97,7 @@ impl AsyncStoreLease for Lease {
     async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
         travel(&self.world, self.process).await?;
         let mut state = self.world.state();
-        let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
+        let place = state.shelves[self.shelf].places.entry(self.key.clone()).or_default();
         let (record, token) = (place.record.clone(), place.token.clone());
         let found = record.as_ref().map(|record| record.generation().number()).zip(token);
         state.watch.loaded(self.process, found);
@@ -106,7 +112,7 @@ impl AsyncStoreLease for Lease {
             state.violated(Guarantee::Secrets, || format!("Debug of a record shows {leak}"));
         }
         let now = state.now;
-        let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
+        let place = state.shelves[self.shelf].places.entry(self.key.clone()).or_default();
         if place.fence != self.fence || place.held_until.is_none_or(|until| until <= now) {
             state.watch.lease_lost(self.process, self.fence);
             state.note(|| format!("p{}: save comes too late", self.process));
@@ -132,7 +138,7 @@ impl Drop for Lease {
             return; // a killed process releases nothing
         }
         let now = state.now;
-        let place = state.shelves[self.shelf].0.entry(self.key.clone()).or_default();
+        let place = state.shelves[self.shelf].places.entry(self.key.clone()).or_default();
         if place.fence == self.fence {
             place.held_until = Some(now);
         }

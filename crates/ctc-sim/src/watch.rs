@@ -60,6 +60,8 @@ pub(crate) struct Watch {
     /// When logins were sent, by store.
     pub(crate) by_store: Vec<Vec<Ms>>,
     pub(crate) violation: Option<Violation>,
+    /// When all tokens were revoked last.
+    pub(crate) revoked_at: Option<Ms>,
 }
 
 /// What is known of one process's session.
@@ -122,6 +124,7 @@ impl Watch {
             calls: Vec::new(),
             by_store: vec![Vec::new(), Vec::new()],
             violation: None,
+            revoked_at: None,
         }
     }
 
