@@ -14,8 +14,9 @@ use http::{Request, Response};
 use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
 use crate::options::{CallOptions, Kept, Patience};
+use crate::pending::{Panic, Pending, SharedLogin};
 use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
-use crate::shared::{Panic, Pending, SharedLogin, SharedSession};
+use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
 /// How long an answer that is not delivered may take to be read to its end.

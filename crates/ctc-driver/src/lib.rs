@@ -59,6 +59,7 @@ mod lanes;
 mod login;
 pub mod manual;
 mod options;
+mod pending;
 mod ports;
 mod shared;
 mod store;

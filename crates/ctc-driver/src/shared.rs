@@ -1,6 +1,5 @@
 //! One session for many callers: the lock, the published pass, and the waiting.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,7 +10,7 @@ use ctc_core::{
     Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route, Session,
     SessionRecord, Settings, StampError, Verdict, Wait,
 };
-use futures_util::future::{BoxFuture, Shared, WeakShared};
+use futures_util::future::{BoxFuture, WeakShared};
 use http::{HeaderMap, StatusCode};
 
 use crate::clock::{Clock, SystemClock};
@@ -19,16 +18,10 @@ use crate::counters::{Counters, Counts};
 use crate::error::Denied;
 use crate::events::{Observer, SessionEvent};
 use crate::lanes::Lanes;
+use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{Outgoing, stamp};
 use crate::store::StoreError;
 use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
-
-/// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
-/// depend on the task that began it.
-pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
-
-/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
-pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -378,24 +371,6 @@ impl SharedSession {
     fn login_error(&self) -> MutexGuard<'_, Option<Arc<dyn Error + Send + Sync>>> {
         self.0.login_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What an answer meant.
-pub(crate) struct Observed {
-    pub(crate) verdict: Verdict,
-    /// The answer brought a new token, which a store should know of.
-    pub(crate) rotated: bool,
-}
-
-/// Why a task has no pass yet.
-pub(crate) enum Pending {
-    /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
-    Flight {
-        flight: SharedLogin,
-        wait: Option<Wait>,
-    },
-    Wait(Wait),
-    Denied(Denial),
 }
 
 impl fmt::Debug for SharedSession {

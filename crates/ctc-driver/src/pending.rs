@@ -1,0 +1,32 @@
+//! What a caller hears from a session: what to wait for, and what an answer meant.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use ctc_core::{Denial, Verdict, Wait};
+use futures_util::future::{BoxFuture, Shared};
+
+/// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
+/// depend on the task that began it.
+pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
+
+/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
+pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
+
+/// What an answer meant.
+pub(crate) struct Observed {
+    pub(crate) verdict: Verdict,
+    /// The answer brought a new token, which a store should know of.
+    pub(crate) rotated: bool,
+}
+
+/// Why a task has no pass yet.
+pub(crate) enum Pending {
+    /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
+    Flight {
+        flight: SharedLogin,
+        wait: Option<Wait>,
+    },
+    Wait(Wait),
+    Denied(Denial),
+}
