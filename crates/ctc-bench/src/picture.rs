@@ -65,11 +65,11 @@ fn bar_chart(title: &str, bars: &[(String, f64)], machine: &Value) -> String {
     for (row, (name, value)) in bars.iter().enumerate() {
         let (y, width) = (50.0 + 30.0 * row as f64, value / most * (WIDTH - 330.0));
         let colour = COLOURS[usize::from(row >= 2)];
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<text x='240' y='{:.0}' text-anchor='end'>{name}</text>\
              <rect x='250' y='{y:.0}' width='{width:.1}' height='20' fill='{colour}'/>\
-             <text x='{:.0}' y='{:.0}'>{value:.2}</text>\n",
+             <text x='{:.0}' y='{:.0}'>{value:.2}</text>",
             y + 15.0,
             256.0 + width,
             y + 15.0,
