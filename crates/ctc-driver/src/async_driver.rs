@@ -58,7 +58,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
-    // No `async fn`: that would keep its argument twice, which every caller that waits would pay for.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its argument twice: memory of each waiter"
+    )]
     pub fn execute<'a>(
         &'a self,
         mut request: T::Request,
