@@ -111,7 +111,9 @@ mod mocked {
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
         let mut events = fleet.events(TRUCK);
         let error = events.next().unwrap().unwrap_err();
-        assert_eq!(explain(&error), "cannot read the device's events: the call got no answer: no line");
+        let told = explain(&error);
+        assert!(told.starts_with("cannot read the device's events: the call got no answer"), "{told}");
+        assert!(told.ends_with(": no line"), "{told}");
         assert!(
             error
                 .source()

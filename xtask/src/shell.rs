@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 /// `cargo` as this process was started by.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args);
+    // Some subcommands take themselves for the program of a `cargo run` when they see this.
+    command.args(args).env_remove("CARGO_PKG_NAME");
     command
 }
 
@@ -25,7 +26,8 @@ pub(crate) fn has_toolchain(toolchain: &str) -> bool {
 
 /// Whether this cargo subcommand is installed.
 pub(crate) fn has_subcommand(name: &str) -> bool {
-    answers("cargo", &[name, "--version"])
+    let mut command = cargo(&[name, "--version"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Runs it and returns its standard output.

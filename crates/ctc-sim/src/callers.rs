@@ -159,9 +159,13 @@ fn request(plan: &CallPlan, number: usize) -> Request<Vec<u8>> {
     request
 }
 
+/// Without instants: they differ from run to run, and a trace should not.
 fn brief(answer: &Answer) -> String {
     match answer {
-        Ok(answer) => format!("{} {:?}", answer.status(), answer.extensions().get::<Unauthorized>()),
+        Ok(answer) => match answer.extensions().get::<Unauthorized>() {
+            Some(why) => format!("{}: {why}", answer.status()),
+            None => answer.status().to_string(),
+        },
         Err(error) => error.to_string(),
     }
 }

@@ -181,3 +181,8 @@ impl AsyncSessionStore for FileStore {
         AsyncSessionStore::lease(&Unblock(self.clone()), key, terms).await
     }
 }
+
+/// The README's snippet, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

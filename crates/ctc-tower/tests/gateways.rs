@@ -77,6 +77,7 @@ async fn a_gateways_clients_cannot_choose_the_host_or_smuggle_a_token() {
 #[tokio::test]
 async fn reqwest_is_a_service_like_any_other() {
     let server = Server::start().unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // As for every service inside: no redirects, no cookies.
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let over_reqwest = service_fn(move |request: http::Request<reqwest::Body>| {

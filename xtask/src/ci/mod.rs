@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::shell::{answers, cargo, run as run_command};
-use crate::{bench, fleet, test, vendor};
+use crate::{bench, fleet, sim, test, vendor};
 
 mod api;
 mod features;
@@ -40,6 +40,21 @@ const STEPS: &[Step] = &[
         what: "every test; the snippets of the READMEs and of the manual are among them",
         run: || test::run(&[]).map(|()| Outcome::Done),
     },
+    Step {
+        name: "sim",
+        what: "2000 simulated worlds without a broken guarantee",
+        run: || simulate(&["--seeds", "2000"]),
+    },
+    Step {
+        name: "exhaust",
+        what: "every order of events of two small worlds, six deep",
+        run: || simulate(&["--exhaust", "--depth", "6"]),
+    },
+    Step {
+        name: "threads",
+        what: "the session's locks under shuttle's scheduler",
+        run: || sim::threads(&[]).map(|()| Outcome::Done),
+    },
     Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table },
     Step { name: "features", what: "each feature alone, and a program without TLS", run: features::run },
     Step { name: "msrv", what: "every crate with the oldest Rust that it states", run: toolchains::msrv },
@@ -71,7 +86,11 @@ const STEPS: &[Step] = &[
     Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
 ];
 
-/// Runs all steps, or those named.
+/// Steps that take long and are run when they are named: the bench builds with link-time optimisation, the
+/// oldest dependencies build everything again.
+const WHEN_NAMED: &[&str] = &["bench", "minimal"];
+
+/// Runs all steps but those in [`WHEN_NAMED`], or those named.
 pub(crate) fn run(names: &[String]) -> Result<(), String> {
     if names == ["list"] {
         STEPS.iter().for_each(|step| println!("{:10} {}", step.name, step.what));
@@ -81,7 +100,11 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
         return Err(format!("no step named {unknown}; see `cargo xtask ci list`"));
     }
     let mut table = Vec::new();
-    for step in STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)) {
+    let wanted = |step: &&Step| match names {
+        [] => !WHEN_NAMED.contains(&step.name),
+        names => names.iter().any(|name| name == step.name),
+    };
+    for step in STEPS.iter().filter(wanted) {
         println!("\n== {}: {}", step.name, step.what);
         let start = Instant::now();
         let outcome = (step.run)().map_err(|error| format!("step {} failed: {error}", step.name))?;
@@ -95,6 +118,11 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+fn simulate(args: &[&str]) -> Result<Outcome, String> {
+    let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+    sim::run(&args).map(|()| Outcome::Done)
+}
+
 fn plain(args: &[&str]) -> Result<Outcome, String> {
     run_command(cargo(args)).map(|()| Outcome::Done)
 }
@@ -104,11 +132,17 @@ fn skipped(why: &str) -> Outcome {
     Outcome::Skipped(why.to_owned())
 }
 
-/// The packages below `crates`, which are the ones that are published.
+/// The packages below `crates` that are published.
 fn crates() -> Result<Vec<String>, String> {
     let entries = std::fs::read_dir("crates").map_err(|error| format!("crates: {error}"))?;
-    let mut names: Vec<_> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let manifest = read(&format!("crates/{name}/Cargo.toml"))?;
+        if !manifest.lines().any(|line| line == "publish = false") {
+            names.push(name);
+        }
+    }
     names.sort();
     Ok(names)
 }

@@ -21,12 +21,14 @@ pub(super) fn msrv() -> Result<Outcome, String> {
 /// Checks everything with the lowest versions that the manifests allow, in a copy, since that needs a lock file of
 /// its own.
 pub(super) fn minimal_versions() -> Result<Outcome, String> {
-    const COPY: &str = "target/minimal-versions";
+    const COPY: &str = "target/minimal-versions/copy";
     if !has_toolchain("nightly") {
         return Ok(skipped("it needs a nightly cargo: rustup toolchain install nightly --profile minimal"));
     }
     let mut git = std::process::Command::new("git");
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    // What a former run left there may be gone from here by now.
+    let _ = std::fs::remove_dir_all(COPY);
     let Ok(files) = output(git) else { return Ok(skipped("it needs git, to know which files to copy")) };
     for file in files.lines().filter(|file| *file != "Cargo.lock" && Path::new(file).is_file()) {
         let copy = Path::new(COPY).join(file);
@@ -45,5 +47,5 @@ pub(super) fn minimal_versions() -> Result<Outcome, String> {
 }
 
 fn run_in(command: &mut std::process::Command, folder: &str) {
-    command.current_dir(folder).env("CARGO_TARGET_DIR", "target");
+    command.current_dir(folder).env("CARGO_TARGET_DIR", "../target");
 }

@@ -84,6 +84,8 @@ struct Open {
     pass: Pass,
     /// When it was obtained; `None` for a record's token whose age cannot be told.
     since: Option<Instant>,
+    /// It came from a store's record: another process obtained it, and it may be over already, however young.
+    adopted: bool,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
 }
@@ -344,7 +346,7 @@ impl Session {
         let generation = recorded.map_or_else(|| own.max(self.floor.next()), |recorded| own.max(recorded));
         let pass = self.make_pass(generation, token)?;
         self.generation = generation;
-        self.open = Some(Open { pass, since, ends });
+        self.open = Some(Open { pass, since, adopted: recorded.is_some(), ends });
         self.bump();
         Some(generation)
     }

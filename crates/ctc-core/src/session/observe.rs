@@ -69,10 +69,11 @@ impl Session {
     }
 
     /// Whether a 401 for the present token speaks of the route and not of the session: the token was obtained
-    /// just now, for this very call, or this was so on this route a short while ago.
+    /// just now, for this very call, or this was so on this route a short while ago. A token that was only adopted
+    /// from a store is no such proof by itself, but a second one refused here is.
     fn is_about_the_route(&self, call: &Call, route: Route, open: &Open, now: Instant) -> bool {
         let young = open.age(now) < self.settings.fair_use.short_life;
-        let obtained_for_this_call = call.saw_login || call.replayed;
+        let obtained_for_this_call = call.saw_login && !open.adopted || call.replayed;
         young && obtained_for_this_call || self.refused_routes.knows(route, now)
     }
 

@@ -5,7 +5,9 @@ use ctc_core::{
 };
 use serde_json::json;
 
-use crate::scenario::{KEY, PASSWORD, Scenario, USER, cookie, credentials, status, through_json, with_field};
+use crate::scenario::{
+    KEY, PASSWORD, Scenario, USER, call, cookie, credentials, status, through_json, with_field,
+};
 
 impl Scenario {
     /// The elected caller of an empty session offers a record before it logs in.
@@ -373,4 +375,16 @@ fn t68_a_login_gets_a_higher_generation_than_the_record_it_did_not_adopt() {
     let Resumed::Continue(ticket) = s.offer_with(ticket, &record) else { panic!("no token to adopt") };
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     assert_eq!(s.record().generation().number(), 42);
+}
+
+#[test]
+fn a_young_token_from_a_store_that_is_over_already_is_renewed_at_once() {
+    let record = Scenario::new().open("T1").record();
+    let mut s = Scenario::new();
+    let mut call = call();
+    let Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller is elected") };
+    assert!(matches!(s.offer_with(order.ticket, &record), Resumed::Adopted(_)));
+    let _ = s.proceeds(&mut call);
+    assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry);
+    let _ = s.order();
 }
