@@ -59,43 +59,50 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
-    pub async fn execute(
-        &self,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its argument twice: memory of each waiter"
+    )]
+    pub fn execute<'a>(
+        &'a self,
         mut request: T::Request,
-        options: &CallOptions,
-    ) -> Result<T::Response, CallError<T::Error>> {
-        request.complete(self.session.bound_to());
-        let mut kept = Kept::of(&request, options);
-        let mut call = Call::new(kept.is_copy());
-        let mut patience = Patience::new(options.max_wait);
-        loop {
-            if !self.session.try_stamp(&mut call, &mut request)? {
-                self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, &mut patience).await?;
-                stamp(&pass, &mut request)?;
-            }
-            self.session.counters().calls.count();
-            let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
-            let (status, headers) = (response.status(), response.headers());
-            let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
-            if observed.rotated && self.io.store.is_some() {
-                login::keep_rotated(&self.session, &*self.io).await;
-            }
-            match observed.verdict {
-                Verdict::Deliver => return Ok(response),
-                Verdict::Unauthorized(why) => {
-                    response.explain(why);
-                    return Ok(response);
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
+        async move {
+            request.complete(self.session.bound_to());
+            let mut kept = Kept::of(&request, options);
+            let mut call = Call::new(kept.is_copy());
+            let mut patience = Patience::new(options.max_wait);
+            loop {
+                if !self.session.try_stamp(&mut call, &mut request)? {
+                    self.session.check_origin(&request)?;
+                    let pass = self.admit(&mut call, &mut patience).await?;
+                    stamp(&pass, &mut request)?;
                 }
-                Verdict::Retry => match kept.take() {
-                    Some(again) => {
-                        // One that does not end in time costs a connection and nothing else.
-                        let transport = &*self.io.transport;
-                        within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
-                        request = again;
+                self.session.counters().calls.count();
+                let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
+                let (status, headers) = (response.status(), response.headers());
+                let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
+                if observed.rotated && self.io.store.is_some() {
+                    // What few calls need is kept on the heap, so that all others are small.
+                    Box::pin(login::keep_rotated(&self.session, &*self.io)).await;
+                }
+                match observed.verdict {
+                    Verdict::Deliver => return Ok(response),
+                    Verdict::Unauthorized(why) => {
+                        response.explain(why);
+                        return Ok(response);
                     }
-                    None => return Ok(response),
-                },
+                    Verdict::Retry => match kept.take() {
+                        Some(again) => {
+                            request = again;
+                            // One that does not end in time costs a connection and nothing else.
+                            let transport = &*self.io.transport;
+                            Box::pin(within(transport, DISCARD_TIMEOUT, transport.discard(response))).await;
+                        }
+                        None => return Ok(response),
+                    },
+                }
             }
         }
     }

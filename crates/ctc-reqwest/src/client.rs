@@ -12,7 +12,7 @@ use http::Method;
 
 use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
-use crate::transport::{Outbound, ReqwestTransport};
+use crate::transport::{Inbound, Outbound, ReqwestTransport};
 
 /// A client of one CTC account. Cloning shares the session and the connections; it never forks them.
 ///
@@ -95,7 +95,7 @@ impl Client {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
-        self.send(Outbound::new(request), &self.0.options).await
+        Ok(self.drive(Outbound::new(request), None).await?.0)
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
@@ -103,26 +103,18 @@ impl Client {
         self.0.driver.session()
     }
 
-    pub(crate) async fn send(
-        &self,
-        outbound: Outbound,
-        options: &CallOptions,
-    ) -> Result<reqwest::Response, Error> {
-        Ok(self.drive(outbound, Some(options)).await?)
-    }
-
-    pub(crate) async fn drive(
-        &self,
+    /// The driver's own future: each `async` layer around it would keep one more copy of the request.
+    pub(crate) fn drive<'a>(
+        &'a self,
         mut outbound: Outbound,
-        options: Option<&CallOptions>,
-    ) -> Result<reqwest::Response, CallError<SendError>> {
+        options: Option<&'a CallOptions>,
+    ) -> impl Future<Output = Result<Inbound, CallError<SendError>>> + Send + 'a {
         // Looking for a time-out to change would make room for one, on the heap.
         let request = &mut outbound.request;
         if self.0.timeout.is_some() && request.timeout().is_none() {
             *request.timeout_mut() = self.0.timeout;
         }
-        let options = options.unwrap_or(&self.0.options);
-        Ok(self.0.driver.execute(outbound, options).await?.0)
+        self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {

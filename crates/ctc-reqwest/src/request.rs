@@ -98,7 +98,7 @@ impl RequestBuilder {
     /// [`Error`] when there is no answer.
     pub async fn send(self) -> Result<reqwest::Response, Error> {
         let Self { client, request, options } = self;
-        client.send(Outbound::built_here(built(request)?), &options).await
+        Ok(client.drive(Outbound::built_here(built(request)?), Some(&options)).await?.0)
     }
 
     fn map(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
