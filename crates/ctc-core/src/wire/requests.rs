@@ -114,6 +114,13 @@ mod tests {
     }
 
     #[test]
+    fn a_form_as_bytes_is_the_same_form() {
+        let request = login("user", "pass!word", AuthTokenSwitch::FormField);
+        let bytes = bytes::Bytes::from(request.into_body());
+        assert_eq!(bytes, "username=user&password=pass%21word&useAuthToken=true");
+    }
+
+    #[test]
     fn t81_the_password_is_never_in_the_url() {
         for switch in [AuthTokenSwitch::Query, AuthTokenSwitch::FormField] {
             let request = login("CANARY-USER", "CANARY-PASSWORD", switch);

@@ -299,3 +299,16 @@ fn t12_a_forbidden_route_that_clears_the_cookie_leaves_the_other_routes_alone() 
         assert_eq!(s.token().as_deref(), Some("T2"));
     }
 }
+
+#[test]
+fn a_token_is_young_until_it_is_as_old_as_a_short_life() {
+    for (age, verdict) in [(59, ROUTE_REFUSED), (60, Verdict::Retry)] {
+        let mut s = Scenario::new();
+        let mut waited = call();
+        let Admit::Login(order) = s.admit(&mut waited) else { panic!("the first caller") };
+        let _ = s.login(order.ticket, 200, &[&cookie("T1")]);
+        let _ = s.proceeds(&mut waited);
+        s.at(age);
+        assert_eq!(s.answer(&mut waited, 401, &[]), verdict, "{age} s");
+    }
+}
