@@ -1,6 +1,6 @@
 //! What a record adds to a session that has a history of its own: the stricter of the two holds.
 
-use ctc_core::{Denial, LoginFailure, LoginOutcome, Phase};
+use ctc_core::{Denial, LoginFailure, LoginOutcome, Phase, Resumed};
 
 use crate::scenario::{Scenario, answer_with, status};
 
@@ -33,6 +33,13 @@ fn guarantee_5_a_record_without_a_stop_lifts_no_stop() {
     let phase = s.phase();
     s.learns_of(&s.restarted());
     assert_eq!(s.phase(), phase);
+}
+
+#[test]
+fn a_renewal_is_not_spared_by_the_very_token_that_it_renews() {
+    let mut s = Scenario::new().open("T1");
+    let (ticket, record) = (s.renewal(), s.record());
+    assert!(matches!(s.offer_with(ticket, &record), Resumed::Continue(_)));
 }
 
 #[test]
