@@ -209,6 +209,12 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_is_read_as_any_other_variables() {
+        let same = SessionConfig::from_vars(std::env::var_os);
+        assert_eq!(SessionConfig::from_env().err(), same.err());
+    }
+
+    #[test]
     fn what_is_not_given_is_named() {
         let build = |config: SessionConfig| config.build().map(|_| ()).unwrap_err();
         assert_eq!(build(SessionConfig::new()), ConfigError::NoEndpoint);

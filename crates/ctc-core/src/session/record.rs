@@ -240,17 +240,13 @@ impl SessionRecord {
     pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {
         let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
         let rejected = self.rejection.as_ref().filter(|rejection| rejection.credentials == marks.credentials);
+        // One that is over ends now, which is no pause.
         let pause = self.pause.as_ref().map(|pause| {
             let left = pause.until.saturating_sub(self.saved_at).saturating_sub(elapsed);
-            (later(clocks.now, Duration::from_millis(left).min(longest_pause)), pause)
+            let until = later(clocks.now, Duration::from_millis(left).min(longest_pause));
+            Stop::Cooling { until, cause: pause.cause.clone() }
         });
-        let stop = match (rejected, pause) {
-            (Some(rejection), _) => Some(Stop::Rejected { status: rejection.status }),
-            (None, Some((until, pause))) if until > clocks.now => {
-                Some(Stop::Cooling { until, cause: pause.cause.clone() })
-            }
-            _ => None,
-        };
+        let stop = rejected.map(|rejection| Stop::Rejected { status: rejection.status }).or(pause);
         let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
         History { debt, failures: self.failures, stop }
     }

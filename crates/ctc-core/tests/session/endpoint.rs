@@ -125,6 +125,9 @@ fn settings_that_contradict_each_other_are_refused() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(refused(|s| s.fair_use.refill = Duration::ZERO), Some(SettingsError::NoPause));
     assert_eq!(refused(|s| s.fair_use.backoff = Duration::ZERO), Some(SettingsError::NoPause));
+    assert_eq!(refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff), None);
+    let cap = refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff - Duration::from_millis(1));
+    assert_eq!(cap, Some(SettingsError::CapBelowBackoff));
     assert_eq!(refused(|s| s.lease = s.login_timeout), Some(SettingsError::LeaseTooShort));
     assert_eq!(refused(|s| s.login_timeout = Duration::ZERO), Some(SettingsError::LeaseTooShort));
     assert_eq!(refused(|s| s.fair_use.refill = Duration::MAX), Some(SettingsError::TooLong));
