@@ -115,10 +115,11 @@ impl Remains {
     /// Every token that was presented.
     fn tokens(&self) -> BTreeSet<String> {
         let entries = self.journal["entries"].as_array().unwrap().iter();
-        let cookies = entries.flat_map(|entry| entry["headers"].as_array().unwrap()).filter_map(|header| {
-            (header[0] == "cookie").then(|| header[1].as_str().unwrap().trim_start_matches("authToken="))
-        });
-        cookies.map(str::to_owned).collect()
+        let headers = entries.flat_map(|entry| entry["headers"].as_array().unwrap());
+        let cookies =
+            headers.filter(|header| header[0] == "cookie").map(|header| header[1].as_str().unwrap());
+        let tokens = cookies.map(|cookie| cookie.trim_start_matches("authToken="));
+        tokens.map(str::to_owned).collect()
     }
 
     /// All that was sent, as text.
