@@ -6,6 +6,7 @@ mod ci;
 mod fleet;
 mod shell;
 mod sim;
+mod soak;
 mod test;
 mod vendor;
 
@@ -20,6 +21,7 @@ cargo xtask <chore>
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   threads       the session's locks under a scheduler that tries many orders; `--sabotage`
+  soak          both clients under load on real sockets, with faults: `soak --minutes N`, `--leak NAME`
   bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
   api           writes the listings of the public API in xtask/api anew; read the difference before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),
         "sim" => sim::run(rest),
+        "soak" => soak::run(rest),
         "threads" => sim::threads(rest),
         "api" => ci::write_api(),
         "vendor" => vendor::run(),
