@@ -211,7 +211,8 @@ fn stores() {
     show!(ctc_store_redis::OpenError, &error);
     let _: &OpenError = &error;
 
-    let nowhere = FileStore::at("/dev/null/nowhere");
+    // A file is no folder.
+    let nowhere = FileStore::at(std::env::current_exe().unwrap().join("nowhere"));
     show!(ctc_store_file::FileStore, &nowhere);
     let Err(StoreError::Unavailable(error)) = SessionStore::lease(&nowhere, &key, terms) else {
         panic!("there is no such folder")
