@@ -89,7 +89,7 @@ pub use store::{
 /// What the shipped adapters share with each other: no part of the stable surface.
 #[doc(hidden)]
 pub mod adapter {
-    pub use crate::caller::{prepare, whole};
+    pub use crate::caller::{hide_cookies, prepare, whole};
 }
 
 /// The README's snippet, compiled.

@@ -342,7 +342,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.session.tell(SessionEvent::LoginAbandoned);
+            self.session.tell_while_dropping(SessionEvent::LoginAbandoned);
             let sent = self.request.is_none();
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),

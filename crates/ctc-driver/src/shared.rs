@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -338,6 +339,13 @@ impl SharedSession {
         if let Some(observer) = observer {
             observer.on_event(&event);
         }
+    }
+
+    /// As [`tell`](Self::tell), for what is told from a `drop`. An observer that panics there too, while its first panic
+    /// unwinds, would abort the process; and what comes after it in the `drop` has to be done.
+    pub(crate) fn tell_while_dropping(&self, event: SessionEvent<'_>) {
+        // The panic hook has said it already.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.tell(event)));
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::ctc_core::{FormBody, Target, Unauthorized};
-use ctc_driver::{AsyncTransport, Incoming, Outgoing};
+use ctc_driver::{AsyncTransport, Incoming, Outgoing, adapter};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
@@ -122,10 +122,11 @@ impl AsyncTransport for ReqwestTransport {
 
     async fn send(&self, Outbound { request, .. }: Outbound) -> Result<Inbound, SendError> {
         let origin = self.may_redirect.then(|| origin_mark(request.url()));
-        let response = self.client.execute(with_length(request)).await?;
+        let mut response = self.client.execute(with_length(request)).await?;
         if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
             return Err(SendError::LeftOrigin);
         }
+        adapter::hide_cookies(response.headers_mut());
         Ok(Inbound(response))
     }
 

@@ -18,6 +18,11 @@
 //! Clone the client and call from as many threads as you like: one login serves them all, a 401 is answered with
 //! one new login and the calls are sent again, and a refused password is never tried twice.
 //!
+//! # Logs
+//!
+//! At level TRACE ureq logs every byte that it sends, secrets included, under the target `ureq_proto::util`. Where you log
+//! at TRACE, leave that target out: `ureq_proto=debug` in a filter.
+//!
 //! # TLS
 //!
 //! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's own features,

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, FormBody, Target};
-use ctc_driver::{Outgoing, Transport};
+use ctc_driver::{Outgoing, Transport, adapter};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use ureq::{Agent, AsSendBody, SendBody};
@@ -114,14 +114,16 @@ impl Transport for UreqTransport {
     fn send(&self, outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
         let timeout = outbound.timeout;
         let (parts, body) = outbound.request.into_parts();
-        match body.0 {
+        let mut response = match body.0 {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
             Content::Empty => self.run(with_length(Request::from_parts(parts, ())), timeout),
             Content::Bytes(bytes) => self.run(Request::from_parts(parts, &bytes[..]), timeout),
             Content::Reader(reader) => {
                 self.run(Request::from_parts(parts, SendBody::from_owned_reader(reader)), timeout)
             }
-        }
+        }?;
+        adapter::hide_cookies(response.headers_mut());
+        Ok(response)
     }
 
     fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::shell::{answers, cargo, run as run_command};
-use crate::{bench, fleet, sim, test, vendor};
+use crate::{bench, fleet, sim, soak, test, vendor};
 
 mod api;
 mod features;
@@ -78,6 +78,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "examples", what: "the examples end as the README says", run: examples },
     Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "soak",
+        what: "half a minute of load on both clients, with faults: nothing leaks",
+        run: || soak::run(&["--minutes", "0.5"].map(str::to_owned)).map(|()| Outcome::Done),
+    },
     Step {
         name: "bench",
         what: "instructions and allocations, against the committed figures",
