@@ -190,3 +190,6 @@ fn random() -> u128 {
     let half = || u128::from(RandomState::new().build_hasher().finish());
     half() << 64 | half()
 }
+
+#[cfg(test)]
+mod tests;
