@@ -20,7 +20,7 @@
 //! and the same name with `:lease`, who may log in now. Not in it are user name, password and application
 //! key, nor anything that helps to guess the password: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written them for
-//! [`keep_for`](RedisStore::keep_for), 30 days by default.
+//! [`keep_for`](RedisStore::keep_for), 30 days by default; the lease never before it may end.
 //!
 //! # Who can read it
 //!
@@ -120,7 +120,9 @@ impl RedisStore {
         self
     }
 
-    /// How long a record is kept that nobody writes. Default 30 days. A rejection is forgotten with it.
+    /// How long a record is kept that nobody writes. Default 30 days. With it go a rejection and the count of
+    /// the logins of late: keep it for hours at least, or the login budget is forgotten before it refills. No
+    /// lease is cut short by it.
     #[must_use]
     pub fn keep_for(mut self, keep_for: Duration) -> Self {
         Arc::make_mut(&mut self.settings).keep_for = keep_for;

@@ -15,7 +15,7 @@ macro_rules! script {
     };
 }
 
-/// Takes the lease. `ARGV`: owner, span, how long to keep an idle lease. Returns `{1, fence}`, or `{0, left}`
+/// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or `{0, left}`
 /// when it is held for `left` ms more. Asked again by the same owner, it is given again: an answer may have
 /// been lost. Not once that owner gave it back: that question comes late, and nobody waits for its answer.
 ///
@@ -52,13 +52,13 @@ return {kept[1], math.max(0, now - tonumber(kept[2] or 0))}"
 );
 
 /// Replaces the record, if the lease was not given back and nobody has taken it since. `ARGV`: owner, fence,
-/// record, how long to keep it. Returns 0 otherwise, and then nothing was changed.
+/// record, how long to keep it, how long to keep the lease. Returns 0 otherwise, and then nothing was changed.
 pub(crate) const SAVE: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] or held[3] == '0' then return 0 end
 redis.call('HSET', KEYS[2], 'record', ARGV[3], 'saved', now)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1"
 );
 
