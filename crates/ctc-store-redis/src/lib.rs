@@ -62,11 +62,11 @@ mod lease;
 mod link;
 mod scripts;
 mod settings;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_driver::ctc_core::RecordKey;
@@ -75,13 +75,9 @@ use ctc_driver::{
 };
 
 pub use crate::error::{OpenError, RedisFailure};
-use crate::lease::{Claim, RedisLease};
 use crate::settings::Settings;
+use crate::wait::Waiting;
 pub use redis;
-
-/// How often a waiting process asks whether the lease is free.
-const SHORTEST_LOOK: Duration = Duration::from_millis(10);
-const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Keeps sessions in Redis, for every process that reaches it. Cloning shares the settings.
 ///
@@ -159,26 +155,7 @@ impl RedisStore {
 
 impl SessionStore for RedisStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
-        let (mut link, mut claim) = (self.settings.link(), Claim::new(&self.settings, key));
-        let mut pause = SHORTEST_LOOK;
-        loop {
-            let began = Instant::now();
-            let busy_for = match claim.take(&mut link, &self.settings, terms.ttl)? {
-                Ok(()) => {
-                    let (settings, key) = (Arc::clone(&self.settings), key.clone());
-                    let lease = RedisLease::new(link, settings, key, claim, (began, terms.ttl))?;
-                    return Ok(Box::new(lease));
-                }
-                Err(left) => Duration::from_millis(left.max(1)),
-            };
-            let left = give_up.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(StoreError::Busy);
-            }
-            thread::sleep(pause.min(left).min(busy_for));
-            pause = (pause * 2).min(LONGEST_LOOK);
-        }
+        Waiting::new(&self.settings).lease(key, terms)
     }
 }
 
@@ -189,7 +166,7 @@ impl AsyncSessionStore for RedisStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        AsyncSessionStore::lease(&Unblock(self.clone()), key, terms).await
+        Unblock(Waiting::new(&self.settings)).lease(key, terms).await
     }
 }
 
