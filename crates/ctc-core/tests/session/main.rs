@@ -15,6 +15,7 @@ mod phases;
 mod random_walk;
 mod records;
 mod records_clock;
+mod records_newer;
 mod refusal;
 mod rotation;
 mod scenario;
