@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Call, FormBody, LoginOrder, Pass, RecordKey, SendFailure, SessionRecord, Verdict, Wait};
+use ctc_core::{Call, FormBody, LoginOrder, RecordKey, SendFailure, SessionRecord, Verdict, Wait};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept, Patience};
+use crate::options::{CallOptions, Patience};
 use crate::pending::{Panic, Pending, SharedLogin};
-use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
+use crate::ports::{AsyncTransport, Incoming, TransportError};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -59,30 +59,38 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` keeps its argument twice: memory of each waiter"
-    )]
     pub fn execute<'a>(
         &'a self,
-        mut request: T::Request,
+        request: T::Request,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
-        async move {
-            request.complete(self.session.bound_to());
-            let mut kept = Kept::of(&request, options);
-            let mut call = Call::new(kept.is_copy());
-            let mut patience = Patience::new(options.max_wait);
-            loop {
-                if !self.session.try_stamp(&mut call, &mut request)? {
-                    self.session.check_origin(&request)?;
-                    let pass = self.admit(&mut call, &mut patience).await?;
-                    stamp(&pass, &mut request)?;
-                }
-                self.session.counters().calls.count();
+        let mut request = Some(request);
+        // It stays where it is until it is sent: an `async fn` would keep its argument twice while it waits.
+        async move { self.execute_from(&mut request, options).await }
+    }
+
+    /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for futures around
+    /// this one, which else would keep it once more.
+    ///
+    /// # Panics
+    /// When there is no request.
+    #[doc(hidden)]
+    pub async fn execute_from(
+        &self,
+        place: &mut Option<T::Request>,
+        options: &CallOptions,
+    ) -> Result<T::Response, CallError<T::Error>> {
+        let mut call = Call::new(false);
+        let mut patience = Patience::new(options.max_wait);
+        loop {
+            let request = place.as_mut().expect("a request to send");
+            // In a scope of its own: what is held of a request takes no room while its caller waits.
+            if let Some(held) = self.session.leave(&mut call, request, options)?
+                && let Some(request) = place.take()
+            {
                 let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
                 let (status, headers) = (response.status(), response.headers());
-                let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
+                let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
                 if observed.rotated && self.io.store.is_some() {
                     // What few calls need is kept on the heap, so that all others are small.
                     Box::pin(login::keep_rotated(&self.session, &*self.io)).await;
@@ -93,16 +101,16 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                         response.explain(why);
                         return Ok(response);
                     }
-                    Verdict::Retry => match kept.take() {
-                        Some(again) => {
-                            request = again;
-                            // One that does not end in time costs a connection and nothing else.
-                            let transport = &*self.io.transport;
-                            Box::pin(within(transport, DISCARD_TIMEOUT, transport.discard(response))).await;
-                        }
-                        None => return Ok(response),
-                    },
+                    Verdict::Retry => {
+                        let Some(again) = held.again() else { return Ok(response) };
+                        *place = Some(again);
+                        // One that does not end in time costs a connection and nothing else.
+                        let transport = &*self.io.transport;
+                        Box::pin(within(transport, DISCARD_TIMEOUT, transport.discard(response))).await;
+                    }
                 }
+            } else {
+                self.admit(&mut call, &mut patience).await?;
             }
         }
     }
@@ -113,7 +121,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.admit(&mut Call::new(false), &mut patience).await.map(drop)
+        self.admit(&mut Call::new(false), &mut patience).await
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -121,7 +129,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         login::log_out(&self.session, &*self.io).await
     }
 
-    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
+    /// Returns when the session is open.
+    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {
@@ -130,7 +139,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
             drop(driven.take());
             match asked {
-                Ok(pass) => return Ok(pass),
+                Ok(()) => return Ok(()),
                 Err(Pending::Flight { flight, wait }) => {
                     self.drive(&flight, wait).await;
                     // Not let go of before the next answer: it may need this task still.

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, FormBody, Pass, RecordKey, SessionRecord, Verdict};
+use ctc_core::{Admit, Call, FormBody, RecordKey, SessionRecord, Verdict};
 use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{Incoming, Outgoing, Transport, TransportError, stamp};
+use crate::options::{CallOptions, Patience};
+use crate::ports::{Incoming, Transport, TransportError};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
@@ -55,20 +55,16 @@ impl<T: Transport> Driver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
-        request.complete(self.session.bound_to());
-        let mut kept = Kept::of(&request, options);
-        let mut call = Call::new(kept.is_copy());
+        let mut call = Call::new(false);
         let mut patience = Patience::new(options.max_wait);
         loop {
-            if !self.session.try_stamp(&mut call, &mut request)? {
-                self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, &mut patience)?;
-                stamp(&pass, &mut request)?;
-            }
-            self.session.counters().calls.count();
+            let Some(held) = self.session.leave(&mut call, &mut request, options)? else {
+                self.admit(&mut call, &mut patience)?;
+                continue;
+            };
             let mut response = self.io.transport.send(request).map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
-            let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
+            let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
             if observed.rotated && self.io.store.is_some() {
                 finish(login::keep_rotated(&self.session, &*self.io));
             }
@@ -78,13 +74,11 @@ impl<T: Transport> Driver<T> {
                     response.explain(why);
                     return Ok(response);
                 }
-                Verdict::Retry => match kept.take() {
-                    Some(again) => {
-                        self.io.transport.discard(response);
-                        request = again;
-                    }
-                    None => return Ok(response),
-                },
+                Verdict::Retry => {
+                    let Some(again) = held.again() else { return Ok(response) };
+                    self.io.transport.discard(response);
+                    request = again;
+                }
             }
         }
     }
@@ -94,7 +88,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait)).map(drop)
+        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -102,11 +96,12 @@ impl<T: Transport> Driver<T> {
         finish(login::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
     }
 
-    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
+    /// Returns when the session is open.
+    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
         let mut listener = None;
         loop {
             match self.session.admit(call) {
-                Admit::Proceed(pass) => return Ok(pass),
+                Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
                     finish(login::log_in(Flight::new(&self.session, *order), &*self.io));
                 }

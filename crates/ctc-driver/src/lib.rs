@@ -55,6 +55,8 @@ mod counters;
 mod driver;
 mod error;
 mod events;
+mod headers;
+mod held;
 mod lanes;
 mod login;
 pub mod manual;
@@ -78,7 +80,7 @@ pub use error::{CallError, Denied};
 pub use events::{Observer, SessionEvent};
 pub use login::LoggedOut;
 pub use options::{CallOptions, Replay};
-pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
+pub use ports::{AsyncTransport, Incoming, Kept, Outgoing, Transport, TransportError};
 pub use shared::SharedSession;
 #[cfg(feature = "unblock")]
 pub use store::Unblock;
@@ -90,6 +92,7 @@ pub use store::{
 #[doc(hidden)]
 pub mod adapter {
     pub use crate::caller::{prepare, whole};
+    pub use crate::headers::FewHeaders;
 }
 
 /// The README's snippet, compiled.
