@@ -89,8 +89,7 @@ impl Endpoint {
             && match target.place {
                 // By far the most are written as the endpoint is; taking host and port apart costs ten times more.
                 Place::Authority(authority) => {
-                    authority.as_str() == self.authority.as_str()
-                        || self.is_place(&Parts::of(authority))
+                    authority.as_str() == self.authority.as_str() || self.is_place(&Parts::of(authority))
                 }
                 Place::Parts(parts) => self.is_place(&parts),
             }

@@ -12,10 +12,11 @@ use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
+use crate::held::Held;
 use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
 use crate::options::{CallOptions, Patience};
-use crate::pending::{Panic, Pending, SharedLogin};
-use crate::ports::{AsyncTransport, Incoming, TransportError};
+use crate::pending::{Observed, Panic, Pending, SharedLogin};
+use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -65,7 +66,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         let mut request = Some(request);
-        // It stays where it is until it is sent: an `async fn` would keep its argument twice while it waits.
         async move { self.execute_from(&mut request, options).await }
     }
 
@@ -75,42 +75,83 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Panics
     /// When there is no request.
     #[doc(hidden)]
-    pub async fn execute_from(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
+    )]
+    pub fn execute_from<'a>(
+        &'a self,
+        place: &'a mut Option<T::Request>,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
+        async move {
+            let mut call = Call::new(false);
+            let mut patience = Patience::new(options.max_wait);
+            loop {
+                // Two futures in turn, which share their room: a caller that waits holds nothing of what one that
+                // sends does.
+                if let Some(response) = self.send(&mut call, place, options).await? {
+                    return Ok(response);
+                }
+                self.admit(&mut call, &mut patience).await?;
+            }
+        }
+    }
+
+    /// Sends the request with the present token. `None` when there is none, or when the request, now back in its
+    /// place, is to be sent once more.
+    async fn send(
         &self,
+        call: &mut Call,
         place: &mut Option<T::Request>,
         options: &CallOptions,
-    ) -> Result<T::Response, CallError<T::Error>> {
-        let mut call = Call::new(false);
-        let mut patience = Patience::new(options.max_wait);
-        loop {
+    ) -> Result<Option<T::Response>, CallError<T::Error>> {
+        let rest = {
             let request = place.as_mut().expect("a request to send");
-            // In a scope of its own: what is held of a request takes no room while its caller waits.
-            if let Some(held) = self.session.leave(&mut call, request, options)?
-                && let Some(request) = place.take()
-            {
-                let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
-                let (status, headers) = (response.status(), response.headers());
-                let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
-                if observed.rotated && self.io.store.is_some() {
-                    // What few calls need is kept on the heap, so that all others are small.
-                    Box::pin(login::keep_rotated(&self.session, &*self.io)).await;
+            request.complete(self.session.bound_to());
+            let held = Held::of(request, options);
+            if !self.session.leave(call, request, &held)? {
+                return Ok(None);
+            }
+            let sending = place.take().map(|request| self.io.transport.send(request));
+            let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
+            let (status, headers) = (response.status(), response.headers());
+            let observed = self.session.observe_answer(call, || held.route(), status, headers);
+            if matches!(observed.verdict, Verdict::Deliver) && !observed.rotated {
+                return Ok(Some(response));
+            }
+            // What few calls need is kept on the heap, so that all others are small.
+            Box::pin(self.answer(observed, response, held, place))
+        };
+        Ok(rest.await)
+    }
+
+    /// Does what an answer that says something of the session asks for.
+    async fn answer(
+        &self,
+        observed: Observed,
+        mut response: T::Response,
+        held: Held<T::Request>,
+        place: &mut Option<T::Request>,
+    ) -> Option<T::Response> {
+        if observed.rotated && self.io.store.is_some() {
+            login::keep_rotated(&self.session, &*self.io).await;
+        }
+        match observed.verdict {
+            Verdict::Deliver => Some(response),
+            Verdict::Unauthorized(why) => {
+                response.explain(why);
+                Some(response)
+            }
+            Verdict::Retry => {
+                *place = held.again();
+                if place.is_none() {
+                    return Some(response);
                 }
-                match observed.verdict {
-                    Verdict::Deliver => return Ok(response),
-                    Verdict::Unauthorized(why) => {
-                        response.explain(why);
-                        return Ok(response);
-                    }
-                    Verdict::Retry => {
-                        let Some(again) = held.again() else { return Ok(response) };
-                        *place = Some(again);
-                        // One that does not end in time costs a connection and nothing else.
-                        let transport = &*self.io.transport;
-                        Box::pin(within(transport, DISCARD_TIMEOUT, transport.discard(response))).await;
-                    }
-                }
-            } else {
-                self.admit(&mut call, &mut patience).await?;
+                // One that does not end in time costs a connection and nothing else.
+                let transport = &*self.io.transport;
+                within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
+                None
             }
         }
     }

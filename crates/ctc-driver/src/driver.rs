@@ -9,9 +9,10 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
+use crate::held::Held;
 use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
 use crate::options::{CallOptions, Patience};
-use crate::ports::{Incoming, Transport, TransportError};
+use crate::ports::{Incoming, Outgoing, Transport, TransportError};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
@@ -55,28 +56,32 @@ impl<T: Transport> Driver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
+        request.complete(self.session.bound_to());
         let mut call = Call::new(false);
         let mut patience = Patience::new(options.max_wait);
         loop {
-            let Some(held) = self.session.leave(&mut call, &mut request, options)? else {
+            let held = Held::of(&request, options);
+            if !self.session.leave(&mut call, &mut request, &held)? {
                 self.admit(&mut call, &mut patience)?;
                 continue;
-            };
-            let mut response = self.io.transport.send(request).map_err(CallError::Transport)?;
+            }
+            // Looked at where it is: an answer that is taken out of its result is moved twice.
+            let mut answer = self.io.transport.send(request).map_err(CallError::Transport);
+            let Ok(response) = &mut answer else { return answer };
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
             if observed.rotated && self.io.store.is_some() {
                 finish(login::keep_rotated(&self.session, &*self.io));
             }
             match observed.verdict {
-                Verdict::Deliver => return Ok(response),
+                Verdict::Deliver => return answer,
                 Verdict::Unauthorized(why) => {
                     response.explain(why);
-                    return Ok(response);
+                    return answer;
                 }
                 Verdict::Retry => {
-                    let Some(again) = held.again() else { return Ok(response) };
-                    self.io.transport.discard(response);
+                    let Some(again) = held.again() else { return answer };
+                    self.io.transport.discard(answer?);
                     request = again;
                 }
             }

@@ -7,55 +7,47 @@ use crate::ports::{Kept, Outgoing};
 use crate::shared::SharedSession;
 
 /// What the driver holds of a request that is out.
-pub(crate) enum Held<R: Outgoing> {
+pub(crate) struct Held<R: Outgoing> {
     /// All that it takes to send it once more.
-    Request(R::Kept),
-    /// Only its route: it is not sent twice.
-    Route(Route),
+    kept: Option<R::Kept>,
+    /// Of one that is not sent twice.
+    route: Option<Route>,
 }
 
 impl<R: Outgoing> Held<R> {
+    /// Nothing moves what is held here: it is made where it stays.
+    #[inline(always)]
     pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
         let kept = if options.may_replay(request.method()) { request.keep() } else { None };
-        kept.map_or_else(|| Self::Route(request.route()), Self::Request)
-    }
-
-    pub(crate) fn is_replayable(&self) -> bool {
-        matches!(self, Self::Request(_))
+        let route = if kept.is_none() { Some(request.route()) } else { None };
+        Self { kept, route }
     }
 
     pub(crate) fn route(&self) -> Route {
-        match self {
-            Self::Request(kept) => kept.route(),
-            Self::Route(route) => *route,
-        }
+        let kept = self.kept.as_ref().map(Kept::route);
+        kept.or(self.route).expect("one of them is there")
     }
 
     pub(crate) fn again(self) -> Option<R> {
-        match self {
-            Self::Request(kept) => Some(kept.again()),
-            Self::Route(_) => None,
-        }
+        self.kept.map(Kept::again)
     }
 }
 
 impl SharedSession {
-    /// Makes a request ready to be sent, and says what is held of it meanwhile. `None` while there is no token:
-    /// then it may go out, after an [`admit`](Self::admit).
+    /// Makes a request ready to be sent. Not while there is no token: then `false`, and it may go out after an
+    /// [`admit`](Self::admit).
     #[inline]
     pub(crate) fn leave<R: Outgoing>(
         &self,
         call: &mut Call,
         request: &mut R,
-        options: &CallOptions,
-    ) -> Result<Option<Held<R>>, StampError> {
-        request.complete(self.bound_to());
-        let held = Held::of(request, options);
-        call.set_replayable(held.is_replayable());
+        held: &Held<R>,
+    ) -> Result<bool, StampError> {
+        call.set_replayable(held.kept.is_some());
         if self.try_stamp(call, request)? {
             self.counters().calls.count();
-            return Ok(Some(held));
+            return Ok(true);
         }
-        self.check_origin(request).map(|()| None)
+        self.check_origin(request).map(|()| false)
     }
 }

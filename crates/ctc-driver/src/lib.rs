@@ -55,7 +55,6 @@ mod counters;
 mod driver;
 mod error;
 mod events;
-mod headers;
 mod held;
 mod lanes;
 mod login;
@@ -92,7 +91,6 @@ pub use store::{
 #[doc(hidden)]
 pub mod adapter {
     pub use crate::caller::{prepare, whole};
-    pub use crate::headers::FewHeaders;
 }
 
 /// The README's snippet, compiled.

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::adapter::FewHeaders;
 use ctc_driver::ctc_core::{FormBody, Route, Target, Unauthorized};
 use ctc_driver::{AsyncTransport, Incoming, Kept, Outgoing};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
@@ -65,12 +64,13 @@ impl Outbound {
 
 /// What is kept of an [`Outbound`] while it is out.
 #[derive(Debug)]
-pub enum KeptOutbound {
-    /// Of one that has neither a body nor extensions.
-    #[doc(hidden)]
-    Parts { method: Method, url: Url, headers: FewHeaders, timeout: Option<Duration> },
-    /// Of any other.
-    #[doc(hidden)]
+pub struct KeptOutbound(Copy);
+
+#[derive(Debug)]
+enum Copy {
+    /// Of a request that has neither a body nor extensions.
+    Parts { method: Method, url: Url, headers: Vec<(HeaderName, HeaderValue)>, timeout: Option<Duration> },
+    /// Of any other. Few calls need it, so that the others are small.
     Whole(Box<Request>),
 }
 
@@ -99,39 +99,45 @@ impl Outgoing for Outbound {
 
     fn keep(&self) -> Option<KeptOutbound> {
         let Self { request, built_here } = self;
-        Some(if *built_here && request.body().is_none() {
-            // Less than `try_clone` takes, which makes room on the heap for extensions.
-            KeptOutbound::Parts {
+        Some(KeptOutbound(if *built_here && request.body().is_none() {
+            // `try_clone` takes more: it makes room on the heap for extensions, and for a map of headers twice.
+            Copy::Parts {
                 method: request.method().clone(),
                 url: request.url().clone(),
-                headers: FewHeaders::of(request.headers()),
+                headers: request
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
                 timeout: request.timeout().copied(),
             }
         } else {
-            KeptOutbound::Whole(Box::new(request.try_clone()?))
-        })
+            Copy::Whole(Box::new(request.try_clone()?))
+        }))
     }
 }
 
 impl Kept<Outbound> for KeptOutbound {
     fn route(&self) -> Route {
-        match self {
-            Self::Parts { method, url, .. } => Route::new(method, url.path()),
-            Self::Whole(request) => Route::new(request.method(), request.url().path()),
+        match &self.0 {
+            Copy::Parts { method, url, .. } => Route::new(method, url.path()),
+            Copy::Whole(request) => Route::new(request.method(), request.url().path()),
         }
     }
 
     fn again(self) -> Outbound {
-        match self {
-            Self::Parts { method, url, headers, timeout } => {
+        match self.0 {
+            Copy::Parts { method, url, headers, timeout } => {
                 let mut request = Request::new(method, url);
-                *request.headers_mut() = headers.into();
+                for (name, value) in headers {
+                    request.headers_mut().append(name, value);
+                }
                 if timeout.is_some() {
                     *request.timeout_mut() = timeout;
                 }
                 Outbound::built_here(request)
             }
-            Self::Whole(request) => Outbound::new(*request),
+            Copy::Whole(request) => Outbound::new(*request),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Client {
                 *request.uri_mut() = uri;
                 None
             }
-            Err(error) => Some(Error::Path(error)),
+            Err(error) => Some(Box::new(Error::Path(error))),
         };
         let outbound = Outbound { request, body: Body::empty(), timeout: self.0.timeout };
         RequestBuilder { client: self.clone(), outbound, wrong, options: self.0.options.clone() }

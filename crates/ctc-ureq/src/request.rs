@@ -18,8 +18,8 @@ use crate::{Client, Error};
 pub struct RequestBuilder {
     pub(crate) client: Client,
     pub(crate) outbound: Outbound,
-    /// The first thing that was wrong with it, for whoever sends it.
-    pub(crate) wrong: Option<Error>,
+    /// The first thing that was wrong with it, for whoever sends it. Boxed, as each step moves the builder.
+    pub(crate) wrong: Option<Box<Error>>,
     pub(crate) options: CallOptions,
 }
 
@@ -111,7 +111,7 @@ impl RequestBuilder {
     /// [`Error::Path`] or [`Error::Request`].
     pub fn build(self) -> Result<Request<Body>, Error> {
         let Outbound { request, body, .. } = self.outbound;
-        self.wrong.map_or_else(|| Ok(request.map(|()| body)), Err)
+        self.wrong.map_or_else(|| Ok(request.map(|()| body)), |error| Err(*error))
     }
 
     /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
@@ -122,13 +122,13 @@ impl RequestBuilder {
     pub fn send(self) -> Result<http::Response<ureq::Body>, Error> {
         match self.wrong {
             None => self.client.send(self.outbound, &self.options),
-            Some(error) => Err(error),
+            Some(error) => Err(*error),
         }
     }
 
     fn step(mut self, step: impl FnOnce(&mut Outbound) -> Result<(), Error>) -> Self {
         if self.wrong.is_none() {
-            self.wrong = step(&mut self.outbound).err();
+            self.wrong = step(&mut self.outbound).err().map(Box::new);
         }
         self
     }

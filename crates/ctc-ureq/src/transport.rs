@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ctc_driver::adapter::FewHeaders;
 use ctc_driver::ctc_core::{Endpoint, FormBody, Route, Target};
 use ctc_driver::{Kept, Outgoing, Transport};
 use http::header::CONTENT_LENGTH;
@@ -12,6 +11,7 @@ use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::body::{Body, Content};
 use crate::error::SendError;
+use crate::headers::FewHeaders;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
@@ -153,17 +153,17 @@ impl Transport for UreqTransport {
     type Response = Response<ureq::Body>;
     type Error = SendError;
 
-    fn send(&self, outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
-        let Outbound { mut request, body, timeout } = outbound;
-        match body.0 {
+    fn send(&self, mut outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
+        let timeout = outbound.timeout;
+        match outbound.body.0 {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
             Content::Empty => {
-                set_length(&mut request);
-                self.run(request, timeout)
+                set_length(&mut outbound.request);
+                self.run(outbound.request, timeout)
             }
-            Content::Bytes(bytes) => self.run(request.map(|()| &bytes[..]), timeout),
+            Content::Bytes(bytes) => self.run(outbound.request.map(|()| &bytes[..]), timeout),
             Content::Reader(reader) => {
-                self.run(request.map(|()| SendBody::from_owned_reader(reader)), timeout)
+                self.run(outbound.request.map(|()| SendBody::from_owned_reader(reader)), timeout)
             }
         }
     }
