@@ -55,6 +55,7 @@ mod counters;
 mod driver;
 mod error;
 mod events;
+mod held;
 mod lanes;
 mod login;
 pub mod manual;
@@ -78,7 +79,7 @@ pub use error::{CallError, Denied};
 pub use events::{Observer, SessionEvent};
 pub use login::LoggedOut;
 pub use options::{CallOptions, Replay};
-pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
+pub use ports::{AsyncTransport, Incoming, Kept, Outgoing, Transport, TransportError};
 pub use shared::SharedSession;
 #[cfg(feature = "unblock")]
 pub use store::Unblock;

@@ -269,10 +269,10 @@ impl SharedSession {
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
         begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> SharedLogin,
-    ) -> Result<Pass, Pending> {
+    ) -> Result<(), Pending> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         match self.with(ask) {
-            Admit::Proceed(pass) => Ok(pass),
+            Admit::Proceed(_) => Ok(()),
             Admit::Deny(denial) => Err(Pending::Denied(denial)),
             Admit::Login(order) => {
                 let flight = begin(order);

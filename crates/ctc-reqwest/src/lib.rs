@@ -50,7 +50,7 @@ pub use ctc_driver::{
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use reqwest;
-pub use transport::{Inbound, Outbound, ReqwestTransport};
+pub use transport::{Inbound, KeptOutbound, Outbound, ReqwestTransport};
 
 /// The README's snippet, compiled.
 #[cfg(doctest)]

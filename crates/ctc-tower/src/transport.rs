@@ -64,6 +64,8 @@ impl<B> Outbound<B> {
 }
 
 impl<B> Outgoing for Outbound<B> {
+    type Kept = Self;
+
     fn method(&self) -> &Method {
         self.request.method()
     }
@@ -80,7 +82,7 @@ impl<B> Outgoing for Outbound<B> {
         self.request.headers_mut()
     }
 
-    fn replay(&self) -> Option<Self> {
+    fn keep(&self) -> Option<Self> {
         Some(Self { request: self.bodies.again(&self.request)?, bodies: self.bodies })
     }
 

@@ -33,6 +33,7 @@ mod body;
 mod caller;
 mod client;
 mod error;
+mod headers;
 mod request;
 mod transport;
 
@@ -48,7 +49,7 @@ pub use ctc_driver::{
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
-pub use transport::{Outbound, UreqTransport};
+pub use transport::{KeptOutbound, Outbound, UreqTransport};
 pub use ureq;
 
 /// The README's snippet, compiled.

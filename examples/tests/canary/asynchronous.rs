@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_driver::ctc_core::FormBody;
-use ctc_driver::{AsyncCaller, AsyncDriver, AsyncTransport, CallError, SharedSession};
+use ctc_driver::{AsyncCaller, AsyncDriver, AsyncTransport, CallError, Outgoing, SharedSession};
 use ctc_reqwest::reqwest::Certificate;
 use ctc_reqwest::{Client, Inbound, Outbound, ReqwestTransport, SendError, http_client_builder};
 use http::{HeaderMap, Request, Response};
@@ -51,7 +51,9 @@ pub(crate) fn stack(certificate: &[u8], panics: Panics) -> Stack {
 }
 
 pub(crate) fn outbound(client: &Client, stamps: &HeaderMap) -> Outbound {
-    Outbound::new(client.get(DEVICES).headers(stamps.clone()).build().unwrap())
+    let outbound = Outbound::new(client.get(DEVICES).headers(stamps.clone()).build().unwrap());
+    show!(ctc_reqwest::KeptOutbound, &outbound.keep().unwrap());
+    outbound
 }
 
 pub(crate) fn send(stack: &Stack, request: Outbound) {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::FormBody;
-use ctc_driver::{CallError, Caller, Driver, SharedSession, Transport};
+use ctc_driver::{CallError, Caller, Driver, Outgoing, SharedSession, Transport};
 use ctc_ureq::ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ctc_ureq::ureq::{self, Agent};
-use ctc_ureq::{Body, Client, Outbound, SendError, UreqTransport, http_client_builder};
+use ctc_ureq::{Client, Outbound, SendError, UreqTransport, http_client_builder};
 use http::{HeaderMap, Request, Response};
 
 use crate::show::show;
@@ -52,10 +52,12 @@ pub(crate) fn stack(certificate: &[u8], panics: Panics) -> Stack {
 
 pub(crate) fn outbound(client: &Client, stamps: &HeaderMap) -> Outbound {
     let uri = client.session().endpoint().join(DEVICES).unwrap();
-    let mut request = Request::get(uri).body(Body::empty()).unwrap();
+    let mut request = Request::get(uri).body(()).unwrap();
     request.headers_mut().clone_from(stamps);
-    show!(ctc_ureq::Body, request.body());
-    Outbound { request, timeout: None }
+    let outbound = Outbound::new(request, None);
+    show!(ctc_ureq::Body, &outbound.body);
+    show!(ctc_ureq::KeptOutbound, &outbound.keep().unwrap());
+    outbound
 }
 
 pub(crate) fn send(stack: &Stack, request: Outbound) {
