@@ -11,7 +11,7 @@ use ctc_driver::{SessionConfig, StoreError};
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Point, Rule, Server};
 use http::HeaderMap;
 
-use super::adapter::{Client, ClientBuilder, Endpoint, MemoryStore, Replay};
+use super::adapter::{Client, ClientBuilder, Endpoint, MemoryStore, Replay, SendError};
 use super::{http_client, native, of_its_own, wait, with_stream};
 use crate::Report;
 use crate::store::Busy;
@@ -154,6 +154,8 @@ fn unreachable(report: &mut Report) {
     let server = Server::start().unwrap();
     let https = format!("https://localhost:{}", server.port());
     report.tell("https to a server that speaks plain http", &login(&at(&https).build().unwrap()));
+    // This program has TLS; that the login says so in one without it is a test of the package `no-tls`.
+    report.tell("https in a program without TLS (the cause alone)", &SendError::NoTls);
 }
 
 fn held_back(report: &mut Report) {

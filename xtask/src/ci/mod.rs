@@ -83,12 +83,15 @@ const STEPS: &[Step] = &[
         what: "instructions and allocations, against the committed figures",
         run: || bench::run(&["--check".to_owned()]).map(|()| Outcome::Done),
     },
-    Step { name: "wasm", what: "ctc-core for wasm32-unknown-unknown", run: wasm },
+    Step {
+        name: "platforms",
+        what: "ctc-core for wasm32-unknown-unknown, all that is no test for Windows and macOS",
+        run: toolchains::platforms,
+    },
 ];
 
-/// Steps that take long and are run when they are named: the bench builds with link-time optimisation, the
-/// oldest dependencies build everything again.
-const WHEN_NAMED: &[&str] = &["bench", "minimal"];
+/// Steps that take long and are run when they are named: the bench builds with link-time optimisation.
+const WHEN_NAMED: &[&str] = &["bench"];
 
 /// Runs all steps but those in [`WHEN_NAMED`], or those named.
 pub(crate) fn run(names: &[String]) -> Result<(), String> {
@@ -212,18 +215,4 @@ fn examples() -> Result<Outcome, String> {
         }
     }
     Ok(Outcome::Done)
-}
-
-fn wasm() -> Result<Outcome, String> {
-    const TARGET: &str = "wasm32-unknown-unknown";
-    if !has_std(TARGET) {
-        return Ok(skipped("the target is not installed: rustup target add wasm32-unknown-unknown"));
-    }
-    plain(&["check", "--quiet", "--package", "ctc-core", "--target", TARGET])
-}
-
-fn has_std(target: &str) -> bool {
-    let output =
-        std::process::Command::new("rustc").args(["--target", target, "--print", "target-libdir"]).output();
-    output.is_ok_and(|output| std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Outcome, read, skipped};
+use super::{Outcome, crates, plain, read, skipped};
 use crate::shell::{cargo, cargo_of, has_toolchain, output, run};
 
 /// Checks every published crate with the Rust version of the workspace's manifest.
@@ -16,6 +16,40 @@ pub(super) fn msrv() -> Result<Outcome, String> {
     let mut command = cargo_of(stated, &["check", "--quiet", "--workspace", "--locked"]);
     command.env("CARGO_TARGET_DIR", "target/msrv");
     run(command).map(|()| Outcome::Done)
+}
+
+/// Checks the code of other platforms than this one. That needs none of their linkers; but a C compiler of theirs where
+/// TLS is built, so the server for tests is left out.
+pub(super) fn platforms() -> Result<Outcome, String> {
+    let mut everything = crates()?;
+    everything.retain(|package| package != "ctc-testkit");
+    let core = ["ctc-core".to_owned()];
+    let checks: [(&str, &[String]); 3] = [
+        ("wasm32-unknown-unknown", &core),
+        ("x86_64-pc-windows-gnu", &everything),
+        ("x86_64-apple-darwin", &everything),
+    ];
+    let mut missing = Vec::new();
+    for (target, packages) in checks {
+        if !has_std(target) {
+            missing.push(target);
+            continue;
+        }
+        let mut args = vec!["check", "--quiet", "--locked", "--target", target];
+        args.extend(packages.iter().flat_map(|package| ["--package", package]));
+        plain(&args)?;
+    }
+    if missing.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    Ok(skipped(&format!("not installed: rustup target add {}", missing.join(" "))))
+}
+
+fn has_std(target: &str) -> bool {
+    let mut rustc = std::process::Command::new("rustc");
+    rustc.args(["--target", target, "--print", "target-libdir"]);
+    let folder = output(rustc);
+    folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }
 
 /// Checks everything with the lowest versions that the manifests allow, in a copy, since that needs a lock file of
