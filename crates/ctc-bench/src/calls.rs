@@ -102,7 +102,9 @@ struct BareUreq(Bare<ureq::Agent>);
 
 impl BareUreq {
     fn new(url: &str, headers: Headers) -> Result<Self, Failure> {
-        Ok(Self(Bare::new(ctc_ureq::http_client_builder().build().new_agent(), url, headers)?))
+        // As ours is for a server on this machine.
+        let agent = ctc_ureq::http_client_builder().proxy(None).build().new_agent();
+        Ok(Self(Bare::new(agent, url, headers)?))
     }
 }
 
@@ -145,7 +147,7 @@ struct BareReqwest(Bare<reqwest::Client>, Runtime);
 
 impl BareReqwest {
     fn new(url: &str, headers: Headers) -> Result<Self, Failure> {
-        let client = ctc_reqwest::http_client_builder().build()?;
+        let client = ctc_reqwest::http_client_builder().no_proxy().build()?;
         Ok(Self(Bare::new(client, url, headers)?, runtime()?))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Endpoint, EndpointError, JoinError, Settings};
+use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
     AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
 };
@@ -26,7 +26,8 @@ struct Inner {
     driver: AsyncDriver<ReqwestTransport>,
     http: reqwest::Client,
     endpoint: Endpoint,
-    origin: reqwest::Url,
+    /// `None` for a host that is none to reqwest, such as `1.2.3.999`.
+    origin: Option<reqwest::Url>,
     timeout: Option<Duration>,
     options: CallOptions,
 }
@@ -126,12 +127,10 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
-        let endpoint = &self.0.endpoint;
-        let url = if is_plain(path) {
+        let url = match &self.0.origin {
             // The host is not read once more for each call: that is what costs most in a URL.
-            self.0.origin.join(path)
-        } else {
-            reqwest::Url::parse(&endpoint.join(path)?.to_string())
+            Some(origin) if is_plain(path) => origin.join(path),
+            _ => reqwest::Url::parse(&self.0.endpoint.join(path)?.to_string()),
         };
         Ok(url.map_err(|_| JoinError::Invalid)?)
     }
@@ -300,8 +299,7 @@ impl ClientBuilder {
                 (ReqwestTransport::without_redirects(http.clone()), http)
             }
         };
-        let origin = reqwest::Url::parse(endpoint.origin());
-        let origin = origin.map_err(|_| BuildError::Config(EndpointError::NotAUrl.into()))?;
+        let origin = reqwest::Url::parse(endpoint.origin()).ok();
         let driver = AsyncDriver::new(session, transport, self.store);
         let inner = Inner { driver, http, endpoint, origin, timeout: self.timeout, options: self.options };
         Ok(Client(Arc::new(inner)))

@@ -95,10 +95,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Steps that take long and are run when they are named: the bench builds with link-time optimisation.
-const WHEN_NAMED: &[&str] = &["bench"];
-
-/// Runs all steps but those in [`WHEN_NAMED`], or those named.
+/// Runs all steps, or those named.
 pub(crate) fn run(names: &[String]) -> Result<(), String> {
     if names == ["list"] {
         STEPS.iter().for_each(|step| println!("{:10} {}", step.name, step.what));
@@ -109,7 +106,7 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
     }
     let mut table = Vec::new();
     let wanted = |step: &&Step| match names {
-        [] => !WHEN_NAMED.contains(&step.name),
+        [] => true,
         names => names.iter().any(|name| name == step.name),
     };
     for step in STEPS.iter().filter(wanted) {
