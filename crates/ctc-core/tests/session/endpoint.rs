@@ -2,6 +2,7 @@
 
 use ctc_core::{
     AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, SecretError, Settings, SettingsError,
+    Target,
 };
 use std::time::Duration;
 
@@ -78,6 +79,7 @@ fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin
         ("https://connect.calamp.com:99999/", foreign()),
         ("https://connect.calamp.com.evil.example/", foreign()),
         ("//evil.example/a", JoinError::NotAPath),
+        ("//evil.example/://connect.calamp.com", JoinError::NotAPath),
         ("@evil.example/", JoinError::NotAPath),
         ("devices", JoinError::NotAPath),
         ("connect/services/devices", JoinError::NotAPath),
@@ -87,6 +89,21 @@ fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin
         ("\\\\evil.example", JoinError::NotAPath),
     ] {
         assert_eq!(us.join(path), Err(error), "{path}");
+    }
+}
+
+#[test]
+fn guarantee_8_a_target_taken_apart_is_compared_like_a_whole_one() {
+    let us = Endpoint::us();
+    for (scheme, host, port, same) in [
+        ("https", "connect.calamp.com", None, true),
+        ("HTTPS", "Connect.CalAmp.com", Some(443), true),
+        ("https", "connect.calamp.com", Some(444), false),
+        ("http", "connect.calamp.com", Some(443), false),
+        ("https", "connect.calamp.co.uk", None, false),
+        ("https", "", None, false),
+    ] {
+        assert_eq!(us.is_origin_of(Target::new(scheme, host, port)), same, "{scheme} {host} {port:?}");
     }
 }
 
