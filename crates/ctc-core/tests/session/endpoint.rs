@@ -44,7 +44,7 @@ fn an_endpoint_is_scheme_and_host_alone() {
 #[test]
 fn plain_http_is_for_loopback_alone() {
     for url in ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8080"] {
-        assert!(Endpoint::danger_plain_http(url).is_ok(), "{url}");
+        assert!(Endpoint::danger_plain_http(url).unwrap().is_plain_http(), "{url}");
     }
     for url in [
         "http://connect.calamp.com",
@@ -54,6 +54,8 @@ fn plain_http_is_for_loopback_alone() {
     ] {
         assert_eq!(Endpoint::danger_plain_http(url), Err(EndpointError::NotLoopback), "{url}");
     }
+    let with_tls = Endpoint::danger_plain_http("https://localhost:8443").unwrap();
+    assert!(!with_tls.is_plain_http() && !Endpoint::us().is_plain_http());
 }
 
 #[test]
