@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
-use ctc_driver::ctc_core::{Endpoint, FormBody, Unauthorized};
+use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Unauthorized};
 use ctc_driver::{
     AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Replay, SessionConfig,
     SharedSession, Transport, TransportError,
@@ -168,4 +169,39 @@ fn a_body_that_breaks_off_is_no_answer() {
     stack.0.lock().unwrap().breaks_off = true;
     let answer = fetch(Request::get("/devices").body(b"half of it".to_vec()).unwrap());
     assert!(matches!(answer, Err(CallError::Body(_))), "{answer:?}");
+}
+
+#[test]
+fn a_driver_hands_out_what_it_was_made_of() {
+    let (stack, session) = (Stack::default(), session());
+    let blocking = Driver::new(session.clone(), stack.clone(), None);
+    let asynchronous = AsyncDriver::new(session.clone(), stack.clone(), None);
+    for transport in [blocking.transport(), asynchronous.transport()] {
+        assert!(Arc::ptr_eq(&transport.0, &stack.0));
+    }
+    for shared in [blocking.session(), blocking.clone().session(), asynchronous.session()] {
+        assert_eq!(shared.number(), session.number());
+    }
+    assert_eq!(session.endpoint(), Endpoint::eu());
+    let later = self::session();
+    assert!(later.number() > session.number() && session.number() > 0);
+}
+
+#[test]
+fn options_are_what_was_set() {
+    let options = CallOptions::new().max_wait(Duration::from_secs(5));
+    assert_eq!((options.replay, options.max_wait), (Replay::Idempotent, Duration::from_secs(5)));
+}
+
+#[test]
+fn an_error_of_sockets_says_whether_anything_was_sent() {
+    for (kind, failure, told) in [
+        (io::ErrorKind::ConnectionRefused, SendFailure::NotSent, "the call was not sent"),
+        (io::ErrorKind::ConnectionReset, SendFailure::MaybeSent, "the call got no answer"),
+        (io::ErrorKind::TimedOut, SendFailure::MaybeSent, "the call got no answer"),
+    ] {
+        let error = io::Error::from(kind);
+        assert_eq!(error.failure(), failure, "{kind}");
+        assert!(CallError::Transport(error).to_string().starts_with(told), "{kind}");
+    }
 }

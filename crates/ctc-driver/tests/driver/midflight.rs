@@ -115,7 +115,9 @@ fn t51_logout_with_calls_in_flight_starts_no_login() {
 #[test]
 fn t52_logout_says_what_became_of_it_and_always_closes() {
     with_both(World::new, |world, client| {
-        assert!(matches!(client.logout(), LoggedOut::NoToken));
+        let outcome = client.logout();
+        assert!(matches!(outcome, LoggedOut::NoToken));
+        assert!(outcome.to_string().ends_with("; there was no token to end on the server"));
         world.session.reopen();
         for (status, expected, told) in [
             (0, "Unreachable", "the server gave no answer, so the token may live on there: the wire was cut"),
