@@ -85,7 +85,12 @@
 //!     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
 //!     let inside = service_fn(move |request: Request<reqwest::Body>| {
 //!         let client = client.clone();
-//!         async move { reqwest::Result::Ok(client.execute(request.try_into()?).await?.into()) }
+//!         // An error must not show the query.
+//!         async move {
+//!             let request = reqwest::Request::try_from(request).map_err(reqwest::Error::without_url)?;
+//!             let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
+//!             reqwest::Result::Ok(answer.into())
+//!         }
 //!     });
 //!     Ok(CtcLayer::streaming(session).layer(inside))
 //! }
