@@ -40,7 +40,7 @@
 //!
 //! # Bodies
 //!
-//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`). Every call can be sent again after a 401.
+//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`), and so sent again after a 401.
 //! - [`CtcLayer::streaming`]: bodies that can be read once (`axum::body::Body`, `reqwest::Body`). Only a call without a
 //!   body is sent again; for another the 401 is delivered, and the next call renews the session.
 //! - [`CtcLayer::with_bodies`]: any other type, such as `BoxBody`.
