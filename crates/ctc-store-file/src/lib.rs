@@ -21,7 +21,7 @@
 //! | an operating system without files, a secret manager, a database | one of your own: see `ctc_driver::SessionStore` |
 //!
 //! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no such
-//! promises. Containers of one host may share it by a volume.
+//! promises. Containers of one host may share it by a volume, if all run as the same user.
 //!
 //! # What is in the file
 //!

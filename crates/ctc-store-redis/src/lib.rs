@@ -54,8 +54,8 @@
 //! persistence, a failover) costs a login. For a cluster, give the URL of a node that holds the key:
 //! redirections are not followed.
 //!
-//! Blocking and asynchronous callers are served alike, on any runtime: the work is done on threads, a
-//! connection a login.
+//! Blocking and asynchronous callers are served alike, on any runtime: the work is done on threads. A login
+//! takes one connection, however long it waits for others, and a second one once it takes some seconds itself.
 
 mod error;
 mod lease;
