@@ -12,10 +12,12 @@ use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
+use crate::login::{self, LoginIo, SendError, StoreAccess};
+use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Kept, Patience};
 use crate::pending::{Panic, Pending, SharedLogin};
 use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
+use crate::saving::{self, STORE_TIMEOUT};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -85,7 +87,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
                 if observed.rotated && self.io.store.is_some() {
                     // What few calls need is kept on the heap, so that all others are small.
-                    Box::pin(login::keep_rotated(&self.session, &*self.io)).await;
+                    Box::pin(saving::keep_rotated(&self.session, &*self.io)).await;
                 }
                 match observed.verdict {
                     Verdict::Deliver => return Ok(response),
@@ -118,7 +120,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub async fn logout(&self) -> LoggedOut {
-        login::log_out(&self.session, &*self.io).await
+        logout::log_out(&self.session, &*self.io).await
     }
 
     async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {

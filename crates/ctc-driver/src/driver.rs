@@ -9,9 +9,11 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
+use crate::login::{self, Flight, LoginIo, SendError, StoreAccess};
+use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{Incoming, Outgoing, Transport, TransportError, stamp};
+use crate::saving;
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
@@ -70,7 +72,7 @@ impl<T: Transport> Driver<T> {
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
             if observed.rotated && self.io.store.is_some() {
-                finish(login::keep_rotated(&self.session, &*self.io));
+                finish(saving::keep_rotated(&self.session, &*self.io));
             }
             match observed.verdict {
                 Verdict::Deliver => return Ok(response),
@@ -99,7 +101,7 @@ impl<T: Transport> Driver<T> {
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub fn logout(&self) -> LoggedOut {
-        finish(login::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
+        finish(logout::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
     }
 
     fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {

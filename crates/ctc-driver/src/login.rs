@@ -1,9 +1,7 @@
 //! One login from election to report, store included: the same steps for both drivers.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
@@ -14,6 +12,7 @@ use http::{Request, Response, StatusCode};
 use tracing::Instrument;
 
 use crate::events::{SessionEvent, login_span};
+use crate::saving::{Saved, Store, full_wait, lease};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -96,108 +95,6 @@ async fn prepare(
         store.release(session).await;
         return None;
     }
-}
-
-/// Takes a token that the server rotated into the store, unless the store has a newer one or is in use: whoever
-/// holds its lease is about to log in or has just done so.
-pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
-    match lease(session, io, Duration::ZERO).await {
-        Ok(mut store) => {
-            let kept = store.load(session).await;
-            if let Some(kept) = &kept {
-                // Its history is not to be lost with it.
-                let wall = session.wall();
-                session.with(|session, now| session.learn(kept, now, wall));
-            }
-            let ours = session.record();
-            // Without a token: closed in the meantime.
-            if ours.has_token() && kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
-                store.write(session, &ours).await;
-            }
-            store.release(session).await;
-        }
-        Err(StoreError::Busy) => {}
-        Err(error) => session.store_failed("lease", &error),
-    }
-}
-
-/// How a logout went. Whatever it says, the session is closed and its token forgotten here.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum LoggedOut {
-    /// There was no token to end.
-    NoToken,
-    /// The server answered with success, or with 401: the token was over already. Whether a 2xx really revokes
-    /// is the server's word.
-    Accepted(StatusCode),
-    /// The server answered with something else; the token may live on there.
-    Refused(StatusCode),
-    /// The server did not answer; the token may live on there.
-    Unreachable(Arc<dyn Error + Send + Sync>),
-}
-
-impl fmt::Display for LoggedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the session is closed and its token forgotten here; ")?;
-        match self {
-            Self::NoToken => f.write_str("there was no token to end on the server"),
-            Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
-            Self::Refused(status) => {
-                write!(f, "the server answered {status}, so the token may live on there: check logout_path")
-            }
-            Self::Unreachable(error) => {
-                f.write_str("the server gave no answer, so the token may live on there")?;
-                let mut link: Option<&dyn Error> = Some(&**error);
-                while let Some(error) = link {
-                    write!(f, ": {error}")?;
-                    link = error.source();
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
-pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
-    let (closed, logout) = session.log_out();
-    match lease(session, io, STORE_TIMEOUT).await {
-        Ok(mut store) => {
-            let kept = store.load(session).await.filter(|kept| kept.same_token(&closed));
-            if let Some(kept) = kept {
-                store.write(session, &kept.without_token()).await;
-            }
-            store.release(session).await;
-        }
-        Err(error) => session.store_failed("lease", &error),
-    }
-    let Some(logout) = logout else { return LoggedOut::NoToken };
-    match io.send(logout).await {
-        Ok(answer) => match answer.status() {
-            status if status.is_success() || status == StatusCode::UNAUTHORIZED => {
-                LoggedOut::Accepted(status)
-            }
-            status => LoggedOut::Refused(status),
-        },
-        Err(failed) => LoggedOut::Unreachable(failed.error),
-    }
-}
-
-/// How long a store operation may take; a longer one counts as a store out of reach.
-pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
-/// the time to ask the store and, at least, half of it.
-fn full_wait(session: &SharedSession) -> Duration {
-    let lease = session.settings().lease;
-    lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
-}
-
-async fn lease(session: &SharedSession, io: &dyn LoginIo, wait: Duration) -> Result<Store, StoreError> {
-    let terms = LeaseTerms { wait, ttl: session.settings().lease };
-    let key = session.record_key();
-    let lease = io.lease(&key, terms).await?;
-    Ok(Store(lease.map(|lease| (lease, key))))
 }
 
 /// What a store's record meant for a login.
@@ -340,55 +237,6 @@ impl Drop for Flight {
                 true => session.abandon(ticket),
                 false => session.withdraw(ticket, now),
             });
-        }
-    }
-}
-
-/// The store's lease, if there is a store and it works. Its failures are noted and go no further.
-struct Store(Option<(StoreAccess, RecordKey)>);
-
-/// What became of a save.
-#[derive(PartialEq, Eq)]
-enum Saved {
-    /// It is done, or there is no store that could do it.
-    AsFarAsCanBe,
-    /// The lease is over: another holder may have written since.
-    TooLate,
-}
-
-impl Store {
-    const fn none() -> Self {
-        Self(None)
-    }
-
-    async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
-        let result = self.0.as_mut()?.0.load().await;
-        result.unwrap_or_else(|error| {
-            session.store_failed("load", &error);
-            None
-        })
-    }
-
-    /// Saves the session as it is now.
-    async fn save(&mut self, session: &SharedSession) -> Saved {
-        if self.0.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
-    }
-
-    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
-        // The account may have changed since: its record has a place and a lease of its own.
-        let Some((lease, _)) = self.0.as_mut().filter(|(_, key)| *key == record.key()) else {
-            return Saved::AsFarAsCanBe;
-        };
-        let Err(error) = lease.save(record).await else { return Saved::AsFarAsCanBe };
-        session.store_failed("save", &error);
-        if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
-    }
-
-    async fn release(self, session: &SharedSession) {
-        if let Some((lease, _)) = self.0
-            && let Err(error) = lease.release().await
-        {
-            session.store_failed("release", &error);
         }
     }
 }
