@@ -17,7 +17,7 @@ use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Kept, Patience};
 use crate::pending::{Panic, Pending, SharedLogin};
 use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
-use crate::saving::{self, STORE_TIMEOUT};
+use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -85,9 +85,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
                 let (status, headers) = (response.status(), response.headers());
                 let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
-                if observed.rotated && self.io.store.is_some() {
-                    // What few calls need is kept on the heap, so that all others are small.
-                    Box::pin(saving::keep_rotated(&self.session, &*self.io)).await;
+                if observed.unsaved {
+                    self.save_the_rest().await;
                 }
                 match observed.verdict {
                     Verdict::Deliver => return Ok(response),
@@ -123,6 +122,29 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         logout::log_out(&self.session, &*self.io).await
     }
 
+    /// Takes into the store what it does not have yet, if it is time to.
+    async fn save_the_rest(&self) {
+        if self.io.store.is_some()
+            && let Some(saving) = Saving::when_due(&self.session)
+        {
+            // What few calls need is kept on the heap, so that all others are small.
+            Box::pin(self.save_within_a_second(saving)).await;
+        }
+    }
+
+    /// No answer is held back for longer, whatever the store does.
+    async fn save_within_a_second(&self, saving: Saving<'_>) {
+        let work = saving::save_the_rest(&self.session, &*self.io);
+        let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
+        if done.is_none() {
+            let late = StoreError::Unavailable(Box::new(NoAnswer(SAVE_TIMEOUT)));
+            self.session.store_failed("save", &late);
+        }
+        if done != Some(false) {
+            saving.over();
+        }
+    }
+
     async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
         let mut listener = None;
         let mut driven = None;
@@ -131,6 +153,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 .session
                 .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
             drop(driven.take());
+            // The login was driven to its report and no further, and this was the last task to let go of it.
+            if self.session.unsaved().any() {
+                self.save_the_rest().await;
+            }
             match asked {
                 Ok(pass) => return Ok(pass),
                 Err(Pending::Flight { flight, wait }) => {

@@ -13,7 +13,7 @@ use crate::login::{self, Flight, LoginIo, SendError, StoreAccess};
 use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Kept, Patience};
 use crate::ports::{Incoming, Outgoing, Transport, TransportError, stamp};
-use crate::saving;
+use crate::saving::{self, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
@@ -71,8 +71,8 @@ impl<T: Transport> Driver<T> {
             let mut response = self.io.transport.send(request).map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
-            if observed.rotated && self.io.store.is_some() {
-                finish(saving::keep_rotated(&self.session, &*self.io));
+            if observed.unsaved {
+                self.save_the_rest();
             }
             match observed.verdict {
                 Verdict::Deliver => return Ok(response),
@@ -102,6 +102,16 @@ impl<T: Transport> Driver<T> {
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub fn logout(&self) -> LoggedOut {
         finish(logout::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
+    }
+
+    /// Takes into the store what it does not have yet, if it is time to.
+    fn save_the_rest(&self) {
+        if self.io.store.is_some()
+            && let Some(saving) = Saving::when_due(&self.session)
+            && finish(saving::save_the_rest(&self.session, &*self.io)) != Some(false)
+        {
+            saving.over();
+        }
     }
 
     fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {

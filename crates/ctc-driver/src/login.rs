@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use tracing::Instrument;
 
 use crate::events::{SessionEvent, login_span};
-use crate::saving::{Saved, Store, full_wait, lease};
+use crate::saving::{Saved, Saving, Store, full_wait, lease};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -50,8 +50,11 @@ async fn steps(mut flight: Flight, io: &dyn LoginIo) {
     if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
         return store.release(session).await;
     }
+    // Whoever drives this may all go half way: then one of them, or the next call, saves what it brought.
+    let saving = Saving::of_login(session);
     let orphan = flight.report(answer);
     store.save(session).await;
+    saving.over();
     store.release(session).await;
     if let Some(logout) = orphan {
         drop(io.send(*logout).await);
@@ -147,6 +150,7 @@ impl Flight {
                 return Offered::Goes;
             }
             Resumed::Adopted(generation) => {
+                self.session.unsaved().keep(&record);
                 self.session.counters().adopted.count();
                 self.session.tell(SessionEvent::Adopted { generation });
             }

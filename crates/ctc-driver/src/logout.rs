@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use ctc_core::SessionRecord;
 use http::StatusCode;
 
 use crate::login::LoginIo;
@@ -52,7 +53,9 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
     let (closed, logout) = session.log_out();
     match lease(session, io, STORE_TIMEOUT).await {
         Ok(mut store) => {
-            let kept = store.load(session).await.filter(|kept| kept.same_token(&closed));
+            // The store may have an older token of this session's than the one that was closed.
+            let ours = |kept: &SessionRecord| kept.same_token(&closed) || session.unsaved().has_kept(kept);
+            let kept = store.load(session).await.filter(ours);
             if let Some(kept) = kept {
                 store.write(session, &kept.without_token()).await;
             }

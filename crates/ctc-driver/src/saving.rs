@@ -1,15 +1,103 @@
-//! What goes into a store, and when: the lease as a login and a logout use it, and tokens that a store does not have.
+//! What goes into a store, and when: the lease as a login and a logout use it, and what a store does not have yet.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use ctc_core::{RecordKey, SessionRecord};
+use ctc_core::{Instant, RecordKey, SessionRecord};
 
 use crate::login::{LoginIo, StoreAccess};
 use crate::shared::SharedSession;
 use crate::store::{LeaseTerms, StoreError};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering::SeqCst};
 
 /// How long a store operation may take; a longer one counts as a store out of reach.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer may be held back, all told, while the store is told of the token that it brought.
+pub(crate) const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause between two saves other than a login's: some servers give a new token with every answer.
+const SAVE_PAUSE: Duration = Duration::from_secs(60);
+
+/// What a session's store does not have yet.
+#[derive(Default)]
+pub(crate) struct Unsaved {
+    /// There is something. Every call looks at this.
+    any: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When it may be saved; `None`: at once.
+    next: Option<Instant>,
+    /// The token that this session last put into the store or found there.
+    kept: Option<SessionRecord>,
+}
+
+impl Unsaved {
+    /// There is something to save.
+    pub(crate) fn note(&self) {
+        self.any.store(true, SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(SeqCst)
+    }
+
+    /// The store has this session's token as of `record`.
+    pub(crate) fn keep(&self, record: &SessionRecord) {
+        self.state().kept = Some(record.clone());
+    }
+
+    /// Whether `record` has a token that this session put into the store or found there.
+    pub(crate) fn has_kept(&self, record: &SessionRecord) -> bool {
+        self.state().kept.as_ref().is_some_and(|kept| kept.same_token(record))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A save on its way. Dropped half way, it leaves word that something is not saved.
+#[must_use]
+pub(crate) struct Saving<'a>(Option<&'a Unsaved>);
+
+impl<'a> Saving<'a> {
+    /// A login's save: everything up to now goes with it.
+    pub(crate) fn of_login(session: &'a SharedSession) -> Self {
+        let unsaved = session.unsaved();
+        unsaved.any.store(false, SeqCst);
+        unsaved.state().next = None;
+        Self(Some(unsaved))
+    }
+
+    /// For one caller at a time, and not before it is time. `None` for all others.
+    pub(crate) fn when_due(session: &'a SharedSession) -> Option<Self> {
+        let (unsaved, now) = (session.unsaved(), session.now());
+        let mut state = unsaved.state();
+        if state.next.is_some_and(|next| now < next) || !unsaved.any.swap(false, SeqCst) {
+            return None;
+        }
+        state.next = now.checked_add(SAVE_PAUSE);
+        Some(Self(Some(unsaved)))
+    }
+
+    /// It is done, or the store failed and is not asked again.
+    pub(crate) fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Saving<'_> {
+    fn drop(&mut self) {
+        if let Some(unsaved) = self.0 {
+            unsaved.note();
+        }
+    }
+}
 
 /// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
 /// the time to ask the store and, at least, half of it.
@@ -64,7 +152,10 @@ impl Store {
         let Some((lease, _)) = self.0.as_mut().filter(|(_, key)| *key == record.key()) else {
             return Saved::AsFarAsCanBe;
         };
-        let Err(error) = lease.save(record).await else { return Saved::AsFarAsCanBe };
+        let Err(error) = lease.save(record).await else {
+            session.unsaved().keep(record);
+            return Saved::AsFarAsCanBe;
+        };
         session.store_failed("save", &error);
         if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
     }
@@ -78,9 +169,10 @@ impl Store {
     }
 }
 
-/// Takes a token that the server rotated into the store, unless the store has a newer one or is in use: whoever
-/// holds its lease is about to log in or has just done so.
-pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
+/// Takes into the store what it does not have yet: a token that the server rotated, or what a login brought whose
+/// save was cut off. Not if the store has a newer token or is in use: whoever holds its lease is about to log in
+/// or has just done so. `false` in the latter case: try again later.
+pub(crate) async fn save_the_rest(session: &SharedSession, io: &dyn LoginIo) -> bool {
     match lease(session, io, Duration::ZERO).await {
         Ok(mut store) => {
             let kept = store.load(session).await;
@@ -90,13 +182,19 @@ pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
                 session.with(|session, now| session.learn(kept, now, wall));
             }
             let ours = session.record();
-            // Without a token: closed in the meantime.
-            if ours.has_token() && kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
+            // Without a token: a login failed, or the session was closed. That takes no token out of the store.
+            if kept.is_none_or(|kept| {
+                kept.generation() <= ours.generation() && (ours.has_token() || !kept.has_token())
+            }) {
                 store.write(session, &ours).await;
             }
             store.release(session).await;
+            true
         }
-        Err(StoreError::Busy) => {}
-        Err(error) => session.store_failed("lease", &error),
+        Err(StoreError::Busy) => false,
+        Err(error) => {
+            session.store_failed("lease", &error);
+            true
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::events::{Observer, SessionEvent};
 use crate::lanes::Lanes;
 use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{Outgoing, stamp};
+use crate::saving::Unsaved;
 use crate::store::StoreError;
 use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
@@ -41,6 +42,7 @@ struct Inner {
     /// The transport's error of the last login, for those who only hear that it failed.
     login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
     changed: Event,
+    unsaved: Unsaved,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     number: u64,
@@ -69,6 +71,7 @@ impl SharedSession {
             flight: Mutex::new(None),
             login_error: Mutex::new(None),
             changed: Event::new(),
+            unsaved: Unsaved::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
@@ -196,7 +199,7 @@ impl SharedSession {
         }
     }
 
-    /// As [`observe`](Self::observe), and whether the answer brought a new token.
+    /// As [`observe`](Self::observe), and whether there is something to be saved.
     #[inline]
     pub(crate) fn observe_answer(
         &self,
@@ -206,7 +209,7 @@ impl SharedSession {
         headers: &HeaderMap,
     ) -> Observed {
         if !Session::is_news(status, headers) && !self.watches_routes() {
-            return Observed { verdict: Verdict::Deliver, rotated: false };
+            return Observed { verdict: Verdict::Deliver, unsaved: self.0.unsaved.any() };
         }
         self.observe_closely(call, route(), status, headers)
     }
@@ -226,6 +229,7 @@ impl SharedSession {
         let rotated = after.is_some() && after != before;
         match (before, after) {
             (_, Some(generation)) if rotated => {
+                self.0.unsaved.note();
                 self.0.counters.rotations.count();
                 self.tell(SessionEvent::TokenRotated { generation });
             }
@@ -243,7 +247,7 @@ impl SharedSession {
                 self.tell(SessionEvent::CallReplayed);
             }
         }
-        Observed { verdict, rotated }
+        Observed { verdict, unsaved: self.0.unsaved.any() }
     }
 
     #[inline]
@@ -338,6 +342,10 @@ impl SharedSession {
         if let Some(observer) = observer {
             observer.on_event(&event);
         }
+    }
+
+    pub(crate) fn unsaved(&self) -> &Unsaved {
+        &self.0.unsaved
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -10,6 +10,7 @@ mod histories;
 mod midflight;
 mod refusals;
 mod replay;
+mod saving;
 mod secrets;
 mod stores;
 mod support;
