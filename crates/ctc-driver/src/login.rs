@@ -1,6 +1,7 @@
 //! One login from election to report, store included: the same steps for both drivers.
 
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -178,8 +179,9 @@ impl Flight {
         let ticket = self.ticket.as_ref();
         let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
         if !wanted && let Some(ticket) = self.ticket.take() {
-            self.session.tell(SessionEvent::LoginUnwanted);
+            // Given back first, told second: an observer that panics holds nobody up.
             self.session.with(|session, now| session.withdraw(ticket, now));
+            self.session.tell(SessionEvent::LoginUnwanted);
         }
         wanted
     }
@@ -235,12 +237,19 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.session.tell(SessionEvent::LoginAbandoned);
             let sent = self.request.is_none();
+            // Given back first, told second: an observer that panics holds nobody up.
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),
                 false => session.withdraw(ticket, now),
             });
+            let tell = || self.session.tell(SessionEvent::LoginAbandoned);
+            if std::thread::panicking() {
+                // A second panic would end the whole process.
+                drop(catch_unwind(AssertUnwindSafe(tell)));
+            } else {
+                tell();
+            }
         }
     }
 }
