@@ -35,7 +35,7 @@ pub fn no_answer(failure: SendFailure) -> &'static str {
             "the call got no answer, and the server may have acted on it: \
              make it again only if that does no harm"
         }
-        SendFailure::NotSent | SendFailure::StoreBusy => {
+        SendFailure::NotSent => {
             "the call was not sent, for the server could not be reached: check host, network and TLS"
         }
     }

@@ -73,7 +73,7 @@ async fn prepare(
         let mut store = match lease(session, io, full_wait(session)).await {
             Ok(store) => store,
             Err(StoreError::Busy) => {
-                flight.fail(SendFailure::StoreBusy);
+                flight.give_up();
                 return None;
             }
             Err(error) => {
@@ -200,6 +200,14 @@ impl Flight {
                 self.fail(failed.failure);
                 None
             }
+        }
+    }
+
+    /// Another process has the store's lease, and keeps it for too long.
+    fn give_up(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let outcome = self.session.with(|session, now| session.store_busy(ticket, now));
+            self.tell(outcome);
         }
     }
 

@@ -47,22 +47,17 @@ impl Session {
     /// Reports a login that had no answer.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn login_failed(&mut self, ticket: LoginTicket, failure: SendFailure, now: Instant) -> LoginOutcome {
-        let now = self.tick(now);
-        let Some(flight) = self.land(&ticket, now) else {
-            return LoginOutcome::Stale { orphan: None };
-        };
         let cause = match failure {
             SendFailure::NotSent => LoginFailure::NotSent,
             SendFailure::MaybeSent => LoginFailure::MaybeSent,
-            SendFailure::StoreBusy => LoginFailure::StoreBusy,
         };
-        if failure != SendFailure::MaybeSent {
-            self.governor.refund(now);
-        }
-        if flight.void {
-            return LoginOutcome::Stale { orphan: None };
-        }
-        self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
+        self.fail(&ticket, cause, now)
+    }
+
+    /// Reports a login that was not tried: another process held the store's login lease for too long.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn store_busy(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
+        self.fail(&ticket, LoginFailure::StoreBusy, now)
     }
 
     /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
@@ -151,6 +146,21 @@ impl Session {
         Arc::ptr_eq(&ticket.owner, &self.owner)
     }
 
+    /// There is no answer. A login that surely was not sent does not count against the budget.
+    fn fail(&mut self, ticket: &LoginTicket, cause: LoginFailure, now: Instant) -> LoginOutcome {
+        let now = self.tick(now);
+        let Some(flight) = self.land(ticket, now) else {
+            return LoginOutcome::Stale { orphan: None };
+        };
+        if cause != LoginFailure::MaybeSent {
+            self.governor.refund(now);
+        }
+        if flight.void {
+            return LoginOutcome::Stale { orphan: None };
+        }
+        self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
+    }
+
     /// Acts on the answer to a login that still counts.
     fn settle(&mut self, flight: &Flight, reading: LoginReading, now: Instant) -> LoginOutcome {
         self.overrides_record = false;
@@ -168,7 +178,7 @@ impl Session {
                 let ends = lifetime.map(|lifetime| later(flight.started, lifetime));
                 let found = TokenTimes { token, since: Some(flight.started), ends };
                 if let Some(generation) = self.open_with(found, None) {
-                    self.governor.succeeded();
+                    self.governor.forgive();
                     return LoginOutcome::Opened(generation);
                 }
                 (LoginFailure::UnusableToken, None)

@@ -91,9 +91,16 @@ impl Governor {
         self.debt_as_of = Some(now);
     }
 
-    pub(super) fn succeeded(&mut self) {
+    /// Ends a pause or a rejection: a login succeeded, or somebody says that the next one may. The budget stays: it
+    /// protects the account, not the caller.
+    pub(super) fn forgive(&mut self) {
         self.failures = 0;
         self.stop = None;
+    }
+
+    /// Another process logged in: whatever fails next is the first of its series.
+    pub(super) fn end_failures(&mut self) {
+        self.failures = 0;
     }
 
     pub(super) fn rejected(&mut self, status: StatusCode) -> Denial {
@@ -128,11 +135,6 @@ impl Governor {
         }
         self.surcharge = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
         self.short_lives = self.short_lives.saturating_add(1);
-    }
-
-    /// Lifts a rejection or a pause. The budget stays: it protects the account, not the caller.
-    pub(super) fn reset(&mut self) {
-        self.succeeded();
     }
 
     pub(super) fn stop_at(&self, now: Instant) -> Option<&Stop> {

@@ -12,7 +12,7 @@ use super::record::status_code;
 use crate::secret::{AuthToken, FormBody};
 use crate::settings::{FailedLogin, LoginRule};
 use crate::time::Instant;
-use crate::wire::{RetryAfter, TokenChange, read_retry_after, read_token_change};
+use crate::wire::{TokenChange, read_new_token, read_retry_after};
 
 /// May this call go out, and with what?
 #[derive(Debug)]
@@ -91,8 +91,6 @@ pub enum SendFailure {
     NotSent,
     /// The server may have seen it. Use this when in doubt.
     MaybeSent,
-    /// It was never tried: another process held the store's login lease for too long.
-    StoreBusy,
 }
 
 /// Why a call may not go out, the same for every caller.
@@ -170,7 +168,7 @@ pub enum LoginFailure {
     #[error("another process held the login lease of the session store and did not finish in time")]
     StoreBusy,
     /// Status 200 without an `authToken` cookie.
-    #[error("the server answered 200 but set no authToken cookie: is this a CTC server?")]
+    #[error("the server answered 200 but handed out no authToken cookie: is this a CTC server?")]
     NoToken,
     /// Status 200 with an `authToken` that can be no cookie value.
     #[error("the server set an authToken that can be no cookie value: is this a CTC server?")]
@@ -208,7 +206,7 @@ impl LoginReading {
     pub(super) fn of(status: StatusCode, headers: &HeaderMap, rule: Option<LoginRule>) -> Self {
         let failed = |cause| Self::Failed { cause, pause: None };
         if status == StatusCode::OK {
-            match read_token_change(headers) {
+            match read_new_token(headers) {
                 TokenChange::Set { token, lifetime } => return Self::Token { token, lifetime },
                 TokenChange::Unusable => return failed(LoginFailure::UnusableToken),
                 TokenChange::None | TokenChange::Cleared => {}
@@ -224,10 +222,7 @@ impl LoginReading {
         } else if status.is_redirection() {
             failed(LoginFailure::Redirected { status })
         } else {
-            let pause = match read_retry_after(headers) {
-                RetryAfter::Wait(pause) => Some(pause),
-                RetryAfter::Absent => None,
-            };
+            let pause = read_retry_after(headers);
             Self::Failed { cause: LoginFailure::Unavailable { status, retry_after: pause }, pause }
         }
     }

@@ -238,14 +238,14 @@ impl Session {
         }
         self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
         self.credentials = credentials;
-        self.governor.reset();
+        self.governor.forgive();
         self.bump();
     }
 
     /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked; the next login
     /// also overrides what a store's record says of them. The login budget stays as it is.
     pub fn reset(&mut self) {
-        self.governor.reset();
+        self.governor.forgive();
         self.refused_routes.clear();
         self.overrides_record = true;
         self.bump();

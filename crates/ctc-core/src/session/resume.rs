@@ -102,6 +102,7 @@ impl Session {
         }
         let generation = self.open_with(found, Some(recorded))?;
         self.land(ticket, clocks.now);
+        self.governor.end_failures();
         // A reset still outweighs the record's rejection: an adopted token says nothing about the credentials.
         Some(generation)
     }

@@ -5,28 +5,16 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// What `Retry-After` asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RetryAfter {
-    /// No such header, or none that can be understood: the default pause applies.
-    Absent,
-    /// Wait this long. Huge numbers saturate; the governor caps them.
-    Wait(Duration),
-}
-
-/// Reads `Retry-After` in both its forms (RFC 9110, 10.2.3). Rubbish reads as [`RetryAfter::Absent`].
-pub(crate) fn read_retry_after(headers: &HeaderMap) -> RetryAfter {
-    let Some(text) = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim) else {
-        return RetryAfter::Absent;
-    };
+/// The pause that `Retry-After` asks for, in both its forms (RFC 9110, 10.2.3). `None` when it is absent or rubbish.
+/// Huge numbers saturate; the governor caps them.
+pub(crate) fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Digits that do not fit are a very long time.
-        return RetryAfter::Wait(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    match (httpdate::parse_http_date(text), server_date(headers)) {
-        (Ok(until), Some(date)) => RetryAfter::Wait(until.duration_since(date).unwrap_or_default()),
-        _ => RetryAfter::Absent,
-    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    Some(until.duration_since(server_date(headers)?).unwrap_or_default())
 }
 
 /// The server's own time when it answered.
@@ -42,7 +30,7 @@ mod tests {
 
     const NOON: &str = "Sun, 06 Nov 1994 12:00:00 GMT";
 
-    fn wait(retry_after: &str, date: Option<&str>) -> RetryAfter {
+    fn wait(retry_after: &str, date: Option<&str>) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after).unwrap());
         if let Some(date) = date {
@@ -51,8 +39,8 @@ mod tests {
         read_retry_after(&headers)
     }
 
-    fn seconds(count: u64) -> RetryAfter {
-        RetryAfter::Wait(Duration::from_secs(count))
+    fn seconds(count: u64) -> Option<Duration> {
+        Some(Duration::from_secs(count))
     }
 
     #[test]
@@ -71,11 +59,11 @@ mod tests {
         for rubbish in
             ["", "   ", "-5", "+5", "1.5", "soon", "5 seconds", "0x10", "Sun, 99 Nov 1994 12:00:00 GMT"]
         {
-            assert_eq!(wait(rubbish, Some(NOON)), RetryAfter::Absent, "{rubbish:?}");
+            assert_eq!(wait(rubbish, Some(NOON)), None, "{rubbish:?}");
         }
         // A date without the server's own date says nothing: its clock may be hours off ours.
-        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", None), RetryAfter::Absent);
-        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", Some("rubbish")), RetryAfter::Absent);
-        assert_eq!(read_retry_after(&HeaderMap::new()), RetryAfter::Absent);
+        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", None), None);
+        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", Some("rubbish")), None);
+        assert_eq!(read_retry_after(&HeaderMap::new()), None);
     }
 }

@@ -40,6 +40,19 @@ fn sets_token(headers: &HeaderMap) -> bool {
 /// Finds `authToken` by its exact name across all `Set-Cookie` headers. If several set it, the last valid one
 /// wins; a clearing cookie beside one that sets a token is the old token's, and does not count.
 pub(crate) fn read_token_change(headers: &HeaderMap) -> TokenChange {
+    read(headers, server_date(headers))
+}
+
+/// As [`read_token_change`], for the answer to a login: a token that is just handed out is not over, whatever some
+/// proxy's clock makes of its `Expires`.
+pub(crate) fn read_new_token(headers: &HeaderMap) -> TokenChange {
+    match read_token_change(headers) {
+        TokenChange::Cleared => read(headers, None),
+        change => change,
+    }
+}
+
+fn read(headers: &HeaderMap, date: Option<SystemTime>) -> TokenChange {
     let mut change = TokenChange::None;
     for line in headers.get_all(SET_COOKIE) {
         // What is not UTF-8 keeps a replacement character, which no token may have.
@@ -48,7 +61,7 @@ pub(crate) fn read_token_change(headers: &HeaderMap) -> TokenChange {
         if cookie.name() != TOKEN_COOKIE {
             continue;
         }
-        match (read_cookie(&cookie, server_date(headers)), &change) {
+        match (read_cookie(&cookie, date), &change) {
             (set @ TokenChange::Set { .. }, _) => change = set,
             (_, TokenChange::Set { .. }) => {}
             (other, _) => change = other,

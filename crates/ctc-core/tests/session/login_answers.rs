@@ -239,3 +239,14 @@ fn the_very_token_just_refused_is_a_failed_login_once() {
     // A server that knows one token an account must not be locked out for ever.
     assert_eq!(outcome(&mut s, &same), Outcome::Open);
 }
+
+#[test]
+fn t41_a_token_just_handed_out_is_not_over_by_a_clock_that_runs_ahead() {
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    let mut answer = answer(200, &["authToken=T1; Expires=Wed, 15 Jan 2031 11:59:00 GMT"]);
+    answer.headers_mut().insert("date", "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap());
+    let now = s.now();
+    let outcome = s.session.login_response(ticket, &answer, now);
+    assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");
+}

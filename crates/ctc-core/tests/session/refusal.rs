@@ -1,6 +1,8 @@
 //! Refused credentials, and the ways out.
 
-use ctc_core::{Admit, Denial, LoginOutcome, Phase, SendFailure, Verdict};
+use std::time::Duration;
+
+use ctc_core::{Admit, Denial, LoginOutcome, Phase, Resumed, SendFailure, Verdict};
 
 use crate::scenario::{PASSWORD, Scenario, USER, cookie, credentials, status};
 
@@ -172,4 +174,27 @@ fn each_refusal_says_what_to_check() {
         assert!(text(code).contains("check the base URL"), "{code}");
         assert!(!text(code).contains("password"), "{code}");
     }
+}
+
+#[test]
+fn an_adopted_token_ends_the_series_of_failures() {
+    let mut s = Scenario::new();
+    for _ in 0..8 {
+        let ticket = s.order().ticket;
+        let _ = s.login(ticket, 503, &[]);
+        s.pass_time(3600);
+    }
+    // Another process logs in without trouble, and its token is adopted here.
+    let record = s.restarted().open("T1").record();
+    let ticket = s.order().ticket;
+    let (now, wall) = (s.now(), s.wall());
+    assert!(matches!(s.session.login_resumed(ticket, &record, now, wall), Resumed::Adopted(_)));
+    // A month later, one failure.
+    s.pass_time(30 * 24 * 3600);
+    let mut sent = s.sent();
+    let _ = s.answer(&mut sent, 401, &[]);
+    let ticket = s.order().ticket;
+    let LoginOutcome::Failed(denial) = s.login(ticket, 503, &[]) else { panic!("a 503 is a failure") };
+    let pause = denial.retry_after(s.now()).unwrap();
+    assert!(pause <= Duration::from_secs(5), "the first failure in a month pauses {pause:?}");
 }
