@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Call, FormBody, LoginOrder, Pass, RecordKey, SendFailure, SessionRecord, Verdict, Wait};
+use ctc_core::{
+    Admit, Call, FormBody, Instant, LoginOrder, Pass, RecordKey, SendFailure, Session, SessionRecord,
+    Verdict, Wait,
+};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::{Request, Response};
@@ -117,6 +120,20 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.admit(&mut Call::new(false), &mut patience).await.map(drop)
     }
 
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
+    /// there is one.
+    ///
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
+    /// like any login.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
+        let mut patience = Patience::new(options.max_wait);
+        self.obtain(login::renewal(&self.session), &mut patience).await.map(drop)
+    }
+
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub async fn logout(&self) -> LoggedOut {
         logout::log_out(&self.session, &*self.io).await
@@ -145,13 +162,24 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
-    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
+    fn admit<'a>(
+        &'a self,
+        call: &'a mut Call,
+        patience: &'a mut Patience,
+    ) -> impl Future<Output = Result<Pass, Denied>> + Send + use<'a, T> {
+        self.obtain(move |session, now| session.admit(call, now), patience)
+    }
+
+    /// The pass that `ask` is for, once there is one.
+    async fn obtain(
+        &self,
+        mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
+        patience: &mut Patience,
+    ) -> Result<Pass, Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {
-            let asked = self
-                .session
-                .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
+            let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
             // The login was driven to its report and no further, and this was the last task to let go of it.
             if self.session.unsaved().any() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, FormBody, Pass, RecordKey, SessionRecord, Verdict};
+use ctc_core::{Admit, Call, FormBody, Instant, Pass, RecordKey, Session, SessionRecord, Verdict};
 use futures_util::FutureExt;
 use http::{Request, Response};
 
@@ -99,6 +99,19 @@ impl<T: Transport> Driver<T> {
         self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait)).map(drop)
     }
 
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
+    /// there is one.
+    ///
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
+    /// like any login.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
+        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait)).map(drop)
+    }
+
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub fn logout(&self) -> LoggedOut {
         finish(logout::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
@@ -115,9 +128,18 @@ impl<T: Transport> Driver<T> {
     }
 
     fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
+        self.obtain(|session, now| session.admit(call, now), patience)
+    }
+
+    /// The pass that `ask` is for, once there is one.
+    fn obtain(
+        &self,
+        mut ask: impl FnMut(&mut Session, Instant) -> Admit,
+        patience: &mut Patience,
+    ) -> Result<Pass, Denied> {
         let mut listener = None;
         loop {
-            match self.session.admit(call) {
+            match self.session.with(&mut ask) {
                 Admit::Proceed(pass) => return Ok(pass),
                 Admit::Login(order) => {
                     finish(login::log_in(Flight::new(&self.session, *order), &*self.io));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, Session,
-    SessionRecord,
+    Admit, FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, Pass, RecordKey, Resumed, SendFailure,
+    Session, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::Instrument;
@@ -33,6 +33,15 @@ pub(crate) type StoreAccess = Box<dyn AsyncStoreLease>;
 pub(crate) struct SendError {
     pub(crate) failure: SendFailure,
     pub(crate) error: Arc<dyn Error + Send + Sync>,
+}
+
+/// Asks for a newer token than the present one, which serves meanwhile. A login under way will do.
+pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant) -> Admit + use<> {
+    let before = session.with(|session, _| session.pass().map(Pass::generation));
+    move |session, now| match session.pass() {
+        Some(pass) if Some(pass.generation()) > before => Admit::Proceed(pass.clone()),
+        _ => session.renew(now),
+    }
 }
 
 /// Makes the login that `order` asks for, or finds that another process made it already.

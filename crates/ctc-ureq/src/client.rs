@@ -57,6 +57,15 @@ impl Client {
         Ok(self.0.driver.login(&self.0.options)?)
     }
 
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who knows better.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the login failed, or none may be made.
+    pub fn renew(&self) -> Result<(), Error> {
+        Ok(self.0.driver.renew(&self.0.options)?)
+    }
+
     /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
     /// login, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LoggedOut {

@@ -203,11 +203,11 @@ fn guarantee_5_no_login_when_rejected_until_the_credentials_change() {
 
 /// A 401 that no login can cure now: the token is kept, and other routes go on with it.
 #[test]
-fn guarantee_6_a_failed_login_never_removes_a_usable_token() {
+fn guarantee_6_a_401_that_no_login_can_cure_now_leaves_the_token() {
     with_both(World::new, |world, client| {
         assert_eq!(status(client.call("/devices")), 200);
         world.advance(seconds(3600));
-        // The budget goes on logins that fail, for routes that a good token was refused on.
+        // The budget goes on logins for routes that a good token was refused on.
         for path in ["/a", "/b", "/c", "/d", "/e"] {
             world.server.route(path, Route::Forbidden);
             why(client.call(path));

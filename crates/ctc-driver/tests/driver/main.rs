@@ -9,6 +9,7 @@ mod herd;
 mod histories;
 mod midflight;
 mod refusals;
+mod renewal;
 mod replay;
 mod saving;
 mod secrets;
