@@ -52,7 +52,8 @@ impl AsyncTransport for HyperTransport {
     async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, HyperError> {
         let request = request.map(|form| Full::new(Bytes::from_owner(form)));
         let (head, body) = self.0.request(request).await?.into_parts();
-        drain(body).await;
+        // The head has said all: a body that is slow to end must not cost the login.
+        let _ = tokio::time::timeout(Duration::from_millis(100), drain(body)).await;
         Ok(Response::from_parts(head, ()))
     }
 

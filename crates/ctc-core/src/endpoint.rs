@@ -81,6 +81,12 @@ impl Endpoint {
         &self.origin
     }
 
+    /// Whether it is a server on this machine that is spoken to without TLS. What is sent to it must not go through a
+    /// proxy.
+    pub fn is_plain_http(&self) -> bool {
+        self.scheme == Scheme::Http
+    }
+
     /// Whether `target` is on this very origin. Host names compare without regard to case; a port left out is
     /// the scheme's own.
     #[inline]

@@ -123,7 +123,8 @@ pub trait Transport: Send + Sync {
     /// When there is no answer.
     fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout, and gives up after `timeout` all told.
+    /// Sends a login or logout, and gives up after `timeout` all told. The answer's head says all: its body is read to
+    /// its end at most to keep the connection, and one that does not end costs no login that succeeded.
     ///
     /// The form holds the password. A stack that wants another type of body can have it as `Bytes`, which is wiped
     /// after use (`request.map(Bytes::from)`), or as a copy (`request.map(|form| form.as_ref().to_vec())`).
@@ -162,7 +163,8 @@ pub trait AsyncTransport: Send + Sync {
     /// When there is no answer.
     async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep).
+    /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep). The answer's head
+    /// says all: its body is read to its end at most to keep the connection, and for a moment only.
     ///
     /// The form holds the password: see [`Transport::send_login`] for how to make it a body of another type.
     ///

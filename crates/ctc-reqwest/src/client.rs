@@ -277,6 +277,8 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
+        let session = self.config.build()?;
+        let endpoint = session.endpoint();
         let (transport, http) = match self.http {
             Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
                 return Err(BuildError::OwnHttpClient);
@@ -290,12 +292,14 @@ impl ClientBuilder {
                 if let Some(user_agent) = self.user_agent {
                     http = http.user_agent(user_agent);
                 }
+                // In the clear it must not leave this machine, whatever the environment says of proxies.
+                if endpoint.is_plain_http() {
+                    http = http.no_proxy();
+                }
                 let http = http.build().map_err(BuildError::Http)?;
                 (ReqwestTransport::without_redirects(http.clone()), http)
             }
         };
-        let session = self.config.build()?;
-        let endpoint = session.endpoint();
         let driver = AsyncDriver::new(session, transport, self.store);
         let inner = Inner { driver, http, endpoint, timeout: self.timeout, options: self.options };
         Ok(Client(Arc::new(inner)))

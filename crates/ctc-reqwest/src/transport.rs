@@ -15,6 +15,8 @@ use crate::error::SendError;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
+/// How long the body of a login's answer may take to be read to its end.
+const LOGIN_DRAIN: Duration = Duration::from_millis(100);
 
 /// A [`reqwest::Client`] as an [`AsyncTransport`].
 #[derive(Clone, Debug)]
@@ -137,7 +139,8 @@ impl AsyncTransport for ReqwestTransport {
         let mut read = http::Response::new(());
         *read.status_mut() = response.status();
         *read.headers_mut() = std::mem::take(response.headers_mut());
-        drain(response).await;
+        // The head has said all: a body that is slow to end must not cost a login that succeeded.
+        let _ = tokio::time::timeout(LOGIN_DRAIN, drain(response)).await;
         Ok(read)
     }
 

@@ -272,3 +272,28 @@ fn a_user_agent_of_ones_own() {
         }
     });
 }
+
+/// The variables that name a proxy are a process's own, so this test runs itself once more in another one.
+#[test]
+fn guarantee_8_plain_http_goes_through_no_proxy() {
+    const SERVER: &str = "CTC_TEST_SERVER";
+    if let Ok(url) = std::env::var(SERVER) {
+        choose_crypto_provider();
+        let client = Client::builder()
+            .endpoint(Endpoint::danger_plain_http(&url).unwrap())
+            .app_key(DEFAULT_APP_KEY)
+            .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+            .build()
+            .unwrap();
+        tokio::runtime::Runtime::new().unwrap().block_on(client.login()).unwrap();
+        return;
+    }
+    let (server, proxy) = (Server::start().unwrap(), Server::start().unwrap());
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "guarantee_8_plain_http_goes_through_no_proxy"]).env(SERVER, server.url());
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        again.env(variable, proxy.url());
+    }
+    assert!(again.output().unwrap().status.success());
+    assert_eq!((server.counts().logins, proxy.counts()), (1, ctc_testkit::Counts::default()));
+}

@@ -21,6 +21,8 @@ use crate::bodies::Bodies;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: usize = 64 * 1024;
+/// How long the body of a login's answer may take to be read to its end.
+const LOGIN_DRAIN: Duration = Duration::from_millis(100);
 
 /// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
@@ -114,7 +116,8 @@ where
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         let request = request.map(|form| self.bodies.make(form.into()));
         let (parts, body) = self.request(request).await?.into_parts();
-        drain(body).await;
+        // The head has said all: a body that is slow to end must not cost a login that succeeded.
+        let _ = tokio::time::timeout(LOGIN_DRAIN, drain(body)).await;
         Ok(Response::from_parts(parts, ()))
     }
 

@@ -274,6 +274,8 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
+        let session = self.config.build()?;
+        let endpoint = session.endpoint();
         let agent = match self.http {
             Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
                 return Err(BuildError::OwnHttpClient);
@@ -287,11 +289,13 @@ impl ClientBuilder {
                 if let Some(user_agent) = self.user_agent {
                     http = http.user_agent(user_agent);
                 }
+                // In the clear it must not leave this machine, whatever the environment says of proxies.
+                if endpoint.is_plain_http() {
+                    http = http.proxy(None);
+                }
                 http.build().new_agent()
             }
         };
-        let session = self.config.build()?;
-        let endpoint = session.endpoint();
         let driver = Driver::new(session, UreqTransport::new(agent), self.store);
         let inner = Inner { driver, endpoint, timeout: self.timeout, options: self.options };
         Ok(Client(Arc::new(inner)))
