@@ -205,9 +205,15 @@ impl Flight {
                 self.tell(outcome)
             }
             Err(failed) => {
-                self.session.keep_login_error(failed.error);
-                self.fail(failed.failure);
-                None
+                let ticket = self.ticket.take()?;
+                let outcome = self.session.with(|session, now| {
+                    let outcome = session.login_failed(ticket, failed.failure, now);
+                    if let LoginOutcome::Failed(denial) = &outcome {
+                        self.session.keep_login_error(denial.clone(), failed.error);
+                    }
+                    outcome
+                });
+                self.tell(outcome)
             }
         }
     }
@@ -216,13 +222,6 @@ impl Flight {
     fn give_up(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let outcome = self.session.with(|session, now| session.store_busy(ticket, now));
-            self.tell(outcome);
-        }
-    }
-
-    fn fail(&mut self, failure: SendFailure) {
-        if let Some(ticket) = self.ticket.take() {
-            let outcome = self.session.with(|session, now| session.login_failed(ticket, failure, now));
             self.tell(outcome);
         }
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use ctc_core::{
-    Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route, Session,
-    SessionRecord, Settings, StampError, Verdict, Wait,
+    Admit, Call, Credentials, Denial, Endpoint, Pass, Phase, RecordKey, Route, Session, SessionRecord,
+    Settings, StampError, Verdict, Wait,
 };
 use futures_util::future::{BoxFuture, WeakShared};
 use http::{HeaderMap, StatusCode};
@@ -39,8 +39,8 @@ struct Inner {
     watches_routes: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
-    /// The transport's error of the last login, for those who only hear that it failed.
-    login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
+    /// The transport's error of a login, and the denial that came of it: for those who only hear of that one.
+    login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
     changed: Event,
     unsaved: Unsaved,
     counters: Counters,
@@ -308,18 +308,16 @@ impl SharedSession {
     pub(crate) fn denied(&self, denial: Denial) -> Denied {
         self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
-        let no_answer =
-            |cause: &LoginFailure| matches!(cause, LoginFailure::NotSent | LoginFailure::MaybeSent);
-        let source = match &denial {
-            Denial::CoolingDown { cause, .. } if no_answer(cause) => self.login_error().clone(),
-            _ => None,
-        };
+        // Another process may have caused it just as well.
+        let source =
+            self.login_error().as_ref().filter(|(of, _)| *of == denial).map(|(_, error)| Arc::clone(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).because(source)
     }
 
-    pub(crate) fn keep_login_error(&self, error: Arc<dyn Error + Send + Sync>) {
-        *self.login_error() = Some(error);
+    /// Called before anybody hears of the denial.
+    pub(crate) fn keep_login_error(&self, denial: Denial, error: Arc<dyn Error + Send + Sync>) {
+        *self.login_error() = Some((denial, error));
     }
 
     /// The session is closed at once. Returns what it was, for the store, and the request that tells the server.
@@ -376,7 +374,7 @@ impl SharedSession {
         self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn login_error(&self) -> MutexGuard<'_, Option<Arc<dyn Error + Send + Sync>>> {
+    fn login_error(&self) -> MutexGuard<'_, Option<(Denial, Arc<dyn Error + Send + Sync>)>> {
         self.0.login_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,9 @@
 //! A session that outlives the process, and one that many share.
 
+use std::error::Error;
+
 use ctc_driver::ctc_core::{Denial, LoginFailure};
-use ctc_driver::{CallOptions, LoggedOut};
+use ctc_driver::{CallError, CallOptions, LoggedOut};
 
 use crate::support::run::Tasks;
 use crate::support::server::{Login, Route};
@@ -297,5 +299,26 @@ fn logout_takes_out_of_the_store_what_is_its_own() {
         assert_eq!(status(newer.call("/devices")), 200);
         client.logout();
         assert!(store(world).peek(&key).unwrap().same_token(&other.session.record()));
+    });
+}
+
+#[test]
+fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
+    with_both(stored, |world, client| {
+        // Ours: one login without an answer, then a good one.
+        world.server.next_login(Login::MaybeSent);
+        let denied = client.login().unwrap_err();
+        assert!(denied.source().is_some());
+        world.advance(seconds(600));
+        client.login().unwrap();
+        // Hours later another process's login has no answer. Our token is dead as well.
+        world.advance(seconds(36_000));
+        world.server.revoke_all();
+        let (other, theirs) = restarted(world, client);
+        other.server.next_login(Login::MaybeSent);
+        theirs.call("/devices").unwrap_err();
+        let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("not denied") };
+        assert!(matches!(denied.denial(), Denial::CoolingDown { cause: LoginFailure::MaybeSent, .. }));
+        assert!(denied.source().is_none(), "{denied}: {:?}", denied.source());
     });
 }
