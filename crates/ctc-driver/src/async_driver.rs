@@ -182,7 +182,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
             // The login was driven to its report and no further, and this was the last task to let go of it.
-            if self.session.unsaved().any() {
+            if self.session.keeping().has_unsaved() {
                 self.save_the_rest().await;
             }
             match asked {

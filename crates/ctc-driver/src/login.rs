@@ -160,7 +160,7 @@ impl Flight {
                 return Offered::Goes;
             }
             Resumed::Adopted(generation) => {
-                self.session.unsaved().keep(&record);
+                self.session.keeping().keep(&record);
                 self.session.counters().adopted.count();
                 self.session.tell(SessionEvent::Adopted { generation });
             }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use ctc_core::SessionRecord;
 use http::StatusCode;
 
+use crate::events::SessionEvent;
 use crate::login::LoginIo;
 use crate::saving::{STORE_TIMEOUT, lease};
 use crate::shared::SharedSession;
+use crate::store::StoreError;
 
 /// How a logout went. Whatever it says, the session is closed and its token forgotten here.
 #[derive(Clone, Debug)]
@@ -51,16 +53,19 @@ impl fmt::Display for LoggedOut {
 /// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
 pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
     let (closed, logout) = session.log_out();
+    session.keeping().forget_unsaved();
     match lease(session, io, STORE_TIMEOUT).await {
         Ok(mut store) => {
             // The store may have an older token of this session's than the one that was closed.
-            let ours = |kept: &SessionRecord| kept.same_token(&closed) || session.unsaved().has_kept(kept);
+            let ours = |kept: &SessionRecord| kept.same_token(&closed) || session.keeping().has_kept(kept);
             let kept = store.load(session).await.filter(ours);
             if let Some(kept) = kept {
                 store.write(session, &kept.without_token()).await;
             }
             store.release(session).await;
         }
+        // Whoever holds it is about to log in, or has just done so.
+        Err(StoreError::Busy) => session.tell(SessionEvent::StoreBusy),
         Err(error) => session.store_failed("lease", &error),
     }
     let Some(logout) = logout else { return LoggedOut::NoToken };

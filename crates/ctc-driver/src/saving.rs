@@ -19,11 +19,13 @@ pub(crate) const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause between two saves other than a login's: some servers give a new token with every answer.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
 
-/// What a session's store does not have yet.
+/// A session's view of its store.
 #[derive(Default)]
-pub(crate) struct Unsaved {
-    /// There is something. Every call looks at this.
-    any: AtomicBool,
+pub(crate) struct Keeping {
+    /// There is something that the store does not have yet. Every call looks at this.
+    unsaved: AtomicBool,
+    /// It failed, and did not work since.
+    is_down: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -35,15 +37,26 @@ struct State {
     kept: Option<SessionRecord>,
 }
 
-impl Unsaved {
+impl Keeping {
     /// There is something to save.
-    pub(crate) fn note(&self) {
-        self.any.store(true, SeqCst);
+    pub(crate) fn note_unsaved(&self) {
+        self.unsaved.store(true, SeqCst);
+    }
+
+    /// All there is to save goes with a save that begins now.
+    pub(crate) fn forget_unsaved(&self) {
+        self.unsaved.store(false, SeqCst);
+        self.state().next = None;
     }
 
     #[inline]
-    pub(crate) fn any(&self) -> bool {
-        self.any.load(SeqCst)
+    pub(crate) fn has_unsaved(&self) -> bool {
+        self.unsaved.load(SeqCst)
+    }
+
+    /// Whether it worked up to now.
+    pub(crate) fn goes_down(&self) -> bool {
+        !self.is_down.swap(true, SeqCst)
     }
 
     /// The store has this session's token as of `record`.
@@ -63,26 +76,24 @@ impl Unsaved {
 
 /// A save on its way. Dropped half way, it leaves word that something is not saved.
 #[must_use]
-pub(crate) struct Saving<'a>(Option<&'a Unsaved>);
+pub(crate) struct Saving<'a>(Option<&'a Keeping>);
 
 impl<'a> Saving<'a> {
     /// A login's save: everything up to now goes with it.
     pub(crate) fn of_login(session: &'a SharedSession) -> Self {
-        let unsaved = session.unsaved();
-        unsaved.any.store(false, SeqCst);
-        unsaved.state().next = None;
-        Self(Some(unsaved))
+        session.keeping().forget_unsaved();
+        Self(Some(session.keeping()))
     }
 
     /// For one caller at a time, and not before it is time. `None` for all others.
     pub(crate) fn when_due(session: &'a SharedSession) -> Option<Self> {
-        let (unsaved, now) = (session.unsaved(), session.now());
-        let mut state = unsaved.state();
-        if state.next.is_some_and(|next| now < next) || !unsaved.any.swap(false, SeqCst) {
+        let (keeping, now) = (session.keeping(), session.now());
+        let mut state = keeping.state();
+        if state.next.is_some_and(|next| now < next) || !keeping.unsaved.swap(false, SeqCst) {
             return None;
         }
         state.next = now.checked_add(SAVE_PAUSE);
-        Some(Self(Some(unsaved)))
+        Some(Self(Some(keeping)))
     }
 
     /// It is done, or the store failed and is not asked again.
@@ -93,8 +104,8 @@ impl<'a> Saving<'a> {
 
 impl Drop for Saving<'_> {
     fn drop(&mut self) {
-        if let Some(unsaved) = self.0 {
-            unsaved.note();
+        if let Some(keeping) = self.0 {
+            keeping.note_unsaved();
         }
     }
 }
@@ -114,11 +125,15 @@ pub(crate) async fn lease(
     let terms = LeaseTerms { wait, ttl: session.settings().lease };
     let key = session.record_key();
     let lease = io.lease(&key, terms).await?;
-    Ok(Store(lease.map(|lease| (lease, key))))
+    Ok(Store { lease: lease.map(|lease| (lease, key)), has_saved: false, has_failed: false })
 }
 
 /// The store's lease, if there is a store and it works. Its failures are noted and go no further.
-pub(crate) struct Store(Option<(StoreAccess, RecordKey)>);
+pub(crate) struct Store {
+    lease: Option<(StoreAccess, RecordKey)>,
+    has_saved: bool,
+    has_failed: bool,
+}
 
 /// What became of a save.
 #[derive(PartialEq, Eq)]
@@ -131,12 +146,13 @@ pub(crate) enum Saved {
 
 impl Store {
     pub(crate) const fn none() -> Self {
-        Self(None)
+        Self { lease: None, has_saved: false, has_failed: false }
     }
 
     pub(crate) async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
-        let result = self.0.as_mut()?.0.load().await;
+        let result = self.lease.as_mut()?.0.load().await;
         result.unwrap_or_else(|error| {
+            self.has_failed = true;
             session.store_failed("load", &error);
             None
         })
@@ -144,27 +160,31 @@ impl Store {
 
     /// Saves the session as it is now.
     pub(crate) async fn save(&mut self, session: &SharedSession) -> Saved {
-        if self.0.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
+        if self.lease.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
     }
 
     pub(crate) async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
         // The account may have changed since: its record has a place and a lease of its own.
-        let Some((lease, _)) = self.0.as_mut().filter(|(_, key)| *key == record.key()) else {
+        let Some((lease, _)) = self.lease.as_mut().filter(|(_, key)| *key == record.key()) else {
             return Saved::AsFarAsCanBe;
         };
         let Err(error) = lease.save(record).await else {
-            session.unsaved().keep(record);
+            session.keeping().keep(record);
+            self.has_saved = true;
             return Saved::AsFarAsCanBe;
         };
+        self.has_failed = true;
         session.store_failed("save", &error);
         if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
     }
 
     pub(crate) async fn release(self, session: &SharedSession) {
-        if let Some((lease, _)) = self.0
-            && let Err(error) = lease.release().await
-        {
-            session.store_failed("release", &error);
+        let Some((lease, _)) = self.lease else { return };
+        match lease.release().await {
+            // A store that fails in one thing of many is one that is down: it is not warned of each time.
+            Ok(()) if self.has_saved && !self.has_failed => session.keeping().is_down.store(false, SeqCst),
+            Ok(()) => {}
+            Err(error) => session.store_failed("release", &error),
         }
     }
 }

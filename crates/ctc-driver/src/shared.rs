@@ -20,7 +20,7 @@ use crate::events::{Observer, SessionEvent};
 use crate::lanes::Lanes;
 use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{Outgoing, stamp};
-use crate::saving::Unsaved;
+use crate::saving::Keeping;
 use crate::store::StoreError;
 use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
@@ -42,7 +42,7 @@ struct Inner {
     /// The transport's error of a login, and the denial that came of it: for those who only hear of that one.
     login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
     changed: Event,
-    unsaved: Unsaved,
+    keeping: Keeping,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     number: u64,
@@ -71,7 +71,7 @@ impl SharedSession {
             flight: Mutex::new(None),
             login_error: Mutex::new(None),
             changed: Event::new(),
-            unsaved: Unsaved::default(),
+            keeping: Keeping::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
@@ -209,7 +209,7 @@ impl SharedSession {
         headers: &HeaderMap,
     ) -> Observed {
         if !Session::is_news(status, headers) && !self.watches_routes() {
-            return Observed { verdict: Verdict::Deliver, unsaved: self.0.unsaved.any() };
+            return Observed { verdict: Verdict::Deliver, unsaved: self.0.keeping.has_unsaved() };
         }
         self.observe_closely(call, route(), status, headers)
     }
@@ -229,7 +229,7 @@ impl SharedSession {
         let rotated = after.is_some() && after != before;
         match (before, after) {
             (_, Some(generation)) if rotated => {
-                self.0.unsaved.note();
+                self.0.keeping.note_unsaved();
                 self.0.counters.rotations.count();
                 self.tell(SessionEvent::TokenRotated { generation });
             }
@@ -247,7 +247,7 @@ impl SharedSession {
                 self.tell(SessionEvent::CallReplayed);
             }
         }
-        Observed { verdict, unsaved: self.0.unsaved.any() }
+        Observed { verdict, unsaved: self.0.keeping.has_unsaved() }
     }
 
     #[inline]
@@ -329,7 +329,8 @@ impl SharedSession {
     }
 
     pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
-        let first = self.0.counters.store_failures.count() == 0;
+        self.0.counters.store_failures.count();
+        let first = self.0.keeping.goes_down();
         self.tell(SessionEvent::StoreFailed { operation, error, first });
     }
 
@@ -342,8 +343,8 @@ impl SharedSession {
         }
     }
 
-    pub(crate) fn unsaved(&self) -> &Unsaved {
-        &self.0.unsaved
+    pub(crate) fn keeping(&self) -> &Keeping {
+        &self.0.keeping
     }
 
     pub(crate) fn counters(&self) -> &Counters {

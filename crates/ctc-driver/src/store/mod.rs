@@ -13,8 +13,9 @@
 //!
 //! While a token is good, only for one that the server rotated on an ordinary answer: the first after a login is
 //! saved at once, further ones at most once a minute, and the answer waits for it (one second at most in the
-//! asynchronous driver). A logout takes its own token out. Each of these is one lease. A store that fails stops no call: the session goes on in memory, logs in under
-//! its own governor, warns once, and asks the store again at the next login.
+//! asynchronous driver). A logout takes its own token out. Each of these is one lease. A store that fails stops
+//! no call: the session goes on in memory, logs in under its own governor, warns once (until the store works
+//! again), and asks the store again at the next login.
 //!
 //! # What is in a record
 //!

@@ -16,3 +16,4 @@ mod secrets;
 mod stores;
 mod support;
 mod threads;
+mod warnings;
