@@ -114,14 +114,14 @@ impl<T: Transport> Driver<T> {
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub fn logout(&self) -> LoggedOut {
-        finish(logout::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
+        finish(logout::log_out(&self.session, &*self.io))
     }
 
     /// Takes into the store what it does not have yet, if it is time to.
     fn save_the_rest(&self) {
         if self.io.store.is_some()
             && let Some(saving) = Saving::when_due(&self.session)
-            && finish(saving::save_the_rest(&self.session, &*self.io)) != Some(false)
+            && finish(saving::save_the_rest(&self.session, &*self.io))
         {
             saving.over();
         }
@@ -163,9 +163,9 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// Runs steps that never wait for a waker: blocking calls dressed as futures.
-fn finish<R>(steps: impl Future<Output = R>) -> Option<R> {
-    steps.now_or_never()
+/// Runs the shared steps over blocking calls, each of which is done when it returns.
+fn finish<R>(steps: impl Future<Output = R>) -> R {
+    steps.now_or_never().expect("blocking calls dressed as futures are never pending")
 }
 
 #[async_trait]

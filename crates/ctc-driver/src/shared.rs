@@ -173,7 +173,7 @@ impl SharedSession {
         Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
     }
 
-    /// See [`Session::admit`]. For tests: only a driver can make the login that it may hand out.
+    /// See [`Session::admit`]. For tests and measurements: the login that it may hand out is made by drivers only.
     #[doc(hidden)]
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))
