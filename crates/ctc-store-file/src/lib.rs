@@ -62,8 +62,9 @@
 //! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory, with one
 //!   warning.
 //!
-//! Waiting is bounded by what the driver asks for. Files are looked at only around a login: never while a
-//! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any runtime.
+//! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a minute
+//! at most when the server replaces the token on an ordinary answer; never else while a token is good.
+//! Asynchronous callers are served by the threads of the `blocking` crate, on any runtime.
 
 mod claim;
 mod disk;

@@ -47,8 +47,9 @@
 //!
 //! # While Redis is away
 //!
-//! Calls with a token in hand notice nothing: Redis is asked only around a login. A login waits for it for
-//! [`timeout`](RedisStore::timeout) (2 s by default; a restart within that is ridden out), then is made
+//! Calls with a token in hand notice next to nothing: Redis is asked around a login, and once a minute
+//! at most when the server replaces the token on an ordinary answer, which then waits for it. A login waits for
+//! it for [`timeout`](RedisStore::timeout) (2 s by default; a restart within that is ridden out), then is made
 //! without it, by each process under its own governor. There is one warning, and the store is used again from
 //! the next login on. The same goes for a Redis that is full or a read-only replica. What Redis loses (no
 //! persistence, a failover) costs a login. For a cluster, give the URL of a node that holds the key:
@@ -81,8 +82,8 @@ pub use redis;
 
 /// Keeps sessions in Redis, for every process that reaches it. Cloning shares the settings.
 ///
-/// Nothing is sent before the first login, and nothing while a token is good. A Redis that cannot be used is
-/// no error here: the session then goes on in memory, and the driver warns once.
+/// Nothing is sent before the first login, and nothing while a token is good and not replaced. A Redis that cannot
+/// be used is no error here: the session then goes on in memory, and the driver warns once.
 #[derive(Clone)]
 pub struct RedisStore {
     settings: Arc<Settings>,
