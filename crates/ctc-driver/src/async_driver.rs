@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, FormBody, Instant, LoginOrder, Pass, RecordKey, SendFailure, Session, SessionRecord,
-    Verdict, Wait,
+    Admit, Call, FormBody, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord, Verdict, Wait,
 };
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
+use crate::held::Held;
 use crate::login::{self, LoginIo, SendError, StoreAccess};
 use crate::logout::{self, LoggedOut};
-use crate::options::{CallOptions, Kept, Patience};
+use crate::options::{CallOptions, Patience};
 use crate::pending::{Panic, Pending, SharedLogin};
-use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
+use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
 use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
@@ -64,49 +64,100 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` keeps its argument twice: memory of each waiter"
-    )]
     pub fn execute<'a>(
         &'a self,
-        mut request: T::Request,
+        request: T::Request,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
+        let mut request = Some(request);
+        async move { self.execute_from(&mut request, options).await }
+    }
+
+    /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for futures around
+    /// this one, which else would keep it once more.
+    ///
+    /// # Panics
+    /// When there is no request.
+    #[doc(hidden)]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
+    )]
+    pub fn execute_from<'a>(
+        &'a self,
+        place: &'a mut Option<T::Request>,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         async move {
-            request.complete(self.session.bound_to());
-            let mut kept = Kept::of(&request, options);
-            let mut call = Call::new(kept.is_copy());
+            let mut call = Call::new(false);
             let mut patience = Patience::new(options.max_wait);
             loop {
-                if !self.session.try_stamp(&mut call, &mut request)? {
-                    self.session.check_origin(&request)?;
-                    let pass = self.admit(&mut call, &mut patience).await?;
-                    stamp(&pass, &mut request)?;
+                // Two futures in turn, which share their room: a caller that waits holds nothing of what one that
+                // sends does.
+                if let Some(response) = self.send(&mut call, place, options).await? {
+                    return Ok(response);
                 }
-                self.session.counters().calls.count();
-                let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
-                let (status, headers) = (response.status(), response.headers());
-                let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
-                if observed.unsaved {
-                    self.save_the_rest().await;
+                self.admit(&mut call, &mut patience).await?;
+            }
+        }
+    }
+
+    /// Sends the request with the present token. `None` when there is none, or when the request, now back in its
+    /// place, is to be sent once more.
+    async fn send(
+        &self,
+        call: &mut Call,
+        place: &mut Option<T::Request>,
+        options: &CallOptions,
+    ) -> Result<Option<T::Response>, CallError<T::Error>> {
+        let rest = {
+            let request = place.as_mut().expect("a request to send");
+            request.complete(self.session.bound_to());
+            let held = Held::of(request, options);
+            if !self.session.leave(call, request, &held)? {
+                return Ok(None);
+            }
+            let sending = place.take().map(|request| self.io.transport.send(request));
+            let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
+            let (status, headers) = (response.status(), response.headers());
+            let observed = self.session.observe_answer(call, || held.route(), status, headers);
+            let saving = if observed.unsaved { self.saving() } else { None };
+            if matches!(observed.verdict, Verdict::Deliver) && saving.is_none() {
+                return Ok(Some(response));
+            }
+            // What few calls need is kept on the heap, so that all others are small.
+            Box::pin(self.answer(observed.verdict, saving, response, held, place))
+        };
+        Ok(rest.await)
+    }
+
+    /// Does what an answer that says something of the session asks for.
+    async fn answer(
+        &self,
+        verdict: Verdict,
+        saving: Option<Saving<'_>>,
+        mut response: T::Response,
+        held: Held<T::Request>,
+        place: &mut Option<T::Request>,
+    ) -> Option<T::Response> {
+        if let Some(saving) = saving {
+            self.save_the_rest(saving).await;
+        }
+        match verdict {
+            Verdict::Deliver => Some(response),
+            Verdict::Unauthorized(why) => {
+                response.explain(why);
+                Some(response)
+            }
+            Verdict::Retry => {
+                *place = held.again();
+                if place.is_none() {
+                    return Some(response);
                 }
-                match observed.verdict {
-                    Verdict::Deliver => return Ok(response),
-                    Verdict::Unauthorized(why) => {
-                        response.explain(why);
-                        return Ok(response);
-                    }
-                    Verdict::Retry => match kept.take() {
-                        Some(again) => {
-                            request = again;
-                            // One that does not end in time costs a connection and nothing else.
-                            let transport = &*self.io.transport;
-                            Box::pin(within(transport, DISCARD_TIMEOUT, transport.discard(response))).await;
-                        }
-                        None => return Ok(response),
-                    },
-                }
+                // One that does not end in time costs a connection and nothing else.
+                let transport = &*self.io.transport;
+                within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
+                None
             }
         }
     }
@@ -117,7 +168,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.admit(&mut Call::new(false), &mut patience).await.map(drop)
+        self.admit(&mut Call::new(false), &mut patience).await
     }
 
     /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
@@ -131,7 +182,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.obtain(login::renewal(&self.session), &mut patience).await.map(drop)
+        self.obtain(login::renewal(&self.session), &mut patience).await
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -139,18 +190,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         logout::log_out(&self.session, &*self.io).await
     }
 
-    /// Takes into the store what it does not have yet, if it is time to.
-    async fn save_the_rest(&self) {
-        if self.io.store.is_some()
-            && let Some(saving) = Saving::when_due(&self.session)
-        {
-            // What few calls need is kept on the heap, so that all others are small.
-            Box::pin(self.save_within_a_second(saving)).await;
-        }
+    /// When the store does not have everything yet: leave to save it, if it is time to.
+    fn saving(&self) -> Option<Saving<'_>> {
+        self.io.store.as_ref().and_then(|_| Saving::when_due(&self.session))
     }
 
-    /// No answer is held back for longer, whatever the store does.
-    async fn save_within_a_second(&self, saving: Saving<'_>) {
+    /// Takes into the store what it does not have yet. No answer is held back for longer than a second, whatever the
+    /// store does.
+    async fn save_the_rest(&self, saving: Saving<'_>) {
         let work = saving::save_the_rest(&self.session, &*self.io);
         let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
         if done.is_none() {
@@ -166,27 +213,29 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         &'a self,
         call: &'a mut Call,
         patience: &'a mut Patience,
-    ) -> impl Future<Output = Result<Pass, Denied>> + Send + use<'a, T> {
+    ) -> impl Future<Output = Result<(), Denied>> + Send + use<'a, T> {
         self.obtain(move |session, now| session.admit(call, now), patience)
     }
 
-    /// The pass that `ask` is for, once there is one.
+    /// Returns when the session has the token that `ask` is for.
     async fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
         patience: &mut Patience,
-    ) -> Result<Pass, Denied> {
+    ) -> Result<(), Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {
             let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
             // The login was driven to its report and no further, and this was the last task to let go of it.
-            if self.session.keeping().has_unsaved() {
-                self.save_the_rest().await;
+            if self.session.keeping().has_unsaved()
+                && let Some(saving) = self.saving()
+            {
+                Box::pin(self.save_the_rest(saving)).await;
             }
             match asked {
-                Ok(pass) => return Ok(pass),
+                Ok(()) => return Ok(()),
                 Err(Pending::Flight { flight, wait }) => {
                     self.drive(&flight, wait).await;
                     // Not let go of before the next answer: it may need this task still.

@@ -242,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_is_read_as_any_other_variables() {
+        let same = SessionConfig::from_vars(std::env::var_os);
+        assert_eq!(SessionConfig::from_env().err(), same.err());
+    }
+
+    #[test]
+    fn settings_can_be_changed_and_contradictions_are_found() {
+        let mut config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        config.settings_mut().lease = std::time::Duration::from_secs(77);
+        let session = config.build().unwrap();
+        assert_eq!(session.settings().lease.as_secs(), 77);
+        let mut config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        config.settings_mut().lease = std::time::Duration::ZERO;
+        assert!(matches!(config.build(), Err(ConfigError::Settings(SettingsError::LeaseTooShort))));
+    }
+
+    #[test]
     fn what_is_not_given_is_named() {
         let build = |config: SessionConfig| config.build().map(|_| ()).unwrap_err();
         assert_eq!(build(SessionConfig::new()), ConfigError::NoEndpoint);

@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, FormBody, Instant, Pass, RecordKey, Session, SessionRecord, Verdict};
+use ctc_core::{Admit, Call, FormBody, Instant, RecordKey, Session, SessionRecord, Verdict};
 use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
+use crate::held::Held;
 use crate::login::{self, Flight, LoginIo, SendError, StoreAccess};
 use crate::logout::{self, LoggedOut};
-use crate::options::{CallOptions, Kept, Patience};
-use crate::ports::{Incoming, Outgoing, Transport, TransportError, stamp};
+use crate::options::{CallOptions, Patience};
+use crate::ports::{Incoming, Outgoing, Transport, TransportError};
 use crate::saving::{self, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
@@ -58,35 +59,33 @@ impl<T: Transport> Driver<T> {
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
         request.complete(self.session.bound_to());
-        let mut kept = Kept::of(&request, options);
-        let mut call = Call::new(kept.is_copy());
+        let mut call = Call::new(false);
         let mut patience = Patience::new(options.max_wait);
         loop {
-            if !self.session.try_stamp(&mut call, &mut request)? {
-                self.session.check_origin(&request)?;
-                let pass = self.admit(&mut call, &mut patience)?;
-                stamp(&pass, &mut request)?;
+            let held = Held::of(&request, options);
+            if !self.session.leave(&mut call, &mut request, &held)? {
+                self.admit(&mut call, &mut patience)?;
+                continue;
             }
-            self.session.counters().calls.count();
-            let mut response = self.io.transport.send(request).map_err(CallError::Transport)?;
+            // Looked at where it is: an answer that is taken out of its result is moved twice.
+            let mut answer = self.io.transport.send(request).map_err(CallError::Transport);
+            let Ok(response) = &mut answer else { return answer };
             let (status, headers) = (response.status(), response.headers());
-            let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
+            let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
             if observed.unsaved {
                 self.save_the_rest();
             }
             match observed.verdict {
-                Verdict::Deliver => return Ok(response),
+                Verdict::Deliver => return answer,
                 Verdict::Unauthorized(why) => {
                     response.explain(why);
-                    return Ok(response);
+                    return answer;
                 }
-                Verdict::Retry => match kept.take() {
-                    Some(again) => {
-                        self.io.transport.discard(response);
-                        request = again;
-                    }
-                    None => return Ok(response),
-                },
+                Verdict::Retry => {
+                    let Some(again) = held.again() else { return answer };
+                    self.io.transport.discard(answer?);
+                    request = again;
+                }
             }
         }
     }
@@ -96,7 +95,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait)).map(drop)
+        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
     }
 
     /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
@@ -109,7 +108,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait)).map(drop)
+        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait))
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -127,20 +126,20 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
+    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
         self.obtain(|session, now| session.admit(call, now), patience)
     }
 
-    /// The pass that `ask` is for, once there is one.
+    /// Returns when the session has the token that `ask` is for.
     fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
         patience: &mut Patience,
-    ) -> Result<Pass, Denied> {
+    ) -> Result<(), Denied> {
         let mut listener = None;
         loop {
             match self.session.with(&mut ask) {
-                Admit::Proceed(pass) => return Ok(pass),
+                Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
                     finish(login::log_in(Flight::new(&self.session, *order), &*self.io));
                 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -272,10 +273,10 @@ impl SharedSession {
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
         begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> SharedLogin,
-    ) -> Result<Pass, Pending> {
+    ) -> Result<(), Pending> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         match self.with(ask) {
-            Admit::Proceed(pass) => Ok(pass),
+            Admit::Proceed(_) => Ok(()),
             Admit::Deny(denial) => Err(Pending::Denied(denial)),
             Admit::Login(order) => {
                 let flight = begin(order);
@@ -345,6 +346,13 @@ impl SharedSession {
 
     pub(crate) fn keeping(&self) -> &Keeping {
         &self.0.keeping
+    }
+
+    /// As [`tell`](Self::tell), for what is told from a `drop`. An observer that panics there too, while its first panic
+    /// unwinds, would abort the process.
+    pub(crate) fn tell_while_dropping(&self, event: SessionEvent<'_>) {
+        // The panic hook has said it already.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.tell(event)));
     }
 
     pub(crate) fn counters(&self) -> &Counters {

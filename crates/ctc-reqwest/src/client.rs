@@ -26,6 +26,8 @@ struct Inner {
     driver: AsyncDriver<ReqwestTransport>,
     http: reqwest::Client,
     endpoint: Endpoint,
+    /// `None` for a host that is none to reqwest, such as `1.2.3.999`.
+    origin: Option<reqwest::Url>,
     timeout: Option<Duration>,
     options: CallOptions,
 }
@@ -103,8 +105,13 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
-    pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
-        Ok(self.drive(Outbound::new(request), None).await?.0)
+    pub fn execute(
+        &self,
+        request: reqwest::Request,
+    ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
+        let mut outbound = Some(Outbound::new(request));
+        // An `async fn` would keep its argument twice: memory of each call that waits.
+        async move { Ok(self.drive(&mut outbound, None).await?.0) }
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
@@ -112,26 +119,27 @@ impl Client {
         self.0.driver.session()
     }
 
-    /// The driver's own future: each `async` layer around it would keep one more copy of the request.
+    /// Takes the request from where it is: each `async` layer around would keep one more copy of it.
     pub(crate) fn drive<'a>(
         &'a self,
-        mut outbound: Outbound,
+        place: &'a mut Option<Outbound>,
         options: Option<&'a CallOptions>,
     ) -> impl Future<Output = Result<Inbound, CallError<SendError>>> + Send + 'a {
         // Looking for a time-out to change would make room for one, on the heap.
-        let request = &mut outbound.request;
-        if self.0.timeout.is_some() && request.timeout().is_none() {
+        if self.0.timeout.is_some()
+            && let Some(Outbound { request, .. }) = place
+            && request.timeout().is_none()
+        {
             *request.timeout_mut() = self.0.timeout;
         }
-        self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
+        self.0.driver.execute_from(place, options.unwrap_or(&self.0.options))
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
-        let endpoint = &self.0.endpoint;
-        let url = if is_plain(path) {
-            reqwest::Url::parse(&[endpoint.origin(), path].concat())
-        } else {
-            reqwest::Url::parse(&endpoint.join(path)?.to_string())
+        let url = match &self.0.origin {
+            // The host is not read once more for each call: that is what costs most in a URL.
+            Some(origin) if is_plain(path) => origin.join(path),
+            _ => reqwest::Url::parse(&self.0.endpoint.join(path)?.to_string()),
         };
         Ok(url.map_err(|_| JoinError::Invalid)?)
     }
@@ -280,12 +288,12 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
+        if self.http.is_some() && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+            return Err(BuildError::OwnHttpClient);
+        }
         let session = self.config.build()?;
         let endpoint = session.endpoint();
         let (transport, http) = match self.http {
-            Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
-                return Err(BuildError::OwnHttpClient);
-            }
             Some(client) => (ReqwestTransport::new(client.clone()), client),
             None => {
                 let mut http = http_client_builder();
@@ -303,8 +311,9 @@ impl ClientBuilder {
                 (ReqwestTransport::without_redirects(http.clone()), http)
             }
         };
+        let origin = reqwest::Url::parse(endpoint.origin()).ok();
         let driver = AsyncDriver::new(session, transport, self.store);
-        let inner = Inner { driver, http, endpoint, timeout: self.timeout, options: self.options };
+        let inner = Inner { driver, http, endpoint, origin, timeout: self.timeout, options: self.options };
         Ok(Client(Arc::new(inner)))
     }
 }

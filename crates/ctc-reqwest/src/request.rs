@@ -98,9 +98,16 @@ impl RequestBuilder {
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
-    pub async fn send(self) -> Result<reqwest::Response, Error> {
+    pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
         let Self { client, request, options } = self;
-        Ok(client.drive(Outbound::built_here(built(request)?), Some(&options)).await?.0)
+        // An `async fn` would keep its argument twice: memory of each call that waits.
+        let mut request = built(request).map(|request| Some(Outbound::built_here(request)));
+        async move {
+            match request {
+                Ok(ref mut outbound) => Ok(client.drive(outbound, Some(&options)).await?.0),
+                Err(error) => Err(error),
+            }
+        }
     }
 
     fn map(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {

@@ -99,17 +99,17 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self.0.endpoint.join(path.as_ref()).map(|uri| {
-            let mut request = Request::new(Body::empty());
-            (*request.method_mut(), *request.uri_mut()) = (method, uri);
-            request
-        });
-        RequestBuilder::new(
-            self.clone(),
-            request.map_err(Error::Path),
-            self.0.timeout,
-            self.0.options.clone(),
-        )
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        let wrong = match self.0.endpoint.join(path.as_ref()) {
+            Ok(uri) => {
+                *request.uri_mut() = uri;
+                None
+            }
+            Err(error) => Some(Box::new(Error::Path(error))),
+        };
+        let outbound = Outbound { request, body: Body::empty(), timeout: self.0.timeout };
+        RequestBuilder { client: self.clone(), outbound, wrong, options: self.0.options.clone() }
     }
 
     /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
@@ -117,7 +117,7 @@ impl Client {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub fn execute<B: Into<Body>>(&self, request: Request<B>) -> Result<http::Response<ureq::Body>, Error> {
-        self.send(Outbound { request: request.map(Into::into), timeout: self.0.timeout }, &self.0.options)
+        self.send(Outbound::new(request, self.0.timeout), &self.0.options)
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
@@ -130,7 +130,7 @@ impl Client {
         request: Request<Body>,
         options: Option<&CallOptions>,
     ) -> Result<http::Response<ureq::Body>, CallError<SendError>> {
-        let outbound = Outbound { request, timeout: self.0.timeout };
+        let outbound = Outbound::new(request, self.0.timeout);
         self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
     }
 
@@ -277,12 +277,12 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
+        if self.http.is_some() && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+            return Err(BuildError::OwnHttpClient);
+        }
         let session = self.config.build()?;
         let endpoint = session.endpoint();
         let agent = match self.http {
-            Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
-                return Err(BuildError::OwnHttpClient);
-            }
             Some(agent) => agent,
             None => {
                 let mut http = http_client_builder();

@@ -49,11 +49,7 @@ impl SessionStore for MemoryStore {
         loop {
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
-                Err(busy) if busy.until.min(give_up) <= Instant::now() => {
-                    if give_up <= Instant::now() {
-                        return Err(StoreError::Busy);
-                    }
-                }
+                Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
                 Err(busy) => {
                     busy.released.wait_deadline(busy.until.min(give_up));
                 }

@@ -3,8 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
-use ctc_driver::CallOptions;
 use ctc_driver::ctc_core::Phase;
+use ctc_driver::{CallOptions, SessionEvent};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -222,4 +222,21 @@ fn a_stack_that_always_panics_is_not_asked_for_ever() {
         denial(client.call("/devices"));
     }
     assert_eq!(world.server.logins(), 3);
+}
+
+#[test]
+fn an_observer_that_panics_takes_one_call_with_it_and_the_login_is_given_back() {
+    let world = World::new();
+    for client in world.clients() {
+        // At each event: so it panics a second time when the first panic gives the login back.
+        world.session.set_observer(|event: &SessionEvent<'_>| panic!("{event:?}"));
+        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices")));
+        assert!(ended.is_err());
+        assert_eq!(world.session.phase(), Phase::Empty);
+        world.session.set_observer(|_: &SessionEvent<'_>| {});
+        assert_eq!(status(client.call("/devices")), 200);
+        world.session.close();
+        world.session.reopen();
+        world.advance(seconds(3600));
+    }
 }

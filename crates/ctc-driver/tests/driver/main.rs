@@ -7,6 +7,7 @@ mod cancel;
 mod guarantees;
 mod herd;
 mod histories;
+mod kept;
 mod midflight;
 mod refusals;
 mod renewal;

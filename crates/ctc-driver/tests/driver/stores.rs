@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Denial, LoginFailure};
+use ctc_driver::ctc_core::{Denial, LoginFailure, Settings};
 use ctc_driver::{AsyncSessionStore, CallError, CallOptions, LeaseTerms, LoggedOut, MemoryStore, StoreError};
 use futures_util::FutureExt;
 
@@ -136,6 +136,26 @@ fn a_store_that_never_grants_its_lease_is_busy_in_the_end() {
     store(&world).hold(false);
     world.advance(seconds(5));
     assert_eq!(status(world.clients()[1].call("/devices")), 200);
+}
+
+#[test]
+fn a_login_waits_for_the_store_as_long_as_it_can_a_logout_a_while_and_a_rotation_not_at_all() {
+    with_both(stored, |world, client| {
+        world.server.route("/turn", Route::Rotate);
+        assert_eq!(status(client.call("/turn")), 200);
+        client.logout();
+        let terms = |wait| LeaseTerms { wait: seconds(wait), ttl: seconds(60) };
+        assert_eq!(store(world).terms(), [terms(50), terms(0), terms(5)]);
+    });
+    let short = || {
+        let mut settings = Settings::default();
+        (settings.login_timeout, settings.lease) = (seconds(4), seconds(8));
+        World { store: Some(TestStore::default()), ..World::with_settings(settings) }
+    };
+    with_both(short, |world, client| {
+        client.login().unwrap();
+        assert_eq!(store(world).terms(), [LeaseTerms { wait: seconds(4), ttl: seconds(8) }]);
+    });
 }
 
 #[test]
