@@ -18,7 +18,7 @@ use crate::held::Held;
 use crate::login::{self, LoginIo, SendError, StoreAccess};
 use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Patience};
-use crate::pending::{Observed, Panic, Pending, SharedLogin};
+use crate::pending::{Panic, Pending, SharedLogin};
 use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
 use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, Saving};
 use crate::shared::SharedSession;
@@ -121,11 +121,12 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session.observe_answer(call, || held.route(), status, headers);
-            if matches!(observed.verdict, Verdict::Deliver) && !observed.unsaved {
+            let saving = if observed.unsaved { self.saving() } else { None };
+            if matches!(observed.verdict, Verdict::Deliver) && saving.is_none() {
                 return Ok(Some(response));
             }
             // What few calls need is kept on the heap, so that all others are small.
-            Box::pin(self.answer(observed, response, held, place))
+            Box::pin(self.answer(observed.verdict, saving, response, held, place))
         };
         Ok(rest.await)
     }
@@ -133,15 +134,16 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// Does what an answer that says something of the session asks for.
     async fn answer(
         &self,
-        observed: Observed,
+        verdict: Verdict,
+        saving: Option<Saving<'_>>,
         mut response: T::Response,
         held: Held<T::Request>,
         place: &mut Option<T::Request>,
     ) -> Option<T::Response> {
-        if observed.unsaved {
-            self.save_the_rest().await;
+        if let Some(saving) = saving {
+            self.save_the_rest(saving).await;
         }
-        match observed.verdict {
+        match verdict {
             Verdict::Deliver => Some(response),
             Verdict::Unauthorized(why) => {
                 response.explain(why);
@@ -180,7 +182,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.obtain(login::renewal(&self.session), &mut patience).await.map(drop)
+        self.obtain(login::renewal(&self.session), &mut patience).await
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -188,18 +190,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         logout::log_out(&self.session, &*self.io).await
     }
 
-    /// Takes into the store what it does not have yet, if it is time to.
-    async fn save_the_rest(&self) {
-        if self.io.store.is_some()
-            && let Some(saving) = Saving::when_due(&self.session)
-        {
-            // What few calls need is kept on the heap, so that all others are small.
-            Box::pin(self.save_within_a_second(saving)).await;
-        }
+    /// When the store does not have everything yet: leave to save it, if it is time to.
+    fn saving(&self) -> Option<Saving<'_>> {
+        self.io.store.as_ref().and_then(|_| Saving::when_due(&self.session))
     }
 
-    /// No answer is held back for longer, whatever the store does.
-    async fn save_within_a_second(&self, saving: Saving<'_>) {
+    /// Takes into the store what it does not have yet. No answer is held back for longer than a second, whatever the
+    /// store does.
+    async fn save_the_rest(&self, saving: Saving<'_>) {
         let work = saving::save_the_rest(&self.session, &*self.io);
         let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
         if done.is_none() {
@@ -220,7 +218,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.obtain(move |session, now| session.admit(call, now), patience)
     }
 
-    /// Returns when `ask` is told to proceed.
+    /// Returns when the session has the token that `ask` is for.
     async fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
@@ -232,8 +230,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
             // The login was driven to its report and no further, and this was the last task to let go of it.
-            if self.session.keeping().has_unsaved() {
-                self.save_the_rest().await;
+            if self.session.keeping().has_unsaved()
+                && let Some(saving) = self.saving()
+            {
+                Box::pin(self.save_the_rest(saving)).await;
             }
             match asked {
                 Ok(()) => return Ok(()),

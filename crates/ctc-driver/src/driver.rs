@@ -108,7 +108,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait)).map(drop)
+        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait))
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -126,12 +126,11 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Returns when the session is open.
     fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
         self.obtain(|session, now| session.admit(call, now), patience)
     }
 
-    /// Returns when `ask` is told to proceed.
+    /// Returns when the session has the token that `ask` is for.
     fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,

@@ -1,7 +1,6 @@
 //! One login from election to report, store included: the same steps for both drivers.
 
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -254,18 +253,11 @@ impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let sent = self.request.is_none();
-            // Given back first, told second: an observer that panics holds nobody up.
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),
                 false => session.withdraw(ticket, now),
             });
-            let tell = || self.session.tell(SessionEvent::LoginAbandoned);
-            if std::thread::panicking() {
-                // A second panic would end the whole process.
-                drop(catch_unwind(AssertUnwindSafe(tell)));
-            } else {
-                tell();
-            }
+            self.session.tell_while_dropping(SessionEvent::LoginAbandoned);
         }
     }
 }

@@ -347,6 +347,13 @@ impl SharedSession {
         &self.0.keeping
     }
 
+    /// As [`tell`](Self::tell), for what is told from a `drop`. An observer that panics there too, while its first panic
+    /// unwinds, would abort the process.
+    pub(crate) fn tell_while_dropping(&self, event: SessionEvent<'_>) {
+        // The panic hook has said it already.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.tell(event)));
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.0.counters
     }

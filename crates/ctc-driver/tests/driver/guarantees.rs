@@ -343,6 +343,6 @@ fn guarantee_7_an_observer_that_panics_at_an_abandoned_login_wedges_nothing() {
     let driver = world.asynchronous();
     let mut call = Box::pin(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
     assert!(crate::support::run::until_stalled(call.as_mut()).is_pending());
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(call))).is_err());
+    drop(call);
     assert_eq!(world.session.phase(), Phase::Empty);
 }
