@@ -209,7 +209,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
-    /// Returns when the session is open.
     fn admit<'a>(
         &'a self,
         call: &'a mut Call,
