@@ -16,8 +16,8 @@ use lexopt::{Arg, ValueExt};
 use serde_json::{Value, json};
 
 use crate::measure::whole::Server;
-use crate::measure::{Plan, chores, counted, herds, stamps, threads, whole};
-use crate::table::{Row, Verdict};
+use crate::measure::{Plan, chores, counted, herds, stamps, stores, threads, whole};
+use crate::table::Verdict;
 
 const HELP: &str = "\
 cargo xtask bench [--quick] [--json FILE] [--pictures DIR] [--check | --write-figures] [--peers]
@@ -71,7 +71,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let plan = Plan { quick: options.quick, binaries };
     let server = Server::start(&plan)?;
     let allocations = step("allocations", || counted::allocations(&plan, &server))?;
-    let instructions = step("instructions", || counted::instructions(&plan, &server))?;
+    let instructions = step("instructions", || counted::instructions(&plan, &server, options.check))?;
     if options.check || options.write {
         return check::run(options.write, &allocations, instructions.as_ref());
     }
@@ -82,10 +82,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     rows.extend(counted::rows(&allocations, instructions.as_ref()));
     let (more, by_callers) = step("herds", || herds::measure(&plan))?;
     rows.extend(more);
-    rows.push(Row::skipped(
-        "20 processes on one store, dead token",
-        "the stores that processes share bench this",
-    ));
+    rows.extend(step("stores", stores::measure)?);
     rows.extend(step("ctc-core from clean", chores::measure)?);
 
     let machine = machine();

@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use http::Uri;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 
 /// The vendor's host for accounts in the US instance.
-const US: &str = "https://connect.calamp.com";
+const US: &str = "connect.calamp.com";
 /// The vendor's host for accounts in the EU instance.
-const EU: &str = "https://connect.calamp.co.uk";
+const EU: &str = "connect.calamp.co.uk";
 /// Works only inside the vendor's developer portal, says the vendor's login page.
 const PORTAL_ONLY: &str = "x-loginapi.developer.calamp.com";
 
@@ -32,19 +32,19 @@ pub struct Endpoint {
     scheme: Scheme,
     host: String,
     port: u16,
-    /// Where in `origin` host and port begin.
-    authority: usize,
+    /// Host and port, as they stand in `origin`.
+    authority: Authority,
 }
 
 impl Endpoint {
     /// The US instance, `https://connect.calamp.com` (named on the vendor's login page).
     pub fn us() -> Self {
-        Self::from_parts(Scheme::Https, "connect.calamp.com", None, US)
+        Self::from_parts(Scheme::Https, US, None, Authority::from_static(US))
     }
 
     /// The EU instance, `https://connect.calamp.co.uk` (named on the vendor's login page).
     pub fn eu() -> Self {
-        Self::from_parts(Scheme::Https, "connect.calamp.co.uk", None, EU)
+        Self::from_parts(Scheme::Https, EU, None, Authority::from_static(EU))
     }
 
     /// Any other `https` origin, such as a proxy of your own.
@@ -95,8 +95,7 @@ impl Endpoint {
             && match target.place {
                 // By far the most are written as the endpoint is; taking host and port apart costs ten times more.
                 Place::Authority(authority) => {
-                    authority.as_str() == &self.origin[self.authority..]
-                        || self.is_place(&Parts::of(authority))
+                    authority.as_str() == self.authority.as_str() || self.is_place(&Parts::of(authority))
                 }
                 Place::Parts(parts) => self.is_place(&parts),
             }
@@ -114,7 +113,8 @@ impl Endpoint {
     /// [`JoinError`] for an absolute URL on another origin, a text that is neither, or one that is no valid URI.
     pub fn join(&self, path: &str) -> Result<Uri, JoinError> {
         if path.starts_with('/') && !path.starts_with("//") {
-            return Uri::try_from(format!("{}{path}", self.origin)).map_err(|_| JoinError::Invalid);
+            let path = PathAndQuery::try_from(path).map_err(|_| JoinError::Invalid)?;
+            return Ok(self.uri(path));
         }
         if !path.contains("://") {
             return Err(JoinError::NotAPath);
@@ -135,7 +135,19 @@ impl Endpoint {
         if uri.scheme().is_some() || !uri.path().starts_with('/') {
             return uri;
         }
-        Uri::try_from(format!("{}{uri}", self.origin)).unwrap_or(uri)
+        uri.path_and_query().map_or_else(Uri::default, |path| self.uri(path.clone()))
+    }
+
+    /// Made of its parts: the origin is not read once more for each call.
+    fn uri(&self, path: PathAndQuery) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(match self.scheme {
+            Scheme::Https => http::uri::Scheme::HTTPS,
+            Scheme::Http => http::uri::Scheme::HTTP,
+        });
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).expect("all three parts are there")
     }
 
     fn parse(url: &str) -> Result<Self, EndpointError> {
@@ -160,17 +172,15 @@ impl Endpoint {
             return Err(EndpointError::NotAUrl);
         }
         let port = authority.port_u16().filter(|&port| port != scheme.default_port());
-        let origin = match port {
-            Some(port) => format!("{}://{host}:{port}", scheme.as_str()),
-            None => format!("{}://{host}", scheme.as_str()),
-        };
-        Ok(Self::from_parts(scheme, &host, port, &origin))
+        let place = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+        let place = Authority::try_from(place).map_err(|_| EndpointError::NotAUrl)?;
+        Ok(Self::from_parts(scheme, &host, port, place))
     }
 
-    fn from_parts(scheme: Scheme, host: &str, port: Option<u16>, origin: &str) -> Self {
+    fn from_parts(scheme: Scheme, host: &str, port: Option<u16>, authority: Authority) -> Self {
         let port = port.unwrap_or(scheme.default_port());
-        let authority = scheme.as_str().len() + "://".len();
-        Self { origin: origin.to_owned(), scheme, host: host.to_owned(), port, authority }
+        let origin = format!("{}://{authority}", scheme.as_str());
+        Self { origin, scheme, host: host.to_owned(), port, authority }
     }
 }
 
@@ -337,7 +347,7 @@ mod tests {
     /// A wrong offset would only cost time, or take a host's tail for the host.
     #[test]
     fn the_authority_is_what_stands_behind_the_scheme() {
-        let authority = |endpoint: &Endpoint| endpoint.origin[endpoint.authority..].to_owned();
+        let authority = |endpoint: &Endpoint| endpoint.authority.to_string();
         assert_eq!(authority(&Endpoint::us()), "connect.calamp.com");
         assert_eq!(authority(&Endpoint::new("https://x.example:8443").unwrap()), "x.example:8443");
         assert_eq!(authority(&Endpoint::danger_plain_http("http://[::1]:80").unwrap()), "[::1]");

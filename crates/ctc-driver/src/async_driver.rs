@@ -6,16 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Call, FormBody, LoginOrder, Pass, RecordKey, SendFailure, SessionRecord, Verdict, Wait};
+use ctc_core::{
+    Admit, Call, FormBody, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord, Verdict, Wait,
+};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
-use crate::options::{CallOptions, Kept, Patience};
-use crate::pending::{Panic, Pending, SharedLogin};
-use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError, stamp};
+use crate::held::Held;
+use crate::login::{self, LoginIo, SendError, StoreAccess};
+use crate::logout::{self, LoggedOut};
+use crate::options::{CallOptions, Patience};
+use crate::pending::{Observed, Panic, Pending, SharedLogin};
+use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
+use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -59,50 +64,98 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` keeps its argument twice: memory of each waiter"
-    )]
     pub fn execute<'a>(
         &'a self,
-        mut request: T::Request,
+        request: T::Request,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
+        let mut request = Some(request);
+        async move { self.execute_from(&mut request, options).await }
+    }
+
+    /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for futures around
+    /// this one, which else would keep it once more.
+    ///
+    /// # Panics
+    /// When there is no request.
+    #[doc(hidden)]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
+    )]
+    pub fn execute_from<'a>(
+        &'a self,
+        place: &'a mut Option<T::Request>,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         async move {
-            request.complete(self.session.bound_to());
-            let mut kept = Kept::of(&request, options);
-            let mut call = Call::new(kept.is_copy());
+            let mut call = Call::new(false);
             let mut patience = Patience::new(options.max_wait);
             loop {
-                if !self.session.try_stamp(&mut call, &mut request)? {
-                    self.session.check_origin(&request)?;
-                    let pass = self.admit(&mut call, &mut patience).await?;
-                    stamp(&pass, &mut request)?;
+                // Two futures in turn, which share their room: a caller that waits holds nothing of what one that
+                // sends does.
+                if let Some(response) = self.send(&mut call, place, options).await? {
+                    return Ok(response);
                 }
-                self.session.counters().calls.count();
-                let mut response = self.io.transport.send(request).await.map_err(CallError::Transport)?;
-                let (status, headers) = (response.status(), response.headers());
-                let observed = self.session.observe_answer(&mut call, || kept.route(), status, headers);
-                if observed.rotated && self.io.store.is_some() {
-                    // What few calls need is kept on the heap, so that all others are small.
-                    Box::pin(login::keep_rotated(&self.session, &*self.io)).await;
+                self.admit(&mut call, &mut patience).await?;
+            }
+        }
+    }
+
+    /// Sends the request with the present token. `None` when there is none, or when the request, now back in its
+    /// place, is to be sent once more.
+    async fn send(
+        &self,
+        call: &mut Call,
+        place: &mut Option<T::Request>,
+        options: &CallOptions,
+    ) -> Result<Option<T::Response>, CallError<T::Error>> {
+        let rest = {
+            let request = place.as_mut().expect("a request to send");
+            request.complete(self.session.bound_to());
+            let held = Held::of(request, options);
+            if !self.session.leave(call, request, &held)? {
+                return Ok(None);
+            }
+            let sending = place.take().map(|request| self.io.transport.send(request));
+            let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
+            let (status, headers) = (response.status(), response.headers());
+            let observed = self.session.observe_answer(call, || held.route(), status, headers);
+            if matches!(observed.verdict, Verdict::Deliver) && !observed.unsaved {
+                return Ok(Some(response));
+            }
+            // What few calls need is kept on the heap, so that all others are small.
+            Box::pin(self.answer(observed, response, held, place))
+        };
+        Ok(rest.await)
+    }
+
+    /// Does what an answer that says something of the session asks for.
+    async fn answer(
+        &self,
+        observed: Observed,
+        mut response: T::Response,
+        held: Held<T::Request>,
+        place: &mut Option<T::Request>,
+    ) -> Option<T::Response> {
+        if observed.unsaved {
+            self.save_the_rest().await;
+        }
+        match observed.verdict {
+            Verdict::Deliver => Some(response),
+            Verdict::Unauthorized(why) => {
+                response.explain(why);
+                Some(response)
+            }
+            Verdict::Retry => {
+                *place = held.again();
+                if place.is_none() {
+                    return Some(response);
                 }
-                match observed.verdict {
-                    Verdict::Deliver => return Ok(response),
-                    Verdict::Unauthorized(why) => {
-                        response.explain(why);
-                        return Ok(response);
-                    }
-                    Verdict::Retry => match kept.take() {
-                        Some(again) => {
-                            request = again;
-                            // One that does not end in time costs a connection and nothing else.
-                            let transport = &*self.io.transport;
-                            Box::pin(within(transport, DISCARD_TIMEOUT, transport.discard(response))).await;
-                        }
-                        None => return Ok(response),
-                    },
-                }
+                // One that does not end in time costs a connection and nothing else.
+                let transport = &*self.io.transport;
+                within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
+                None
             }
         }
     }
@@ -113,24 +166,77 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.admit(&mut Call::new(false), &mut patience).await.map(drop)
+        self.admit(&mut Call::new(false), &mut patience).await
+    }
+
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
+    /// there is one.
+    ///
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
+    /// like any login.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
+        let mut patience = Patience::new(options.max_wait);
+        self.obtain(login::renewal(&self.session), &mut patience).await.map(drop)
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub async fn logout(&self) -> LoggedOut {
-        login::log_out(&self.session, &*self.io).await
+        logout::log_out(&self.session, &*self.io).await
     }
 
-    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<Pass, Denied> {
+    /// Takes into the store what it does not have yet, if it is time to.
+    async fn save_the_rest(&self) {
+        if self.io.store.is_some()
+            && let Some(saving) = Saving::when_due(&self.session)
+        {
+            // What few calls need is kept on the heap, so that all others are small.
+            Box::pin(self.save_within_a_second(saving)).await;
+        }
+    }
+
+    /// No answer is held back for longer, whatever the store does.
+    async fn save_within_a_second(&self, saving: Saving<'_>) {
+        let work = saving::save_the_rest(&self.session, &*self.io);
+        let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
+        if done.is_none() {
+            let late = StoreError::Unavailable(Box::new(NoAnswer(SAVE_TIMEOUT)));
+            self.session.store_failed("save", &late);
+        }
+        if done != Some(false) {
+            saving.over();
+        }
+    }
+
+    /// Returns when the session is open.
+    fn admit<'a>(
+        &'a self,
+        call: &'a mut Call,
+        patience: &'a mut Patience,
+    ) -> impl Future<Output = Result<(), Denied>> + Send + use<'a, T> {
+        self.obtain(move |session, now| session.admit(call, now), patience)
+    }
+
+    /// Returns when `ask` is told to proceed.
+    async fn obtain(
+        &self,
+        mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
+        patience: &mut Patience,
+    ) -> Result<(), Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {
-            let asked = self
-                .session
-                .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
+            let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
+            // The login was driven to its report and no further, and this was the last task to let go of it.
+            if self.session.keeping().has_unsaved() {
+                self.save_the_rest().await;
+            }
             match asked {
-                Ok(pass) => return Ok(pass),
+                Ok(()) => return Ok(()),
                 Err(Pending::Flight { flight, wait }) => {
                     self.drive(&flight, wait).await;
                     // Not let go of before the next answer: it may need this task still.

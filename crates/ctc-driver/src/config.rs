@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use ctc_core::{AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError};
 
@@ -15,6 +16,8 @@ pub struct SessionConfig {
     app_key: Option<Result<AppKey, SecretError>>,
     credentials: Option<Result<Credentials, SecretError>>,
     settings: Settings,
+    /// The lease as it is unless somebody sets it.
+    lease: Duration,
 }
 
 impl Default for SessionConfig {
@@ -22,7 +25,8 @@ impl Default for SessionConfig {
         // Each process jitters its pauses differently; std's hash keys are random enough for that.
         let mut settings = Settings::default();
         settings.seed = RandomState::new().build_hasher().finish();
-        Self { endpoint: None, app_key: None, credentials: None, settings }
+        let lease = settings.lease;
+        Self { endpoint: None, app_key: None, credentials: None, settings, lease }
     }
 }
 
@@ -94,6 +98,17 @@ impl SessionConfig {
     /// User name and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(username, password));
+        self
+    }
+
+    /// How long one login may take. Default 30 s. A longer one moves the
+    /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something else.
+    pub fn login_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.login_timeout = timeout;
+        if self.settings.lease == self.lease {
+            self.lease = Settings::default().lease.max(timeout.saturating_mul(2));
+            self.settings.lease = self.lease;
+        }
         self
     }
 
@@ -195,6 +210,24 @@ mod tests {
         assert_eq!(with(&both), Err(ConfigError::RegionAndUrl));
         let plain = with(&[("CTC_BASE_URL", "http://x.example")]);
         assert_eq!(plain, Err(ConfigError::BaseUrlVariable(EndpointError::PlainHttp)));
+    }
+
+    #[test]
+    fn the_lease_follows_the_login_timeout_unless_it_was_set() {
+        let seconds = Duration::from_secs;
+        let lease = |mut config: SessionConfig| config.settings_mut().lease;
+        assert_eq!(lease(SessionConfig::new().login_timeout(seconds(5))), seconds(60));
+        assert_eq!(lease(SessionConfig::new().login_timeout(seconds(40))), seconds(80));
+        assert_eq!(
+            lease(SessionConfig::new().login_timeout(seconds(90)).login_timeout(seconds(10))),
+            seconds(60)
+        );
+        let mut config = SessionConfig::new();
+        config.settings_mut().lease = seconds(45);
+        assert_eq!(lease(config.login_timeout(seconds(40))), seconds(45));
+        let mut config = SessionConfig::new().login_timeout(seconds(40));
+        config.settings_mut().lease = seconds(45);
+        assert_eq!(lease(config.login_timeout(seconds(30))), seconds(45));
     }
 
     #[test]

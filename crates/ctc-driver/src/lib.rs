@@ -55,12 +55,15 @@ mod counters;
 mod driver;
 mod error;
 mod events;
+mod held;
 mod lanes;
 mod login;
+mod logout;
 pub mod manual;
 mod options;
 mod pending;
 mod ports;
+mod saving;
 mod shared;
 mod store;
 mod sync;
@@ -76,9 +79,9 @@ pub use driver::Driver;
 pub use error::no_answer;
 pub use error::{CallError, Denied};
 pub use events::{Observer, SessionEvent};
-pub use login::LoggedOut;
+pub use logout::LoggedOut;
 pub use options::{CallOptions, Replay};
-pub use ports::{AsyncTransport, Incoming, Outgoing, Transport, TransportError};
+pub use ports::{AsyncTransport, Incoming, Kept, Outgoing, Transport, TransportError};
 pub use shared::SharedSession;
 #[cfg(feature = "unblock")]
 pub use store::Unblock;
@@ -89,7 +92,7 @@ pub use store::{
 /// What the shipped adapters share with each other: no part of the stable surface.
 #[doc(hidden)]
 pub mod adapter {
-    pub use crate::caller::{prepare, whole};
+    pub use crate::caller::{hide_cookies, prepare, whole};
 }
 
 /// The README's snippet, compiled.

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use ctc_core::{Denial, Instant, Route};
+use ctc_core::{Denial, Instant};
 use http::Method;
-
-use crate::ports::Outgoing;
 
 /// Options of one call.
 ///
@@ -21,7 +19,9 @@ pub struct CallOptions {
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub replay: Replay,
     /// How long the call may wait, before and after a 401 all told, for a login that fair use or a pause holds
-    /// back. Default zero: it fails at once and says when to come back. (Waiting for a login that is under way is not counted.)
+    /// back. Default zero: it fails at once and says when to come back. Waiting for a login that is under way is not
+    /// counted: that is bounded by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
+    /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
 }
 
@@ -66,41 +66,6 @@ pub enum Replay {
     Idempotent,
     /// Always, as far as its body can be produced again.
     Always,
-}
-
-/// What is kept of a request that is about to be sent.
-pub(crate) enum Kept<R> {
-    /// The request once more.
-    Copy(R),
-    /// Only its route: it is not sent twice.
-    Route(Route),
-}
-
-impl<R: Outgoing> Kept<R> {
-    pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
-        let copy = options.may_replay(request.method()).then(|| request.replay()).flatten();
-        copy.map_or_else(|| Self::Route(request.route()), Self::Copy)
-    }
-
-    pub(crate) fn is_copy(&self) -> bool {
-        matches!(self, Self::Copy(_))
-    }
-
-    pub(crate) fn route(&self) -> Route {
-        match self {
-            Self::Copy(copy) => copy.route(),
-            Self::Route(route) => *route,
-        }
-    }
-
-    /// The copy, once.
-    pub(crate) fn take(&mut self) -> Option<R> {
-        let route = self.route();
-        match std::mem::replace(self, Self::Route(route)) {
-            Self::Copy(copy) => Some(copy),
-            Self::Route(_) => None,
-        }
-    }
 }
 
 /// How long a denied caller is ready to wait all told.

@@ -10,6 +10,9 @@ use http::{HeaderMap, Method, StatusCode};
 
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
 pub trait Outgoing: Sized {
+    /// What is kept of a request that may have to be sent once more: `Self`, or less if that is cheaper to make.
+    type Kept: Kept<Self>;
+
     /// Its method.
     fn method(&self) -> &Method;
     /// Scheme, host and port of its URL.
@@ -18,8 +21,9 @@ pub trait Outgoing: Sized {
     fn path(&self) -> &str;
     /// Its headers, to be stamped.
     fn headers_mut(&mut self) -> &mut HeaderMap;
-    /// The same request once more, or `None` when its body is a stream that can be read only once.
-    fn replay(&self) -> Option<Self>;
+    /// What it takes to send it once more, or `None` when its body is a stream that can be read only once. Called
+    /// before the request is stamped.
+    fn keep(&self) -> Option<Self::Kept>;
 
     /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is stamped. Nothing to do
     /// by default: for stacks whose requests always have a full URL.
@@ -33,7 +37,27 @@ pub trait Outgoing: Sized {
     }
 }
 
+/// What is kept of a request `R` while it is out. A request that is kept whole is ready for it.
+pub trait Kept<R> {
+    /// The route of the request.
+    fn route(&self) -> Route;
+    /// The request once more, not stamped.
+    fn again(self) -> R;
+}
+
+impl<R: Outgoing<Kept = R>> Kept<R> for R {
+    fn route(&self) -> Route {
+        Outgoing::route(self)
+    }
+
+    fn again(self) -> R {
+        self
+    }
+}
+
 impl<B: Clone> Outgoing for http::Request<B> {
+    type Kept = Self;
+
     fn method(&self) -> &Method {
         self.method()
     }
@@ -50,7 +74,7 @@ impl<B: Clone> Outgoing for http::Request<B> {
         self.headers_mut()
     }
 
-    fn replay(&self) -> Option<Self> {
+    fn keep(&self) -> Option<Self> {
         Some(self.clone())
     }
 
@@ -151,7 +175,7 @@ pub trait Transport: Send + Sync {
 #[async_trait]
 pub trait AsyncTransport: Send + Sync {
     /// Its requests.
-    type Request: Outgoing + Send;
+    type Request: Outgoing<Kept: Send> + Send;
     /// Its answers.
     type Response: Incoming + Send;
     /// Its errors.

@@ -17,7 +17,8 @@ impl AsyncCaller for Client {
     ) -> Result<http::Response<Vec<u8>>, CallError<SendError>> {
         let options = adapter::prepare(self.session(), &mut request);
         let request = native(request).map_err(|error| CallError::Transport(error.into()))?;
-        let mut response = self.drive(Outbound::new(request), options.as_ref()).await?.0;
+        let mut outbound = Some(Outbound::new(request));
+        let mut response = self.drive(&mut outbound, options.as_ref()).await?.0;
         let mut whole = http::Response::new(Vec::new());
         *whole.status_mut() = response.status();
         *whole.version_mut() = response.version();

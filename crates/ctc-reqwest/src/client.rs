@@ -26,6 +26,8 @@ struct Inner {
     driver: AsyncDriver<ReqwestTransport>,
     http: reqwest::Client,
     endpoint: Endpoint,
+    /// `None` for a host that is none to reqwest, such as `1.2.3.999`.
+    origin: Option<reqwest::Url>,
     timeout: Option<Duration>,
     options: CallOptions,
 }
@@ -51,6 +53,15 @@ impl Client {
     /// [`Error::Denied`] when the login failed, or none may be made.
     pub async fn login(&self) -> Result<(), Error> {
         Ok(self.0.driver.login(&self.0.options).await?)
+    }
+
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who knows better.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the login failed, or none may be made.
+    pub async fn renew(&self) -> Result<(), Error> {
+        Ok(self.0.driver.renew(&self.0.options).await?)
     }
 
     /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
@@ -94,8 +105,13 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
-    pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
-        Ok(self.drive(Outbound::new(request), None).await?.0)
+    pub fn execute(
+        &self,
+        request: reqwest::Request,
+    ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
+        let mut outbound = Some(Outbound::new(request));
+        // An `async fn` would keep its argument twice: memory of each call that waits.
+        async move { Ok(self.drive(&mut outbound, None).await?.0) }
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
@@ -103,26 +119,27 @@ impl Client {
         self.0.driver.session()
     }
 
-    /// The driver's own future: each `async` layer around it would keep one more copy of the request.
+    /// Takes the request from where it is: each `async` layer around would keep one more copy of it.
     pub(crate) fn drive<'a>(
         &'a self,
-        mut outbound: Outbound,
+        place: &'a mut Option<Outbound>,
         options: Option<&'a CallOptions>,
     ) -> impl Future<Output = Result<Inbound, CallError<SendError>>> + Send + 'a {
         // Looking for a time-out to change would make room for one, on the heap.
-        let request = &mut outbound.request;
-        if self.0.timeout.is_some() && request.timeout().is_none() {
+        if self.0.timeout.is_some()
+            && let Some(Outbound { request, .. }) = place
+            && request.timeout().is_none()
+        {
             *request.timeout_mut() = self.0.timeout;
         }
-        self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
+        self.0.driver.execute_from(place, options.unwrap_or(&self.0.options))
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
-        let endpoint = &self.0.endpoint;
-        let url = if is_plain(path) {
-            reqwest::Url::parse(&[endpoint.origin(), path].concat())
-        } else {
-            reqwest::Url::parse(&endpoint.join(path)?.to_string())
+        let url = match &self.0.origin {
+            // The host is not read once more for each call: that is what costs most in a URL.
+            Some(origin) if is_plain(path) => origin.join(path),
+            _ => reqwest::Url::parse(&self.0.endpoint.join(path)?.to_string()),
         };
         Ok(url.map_err(|_| JoinError::Invalid)?)
     }
@@ -201,11 +218,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one login may take. Default 30 s.
+    /// How long one login may take. Default 30 s. See [`SessionConfig::login_timeout`].
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
-        let settings = self.config.settings_mut();
-        settings.login_timeout = timeout;
-        settings.lease = settings.lease.max(timeout.saturating_mul(2));
+        self.config = self.config.login_timeout(timeout);
         self
     }
 
@@ -217,6 +232,10 @@ impl ClientBuilder {
 
     /// How long each call may take all told, from connecting to the end of the body. Default: no limit, so that
     /// long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    ///
+    /// Waiting for a login that is under way is not part of it: that is bounded by
+    /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
+    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may hold it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -246,7 +265,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once.
+    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once. Waiting
+    /// for a login that is under way is not counted; see [`timeout`](Self::timeout).
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -268,12 +288,12 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
+        if self.http.is_some() && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+            return Err(BuildError::OwnHttpClient);
+        }
         let session = self.config.build()?;
         let endpoint = session.endpoint();
         let (transport, http) = match self.http {
-            Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
-                return Err(BuildError::OwnHttpClient);
-            }
             Some(client) => (ReqwestTransport::new(client.clone()), client),
             None => {
                 let mut http = http_client_builder();
@@ -291,8 +311,9 @@ impl ClientBuilder {
                 (ReqwestTransport::without_redirects(http.clone()), http)
             }
         };
+        let origin = reqwest::Url::parse(endpoint.origin()).ok();
         let driver = AsyncDriver::new(session, transport, self.store);
-        let inner = Inner { driver, http, endpoint, timeout: self.timeout, options: self.options };
+        let inner = Inner { driver, http, endpoint, origin, timeout: self.timeout, options: self.options };
         Ok(Client(Arc::new(inner)))
     }
 }

@@ -16,7 +16,9 @@
 //! ```
 //!
 //! Clone the client and call from as many tasks as you like: one login serves them all, a 401 is answered with
-//! one new login and the calls are sent again, and a refused password is never tried twice.
+//! one new login for all, and a refused password is never tried twice. The calls are then sent again, POST and
+//! PATCH apart: their caller gets the 401, since the server may have acted, and the next call logs in. A POST
+//! that may be sent twice takes [`Replay::Always`].
 //!
 //! # TLS
 //!
@@ -50,7 +52,7 @@ pub use ctc_driver::{
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use reqwest;
-pub use transport::{Inbound, Outbound, ReqwestTransport};
+pub use transport::{Inbound, KeptOutbound, Outbound, ReqwestTransport};
 
 /// The README's snippet, compiled.
 #[cfg(doctest)]

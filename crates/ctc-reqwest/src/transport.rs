@@ -1,14 +1,15 @@
 //! reqwest as the HTTP stack of a driver: the traps of `reqwest` are dealt with here and nowhere else.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::ctc_core::{FormBody, Target, Unauthorized};
-use ctc_driver::{AsyncTransport, Incoming, Outgoing};
+use ctc_driver::ctc_core::{FormBody, Route, Target, Unauthorized};
+use ctc_driver::{AsyncTransport, Incoming, Kept, Outgoing, adapter};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
@@ -63,11 +64,25 @@ impl Outbound {
     }
 }
 
+/// What is kept of an [`Outbound`] while it is out.
+#[derive(Debug)]
+pub struct KeptOutbound(Copy);
+
+#[derive(Debug)]
+enum Copy {
+    /// Of a request that has neither a body nor extensions.
+    Parts { method: Method, url: Url, headers: Vec<(HeaderName, HeaderValue)>, timeout: Option<Duration> },
+    /// Of any other. Few calls need it, so that the others are small.
+    Whole(Box<Request>),
+}
+
 /// A [`reqwest::Response`] coming in.
 #[derive(Debug)]
 pub struct Inbound(pub Response);
 
 impl Outgoing for Outbound {
+    type Kept = KeptOutbound;
+
     fn method(&self) -> &Method {
         self.request.method()
     }
@@ -84,19 +99,48 @@ impl Outgoing for Outbound {
         self.request.headers_mut()
     }
 
-    fn replay(&self) -> Option<Self> {
+    fn keep(&self) -> Option<KeptOutbound> {
         let Self { request, built_here } = self;
-        if !built_here || request.body().is_some() {
-            return request.try_clone().map(Self::new);
+        Some(KeptOutbound(if *built_here && request.body().is_none() {
+            // `try_clone` takes more: it makes room on the heap for extensions, and for a map of headers twice.
+            Copy::Parts {
+                method: request.method().clone(),
+                url: request.url().clone(),
+                headers: request
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
+                timeout: request.timeout().copied(),
+            }
+        } else {
+            Copy::Whole(Box::new(request.try_clone()?))
+        }))
+    }
+}
+
+impl Kept<Outbound> for KeptOutbound {
+    fn route(&self) -> Route {
+        match &self.0 {
+            Copy::Parts { method, url, .. } => Route::new(method, url.path()),
+            Copy::Whole(request) => Route::new(request.method(), request.url().path()),
         }
-        // What `try_clone` does, less the room that it makes on the heap for extensions.
-        let mut copy = Request::new(request.method().clone(), request.url().clone());
-        *copy.version_mut() = request.version();
-        copy.headers_mut().clone_from(request.headers());
-        if let Some(timeout) = request.timeout() {
-            *copy.timeout_mut() = Some(*timeout);
+    }
+
+    fn again(self) -> Outbound {
+        match self.0 {
+            Copy::Parts { method, url, headers, timeout } => {
+                let mut request = Request::new(method, url);
+                for (name, value) in headers {
+                    request.headers_mut().append(name, value);
+                }
+                if timeout.is_some() {
+                    *request.timeout_mut() = timeout;
+                }
+                Outbound::built_here(request)
+            }
+            Copy::Whole(request) => Outbound::new(*request),
         }
-        Some(Self::built_here(copy))
     }
 }
 
@@ -114,23 +158,38 @@ impl Incoming for Inbound {
     }
 }
 
+type Sent = Result<Inbound, SendError>;
+
 #[async_trait]
 impl AsyncTransport for ReqwestTransport {
     type Request = Outbound;
     type Response = Inbound;
     type Error = SendError;
 
-    async fn send(&self, Outbound { request, .. }: Outbound) -> Result<Inbound, SendError> {
+    // By hand what `async_trait` makes of an `async fn`, less the room for the request in the future: reqwest takes it
+    // at once.
+    fn send<'s, 'f>(&'s self, outbound: Outbound) -> Pin<Box<dyn Future<Output = Sent> + Send + 'f>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        let Outbound { mut request, .. } = outbound;
+        set_length(&mut request);
         let origin = self.may_redirect.then(|| origin_mark(request.url()));
-        let response = self.client.execute(with_length(request)).await?;
-        if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
-            return Err(SendError::LeftOrigin);
-        }
-        Ok(Inbound(response))
+        let sending = self.client.execute(request);
+        Box::pin(async move {
+            let mut response = sending.await?;
+            if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
+                return Err(SendError::LeftOrigin);
+            }
+            adapter::hide_cookies(response.headers_mut());
+            Ok(Inbound(response))
+        })
     }
 
     async fn send_login(&self, request: http::Request<FormBody>) -> Result<http::Response<()>, SendError> {
-        let request = with_length(Request::try_from(request.map(Bytes::from))?);
+        let mut request = Request::try_from(request.map(Bytes::from))?;
+        set_length(&mut request);
         let url = request.url().clone();
         let mut response = self.client.execute(request).await?;
         if *response.url() != url {
@@ -163,12 +222,11 @@ async fn drain(mut response: Response) {
 }
 
 /// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
-fn with_length(mut request: Request) -> Request {
+fn set_length(request: &mut Request) {
     let empty = request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty));
     if empty && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    request
 }
 
 /// A URL's origin as a number: comparing two of them allocates nothing.

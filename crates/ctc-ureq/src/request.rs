@@ -16,25 +16,17 @@ use crate::{Client, Error};
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
-    client: Client,
-    request: Result<Request<Body>, Error>,
-    timeout: Option<Duration>,
-    options: CallOptions,
+    pub(crate) client: Client,
+    pub(crate) outbound: Outbound,
+    /// The first thing that was wrong with it, for whoever sends it. Boxed, as each step moves the builder.
+    pub(crate) wrong: Option<Box<Error>>,
+    pub(crate) options: CallOptions,
 }
 
 impl RequestBuilder {
-    pub(crate) fn new(
-        client: Client,
-        request: Result<Request<Body>, Error>,
-        timeout: Option<Duration>,
-        options: CallOptions,
-    ) -> Self {
-        Self { client, request, timeout, options }
-    }
-
     /// Adds to the query.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
-        self.map(|request| {
+        self.step(|Outbound { request, .. }| {
             let more = serde_urlencoded::to_string(query).map_err(request_error)?;
             let uri = with_query(request.uri(), &more)?;
             *request.uri_mut() = uri;
@@ -50,7 +42,7 @@ impl RequestBuilder {
         HeaderValue: TryFrom<V>,
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
-        self.map(|request| {
+        self.step(|Outbound { request, .. }| {
             let name = HeaderName::try_from(name).map_err(|error| request_error(error.into()))?;
             let value = HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
             request.headers_mut().append(name, value);
@@ -60,7 +52,7 @@ impl RequestBuilder {
 
     /// Adds headers, replacing those of the same name.
     pub fn headers(self, headers: HeaderMap) -> Self {
-        self.map(|request| {
+        self.step(|Outbound { request, .. }| {
             for name in headers.keys() {
                 request.headers_mut().remove(name);
             }
@@ -71,33 +63,34 @@ impl RequestBuilder {
 
     /// A JSON body, and its content type.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
-        self.map(|request| {
+        self.step(|outbound| {
             let body = serde_json::to_vec(json).map_err(request_error)?;
-            set_body(request, body, "application/json");
+            set_body(outbound, body, "application/json");
             Ok(())
         })
     }
 
     /// A form body, and its content type.
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
-        self.map(|request| {
+        self.step(|outbound| {
             let body = serde_urlencoded::to_string(form).map_err(request_error)?;
-            set_body(request, body, "application/x-www-form-urlencoded");
+            set_body(outbound, body, "application/x-www-form-urlencoded");
             Ok(())
         })
     }
 
     /// Any body. One that is a stream is sent once: see [`Replay`].
     pub fn body(self, body: impl Into<Body>) -> Self {
-        self.map(|request| {
-            *request.body_mut() = body.into();
+        self.step(|outbound| {
+            outbound.body = body.into();
             Ok(())
         })
     }
 
-    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own.
+    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own, and
+    /// waiting for a login is not part of it: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.outbound.timeout = Some(timeout);
         self
     }
 
@@ -107,7 +100,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once.
+    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once. Waiting for one
+    /// that is under way is not counted.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -118,7 +112,8 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error::Path`] or [`Error::Request`].
     pub fn build(self) -> Result<Request<Body>, Error> {
-        self.request
+        let Outbound { request, body, .. } = self.outbound;
+        self.wrong.map_or_else(|| Ok(request.map(|()| body)), |error| Err(*error))
     }
 
     /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
@@ -127,22 +122,24 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub fn send(self) -> Result<http::Response<ureq::Body>, Error> {
-        self.client.send(Outbound { request: self.request?, timeout: self.timeout }, &self.options)
+        match self.wrong {
+            None => self.client.send(self.outbound, &self.options),
+            Some(error) => Err(*error),
+        }
     }
 
-    fn map(mut self, step: impl FnOnce(&mut Request<Body>) -> Result<(), Error>) -> Self {
-        if let Ok(request) = &mut self.request
-            && let Err(error) = step(request)
-        {
-            self.request = Err(error);
+    fn step(mut self, step: impl FnOnce(&mut Outbound) -> Result<(), Error>) -> Self {
+        if self.wrong.is_none() {
+            self.wrong = step(&mut self.outbound).err().map(Box::new);
         }
         self
     }
 }
 
-fn set_body(request: &mut Request<Body>, body: impl Into<Body>, content_type: &'static str) {
-    request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
-    *request.body_mut() = body.into();
+fn set_body(outbound: &mut Outbound, body: impl Into<Body>, content_type: &'static str) {
+    let headers = outbound.request.headers_mut();
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+    outbound.body = body.into();
 }
 
 fn with_query(uri: &Uri, more: &str) -> Result<Uri, Error> {

@@ -3,14 +3,15 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Endpoint, FormBody, Target};
-use ctc_driver::{Outgoing, Transport};
+use ctc_driver::ctc_core::{Endpoint, FormBody, Route, Target};
+use ctc_driver::{Kept, Outgoing, Transport, adapter};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use ureq::{Agent, AsSendBody, SendBody};
 
 use crate::body::{Body, Content};
 use crate::error::SendError;
+use crate::headers::FewHeaders;
 
 /// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
@@ -65,13 +66,37 @@ impl UreqTransport {
 /// A request on its way out.
 #[derive(Debug)]
 pub struct Outbound {
-    /// The request.
-    pub request: Request<Body>,
+    /// All but its body.
+    pub request: Request<()>,
+    /// Its body.
+    pub body: Body,
     /// How long it may take all told.
     pub timeout: Option<Duration>,
 }
 
+impl Outbound {
+    /// A request, and how long it may take all told.
+    pub fn new<B: Into<Body>>(request: Request<B>, timeout: Option<Duration>) -> Self {
+        let (parts, body) = request.into_parts();
+        Self { request: Request::from_parts(parts, ()), body: body.into(), timeout }
+    }
+}
+
+/// What is kept of an [`Outbound`] while it is out.
+#[derive(Debug)]
+pub struct KeptOutbound {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: FewHeaders,
+    extensions: Extensions,
+    body: Body,
+    timeout: Option<Duration>,
+}
+
 impl Outgoing for Outbound {
+    type Kept = KeptOutbound;
+
     fn method(&self) -> &Method {
         self.request.method()
     }
@@ -88,21 +113,38 @@ impl Outgoing for Outbound {
         self.request.headers_mut()
     }
 
-    fn replay(&self) -> Option<Self> {
-        let body = self.request.body().replay()?;
-        let mut request = Request::new(body);
-        *request.method_mut() = self.request.method().clone();
-        *request.uri_mut() = self.request.uri().clone();
-        *request.version_mut() = self.request.version();
-        *request.headers_mut() = self.request.headers().clone();
-        *request.extensions_mut() = self.request.extensions().clone();
-        Some(Self { request, timeout: self.timeout })
+    fn keep(&self) -> Option<KeptOutbound> {
+        let request = &self.request;
+        Some(KeptOutbound {
+            body: self.body.replay()?,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: FewHeaders::of(request.headers()),
+            extensions: request.extensions().clone(),
+            timeout: self.timeout,
+        })
     }
 
     fn complete(&mut self, endpoint: &Endpoint) {
-        if self.request.uri().authority().is_none() {
-            *self.request.uri_mut() = endpoint.complete(std::mem::take(self.request.uri_mut()));
-        }
+        self.request.complete(endpoint);
+    }
+}
+
+impl Kept<Outbound> for KeptOutbound {
+    fn route(&self) -> Route {
+        Route::new(&self.method, self.uri.path())
+    }
+
+    fn again(self) -> Outbound {
+        let Self { method, uri, version, headers, extensions, body, timeout } = self;
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = version;
+        *request.headers_mut() = headers.into();
+        *request.extensions_mut() = extensions;
+        Outbound { request, body, timeout }
     }
 }
 
@@ -111,26 +153,32 @@ impl Transport for UreqTransport {
     type Response = Response<ureq::Body>;
     type Error = SendError;
 
-    fn send(&self, outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
+    fn send(&self, mut outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
         let timeout = outbound.timeout;
-        let (parts, body) = outbound.request.into_parts();
-        match body.0 {
+        let mut response = match outbound.body.0 {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
-            Content::Empty => self.run(with_length(Request::from_parts(parts, ())), timeout),
-            Content::Bytes(bytes) => self.run(Request::from_parts(parts, &bytes[..]), timeout),
-            Content::Reader(reader) => {
-                self.run(Request::from_parts(parts, SendBody::from_owned_reader(reader)), timeout)
+            Content::Empty => {
+                set_length(&mut outbound.request);
+                self.run(outbound.request, timeout)
             }
-        }
+            Content::Bytes(bytes) => self.run(outbound.request.map(|()| &bytes[..]), timeout),
+            Content::Reader(reader) => {
+                self.run(outbound.request.map(|()| SendBody::from_owned_reader(reader)), timeout)
+            }
+        }?;
+        adapter::hide_cookies(response.headers_mut());
+        Ok(response)
     }
 
     fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {
         let (parts, form) = request.into_parts();
+        let mut request = Request::from_parts(parts, ());
         let form = form.as_ref();
         let response = if form.is_empty() {
-            self.run(with_length(Request::from_parts(parts, ())), Some(timeout))
+            set_length(&mut request);
+            self.run(request, Some(timeout))
         } else {
-            self.run(Request::from_parts(parts, form), Some(timeout))
+            self.run(request.map(|()| form), Some(timeout))
         };
         let (parts, body) = response?.into_parts();
         drain(body);
@@ -152,9 +200,8 @@ fn drain(body: ureq::Body) {
 }
 
 /// ureq leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
-fn with_length(mut request: Request<()>) -> Request<()> {
+fn set_length(request: &mut Request<()>) {
     if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    request
 }

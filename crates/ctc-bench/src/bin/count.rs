@@ -13,7 +13,8 @@ use ctc_bench::scene::{answer, open, request, session_work};
 use ctc_bench::stub::{Stub, session};
 use ctc_bench::{Failure, scene};
 use ctc_driver::ctc_core::Endpoint;
-use ctc_driver::{AsyncDriver, AsyncSessionStore, CallOptions, MemoryStore};
+use ctc_driver::{AsyncDriver, AsyncSessionStore, CallOptions, Driver, MemoryStore};
+use ctc_store_file::FileStore;
 use http::Request;
 
 /// Calls that are counted, and callers that wait.
@@ -44,6 +45,7 @@ fn run(url: &str) -> Result<Figures, Failure> {
     }
     of_waiters(&mut figures)?;
     of_stores(&mut figures)?;
+    of_file_store(&mut figures)?;
     Ok(figures)
 }
 
@@ -96,6 +98,9 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     let call = || Box::pin(client.execute(reqwest::Request::new(reqwest::Method::GET, url.clone())));
     let (future, heap) = waiters(call)?;
     figures.insert("waiter on reqwest", future + heap - size_of::<reqwest::Request>() as f64);
+    let call = || Box::pin(client.get("/connect/services/devices").send());
+    let (future, heap) = waiters(call)?;
+    figures.insert("waiter on reqwest, by its builder", future + heap - size_of::<reqwest::Request>() as f64);
     Ok(())
 }
 
@@ -118,6 +123,27 @@ where
         return Err("a caller of a login that takes for ever did not wait".into());
     }
     Ok((size_of_val(&*first) as f64, used.bytes_current as f64 / f64::from(WAITERS)))
+}
+
+/// A login with a store that processes share, and a call with it on an open session.
+fn of_file_store(figures: &mut Figures) -> Result<(), Failure> {
+    let folder = std::env::temp_dir().join(format!("ctc-bench-count-{}", std::process::id()));
+    let store = Arc::new(FileStore::at(&folder));
+    let driver = Driver::new(session()?, Stub::new(Duration::ZERO, false), Some(store));
+    let options = CallOptions::default();
+    let mut result = Ok(());
+    let used = measure(|| result = driver.login(&options));
+    // Left behind, it would cost space and nothing else.
+    let _ = std::fs::remove_dir_all(&folder);
+    result?;
+    figures.insert("login with file store", used.count_total as f64);
+    let call_once = || -> Result<(), Failure> { Ok(driver.execute(request()?, &options).map(drop)?) };
+    call_once()?;
+    let mut result = Ok(());
+    let used = measure(|| result = (0..CALLS).try_for_each(|_| call_once()));
+    result?;
+    figures.insert("stub blocking with file store", used.count_total as f64 / f64::from(CALLS));
+    Ok(())
 }
 
 /// A login, and a call on an open session, with a store and without.

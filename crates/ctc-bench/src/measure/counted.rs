@@ -20,6 +20,8 @@ const ASYNC_ALLOCATIONS: f64 = 3.0;
 /// Batches, and calls, that valgrind runs.
 const BATCHES: usize = 50;
 const CALLS: (usize, usize) = (200, 800);
+/// Enough to see 3 %.
+const FEWER_CALLS: (usize, usize) = (50, 150);
 
 /// Figures by name, as they are committed for CI.
 pub(crate) type Figures = BTreeMap<String, f64>;
@@ -35,7 +37,7 @@ pub(crate) fn allocations(plan: &Plan, server: &Server) -> Result<Figures, Failu
 }
 
 /// Instructions, or `None` where there is no valgrind.
-pub(crate) fn instructions(plan: &Plan, server: &Server) -> Result<Option<Figures>, Failure> {
+pub(crate) fn instructions(plan: &Plan, server: &Server, rough: bool) -> Result<Option<Figures>, Failure> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Ok(None);
     }
@@ -44,10 +46,11 @@ pub(crate) fn instructions(plan: &Plan, server: &Server) -> Result<Option<Figure
         let counted = callgrind(plan, work, BATCHES, "", true)?;
         figures.insert(work.to_owned(), counted / (BATCHES * ctc_bench::scene::BATCH) as f64);
     }
+    let calls = if rough { FEWER_CALLS } else { CALLS };
     for name in PAIRS.iter().flatten() {
-        let few = callgrind(plan, name, CALLS.0, &server.url, false)?;
-        let many = callgrind(plan, name, CALLS.1, &server.url, false)?;
-        figures.insert((*name).to_owned(), (many - few) / (CALLS.1 - CALLS.0) as f64);
+        let few = callgrind(plan, name, calls.0, &server.url, false)?;
+        let many = callgrind(plan, name, calls.1, &server.url, false)?;
+        figures.insert((*name).to_owned(), (many - few) / (calls.1 - calls.0) as f64);
     }
     Ok(Some(figures))
 }
@@ -87,7 +90,7 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
             Row::new(what, figure, format!("≤ {most}"), more < most + 0.05)
         });
     }
-    for name in ["waiter on a stub", "waiter on reqwest"] {
+    for name in ["waiter on a stub", "waiter on reqwest", "waiter on reqwest, by its builder"] {
         rows.push(Row::new(
             format!("memory: {name}, beside its request"),
             format!("{:.0} bytes", count(name)),
@@ -100,15 +103,25 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
         format!("{:.0} / {:.0} bytes", count("waiter future"), count("waiter heap")),
     ));
     rows.push(Row::shown(
-        "a login, allocations: no store / memory store",
-        format!("{:.0} / {:.0}", count("login"), count("login with store")),
+        "a login, allocations: no store / memory / file",
+        format!(
+            "{:.0} / {:.0} / {:.0}",
+            count("login"),
+            count("login with store"),
+            count("login with file store")
+        ),
     ));
-    rows.push(Row::new(
-        "a call with a store: allocations more than without",
-        format!("{:.2}", count("stub async with store") - count("stub async")),
-        "0",
-        count("stub async with store") == count("stub async"),
-    ));
+    for (name, with, without) in [
+        ("memory store", "stub async with store", "stub async"),
+        ("file store", "stub blocking with file store", "stub blocking"),
+    ] {
+        rows.push(Row::new(
+            format!("a call with a {name}: allocations more than without"),
+            format!("{:.2}", count(with) - count(without)),
+            "0",
+            count(with) == count(without),
+        ));
+    }
     let Some(figures) = instructions else {
         rows.push(Row::skipped("instructions", "valgrind is not installed"));
         return rows;

@@ -4,6 +4,7 @@ pub(crate) mod chores;
 pub(crate) mod counted;
 pub(crate) mod herds;
 pub(crate) mod stamps;
+pub(crate) mod stores;
 pub(crate) mod threads;
 pub(crate) mod whole;
 

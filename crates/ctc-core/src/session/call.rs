@@ -26,6 +26,12 @@ impl Call {
         Self { replayable, carried: None, saw_login: false, replayed: false }
     }
 
+    /// Notes whether its request can and may be sent a second time, for a driver that learns it when it sends.
+    #[inline]
+    pub const fn set_replayable(&mut self, replayable: bool) {
+        self.replayable = replayable;
+    }
+
     /// The generation of the token that this call was last sent with.
     pub const fn generation(&self) -> Option<Generation> {
         self.carried

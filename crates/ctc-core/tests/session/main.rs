@@ -17,6 +17,7 @@ mod printed;
 mod random_walk;
 mod records;
 mod records_clock;
+mod records_newer;
 mod refusal;
 mod rotation;
 mod scenario;

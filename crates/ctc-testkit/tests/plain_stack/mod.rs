@@ -86,6 +86,8 @@ pub(crate) struct PlainRequest {
 }
 
 impl Outgoing for PlainRequest {
+    type Kept = Self;
+
     fn method(&self) -> &Method {
         self.head.method()
     }
@@ -102,7 +104,7 @@ impl Outgoing for PlainRequest {
         self.head.headers_mut()
     }
 
-    fn replay(&self) -> Option<Self> {
+    fn keep(&self) -> Option<Self> {
         match (&self.payload, self.vice) {
             (Payload::Stream(_), Some(Vice::ReplaysStreams)) => Some(self.clone()),
             (Payload::Stream(_), _) => None,

@@ -47,6 +47,8 @@ impl Req {
 }
 
 impl Outgoing for Req {
+    type Kept = Self;
+
     fn method(&self) -> &Method {
         self.inner.method()
     }
@@ -63,7 +65,7 @@ impl Outgoing for Req {
         self.inner.headers_mut()
     }
 
-    fn replay(&self) -> Option<Self> {
+    fn keep(&self) -> Option<Self> {
         (!self.stream).then(|| Self { inner: self.inner.clone(), stream: false })
     }
 }

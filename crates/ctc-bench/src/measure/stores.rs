@@ -1,0 +1,83 @@
+//! What a store costs at a login, and what it saves: processes that share one.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ctc_bench::Failure;
+use ctc_bench::stub::{Stub, session};
+use ctc_driver::{CallOptions, Driver, MemoryStore, SessionStore};
+use ctc_store_file::FileStore;
+
+use crate::rounds::median;
+use crate::table::Row;
+
+/// Logins that are timed.
+const LOGINS: usize = 50;
+/// Processes on one store: the bar.
+const PROCESSES: &str = "20";
+
+pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
+    let folder = Folder::new();
+    let none = micros(|_| None)?;
+    let memory = micros(|_| Some(Arc::new(MemoryStore::new())))?;
+    // A folder each, or else the second session finds the first one's token and makes no login.
+    let file = micros(|number| Some(Arc::new(FileStore::at(folder.0.join(number.to_string())))))?;
+    let found = micros(|_| Some(Arc::new(FileStore::at(folder.0.join("0")))))?;
+    Ok(vec![
+        Row::shown(
+            "a login over the stub, time: no store / memory / file",
+            format!("{none:.0} / {memory:.0} / {file:.0} µs"),
+        ),
+        Row::shown("  in its place, a token found in the file", format!("{found:.0} µs")),
+        processes("file")?,
+        processes("redis")?,
+    ])
+}
+
+fn micros(store: impl Fn(usize) -> Option<Arc<dyn SessionStore>>) -> Result<f64, Failure> {
+    let mut times = Vec::with_capacity(LOGINS);
+    for number in 0..LOGINS {
+        let driver = Driver::new(session()?, Stub::new(Duration::ZERO, false), store(number));
+        let start = Instant::now();
+        driver.login(&CallOptions::default())?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(median(times))
+}
+
+/// The example of many processes with one session, as `cargo xtask fleet` runs it.
+fn processes(store: &str) -> Result<Row, Failure> {
+    let what = format!("{PROCESSES} processes on one {store} store, dead token");
+    if store == "redis" && Command::new("redis-server").arg("--version").output().is_err() {
+        return Ok(Row::skipped(what, "redis-server is not installed"));
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut example = Command::new(cargo);
+    example.args(["run", "--quiet", "--package", "ctc-examples", "--example", "fleet", "--"]);
+    let output = example.args(["--store", store, "--processes", PROCESSES]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| line.strip_prefix("revoked token"));
+    let line = line.filter(|_| output.status.success());
+    let line = line.ok_or_else(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
+    let figure = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let met = figure.contains(" 1 login ") && figure.contains(" 0 refused");
+    Ok(Row::new(what, figure, "1 login, all answered", met))
+}
+
+/// A folder that goes when it is let go of.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("ctc-bench-stores-{}", std::process::id())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind, it would cost space and nothing else.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
