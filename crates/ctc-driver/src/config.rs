@@ -258,6 +258,14 @@ mod tests {
         assert!(matches!(config.build(), Err(ConfigError::Settings(SettingsError::LeaseTooShort))));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let config = SessionConfig::from_vars(|_| Some(OsString::from_vec(vec![0xff])));
+        assert_eq!(config.err(), Some(ConfigError::NotText { name: "CTC_USERNAME" }));
+    }
+
     #[test]
     fn what_is_not_given_is_named() {
         let build = |config: SessionConfig| config.build().map(|_| ()).unwrap_err();
