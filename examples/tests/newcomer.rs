@@ -1,5 +1,13 @@
 //! What newcomers wrote from the documentation alone goes on working, and stays short.
 
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ctc_driver::ctc_core::Endpoint;
+use ctc_driver::{CallOptions, Driver, SessionConfig};
+
 #[path = "../newcomer/async_app.rs"]
 mod async_app;
 #[path = "../newcomer/blocking_app.rs"]
@@ -40,4 +48,28 @@ fn each_takes_less_than_sixty_lines() {
     ] {
         assert!(text.lines().count() < 60, "{name}: {} lines", text.lines().count());
     }
+}
+
+/// Each byte of an answer that drips starts the stream's own time-out anew.
+#[test]
+fn a_login_that_drips_ends_in_time_in_the_app_with_its_own_transport() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut stream = server.accept().unwrap().0;
+        while stream.write_all(b"H").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let config = SessionConfig::new().endpoint(Endpoint::danger_plain_http(&url).unwrap()).app_key("key");
+    let mut config = config.credentials("ada", "s3cret!s3cret!");
+    config.settings_mut().login_timeout = Duration::from_millis(400);
+    let driver = Driver::new(config.build().unwrap(), own_transport::Tcp, None);
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || sender.send(driver.login(&CallOptions::new()).is_err()));
+    assert_eq!(
+        ended.recv_timeout(Duration::from_secs(20)),
+        Ok(true),
+        "it waits for as long as the server drips"
+    );
 }

@@ -4,8 +4,10 @@
 mod bench;
 mod ci;
 mod fleet;
+mod mutants;
 mod shell;
 mod sim;
+mod soak;
 mod test;
 mod vendor;
 
@@ -20,6 +22,8 @@ cargo xtask <chore>
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   threads       the session's locks under a scheduler that tries many orders; `--sabotage`
+  mutants       faults put into core and driver one by one, each of which some test must notice (an hour or two)
+  soak          both clients under load on real sockets, with faults: `soak --minutes N`, `--leak NAME`
   bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
   api           writes the listings of the public API in xtask/api anew; read the difference before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
@@ -33,7 +37,9 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),
+        "mutants" => mutants::run(rest),
         "sim" => sim::run(rest),
+        "soak" => soak::run(rest),
         "threads" => sim::threads(rest),
         "api" => ci::write_api(),
         "vendor" => vendor::run(),

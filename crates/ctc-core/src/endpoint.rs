@@ -132,7 +132,7 @@ impl Endpoint {
 
     /// `uri` on this origin when it is only a path with its query, as a server receives it; any other as it is.
     pub fn complete(&self, uri: Uri) -> Uri {
-        if uri.scheme().is_some() || uri.authority().is_some() || !uri.path().starts_with('/') {
+        if uri.scheme().is_some() || !uri.path().starts_with('/') {
             return uri;
         }
         uri.path_and_query().map_or_else(Uri::default, |path| self.uri(path.clone()))
@@ -338,4 +338,18 @@ fn has_odd_port(authority: &Authority) -> bool {
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A wrong offset would only cost time, or take a host's tail for the host.
+    #[test]
+    fn the_authority_is_what_stands_behind_the_scheme() {
+        let authority = |endpoint: &Endpoint| endpoint.authority.to_string();
+        assert_eq!(authority(&Endpoint::us()), "connect.calamp.com");
+        assert_eq!(authority(&Endpoint::new("https://x.example:8443").unwrap()), "x.example:8443");
+        assert_eq!(authority(&Endpoint::danger_plain_http("http://[::1]:80").unwrap()), "[::1]");
+    }
 }

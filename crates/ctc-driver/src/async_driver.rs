@@ -6,17 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Call, FormBody, LoginOrder, RecordKey, SendFailure, SessionRecord, Verdict, Wait};
+use ctc_core::{
+    Admit, Call, FormBody, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord, Verdict, Wait,
+};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::held::Held;
-use crate::login::{self, LoggedOut, LoginIo, STORE_TIMEOUT, SendError, StoreAccess};
+use crate::login::{self, LoginIo, SendError, StoreAccess};
+use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Patience};
 use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
+use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -117,7 +121,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session.observe_answer(call, || held.route(), status, headers);
-            if matches!(observed.verdict, Verdict::Deliver) && !observed.rotated {
+            if matches!(observed.verdict, Verdict::Deliver) && !observed.unsaved {
                 return Ok(Some(response));
             }
             // What few calls need is kept on the heap, so that all others are small.
@@ -134,8 +138,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         held: Held<T::Request>,
         place: &mut Option<T::Request>,
     ) -> Option<T::Response> {
-        if observed.rotated && self.io.store.is_some() {
-            login::keep_rotated(&self.session, &*self.io).await;
+        if observed.unsaved {
+            self.save_the_rest().await;
         }
         match observed.verdict {
             Verdict::Deliver => Some(response),
@@ -165,20 +169,72 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.admit(&mut Call::new(false), &mut patience).await
     }
 
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
+    /// there is one.
+    ///
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
+    /// like any login.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
+        let mut patience = Patience::new(options.max_wait);
+        self.obtain(login::renewal(&self.session), &mut patience).await.map(drop)
+    }
+
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub async fn logout(&self) -> LoggedOut {
-        login::log_out(&self.session, &*self.io).await
+        logout::log_out(&self.session, &*self.io).await
+    }
+
+    /// Takes into the store what it does not have yet, if it is time to.
+    async fn save_the_rest(&self) {
+        if self.io.store.is_some()
+            && let Some(saving) = Saving::when_due(&self.session)
+        {
+            // What few calls need is kept on the heap, so that all others are small.
+            Box::pin(self.save_within_a_second(saving)).await;
+        }
+    }
+
+    /// No answer is held back for longer, whatever the store does.
+    async fn save_within_a_second(&self, saving: Saving<'_>) {
+        let work = saving::save_the_rest(&self.session, &*self.io);
+        let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
+        if done.is_none() {
+            let late = StoreError::Unavailable(Box::new(NoAnswer(SAVE_TIMEOUT)));
+            self.session.store_failed("save", &late);
+        }
+        if done != Some(false) {
+            saving.over();
+        }
     }
 
     /// Returns when the session is open.
-    async fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
+    fn admit<'a>(
+        &'a self,
+        call: &'a mut Call,
+        patience: &'a mut Patience,
+    ) -> impl Future<Output = Result<(), Denied>> + Send + use<'a, T> {
+        self.obtain(move |session, now| session.admit(call, now), patience)
+    }
+
+    /// Returns when `ask` is told to proceed.
+    async fn obtain(
+        &self,
+        mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
+        patience: &mut Patience,
+    ) -> Result<(), Denied> {
         let mut listener = None;
         let mut driven = None;
         loop {
-            let asked = self
-                .session
-                .admit_with_flight(|session, now| session.admit(call, now), |order| self.begin(*order));
+            let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
+            // The login was driven to its report and no further, and this was the last task to let go of it.
+            if self.session.keeping().has_unsaved() {
+                self.save_the_rest().await;
+            }
             match asked {
                 Ok(()) => return Ok(()),
                 Err(Pending::Flight { flight, wait }) => {

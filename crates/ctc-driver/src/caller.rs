@@ -4,6 +4,7 @@ use std::error::Error;
 use std::pin::{Pin, pin};
 
 use async_trait::async_trait;
+use http::header::{Entry, HeaderMap, SET_COOKIE};
 use http::{Request, Response};
 use http_body::Body;
 
@@ -96,6 +97,17 @@ pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<C
     let uri = std::mem::take(request.uri_mut());
     *request.uri_mut() = session.bound_to().complete(uri);
     request.extensions_mut().remove()
+}
+
+/// Marks what the `Set-Cookie` lines of an answer say as sensitive: a rotated token is among them, and whoever has the
+/// answer may print it.
+pub fn hide_cookies(headers: &mut HeaderMap) {
+    // Asked first, since asking for an entry may make room for one; and by a walk, which for few headers costs less.
+    if headers.keys().any(|name| name == SET_COOKIE)
+        && let Ok(Entry::Occupied(mut lines)) = headers.try_entry(SET_COOKIE)
+    {
+        lines.iter_mut().for_each(|line| line.set_sensitive(true));
+    }
 }
 
 /// An answer with its whole body.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use ctc_core::{AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError};
 
@@ -15,6 +16,8 @@ pub struct SessionConfig {
     app_key: Option<Result<AppKey, SecretError>>,
     credentials: Option<Result<Credentials, SecretError>>,
     settings: Settings,
+    /// The lease as it is unless somebody sets it.
+    lease: Duration,
 }
 
 impl Default for SessionConfig {
@@ -22,7 +25,8 @@ impl Default for SessionConfig {
         // Each process jitters its pauses differently; std's hash keys are random enough for that.
         let mut settings = Settings::default();
         settings.seed = RandomState::new().build_hasher().finish();
-        Self { endpoint: None, app_key: None, credentials: None, settings }
+        let lease = settings.lease;
+        Self { endpoint: None, app_key: None, credentials: None, settings, lease }
     }
 }
 
@@ -94,6 +98,17 @@ impl SessionConfig {
     /// User name and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(username, password));
+        self
+    }
+
+    /// How long one login may take. Default 30 s. A longer one moves the
+    /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something else.
+    pub fn login_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.login_timeout = timeout;
+        if self.settings.lease == self.lease {
+            self.lease = Settings::default().lease.max(timeout.saturating_mul(2));
+            self.settings.lease = self.lease;
+        }
         self
     }
 
@@ -198,6 +213,24 @@ mod tests {
     }
 
     #[test]
+    fn the_lease_follows_the_login_timeout_unless_it_was_set() {
+        let seconds = Duration::from_secs;
+        let lease = |mut config: SessionConfig| config.settings_mut().lease;
+        assert_eq!(lease(SessionConfig::new().login_timeout(seconds(5))), seconds(60));
+        assert_eq!(lease(SessionConfig::new().login_timeout(seconds(40))), seconds(80));
+        assert_eq!(
+            lease(SessionConfig::new().login_timeout(seconds(90)).login_timeout(seconds(10))),
+            seconds(60)
+        );
+        let mut config = SessionConfig::new();
+        config.settings_mut().lease = seconds(45);
+        assert_eq!(lease(config.login_timeout(seconds(40))), seconds(45));
+        let mut config = SessionConfig::new().login_timeout(seconds(40));
+        config.settings_mut().lease = seconds(45);
+        assert_eq!(lease(config.login_timeout(seconds(30))), seconds(45));
+    }
+
+    #[test]
     fn every_missing_or_empty_variable_is_named_at_once() {
         let error =
             from(&[("CTC_USERNAME", "u"), ("CTC_APPKEY", "misspelt"), ("CTC_PASSWORD", "")]).unwrap_err();
@@ -206,6 +239,23 @@ mod tests {
             "set these environment variables, which are missing or empty: \
              CTC_PASSWORD, CTC_APP_KEY, CTC_REGION (us or eu; or CTC_BASE_URL)"
         );
+    }
+
+    #[test]
+    fn the_environment_is_read_as_any_other_variables() {
+        let same = SessionConfig::from_vars(std::env::var_os);
+        assert_eq!(SessionConfig::from_env().err(), same.err());
+    }
+
+    #[test]
+    fn settings_can_be_changed_and_contradictions_are_found() {
+        let mut config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        config.settings_mut().lease = std::time::Duration::from_secs(77);
+        let session = config.build().unwrap();
+        assert_eq!(session.settings().lease.as_secs(), 77);
+        let mut config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        config.settings_mut().lease = std::time::Duration::ZERO;
+        assert!(matches!(config.build(), Err(ConfigError::Settings(SettingsError::LeaseTooShort))));
     }
 
     #[test]

@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, FormBody, RecordKey, SessionRecord, Verdict};
+use ctc_core::{Admit, Call, FormBody, Instant, RecordKey, Session, SessionRecord, Verdict};
 use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
 use crate::held::Held;
-use crate::login::{self, Flight, LoggedOut, LoginIo, SendError, StoreAccess};
+use crate::login::{self, Flight, LoginIo, SendError, StoreAccess};
+use crate::logout::{self, LoggedOut};
 use crate::options::{CallOptions, Patience};
 use crate::ports::{Incoming, Outgoing, Transport, TransportError};
+use crate::saving::{self, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 use crate::sync::Listener;
@@ -70,8 +72,8 @@ impl<T: Transport> Driver<T> {
             let Ok(response) = &mut answer else { return answer };
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
-            if observed.rotated && self.io.store.is_some() {
-                finish(login::keep_rotated(&self.session, &*self.io));
+            if observed.unsaved {
+                self.save_the_rest();
             }
             match observed.verdict {
                 Verdict::Deliver => return answer,
@@ -96,16 +98,48 @@ impl<T: Transport> Driver<T> {
         self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
     }
 
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
+    /// there is one.
+    ///
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
+    /// like any login.
+    ///
+    /// # Errors
+    /// [`Denied`] when the login failed, or none may be made.
+    pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
+        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait)).map(drop)
+    }
+
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub fn logout(&self) -> LoggedOut {
-        finish(login::log_out(&self.session, &*self.io)).unwrap_or(LoggedOut::NoToken)
+        finish(logout::log_out(&self.session, &*self.io))
+    }
+
+    /// Takes into the store what it does not have yet, if it is time to.
+    fn save_the_rest(&self) {
+        if self.io.store.is_some()
+            && let Some(saving) = Saving::when_due(&self.session)
+            && finish(saving::save_the_rest(&self.session, &*self.io))
+        {
+            saving.over();
+        }
     }
 
     /// Returns when the session is open.
     fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
+        self.obtain(|session, now| session.admit(call, now), patience)
+    }
+
+    /// Returns when `ask` is told to proceed.
+    fn obtain(
+        &self,
+        mut ask: impl FnMut(&mut Session, Instant) -> Admit,
+        patience: &mut Patience,
+    ) -> Result<(), Denied> {
         let mut listener = None;
         loop {
-            match self.session.admit(call) {
+            match self.session.with(&mut ask) {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
                     finish(login::log_in(Flight::new(&self.session, *order), &*self.io));
@@ -129,9 +163,9 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// Runs steps that never wait for a waker: blocking calls dressed as futures.
-fn finish<R>(steps: impl Future<Output = R>) -> Option<R> {
-    steps.now_or_never()
+/// Runs the shared steps over blocking calls, each of which is done when it returns.
+fn finish<R>(steps: impl Future<Output = R>) -> R {
+    steps.now_or_never().expect("blocking calls dressed as futures are never pending")
 }
 
 #[async_trait]

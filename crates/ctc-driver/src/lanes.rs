@@ -57,7 +57,38 @@ fn lane() -> usize {
 #[cold]
 fn choose() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let next = NEXT.fetch_add(1, Relaxed) % MOST_LANES;
+    let next = NEXT.fetch_add(1, Relaxed);
     LANE.set(next);
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_keeps_its_lane_and_others_have_others() {
+        let lanes = Lanes::new(|| Padded(0));
+        let seen: HashSet<usize> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mine = &lanes.0[lane() % lanes.0.len()];
+                        assert!(std::ptr::eq(lanes.mine(), mine) && std::ptr::eq(lanes.mine(), mine));
+                        lane()
+                    })
+                })
+                .collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        assert_eq!(seen.len(), 8);
+    }
+
+    #[test]
+    fn there_are_some_lanes_for_each_core() {
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        assert_eq!(Lanes::new(|| ()).iter().count(), (4 * cores).min(64));
+    }
 }

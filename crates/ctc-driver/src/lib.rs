@@ -58,10 +58,12 @@ mod events;
 mod held;
 mod lanes;
 mod login;
+mod logout;
 pub mod manual;
 mod options;
 mod pending;
 mod ports;
+mod saving;
 mod shared;
 mod store;
 mod sync;
@@ -77,7 +79,7 @@ pub use driver::Driver;
 pub use error::no_answer;
 pub use error::{CallError, Denied};
 pub use events::{Observer, SessionEvent};
-pub use login::LoggedOut;
+pub use logout::LoggedOut;
 pub use options::{CallOptions, Replay};
 pub use ports::{AsyncTransport, Incoming, Kept, Outgoing, Transport, TransportError};
 pub use shared::SharedSession;
@@ -90,7 +92,7 @@ pub use store::{
 /// What the shipped adapters share with each other: no part of the stable surface.
 #[doc(hidden)]
 pub mod adapter {
-    pub use crate::caller::{prepare, whole};
+    pub use crate::caller::{hide_cookies, prepare, whole};
 }
 
 /// The README's snippet, compiled.

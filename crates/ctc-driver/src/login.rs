@@ -1,19 +1,19 @@
 //! One login from election to report, store included: the same steps for both drivers.
 
 use std::error::Error;
-use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, RecordKey, Resumed, SendFailure, Session,
-    SessionRecord,
+    Admit, FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, Pass, RecordKey, Resumed, SendFailure,
+    Session, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::Instrument;
 
 use crate::events::{SessionEvent, login_span};
+use crate::saving::{Saved, Saving, Store, full_wait, lease};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -35,6 +35,15 @@ pub(crate) struct SendError {
     pub(crate) error: Arc<dyn Error + Send + Sync>,
 }
 
+/// Asks for a newer token than the present one, which serves meanwhile. A login under way will do.
+pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant) -> Admit + use<> {
+    let before = session.with(|session, _| session.pass().map(Pass::generation));
+    move |session, now| match session.pass() {
+        Some(pass) if Some(pass.generation()) > before => Admit::Proceed(pass.clone()),
+        _ => session.renew(now),
+    }
+}
+
 /// Makes the login that `order` asks for, or finds that another process made it already.
 pub(crate) async fn log_in(flight: Flight, io: &dyn LoginIo) {
     let span = login_span(flight.session.number());
@@ -51,8 +60,11 @@ async fn steps(mut flight: Flight, io: &dyn LoginIo) {
     if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
         return store.release(session).await;
     }
+    // Whoever drives this may all go half way: then one of them, or the next call, saves what it brought.
+    let saving = Saving::of_login(session);
     let orphan = flight.report(answer);
     store.save(session).await;
+    saving.over();
     store.release(session).await;
     if let Some(logout) = orphan {
         drop(io.send(*logout).await);
@@ -96,108 +108,6 @@ async fn prepare(
         store.release(session).await;
         return None;
     }
-}
-
-/// Takes a token that the server rotated into the store, unless the store has a newer one or is in use: whoever
-/// holds its lease is about to log in or has just done so.
-pub(crate) async fn keep_rotated(session: &SharedSession, io: &dyn LoginIo) {
-    match lease(session, io, Duration::ZERO).await {
-        Ok(mut store) => {
-            let kept = store.load(session).await;
-            if let Some(kept) = &kept {
-                // Its history is not to be lost with it.
-                let wall = session.wall();
-                session.with(|session, now| session.learn(kept, now, wall));
-            }
-            let ours = session.record();
-            // Without a token: closed in the meantime.
-            if ours.has_token() && kept.is_none_or(|kept| kept.generation() <= ours.generation()) {
-                store.write(session, &ours).await;
-            }
-            store.release(session).await;
-        }
-        Err(StoreError::Busy) => {}
-        Err(error) => session.store_failed("lease", &error),
-    }
-}
-
-/// How a logout went. Whatever it says, the session is closed and its token forgotten here.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum LoggedOut {
-    /// There was no token to end.
-    NoToken,
-    /// The server answered with success, or with 401: the token was over already. Whether a 2xx really revokes
-    /// is the server's word.
-    Accepted(StatusCode),
-    /// The server answered with something else; the token may live on there.
-    Refused(StatusCode),
-    /// The server did not answer; the token may live on there.
-    Unreachable(Arc<dyn Error + Send + Sync>),
-}
-
-impl fmt::Display for LoggedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the session is closed and its token forgotten here; ")?;
-        match self {
-            Self::NoToken => f.write_str("there was no token to end on the server"),
-            Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
-            Self::Refused(status) => {
-                write!(f, "the server answered {status}, so the token may live on there: check logout_path")
-            }
-            Self::Unreachable(error) => {
-                f.write_str("the server gave no answer, so the token may live on there")?;
-                let mut link: Option<&dyn Error> = Some(&**error);
-                while let Some(error) = link {
-                    write!(f, ": {error}")?;
-                    link = error.source();
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
-pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
-    let (closed, logout) = session.log_out();
-    match lease(session, io, STORE_TIMEOUT).await {
-        Ok(mut store) => {
-            let kept = store.load(session).await.filter(|kept| kept.same_token(&closed));
-            if let Some(kept) = kept {
-                store.write(session, &kept.without_token()).await;
-            }
-            store.release(session).await;
-        }
-        Err(error) => session.store_failed("lease", &error),
-    }
-    let Some(logout) = logout else { return LoggedOut::NoToken };
-    match io.send(logout).await {
-        Ok(answer) => match answer.status() {
-            status if status.is_success() || status == StatusCode::UNAUTHORIZED => {
-                LoggedOut::Accepted(status)
-            }
-            status => LoggedOut::Refused(status),
-        },
-        Err(failed) => LoggedOut::Unreachable(failed.error),
-    }
-}
-
-/// How long a store operation may take; a longer one counts as a store out of reach.
-pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
-/// the time to ask the store and, at least, half of it.
-fn full_wait(session: &SharedSession) -> Duration {
-    let lease = session.settings().lease;
-    lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
-}
-
-async fn lease(session: &SharedSession, io: &dyn LoginIo, wait: Duration) -> Result<Store, StoreError> {
-    let terms = LeaseTerms { wait, ttl: session.settings().lease };
-    let key = session.record_key();
-    let lease = io.lease(&key, terms).await?;
-    Ok(Store(lease.map(|lease| (lease, key))))
 }
 
 /// What a store's record meant for a login.
@@ -250,6 +160,7 @@ impl Flight {
                 return Offered::Goes;
             }
             Resumed::Adopted(generation) => {
+                self.session.keeping().keep(&record);
                 self.session.counters().adopted.count();
                 self.session.tell(SessionEvent::Adopted { generation });
             }
@@ -277,8 +188,9 @@ impl Flight {
         let ticket = self.ticket.as_ref();
         let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
         if !wanted && let Some(ticket) = self.ticket.take() {
-            self.session.tell(SessionEvent::LoginUnwanted);
+            // Given back first, told second: an observer that panics holds nobody up.
             self.session.with(|session, now| session.withdraw(ticket, now));
+            self.session.tell(SessionEvent::LoginUnwanted);
         }
         wanted
     }
@@ -293,9 +205,15 @@ impl Flight {
                 self.tell(outcome)
             }
             Err(failed) => {
-                self.session.keep_login_error(failed.error);
-                self.fail(failed.failure);
-                None
+                let ticket = self.ticket.take()?;
+                let outcome = self.session.with(|session, now| {
+                    let outcome = session.login_failed(ticket, failed.failure, now);
+                    if let LoginOutcome::Failed(denial) = &outcome {
+                        self.session.keep_login_error(denial.clone(), failed.error);
+                    }
+                    outcome
+                });
+                self.tell(outcome)
             }
         }
     }
@@ -304,13 +222,6 @@ impl Flight {
     fn give_up(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let outcome = self.session.with(|session, now| session.store_busy(ticket, now));
-            self.tell(outcome);
-        }
-    }
-
-    fn fail(&mut self, failure: SendFailure) {
-        if let Some(ticket) = self.ticket.take() {
-            let outcome = self.session.with(|session, now| session.login_failed(ticket, failure, now));
             self.tell(outcome);
         }
     }
@@ -342,61 +253,19 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.session.tell(SessionEvent::LoginAbandoned);
             let sent = self.request.is_none();
+            // Given back first, told second: an observer that panics holds nobody up.
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),
                 false => session.withdraw(ticket, now),
             });
-        }
-    }
-}
-
-/// The store's lease, if there is a store and it works. Its failures are noted and go no further.
-struct Store(Option<(StoreAccess, RecordKey)>);
-
-/// What became of a save.
-#[derive(PartialEq, Eq)]
-enum Saved {
-    /// It is done, or there is no store that could do it.
-    AsFarAsCanBe,
-    /// The lease is over: another holder may have written since.
-    TooLate,
-}
-
-impl Store {
-    const fn none() -> Self {
-        Self(None)
-    }
-
-    async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
-        let result = self.0.as_mut()?.0.load().await;
-        result.unwrap_or_else(|error| {
-            session.store_failed("load", &error);
-            None
-        })
-    }
-
-    /// Saves the session as it is now.
-    async fn save(&mut self, session: &SharedSession) -> Saved {
-        if self.0.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
-    }
-
-    async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
-        // The account may have changed since: its record has a place and a lease of its own.
-        let Some((lease, _)) = self.0.as_mut().filter(|(_, key)| *key == record.key()) else {
-            return Saved::AsFarAsCanBe;
-        };
-        let Err(error) = lease.save(record).await else { return Saved::AsFarAsCanBe };
-        session.store_failed("save", &error);
-        if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
-    }
-
-    async fn release(self, session: &SharedSession) {
-        if let Some((lease, _)) = self.0
-            && let Err(error) = lease.release().await
-        {
-            session.store_failed("release", &error);
+            let tell = || self.session.tell(SessionEvent::LoginAbandoned);
+            if std::thread::panicking() {
+                // A second panic would end the whole process.
+                drop(catch_unwind(AssertUnwindSafe(tell)));
+            } else {
+                tell();
+            }
         }
     }
 }

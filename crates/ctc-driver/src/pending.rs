@@ -16,8 +16,8 @@ pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 /// What an answer meant.
 pub(crate) struct Observed {
     pub(crate) verdict: Verdict,
-    /// The answer brought a new token, which a store should know of.
-    pub(crate) rotated: bool,
+    /// There is something that a store should know of, say a new token that the answer brought.
+    pub(crate) unsaved: bool,
 }
 
 /// Why a task has no pass yet.

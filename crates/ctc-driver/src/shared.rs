@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use ctc_core::{
-    Admit, Call, Credentials, Denial, Endpoint, LoginFailure, Pass, Phase, RecordKey, Route, Session,
-    SessionRecord, Settings, StampError, Verdict, Wait,
+    Admit, Call, Credentials, Denial, Endpoint, Pass, Phase, RecordKey, Route, Session, SessionRecord,
+    Settings, StampError, Verdict, Wait,
 };
 use futures_util::future::{BoxFuture, WeakShared};
 use http::{HeaderMap, StatusCode};
@@ -20,6 +20,7 @@ use crate::events::{Observer, SessionEvent};
 use crate::lanes::Lanes;
 use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{Outgoing, stamp};
+use crate::saving::Keeping;
 use crate::store::StoreError;
 use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
 
@@ -38,9 +39,10 @@ struct Inner {
     watches_routes: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
-    /// The transport's error of the last login, for those who only hear that it failed.
-    login_error: Mutex<Option<Arc<dyn Error + Send + Sync>>>,
+    /// The transport's error of a login, and the denial that came of it: for those who only hear of that one.
+    login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
     changed: Event,
+    keeping: Keeping,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     number: u64,
@@ -69,6 +71,7 @@ impl SharedSession {
             flight: Mutex::new(None),
             login_error: Mutex::new(None),
             changed: Event::new(),
+            keeping: Keeping::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
@@ -170,7 +173,7 @@ impl SharedSession {
         Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
     }
 
-    /// See [`Session::admit`]. For tests: only a driver can make the login that it may hand out.
+    /// See [`Session::admit`]. For tests and measurements: the login that it may hand out is made by drivers only.
     #[doc(hidden)]
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))
@@ -196,7 +199,7 @@ impl SharedSession {
         }
     }
 
-    /// As [`observe`](Self::observe), and whether the answer brought a new token.
+    /// As [`observe`](Self::observe), and whether there is something to be saved.
     #[inline]
     pub(crate) fn observe_answer(
         &self,
@@ -206,7 +209,7 @@ impl SharedSession {
         headers: &HeaderMap,
     ) -> Observed {
         if !Session::is_news(status, headers) && !self.watches_routes() {
-            return Observed { verdict: Verdict::Deliver, rotated: false };
+            return Observed { verdict: Verdict::Deliver, unsaved: self.0.keeping.has_unsaved() };
         }
         self.observe_closely(call, route(), status, headers)
     }
@@ -226,6 +229,7 @@ impl SharedSession {
         let rotated = after.is_some() && after != before;
         match (before, after) {
             (_, Some(generation)) if rotated => {
+                self.0.keeping.note_unsaved();
                 self.0.counters.rotations.count();
                 self.tell(SessionEvent::TokenRotated { generation });
             }
@@ -243,7 +247,7 @@ impl SharedSession {
                 self.tell(SessionEvent::CallReplayed);
             }
         }
-        Observed { verdict, rotated }
+        Observed { verdict, unsaved: self.0.keeping.has_unsaved() }
     }
 
     #[inline]
@@ -304,18 +308,16 @@ impl SharedSession {
     pub(crate) fn denied(&self, denial: Denial) -> Denied {
         self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
-        let no_answer =
-            |cause: &LoginFailure| matches!(cause, LoginFailure::NotSent | LoginFailure::MaybeSent);
-        let source = match &denial {
-            Denial::CoolingDown { cause, .. } if no_answer(cause) => self.login_error().clone(),
-            _ => None,
-        };
+        // Another process may have caused it just as well.
+        let source =
+            self.login_error().as_ref().filter(|(of, _)| *of == denial).map(|(_, error)| Arc::clone(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).because(source)
     }
 
-    pub(crate) fn keep_login_error(&self, error: Arc<dyn Error + Send + Sync>) {
-        *self.login_error() = Some(error);
+    /// Called before anybody hears of the denial.
+    pub(crate) fn keep_login_error(&self, denial: Denial, error: Arc<dyn Error + Send + Sync>) {
+        *self.login_error() = Some((denial, error));
     }
 
     /// The session is closed at once. Returns what it was, for the store, and the request that tells the server.
@@ -327,7 +329,8 @@ impl SharedSession {
     }
 
     pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
-        let first = self.0.counters.store_failures.count() == 0;
+        self.0.counters.store_failures.count();
+        let first = self.0.keeping.goes_down();
         self.tell(SessionEvent::StoreFailed { operation, error, first });
     }
 
@@ -338,6 +341,10 @@ impl SharedSession {
         if let Some(observer) = observer {
             observer.on_event(&event);
         }
+    }
+
+    pub(crate) fn keeping(&self) -> &Keeping {
+        &self.0.keeping
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -368,7 +375,7 @@ impl SharedSession {
         self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn login_error(&self) -> MutexGuard<'_, Option<Arc<dyn Error + Send + Sync>>> {
+    fn login_error(&self) -> MutexGuard<'_, Option<(Denial, Arc<dyn Error + Send + Sync>)>> {
         self.0.login_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

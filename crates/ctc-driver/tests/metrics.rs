@@ -1,5 +1,6 @@
 //! The counters through the `metrics` facade.
 #![cfg(feature = "metrics")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::sync::{Arc, Mutex};
 

@@ -16,7 +16,9 @@
 //! ```
 //!
 //! Clone the client and call from as many tasks as you like: one login serves them all, a 401 is answered with
-//! one new login and the calls are sent again, and a refused password is never tried twice.
+//! one new login for all, and a refused password is never tried twice. The calls are then sent again, POST and
+//! PATCH apart: their caller gets the 401, since the server may have acted, and the next call logs in. A POST
+//! that may be sent twice takes [`Replay::Always`].
 //!
 //! # TLS
 //!

@@ -63,7 +63,8 @@ impl RequestBuilder {
         self.map(|request| request.body(body))
     }
 
-    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own.
+    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own, and
+    /// waiting for a login is not part of it: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
         self.map(|request| request.timeout(timeout))
     }
@@ -74,7 +75,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once.
+    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once. Waiting for one
+    /// that is under way is not counted.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self

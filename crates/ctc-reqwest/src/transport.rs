@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::ctc_core::{FormBody, Route, Target, Unauthorized};
-use ctc_driver::{AsyncTransport, Incoming, Kept, Outgoing};
+use ctc_driver::{AsyncTransport, Incoming, Kept, Outgoing, adapter};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
@@ -178,10 +178,11 @@ impl AsyncTransport for ReqwestTransport {
         let origin = self.may_redirect.then(|| origin_mark(request.url()));
         let sending = self.client.execute(request);
         Box::pin(async move {
-            let response = sending.await?;
+            let mut response = sending.await?;
             if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
                 return Err(SendError::LeftOrigin);
             }
+            adapter::hide_cookies(response.headers_mut());
             Ok(Inbound(response))
         })
     }

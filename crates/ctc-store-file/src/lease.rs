@@ -77,9 +77,7 @@ impl FileLease {
         warn!(target: "ctc", path = %bad.display(), "a session file could not be read and was set aside");
         Ok(None)
     }
-}
 
-impl FileLease {
     /// A free name; when all are taken the last is used again, unless it is a folder, which may hold
     /// anything.
     fn place_for_bad(&self) -> PathBuf {

@@ -21,7 +21,7 @@
 //! | an operating system without files, a secret manager, a database | one of your own: see `ctc_driver::SessionStore` |
 //!
 //! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no such
-//! promises. Containers of one host may share it by a volume.
+//! promises. Containers of one host may share it by a volume, if all run as the same user.
 //!
 //! # What is in the file
 //!
@@ -38,10 +38,10 @@
 //!
 //! **Who can read the file can act as this account until the token ends.** On Unix that is its user (mode
 //! 0600 from the first byte, in a folder of mode 0700) and root. A looser mode is tightened when the file is
-//! next used; a symbolic link in its place is moved away and never followed; a folder that other users may
-//! write to is refused. On Windows the file inherits the rights of its folder; that of
-//! [`FileStore::default_location`] is its user's own. It is not encrypted: whoever could read the key could
-//! read the file. Leave it out of backups and images.
+//! next used; a symbolic link in its place is moved away and never followed; a folder that belongs to another
+//! user (root apart), or that others may write to, is refused. On Windows the file inherits the rights of its
+//! folder; that of [`FileStore::default_location`] is its user's own. It is not encrypted: whoever could read
+//! the key could read the file. Leave it out of backups and images.
 //!
 //! # How to reset
 //!
@@ -62,8 +62,9 @@
 //! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory, with one
 //!   warning.
 //!
-//! Waiting is bounded by what the driver asks for. Files are looked at only around a login: never while a
-//! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any runtime.
+//! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a minute
+//! at most when the server replaces the token on an ordinary answer; never else while a token is good.
+//! Asynchronous callers are served by the threads of the `blocking` crate, on any runtime.
 
 mod claim;
 mod disk;
@@ -113,7 +114,8 @@ impl FileStore {
 
     /// The store in a folder of your choice, which is made (readable by its user only) when it is missing.
     ///
-    /// An existing folder is used as it is, unless other users may write to it: then every use fails.
+    /// An existing folder is used as it is, unless it belongs to another user or others may write to it: then
+    /// every use fails.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: Some(Folder { path: folder.into(), ours: false }) }
     }

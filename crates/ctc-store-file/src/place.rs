@@ -35,15 +35,19 @@ impl Folder {
 
     #[cfg(unix)]
     fn check(&self, found: &fs::Metadata) -> io::Result<()> {
-        use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-        let mode = found.permissions().mode();
+        let refused = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        // Root may do anything anyway.
+        if found.uid() != 0 && found.uid() != this_user()? {
+            return refused("this folder belongs to another user: choose one of your own");
+        }
+        let mode = found.mode();
         if self.ours && mode & 0o077 != 0 {
             return fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700));
         }
         if mode & 0o022 != 0 {
-            let why = "other users may write to this folder: choose one of your own, or `chmod 700` it";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+            return refused("others may write to this folder: choose one of your own, or `chmod 700` it");
         }
         Ok(())
     }
@@ -53,6 +57,15 @@ impl Folder {
     fn check(&self, _: &fs::Metadata) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whom this process acts for. `std` does not say it, but a pipe belongs to whoever made it.
+#[cfg(unix)]
+fn this_user() -> io::Result<u32> {
+    use std::os::{fd::OwnedFd, unix::fs::MetadataExt};
+
+    let (pipe, _) = io::pipe()?;
+    Ok(fs::File::from(OwnedFd::from(pipe)).metadata()?.uid())
 }
 
 fn make_private(folder: &Path) -> io::Result<()> {

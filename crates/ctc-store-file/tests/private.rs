@@ -5,7 +5,8 @@
 mod common;
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use common::{lease, load, named, path, record, save};
@@ -81,6 +82,27 @@ fn a_folder_that_others_may_write_to_is_refused() {
         assert!(matches!(error, StoreError::Unavailable(_)), "{loose:o}: {error:?}");
         assert_eq!(mode(folder.path()), loose & 0o777, "left as it was");
         assert_eq!(named(folder.path(), ""), Vec::<std::path::PathBuf>::new());
+    }
+}
+
+/// Its owner could swap the files in it, whatever their modes.
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    for mode_of_it in [0o755, 0o700] {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("ctc");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(mode_of_it)).unwrap();
+        if chown(&folder, Some(61234), None).is_err() {
+            // Not `println!`: what that says is not shown when a test passes.
+            let _ = writeln!(std::io::stderr(), "LEFT OUT: a folder of another user: only root can make one");
+            return;
+        }
+        let error = save(&FileStore::at(&folder), &record("ada", "T")).unwrap_err();
+        let StoreError::Unavailable(source) = error else { panic!("{error:?}") };
+        let why = source.source().unwrap().to_string();
+        assert!(why.contains("belongs to another user"), "{why}");
+        assert_eq!(named(&folder, ""), Vec::<std::path::PathBuf>::new());
     }
 }
 

@@ -19,6 +19,9 @@ use crate::settings::Settings;
 /// How long a holder counts as alive after its last heartbeat: when it is killed, others wait this long.
 const SPAN: Duration = Duration::from_secs(6);
 
+/// Beyond this, for ever: Redis refuses times whose end it cannot count.
+const LONGEST_KEPT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Clocks that differ by less count as equal.
 const CLOCKS_AGREE: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,7 @@ impl Claim {
         ttl: Duration,
     ) -> Result<Result<(), u64>, RedisFailure> {
         let mut command = self.call(scripts::TAKE);
-        command.arg(&self.owner).arg(millis(span(ttl))).arg(millis(settings.keep_for));
+        command.arg(&self.owner).arg(millis(span(ttl))).arg(lease_kept(settings, ttl));
         let (taken, number): (u8, u64) = link.send("take the lease in", &command)?;
         if taken == 0 {
             return Ok(Err(number));
@@ -72,6 +75,7 @@ pub(crate) struct RedisLease {
     settings: Arc<Settings>,
     key: RecordKey,
     claim: Claim,
+    ttl: Duration,
     deadline: Option<Instant>,
     heart: Heart,
 }
@@ -86,7 +90,7 @@ impl RedisLease {
     ) -> Result<Self, RedisFailure> {
         let deadline = began.checked_add(ttl);
         let heart = Heart::start(settings.link(), claim.clone(), span(ttl), deadline)?;
-        Ok(Self { link, settings, key, claim, deadline, heart })
+        Ok(Self { link, settings, key, claim, ttl, deadline, heart })
     }
 
     fn in_time(&self) -> Result<(), StoreError> {
@@ -117,7 +121,10 @@ impl StoreLease for RedisLease {
         let unfit = |_| RedisFailure::new("write to", "the record has no JSON form");
         let text = Zeroizing::new(serde_json::to_string(record).map_err(unfit)?);
         let mut command = self.claim.call_as_owner(scripts::SAVE);
-        command.arg(text.as_str()).arg(millis(self.settings.keep_for));
+        command
+            .arg(text.as_str())
+            .arg(kept(self.settings.keep_for))
+            .arg(lease_kept(&self.settings, self.ttl));
         match self.link.send("write to", &command)? {
             0 => Err(StoreError::Lost),
             _ => Ok(()),
@@ -179,6 +186,16 @@ fn span(ttl: Duration) -> Duration {
     ttl.min(SPAN)
 }
 
+/// How long Redis keeps a record, or a lease that nobody takes, in ms.
+fn kept(keep_for: Duration) -> u64 {
+    millis(keep_for.min(LONGEST_KEPT))
+}
+
+/// However short records are kept, a lease does not go away under its holder, and its number with it.
+fn lease_kept(settings: &Settings, ttl: Duration) -> u64 {
+    kept(settings.keep_for.max(ttl.saturating_add(SPAN)))
+}
+
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
 }
@@ -190,3 +207,6 @@ fn random() -> u128 {
     let half = || u128::from(RandomState::new().build_hasher().finish());
     half() << 64 | half()
 }
+
+#[cfg(test)]
+mod tests;

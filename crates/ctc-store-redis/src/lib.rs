@@ -20,7 +20,7 @@
 //! and the same name with `:lease`, who may log in now. Not in it are user name, password and application
 //! key, nor anything that helps to guess the password: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written them for
-//! [`keep_for`](RedisStore::keep_for), 30 days by default.
+//! [`keep_for`](RedisStore::keep_for), 30 days by default; the lease never before it may end.
 //!
 //! # Who can read it
 //!
@@ -47,26 +47,27 @@
 //!
 //! # While Redis is away
 //!
-//! Calls with a token in hand notice nothing: Redis is asked only around a login. A login waits for it for
-//! [`timeout`](RedisStore::timeout) (2 s by default; a restart within that is ridden out), then is made
+//! Calls with a token in hand notice next to nothing: Redis is asked around a login, and once a minute
+//! at most when the server replaces the token on an ordinary answer, which then waits for it. A login waits for
+//! it for [`timeout`](RedisStore::timeout) (2 s by default; a restart within that is ridden out), then is made
 //! without it, by each process under its own governor. There is one warning, and the store is used again from
 //! the next login on. The same goes for a Redis that is full or a read-only replica. What Redis loses (no
 //! persistence, a failover) costs a login. For a cluster, give the URL of a node that holds the key:
 //! redirections are not followed.
 //!
-//! Blocking and asynchronous callers are served alike, on any runtime: the work is done on threads, a
-//! connection a login.
+//! Blocking and asynchronous callers are served alike, on any runtime: the work is done on threads. A login
+//! takes one connection, however long it waits for others, and a second one once it takes some seconds itself.
 
 mod error;
 mod lease;
 mod link;
 mod scripts;
 mod settings;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_driver::ctc_core::RecordKey;
@@ -75,18 +76,14 @@ use ctc_driver::{
 };
 
 pub use crate::error::{OpenError, RedisFailure};
-use crate::lease::{Claim, RedisLease};
 use crate::settings::Settings;
+use crate::wait::Waiting;
 pub use redis;
-
-/// How often a waiting process asks whether the lease is free.
-const SHORTEST_LOOK: Duration = Duration::from_millis(10);
-const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Keeps sessions in Redis, for every process that reaches it. Cloning shares the settings.
 ///
-/// Nothing is sent before the first login, and nothing while a token is good. A Redis that cannot be used is
-/// no error here: the session then goes on in memory, and the driver warns once.
+/// Nothing is sent before the first login, and nothing while a token is good and not replaced. A Redis that cannot
+/// be used is no error here: the session then goes on in memory, and the driver warns once.
 #[derive(Clone)]
 pub struct RedisStore {
     settings: Arc<Settings>,
@@ -120,7 +117,9 @@ impl RedisStore {
         self
     }
 
-    /// How long a record is kept that nobody writes. Default 30 days. A rejection is forgotten with it.
+    /// How long a record is kept that nobody writes. Default 30 days. With it go a rejection and the count of
+    /// the logins of late: keep it for hours at least, or the login budget is forgotten before it refills. No
+    /// lease is cut short by it.
     #[must_use]
     pub fn keep_for(mut self, keep_for: Duration) -> Self {
         Arc::make_mut(&mut self.settings).keep_for = keep_for;
@@ -157,26 +156,7 @@ impl RedisStore {
 
 impl SessionStore for RedisStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
-        let (mut link, mut claim) = (self.settings.link(), Claim::new(&self.settings, key));
-        let mut pause = SHORTEST_LOOK;
-        loop {
-            let began = Instant::now();
-            let busy_for = match claim.take(&mut link, &self.settings, terms.ttl)? {
-                Ok(()) => {
-                    let (settings, key) = (Arc::clone(&self.settings), key.clone());
-                    let lease = RedisLease::new(link, settings, key, claim, (began, terms.ttl))?;
-                    return Ok(Box::new(lease));
-                }
-                Err(left) => Duration::from_millis(left.max(1)),
-            };
-            let left = give_up.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(StoreError::Busy);
-            }
-            thread::sleep(pause.min(left).min(busy_for));
-            pause = (pause * 2).min(LONGEST_LOOK);
-        }
+        Waiting::new(&self.settings).lease(key, terms)
     }
 }
 
@@ -187,7 +167,7 @@ impl AsyncSessionStore for RedisStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        AsyncSessionStore::lease(&Unblock(self.clone()), key, terms).await
+        Unblock(Waiting::new(&self.settings)).lease(key, terms).await
     }
 }
 

@@ -15,15 +15,17 @@ macro_rules! script {
     };
 }
 
-/// Takes the lease. `ARGV`: owner, span, how long to keep an idle lease. Returns `{1, fence}`, or `{0, left}`
+/// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or `{0, left}`
 /// when it is held for `left` ms more. Asked again by the same owner, it is given again: an answer may have
-/// been lost.
+/// been lost. Not once that owner gave it back: that question comes late, and nobody waits for its answer.
 ///
 /// A lease that has longer to go than its span was taken before Redis's clock was set back: it is over.
 pub(crate) const TAKE: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'until', 'fence', 'span')
 local fence = tonumber(held[3] or 0)
-if held[1] ~= ARGV[1] then
+if held[1] == ARGV[1] then
+  if held[2] == '0' then return {0, 0} end
+else
   local left = tonumber(held[2] or 0) - now
   if left > 0 and left <= tonumber(held[4] or 0) then return {0, left} end
   fence = fence + 1
@@ -33,11 +35,12 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {1, fence}"
 );
 
-/// Keeps the lease for another span. `ARGV`: owner, fence. Returns 0 when it is not that owner's any more.
+/// Keeps the lease for another span. `ARGV`: owner, fence. Returns 0 when it is not that owner's any more, or was
+/// given back: a heartbeat that was sent again may come after the release.
 pub(crate) const BEAT: &str = script!(
-    "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'span')
-if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'until', now + held[3])
+    "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until', 'span')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] or held[3] == '0' then return 0 end
+redis.call('HSET', KEYS[1], 'until', now + held[4])
 return 1"
 );
 
@@ -48,14 +51,14 @@ if not kept[1] then return false end
 return {kept[1], math.max(0, now - tonumber(kept[2] or 0))}"
 );
 
-/// Replaces the record, if nobody has taken the lease since. `ARGV`: owner, fence, record, how long to keep
-/// it. Returns 0 when somebody has, and then nothing was changed.
+/// Replaces the record, if the lease was not given back and nobody has taken it since. `ARGV`: owner, fence,
+/// record, how long to keep it, how long to keep the lease. Returns 0 otherwise, and then nothing was changed.
 pub(crate) const SAVE: &str = script!(
-    "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
-if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return 0 end
+    "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until')
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] or held[3] == '0' then return 0 end
 redis.call('HSET', KEYS[2], 'record', ARGV[3], 'saved', now)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1"
 );
 

@@ -3,10 +3,14 @@
 
 use std::error::Error;
 use std::net::TcpListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
 use ctc_driver::ctc_core::{Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings};
-use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{AsyncSessionStore, LeaseTerms, SessionStore, StoreError, StoreLease};
 use ctc_store_redis::{OpenError, RedisStore};
 use ctc_testkit::RedisServer;
 
@@ -86,9 +90,9 @@ fn answering(answer: &'static str) -> RedisStore {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     // Without a password nothing is sent before the first command that needs an answer.
     let url = format!("redis://{}", other.local_addr().unwrap());
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         for mut stream in other.incoming().flatten() {
-            std::thread::spawn(move || {
+            thread::spawn(move || {
                 let mut buffer = [0; 8192];
                 while stream.read(&mut buffer).is_ok_and(|read| read > 0)
                     && stream.write_all(answer.as_bytes()).is_ok()
@@ -193,4 +197,59 @@ fn a_slow_login_keeps_its_lease() {
     let other = SessionStore::lease(&store, &record("T").key(), impatient);
     assert!(matches!(other.err(), Some(StoreError::Busy)));
     held.save(&record("T")).unwrap();
+}
+
+/// A task waits in slices, so that it can be dropped; all go over one connection.
+#[test]
+fn a_task_that_waits_long_opens_one_connection() {
+    let Some(redis) = RedisServer::for_test("connections of a waiting task") else { return };
+    let store = RedisStore::open(&redis.url()).unwrap();
+    let held = lease(&store).unwrap();
+    let opened = || -> u32 {
+        let stats = redis.command("INFO stats").unwrap();
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let before = opened();
+    let terms = LeaseTerms { wait: Duration::from_secs(2), ..TERMS };
+    let key = record("T").key();
+    let error = block_on(AsyncSessionStore::lease(&store, &key, terms)).err();
+    assert!(matches!(error, Some(StoreError::Busy)), "{error:?}");
+    // Its own, that of the holder's heart, and the one that counts.
+    assert!(opened() - before <= 3, "{} connections", opened() - before);
+    held.release().unwrap();
+    block_on(block_on(AsyncSessionStore::lease(&store, &key, terms)).unwrap().release()).unwrap();
+}
+
+/// The connection may break between two slices.
+#[test]
+fn a_task_that_waits_survives_a_restart() {
+    let Some(mut redis) = RedisServer::for_test("a restart under a waiting task") else { return };
+    let store = RedisStore::open(&redis.url()).unwrap().timeout(Duration::from_secs(30));
+    let held = lease(&store).unwrap();
+    let (key, waiting) = (record("T").key(), store.clone());
+    let terms = LeaseTerms { wait: Duration::from_secs(60), ..TERMS };
+    let wait = thread::spawn(move || block_on(AsyncSessionStore::lease(&waiting, &key, terms)).map(drop));
+    thread::sleep(Duration::from_millis(600));
+    redis.restart().unwrap();
+    held.release().unwrap();
+    wait.join().unwrap().unwrap();
+}
+
+fn block_on<R>(future: impl Future<Output = R>) -> R {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        thread::park();
+    }
 }

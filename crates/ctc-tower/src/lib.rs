@@ -40,7 +40,7 @@
 //!
 //! # Bodies
 //!
-//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`). Every call can be sent again after a 401.
+//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`), and so sent again after a 401.
 //! - [`CtcLayer::streaming`]: bodies that can be read once (`axum::body::Body`, `reqwest::Body`). Only a call without a
 //!   body is sent again; for another the 401 is delivered, and the next call renews the session.
 //! - [`CtcLayer::with_bodies`]: any other type, such as `BoxBody`.
@@ -85,7 +85,12 @@
 //!     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
 //!     let inside = service_fn(move |request: Request<reqwest::Body>| {
 //!         let client = client.clone();
-//!         async move { reqwest::Result::Ok(client.execute(request.try_into()?).await?.into()) }
+//!         // An error must not show the query.
+//!         async move {
+//!             let request = reqwest::Request::try_from(request).map_err(reqwest::Error::without_url)?;
+//!             let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
+//!             reqwest::Result::Ok(answer.into())
+//!         }
 //!     });
 //!     Ok(CtcLayer::streaming(session).layer(inside))
 //! }

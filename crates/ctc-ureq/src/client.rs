@@ -57,6 +57,15 @@ impl Client {
         Ok(self.0.driver.login(&self.0.options)?)
     }
 
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
+    /// there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who knows better.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the login failed, or none may be made.
+    pub fn renew(&self) -> Result<(), Error> {
+        Ok(self.0.driver.renew(&self.0.options)?)
+    }
+
     /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
     /// login, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LoggedOut {
@@ -199,11 +208,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one login may take. Default 30 s.
+    /// How long one login may take. Default 30 s. See [`SessionConfig::login_timeout`].
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
-        let settings = self.config.settings_mut();
-        settings.login_timeout = timeout;
-        settings.lease = settings.lease.max(timeout.saturating_mul(2));
+        self.config = self.config.login_timeout(timeout);
         self
     }
 
@@ -215,6 +222,10 @@ impl ClientBuilder {
 
     /// How long each call may take all told, from connecting to the end of the body. Default: no limit, so that
     /// long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    ///
+    /// Waiting for a login that is under way is not part of it: that is bounded by
+    /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
+    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may hold it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -244,7 +255,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once.
+    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once. Waiting
+    /// for a login that is under way is not counted; see [`timeout`](Self::timeout).
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -265,12 +277,12 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
+        if self.http.is_some() && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+            return Err(BuildError::OwnHttpClient);
+        }
         let session = self.config.build()?;
         let endpoint = session.endpoint();
         let agent = match self.http {
-            Some(_) if self.user_agent.is_some() || self.connect_timeout.is_some() => {
-                return Err(BuildError::OwnHttpClient);
-            }
             Some(agent) => agent,
             None => {
                 let mut http = http_client_builder();

@@ -16,7 +16,14 @@
 //! ```
 //!
 //! Clone the client and call from as many threads as you like: one login serves them all, a 401 is answered with
-//! one new login and the calls are sent again, and a refused password is never tried twice.
+//! one new login for all, and a refused password is never tried twice. The calls are then sent again, POST and
+//! PATCH apart: their caller gets the 401, since the server may have acted, and the next call logs in. A POST
+//! that may be sent twice takes [`Replay::Always`].
+//!
+//! # Logs
+//!
+//! At level TRACE ureq logs every byte that it sends, secrets included, under the target `ureq_proto::util`. Where you log
+//! at TRACE, leave that target out: `ureq_proto=debug` in a filter.
 //!
 //! # TLS
 //!

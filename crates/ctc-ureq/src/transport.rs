@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, FormBody, Route, Target};
-use ctc_driver::{Kept, Outgoing, Transport};
+use ctc_driver::{Kept, Outgoing, Transport, adapter};
 use http::header::CONTENT_LENGTH;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use ureq::{Agent, AsSendBody, SendBody};
@@ -155,7 +155,7 @@ impl Transport for UreqTransport {
 
     fn send(&self, mut outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
         let timeout = outbound.timeout;
-        match outbound.body.0 {
+        let mut response = match outbound.body.0 {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
             Content::Empty => {
                 set_length(&mut outbound.request);
@@ -165,7 +165,9 @@ impl Transport for UreqTransport {
             Content::Reader(reader) => {
                 self.run(outbound.request.map(|()| SendBody::from_owned_reader(reader)), timeout)
             }
-        }
+        }?;
+        adapter::hide_cookies(response.headers_mut());
+        Ok(response)
     }
 
     fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {

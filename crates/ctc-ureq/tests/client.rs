@@ -217,6 +217,20 @@ fn t51_t52_logout_is_explicit_and_final() {
 }
 
 #[test]
+fn t36_a_renewal_that_fails_leaves_the_token_and_one_that_succeeds_replaces_it() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+    server.inject(Rule::once(Matcher::Login, Fault::status(503)));
+    assert!(matches!(client.renew(), Err(Error::Denied(_))));
+    assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+    client.session().reset();
+    client.renew().unwrap();
+    assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+    assert_eq!((client.session().counts().logins, client.session().counts().unauthorized), (3, 0));
+}
+
+#[test]
 fn what_the_builder_lacks_is_named() {
     let error = Client::builder().build().unwrap_err().to_string();
     assert!(error.contains("Endpoint::us()"), "{error}");

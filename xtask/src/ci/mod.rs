@@ -1,15 +1,14 @@
 //! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
 
-use std::collections::HashSet;
-use std::path::Path;
 use std::time::Instant;
 
 use crate::shell::{answers, cargo, run as run_command};
-use crate::{bench, fleet, sim, test, vendor};
+use crate::{bench, fleet, sim, soak, test, vendor};
 
 mod api;
 mod features;
 mod package;
+mod table;
 mod toolchains;
 mod tools;
 
@@ -55,7 +54,7 @@ const STEPS: &[Step] = &[
         what: "the session's locks under shuttle's scheduler",
         run: || sim::threads(&[]).map(|()| Outcome::Done),
     },
-    Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table },
+    Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table::check },
     Step { name: "features", what: "each feature alone, and a program without TLS", run: features::run },
     Step { name: "msrv", what: "every crate with the oldest Rust that it states", run: toolchains::msrv },
     Step {
@@ -78,6 +77,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "examples", what: "the examples end as the README says", run: examples },
     Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "soak",
+        what: "half a minute of load on both clients, with faults: nothing leaks",
+        run: || soak::run(&["--minutes", "0.5"].map(str::to_owned)).map(|()| Outcome::Done),
+    },
     Step {
         name: "bench",
         what: "instructions and allocations, against the committed figures",
@@ -155,41 +159,6 @@ fn docs() -> Result<Outcome, String> {
     let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     run_command(command).map(|()| Outcome::Done)
-}
-
-/// Each name in backticks that looks like a test must be a function somewhere below `crates` or `examples`.
-fn table() -> Result<Outcome, String> {
-    const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
-    let table = std::fs::read_to_string(TABLE).map_err(|error| format!("{TABLE}: {error}"))?;
-    let mut functions = HashSet::new();
-    for folder in ["crates", "examples"] {
-        collect_functions(Path::new(folder), &mut functions).map_err(|error| error.to_string())?;
-    }
-    let names = table
-        .lines()
-        .filter(|line| line.starts_with('|'))
-        .flat_map(|line| line.split('`').skip(1).step_by(2));
-    let tests: Vec<_> = names.filter(|name| name.matches('_').count() > 1).collect();
-    let missing: Vec<_> = tests.iter().filter(|name| !functions.contains(**name)).copied().collect();
-    if tests.is_empty() || !missing.is_empty() {
-        return Err(format!("{TABLE} names tests that do not exist: {}", missing.join(", ")));
-    }
-    println!("{} tests named, all there", tests.len());
-    Ok(Outcome::Done)
-}
-
-fn collect_functions(folder: &Path, functions: &mut HashSet<String>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect_functions(&path, functions)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path)?;
-            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
-            functions.extend(names.map(str::to_owned));
-        }
-    }
-    Ok(())
 }
 
 fn fleets() -> Result<Outcome, String> {

@@ -188,3 +188,17 @@ impl Governor {
         f64::from(top) / (f64::from(u32::MAX) + 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first numbers of `SplitMix64` from seed 0, as published with it.
+    #[test]
+    fn the_jitter_is_the_upper_half_of_split_mix_64() {
+        let mut governor = Governor::new(FairUse::default(), 0);
+        for upper in [0xE220_A839_u32, 0x6E78_9E6A, 0x06C4_5D18, 0xF88B_B8A8] {
+            assert!((governor.jitter() * 4_294_967_296.0 - f64::from(upper)).abs() < 1e-6, "{upper:x}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! A login on its way: who makes it, what became of it, and what everybody else is told.
+//! The words of a login: order, ticket, outcome, denial; and how its answer is read.
 
 use std::fmt;
 use std::sync::Arc;

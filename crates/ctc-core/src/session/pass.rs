@@ -215,20 +215,14 @@ fn copy_of(value: &HeaderValue) -> HeaderValue {
 
 /// Every cookie that the caller set but `authToken`, joined as one header value.
 fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
-    let room = headers.get_all(COOKIE).iter().map(|value| value.len() + 2).sum();
-    let mut others = Zeroizing::new(Vec::with_capacity(room));
     let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
-    for pair in pairs.map(<[u8]>::trim_ascii) {
+    let is_other = |pair: &&[u8]| {
         let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
-        if pair.is_empty() || name.trim_ascii() == TOKEN_COOKIE.as_bytes() {
-            continue;
-        }
-        if !others.is_empty() {
-            others.extend_from_slice(b"; ");
-        }
-        others.extend_from_slice(pair);
-    }
-    others
+        !pair.is_empty() && name.trim_ascii() != TOKEN_COOKIE.as_bytes()
+    };
+    let others: Vec<_> = pairs.map(<[u8]>::trim_ascii).filter(is_other).collect();
+    // Joined in one piece: nothing grows, moves and leaves a copy behind.
+    Zeroizing::new(others.join(b"; ".as_slice()))
 }
 
 /// Why a request was not stamped. The request is as it was.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac_sha256::HMAC;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::governor::{History, Stop};
 use super::login::LoginFailure;
@@ -47,6 +48,7 @@ pub struct SessionRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pause {
     until: u64,
+    #[serde(deserialize_with = "read_cause")]
     cause: LoginFailure,
 }
 
@@ -240,17 +242,13 @@ impl SessionRecord {
     pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {
         let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
         let rejected = self.rejection.as_ref().filter(|rejection| rejection.credentials == marks.credentials);
+        // One that is over ends now, which is no pause.
         let pause = self.pause.as_ref().map(|pause| {
             let left = pause.until.saturating_sub(self.saved_at).saturating_sub(elapsed);
-            (later(clocks.now, Duration::from_millis(left).min(longest_pause)), pause)
+            let until = later(clocks.now, Duration::from_millis(left).min(longest_pause));
+            Stop::Cooling { until, cause: pause.cause.clone() }
         });
-        let stop = match (rejected, pause) {
-            (Some(rejection), _) => Some(Stop::Rejected { status: rejection.status }),
-            (None, Some((until, pause))) if until > clocks.now => {
-                Some(Stop::Cooling { until, cause: pause.cause.clone() })
-            }
-            _ => None,
-        };
+        let stop = rejected.map(|rejection| Stop::Rejected { status: rejection.status }).or(pause);
         let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
         History { debt, failures: self.failures, stop }
     }
@@ -258,6 +256,25 @@ impl SessionRecord {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A newer version may name a cause that is not known here: that costs neither the pause nor the token. Binary
+/// formats such as `bincode` cannot skip what they do not know, and are read strictly.
+fn read_cause<'de, D: Deserializer<'de>>(input: D) -> Result<LoginFailure, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Cause {
+        Known(LoginFailure),
+        Newer(IgnoredAny),
+    }
+
+    if !input.is_human_readable() {
+        return LoginFailure::deserialize(input);
+    }
+    Ok(match Cause::deserialize(input)? {
+        Cause::Known(cause) => cause,
+        Cause::Newer(_) => LoginFailure::MaybeSent,
+    })
 }
 
 /// `http::StatusCode` as its number.

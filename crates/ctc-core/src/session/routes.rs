@@ -56,3 +56,26 @@ impl RefusedRoutes {
         self.0.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+
+    #[test]
+    fn a_route_is_known_for_a_span_that_doubles_up_to_a_day() {
+        let hours = |count: u64| Duration::from_secs(count * 3600);
+        let (route, mut routes) = (Route::new(&Method::GET, "/a"), RefusedRoutes::default());
+        #[expect(clippy::disallowed_methods, reason = "a moment to count from")]
+        let mut marked = Instant::now();
+        for span in [10, 20, 24, 24] {
+            routes.mark(route, hours(10), marked);
+            // What is known already is no news.
+            routes.mark(route, hours(10), marked + hours(1));
+            assert!(routes.knows(route, marked + hours(span) - Duration::from_millis(1)), "{span}");
+            marked += hours(span);
+            assert!(!routes.knows(route, marked), "{span}");
+        }
+    }
+}

@@ -71,12 +71,18 @@ fn post(uri: &Uri, body: FormBody) -> Request<FormBody> {
 
 /// The form, in memory that is wiped, sized so that it never moves and leaves a copy behind.
 fn encode(form: &LoginForm<'_>) -> FormBody {
-    const FIELD_NAMES: usize = 64;
-    let size = FIELD_NAMES + 3 * (form.username.len() + form.password.len());
-    let mut pairs = form_urlencoded::Serializer::new(String::with_capacity(size));
+    let mut pairs = form_urlencoded::Serializer::new(String::with_capacity(room(form)));
     // Text fields always serialise; were that to change, an incomplete form is a refused login, not a panic.
     let _ = form.serialize(serde_urlencoded::Serializer::new(&mut pairs));
     FormBody::new(Zeroizing::new(pairs.finish().into_bytes()))
+}
+
+/// More than the names of all fields with what stands between them.
+const FIELD_NAMES: usize = 64;
+
+/// As much as the form takes at most, with every byte escaped.
+fn room(form: &LoginForm<'_>) -> usize {
+    FIELD_NAMES + 3 * (form.username.len() + form.password.len())
 }
 
 #[cfg(test)]
@@ -111,6 +117,23 @@ mod tests {
             let expected = [("username", text), ("password", text), ("useAuthToken", "true")];
             assert_eq!(decoded, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
+    }
+
+    #[test]
+    fn t80_a_form_has_room_enough_from_the_start_and_not_much_more() {
+        for length in [1, 50, 1000] {
+            let text = "%".repeat(length);
+            let form = LoginForm { username: &text, password: &text, use_auth_token: Some(true) };
+            let (room, taken) = (room(&form), encode(&form).as_ref().len());
+            assert!(taken <= room && room <= taken + FIELD_NAMES, "{taken} of {room}");
+        }
+    }
+
+    #[test]
+    fn a_form_as_bytes_is_the_same_form() {
+        let request = login("user", "pass!word", AuthTokenSwitch::FormField);
+        let bytes = bytes::Bytes::from(request.into_body());
+        assert_eq!(bytes, "username=user&password=pass%21word&useAuthToken=true");
     }
 
     #[test]

@@ -207,5 +207,14 @@ mod tests {
         let line = "authToken=AAAA; Expires=Wed, 15-Jan-2031 12:00:00 GMT";
         no_date.append(SET_COOKIE, HeaderValue::from_static(line));
         assert_eq!(read_token_change(&no_date), set("AAAA", None));
+        // Long ago is before 2000, whosever clock it is.
+        for (expires, change) in [
+            ("Fri, 31 Dec 1999 23:59:59 GMT", TokenChange::Cleared),
+            ("Sat, 01 Jan 2000 00:00:00 GMT", set("AAAA", None)),
+        ] {
+            let line = format!("authToken=AAAA; Expires={expires}");
+            no_date.insert(SET_COOKIE, HeaderValue::try_from(line).unwrap());
+            assert_eq!(read_token_change(&no_date), change, "{expires}");
+        }
     }
 }

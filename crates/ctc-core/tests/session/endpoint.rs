@@ -2,6 +2,7 @@
 
 use ctc_core::{
     AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, SecretError, Settings, SettingsError,
+    Target,
 };
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ fn an_endpoint_is_scheme_and_host_alone() {
 #[test]
 fn plain_http_is_for_loopback_alone() {
     for url in ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8080"] {
-        assert!(Endpoint::danger_plain_http(url).is_ok(), "{url}");
+        assert!(Endpoint::danger_plain_http(url).unwrap().is_plain_http(), "{url}");
     }
     for url in [
         "http://connect.calamp.com",
@@ -53,6 +54,8 @@ fn plain_http_is_for_loopback_alone() {
     ] {
         assert_eq!(Endpoint::danger_plain_http(url), Err(EndpointError::NotLoopback), "{url}");
     }
+    let with_tls = Endpoint::danger_plain_http("https://localhost:8443").unwrap();
+    assert!(!with_tls.is_plain_http() && !Endpoint::us().is_plain_http());
 }
 
 #[test]
@@ -78,6 +81,7 @@ fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin
         ("https://connect.calamp.com:99999/", foreign()),
         ("https://connect.calamp.com.evil.example/", foreign()),
         ("//evil.example/a", JoinError::NotAPath),
+        ("//evil.example/://connect.calamp.com", JoinError::NotAPath),
         ("@evil.example/", JoinError::NotAPath),
         ("devices", JoinError::NotAPath),
         ("connect/services/devices", JoinError::NotAPath),
@@ -87,6 +91,21 @@ fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin
         ("\\\\evil.example", JoinError::NotAPath),
     ] {
         assert_eq!(us.join(path), Err(error), "{path}");
+    }
+}
+
+#[test]
+fn guarantee_8_a_target_taken_apart_is_compared_like_a_whole_one() {
+    let us = Endpoint::us();
+    for (scheme, host, port, same) in [
+        ("https", "connect.calamp.com", None, true),
+        ("HTTPS", "Connect.CalAmp.com", Some(443), true),
+        ("https", "connect.calamp.com", Some(444), false),
+        ("http", "connect.calamp.com", Some(443), false),
+        ("https", "connect.calamp.co.uk", None, false),
+        ("https", "", None, false),
+    ] {
+        assert_eq!(us.is_origin_of(Target::new(scheme, host, port)), same, "{scheme} {host} {port:?}");
     }
 }
 
@@ -125,6 +144,9 @@ fn settings_that_contradict_each_other_are_refused() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(refused(|s| s.fair_use.refill = Duration::ZERO), Some(SettingsError::NoPause));
     assert_eq!(refused(|s| s.fair_use.backoff = Duration::ZERO), Some(SettingsError::NoPause));
+    assert_eq!(refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff), None);
+    let cap = refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff - Duration::from_millis(1));
+    assert_eq!(cap, Some(SettingsError::CapBelowBackoff));
     assert_eq!(refused(|s| s.lease = s.login_timeout), Some(SettingsError::LeaseTooShort));
     assert_eq!(refused(|s| s.login_timeout = Duration::ZERO), Some(SettingsError::LeaseTooShort));
     assert_eq!(refused(|s| s.fair_use.refill = Duration::MAX), Some(SettingsError::TooLong));

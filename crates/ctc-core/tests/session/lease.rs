@@ -1,8 +1,10 @@
 //! Leaders that vanish.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use ctc_core::{Admit, Denial, LoginOutcome, Phase};
 
-use crate::scenario::{Scenario, call, cookie};
+use crate::scenario::{Scenario, USER, call, cookie, credentials};
 
 #[test]
 fn t54_an_abandoned_login_is_taken_over_by_the_next_caller() {
@@ -140,4 +142,50 @@ fn guarantee_1_a_holder_that_outlived_its_lease_can_change_nothing() {
         assert_eq!((s.phase(), s.session.epoch()), (phase, epoch), "report {number}");
         assert!(matches!(s.admit(&mut call()), Admit::Wait(_)), "the second still holds the login");
     }
+}
+
+#[test]
+fn a_login_that_had_to_wait_for_the_store_has_its_lease_from_when_it_is_sent() {
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    s.at(50);
+    let now = s.now();
+    assert!(s.session.launch(&ticket, now));
+    assert_eq!(s.waits().deadline, s.moment(110));
+    s.at(100);
+    let sent_at = s.wall() - Duration::from_secs(50);
+    assert!(matches!(s.login(ticket, 200, &[&cookie("T1")]), LoginOutcome::Opened(_)));
+    let obtained_at = serde_json::to_value(s.record()).unwrap()["obtained_at"].as_u64().unwrap();
+    assert_eq!(UNIX_EPOCH + Duration::from_millis(obtained_at), sent_at, "and so has its token");
+}
+
+#[test]
+fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
+    type Spoil = fn(&mut Scenario);
+    let spoils: [(&str, Spoil); 4] = [
+        ("closed", |s| drop(s.session.close())),
+        ("closed and open again", |s| {
+            s.session.close();
+            s.session.reopen();
+        }),
+        ("new password", |s| s.session.set_credentials(credentials(USER, "another"))),
+        ("lease over", |s| s.pass_time(60)),
+    ];
+    for (name, spoil) in spoils {
+        let mut s = Scenario::new();
+        let ticket = s.order().ticket;
+        let now = s.now();
+        assert!(s.session.holds(&ticket, now), "{name}");
+        spoil(&mut s);
+        let now = s.now();
+        assert!(!s.session.holds(&ticket, now), "{name}");
+        assert!(!s.session.launch(&ticket, now), "{name}");
+        s.at(60);
+        assert_ne!(s.phase(), Phase::Opening, "{name}: its lease is what it was");
+    }
+    let mut s = Scenario::new();
+    let foreign = s.restarted().order().ticket;
+    let _ticket = s.order().ticket;
+    let now = s.now();
+    assert!(!s.session.holds(&foreign, now) && !s.session.launch(&foreign, now));
 }

@@ -30,6 +30,21 @@ fn each_state_says_where_it_stands() {
 }
 
 #[test]
+fn a_budget_that_is_spent_and_a_renewal_that_hangs_have_an_end() {
+    let mut s = Scenario::new().spent();
+    s.session.close();
+    s.session.reopen();
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Empty, Some(s.moment(120))));
+    s.at(120);
+    assert_eq!((s.phase(), s.next_deadline()), (Phase::Empty, None));
+
+    let mut s = Scenario::new().open("T1");
+    let _ticket = s.renewal();
+    s.at(60);
+    assert_eq!(s.next_deadline(), None, "that lease is over");
+}
+
+#[test]
 fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
     type Step = fn(&mut Scenario, ctc_core::LoginTicket);
     let steps: [(&str, Step); 10] = [

@@ -205,6 +205,19 @@ fn t82_by_this_clock_moves_every_time_alike() {
     }
 }
 
+#[test]
+fn t82_a_record_is_moved_from_the_tolerance_on() {
+    let record = Scenario::new().open("T1").record();
+    let saved = UNIX_EPOCH + Duration::from_millis(json!(record)["saved_at"].as_u64().unwrap());
+    let tolerance = Duration::from_secs(5);
+    for (apart, moves) in [(0, false), (1, false), (4_999, false), (5_000, true), (5_001, true)] {
+        for here in [saved + Duration::from_millis(apart), saved - Duration::from_millis(apart)] {
+            let moved = record.clone().by_this_clock(Duration::ZERO, here, tolerance);
+            assert_eq!(moved != record, moves, "{apart} ms");
+        }
+    }
+}
+
 fn millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }

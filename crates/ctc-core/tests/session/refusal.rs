@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ctc_core::{Admit, Denial, LoginOutcome, Phase, Resumed, SendFailure, Verdict};
 
-use crate::scenario::{PASSWORD, Scenario, USER, cookie, credentials, status};
+use crate::scenario::{PASSWORD, Scenario, USER, answer, answer_with, cookie, credentials, status};
 
 #[test]
 fn t23_a_wrong_password_makes_one_login_for_a_thousand_callers_in_ten_minutes() {
@@ -174,6 +174,22 @@ fn each_refusal_says_what_to_check() {
         assert!(text(code).contains("check the base URL"), "{code}");
         assert!(!text(code).contains("password"), "{code}");
     }
+}
+
+#[test]
+fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
+    let text = |response: &http::Response<()>| {
+        let mut s = Scenario::new();
+        let ticket = s.order().ticket;
+        let now = s.now();
+        let _ = s.session.login_response(ticket, response, now);
+        s.denied().to_string()
+    };
+    assert!(
+        text(&answer(503, &[])).contains("the server answered 503 Service Unavailable: it is in trouble")
+    );
+    let asked = text(&answer_with(429, "retry-after", "90"));
+    assert!(asked.contains("429 Too Many Requests and asked for a pause of 90 s"), "{asked}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Tokens that come and go with ordinary answers.
 
-use ctc_core::{Phase, Verdict};
+use ctc_core::{Phase, Session, Verdict};
 
-use crate::scenario::{Scenario, cookie};
+use crate::scenario::{Scenario, cookie, set_cookies, status};
 
 #[test]
 fn t40_a_clearing_cookie_on_any_answer_ends_the_token_and_is_never_taken_for_one() {
@@ -124,4 +124,29 @@ fn t86_a_server_that_ends_the_session_early_costs_one_login() {
     let _ = s.proceeds(&mut sent);
     assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
     assert_eq!(s.logins, 2);
+}
+
+/// Drivers ask this first, and say nothing of an answer that is none.
+#[test]
+fn news_is_a_401_or_a_cookie_that_begins_like_the_tokens() {
+    let lines: [(&[&str], bool); 5] = [
+        (&[], false),
+        (&["JSESSIONID=B; Path=/connect", "x=authToken"], false),
+        (&["JSESSIONID=B", " authToken=T2"], true),
+        (&["authToken=; Max-Age=0"], true),
+        (&["authToken2=X"], true),
+    ];
+    for (cookies, news) in lines {
+        for code in [200, 204, 302, 400, 401, 403, 500] {
+            let headers = set_cookies(cookies);
+            let expected = news || code == 401;
+            assert_eq!(Session::is_news(status(code), &headers), expected, "{code} {cookies:?}");
+            if !expected {
+                let mut s = Scenario::new().open("T1");
+                let (mut sent, epoch) = (s.sent(), s.session.epoch());
+                assert_eq!(s.answer(&mut sent, code, cookies), Verdict::Deliver);
+                assert_eq!((s.session.epoch(), s.token().as_deref()), (epoch, Some("T1")));
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use ctc_core::{Admit, Call, Denial, Unauthorized, Verdict};
 use http::{HeaderMap, Response};
 
-use crate::scenario::{Scenario, Sent, answer, call, cookie, stamped};
+use crate::scenario::{PASSWORD, Scenario, Sent, USER, answer, call, cookie, credentials, stamped};
 
 const ROUTE_REFUSED: Verdict = Verdict::Unauthorized(Unauthorized::RouteRefused);
 
@@ -297,5 +297,36 @@ fn t12_a_forbidden_route_that_clears_the_cookie_leaves_the_other_routes_alone() 
         let mut poll = s.sent();
         assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), refused);
         assert_eq!(s.token().as_deref(), Some("T2"));
+    }
+}
+
+#[test]
+fn a_token_is_young_until_it_is_as_old_as_a_short_life() {
+    for (age, verdict) in [(59, ROUTE_REFUSED), (60, Verdict::Retry)] {
+        let mut s = Scenario::new();
+        let mut waited = call();
+        let Admit::Login(order) = s.admit(&mut waited) else { panic!("the first caller") };
+        let _ = s.login(order.ticket, 200, &[&cookie("T1")]);
+        let _ = s.proceeds(&mut waited);
+        s.at(age);
+        assert_eq!(s.answer(&mut waited, 401, &[]), verdict, "{age} s");
+    }
+}
+
+#[test]
+fn t12_refused_routes_are_forgotten_with_what_they_are_about() {
+    type Forget = fn(&mut Scenario);
+    let forgets: [(&str, Forget, bool); 4] = [
+        ("reset", |s| s.session.reset(), true),
+        ("closed", |s| drop(s.session.close()), true),
+        ("another user", |s| s.session.set_credentials(credentials("bob@example.com", PASSWORD)), true),
+        ("another password", |s| s.session.set_credentials(credentials(USER, "another")), false),
+    ];
+    for (name, forget, forgotten) in forgets {
+        let mut s = Scenario::new();
+        assert_eq!(s.drive("/a", &mut forbids(&["/a"])), Ok((401, Some(Unauthorized::RouteRefused))));
+        assert!(s.session.watches_routes());
+        forget(&mut s);
+        assert_eq!(s.session.watches_routes(), !forgotten, "{name}");
     }
 }

@@ -97,9 +97,12 @@ pub enum SessionEvent<'a> {
         operation: &'static str,
         /// What it said.
         error: &'a StoreError,
-        /// For the first time: only that is told as a warning.
+        /// For the first time since it last worked: only that is told as a warning.
         first: bool,
     },
+    /// A logout found the store's lease in use: another process is about to log in or has just done so, and its record
+    /// stays as it is.
+    StoreBusy,
 }
 
 /// Writes an event under its name. The target is `ctc` for all.
@@ -156,6 +159,9 @@ impl SessionEvent<'_> {
                 tell!(info, "credentials_replaced", session, "credentials replaced");
             }
             Self::StoreFailed { operation, error, first } => store_failed(session, operation, error, first),
+            Self::StoreBusy => {
+                tell!(debug, "store_busy", session, "logged out beside a login of another process");
+            }
         }
     }
 }

@@ -111,6 +111,7 @@ fn tell_all() {
         SessionEvent::CredentialsReplaced,
         SessionEvent::StoreFailed { operation: "load", error, first: true },
         SessionEvent::StoreFailed { operation: "load", error, first: false },
+        SessionEvent::StoreBusy,
     ];
     events.iter().for_each(|event| event.trace(7));
 }

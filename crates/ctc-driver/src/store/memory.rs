@@ -27,8 +27,8 @@ struct Slot {
     /// Counts the leases: only the newest may write.
     fence: u64,
     held_until: Option<Instant>,
-    /// The lease at whose end a thread wakes the tasks that wait.
-    alarm_for: Option<u64>,
+    /// When a thread wakes the tasks that wait.
+    alarm: Option<Instant>,
 }
 
 impl MemoryStore {
@@ -49,11 +49,7 @@ impl SessionStore for MemoryStore {
         loop {
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
-                Err(busy) if busy.until.min(give_up) <= Instant::now() => {
-                    if give_up <= Instant::now() {
-                        return Err(StoreError::Busy);
-                    }
-                }
+                Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
                 Err(busy) => {
                     busy.released.wait_deadline(busy.until.min(give_up));
                 }
@@ -69,12 +65,13 @@ impl AsyncSessionStore for MemoryStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        let give_up = Instant::now() + terms.wait;
         loop {
-            // No timer here; the driver gives up after `wait`.
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
+                Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
                 Err(busy) => {
-                    self.0.wake_at_the_end(key, busy.until);
+                    self.0.wake_at(key, busy.until.min(give_up));
                     busy.released.await;
                 }
             }
@@ -107,17 +104,21 @@ impl Shelf {
         Ok(MemoryLease { shelf: Arc::clone(self), key: key.clone(), fence: slot.fence })
     }
 
-    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time.
-    fn wake_at_the_end(self: &Arc<Self>, key: &RecordKey, until: Instant) {
+    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time, or one of them has
+    /// waited for long enough. All of them then ask again, and for another alarm if they need one.
+    fn wake_at(self: &Arc<Self>, key: &RecordKey, time: Instant) {
         let mut slots = self.slots();
-        let Some(slot) = slots.get_mut(key).filter(|slot| slot.alarm_for != Some(slot.fence)) else { return };
+        let soon_enough = |alarm: Instant| alarm > Instant::now() && alarm <= time;
+        let Some(slot) = slots.get_mut(key).filter(|slot| !slot.alarm.is_some_and(soon_enough)) else {
+            return;
+        };
         let shelf = Arc::clone(self);
         let alarm = move || {
-            thread::sleep(until.saturating_duration_since(Instant::now()));
+            thread::sleep(time.saturating_duration_since(Instant::now()));
             shelf.released.notify(usize::MAX);
         };
         if thread::Builder::new().spawn(alarm).is_ok() {
-            slot.alarm_for = Some(slot.fence);
+            slot.alarm = Some(time);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! # When a store is asked
 //!
-//! Only around a login, never while a token is good:
+//! Around a login:
 //!
 //! ```text
 //!   lease ──▶ load ──▶ newer token than the one refused? adopt it ───────────────▶ release
@@ -11,9 +11,11 @@
 //!                      log in ──▶ save ──▶ release
 //! ```
 //!
-//! A token that the server rotated on an ordinary answer is saved too, and a logout takes its own token out.
-//! Each of these is one lease. A store that fails stops no call: the session goes on in memory, logs in under
-//! its own governor, warns once, and asks the store again at the next login.
+//! While a token is good, only for one that the server rotated on an ordinary answer: the first after a login is
+//! saved at once, further ones at most once a minute, and the answer waits for it (one second at most in the
+//! asynchronous driver). A logout takes its own token out. Each of these is one lease. A store that fails stops
+//! no call: the session goes on in memory, logs in under its own governor, warns once (until the store works
+//! again), and asks the store again at the next login.
 //!
 //! # What is in a record
 //!

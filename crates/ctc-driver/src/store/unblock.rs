@@ -13,6 +13,9 @@ const SLICE: Duration = Duration::from_millis(250);
 
 /// A blocking store as an asynchronous one, on any runtime: its work is done on the threads of the
 /// [`blocking`] crate. A store is asked only around a login, so that the way there hardly matters.
+///
+/// A long wait for a lease is cut into slices of a quarter of a second, each a [`SessionStore::lease`] of its own on
+/// a clone of the store: let clones share what is costly to open.
 #[derive(Clone, Debug)]
 pub struct Unblock<S>(pub S);
 

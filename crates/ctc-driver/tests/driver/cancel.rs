@@ -3,8 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
-use ctc_driver::CallOptions;
 use ctc_driver::ctc_core::Phase;
+use ctc_driver::{CallOptions, SessionEvent};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -49,6 +49,12 @@ fn dead_token() -> World {
     world
 }
 
+/// Whether another process finds the session's token.
+fn is_in_the_store(world: &World) -> bool {
+    let kept = world.store.as_ref().unwrap().peek(&world.session.record_key());
+    kept.is_some_and(|kept| kept.same_token(&world.session.record()))
+}
+
 #[test]
 fn t54_a_leader_cancelled_anywhere_costs_those_who_wait_nothing() {
     for (worlds, logins) in [(cold as fn() -> World, 1), (dead_token, 2)] {
@@ -61,6 +67,7 @@ fn t54_a_leader_cancelled_anywhere_costs_those_who_wait_nothing() {
             others.into_iter().for_each(|other| tasks.spawn(other));
             assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
             assert!(world.server.logins() <= logins, "after {times} polls ({on_its_way})");
+            assert!(is_in_the_store(world), "after {times} polls");
         });
     }
 }
@@ -72,7 +79,54 @@ fn t54_a_leader_cancelled_alone_costs_one_more_login_at_most() {
             drop(leader);
             assert_eq!(status(run(&world.clock, call(world))), 200);
             assert!(world.server.logins() <= logins, "after {times} polls");
+            assert!(is_in_the_store(world), "after {times} polls");
             world.server.set(|state| assert_eq!((state.logins_now, state.calls_now), (0, 0)));
+        });
+    }
+}
+
+/// Nobody makes a call afterwards, whose answer would be another chance to save the token.
+#[test]
+fn t32_a_login_whose_leader_is_cancelled_anywhere_is_in_the_store() {
+    for times in 0.. {
+        let world = cold();
+        let login = || {
+            let driver = world.asynchronous();
+            async move { driver.login(&CallOptions::default()).await }.boxed()
+        };
+        let (mut leader, mut other) = (login(), login());
+        assert!(poll(&mut leader, 1) && poll(&mut other, 1));
+        let on_its_way = poll(&mut leader, times);
+        drop(leader);
+        run(&world.clock, other).unwrap();
+        assert!(is_in_the_store(&world), "after {times} polls");
+        assert_eq!(world.server.logins(), 1, "after {times} polls");
+        if !on_its_way {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_in_the_store_although_the_leader_was_cancelled() {
+    let refusing = || {
+        let world = cold();
+        world.server.every_login(Login::Status(401));
+        world
+    };
+    for waiters in [0, 5] {
+        at_every_point(refusing, |world, mut leader, times| {
+            let mut others: Vec<_> = (0..waiters).map(|_| call(world)).collect();
+            poll(&mut leader, 1);
+            others.retain_mut(|other| poll(other, 1));
+            drop(leader);
+            let mut tasks = Tasks::new();
+            others.into_iter().for_each(|other| tasks.spawn(other));
+            assert!(tasks.finish().iter().all(Result::is_err));
+            denial(run(&world.clock, call(world)));
+            let sent = world.server.logins();
+            denial(run(&world.clock, call(&world.restarted())));
+            assert_eq!(world.server.logins(), sent, "after {times} polls");
         });
     }
 }
@@ -168,4 +222,21 @@ fn a_stack_that_always_panics_is_not_asked_for_ever() {
         denial(client.call("/devices"));
     }
     assert_eq!(world.server.logins(), 3);
+}
+
+#[test]
+fn an_observer_that_panics_takes_one_call_with_it_and_the_login_is_given_back() {
+    let world = World::new();
+    for client in world.clients() {
+        // At each event: so it panics a second time when the first panic gives the login back.
+        world.session.set_observer(|event: &SessionEvent<'_>| panic!("{event:?}"));
+        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices")));
+        assert!(ended.is_err());
+        assert_eq!(world.session.phase(), Phase::Empty);
+        world.session.set_observer(|_: &SessionEvent<'_>| {});
+        assert_eq!(status(client.call("/devices")), 200);
+        world.session.close();
+        world.session.reopen();
+        world.advance(seconds(3600));
+    }
 }

@@ -1,7 +1,10 @@
 //! The nine guarantees that a driver can break. (The tenth, no panic whatever comes in, is the core's alone.)
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use ctc_driver::ctc_core::{Denial, Phase, Unauthorized};
-use ctc_driver::{CallError, CallOptions};
+use ctc_driver::{CallError, CallOptions, SessionEvent};
 
 use crate::support::run::Tasks;
 use crate::support::server::{Login, Route, Seen};
@@ -200,11 +203,11 @@ fn guarantee_5_no_login_when_rejected_until_the_credentials_change() {
 
 /// A 401 that no login can cure now: the token is kept, and other routes go on with it.
 #[test]
-fn guarantee_6_a_failed_login_never_removes_a_usable_token() {
+fn guarantee_6_a_401_that_no_login_can_cure_now_leaves_the_token() {
     with_both(World::new, |world, client| {
         assert_eq!(status(client.call("/devices")), 200);
         world.advance(seconds(3600));
-        // The budget goes on logins that fail, for routes that a good token was refused on.
+        // The budget goes on logins for routes that a good token was refused on.
         for path in ["/a", "/b", "/c", "/d", "/e"] {
             world.server.route(path, Route::Forbidden);
             why(client.call(path));
@@ -281,4 +284,65 @@ fn guarantee_8_token_and_key_never_leave_the_origin() {
 #[test]
 fn guarantee_9_no_secret_is_ever_printed() {
     crate::secrets::scan();
+}
+
+/// User code runs whenever something is told. Each event in turn is the one at which it panics.
+#[test]
+fn guarantee_7_an_observer_that_panics_wedges_nothing() {
+    let caught = |work: &dyn Fn()| drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+    let panics = |world: &World, client: &crate::support::Client, at: usize| {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
+        world.session.set_observer(move |event: &SessionEvent<'_>| {
+            assert_ne!(count.fetch_add(1, Relaxed), at, "the observer panics at {event:?}");
+        });
+        // A login is refused, one panics, one succeeds, one is given up before it is sent, and all is logged out.
+        for answer in [Some(Login::Status(503)), Some(Login::Panic), None] {
+            world.server.logins_are_fine();
+            answer.into_iter().for_each(|answer| world.server.every_login(answer));
+            (0..2).for_each(|_| caught(&|| drop(client.call("/devices"))));
+            world.advance(seconds(3600));
+        }
+        world.server.revoke_all();
+        let (session, store) = (world.session.clone(), world.store.clone().expect("a store"));
+        store.on_operation(move |what| {
+            if what == "load" {
+                session.close();
+            }
+        });
+        caught(&|| drop(client.call("/devices")));
+        store.on_operation(|_| {});
+        caught(&|| drop(client.logout()));
+        seen.load(Relaxed) > at
+    };
+    for which in 0..2 {
+        for at in 0.. {
+            let world = World::with_store(&TestStore::default());
+            let client = world.clients().into_iter().nth(which).unwrap();
+            let has_panicked = panics(&world, &client, at);
+            world.session.set_observer(|_: &SessionEvent<'_>| {});
+            assert_ne!(world.session.phase(), Phase::Opening, "at event {at}: all wait for the lease");
+            world.session.reopen();
+            assert_eq!(status(client.call("/devices")), 200, "at event {at}");
+            if !has_panicked {
+                assert!(at > 15, "there are more events than that: {at}");
+                break;
+            }
+        }
+    }
+}
+
+/// All who wait for a login go, and the observer panics when it is told so.
+#[test]
+fn guarantee_7_an_observer_that_panics_at_an_abandoned_login_wedges_nothing() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    world.session.set_observer(|event: &SessionEvent<'_>| {
+        assert!(!matches!(event, SessionEvent::LoginAbandoned), "the observer panics");
+    });
+    let driver = world.asynchronous();
+    let mut call = Box::pin(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    assert!(crate::support::run::until_stalled(call.as_mut()).is_pending());
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(call))).is_err());
+    assert_eq!(world.session.phase(), Phase::Empty);
 }

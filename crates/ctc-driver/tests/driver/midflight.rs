@@ -115,14 +115,23 @@ fn t51_logout_with_calls_in_flight_starts_no_login() {
 #[test]
 fn t52_logout_says_what_became_of_it_and_always_closes() {
     with_both(World::new, |world, client| {
-        assert!(matches!(client.logout(), LoggedOut::NoToken));
+        let outcome = client.logout();
+        assert!(matches!(outcome, LoggedOut::NoToken));
+        assert!(outcome.to_string().ends_with("; there was no token to end on the server"));
         world.session.reopen();
-        for (status, expected) in [(0, "Unreachable"), (401, "Accepted"), (200, "Accepted"), (500, "Refused")]
-        {
+        for (status, expected, told) in [
+            (0, "Unreachable", "the server gave no answer, so the token may live on there: the wire was cut"),
+            (401, "Accepted", "the server agreed (status 401 Unauthorized)"),
+            (200, "Accepted", "the server agreed (status 200 OK)"),
+            (500, "Refused", "so the token may live on there: check logout_path"),
+        ] {
             client.login().unwrap();
             world.server.set(|state| state.logout_status = Some(status));
-            let outcome = format!("{:?}", client.logout());
-            assert!(outcome.starts_with(expected), "{status}: {outcome}");
+            let outcome = client.logout();
+            assert!(format!("{outcome:?}").starts_with(expected), "{status}: {outcome:?}");
+            let closed = "the session is closed and its token forgotten here; ";
+            let text = outcome.to_string();
+            assert!(text.starts_with(closed) && text.ends_with(told), "{status}: {text}");
             assert_eq!(world.session.phase(), Phase::Closed);
             assert_eq!(denial(client.call("/devices")), Denial::Closed);
             world.session.reopen();

@@ -49,6 +49,18 @@ fn t25_a_password_changed_elsewhere() {
 }
 
 #[test]
+fn t27_what_an_earlier_login_failed_with_is_no_cause_of_an_answer() {
+    with_both(World::new, |world, client| {
+        for (login, has_cause) in [(Login::MaybeSent, true), (Login::Status(503), false)] {
+            world.server.next_login(login);
+            let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("no login, no call") };
+            assert_eq!(denied.source().is_some(), has_cause);
+            world.advance(seconds(60));
+        }
+    });
+}
+
+#[test]
 fn t27_no_answer_is_a_pause_with_its_cause_and_no_refusal() {
     with_both(World::new, |world, client| {
         world.server.next_login(Login::MaybeSent);

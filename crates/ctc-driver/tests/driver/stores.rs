@@ -1,9 +1,13 @@
 //! A session that outlives the process, and one that many share.
 
-use ctc_driver::ctc_core::{Denial, LoginFailure};
-use ctc_driver::{CallOptions, LoggedOut};
+use std::error::Error;
+use std::time::Duration;
 
-use crate::support::run::Tasks;
+use ctc_driver::ctc_core::{Denial, LoginFailure, Settings};
+use ctc_driver::{AsyncSessionStore, CallError, CallOptions, LeaseTerms, LoggedOut, MemoryStore, StoreError};
+use futures_util::FutureExt;
+
+use crate::support::run::{Tasks, block_on, poll_once};
 use crate::support::server::{Login, Route};
 use crate::support::store::{Fault, TestStore};
 use crate::support::{Client, World, denial, get, seconds, status, with_both};
@@ -132,6 +136,26 @@ fn a_store_that_never_grants_its_lease_is_busy_in_the_end() {
     store(&world).hold(false);
     world.advance(seconds(5));
     assert_eq!(status(world.clients()[1].call("/devices")), 200);
+}
+
+#[test]
+fn a_login_waits_for_the_store_as_long_as_it_can_a_logout_a_while_and_a_rotation_not_at_all() {
+    with_both(stored, |world, client| {
+        world.server.route("/turn", Route::Rotate);
+        assert_eq!(status(client.call("/turn")), 200);
+        client.logout();
+        let terms = |wait| LeaseTerms { wait: seconds(wait), ttl: seconds(60) };
+        assert_eq!(store(world).terms(), [terms(50), terms(0), terms(5)]);
+    });
+    let short = || {
+        let mut settings = Settings::default();
+        (settings.login_timeout, settings.lease) = (seconds(4), seconds(8));
+        World { store: Some(TestStore::default()), ..World::with_settings(settings) }
+    };
+    with_both(short, |world, client| {
+        client.login().unwrap();
+        assert_eq!(store(world).terms(), [LeaseTerms { wait: seconds(4), ttl: seconds(8) }]);
+    });
 }
 
 #[test]
@@ -298,4 +322,42 @@ fn logout_takes_out_of_the_store_what_is_its_own() {
         client.logout();
         assert!(store(world).peek(&key).unwrap().same_token(&other.session.record()));
     });
+}
+
+#[test]
+fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
+    with_both(stored, |world, client| {
+        // Ours: one login without an answer, then a good one.
+        world.server.next_login(Login::MaybeSent);
+        let denied = client.login().unwrap_err();
+        assert!(denied.source().is_some());
+        world.advance(seconds(600));
+        client.login().unwrap();
+        // Hours later another process's login has no answer. Our token is dead as well.
+        world.advance(seconds(36_000));
+        world.server.revoke_all();
+        let (other, theirs) = restarted(world, client);
+        other.server.next_login(Login::MaybeSent);
+        theirs.call("/devices").unwrap_err();
+        let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("not denied") };
+        assert!(matches!(denied.denial(), Denial::CoolingDown { cause: LoginFailure::MaybeSent, .. }));
+        assert!(denied.source().is_none(), "{denied}: {:?}", denied.source());
+    });
+}
+
+#[test]
+fn the_memory_store_makes_nobody_wait_for_longer_than_asked() {
+    let (memory, key) = (MemoryStore::new(), World::new().session.record_key());
+    let terms = |wait| LeaseTerms { wait, ttl: seconds(3600) };
+    let held = AsyncSessionStore::lease(&memory, &key, terms(seconds(0))).now_or_never().unwrap();
+    assert!(held.is_ok());
+    let at_once = AsyncSessionStore::lease(&memory, &key, terms(seconds(0))).now_or_never();
+    assert!(matches!(at_once, Some(Err(StoreError::Busy))));
+    // One that waits for longer is there already.
+    let mut patient = AsyncSessionStore::lease(&memory, &key, terms(seconds(1800)));
+    assert!(poll_once(patient.as_mut()).is_pending());
+    let soon = block_on(AsyncSessionStore::lease(&memory, &key, terms(Duration::from_millis(20))));
+    assert!(matches!(soon, Err(StoreError::Busy)));
+    drop(held);
+    assert!(block_on(patient).is_ok());
 }

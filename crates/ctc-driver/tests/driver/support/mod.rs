@@ -120,6 +120,13 @@ impl Client {
         }
     }
 
+    pub(crate) fn renew(&self) -> Result<(), Denied> {
+        match self {
+            Self::Blocking(driver) => driver.renew(&CallOptions::default()),
+            Self::Async(driver, clock) => run::run(clock, driver.renew(&CallOptions::default())),
+        }
+    }
+
     pub(crate) fn logout(&self) -> LoggedOut {
         match self {
             Self::Blocking(driver) => driver.logout(),

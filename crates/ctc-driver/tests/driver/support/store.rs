@@ -46,6 +46,7 @@ struct Inner {
 struct State {
     faults: Vec<(&'static str, Fault)>,
     log: Vec<&'static str>,
+    terms: Vec<LeaseTerms>,
     held: bool,
     hook: Option<Hook>,
     planted: HashMap<RecordKey, SessionRecord>,
@@ -80,6 +81,11 @@ impl TestStore {
     /// What was asked of it since the last time.
     pub(crate) fn take_log(&self) -> Vec<&'static str> {
         std::mem::take(&mut lock(&self.0.state).log)
+    }
+
+    /// How each lease was asked for.
+    pub(crate) fn terms(&self) -> Vec<LeaseTerms> {
+        lock(&self.0.state).terms.clone()
     }
 
     pub(crate) fn peek(&self, key: &RecordKey) -> Option<SessionRecord> {
@@ -128,6 +134,7 @@ struct Lease<L> {
 
 impl SessionStore for TestStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+        lock(&self.0.state).terms.push(terms);
         self.begin("lease")?;
         let inner = SessionStore::lease(&self.0.memory, key, terms)?;
         Ok(Box::new(Lease { store: self.clone(), key: key.clone(), inner }))
@@ -159,6 +166,7 @@ impl AsyncSessionStore for TestStore {
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
         give_way().await;
+        lock(&self.0.state).terms.push(terms);
         self.begin("lease")?;
         self.granted().await;
         let inner = AsyncSessionStore::lease(&self.0.memory, key, terms).await?;

@@ -1,0 +1,78 @@
+//! What is written to a store, and what is left alone there.
+
+use ctc_driver::CallOptions;
+use ctc_driver::ctc_core::{Credentials, SessionRecord};
+
+use crate::support::run::Tasks;
+use crate::support::server::Route;
+use crate::support::store::{Fault, TestStore};
+use crate::support::{World, get, status, with_both};
+
+fn stored() -> World {
+    let world = World::with_store(&TestStore::default());
+    world.server.route("/turn", Route::Rotate);
+    world
+}
+
+fn store(world: &World) -> &TestStore {
+    world.store.as_ref().expect("a store")
+}
+
+fn kept(world: &World) -> SessionRecord {
+    store(world).peek(&world.session.record_key()).expect("a record")
+}
+
+#[test]
+fn a_rotated_token_is_not_written_while_the_store_is_in_use_or_broken() {
+    for (fault, failures) in [(Fault::Busy, 0), (Fault::Unavailable, 1)] {
+        with_both(stored, |world, client| {
+            client.login().unwrap();
+            let before = kept(world);
+            store(world).fail("lease", fault);
+            assert_eq!(status(client.call("/turn")), 200);
+            assert!(kept(world).same_token(&before) && !world.session.record().same_token(&before));
+            assert_eq!(world.session.counts().store_failures, failures, "{fault:?}");
+        });
+    }
+}
+
+#[test]
+fn a_rotated_token_takes_the_place_of_an_older_one_alone() {
+    for (number, log) in [
+        (1, &["lease", "load", "save", "release"] as &[_]),
+        (2, &["lease", "load", "save", "release"]),
+        (3, &["lease", "load", "release"]),
+    ] {
+        with_both(stored, |world, client| {
+            client.login().unwrap();
+            // Another process has its first, second or third token on record by now.
+            let other = World { store: None, ..world.restarted() };
+            other.blocking().login(&CallOptions::default()).unwrap();
+            for _ in 1..number {
+                assert_eq!(status(other.clients()[0].call("/turn")), 200);
+            }
+            let theirs = other.session.record();
+            store(world).plant(&world.session.record_key(), &theirs);
+            store(world).take_log();
+            assert_eq!(status(client.call("/turn")), 200);
+            assert_eq!(store(world).take_log(), log, "{number}");
+        });
+    }
+}
+
+#[test]
+fn a_record_never_goes_to_another_accounts_place() {
+    let world = stored();
+    let key = world.session.record_key();
+    world.server.hold_logins(true);
+    let mut tasks = Tasks::new();
+    let driver = world.asynchronous();
+    tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    tasks.run_until_stalled();
+    world.session.set_credentials(Credentials::new("bob@example.com", "s3cret!").unwrap());
+    world.server.hold_logins(false);
+    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    let ada = store(&world).peek(&key).expect("the login that was sent is on record");
+    assert!(ada.key() == key && !ada.has_token());
+    assert!(kept(&world).same_token(&world.session.record()));
+}

@@ -1,0 +1,70 @@
+//! `ctc-soak`: both clients under load, on real sockets, against a server that misbehaves. Run it by
+//! `cargo xtask soak`; its README says what is checked.
+//!
+//! The server is in this process, the load in a second one, so that what the load's process holds is the clients'.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+mod check;
+mod conductor;
+mod load;
+mod measure;
+mod protocol;
+mod rng;
+mod weather;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use cap::Cap;
+use lexopt::{Arg, ValueExt};
+
+use crate::load::Leak;
+
+/// The system's allocator, with a count of the bytes that are in use.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Whatever went wrong: it is only ever printed.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const HELP: &str = "\
+cargo xtask soak [--minutes N] [--seed N] [--leak NAME]
+
+  --minutes N   how long, fractions included; 10 by default
+  --seed N      another order of faults and calls
+  --leak NAME   forget something in each round, to see that it is found: bytes, client, task, thread, socket
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ctc-soak: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, Failure> {
+    let mut plan = conductor::Plan { minutes: 10.0, seed: 1, leak: None };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("minutes") => plan.minutes = args.value()?.parse()?,
+            Arg::Long("seed") => plan.seed = args.value()?.parse()?,
+            Arg::Long("leak") => plan.leak = Some(args.value()?.parse_with(Leak::named)?),
+            // The second process, started by the first.
+            Arg::Value(word) if word == "load" => return load::run().map(|()| true),
+            Arg::Long("help") | Arg::Short('h') => {
+                print!("{HELP}");
+                return Ok(true);
+            }
+            other => return Err(format!("{}\n\n{HELP}", other.unexpected()).into()),
+        }
+    }
+    if !(plan.minutes > 0.0 && plan.minutes < 1e6) {
+        return Err("--minutes takes a number above zero".into());
+    }
+    conductor::conduct(&plan)
+}

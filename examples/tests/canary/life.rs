@@ -1,0 +1,264 @@
+//! A client's life with all its trouble. Compiled once for each adapter: `super` says which.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ctc_driver::ctc_core::{Credentials, Settings, Unauthorized};
+use ctc_driver::{SessionConfig, SessionEvent, SharedSession};
+use ctc_testkit::{ClearingForm, Fault, Matcher, Point, Rule, Server};
+
+use super::adapter::{self, Client, ClientBuilder, Endpoint};
+use super::{drive, fetch, herd, http_client, outbound, send, send_login, stack, wait};
+use crate::search::{APP_KEY, PASSWORD, TOKEN, USERNAME, WRONG_PASSWORD};
+use crate::show::{panics, show, tell};
+use crate::store::Spoilt;
+use crate::{DEVICES, Panics, Stage, by_hand};
+
+pub(crate) fn live(stage: &Stage) {
+    set_up(stage);
+    let client = client(stage);
+    refused(&client);
+    herd(&client);
+    renewed(stage, &client);
+    failed_logins(stage, &client);
+    failed_calls(stage, &client);
+    delivered(stage, &client);
+    let record = client.session().record();
+    show!(ctc_driver::ctc_core::SessionRecord, &record);
+    let memory = crate::store::in_memory(&client.session().record_key(), &record);
+    show!(ctc_driver::MemoryStore, &memory);
+    show!(adapter::Client, &client);
+    show!(ctc_driver::SharedSession, client.session());
+    through_a_stack(stage, &client);
+    broken_off(stage);
+    made_by_hand(stage, &client);
+    logouts(&stage.server, &client);
+    // Last of all the file has a live token in it.
+    client.session().reopen();
+    wait(client.login()).unwrap();
+    herd(&client);
+    show!(adapter::Client, &client);
+}
+
+fn quick(settings: &mut Settings) {
+    let fair_use = &mut settings.fair_use;
+    fair_use.burst = NonZeroU32::MIN.saturating_add(999);
+    fair_use.short_life = Duration::ZERO;
+}
+
+/// Everything from the environment, but for where the server is.
+fn builder(stage: &Stage) -> ClientBuilder {
+    ClientBuilder::from_env()
+        .unwrap()
+        .endpoint(Endpoint::new(&stage.server.url()).unwrap())
+        .http_client(http_client(stage.certificate()))
+        .settings(quick)
+}
+
+fn client(stage: &Stage) -> Client {
+    let builder = builder(stage).store(stage.store());
+    show!(adapter::ClientBuilder, &builder);
+    let client = builder.credentials(USERNAME, WRONG_PASSWORD).build().unwrap();
+    client.session().set_observer(|event: &SessionEvent<'_>| show!(ctc_driver::SessionEvent<'_>, event));
+    show!(adapter::Client, &client);
+    client
+}
+
+fn set_up(stage: &Stage) {
+    let config = SessionConfig::from_env().unwrap();
+    show!(ctc_driver::SessionConfig, &config);
+    let error = Client::builder().credentials(USERNAME, PASSWORD).app_key(APP_KEY).build().unwrap_err();
+    show!(adapter::BuildError, &error);
+    tell(&error);
+    let spoilt = builder(stage).app_key(format!("{APP_KEY}\n"));
+    show!(adapter::ClientBuilder, &spoilt);
+    tell(&spoilt.build().unwrap_err());
+    tell(&builder(stage).credentials("", PASSWORD).build().unwrap_err());
+    let with_password = format!("https://{USERNAME}:{PASSWORD}@connect.calamp.com");
+    tell(&Endpoint::new(&with_password).unwrap_err());
+    tell(&Endpoint::new(&format!("https://{APP_KEY}@connect.calamp.com/{TOKEN}")).unwrap_err());
+}
+
+/// The password is wrong, and then it is replaced.
+fn refused(client: &Client) {
+    let error = wait(client.login()).unwrap_err();
+    show!(adapter::Error, &error);
+    tell(&error);
+    tell(&wait(client.get(DEVICES).send()).unwrap_err());
+    tell(&fetch(client, DEVICES).unwrap_err());
+    show!(ctc_driver::SharedSession, client.session());
+    let right = Credentials::new(USERNAME, PASSWORD).unwrap();
+    show!(ctc_driver::ctc_core::Credentials, &right);
+    client.session().set_credentials(right);
+}
+
+fn renewed(stage: &Stage, client: &Client) {
+    stage.server.revoke_all();
+    herd(client);
+    for form in ClearingForm::ALL {
+        let clear = Fault::Clear { form, status: Some(401), revoke: true };
+        stage.server.inject(Rule::once(Matcher::AnyCall, clear));
+        herd(client);
+    }
+    for keep_old in [true, false] {
+        stage.server.rotate(keep_old);
+        let answer = wait(client.get(DEVICES).send()).unwrap();
+        println!("{answer:?} {answer:#?}");
+        herd(client);
+    }
+    stage.server.rotate(false);
+    println!("{:?}", fetch(client, DEVICES).unwrap().headers());
+    herd(client);
+    println!("{:?} {}", client.session().counts(), client.session().number());
+}
+
+fn failed_logins(stage: &Stage, client: &Client) {
+    let redirect = Fault::Redirect { status: 307, location: "https://elsewhere.example/".to_owned() };
+    let cookies = ["authToken=\"a b\"; Path=/", "authToken=; Path=/", "other=x"].map(str::to_owned);
+    for fault in [
+        Fault::throttle(46),
+        Fault::status(503),
+        Fault::html_page(),
+        Fault::password_invalid(),
+        Fault::NoToken,
+        Fault::SetCookies(cookies.to_vec()),
+        Fault::Refuse { status: 403 },
+        redirect,
+        Fault::Raw("what is this\r\n\r\n".to_owned()),
+        Fault::lost_answer(),
+        Fault::Cut { at: Point::MidHeaders, act: true },
+    ] {
+        stage.server.revoke_all();
+        client.session().close();
+        client.session().reopen();
+        // Or it would be adopted in place of a login.
+        stage.store().forget(&client.session().record_key()).unwrap();
+        // A lost answer may be sent for again by the HTTP client itself.
+        let rule = stage.server.inject(Rule::forever(Matcher::Login, fault.clone()));
+        match wait(client.login()) {
+            Ok(()) => panic!("{fault:?} is no trouble"),
+            Err(error) => tell(&error),
+        }
+        println!("{:?}", client.session().phase());
+        show!(ctc_driver::ctc_core::SessionRecord, &client.session().record());
+        stage.server.remove_fault(rule);
+        client.session().reset();
+        stage.store().forget(&client.session().record_key()).unwrap();
+        wait(client.login()).unwrap();
+        herd(client);
+    }
+}
+
+fn failed_calls(stage: &Stage, client: &Client) {
+    let builder = || client.get(DEVICES).header("x-note", "a note");
+    show!(adapter::RequestBuilder, &builder());
+    for fault in [
+        Fault::Cut { at: Point::BeforeAnswer, act: false },
+        Fault::Cut { at: Point::MidHeaders, act: false },
+        Fault::Raw("what is this\r\n\r\n".to_owned()),
+    ] {
+        let rule = stage.server.inject(Rule::forever(Matcher::AnyCall, fault));
+        let error = wait(builder().send()).unwrap_err();
+        show!(adapter::Error, &error);
+        tell(&error);
+        let error = fetch(client, DEVICES).unwrap_err();
+        show!(ctc_driver::CallError<adapter::SendError>, &error);
+        if let ctc_driver::CallError::Transport(error) = &error {
+            show!(adapter::SendError, error);
+        }
+        tell(&error);
+        stage.server.remove_fault(rule);
+    }
+    stage.server.inject(Rule::once(Matcher::AnyCall, Fault::Cut { at: Point::MidBody, act: false }));
+    tell(&fetch(client, "/connect/test/bytes/100000").unwrap_err());
+    tell(&wait(client.get("https://elsewhere.example/devices").send()).unwrap_err());
+    tell(&fetch(client, "https://elsewhere.example/devices").unwrap_err());
+    tell(&wait(client.get(DEVICES).header("x", "line\nend").send()).unwrap_err());
+    stage.server.inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
+    tell(&wait(builder().timeout(Duration::from_millis(50)).send()).unwrap_err());
+}
+
+fn delivered(stage: &Stage, client: &Client) {
+    let answer = wait(client.get("/connect/test/status/401").send()).unwrap();
+    println!("{answer:?}");
+    show!(ctc_driver::ctc_core::Unauthorized, answer.extensions().get::<Unauthorized>().unwrap());
+    client.session().reset();
+    herd(client);
+    stage.server.revoke_all();
+    let answer = wait(client.post("/connect/services/devices").send()).unwrap();
+    println!("{answer:?} {}", answer.extensions().get::<Unauthorized>().unwrap());
+    herd(client);
+}
+
+fn through_a_stack(stage: &Stage, client: &Client) {
+    let certificate = stage.certificate();
+    for panics in [Panics::Never, Panics::AtCalls, Panics::AtLogins] {
+        let session = client_of_its_own(stage);
+        let driven = || drive(&session, stack(certificate, panics), client, None);
+        match panics {
+            Panics::Never => driven(),
+            _ => crate::show::panics(driven),
+        }
+    }
+    for store in [Spoilt::Fails, Spoilt::Panics] {
+        let session = client_of_its_own(stage);
+        let driven = || drive(&session, stack(certificate, Panics::Never), client, Some(store));
+        match store {
+            Spoilt::Fails => driven(),
+            Spoilt::Panics => panics(driven),
+        }
+    }
+}
+
+fn client_of_its_own(stage: &Stage) -> SharedSession {
+    let session = builder(stage).build().unwrap().session().clone();
+    session.set_observer(|event: &SessionEvent<'_>| println!("{event:?}"));
+    session
+}
+
+/// Panics of the caller and of its observer, in the midst of a call.
+fn broken_off(stage: &Stage) {
+    let client = builder(stage).build().unwrap();
+    let session = client.session().clone();
+    client.session().set_observer(move |event: &SessionEvent<'_>| panic!("{event:?} in {session:?}"));
+    panics(|| wait(client.login()));
+    panics(|| wait(client.get(DEVICES).send()).expect("the observer panics"));
+    client.session().set_observer(|_: &SessionEvent<'_>| {});
+    println!("{:?}", wait(client.login()));
+    panics(|| {
+        let request = client.get(DEVICES);
+        panic!("{client:?} {request:?} {:?}", outbound(&client, &http::HeaderMap::new()))
+    });
+    stage.server.inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
+    panics(|| wait(client.get(DEVICES).timeout(Duration::from_millis(50)).send()).unwrap());
+    // The observer would keep the session alive that it holds, and the session the observer.
+    client.session().close();
+}
+
+/// A session driven step by step, over the adapter's transport.
+fn made_by_hand(stage: &Stage, client: &Client) {
+    stage.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::SetCookies(vec![format!("authToken={TOKEN}; Path=/connect")]),
+    ));
+    let stack = stack(stage.certificate(), Panics::Never);
+    by_hand::session(
+        &client.session().endpoint(),
+        |request| send_login(&stack, request),
+        |stamps| send(&stack, outbound(client, stamps)),
+    );
+}
+
+fn logouts(server: &Server, client: &Client) {
+    server.inject(Rule::once(Matcher::Logout, Fault::status(404)));
+    wait(client.login()).unwrap();
+    let logged_out = wait(client.logout());
+    show!(ctc_driver::LoggedOut, &logged_out);
+    println!("{logged_out}");
+    tell(&wait(client.get(DEVICES).send()).unwrap_err());
+    client.session().reopen();
+    wait(client.login()).unwrap();
+    herd(client);
+    println!("{}", wait(client.logout()));
+    show!(ctc_driver::SharedSession, client.session());
+}
