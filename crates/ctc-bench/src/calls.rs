@@ -33,6 +33,9 @@ pub const PAIRS: &[[&str; 2]] = &[
     ["reqwest bare, 2 headers", "reqwest, 2 headers"],
 ];
 
+/// Bare clients that join a path to an origin that they read once, and ours, which does so as well.
+pub const JOINED: &[[&str; 2]] = &[["ureq bare, joined", "ureq"], ["reqwest bare, joined", "reqwest"]];
+
 /// The client of that name, logged in, for the server at `url`.
 ///
 /// # Errors
@@ -51,8 +54,10 @@ pub fn client(name: &str, url: &str) -> Result<Box<dyn Calls>, Failure> {
         "stub async bare" => Box::new(BareStub::new(Some(runtime()?))?),
         "stub async" => Box::new(OverAsyncStub::new()?),
         "ureq bare" => Box::new(BareUreq::new(url, headers)?),
+        "ureq bare, joined" => Box::new(JoinedUreq::new(url)?),
         "ureq" => Box::new(Ureq::new(url, headers)?),
         "reqwest bare" => Box::new(BareReqwest::new(url, headers)?),
+        "reqwest bare, joined" => Box::new(JoinedReqwest(BareReqwest::new(url, headers)?, url.parse()?)),
         "reqwest" => Box::new(Reqwest::new(url, headers)?),
         other => return Err(format!("no client named {other}").into()),
     })
@@ -117,6 +122,25 @@ impl Calls for BareUreq {
     }
 }
 
+/// `Uri::from_parts` by hand is what [`Endpoint::join`] does.
+struct JoinedUreq(BareUreq, Endpoint);
+
+impl JoinedUreq {
+    fn new(url: &str) -> Result<Self, Failure> {
+        Ok(Self(BareUreq::new(url, &[])?, Endpoint::danger_plain_http(url)?))
+    }
+}
+
+impl Calls for JoinedUreq {
+    fn call(&self) -> Result<(), Failure> {
+        let Self(BareUreq(bare), origin) = self;
+        let mut request = Request::new(());
+        *request.uri_mut() = origin.join(PATH)?;
+        bare.stamp(request.headers_mut());
+        expect(bare.client.run(request)?.body_mut().read_to_string()?.as_bytes())
+    }
+}
+
 struct Ureq(Ours<ctc_ureq::Client>);
 
 impl Ureq {
@@ -156,6 +180,17 @@ impl Calls for BareReqwest {
     fn call(&self) -> Result<(), Failure> {
         let Self(bare, runtime) = self;
         let mut request = bare.client.get(format!("{}{PATH}", bare.url)).build()?;
+        bare.stamp(request.headers_mut());
+        runtime.block_on(async { expect(&bare.client.execute(request).await?.bytes().await?) })
+    }
+}
+
+struct JoinedReqwest(BareReqwest, reqwest::Url);
+
+impl Calls for JoinedReqwest {
+    fn call(&self) -> Result<(), Failure> {
+        let Self(BareReqwest(bare, runtime), origin) = self;
+        let mut request = bare.client.get(origin.join(PATH)?).build()?;
         bare.stamp(request.headers_mut());
         runtime.block_on(async { expect(&bare.client.execute(request).await?.bytes().await?) })
     }

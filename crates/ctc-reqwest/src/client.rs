@@ -109,9 +109,21 @@ impl Client {
         &self,
         request: reqwest::Request,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
+        self.execute_with(request, &self.0.options)
+    }
+
+    /// As [`execute`](Self::execute), with options in place of the client's own.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer.
+    pub fn execute_with<'a>(
+        &'a self,
+        request: reqwest::Request,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + 'a {
         let mut outbound = Some(Outbound::new(request));
         // An `async fn` would keep its argument twice: memory of each call that waits.
-        async move { Ok(self.drive(&mut outbound, None).await?.0) }
+        async move { Ok(self.drive(&mut outbound, Some(options)).await?.0) }
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.

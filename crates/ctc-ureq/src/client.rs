@@ -117,7 +117,19 @@ impl Client {
     /// # Errors
     /// [`Error`] when there is no answer.
     pub fn execute<B: Into<Body>>(&self, request: Request<B>) -> Result<http::Response<ureq::Body>, Error> {
-        self.send(Outbound::new(request, self.0.timeout), &self.0.options)
+        self.execute_with(request, &self.0.options)
+    }
+
+    /// As [`execute`](Self::execute), with options in place of the client's own.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no answer.
+    pub fn execute_with<B: Into<Body>>(
+        &self,
+        request: Request<B>,
+        options: &CallOptions,
+    ) -> Result<http::Response<ureq::Body>, Error> {
+        self.send(Outbound::new(request, self.0.timeout), options)
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.

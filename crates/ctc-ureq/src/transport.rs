@@ -36,6 +36,8 @@ impl UreqTransport {
             && config.max_redirects() == 0
             && !config.max_redirects_will_error()
             && config.allow_non_standard_methods();
+        #[cfg(feature = "cookies")]
+        agent.cookie_jar_lock().clear();
         Self { agent, is_set_up }
     }
 
@@ -44,10 +46,20 @@ impl UreqTransport {
         request: Request<B>,
         timeout: Option<Duration>,
     ) -> Result<Response<ureq::Body>, SendError> {
+        let answer = self.run_on_agent(request, timeout);
+        // What this answer has set must not go out with another call.
         #[cfg(feature = "cookies")]
         self.agent.cookie_jar_lock().clear();
+        Ok(answer?)
+    }
+
+    fn run_on_agent<B: AsSendBody>(
+        &self,
+        request: Request<B>,
+        timeout: Option<Duration>,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
         if self.is_set_up && timeout.is_none() {
-            return Ok(self.agent.run(request)?);
+            return self.agent.run(request);
         }
         let mut config = self
             .agent
@@ -59,7 +71,7 @@ impl UreqTransport {
         if timeout.is_some() {
             config = config.timeout_global(timeout);
         }
-        Ok(self.agent.run(config.build())?)
+        self.agent.run(config.build())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use ctc_bench::Failure;
-use ctc_bench::calls::PAIRS;
+use ctc_bench::calls::{JOINED, PAIRS};
 use serde_json::Value;
 
 use super::Plan;
@@ -47,7 +47,8 @@ pub(crate) fn instructions(plan: &Plan, server: &Server, rough: bool) -> Result<
         figures.insert(work.to_owned(), counted / (BATCHES * ctc_bench::scene::BATCH) as f64);
     }
     let calls = if rough { FEWER_CALLS } else { CALLS };
-    for name in PAIRS.iter().flatten() {
+    let joined = JOINED.iter().map(|[bare, _]| bare);
+    for name in PAIRS.iter().flatten().chain(joined) {
         let few = callgrind(plan, name, calls.0, &server.url, false)?;
         let many = callgrind(plan, name, calls.1, &server.url, false)?;
         figures.insert((*name).to_owned(), (many - few) / (calls.1 - calls.0) as f64);
@@ -145,6 +146,13 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
         } else {
             Row::new(what, shown, format!("≤ {WHOLE_INSTRUCTIONS} %"), percent <= WHOLE_INSTRUCTIONS)
         });
+    }
+    for [bare, ours] in JOINED {
+        let (bare, more) = (figure(bare), figure(ours) - figure(bare));
+        rows.push(Row::shown(
+            format!("  {ours}, against one that reads its origin once as well"),
+            format!("{more:.0} of {bare:.0} ({:+.1} %)", more / bare * 100.0),
+        ));
     }
     rows
 }
