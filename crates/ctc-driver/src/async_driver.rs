@@ -170,12 +170,12 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.admit(&mut Call::new(false), &mut patience).await
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
-    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
-    /// there is one.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
+    /// one is there, and on after a failure. Joins a login that is under way, and takes a newer token out of the
+    /// store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
-    /// like any login.
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the
+    /// budget like any login.
     ///
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
@@ -194,8 +194,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.io.store.as_ref().and_then(|_| Saving::when_due(self.session()))
     }
 
-    /// Takes into the store what it does not have yet. No answer is held back for longer than a second, whatever the
-    /// store does.
+    /// Takes into the store what it does not have yet. No answer is held back for longer than a second,
+    /// whatever the store does.
     async fn save_the_rest(&self, saving: Saving<'_>) {
         let work = saving::save_the_rest(self.session(), &*self.io);
         let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;

@@ -97,12 +97,12 @@ impl<T: Transport> Driver<T> {
         self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
-    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
-    /// there is one.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
+    /// one is there, and on after a failure. Joins a login that is under way, and takes a newer token out of the
+    /// store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
-    /// like any login.
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the
+    /// budget like any login.
     ///
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
