@@ -32,7 +32,6 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// A future that is dropped half way leaves nothing behind: a login belongs to the session and is driven by
 /// every task that waits for it, so it ends unfinished only when all of them have gone.
 pub struct AsyncDriver<T> {
-    session: SharedSession,
     io: Arc<Io<T>>,
 }
 
@@ -45,12 +44,12 @@ struct Io<T> {
 impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn AsyncSessionStore>>) -> Self {
-        Self { io: Arc::new(Io { session: session.clone(), transport: Arc::new(transport), store }), session }
+        Self { io: Arc::new(Io { session, transport: Arc::new(transport), store }) }
     }
 
     /// The session.
     pub fn session(&self) -> &SharedSession {
-        &self.session
+        &self.io.session
     }
 
     /// The HTTP stack.
@@ -112,15 +111,15 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ) -> Result<Option<T::Response>, CallError<T::Error>> {
         let rest = {
             let request = place.as_mut().expect("a request to send");
-            request.complete(self.session.bound_to());
+            request.complete(self.session().bound_to());
             let held = Held::of(request, options);
-            if !self.session.leave(call, request, &held)? {
+            if !self.session().leave(call, request, &held)? {
                 return Ok(None);
             }
             let sending = place.take().map(|request| self.io.transport.send(request));
             let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
-            let observed = self.session.observe_answer(call, || held.route(), status, headers);
+            let observed = self.session().observe_answer(call, || held.route(), status, headers);
             let saving = if observed.unsaved { self.saving() } else { None };
             if matches!(observed.verdict, Verdict::Deliver) && saving.is_none() {
                 return Ok(Some(response));
@@ -171,38 +170,38 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.admit(&mut Call::new(false), &mut patience).await
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
-    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
-    /// there is one.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
+    /// one is there, and on after a failure. Joins a login that is under way, and takes a newer token out of the
+    /// store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
-    /// like any login.
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the
+    /// budget like any login.
     ///
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.obtain(login::renewal(&self.session), &mut patience).await
+        self.obtain(login::renewal(self.session()), &mut patience).await
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub async fn logout(&self) -> LoggedOut {
-        logout::log_out(&self.session, &*self.io).await
+        logout::log_out(self.session(), &*self.io).await
     }
 
     /// When the store does not have everything yet: leave to save it, if it is time to.
     fn saving(&self) -> Option<Saving<'_>> {
-        self.io.store.as_ref().and_then(|_| Saving::when_due(&self.session))
+        self.io.store.as_ref().and_then(|_| Saving::when_due(self.session()))
     }
 
-    /// Takes into the store what it does not have yet. No answer is held back for longer than a second, whatever the
-    /// store does.
+    /// Takes into the store what it does not have yet. No answer is held back for longer than a second,
+    /// whatever the store does.
     async fn save_the_rest(&self, saving: Saving<'_>) {
-        let work = saving::save_the_rest(&self.session, &*self.io);
+        let work = saving::save_the_rest(self.session(), &*self.io);
         let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
         if done.is_none() {
             let late = StoreError::Unavailable(Box::new(NoAnswer(SAVE_TIMEOUT)));
-            self.session.store_failed("save", &late);
+            self.session().store_failed("save", &late);
         }
         if done != Some(false) {
             saving.over();
@@ -226,10 +225,11 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let mut listener = None;
         let mut driven = None;
         loop {
-            let asked = self.session.admit_with_flight(&mut ask, |order| self.begin(*order));
+            let asked = self.session().admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
             // The login was driven to its report and no further, and this was the last task to let go of it.
-            if self.session.keeping().has_unsaved()
+            if matches!(asked, Ok(()) | Err(Pending::Denied(_)))
+                && self.session().keeping().has_unsaved()
                 && let Some(saving) = self.saving()
             {
                 Box::pin(self.save_the_rest(saving)).await;
@@ -243,17 +243,17 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 }
                 Err(Pending::Wait(wait)) => self.wait(wait).await,
                 Err(Pending::Denied(denial)) => {
-                    let began = self.session.now();
+                    let began = self.session().now();
                     let Some(pause) = patience.allows(&denial, began) else {
-                        return Err(self.session.denied(denial));
+                        return Err(self.session().denied(denial));
                     };
                     // Listen first, ask once more second: a change in between is then never missed.
                     let Some(changed) = listener.take() else {
-                        listener = Some(self.session.listen_to_any_change());
+                        listener = Some(self.session().listen_to_any_change());
                         continue;
                     };
                     let woken = select(changed, self.io.transport.sleep(pause)).await;
-                    let early = matches!(woken, Either::Left(_)).then(|| self.session.now() - began);
+                    let early = matches!(woken, Either::Left(_)).then(|| self.session().now() - began);
                     patience.spend(pause, early);
                 }
             }
@@ -265,7 +265,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     fn begin(&self, order: LoginOrder) -> SharedLogin {
         let io = Arc::clone(&self.io);
         // Made here and not inside: even a future that is never polled gives its login back.
-        let flight = login::Flight::new(&self.session, order);
+        let flight = login::Flight::new(self.session(), order);
         let login = async move { login::log_in(flight, &*io).await };
         // A panic would else go on in every task that waits. The session is sound: the ticket is given back.
         let login = AssertUnwindSafe(login).catch_unwind();
@@ -275,7 +275,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// Drives a login to its end or, for one that was not elected, until the session has changed.
     async fn drive(&self, flight: &SharedLogin, wait: Option<Wait>) {
         let Some(wait) = wait else { return resume(flight.clone().await) };
-        if let Some(changed) = self.session.listen(wait)
+        if let Some(changed) = self.session().listen(wait)
             && let Either::Left((panic, _)) = select(flight.clone(), changed).await
         {
             resume(panic);
@@ -284,8 +284,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// Waits for a login that a thread makes, in the blocking driver on the same session.
     async fn wait(&self, wait: Wait) {
-        if let Some(changed) = self.session.listen(wait) {
-            let lease = wait.deadline.saturating_duration_since(self.session.now());
+        if let Some(changed) = self.session().listen(wait) {
+            let lease = wait.deadline.saturating_duration_since(self.session().now());
             drop(select(changed, self.io.transport.sleep(lease)).await);
         }
     }
@@ -367,12 +367,12 @@ async fn within<T: AsyncTransport, R>(
 
 impl<T> Clone for AsyncDriver<T> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), io: Arc::clone(&self.io) }
+        Self { io: Arc::clone(&self.io) }
     }
 }
 
 impl<T> fmt::Debug for AsyncDriver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncDriver").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("AsyncDriver").field("session", &self.io.session).finish_non_exhaustive()
     }
 }

@@ -21,7 +21,6 @@ use crate::sync::Listener;
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
 pub struct Driver<T> {
-    session: SharedSession,
     io: Arc<Io<T>>,
 }
 
@@ -34,12 +33,12 @@ struct Io<T> {
 impl<T: Transport> Driver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn SessionStore>>) -> Self {
-        Self { io: Arc::new(Io { session: session.clone(), transport, store }), session }
+        Self { io: Arc::new(Io { session, transport, store }) }
     }
 
     /// The session.
     pub fn session(&self) -> &SharedSession {
-        &self.session
+        &self.io.session
     }
 
     /// The HTTP stack.
@@ -58,12 +57,12 @@ impl<T: Transport> Driver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
-        request.complete(self.session.bound_to());
+        request.complete(self.session().bound_to());
         let mut call = Call::new(false);
         let mut patience = Patience::new(options.max_wait);
         loop {
             let held = Held::of(&request, options);
-            if !self.session.leave(&mut call, &mut request, &held)? {
+            if !self.session().leave(&mut call, &mut request, &held)? {
                 self.admit(&mut call, &mut patience)?;
                 continue;
             }
@@ -71,7 +70,7 @@ impl<T: Transport> Driver<T> {
             let mut answer = self.io.transport.send(request).map_err(CallError::Transport);
             let Ok(response) = &mut answer else { return answer };
             let (status, headers) = (response.status(), response.headers());
-            let observed = self.session.observe_answer(&mut call, || held.route(), status, headers);
+            let observed = self.session().observe_answer(&mut call, || held.route(), status, headers);
             if observed.unsaved {
                 self.save_the_rest();
             }
@@ -98,29 +97,29 @@ impl<T: Transport> Driver<T> {
         self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
-    /// there, and on after a failure. Joins a login that is under way, and takes a newer token out of the store if
-    /// there is one.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
+    /// one is there, and on after a failure. Joins a login that is under way, and takes a newer token out of the
+    /// store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the budget
-    /// like any login.
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the
+    /// budget like any login.
     ///
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.obtain(login::renewal(&self.session), &mut Patience::new(options.max_wait))
+        self.obtain(login::renewal(self.session()), &mut Patience::new(options.max_wait))
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
     pub fn logout(&self) -> LoggedOut {
-        finish(logout::log_out(&self.session, &*self.io))
+        finish(logout::log_out(self.session(), &*self.io))
     }
 
     /// Takes into the store what it does not have yet, if it is time to.
     fn save_the_rest(&self) {
         if self.io.store.is_some()
-            && let Some(saving) = Saving::when_due(&self.session)
-            && finish(saving::save_the_rest(&self.session, &*self.io))
+            && let Some(saving) = Saving::when_due(self.session())
+            && finish(saving::save_the_rest(self.session(), &*self.io))
         {
             saving.over();
         }
@@ -138,24 +137,24 @@ impl<T: Transport> Driver<T> {
     ) -> Result<(), Denied> {
         let mut listener = None;
         loop {
-            match self.session.with(&mut ask) {
+            match self.session().with(&mut ask) {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
-                    finish(login::log_in(Flight::new(&self.session, *order), &*self.io));
+                    finish(login::log_in(Flight::new(self.session(), *order), &*self.io));
                 }
-                Admit::Wait(wait) => self.session.wait(wait),
+                Admit::Wait(wait) => self.session().wait(wait),
                 Admit::Deny(denial) => {
-                    let began = self.session.now();
+                    let began = self.session().now();
                     let Some(pause) = patience.allows(&denial, began) else {
-                        return Err(self.session.denied(denial));
+                        return Err(self.session().denied(denial));
                     };
                     // Listen first, ask once more second: a change in between is then never missed.
                     let Some(changed) = listener.take() else {
-                        listener = Some(self.session.listen_to_any_change());
+                        listener = Some(self.session().listen_to_any_change());
                         continue;
                     };
                     let woken = changed.wait_timeout(pause);
-                    patience.spend(pause, woken.map(|()| self.session.now() - began));
+                    patience.spend(pause, woken.map(|()| self.session().now() - began));
                 }
             }
         }
@@ -203,12 +202,12 @@ impl AsyncStoreLease for Blocking {
 
 impl<T> Clone for Driver<T> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), io: Arc::clone(&self.io) }
+        Self { io: Arc::clone(&self.io) }
     }
 }
 
 impl<T> fmt::Debug for Driver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Driver").field("session", &self.io.session).finish_non_exhaustive()
     }
 }

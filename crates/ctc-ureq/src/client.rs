@@ -57,8 +57,9 @@ impl Client {
         Ok(self.0.driver.login(&self.0.options)?)
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new one is
-    /// there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who knows better.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
+    /// one is there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who
+    /// knows better.
     ///
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
