@@ -33,8 +33,10 @@ impl Session {
         now: Instant,
     ) -> LoginOutcome {
         let now = self.tick(now);
+        // In this order: a rule of the user's own that panics ends the login, and nothing else.
+        let landed = self.land(&ticket, now);
         let reading = LoginReading::of(response.status(), response.headers(), self.settings.login_rule);
-        match self.land(&ticket, now) {
+        match landed {
             Some(flight) if !flight.void => self.settle(&flight, reading, now),
             landed => {
                 let unwanted = self.has_issued(&ticket) && (self.closed || landed.is_some());

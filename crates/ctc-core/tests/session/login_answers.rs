@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, SendFailure};
+use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, Phase, SendFailure};
 use http::{Response, StatusCode};
 
 use crate::scenario::{Scenario, answer, answer_with, cookie, status};
@@ -141,6 +141,15 @@ fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
         settings.login_rule = Some(|status, _| (status == 403).then_some(FailedLogin::Unavailable));
     });
     assert_eq!(outcome(&mut s, &answer(403, &[])), unavailable(status(403)));
+}
+
+#[test]
+fn guarantee_7_a_rule_that_panics_wedges_nothing() {
+    let mut s = Scenario::with(|settings| settings.login_rule = Some(|_, _| panic!("a rule of the user's")));
+    let ticket = s.order().ticket;
+    let login = std::panic::AssertUnwindSafe(|| s.login(ticket, 500, &[]));
+    assert!(std::panic::catch_unwind(login).is_err());
+    assert_eq!(s.phase(), Phase::Empty);
 }
 
 #[test]
