@@ -2,7 +2,7 @@
 
 use ctc_driver::SharedSession;
 use ctc_driver::ctc_core::{
-    Admit, AppKey, Call, Credentials, Endpoint, Epoch, Instant, LoginOutcome, Route, Session, Settings,
+    Admit, AppKey, Call, Credentials, Endpoint, Instant, LoginOutcome, Route, Session, Settings,
 };
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, SERVER, USER_AGENT,
@@ -60,18 +60,15 @@ pub fn open() -> Result<SharedSession, Failure> {
     open_with(|_, _| ())
 }
 
-/// A session that is open while a login for a newer token is in flight, and its epoch, to be waited for.
+/// A session that is open while a login for a newer token is in flight.
 ///
 /// # Errors
 /// None, as the values are fixed.
-pub fn renewing() -> Result<(SharedSession, Epoch), Failure> {
-    let mut epoch = Epoch::default();
-    let session = open_with(|session, now| {
+pub fn renewing() -> Result<SharedSession, Failure> {
+    open_with(|session, now| {
         // The order is dropped: the login stays in flight until its lease ends.
         let _ = session.renew(now);
-        epoch = session.epoch();
-    })?;
-    Ok((session, epoch))
+    })
 }
 
 fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, Failure> {

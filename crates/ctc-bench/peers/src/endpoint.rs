@@ -1,7 +1,7 @@
-//! A token endpoint on loopback: every request gets a token, after a while.
+//! A token endpoint on loopback: every request gets a token, after a while, that lives as long as we say.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,14 +12,40 @@ use crate::Failure;
 /// How long a token takes.
 pub const DELAY: Duration = Duration::from_millis(100);
 
-/// Serves for ever; counts the tokens that it gave.
-pub async fn serve(listener: TcpListener, given: Arc<AtomicUsize>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(answer(stream, Arc::clone(&given)));
+/// What a token lives, unless it is to expire.
+const LONG: u64 = 3600;
+
+/// What the endpoint does.
+pub struct Endpoint {
+    given: AtomicUsize,
+    /// What the next token lives, in seconds.
+    life: AtomicU64,
+}
+
+impl Endpoint {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { given: AtomicUsize::new(0), life: AtomicU64::new(LONG) })
+    }
+
+    /// The tokens that it gave.
+    pub fn given(&self) -> usize {
+        self.given.load(SeqCst)
+    }
+
+    /// From now on tokens live one second, or as ever.
+    pub fn short(&self, short: bool) {
+        self.life.store(if short { 1 } else { LONG }, SeqCst);
+    }
+
+    /// Serves for ever.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream, Arc::clone(&self)));
+        }
     }
 }
 
-async fn answer(mut stream: TcpStream, given: Arc<AtomicUsize>) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, endpoint: Arc<Endpoint>) -> std::io::Result<()> {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let (head, length) = loop {
@@ -42,11 +68,12 @@ async fn answer(mut stream: TcpStream, given: Arc<AtomicUsize>) -> std::io::Resu
             read.extend_from_slice(&buffer[..count]);
         }
         read.drain(..head + length);
-        given.fetch_add(1, SeqCst);
+        endpoint.given.fetch_add(1, SeqCst);
         tokio::time::sleep(DELAY).await;
-        let ends = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + 3600;
+        let life = endpoint.life.load(SeqCst);
+        let ends = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + life;
         let body = serde_json::json!({
-            "access_token": "A".repeat(256), "token_type": "Bearer", "expires_in": 3600,
+            "access_token": "A".repeat(256), "token_type": "Bearer", "expires_in": life,
             "expires_on": ends.to_string(), "resource": "r",
         });
         let body = body.to_string();
@@ -62,8 +89,8 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-/// Asks for a token, for the peer that leaves this to its caller.
-pub async fn fetch(url: &str) -> Result<String, Failure> {
+/// Asks for a token, for the peer that leaves this to its caller: the token, and how long it lives.
+pub async fn fetch(url: &str) -> Result<(String, Duration), Failure> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await?;
     stream.write_all(b"GET /token HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
     let mut buffer = [0; 4096];
@@ -71,7 +98,8 @@ pub async fn fetch(url: &str) -> Result<String, Failure> {
     let text = String::from_utf8_lossy(&buffer[..count]);
     let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
     let token: serde_json::Value = serde_json::from_str(body)?;
-    Ok(token["access_token"].as_str().unwrap_or_default().to_owned())
+    let life = Duration::from_secs(token["expires_in"].as_u64().unwrap_or_default());
+    Ok((token["access_token"].as_str().unwrap_or_default().to_owned(), life))
 }
 
 /// PKCS #8 as PEM.

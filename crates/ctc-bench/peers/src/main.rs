@@ -1,4 +1,4 @@
-//! Other token layers on the same work: a token that is cached, and a herd on an empty cache.
+//! Other token layers on the same work: a token that is cached, and herds on an empty and on an expired cache.
 //!
 //! Run it by `cargo xtask bench --peers`; it writes `crates/ctc-bench/pictures/peers.json`.
 
@@ -7,7 +7,6 @@ mod peers;
 
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::endpoint::Endpoint;
 use crate::peers::{Azure, GcpAuth, Google, Peer, Place, Smithy, Yup};
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -25,6 +25,8 @@ const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
 const CALLERS: usize = 1000;
 const ROUNDS: usize = 60;
 const CALLS: usize = 2000;
+/// When a token that lives one second is over; all peers look ahead as well.
+const OVER: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
     match run() {
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let runtime = Runtime::new()?;
-    let given = Arc::new(AtomicUsize::new(0));
+    let endpoint = Endpoint::new();
     // One of the peers finds its endpoint in the environment only: so a second process has it there from birth.
     let Ok(port) = std::env::var("PEERS_PORT") else {
         let probe = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -53,25 +55,33 @@ fn run() -> Result<(), Failure> {
     // Only the first install counts, and this is it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = runtime.block_on(TcpListener::bind(format!("127.0.0.1:{port}")))?;
-    runtime.spawn(endpoint::serve(listener, Arc::clone(&given)));
+    runtime.spawn(Arc::clone(&endpoint).serve(listener));
     let place = Place::new(format!("http://127.0.0.1:{port}"))?;
 
     let mut found = Vec::new();
-    found.push(one::<GcpAuth>(&runtime, &place, &given));
-    found.push(one::<Yup>(&runtime, &place, &given));
-    found.push(one::<Azure>(&runtime, &place, &given));
-    found.push(one::<Google>(&runtime, &place, &given));
-    found.push(one::<Smithy>(&runtime, &place, &given));
+    found.push(one::<GcpAuth>(&runtime, &place, &endpoint));
+    found.push(one::<Yup>(&runtime, &place, &endpoint));
+    found.push(one::<Azure>(&runtime, &place, &endpoint));
+    found.push(one::<Google>(&runtime, &place, &endpoint));
+    found.push(one::<Smithy>(&runtime, &place, &endpoint));
     let found: Vec<Value> = found.into_iter().flatten().collect();
-    println!("{:22} {:>6} {:>12} {:>8} {:>10}", "token cached", "× L", "allocations", "fetches", "× fetch");
+    println!("{:45} {:^19}   {:^19}", "", "herd, cache empty", "herd, cache expired");
+    println!(
+        "{:22} {:>6} {:>12}      {:>8} {:>10}   {:>8} {:>10}",
+        "token cached", "× L", "allocations", "fetches", "× fetch", "fetches", "× fetch"
+    );
     for peer in &found {
+        let number = |key: &str| peer[key].as_f64().unwrap_or_default();
         println!(
-            "{:22} {:6.2} {:12.1} {:8} {:10.2}",
+            "{:22} {:6.2} {:12.1}      {:8} {:10.2}   {:8} {:10.2}  {}",
             peer["name"].as_str().unwrap_or_default(),
-            peer["times_limit"].as_f64().unwrap_or_default(),
-            peer["allocations"].as_f64().unwrap_or_default(),
-            peer["herd_fetches"],
-            peer["herd_times_fetch"].as_f64().unwrap_or_default()
+            number("times_limit"),
+            number("allocations"),
+            number("herd_fetches"),
+            number("herd_times_fetch"),
+            number("expired_fetches"),
+            number("expired_times_fetch"),
+            peer["note"].as_str().unwrap_or_default()
         );
     }
     let file = "crates/ctc-bench/pictures/peers.json";
@@ -80,13 +90,20 @@ fn run() -> Result<(), Failure> {
 }
 
 /// What a peer costs; one that fails is left out, and says why.
-fn one<P: Peer>(runtime: &Runtime, place: &Place, given: &AtomicUsize) -> Option<Value> {
+fn one<P: Peer>(runtime: &Runtime, place: &Place, endpoint: &Endpoint) -> Option<Value> {
     eprintln!("{} …", P::NAME);
     let measured = runtime.block_on(async {
         let (times_limit, allocations) = cached::<P>(place).await?;
-        let (fetches, times_fetch) = herd::<P>(place, given).await?;
+        let alone = P::new(place).await?;
+        let start = Instant::now();
+        alone.stamp(&mut HeaderMap::new()).await?;
+        let fetch = start.elapsed();
+        let (fetches, time) = herd(P::new(place).await?, endpoint).await?;
+        let (expired_fetches, expired_time) = herd(expired::<P>(place, endpoint).await?, endpoint).await?;
+        let times = |time: Duration| time.as_secs_f64() / fetch.as_secs_f64();
         Ok::<_, Failure>(json!({"name": P::NAME, "times_limit": times_limit, "allocations": allocations,
-            "herd_fetches": fetches, "herd_times_fetch": times_fetch}))
+            "herd_fetches": fetches, "herd_times_fetch": times(time), "expired_fetches": expired_fetches,
+            "expired_times_fetch": times(expired_time), "note": P::NOTE}))
     });
     measured.inspect_err(|error| eprintln!("{}: {error}", P::NAME)).ok()
 }
@@ -135,14 +152,21 @@ async fn cached<P: Peer>(place: &Place) -> Result<(f64, f64), Failure> {
     Ok((ratios[ROUNDS / 2], used.count_total as f64))
 }
 
-/// A herd on an empty cache: fetches, and the time in units of one fetch.
-async fn herd<P: Peer>(place: &Place, given: &AtomicUsize) -> Result<(usize, f64), Failure> {
-    let alone = P::new(place).await?;
-    let start = Instant::now();
-    alone.stamp(&mut HeaderMap::new()).await?;
-    let one = start.elapsed();
-    let peer = Arc::new(P::new(place).await?);
-    let before = given.load(SeqCst);
+/// With a token in its cache whose time is over; the next one lives long.
+async fn expired<P: Peer>(place: &Place, endpoint: &Endpoint) -> Result<P, Failure> {
+    endpoint.short(true);
+    let peer = P::new(place).await?;
+    let stamped = peer.stamp(&mut HeaderMap::new()).await;
+    endpoint.short(false);
+    stamped?;
+    tokio::time::sleep(OVER).await;
+    Ok(peer)
+}
+
+/// A herd on a peer that has no good token: fetches, and the time until all are answered.
+async fn herd<P: Peer>(peer: P, endpoint: &Endpoint) -> Result<(usize, Duration), Failure> {
+    let peer = Arc::new(peer);
+    let before = endpoint.given();
     let start = Instant::now();
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
@@ -153,5 +177,5 @@ async fn herd<P: Peer>(place: &Place, given: &AtomicUsize) -> Result<(usize, f64
     for caller in callers {
         caller.await??;
     }
-    Ok((given.load(SeqCst) - before, start.elapsed().as_secs_f64() / one.as_secs_f64()))
+    Ok((endpoint.given() - before, start.elapsed()))
 }

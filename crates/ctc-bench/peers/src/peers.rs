@@ -32,6 +32,8 @@ const SCOPE: &str = "https://example.com/.default";
 /// A token layer with a cache.
 pub trait Peer: Send + Sync + Sized + 'static {
     const NAME: &str;
+    /// What is to be known of its herd on an expired cache.
+    const NOTE: &str = "";
     /// With nothing in its cache.
     fn new(place: &Place) -> impl Future<Output = Result<Self, Failure>>;
     /// Puts its token on a request.
@@ -116,6 +118,7 @@ pub struct Google(Credentials);
 
 impl Peer for Google {
     const NAME: &str = "google-cloud-auth 1";
+    const NOTE: &str = "a task of its own renews ahead; who finds an expired token waits for its next try";
 
     async fn new(place: &Place) -> Result<Self, Failure> {
         Ok(Self(mds::Builder::default().with_endpoint(place.url.clone()).build()?))
@@ -148,8 +151,8 @@ impl fmt::Debug for Fetch {
 impl ResolveIdentity for Fetch {
     fn resolve_identity<'a>(&'a self, _: &'a RuntimeComponents, _: &'a ConfigBag) -> IdentityFuture<'a> {
         IdentityFuture::new(async {
-            let token = endpoint::fetch(&self.0).await?;
-            let ends = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+            let (token, life) = endpoint::fetch(&self.0).await?;
+            let ends = std::time::SystemTime::now() + life;
             Ok(Identity::new(Token::new(token, Some(ends)), Some(ends)))
         })
     }

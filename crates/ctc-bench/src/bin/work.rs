@@ -46,7 +46,7 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
             stamps(times, |request| black_box(&limit).stamp(request.headers_mut()))
         }
         "session" => sessions(times, &open()?),
-        "session while renewing" => sessions(times, &renewing()?.0),
+        "session while renewing" => sessions(times, &renewing()?),
         name => {
             let client = calls::client(name, url)?;
             // The first calls connect and fill what is kept between calls.

@@ -1,13 +1,20 @@
 //! A call's session work against the limit L, alone and while a login is in flight with callers waiting.
 
+use std::future::poll_fn;
+use std::mem;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ctc_bench::Failure;
 use ctc_bench::scene::{BATCH, Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp};
-use ctc_driver::SharedSession;
-use ctc_driver::ctc_core::{Epoch, Wait};
+use ctc_bench::stub::Stub;
+use ctc_driver::{AsyncDriver, CallOptions, SharedSession};
 use http::Request;
+use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
 
 use super::Plan;
 use crate::rounds::median;
@@ -17,8 +24,10 @@ use crate::table::Row;
 const BAR: f64 = 1.5;
 /// What counts as the same cost: two runs of the same thing differ by this much.
 const SAME: f64 = 1.05;
-/// Callers that wait, as threads, while others are measured.
-const WAITING: usize = 1000;
+/// Callers that wait, as tasks, while others are measured.
+const WAITING: usize = 10_000;
+/// A login that is not over before the measurement is; the session's own time-out of 30 s ends it.
+const ENDLESS: Duration = Duration::from_secs(3600);
 /// Batches in a round.
 const BATCHES: usize = 100;
 
@@ -31,7 +40,7 @@ pub(crate) struct Stamps {
 
 pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     let (limit, answer) = (Limit::new()?, answer());
-    let (session, (renewing, epoch)) = (open()?, renewing()?);
+    let (session, renewing) = (open()?, renewing()?);
     let mut requests = batch()?;
     let mut limits = Vec::new();
     let (mut alone, mut again, mut in_flight) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,7 +56,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
         Ok(())
     })?;
     let stamps = Stamps { limit_ns: median(limits), ratio: median(alone) };
-    let waited = with_waiting(plan, &session, &renewing, epoch)?;
+    let waited = with_waiting(plan, &session)?;
     let (flying, noise) = (median(in_flight), (median(again) - 1.0).abs());
     let rows = vec![
         Row::shown(
@@ -67,7 +76,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
             flying <= SAME,
         ),
         Row::new(
-            format!("the same, {WAITING} threads waiting"),
+            format!("the same, {WAITING} tasks waiting for it"),
             format!("{waited:.2} × the same"),
             format!("≤ {SAME:.2} (noise)"),
             waited <= SAME,
@@ -88,35 +97,43 @@ fn nanos(requests: &mut [Request<()>], mut stamp: impl FnMut(&mut Request<()>)) 
     spent.as_secs_f64() * 1e9 / (BATCHES * BATCH) as f64
 }
 
-/// The cost with callers waiting for the login of `renewing`, in units of the cost on `session`.
-fn with_waiting(
-    plan: &Plan,
-    session: &SharedSession,
-    renewing: &SharedSession,
-    epoch: Epoch,
-) -> Result<f64, Failure> {
-    let wait = Wait { epoch, deadline: Instant::now() + Duration::from_secs(600) };
-    let threads: Vec<_> = (0..WAITING)
-        .map(|_| {
-            let waiting = renewing.clone();
-            thread::Builder::new().stack_size(64 * 1024).spawn(move || waiting.wait(wait))
-        })
-        .collect::<Result<_, _>>()?;
-    thread::sleep(Duration::from_millis(200));
-    let still = threads.iter().filter(|thread| !thread.is_finished()).count();
+/// The cost with callers waiting for the renewal of a session, in units of the cost on `session`.
+fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
+    let renewed = open()?;
+    let driver = AsyncDriver::new(renewed.clone(), Stub::new(ENDLESS, false), None);
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> =
+        (0..WAITING).map(|_| runtime.spawn(wait(driver.clone(), Arc::clone(&waiting)))).collect();
+    while waiting.load(SeqCst) < WAITING && !callers.iter().any(JoinHandle::is_finished) {
+        thread::sleep(Duration::from_millis(10));
+    }
     let (answer, mut requests, mut ratios) = (answer(), batch()?, Vec::new());
     plan.budget().run(|| -> Result<(), Failure> {
         let one = nanos(&mut requests, |request| session_work(session, request, &answer));
-        let other = nanos(&mut requests, |request| session_work(renewing, request, &answer));
+        let other = nanos(&mut requests, |request| session_work(&renewed, request, &answer));
         ratios.push(other / one);
         Ok(())
     })?;
-    renewing.reset(); // wakes them all
-    for thread in threads {
-        thread.join().map_err(|_| "a waiting thread panicked")?;
-    }
-    if still < WAITING {
-        return Err(format!("only {still} of {WAITING} threads waited").into());
+    // All of them to the end, and for one renewal.
+    let still = callers.iter().filter(|caller| !caller.is_finished()).count();
+    if (still, renewed.counts().logins) != (WAITING, 1) {
+        return Err(format!("only {still} of {WAITING} callers waited to the end").into());
     }
     Ok(median(ratios))
+}
+
+/// Waits for the renewal that is in flight (the first caller begins it), and counts itself once it does.
+async fn wait(driver: AsyncDriver<Stub>, waiting: Arc<AtomicUsize>) {
+    let options = CallOptions::default();
+    let mut renewal = pin!(driver.renew(&options));
+    let mut counted = false;
+    let _ = poll_fn(|context| {
+        let polled = renewal.as_mut().poll(context);
+        if polled.is_pending() && !mem::replace(&mut counted, true) {
+            waiting.fetch_add(1, SeqCst);
+        }
+        polled
+    })
+    .await;
 }
