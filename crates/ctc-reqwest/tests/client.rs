@@ -285,12 +285,8 @@ fn guarantee_8_plain_http_goes_through_no_proxy() {
             .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
             .build()
             .unwrap();
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(client.login())
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(client.login()).unwrap();
         return;
     }
     let (server, proxy) = (Server::start().unwrap(), Server::start().unwrap());
