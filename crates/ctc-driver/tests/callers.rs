@@ -13,8 +13,8 @@ use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
 use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Unauthorized};
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Replay, SessionConfig,
-    SharedSession, Transport, TransportError,
+    AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Outgoing, Replay,
+    SessionConfig, SharedSession, Transport, TransportError,
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, Request, Response};
@@ -204,4 +204,15 @@ fn an_error_of_sockets_says_whether_anything_was_sent() {
         assert_eq!(error.failure(), failure, "{kind}");
         assert!(CallError::Transport(error).to_string().starts_with(told), "{kind}");
     }
+}
+
+#[test]
+fn a_request_is_known_by_its_path_and_completed_when_it_has_no_host() {
+    let mut request = Request::get("/connect/results?q=1").body(()).unwrap();
+    assert_eq!(Outgoing::path(&request), "/connect/results");
+    request.complete(&Endpoint::us());
+    assert_eq!(request.uri(), "https://connect.calamp.com/connect/results?q=1");
+    let mut elsewhere = Request::get("https://elsewhere.example/").body(()).unwrap();
+    elsewhere.complete(&Endpoint::us());
+    assert_eq!(elsewhere.uri(), "https://elsewhere.example/");
 }

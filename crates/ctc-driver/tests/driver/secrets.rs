@@ -158,3 +158,13 @@ fn t73_a_broken_store_is_warned_of_once() {
     let levels: Vec<_> = events.iter().filter(about_the_store).map(|event| &event[..4]).collect();
     assert_eq!(levels, ["WARN", "DEBU"]);
 }
+
+#[test]
+fn what_is_printed_of_a_driver_says_how_its_session_stands() {
+    let world = World::new();
+    let printed = [format!("{:?}", world.blocking()), format!("{:?}", world.asynchronous())];
+    for (printed, name) in printed.iter().zip(["Driver", "AsyncDriver"]) {
+        let session = format!("{name} {{ session: SharedSession {{ phase: Empty, counts: Counts {{");
+        assert!(printed.starts_with(&session), "{printed}");
+    }
+}
