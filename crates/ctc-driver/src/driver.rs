@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, FormBody, Instant, RecordKey, Session, SessionRecord, Verdict};
+use ctc_core::{Admit, Call, FormBody, Instant, RecordKey, Session, SessionRecord, Verdict, Wait};
 use futures_util::FutureExt;
 use http::{Request, Response};
 
@@ -17,7 +17,6 @@ use crate::ports::{Incoming, Outgoing, Transport, TransportError};
 use crate::saving::{self, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
-use crate::sync::Listener;
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
 pub struct Driver<T> {
@@ -135,26 +134,23 @@ impl<T: Transport> Driver<T> {
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
         patience: &mut Patience,
     ) -> Result<(), Denied> {
-        let mut listener = None;
         loop {
-            match self.session().with(&mut ask) {
+            let (admit, epoch) = self.session().with(|session, now| (ask(session, now), session.epoch()));
+            match admit {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
                     finish(login::log_in(Flight::new(self.session(), *order), &*self.io));
                 }
-                Admit::Wait(wait) => self.session().wait(wait),
+                Admit::Wait(wait) => {
+                    self.session().wait(wait);
+                }
                 Admit::Deny(denial) => {
                     let began = self.session().now();
                     let Some(pause) = patience.allows(&denial, began) else {
                         return Err(self.session().denied(denial));
                     };
-                    // Listen first, ask once more second: a change in between is then never missed.
-                    let Some(changed) = listener.take() else {
-                        listener = Some(self.session().listen_to_any_change());
-                        continue;
-                    };
-                    let woken = changed.wait_timeout(pause);
-                    patience.spend(pause, woken.map(|()| self.session().now() - began));
+                    let changed = self.session().wait(Wait { epoch, deadline: began + pause });
+                    patience.spend(pause, changed.then(|| self.session().now() - began));
                 }
             }
         }

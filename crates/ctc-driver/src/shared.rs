@@ -23,7 +23,7 @@ use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{Outgoing, stamp};
 use crate::saving::Keeping;
 use crate::store::StoreError;
-use crate::sync::{ArcSwapOption, AtomicBool, Event, EventListener, Listener, Mutex, MutexGuard, Ordering};
+use crate::sync::{ArcSwapOption, AtomicBool, Condvar, Event, EventListener, Mutex, MutexGuard, Ordering};
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -42,7 +42,9 @@ struct Inner {
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of a login, and the denial that came of it: for those who only hear of that one.
     login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
-    changed: Event,
+    /// Who waits for another epoch. Threads leave a condition variable sooner than an event, by the thousand.
+    waiting_tasks: Event,
+    waiting_threads: Condvar,
     keeping: Keeping,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
@@ -71,7 +73,8 @@ impl SharedSession {
             session: Mutex::new(session),
             flight: Mutex::new(None),
             login_error: Mutex::new(None),
-            changed: Event::new(),
+            waiting_tasks: Event::new(),
+            waiting_threads: Condvar::new(),
             keeping: Keeping::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
@@ -108,7 +111,7 @@ impl SharedSession {
 
     /// The session as a store keeps it.
     pub fn record(&self) -> SessionRecord {
-        let (now, wall) = (self.now(), self.0.clock.wall());
+        let (now, wall) = (self.now(), self.wall());
         self.lock().record(now, wall)
     }
 
@@ -192,12 +195,14 @@ impl SharedSession {
         self.observe_answer(call, route, status, headers).verdict
     }
 
-    /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed.
+    /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed: for threads.
+    /// Whether it differs.
     #[doc(hidden)]
-    pub fn wait(&self, wait: Wait) {
-        if let Some(listener) = self.listen(wait) {
-            listener.wait_timeout(wait.deadline.saturating_duration_since(self.now()));
-        }
+    pub fn wait(&self, wait: Wait) -> bool {
+        let limit = wait.deadline.saturating_duration_since(self.now());
+        let same = |session: &mut Session| session.epoch() == wait.epoch;
+        let waited = self.0.waiting_threads.wait_timeout_while(self.lock(), limit, same);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// As [`observe`](Self::observe), and whether there is something to be saved.
@@ -259,13 +264,13 @@ impl SharedSession {
     /// A listener for the end of `wait`, or `None` when that has come already.
     pub(crate) fn listen(&self, wait: Wait) -> Option<EventListener> {
         // Listen first, look second: a change in between is then never missed.
-        let listener = self.0.changed.listen();
+        let listener = self.0.waiting_tasks.listen();
         (self.lock().epoch() == wait.epoch).then_some(listener)
     }
 
     /// A listener for any change at all.
     pub(crate) fn listen_to_any_change(&self) -> EventListener {
-        self.0.changed.listen()
+        self.0.waiting_tasks.listen()
     }
 
     /// Asks for leave and, in one step with it, lets the elected caller publish its flight or all others find it.
@@ -301,7 +306,8 @@ impl SharedSession {
         let woken = session.epoch() != epoch;
         drop(session);
         if woken {
-            self.0.changed.notify(usize::MAX);
+            self.0.waiting_tasks.notify(usize::MAX);
+            self.0.waiting_threads.notify_all();
         }
         result
     }
@@ -310,8 +316,8 @@ impl SharedSession {
         self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
         // Another process may have caused it just as well.
-        let source =
-            self.login_error().as_ref().filter(|(of, _)| *of == denial).map(|(_, error)| Arc::clone(error));
+        let error = self.login_error().clone();
+        let source = error.and_then(|(of, error)| (of == denial).then_some(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).because(source)
     }
@@ -323,7 +329,7 @@ impl SharedSession {
 
     /// The session is closed at once. Returns what it was, for the store, and the request that tells the server.
     pub(crate) fn log_out(&self) -> (SessionRecord, Option<http::Request<ctc_core::FormBody>>) {
-        let wall = self.0.clock.wall();
+        let wall = self.wall();
         let closed = self.with(|session, now| (session.record(now, wall), session.logout()));
         self.tell(SessionEvent::LoggedOut);
         closed

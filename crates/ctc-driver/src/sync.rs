@@ -5,16 +5,16 @@
 #[cfg(not(shuttle))]
 pub(crate) use {
     arc_swap::ArcSwapOption,
-    event_listener::{Event, EventListener, Listener},
+    event_listener::{Event, EventListener},
     std::sync::atomic::{AtomicBool, Ordering},
-    std::sync::{Mutex, MutexGuard},
+    std::sync::{Condvar, Mutex, MutexGuard},
 };
 
 #[cfg(shuttle)]
-pub(crate) use modelled::{ArcSwapOption, Event, EventListener, Listener};
+pub(crate) use modelled::{ArcSwapOption, Event, EventListener};
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -27,9 +27,8 @@ mod modelled {
     use std::pin::Pin;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
-    use std::time::Duration;
 
-    use shuttle::sync::{Condvar, Mutex};
+    use shuttle::sync::Mutex;
 
     pub(crate) struct ArcSwapOption<T>(Mutex<Option<Arc<T>>>);
 
@@ -63,7 +62,6 @@ mod modelled {
     #[derive(Default)]
     struct Inner {
         state: Mutex<State>,
-        changed: Condvar,
     }
 
     #[derive(Default)]
@@ -93,23 +91,7 @@ mod modelled {
                 state.notified += 1;
                 std::mem::take(&mut state.wakers)
             };
-            self.0.changed.notify_all();
             wakers.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Time-outs never pass here: whoever would be saved by one only is found as a deadlock.
-    pub(crate) trait Listener {
-        fn wait_timeout(self, limit: Duration) -> Option<()>;
-    }
-
-    impl Listener for EventListener {
-        fn wait_timeout(self, _: Duration) -> Option<()> {
-            let mut state = self.inner.state.lock().expect("no panic");
-            while state.notified == self.since {
-                state = self.inner.changed.wait(state).expect("no panic");
-            }
-            Some(())
         }
     }
 
