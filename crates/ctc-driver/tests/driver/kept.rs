@@ -1,12 +1,12 @@
 //! What is written to a store, and what is left alone there.
 
 use ctc_driver::CallOptions;
-use ctc_driver::ctc_core::{Credentials, SessionRecord};
+use ctc_driver::ctc_core::{Credentials, Denial, SessionRecord};
 
 use crate::support::run::Tasks;
 use crate::support::server::Route;
 use crate::support::store::{Fault, TestStore};
-use crate::support::{World, get, status, with_both};
+use crate::support::{World, denial, get, status, with_both};
 
 fn stored() -> World {
     let world = World::with_store(&TestStore::default());
@@ -75,4 +75,22 @@ fn a_record_never_goes_to_another_accounts_place() {
     let ada = store(&world).peek(&key).expect("the login that was sent is on record");
     assert!(ada.key() == key && !ada.has_token());
     assert!(kept(&world).same_token(&world.session.record()));
+}
+
+/// It costs nothing: no other process must find it among the logins that were made.
+#[test]
+fn a_login_that_is_unwanted_by_the_time_the_store_was_asked_is_not_put_on_record() {
+    for operation in ["lease", "load"] {
+        with_both(stored, |world, client| {
+            let session = world.session.clone();
+            store(world).on_operation(move |what| {
+                if what == operation {
+                    session.close();
+                }
+            });
+            assert_eq!(denial(client.call("/devices")), Denial::Closed);
+            assert_eq!(store(world).take_log(), ["lease", "load", "release"], "closed at {operation}");
+            assert!(store(world).peek(&world.session.record_key()).is_none(), "closed at {operation}");
+        });
+    }
 }
