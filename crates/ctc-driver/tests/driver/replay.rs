@@ -59,6 +59,32 @@ fn t12_a_route_that_is_allowed_again_is_served_at_once() {
 }
 
 #[test]
+fn t12_a_401_soon_after_a_route_is_allowed_again_is_about_the_token() {
+    with_both(World::new, |world, client| {
+        world.server.route("/secret", Route::Forbidden);
+        assert_eq!(why(client.call("/secret")), Unauthorized::RouteRefused);
+        world.server.route("/secret", Route::Status(200));
+        assert_eq!(status(client.call("/secret")), 200);
+        // Within the time for which the route would be remembered as refused.
+        world.server.revoke_all();
+        world.advance(seconds(60));
+        assert_eq!(status(client.call("/secret")), 200);
+        assert_eq!(world.server.logins(), 2);
+    });
+}
+
+/// Each change and each look that takes the session's lock reads the clock as well.
+#[test]
+fn an_ordinary_answer_does_not_bother_the_session() {
+    with_both(World::new, |world, client| {
+        client.login().unwrap();
+        let before = world.clock.reads();
+        (0..10).for_each(|_| assert_eq!(status(client.call("/devices")), 200));
+        assert_eq!(world.clock.reads(), before);
+    });
+}
+
+#[test]
 fn t13_only_401_is_ours() {
     with_both(World::new, |world, client| {
         for code in [204, 302, 400, 403, 404, 429, 500, 503] {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
-use ctc_driver::CallOptions;
-use ctc_driver::ctc_core::{Admit, Call, Denial, Phase, Route};
+use ctc_driver::ctc_core::{Admit, Call, Denial, Phase, Route, Wait};
+use ctc_driver::{CallOptions, Clock};
 use http::HeaderMap;
 
 use crate::herd::with_dead_token;
@@ -192,12 +192,43 @@ fn t57_a_change_before_the_wait_is_not_missed() {
     world.session.close();
     let (done, returned) = mpsc::channel();
     let session = world.session.clone();
-    thread::spawn(move || {
-        session.wait(wait);
-        done.send(()).unwrap();
-    });
-    returned.recv_timeout(seconds(20)).expect("it waits for a change that has come already");
+    thread::spawn(move || done.send(session.wait(wait)).unwrap());
+    let changed = returned.recv_timeout(seconds(20)).expect("it waits for a change that has come already");
+    assert!(changed);
     drop(order);
+}
+
+#[test]
+fn a_wait_whose_time_is_up_says_that_nothing_has_changed() {
+    let world = World::new();
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
+    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else { panic!("elected twice") };
+    assert!(!world.session.wait(Wait { deadline: world.clock.now(), ..wait }));
+    drop(order);
+}
+
+/// Each look at the session reads the clock: threads that waited by looking again and again would read it for as
+/// long as the login takes.
+#[test]
+fn threads_that_wait_for_a_login_look_at_the_session_a_few_times_each() {
+    const THREADS: usize = 10;
+    const OUR_LOOKS: usize = 1_000;
+    let world = World::new();
+    world.server.hold_logins(true);
+    let call = || world.blocking().execute(get("/devices"), &CallOptions::default());
+    thread::scope(|scope| {
+        let leader = scope.spawn(call);
+        world.server.wait_until(|state| state.logins_now == 1);
+        let waiters: Vec<_> = (0..THREADS).map(|_| scope.spawn(call)).collect();
+        for _ in 0..OUR_LOOKS {
+            thread::yield_now();
+            world.session.phase();
+        }
+        world.server.hold_logins(false);
+        assert!(waiters.into_iter().chain([leader]).all(|thread| status(thread.join().unwrap()) == 200));
+    });
+    let their_looks = world.clock.reads() - OUR_LOOKS;
+    assert!(their_looks <= 10 * (THREADS + 1), "{their_looks}");
 }
 
 /// What calls take without a lock must never be older than what the lock guards: a rotation and a close race.

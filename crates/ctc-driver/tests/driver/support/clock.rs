@@ -23,6 +23,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     elapsed: Duration,
+    reads: usize,
     /// How far the wall clock is ahead of the truth.
     wall_error: Duration,
     timers: Vec<(u64, Duration, Waker)>,
@@ -58,6 +59,11 @@ impl VirtualClock {
         lock(&self.0.state).elapsed
     }
 
+    /// How often somebody asked what time it is.
+    pub(crate) fn reads(&self) -> usize {
+        lock(&self.0.state).reads
+    }
+
     /// Puts the wall clock wrong from here on.
     pub(crate) fn wall_is_ahead(&self, by: Duration) {
         lock(&self.0.state).wall_error = by;
@@ -70,7 +76,9 @@ impl VirtualClock {
 
 impl Clock for VirtualClock {
     fn now(&self) -> Instant {
-        self.0.start + self.elapsed()
+        let mut state = lock(&self.0.state);
+        state.reads += 1;
+        self.0.start + state.elapsed
     }
 
     fn wall(&self) -> SystemTime {
