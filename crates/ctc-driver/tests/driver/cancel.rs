@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
-use ctc_driver::ctc_core::Phase;
+use ctc_driver::ctc_core::{Admit, Call, Denial, Phase};
 use ctc_driver::{CallOptions, SessionEvent};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -161,6 +161,29 @@ fn a_leader_that_is_kept_but_never_polled_again_holds_nobody_up() {
         assert_eq!(world.server.logins(), 1);
         drop(leader);
     });
+}
+
+/// Else the task would ask, find the login that is over, and ask again for as long as the present one takes.
+#[test]
+fn a_task_sleeps_through_a_threads_login_although_somebody_holds_on_to_an_earlier_one() {
+    let world = World::new();
+    world.server.hold_logins(true);
+    let (mut leader, mut never_polled_again) = (call(&world), call(&world));
+    assert!(poll(&mut leader, 1) && poll(&mut never_polled_again, 1));
+    world.server.hold_logins(false);
+    assert_eq!(status(run(&world.clock, leader)), 200);
+    world.session.close();
+    world.session.reopen();
+    // As a thread asks for leave. Its login is never made.
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
+    let mut tasks = Tasks::new();
+    tasks.spawn(call(&world));
+    world.clock.is_read_at_most(10);
+    tasks.run_until_stalled();
+    assert_eq!(tasks.waiting(), 1);
+    world.session.close();
+    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+    drop((order, never_polled_again));
 }
 
 #[test]

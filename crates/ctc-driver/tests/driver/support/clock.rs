@@ -24,6 +24,7 @@ struct Shared {
 struct State {
     elapsed: Duration,
     reads: usize,
+    most_reads: Option<usize>,
     /// How far the wall clock is ahead of the truth.
     wall_error: Duration,
     timers: Vec<(u64, Duration, Waker)>,
@@ -64,6 +65,12 @@ impl VirtualClock {
         lock(&self.0.state).reads
     }
 
+    /// Who looks again and again instead of waiting shall fail, and not keep its test from ending.
+    pub(crate) fn is_read_at_most(&self, times: usize) {
+        let mut state = lock(&self.0.state);
+        state.most_reads = Some(state.reads + times);
+    }
+
     /// Puts the wall clock wrong from here on.
     pub(crate) fn wall_is_ahead(&self, by: Duration) {
         lock(&self.0.state).wall_error = by;
@@ -78,6 +85,7 @@ impl Clock for VirtualClock {
     fn now(&self) -> Instant {
         let mut state = lock(&self.0.state);
         state.reads += 1;
+        assert!(state.most_reads.is_none_or(|most| state.reads <= most), "who reads the clock that often?");
         self.0.start + state.elapsed
     }
 
