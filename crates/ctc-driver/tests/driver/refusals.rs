@@ -128,13 +128,15 @@ fn t30_waiting_is_opt_in_and_bounded() {
 
 #[test]
 fn t30_a_thread_can_wait_too() {
+    let pause = std::time::Duration::from_millis(20);
     let mut settings = Settings::default();
-    settings.fair_use.backoff = std::time::Duration::from_millis(2);
+    settings.fair_use.backoff = pause;
     let world = World::new();
     let session = SharedSession::new(session_for("ada", settings));
     let driver = Driver::new(session, Blocking(world.server.clone(), world.clock.clone()), None);
     world.server.next_login(Login::Status(503));
-    assert_eq!(status(driver.execute(get("/devices"), &patient(60))), 200);
+    // Patience for one pause: a thread that asked again without having waited would have none left.
+    assert_eq!(status(driver.execute(get("/devices"), &CallOptions::new().max_wait(pause))), 200);
     assert_eq!(world.server.logins(), 2);
 }
 
