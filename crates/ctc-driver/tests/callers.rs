@@ -11,13 +11,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
+use ctc_driver::adapter::hide_cookies;
 use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Unauthorized};
 use ctc_driver::{
     AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Outgoing, Replay,
     SessionConfig, SharedSession, Transport, TransportError,
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +204,21 @@ fn an_error_of_sockets_says_whether_anything_was_sent() {
         let error = io::Error::from(kind);
         assert_eq!(error.failure(), failure, "{kind}");
         assert!(CallError::Transport(error).to_string().starts_with(told), "{kind}");
+    }
+}
+
+#[test]
+fn an_adapter_hides_every_cookie_that_an_answer_sets_and_nothing_else() {
+    let lines = |names: &[&'static str]| {
+        let line = |name: &&'static str| (HeaderName::from_static(name), HeaderValue::from_static("v"));
+        let mut headers: HeaderMap = names.iter().map(line).collect();
+        hide_cookies(&mut headers);
+        headers
+    };
+    for names in [&["set-cookie", "set-cookie"][..], &["set-cookie", "x-kept", "set-cookie"], &["x-kept"]] {
+        for (name, value) in &lines(names) {
+            assert_eq!(value.is_sensitive(), name == "set-cookie", "{name} of {names:?}");
+        }
     }
 }
 

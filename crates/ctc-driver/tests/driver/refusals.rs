@@ -116,6 +116,22 @@ fn t30_a_pause_fails_at_once_and_says_when_to_come_back() {
 }
 
 #[test]
+fn a_denial_is_told_with_the_whole_seconds_until_another_try_is_of_use() {
+    with_both(World::new, |world, client| {
+        world.server.next_login(Login::RetryAfter(503, "60"));
+        let mut denied = client.login().unwrap_err();
+        for told in ["; try again in 60 s", "; try again in 59 s"] {
+            assert_eq!(denied.to_string(), denied.denial().to_string() + told);
+            world.advance(std::time::Duration::from_millis(1_500));
+            denied = client.login().unwrap_err();
+        }
+        world.session.close();
+        let denied = client.login().unwrap_err();
+        assert_eq!(denied.to_string(), Denial::Closed.to_string());
+    });
+}
+
+#[test]
 fn t30_waiting_is_opt_in_and_bounded() {
     let world = World::new();
     let client = &world.clients()[1];
