@@ -181,3 +181,26 @@ impl AsyncStoreLease for MemoryLease {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ctc_core::Endpoint;
+
+    use super::*;
+    use crate::config::SessionConfig;
+
+    #[test]
+    fn an_alarm_serves_all_who_wait_for_as_long_or_longer() {
+        let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        let key = config.build().unwrap().record_key();
+        let store = MemoryStore::new();
+        let held = store.0.take(&key, Duration::MAX);
+        let hour = Duration::from_secs(3600);
+        let soon = Instant::now() + hour;
+        for (time, alarm) in [(soon + hour, soon + hour), (soon, soon), (soon, soon), (soon + hour, soon)] {
+            store.0.wake_at(&key, time);
+            assert_eq!(store.0.slots()[&key].alarm, Some(alarm));
+        }
+        drop(held);
+    }
+}
