@@ -207,8 +207,8 @@ fn a_wait_whose_time_is_up_says_that_nothing_has_changed() {
     drop(order);
 }
 
-/// Each look at the session reads the clock: threads that waited by looking again and again would read it for as
-/// long as the login takes.
+/// Each look at the session reads the clock: threads that waited by looking again and again would read it for
+/// as long as the login takes.
 #[test]
 fn threads_that_wait_for_a_login_look_at_the_session_a_few_times_each() {
     const THREADS: usize = 10;
