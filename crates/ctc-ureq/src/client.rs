@@ -100,7 +100,7 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let mut request = Request::new(());
+        let mut request = Box::new(Request::new(()));
         *request.method_mut() = method;
         let wrong = match self.0.endpoint.join(path.as_ref()) {
             Ok(uri) => {

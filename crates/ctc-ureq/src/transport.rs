@@ -78,8 +78,8 @@ impl UreqTransport {
 /// A request on its way out.
 #[derive(Debug)]
 pub struct Outbound {
-    /// All but its body.
-    pub request: Request<()>,
+    /// All but its body. Boxed, as each step of a builder moves it.
+    pub request: Box<Request<()>>,
     /// Its body.
     pub body: Body,
     /// How long it may take all told.
@@ -90,7 +90,7 @@ impl Outbound {
     /// A request, and how long it may take all told.
     pub fn new<B: Into<Body>>(request: Request<B>, timeout: Option<Duration>) -> Self {
         let (parts, body) = request.into_parts();
-        Self { request: Request::from_parts(parts, ()), body: body.into(), timeout }
+        Self { request: Box::new(Request::from_parts(parts, ())), body: body.into(), timeout }
     }
 }
 
@@ -150,7 +150,7 @@ impl Kept<Outbound> for KeptOutbound {
 
     fn again(self) -> Outbound {
         let Self { method, uri, version, headers, extensions, body, timeout } = self;
-        let mut request = Request::new(());
+        let mut request = Box::new(Request::new(()));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.version_mut() = version;
@@ -171,7 +171,7 @@ impl Transport for UreqTransport {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
             Content::Empty => {
                 set_length(&mut outbound.request);
-                self.run(outbound.request, timeout)
+                self.run(*outbound.request, timeout)
             }
             Content::Bytes(bytes) => self.run(outbound.request.map(|()| &bytes[..]), timeout),
             Content::Reader(reader) => {
