@@ -4,6 +4,7 @@
 //! on loopback), `ctc-bench-count` counts allocations. `cargo xtask bench` builds and runs them.
 
 pub mod calls;
+pub mod rounds;
 pub mod scene;
 pub mod server;
 pub mod stub;

@@ -4,7 +4,6 @@
 mod check;
 mod measure;
 mod picture;
-mod rounds;
 mod table;
 
 use std::path::PathBuf;

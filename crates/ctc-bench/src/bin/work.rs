@@ -1,13 +1,16 @@
 //! One kind of work, many times: what valgrind counts. `serve` is the server that the clients call.
 //!
 //! `ctc-bench-work <work> <times> [<url>]`; the difference between two numbers of times is the work itself.
+//! `ctc-bench-work pair <bare> <ours> <url> <milliseconds>` times the calls of two clients in turns.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 use std::hint::black_box;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use ctc_bench::rounds::{Budget, time, undisturbed};
 use ctc_bench::scene::{Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp};
 use ctc_bench::{Failure, calls, server};
 use ctc_driver::SharedSession;
@@ -17,9 +20,13 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args.as_slice() {
         ["serve"] => serve(),
+        ["pair", bare, ours, url, millis] => pair([bare, ours], url, millis),
         [work, times] => run(work, times, ""),
         [work, times, url] => run(work, times, url),
-        _ => Err("usage: ctc-bench-work serve | <work> <times> [<url>]".into()),
+        _ => Err(
+            "usage: ctc-bench-work serve | pair <bare> <ours> <url> <milliseconds> | <work> <times> [<url>]"
+                .into(),
+        ),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +60,35 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
             (0..20 + times).try_for_each(|_| client.call())
         }
     }
+}
+
+/// Calls in a turn, and clients of each kind: no two are quite as fast, since their memory lies elsewhere.
+const CALLS: usize = 50;
+const CLIENTS: usize = 3;
+
+/// Prints the seconds that a call takes over bare clients, over as many more of them, and over ours.
+fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure> {
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        for (kind, name) in [bare, bare, ours].into_iter().enumerate() {
+            clients.push((kind, calls::client(name, url)?, Vec::new()));
+        }
+    }
+    let budget = Budget { time: Duration::from_millis(millis.parse()?), rounds: usize::MAX };
+    budget.run(|| -> Result<(), Failure> {
+        for (_, client, times) in &mut clients {
+            times.push(time(|| (0..CALLS).try_for_each(|_| client.call()))?);
+        }
+        // Each stands first, in the middle and last in turn.
+        clients.rotate_left(1);
+        Ok(())
+    })?;
+    let mut seconds = [0.0; 3];
+    for (kind, _, times) in clients {
+        seconds[kind] += undisturbed(times) / (CALLS * CLIENTS) as f64;
+    }
+    println!("{} {} {}", seconds[0], seconds[1], seconds[2]);
+    Ok(())
 }
 
 fn sessions(times: usize, session: &SharedSession) -> Result<(), Failure> {

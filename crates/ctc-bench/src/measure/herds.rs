@@ -1,6 +1,6 @@
 //! Herds: many callers at once on an empty session, on a dead token, and with credentials that are refused.
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,11 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
         rows.push(row("tasks", TASKS, name, |callers| tasks(&runtime, scene, callers))?);
         rows.push(row("threads", THREADS, name, |callers| threads(scene, callers))?);
     }
+    let (ratio, _) = best_of_three(THREADS, bare_threads)?;
+    rows.push(Row::shown(
+        format!("  {THREADS} threads on a bare condition variable"),
+        format!("{ratio:.2} × the same wait"),
+    ));
     let most = if plan.quick { 10_000 } else { 100_000 };
     let mut points = Vec::new();
     for callers in [1, 10, 100, 1_000, 10_000, 100_000].into_iter().filter(|callers| *callers <= most) {
@@ -65,20 +70,24 @@ fn row(
     scene: &str,
     herd: impl Fn(usize) -> Result<Outcome, Failure>,
 ) -> Result<Row, Failure> {
-    let alone = herd(1)?.seconds;
-    // The best of three: what a busy machine adds is not ours.
-    let mut best = herd(callers)?;
-    for _ in 0..2 {
-        let next = herd(callers)?;
-        best = Outcome { seconds: best.seconds.min(next.seconds), logins: best.logins.max(next.logins) };
-    }
-    let ratio = best.seconds / alone;
+    let (ratio, logins) = best_of_three(callers, herd)?;
     Ok(Row::new(
         format!("{callers} {kind}, {scene}"),
-        format!("{} login, {ratio:.2} × one login", best.logins),
+        format!("{logins} login, {ratio:.2} × one login"),
         format!("1 login, ≤ {BAR} ×"),
-        best.logins == 1 && ratio <= BAR,
+        logins == 1 && ratio <= BAR,
     ))
+}
+
+/// A herd's time in units of one caller's, and the most logins. The best of three: what a busy machine adds is not ours.
+fn best_of_three(
+    callers: usize,
+    herd: impl Fn(usize) -> Result<Outcome, Failure>,
+) -> Result<(f64, u64), Failure> {
+    let alone = herd(1)?.seconds;
+    let herds = [herd(callers)?, herd(callers)?, herd(callers)?];
+    let best = herds.iter().map(|herd| herd.seconds).fold(f64::INFINITY, f64::min);
+    Ok((best / alone, herds.iter().map(|herd| herd.logins).max().unwrap_or_default()))
 }
 
 fn request() -> Request<()> {
@@ -122,22 +131,69 @@ fn threads(scene: Scene, callers: usize) -> Result<Outcome, Failure> {
         stub.kill_token();
     }
     let before = stub.logins();
-    let all_there = Arc::new(Barrier::new(callers + 1));
-    let threads: Vec<_> = (0..callers)
-        .map(|_| {
-            let (driver, all_there) = (driver.clone(), Arc::clone(&all_there));
-            thread::Builder::new().stack_size(128 * 1024).spawn(move || {
-                all_there.wait();
-                driver.execute(request(), &CallOptions::default()).is_ok_and(|answer| answer.status() == 200)
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    all_there.wait();
-    let start = Instant::now();
-    for thread in threads {
-        check(scene, thread.join().map_err(|_| "a caller panicked")?)?;
+    let ends = at_once(callers, || {
+        let driver = driver.clone();
+        move || driver.execute(request(), &CallOptions::default()).is_ok_and(|answer| answer.status() == 200)
+    })?;
+    ends.iter().try_for_each(|(answered, _)| check(scene, *answered))?;
+    Ok(Outcome { seconds: last(&ends), logins: stub.logins() - before })
+}
+
+/// What the system takes: threads that wait for a condition variable until one of them has slept for a login's time.
+fn bare_threads(callers: usize) -> Result<Outcome, Failure> {
+    #[derive(Default)]
+    struct Login {
+        begun: bool,
+        over: bool,
     }
-    Ok(Outcome { seconds: start.elapsed().as_secs_f64(), logins: stub.logins() - before })
+    let shared: Arc<(Mutex<Login>, Condvar)> = Arc::default();
+    let ends = at_once(callers, || {
+        let shared = Arc::clone(&shared);
+        move || {
+            let (login, over) = &*shared;
+            let lock = || login.lock().unwrap_or_else(PoisonError::into_inner);
+            if !std::mem::replace(&mut lock().begun, true) {
+                thread::sleep(LOGIN);
+                lock().over = true;
+                over.notify_all();
+            }
+            let waited = over.wait_while(lock(), |login| !login.over);
+            waited.is_ok_and(|login| login.over)
+        }
+    })?;
+    Ok(Outcome { seconds: last(&ends), logins: 1 })
+}
+
+/// Does `call` on that many threads at once. What each returned, and how many seconds after the start.
+///
+/// No thread ends before all have answered: to end one costs as much as to wake one, and a program keeps its threads.
+fn at_once<R: Send + 'static, C: FnOnce() -> R + Send + 'static>(
+    callers: usize,
+    call: impl Fn() -> C,
+) -> Result<Vec<(R, f64)>, Failure> {
+    let (start, end) = (Arc::new(Barrier::new(callers + 1)), Arc::new(Barrier::new(callers)));
+    let spawn = |_| {
+        let (call, start, end) = (call(), Arc::clone(&start), Arc::clone(&end));
+        thread::Builder::new().stack_size(128 * 1024).spawn(move || {
+            start.wait();
+            let answer = call();
+            let answered = Instant::now();
+            end.wait();
+            (answer, answered)
+        })
+    };
+    let threads = (0..callers).map(spawn).collect::<Result<Vec<_>, _>>()?;
+    let started = Instant::now();
+    start.wait();
+    let join = |thread: thread::JoinHandle<(R, Instant)>| {
+        let (answer, answered) = thread.join().map_err(|_| "a caller panicked")?;
+        Ok((answer, (answered - started).as_secs_f64()))
+    };
+    threads.into_iter().map(join).collect()
+}
+
+fn last<R>(ends: &[(R, f64)]) -> f64 {
+    ends.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max)
 }
 
 fn check(scene: Scene, answered: bool) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ pub(crate) mod whole;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::rounds::Budget;
+use ctc_bench::rounds::Budget;
 
 /// How thorough to be.
 #[derive(Clone, Debug)]

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use ctc_bench::Failure;
+use ctc_bench::rounds::median;
 use ctc_bench::scene::{BATCH, Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp};
 use ctc_bench::stub::Stub;
 use ctc_driver::{AsyncDriver, CallOptions, SharedSession};
@@ -17,7 +19,6 @@ use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
 use super::Plan;
-use crate::rounds::median;
 use crate::table::Row;
 
 /// The bar: session work, in units of L.
@@ -40,16 +41,20 @@ pub(crate) struct Stamps {
 
 pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     let (limit, answer) = (Limit::new()?, answer());
+    let swapped = ArcSwap::from_pointee(Limit::new()?);
     let (session, renewing) = (open()?, renewing()?);
     let mut requests = batch()?;
     let mut limits = Vec::new();
     let (mut alone, mut again, mut in_flight) = (Vec::new(), Vec::new(), Vec::new());
+    let mut swaps = Vec::new();
     plan.budget().run(|| -> Result<(), Failure> {
         let l = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
         let one = nanos(&mut requests, |request| session_work(&session, request, &answer));
         let flying = nanos(&mut requests, |request| session_work(&renewing, request, &answer));
         let l2 = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
+        let swap = nanos(&mut requests, |request| swapped.load().stamp(request.headers_mut()));
         limits.push(l);
+        swaps.push(swap / l);
         alone.push(one / l);
         again.push(l2 / l);
         in_flight.push(flying / one);
@@ -63,6 +68,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
             "limit L, one stamp",
             format!("{:.0} ns (against itself ± {:.1} %)", stamps.limit_ns, noise * 100.0),
         ),
+        Row::shown("  L read from an arc-swap, as a session is", format!("{:.2} × L", median(swaps))),
         Row::new(
             "session work (admit, stamp, observe), time",
             format!("{:.2} × L", stamps.ratio),

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctc_bench::Failure;
+use ctc_bench::rounds::median;
 use ctc_bench::stub::{Stub, session};
 use ctc_driver::{CallOptions, Driver, MemoryStore, SessionStore};
 use ctc_store_file::FileStore;
+use ctc_store_redis::RedisStore;
+use ctc_testkit::{NoRedis, RedisServer};
 
-use crate::rounds::median;
 use crate::table::Row;
 
 /// Logins that are timed.
@@ -31,9 +33,27 @@ pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
             format!("{none:.0} / {memory:.0} / {file:.0} µs"),
         ),
         Row::shown("  in its place, a token found in the file", format!("{found:.0} µs")),
+        redis()?,
         processes("file")?,
         processes("redis")?,
     ])
+}
+
+/// A login with a Redis of our own, which writes each change to disk before it answers.
+fn redis() -> Result<Row, Failure> {
+    let what = "  with Redis on this machine: a login / a token found";
+    let server = match RedisServer::start() {
+        Ok(server) => server,
+        Err(NoRedis::NotInstalled) => return Ok(Row::skipped(what, "redis-server is not installed")),
+        Err(error) => return Err(error.into()),
+    };
+    let opened = RedisStore::open(server.url().as_str())?;
+    // A prefix each, as a folder each above. The connection is opened within the login.
+    let store =
+        |prefix: String| -> Option<Arc<dyn SessionStore>> { Some(Arc::new(opened.clone().prefix(prefix))) };
+    let login = micros(|number| store(number.to_string()))?;
+    let found = micros(|_| store("0".to_owned()))?;
+    Ok(Row::shown(what, format!("{login:.0} / {found:.0} µs")))
 }
 
 fn micros(store: impl Fn(usize) -> Option<Arc<dyn SessionStore>>) -> Result<f64, Failure> {

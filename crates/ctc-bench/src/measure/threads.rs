@@ -5,11 +5,11 @@ use std::thread;
 use std::time::Instant;
 
 use ctc_bench::Failure;
+use ctc_bench::rounds::median;
 use ctc_bench::scene::{BATCH, Limit, answer, batch, open, session_work, stamp_all, unstamp};
 use http::Request;
 
 use super::Plan;
-use crate::rounds::median;
 use crate::table::Row;
 
 /// The bar: shared against own.

@@ -4,18 +4,18 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use ctc_bench::Failure;
-use ctc_bench::calls::{Calls, PAIRS, client};
+use ctc_bench::calls::PAIRS;
+use ctc_bench::rounds::median;
 
 use super::Plan;
-use crate::rounds::{time, undisturbed};
 use crate::table::Row;
 
 /// With more noise than this, in per cent, the bar says nothing.
 const MOST_NOISE: f64 = 10.0;
 /// Two runs of the same thing differ by this much even on a machine that is idle.
 const LEAST_NOISE: f64 = 2.0;
-/// Calls in a turn.
-const CALLS: usize = 50;
+/// Processes for each client.
+const PROCESSES: usize = 7;
 
 /// The server on loopback, in a process of its own so that nothing it does is in the figures.
 pub(crate) struct Server {
@@ -43,67 +43,47 @@ impl Drop for Server {
     }
 }
 
-/// Keeps server and client on one core while it lives. Left to itself the scheduler puts them on one core or on two,
+/// Keeps the server on the clients' core while it lives. Left to itself the scheduler puts them on one core or on two,
 /// and a call takes three times as long on two: that would be all there is to see.
-struct OneCore {
-    processes: [u32; 2],
-    all_cores: usize,
-}
+struct OneCore<'a>(&'a Server);
 
-impl OneCore {
-    /// Without `taskset` the figures are as noisy as they are.
-    fn new(server: &Server) -> Self {
-        let all_cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let together = Self { processes: [std::process::id(), server.process.id()], all_cores };
-        together.pin("0");
-        together
-    }
-
-    fn pin(&self, cores: &str) {
-        for process in &self.processes {
-            let mut taskset = Command::new("taskset");
-            // A server has threads, one for each connection; this program's first thread makes the calls.
-            let all = if *process == std::process::id() { "-cp" } else { "-acp" };
-            let quiet =
-                taskset.args([all, cores, &process.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-            let _ = quiet.status();
-        }
+impl<'a> OneCore<'a> {
+    fn new(server: &'a Server) -> Self {
+        pin(server, "0");
+        Self(server)
     }
 }
 
-impl Drop for OneCore {
+impl Drop for OneCore<'_> {
     fn drop(&mut self) {
-        self.pin(&format!("0-{}", self.all_cores - 1));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        pin(self.0, &format!("0-{}", cores - 1));
     }
+}
+
+/// Without `taskset` the figures are as noisy as they are. The server has threads, one for each connection.
+fn pin(server: &Server, cores: &str) {
+    let mut taskset = Command::new("taskset");
+    let quiet = taskset.args(["-acp", cores]).arg(server.process.id().to_string());
+    let _ = quiet.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<Vec<Row>, Failure> {
     let _together = OneCore::new(server);
     let mut rows = Vec::new();
-    for [bare_name, name] in PAIRS.iter().filter(|[_, name]| !name.starts_with("stub")) {
-        let (bare, bare_again) = (client(bare_name, &server.url)?, client(bare_name, &server.url)?);
-        let ours = client(name, &server.url)?;
-        let (mut bares, mut agains, mut all_ours) = (Vec::new(), Vec::new(), Vec::new());
-        let mut turn = 0;
-        plan.budget().run(|| -> Result<(), Failure> {
-            let run = |client: &dyn Calls| time(|| (0..CALLS).try_for_each(|_| client.call()));
-            // Each stands first, in the middle and last in turn.
-            for place in 0..3 {
-                match (turn + place) % 3 {
-                    0 => bares.push(run(&*bare)?),
-                    1 => all_ours.push(run(&*ours)?),
-                    _ => agains.push(run(&*bare_again)?),
-                }
-            }
-            turn += 1;
-            Ok(())
-        })?;
-        let (bare, again, ours) = (undisturbed(bares), undisturbed(agains), undisturbed(all_ours));
-        let (more, noise) =
-            ((ours / bare.min(again) - 1.0) * 100.0, ((again / bare - 1.0).abs() * 100.0).max(LEAST_NOISE));
-        let micros = bare.min(again) / CALLS as f64 * 1e6;
+    for [bare, ours] in PAIRS.iter().filter(|[_, name]| !name.starts_with("stub")) {
+        // A process each: where its memory happens to lie is worth one per cent, one way or the other.
+        let (mut seconds, mut more, mut noise) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..PROCESSES {
+            let [bare, again, ours] = pair(plan, [bare, ours], server)?;
+            seconds.push(bare);
+            more.push((ours * 2.0 / (bare + again) - 1.0) * 100.0);
+            noise.push((again / bare - 1.0).abs() * 100.0);
+        }
+        let (more, noise) = (median(more), median(noise).max(LEAST_NOISE));
+        let micros = median(seconds) * 1e6;
         let (what, figure) =
-            (format!("{name}: a whole call, time"), format!("{more:+.1} % of {micros:.0} µs"));
+            (format!("{ours}: a whole call, time"), format!("{more:+.1} % of {micros:.0} µs"));
         rows.push(if noise > MOST_NOISE {
             Row::skipped(what, format!("{figure}, but bare against itself is {noise:.0} %: machine too busy"))
         } else {
@@ -111,4 +91,20 @@ pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<Vec<Row>, Failure>
         });
     }
     Ok(rows)
+}
+
+/// Seconds for a call over bare clients, over more of them, and over ours, all in one process.
+fn pair(plan: &Plan, [bare, ours]: [&str; 2], server: &Server) -> Result<[f64; 3], Failure> {
+    let millis = plan.budget().time.as_millis() / PROCESSES as u128;
+    let work = plan.binary("ctc-bench-work");
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(&work);
+    if Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_err() {
+        command = Command::new(&work);
+    }
+    let output = command.args(["pair", bare, ours, &server.url, &millis.to_string()]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let figures: Vec<f64> = text.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let figures = <[f64; 3]>::try_from(figures);
+    figures.map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned().into())
 }
