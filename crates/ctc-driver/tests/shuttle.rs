@@ -146,6 +146,32 @@ fn a_herd_of_threads_logs_in_once_and_all_are_woken() {
     check_dfs(|| herd(2), Some(20 * ORDERS));
 }
 
+/// Tasks that wait for a login which a thread makes, and threads for one which a task makes: none is forgotten.
+#[test]
+fn tasks_and_threads_wait_for_each_others_login() {
+    let world = || {
+        let (server, session) = (Server::new(false), session());
+        let blocking = Driver::new(session.clone(), server.clone(), None);
+        let asynchronous = AsyncDriver::new(session, server.clone(), None);
+        let caller = |number: usize| {
+            let (blocking, asynchronous) = (blocking.clone(), asynchronous.clone());
+            thread::spawn(move || {
+                let options = CallOptions::default();
+                let answer = match number % 2 {
+                    0 => blocking.execute(get(), &options),
+                    _ => future::block_on(asynchronous.execute(get(), &options)),
+                };
+                assert_eq!(answer.expect("an answer").status(), 200);
+            })
+        };
+        let callers: Vec<_> = (0..4).map(caller).collect();
+        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        assert_eq!(server.0.logins.load(SeqCst), 1);
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+}
+
 /// The token dies while two threads use it: one login each time, no waiter forgotten.
 #[test]
 fn a_token_that_dies_under_a_herd_is_renewed_once() {
