@@ -117,9 +117,12 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 return Ok(None);
             }
             let sending = place.take().map(|request| self.io.transport.send(request));
-            let response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
+            let mut response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session().observe_answer(call, || held.route(), status, headers);
+            if observed.sets_cookies {
+                response.hide_cookies();
+            }
             let saving = if observed.unsaved { self.saving() } else { None };
             if matches!(observed.verdict, Verdict::Deliver) && saving.is_none() {
                 return Ok(Some(response));

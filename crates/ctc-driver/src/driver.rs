@@ -70,6 +70,9 @@ impl<T: Transport> Driver<T> {
             let Ok(response) = &mut answer else { return answer };
             let (status, headers) = (response.status(), response.headers());
             let observed = self.session().observe_answer(&mut call, || held.route(), status, headers);
+            if observed.sets_cookies {
+                response.hide_cookies();
+            }
             if observed.unsaved {
                 self.save_the_rest();
             }

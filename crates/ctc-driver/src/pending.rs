@@ -18,6 +18,8 @@ pub(crate) struct Observed {
     pub(crate) verdict: Verdict,
     /// There is something that a store should know of, say a new token that the answer brought.
     pub(crate) unsaved: bool,
+    /// It sets cookies, of whatever name.
+    pub(crate) sets_cookies: bool,
 }
 
 /// Why a task has no pass yet.

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use ctc_core::{Endpoint, FormBody, Pass, Route, SendFailure, StampError, Target, Unauthorized};
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::caller::hide_cookies;
+
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
 pub trait Outgoing: Sized {
     /// What is kept of a request that may have to be sent once more: `Self`, or less if that is cheaper to make.
@@ -96,6 +98,9 @@ pub trait Incoming {
     fn explain(&mut self, why: Unauthorized) {
         let _ = why;
     }
+    /// Called on an answer that sets cookies: marks them as sensitive, as
+    /// [`adapter::hide_cookies`](crate::adapter::hide_cookies) does. A rotated token may be among them.
+    fn hide_cookies(&mut self);
 }
 
 impl<B> Incoming for http::Response<B> {
@@ -109,6 +114,10 @@ impl<B> Incoming for http::Response<B> {
 
     fn explain(&mut self, why: Unauthorized) {
         self.extensions_mut().insert(why);
+    }
+
+    fn hide_cookies(&mut self) {
+        hide_cookies(self.headers_mut());
     }
 }
 
@@ -206,6 +215,7 @@ pub trait AsyncTransport: Send + Sync {
 }
 
 /// Stamps a request of whatever type.
+#[inline]
 pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
     pass.bound_for(request.target())?.stamp(request.headers_mut())
 }

@@ -12,6 +12,7 @@ use ctc_core::{
     Settings, StampError, Verdict, Wait,
 };
 use futures_util::future::{BoxFuture, WeakShared};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 
 use crate::clock::{Clock, SystemClock};
@@ -211,10 +212,15 @@ impl SharedSession {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Observed {
-        if !Session::is_news(status, headers) && !self.watches_routes() {
-            return Observed { verdict: Verdict::Deliver, unsaved: self.0.keeping.has_unsaved() };
-        }
-        self.observe_closely(call, route(), status, headers)
+        // By a walk, which for few headers costs less than to look a name up; and once for all who ask.
+        let sets_cookies = headers.keys().any(|name| name == SET_COOKIE);
+        let may_be_news = sets_cookies || status == StatusCode::UNAUTHORIZED;
+        let verdict = if (may_be_news && Session::is_news(status, headers)) || self.watches_routes() {
+            self.observe_closely(call, route(), status, headers)
+        } else {
+            Verdict::Deliver
+        };
+        Observed { verdict, unsaved: self.0.keeping.has_unsaved(), sets_cookies }
     }
 
     fn observe_closely(
@@ -223,7 +229,7 @@ impl SharedSession {
         route: Route,
         status: StatusCode,
         headers: &HeaderMap,
-    ) -> Observed {
+    ) -> Verdict {
         let (verdict, before, after) = self.with(|session, now| {
             let before = session.pass().map(Pass::generation);
             let verdict = session.observe(call, route, status, headers, now);
@@ -250,7 +256,7 @@ impl SharedSession {
                 self.tell(SessionEvent::CallReplayed);
             }
         }
-        Observed { verdict, unsaved: self.0.keeping.has_unsaved() }
+        verdict
     }
 
     #[inline]

@@ -156,6 +156,10 @@ impl Incoming for Inbound {
     fn explain(&mut self, why: Unauthorized) {
         self.0.extensions_mut().insert(why);
     }
+
+    fn hide_cookies(&mut self) {
+        adapter::hide_cookies(self.0.headers_mut());
+    }
 }
 
 type Sent = Result<Inbound, SendError>;
@@ -178,11 +182,10 @@ impl AsyncTransport for ReqwestTransport {
         let origin = self.may_redirect.then(|| origin_mark(request.url()));
         let sending = self.client.execute(request);
         Box::pin(async move {
-            let mut response = sending.await?;
+            let response = sending.await?;
             if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {
                 return Err(SendError::LeftOrigin);
             }
-            adapter::hide_cookies(response.headers_mut());
             Ok(Inbound(response))
         })
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Buf;
 use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Target};
-use ctc_driver::{AsyncTransport, Outgoing, TransportError, adapter};
+use ctc_driver::{AsyncTransport, Outgoing, TransportError};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
@@ -110,9 +110,7 @@ where
     type Error = TowerError;
 
     async fn send(&self, outbound: Outbound<B>) -> Result<Response<R>, TowerError> {
-        let mut response = self.request(outbound.request).await?;
-        adapter::hide_cookies(response.headers_mut());
-        Ok(response)
+        self.request(outbound.request).await
     }
 
     async fn send_login(&self, mut request: Request<FormBody>) -> Result<Response<()>, TowerError> {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, FormBody, Route, Target};
-use ctc_driver::{Kept, Outgoing, Transport, adapter};
+use ctc_driver::{Kept, Outgoing, Transport};
 use http::header::CONTENT_LENGTH;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use ureq::{Agent, AsSendBody, SendBody};
@@ -167,7 +167,7 @@ impl Transport for UreqTransport {
 
     fn send(&self, mut outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
         let timeout = outbound.timeout;
-        let mut answer = match outbound.body.0 {
+        match outbound.body.0 {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
             Content::Empty => {
                 set_length(&mut outbound.request);
@@ -177,12 +177,7 @@ impl Transport for UreqTransport {
             Content::Reader(reader) => {
                 self.run(outbound.request.map(|()| SendBody::from_owned_reader(reader)), timeout)
             }
-        };
-        // Where it is: taking it out of the result and putting it back moves it twice.
-        if let Ok(response) = &mut answer {
-            adapter::hide_cookies(response.headers_mut());
         }
-        answer
     }
 
     fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {

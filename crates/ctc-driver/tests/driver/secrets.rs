@@ -10,6 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use crate::support::run::block_on;
 use crate::support::server::{Login, Route, Server};
 use crate::support::store::{Fault, TestStore};
 use crate::support::{World, credentials, denial, get, lock, post, seconds, status};
@@ -166,5 +167,23 @@ fn what_is_printed_of_a_driver_says_how_its_session_stands() {
     for (printed, name) in printed.iter().zip(["Driver", "AsyncDriver"]) {
         let session = format!("{name} {{ session: SharedSession {{ phase: Empty, counts: Counts {{");
         assert!(printed.starts_with(&session), "{printed}");
+    }
+}
+
+#[test]
+fn the_cookies_of_every_answer_are_marked_by_both_drivers() {
+    let world = World::new();
+    world.server.route("/turn", Route::Rotate);
+    world.server.route("/other", Route::Cookie(200, "colour=blue"));
+    world.server.route("/refused", Route::Cookie(401, "colour=blue"));
+    for path in ["/turn", "/other", "/refused"] {
+        let options = CallOptions::default();
+        let answers = [
+            world.blocking().execute(get(path), &options),
+            block_on(world.asynchronous().execute(get(path), &options)),
+        ];
+        for answer in answers {
+            assert!(answer.unwrap().headers()["set-cookie"].is_sensitive(), "{path}");
+        }
     }
 }
