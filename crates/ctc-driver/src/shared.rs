@@ -215,7 +215,8 @@ impl SharedSession {
         // By a walk, which for few headers costs less than to look a name up; and once for all who ask.
         let sets_cookies = headers.keys().any(|name| name == SET_COOKIE);
         let may_be_news = sets_cookies || status == StatusCode::UNAUTHORIZED;
-        let verdict = if (may_be_news && Session::is_news(status, headers)) || self.watches_routes() {
+        let watches_routes = self.0.watches_routes.load(Ordering::Acquire);
+        let verdict = if watches_routes || (may_be_news && Session::is_news(status, headers)) {
             self.observe_closely(call, route(), status, headers)
         } else {
             Verdict::Deliver
@@ -235,9 +236,8 @@ impl SharedSession {
             let verdict = session.observe(call, route, status, headers, now);
             (verdict, before, session.pass().map(Pass::generation))
         });
-        let rotated = after.is_some() && after != before;
         match (before, after) {
-            (_, Some(generation)) if rotated => {
+            (_, Some(generation)) if after != before => {
                 self.0.keeping.note_unsaved();
                 self.0.counters.rotations.count();
                 self.tell(SessionEvent::TokenRotated { generation });
@@ -257,11 +257,6 @@ impl SharedSession {
             }
         }
         verdict
-    }
-
-    #[inline]
-    fn watches_routes(&self) -> bool {
-        self.0.watches_routes.load(Ordering::Acquire)
     }
 
     /// A listener for the end of `wait`, or `None` when that has come already.
