@@ -36,8 +36,7 @@ pub struct SharedSession(Arc<Inner>);
 struct Inner {
     /// The session's, which never changes: to be read without its lock.
     endpoint: Endpoint,
-    /// The pass that calls go out with while the session is open, in memory of its own for each lane.
-    published: Lanes<ArcSwapOption<Pass>>,
+    published: ArcSwapOption<Published>,
     /// Whether every answer is worth a look; see [`Session::watches_routes`].
     watches_routes: AtomicBool,
     session: Mutex<Session>,
@@ -54,6 +53,9 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
+/// The pass that calls go out with while the session is open, in memory of its own for each lane.
+struct Published(Lanes<Pass>);
+
 /// Of the session that is made next in this process.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -67,7 +69,7 @@ impl SharedSession {
     pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
         Self(Arc::new(Inner {
             endpoint: session.endpoint().clone(),
-            published: Lanes::new(ArcSwapOption::empty),
+            published: ArcSwapOption::empty(),
             watches_routes: AtomicBool::new(false),
             session: Mutex::new(session),
             flight: Mutex::new(None),
@@ -159,8 +161,9 @@ impl SharedSession {
     /// [`StampError`], and then the request is untouched.
     #[inline]
     pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
-        let published = self.0.published.mine().load();
-        let Some(pass) = published.as_deref() else { return Ok(false) };
+        let published = self.0.published.load();
+        let Some(published) = &*published else { return Ok(false) };
+        let pass = published.0.mine();
         stamp(pass, request)?;
         call.carry(pass.generation());
         Ok(true)
@@ -374,11 +377,11 @@ impl SharedSession {
     fn publish(&self, session: &Session) {
         self.0.watches_routes.store(session.watches_routes(), Ordering::Release);
         let next = session.pass();
-        let current = self.0.published.mine().load().as_ref().map(|pass| pass.generation());
+        let current = self.0.published.load();
+        let current = current.as_ref().map(|published| published.0.mine().generation());
         if current != next.map(Pass::generation) {
-            for lane in self.0.published.iter() {
-                lane.store(next.map(|pass| Arc::new(pass.unshared())));
-            }
+            let next = next.map(|pass| Published(Lanes::new(|| pass.unshared())));
+            self.0.published.store(next.map(Arc::new));
         }
     }
 
