@@ -36,7 +36,8 @@ pub struct SharedSession(Arc<Inner>);
 struct Inner {
     /// The session's, which never changes: to be read without its lock.
     endpoint: Endpoint,
-    published: ArcSwapOption<Published>,
+    /// The pass that calls go out with while the session is open, in memory of its own for each lane.
+    published: ArcSwapOption<Lanes<Pass>>,
     /// Whether every answer is worth a look; see [`Session::watches_routes`].
     watches_routes: AtomicBool,
     session: Mutex<Session>,
@@ -52,9 +53,6 @@ struct Inner {
     number: u64,
     clock: Arc<dyn Clock>,
 }
-
-/// The pass that calls go out with while the session is open, in memory of its own for each lane.
-struct Published(Lanes<Pass>);
 
 /// Of the session that is made next in this process.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -163,7 +161,7 @@ impl SharedSession {
     pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
         let published = self.0.published.load();
         let Some(published) = &*published else { return Ok(false) };
-        let pass = published.0.mine();
+        let pass = published.mine();
         stamp(pass, request)?;
         call.carry(pass.generation());
         Ok(true)
@@ -317,8 +315,7 @@ impl SharedSession {
         self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
         // Another process may have caused it just as well.
-        let error = self.login_error().clone();
-        let source = error.and_then(|(of, error)| (of == denial).then_some(error));
+        let source = self.login_error().clone().and_then(|(of, error)| (of == denial).then_some(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).because(source)
     }
@@ -378,9 +375,9 @@ impl SharedSession {
         self.0.watches_routes.store(session.watches_routes(), Ordering::Release);
         let next = session.pass();
         let current = self.0.published.load();
-        let current = current.as_ref().map(|published| published.0.mine().generation());
+        let current = current.as_ref().map(|published| published.mine().generation());
         if current != next.map(Pass::generation) {
-            let next = next.map(|pass| Published(Lanes::new(|| pass.unshared())));
+            let next = next.map(|pass| Lanes::new(|| pass.unshared()));
             self.0.published.store(next.map(Arc::new));
         }
     }
