@@ -77,9 +77,12 @@ fn t12_a_401_soon_after_a_route_is_allowed_again_is_about_the_token() {
 #[test]
 fn an_ordinary_answer_does_not_bother_the_session() {
     with_both(World::new, |world, client| {
+        world.server.route("/other", Route::Cookie(200, "colour=blue"));
         client.login().unwrap();
         let before = world.clock.reads();
-        (0..10).for_each(|_| assert_eq!(status(client.call("/devices")), 200));
+        for path in ["/devices", "/other"] {
+            (0..10).for_each(|_| assert_eq!(status(client.call(path)), 200));
+        }
         assert_eq!(world.clock.reads(), before);
     });
 }
