@@ -264,6 +264,17 @@ fn t18_t19_what_is_not_to_be_sent_twice_is_delivered_and_the_session_renewed() {
 }
 
 #[test]
+fn a_call_may_learn_as_it_is_sent_whether_it_can_be_sent_twice() {
+    for replayable in [false, true] {
+        let mut s = Scenario::new().open("T1").after(3600);
+        let mut call = Call::new(!replayable);
+        call.set_replayable(replayable);
+        let _ = s.proceeds(&mut call);
+        assert_eq!(s.answer(&mut call, 401, &[]) == Verdict::Retry, replayable);
+    }
+}
+
+#[test]
 fn t21_the_triggering_call_sees_the_answer_to_its_replay() {
     let mut s = Scenario::new();
     let mut server = forbids(&[]);
