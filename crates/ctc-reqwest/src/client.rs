@@ -98,7 +98,7 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self.url(path.as_ref()).map(|url| self.0.http.request(method, url));
+        let request = self.url(path.as_ref()).map(|url| Box::new(reqwest::Request::new(method, url)));
         RequestBuilder::new(self.clone(), request, self.0.options.clone())
     }
 
@@ -130,6 +130,10 @@ impl Client {
     /// The session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
         self.0.driver.session()
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.0.http
     }
 
     /// Takes the request from where it is: each `async` layer around would keep one more copy of it.

@@ -14,7 +14,7 @@ pub enum Error {
     Path(#[from] JoinError),
     /// The request could not be put together, say for a header that no header can be. Nothing was sent.
     #[error("the request could not be put together, so it was not sent: check its headers, query and body")]
-    Request(#[source] reqwest::Error),
+    Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error(transparent)]
     Denied(#[from] Denied),

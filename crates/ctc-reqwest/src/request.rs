@@ -14,14 +14,15 @@ use crate::{Client, Error};
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
-    request: Result<reqwest::RequestBuilder, Error>,
+    /// Boxed, as each step moves the builder.
+    request: Result<Box<reqwest::Request>, Error>,
     options: CallOptions,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(
         client: Client,
-        request: Result<reqwest::RequestBuilder, Error>,
+        request: Result<Box<reqwest::Request>, Error>,
         options: CallOptions,
     ) -> Self {
         Self { client, request, options }
@@ -29,7 +30,7 @@ impl RequestBuilder {
 
     /// Adds to the query.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
-        self.map(|request| request.query(query))
+        self.by_reqwest(|request| request.query(query))
     }
 
     /// Adds a header. The session's key and token replace what is given here for them; other cookies are kept.
@@ -40,33 +41,44 @@ impl RequestBuilder {
         HeaderValue: TryFrom<V>,
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
-        self.map(|request| request.header(name, value))
+        self.step(|request| {
+            let name = HeaderName::try_from(name).map_err(|error| request_error(error.into()))?;
+            let value = HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
+            request.headers_mut().append(name, value);
+            Ok(())
+        })
     }
 
     /// Adds headers, replacing those of the same name.
     pub fn headers(self, headers: HeaderMap) -> Self {
-        self.map(|request| request.headers(headers))
+        self.by_reqwest(|request| request.headers(headers))
     }
 
     /// A JSON body, and its content type.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
-        self.map(|request| request.json(json))
+        self.by_reqwest(|request| request.json(json))
     }
 
     /// A form body, and its content type.
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
-        self.map(|request| request.form(form))
+        self.by_reqwest(|request| request.form(form))
     }
 
     /// Any body. One that is a stream is sent once: see [`Replay`].
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
-        self.map(|request| request.body(body))
+        self.step(|request| {
+            *request.body_mut() = Some(body.into());
+            Ok(())
+        })
     }
 
     /// How long this call may take all told, from connecting to the end of the body. Each sending has its own, and
     /// waiting for a login is not part of it: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.map(|request| request.timeout(timeout))
+        self.step(|request| {
+            *request.timeout_mut() = Some(timeout);
+            Ok(())
+        })
     }
 
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
@@ -87,7 +99,7 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error::Path`] or [`Error::Request`].
     pub fn build(self) -> Result<reqwest::Request, Error> {
-        built(self.request)
+        self.request.map(|request| *request)
     }
 
     /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
@@ -101,7 +113,7 @@ impl RequestBuilder {
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
         let Self { client, request, options } = self;
         // An `async fn` would keep its argument twice: memory of each call that waits.
-        let mut request = built(request).map(|request| Some(Outbound::built_here(request)));
+        let mut request = request.map(|request| Some(Outbound::built_here(request)));
         async move {
             match request {
                 Ok(ref mut outbound) => Ok(client.drive(outbound, Some(&options)).await?.0),
@@ -110,12 +122,26 @@ impl RequestBuilder {
         }
     }
 
-    fn map(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
-        self.request = self.request.map(step);
+    /// A step that sets one thing, where the request is.
+    fn step(mut self, step: impl FnOnce(&mut reqwest::Request) -> Result<(), Error>) -> Self {
+        if let Ok(request) = &mut self.request
+            && let Err(error) = step(request)
+        {
+            self.request = Err(error);
+        }
+        self
+    }
+
+    /// A step that reqwest's own builder knows best how to do. It moves the request three times.
+    fn by_reqwest(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
+        self.request = self.request.and_then(|request| {
+            let builder = reqwest::RequestBuilder::from_parts(self.client.http().clone(), *request);
+            step(builder).build().map(Box::new).map_err(|error| request_error(error.without_url()))
+        });
         self
     }
 }
 
-fn built(request: Result<reqwest::RequestBuilder, Error>) -> Result<reqwest::Request, Error> {
-    request?.build().map_err(|error| Error::Request(error.without_url()))
+fn request_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Request(Box::new(error))
 }

@@ -46,8 +46,8 @@ impl ReqwestTransport {
 /// A [`reqwest::Request`] on its way out.
 #[derive(Debug)]
 pub struct Outbound {
-    /// The request.
-    pub request: Request,
+    /// The request. Boxed, as each step of a builder moves it.
+    pub request: Box<Request>,
     /// It was built here, so that its extensions hold a time-out at most.
     built_here: bool,
 }
@@ -55,11 +55,11 @@ pub struct Outbound {
 impl Outbound {
     /// Any request of reqwest's.
     pub fn new(request: Request) -> Self {
-        Self { request, built_here: false }
+        Self { request: Box::new(request), built_here: false }
     }
 
     /// A request that this crate's builder made.
-    pub(crate) fn built_here(request: Request) -> Self {
+    pub(crate) fn built_here(request: Box<Request>) -> Self {
         Self { request, built_here: true }
     }
 }
@@ -137,9 +137,9 @@ impl Kept<Outbound> for KeptOutbound {
                 if timeout.is_some() {
                     *request.timeout_mut() = timeout;
                 }
-                Outbound::built_here(request)
+                Outbound::built_here(Box::new(request))
             }
-            Copy::Whole(request) => Outbound::new(*request),
+            Copy::Whole(request) => Outbound { request, built_here: false },
         }
     }
 }
@@ -180,7 +180,7 @@ impl AsyncTransport for ReqwestTransport {
         let Outbound { mut request, .. } = outbound;
         set_length(&mut request);
         let origin = self.may_redirect.then(|| origin_mark(request.url()));
-        let sending = self.client.execute(request);
+        let sending = self.client.execute(*request);
         Box::pin(async move {
             let response = sending.await?;
             if origin.is_some_and(|origin| origin_mark(response.url()) != origin) {

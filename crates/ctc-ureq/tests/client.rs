@@ -1,6 +1,8 @@
 //! The client as its users see it: builder, requests, answers, errors.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
+use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::io::{Cursor, Read};
 use std::time::Duration;
 
@@ -70,6 +72,27 @@ fn every_method_and_builder_step_reaches_the_wire() {
         assert_eq!(server.journal().pop().unwrap().method, method);
     }
     assert_eq!((server.counts().logins, server.counts().violations), (1, 0));
+}
+
+#[test]
+fn what_cannot_be_a_request_is_told_with_its_source_and_not_sent() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    let no_text_keys = BTreeMap::from([((1, 2), 3)]);
+    for request in [
+        client.get(ECHO).header("no name", "1"),
+        client.get(ECHO).header("x-one", "no\nvalue"),
+        client.get(ECHO).query("no pairs"),
+        client.get(ECHO).form("no pairs"),
+        client.get(ECHO).json(&no_text_keys),
+        // What comes after it does not hide it.
+        client.get(ECHO).header("no name", "1").header("x-one", "1").query(&[("a", 1)]),
+    ] {
+        let error = request.send().unwrap_err();
+        assert!(matches!(error, Error::Request(_)) && error.source().is_some(), "{error:?}");
+    }
+    assert!(client.get(ECHO).header("no name", "1").build().is_err());
+    assert!(server.journal().is_empty());
 }
 
 #[test]
