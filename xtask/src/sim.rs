@@ -22,7 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` shows that a lost wake-up is found.
+/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` breaks each lock's rule in a copy.
 pub(crate) fn threads(args: &[String]) -> Result<(), String> {
     let root = workspace_root()?;
     let test = |folder: &Path| {
@@ -35,17 +35,23 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
         [] => shell::run(test(&root)),
         [flag] if flag == "--sabotage" => {
             let copy = root.join("target/sabotage");
-            copy_workspace(&root, &copy)?;
-            copy_folder(&root.join("crates/ctc-driver/tests"), &copy.join("crates/ctc-driver/tests"))?;
-            apply(&root, &copy, &root.join("crates/ctc-sim/sabotage/threads/look-before-listen.patch"))?;
-            let mut found = false;
-            let mut test = test(&copy);
-            test.stderr(std::process::Stdio::null());
-            let passed = shell::read_lines(test, |line| found |= line.contains("deadlock"))?;
-            if passed || !found {
-                return Err("look-before-listen was not found".into());
+            for sabotage in read_all(&root.join("crates/ctc-sim/sabotage/threads"))? {
+                let Sabotage { name, patch, .. } = sabotage;
+                let text = read(&patch)?;
+                let shows = text.lines().find_map(|line| line.strip_prefix("Shows as: "));
+                let shows = shows.ok_or_else(|| format!("{name} does not say what it shows as"))?;
+                copy_workspace(&root, &copy)?;
+                copy_folder(&root.join("crates/ctc-driver/tests"), &copy.join("crates/ctc-driver/tests"))?;
+                apply(&root, &copy, &patch)?;
+                let mut found = false;
+                let mut test = test(&copy);
+                test.stderr(std::process::Stdio::null());
+                let passed = shell::read_lines(test, |line| found |= line.contains(shows))?;
+                if passed || !found {
+                    return Err(format!("{name} was not found"));
+                }
+                println!("{name}: shuttle finds it ({shows})");
             }
-            println!("look-before-listen: shuttle finds the deadlock");
             Ok(())
         }
         _ => Err("threads takes nothing, or --sabotage".into()),
@@ -63,7 +69,7 @@ struct Sabotage {
 
 fn sabotage(name: &str) -> Result<(), String> {
     let root = workspace_root()?;
-    let all = read_all(&root)?;
+    let all = read_all(&root.join("crates/ctc-sim/sabotage"))?;
     if name == "list" {
         for sabotage in &all {
             println!("{:<18}{:<5}{}", sabotage.name, sabotage.breaks, sabotage.what);
@@ -129,10 +135,9 @@ fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
     shell::run(git).map_err(|error| format!("{} no longer applies: {error}", patch.display()))
 }
 
-fn read_all(root: &Path) -> Result<Vec<Sabotage>, String> {
-    let folder = root.join("crates/ctc-sim/sabotage");
+fn read_all(folder: &Path) -> Result<Vec<Sabotage>, String> {
     let mut all = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+    for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
         let patch = entry.map_err(|error| error.to_string())?.path();
         if patch.extension().is_none_or(|extension| extension != "patch") {
             continue;

@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{AppKey, Call, Credentials, Denial, Endpoint, FormBody, Session, Settings};
+use ctc_driver::ctc_core::{
+    AppKey, Call, Credentials, Denial, Endpoint, FormBody, Phase, Route, Session, Settings,
+};
 use ctc_driver::{
     AsyncDriver, AsyncTransport, CallError, CallOptions, Driver, SharedSession, Transport, TransportError,
 };
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use shuttle::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use shuttle::{check_dfs, check_pct, check_random, future, thread};
 
@@ -237,6 +239,37 @@ fn no_torn_read_while_tokens_rotate() {
             .collect();
         reader.join().expect("no torn read");
         callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+}
+
+/// What calls take without the lock is never older than what the lock guards: a rotation and a close race.
+#[test]
+fn what_is_published_is_what_the_session_holds() {
+    let world = || {
+        let session = session();
+        let driver = Driver::new(session.clone(), Server::new(false), None);
+        driver.login(&CallOptions::default()).expect("a login");
+        let mut call = Call::new(true);
+        assert_eq!(session.try_stamp(&mut call, &mut get()), Ok(true));
+        let rotation = thread::spawn({
+            let session = session.clone();
+            move || {
+                let answer = Response::builder().header("set-cookie", "authToken=turned").body(());
+                let route = || Route::new(&Method::GET, "/devices");
+                let headers = answer.expect("valid").headers().clone();
+                let _ = session.observe(&mut call, route, StatusCode::OK, &headers);
+            }
+        });
+        session.close();
+        rotation.join().expect("no panic");
+        assert_eq!(session.phase(), Phase::Closed);
+        assert_eq!(
+            session.try_stamp(&mut Call::new(true), &mut get()),
+            Ok(false),
+            "a pass of a closed session"
+        );
     };
     check_random(world, ORDERS);
     check_pct(world, ORDERS, 3);
