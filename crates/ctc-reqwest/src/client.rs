@@ -98,7 +98,7 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self.url(path.as_ref()).map(|url| Box::new(reqwest::Request::new(method, url)));
+        let request = self.url(path.as_ref()).map(|url| reqwest::Request::new(method, url));
         RequestBuilder::new(self.clone(), request, self.0.options.clone())
     }
 

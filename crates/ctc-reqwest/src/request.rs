@@ -14,18 +14,18 @@ use crate::{Client, Error};
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
-    /// Boxed, as each step moves the builder.
-    request: Result<Box<reqwest::Request>, Error>,
+    /// Or the first thing that was wrong with it. Boxed, as each step moves the builder.
+    request: Result<Box<reqwest::Request>, Box<Error>>,
     options: CallOptions,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(
         client: Client,
-        request: Result<Box<reqwest::Request>, Error>,
+        request: Result<reqwest::Request, Error>,
         options: CallOptions,
     ) -> Self {
-        Self { client, request, options }
+        Self { client, request: request.map(Box::new).map_err(Box::new), options }
     }
 
     /// Adds to the query.
@@ -99,7 +99,7 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error::Path`] or [`Error::Request`].
     pub fn build(self) -> Result<reqwest::Request, Error> {
-        self.request.map(|request| *request)
+        self.request.map(|request| *request).map_err(|error| *error)
     }
 
     /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
@@ -117,7 +117,7 @@ impl RequestBuilder {
         async move {
             match request {
                 Ok(ref mut outbound) => Ok(client.drive(outbound, Some(&options)).await?.0),
-                Err(error) => Err(error),
+                Err(error) => Err(*error),
             }
         }
     }
@@ -127,7 +127,7 @@ impl RequestBuilder {
         if let Ok(request) = &mut self.request
             && let Err(error) = step(request)
         {
-            self.request = Err(error);
+            self.request = Err(Box::new(error));
         }
         self
     }
@@ -136,7 +136,8 @@ impl RequestBuilder {
     fn by_reqwest(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
         self.request = self.request.and_then(|request| {
             let builder = reqwest::RequestBuilder::from_parts(self.client.http().clone(), *request);
-            step(builder).build().map(Box::new).map_err(|error| request_error(error.without_url()))
+            let built = step(builder).build().map_err(|error| request_error(error.without_url()));
+            built.map(Box::new).map_err(Box::new)
         });
         self
     }
