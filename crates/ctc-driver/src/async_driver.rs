@@ -236,6 +236,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 && let Some(saving) = self.saving()
             {
                 Box::pin(self.save_the_rest(saving)).await;
+                // The store may have told of a failure elsewhere. Nothing is due for a while, so this is not for ever.
+                continue;
             }
             match asked {
                 Ok(()) => return Ok(()),

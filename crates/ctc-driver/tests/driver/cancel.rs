@@ -131,6 +131,23 @@ fn a_refusal_is_in_the_store_although_the_leader_was_cancelled() {
     }
 }
 
+/// Its failure is not in the store yet, and another process found worse meanwhile: who saves it learns that first.
+#[test]
+fn one_denial_for_all_although_the_leader_was_cancelled_and_the_store_knows_more() {
+    let failing = || {
+        let world = cold();
+        world.server.every_login(Login::Status(503));
+        world
+    };
+    at_every_point(failing, |world, leader, times| {
+        drop(leader);
+        world.server.every_login(Login::Status(401));
+        denial(run(&world.clock, call(&world.restarted())));
+        let told = denial(run(&world.clock, call(world)));
+        assert_eq!(denial(run(&world.clock, call(world))), told, "after {times} polls");
+    });
+}
+
 #[test]
 fn t54_a_thread_takes_over_from_a_cancelled_task() {
     at_every_point(cold, |world, leader, _| {
