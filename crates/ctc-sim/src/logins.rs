@@ -29,6 +29,8 @@ pub(crate) struct Logins {
     /// Leases held of the store, and when the newest is over (on the world's clock).
     leases: u32,
     leased_until: Ms,
+    /// Somebody asked for a login although there is a token.
+    may_renew: bool,
     /// A save came too late: another process may be logging in.
     pub(crate) lease_lost: bool,
     /// The newest lease under which no login set out yet.
@@ -89,6 +91,11 @@ impl Watch {
         login.leases = login.leases.saturating_sub(1);
     }
 
+    /// From now on its logins need not be needed.
+    pub(crate) fn renewal_begins(&mut self, process: usize) {
+        self.sessions[process].login.may_renew = true;
+    }
+
     /// It never reached the server, so it does not count.
     pub(crate) fn login_not_sent(&mut self, process: usize) {
         self.sessions[process].login.sent.pop();
@@ -127,7 +134,11 @@ impl State {
         if watched.login.flying.last().is_some_and(|(_, since)| now - since + SLACK < lease) {
             wrong = Some((Guarantee::OneLogin, "a second login goes out beside one in flight"));
         }
-        if held.is_some() && (store.is_none() || !watched.rotated_in) && stores_work {
+        if held.is_some()
+            && !watched.login.may_renew
+            && (store.is_none() || !watched.rotated_in)
+            && stores_work
+        {
             wrong = Some((Guarantee::Coalesced, "a login goes out although there is a good token"));
         }
         if store.is_some() {
@@ -136,7 +147,10 @@ impl State {
                 wrong = Some((Guarantee::OneLogin, "a login goes out without the store's lease"));
             }
             let newer = watched.login.loaded.as_ref().is_some_and(|(generation, token)| {
-                let no_older = watched.refused_generation().is_none_or(|refused| *generation >= refused);
+                let no_older = match held {
+                    Some(held) => *generation > held.generation,
+                    None => watched.refused_generation().is_none_or(|refused| *generation >= refused),
+                };
                 let known = held.is_some_and(|held| held.token == *token);
                 // A token that was rotated in meanwhile is just as good.
                 no_older && !known && !watched.rotated_in && !watched.knows_refused(token)

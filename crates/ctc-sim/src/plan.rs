@@ -44,6 +44,8 @@ pub(crate) struct CallPlan {
     pub(crate) max_wait: Ms,
     pub(crate) foreign: bool,
     pub(crate) own_cookie: bool,
+    /// Not a call, but a login although the token is still good.
+    pub(crate) renew: bool,
     pub(crate) cancel: Option<Cancel>,
 }
 
@@ -120,11 +122,12 @@ impl Plan {
         let horizon = rng.pick(&[20 * SECOND, 5 * MINUTE, 20 * MINUTE]);
         let count = 1 + rng.index(4);
         let herd = rng.chance(50);
+        let renewals = if clean { 0 } else { rng.pick(&[0, 0, 0, 200]) };
         let processes = (0..count)
             .map(|_| ProcessPlan {
                 store: (stores > 0 && rng.chance(800)).then(|| rng.index(stores)),
                 callers: (0..if herd { 40 } else { 1 + rng.index(6) })
-                    .map(|_| calls(rng, horizon, clean))
+                    .map(|_| calls(rng, horizon, clean, renewals))
                     .collect(),
                 wall_ahead: if true_clocks { 0 } else { rng.pick(&[0, 0, 7 * 60 * MINUTE]) },
             })
@@ -149,7 +152,7 @@ fn settings(rng: &mut Rng, clean: bool) -> Settings {
     settings
 }
 
-fn calls(rng: &mut Rng, horizon: Ms, clean: bool) -> Vec<CallPlan> {
+fn calls(rng: &mut Rng, horizon: Ms, clean: bool, renewals: u64) -> Vec<CallPlan> {
     let count = 1 + rng.below(8);
     let herd = rng.chance(500);
     let cancels = if clean { 0 } else { rng.pick(&[0, 100, 400]) };
@@ -162,6 +165,7 @@ fn calls(rng: &mut Rng, horizon: Ms, clean: bool) -> Vec<CallPlan> {
             max_wait: if rng.chance(300) { rng.pick(&[10 * SECOND, 5 * MINUTE, 60 * MINUTE]) } else { 0 },
             foreign: !clean && rng.chance(30),
             own_cookie: rng.chance(100),
+            renew: rng.chance(renewals),
             cancel: rng.chance(cancels).then(|| Cancel {
                 polls: rng.between(1, 6),
                 after: rng.pick(&[0, 0, 1, 20, 500, 10 * SECOND]),

@@ -184,6 +184,7 @@ impl Runner {
                 max_wait: 0,
                 foreign: false,
                 own_cookie: false,
+                renew: false,
                 cancel: None,
             };
             // The first may still meet what was left in a store; the last must find all well.
