@@ -1,4 +1,5 @@
-//! A few threads and tasks on one session, small enough for Miri: `cargo +nightly miri test -p ctc-driver --test miri`.
+//! A few threads and tasks on one session, small enough for Miri, which must let them see the clock:
+//! `MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..4" cargo +nightly miri test -p ctc-driver --test miri`.
 //! Unlike `shuttle.rs` this runs the real `arc-swap`, `event-listener` and `Shared`.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
