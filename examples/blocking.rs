@@ -1,9 +1,15 @@
-//! The main job, blocking: log in once, share the session among fifty threads, outlive a revoked token, log out.
+//! The main job, blocking: log in once, share the session among fifty threads, outlive a revoked
+//! token, log out.
 //!
-//! `cargo run --example blocking` runs it on a CTC server of its own on loopback. Try also an argument:
-//! `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY` and
-//! `CTC_REGION` (`us` or `eu`) it logs in to the real account, once, and lists the first devices.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks")]
+//! `cargo run --example blocking` runs it on a CTC server of its own on loopback. Try also an
+//! argument: `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`,
+//! `CTC_APP_KEY` and `CTC_REGION` (`us` or `eu`) it logs in to the real account, once, and lists
+//! the first devices.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks"
+)]
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -35,7 +41,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         return real_account(&Client::from_env()?);
     }
     let stage = Stage::from_args()?;
-    println!("A CTC server of our own listens on {} (no real account is touched).", stage.server.url());
+    println!(
+        "A CTC server of our own listens on {} (no real account is touched).",
+        stage.server.url()
+    );
     let client = Client::builder()
         .endpoint(Endpoint::danger_plain_http(&stage.url)?)
         .app_key(stage.app_key)
@@ -51,14 +60,25 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// The tour: what a program does that uses CTC all day.
 fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     let devices = pages(client, "/connect/services/devices")?;
-    println!("Logged in with the first call, then listed {} devices.", devices.len());
+    println!(
+        "Logged in with the first call, then listed {} devices.",
+        devices.len()
+    );
 
-    let first = devices.first().and_then(|item| item["device"]["id"].as_u64()).ok_or("no device")?;
-    let events = pages(client, &format!("/connect/services/devices/{first}/avlevents"))?;
+    let first = devices
+        .first()
+        .and_then(|item| item["device"]["id"].as_u64())
+        .ok_or("no device")?;
+    let events = pages(
+        client,
+        &format!("/connect/services/devices/{first}/avlevents"),
+    )?;
     println!("Paged through {} events of device {first}.", events.len());
 
     let answered = calls_from_many_threads(client, first)?;
-    println!("{THREADS} threads called {CALLS} times each: {answered} answers of 200, still one login.");
+    println!(
+        "{THREADS} threads called {CALLS} times each: {answered} answers of 200, still one login."
+    );
 
     stage.server.revoke_all();
     let answered = calls_from_many_threads(client, first)?;
@@ -69,9 +89,15 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     println!("Logged out: {:?}.", client.logout());
     match client.get("/connect/services/devices").send() {
         Ok(answer) => {
-            return Err(format!("a call after logout was sent, and answered {}", answer.status()).into());
+            return Err(format!(
+                "a call after logout was sent, and answered {}",
+                answer.status()
+            )
+            .into());
         }
-        Err(error) => println!("A call after that is refused here, without asking the server: {error}."),
+        Err(error) => {
+            println!("A call after that is refused here, without asking the server: {error}.")
+        }
     }
     println!("{}", stage.summary());
     Ok(())
@@ -81,12 +107,17 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 fn pages(client: &Client, path: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let mut items = Vec::new();
     for page in 1_u32.. {
-        let mut answer = client.get(path).query(&[("pg", page), ("pgsize", 100)]).send()?;
+        let mut answer = client
+            .get(path)
+            .query(&[("pg", page), ("pgsize", 100)])
+            .send()?;
         if !answer.status().is_success() {
             return Err(format!("{path} answered {}", answer.status()).into());
         }
         let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
-        let results = answer["response"]["results"].as_array().ok_or("an answer without results")?;
+        let results = answer["response"]["results"]
+            .as_array()
+            .ok_or("an answer without results")?;
         if results.is_empty() {
             break;
         }
@@ -116,21 +147,29 @@ fn calls_from_many_threads(client: &Client, device: u64) -> Result<usize, Box<dy
 
 /// What goes wrong is said once by the server and known to every caller after that.
 fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
-    let Err(error) = client.login() else { return Err("the login should have failed".into()) };
+    let Err(error) = client.login() else {
+        return Err("the login should have failed".into());
+    };
     println!("The login failed: {}.", explain(&error));
     for _ in 0..3 {
         if let Err(error) = client.get("/connect/services/devices").send() {
             println!("A further call fails at once: {error}.");
         }
     }
-    println!("The server was asked for {} login(s).", stage.server.counts().login_requests);
+    println!(
+        "The server was asked for {} login(s).",
+        stage.server.counts().login_requests
+    );
     Err(error.into())
 }
 
-/// A real account: one login and one call. The token is kept valid; a program that runs often should keep it in
-/// a store.
+/// A real account: one login and one call. The token is kept valid; a program that runs often
+/// should keep it in a store.
 fn real_account(client: &Client) -> Result<(), Box<dyn Error>> {
-    let mut answer = client.get("/connect/services/devices").query(&[("pgsize", 5)]).send()?;
+    let mut answer = client
+        .get("/connect/services/devices")
+        .query(&[("pgsize", 5)])
+        .send()?;
     println!("Logged in. The first devices, status {}:", answer.status());
     println!("{}", answer.body_mut().read_to_string()?);
     println!("done: {:?}", client.session().counts());

@@ -1,10 +1,15 @@
-//! Twenty processes with fifty callers each, one session: `cargo run --example fleet -- --store file`.
+//! Twenty processes with fifty callers each, one session: `cargo run --example fleet -- --store
+//! file`.
 //!
-//! Starts a CTC server on loopback and many processes (this very program once more) that share a session by a
-//! store: half of them with `ctc-reqwest`, half with `ctc-ureq`. With `--store redis` they share it by Redis:
-//! one of its own on loopback, or the one at `--redis-url`. Prints what the callers got, and how many logins
-//! the server counted.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks")]
+//! Starts a CTC server on loopback and many processes (this very program once more) that share a
+//! session by a store: half of them with `ctc-reqwest`, half with `ctc-ureq`. With `--store redis`
+//! they share it by Redis: one of its own on loopback, or the one at `--redis-url`. Prints what the
+//! callers got, and how many logins the server counted.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks"
+)]
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,10 +40,19 @@ fn run() -> Result<(), String> {
     // A login that takes its time: whoever would log in as well has every chance to.
     server.inject(Rule::forever(Matcher::Login, Fault::Delay(500)));
     let store = Store::open(&options)?;
-    println!("{} processes x {CALLERS} callers, one {} store", options.processes, options.store);
+    println!(
+        "{} processes x {CALLERS} callers, one {} store",
+        options.processes, options.store
+    );
 
     let jobs = |password: &str, name: &str| -> Vec<Job> {
-        let adapter = |n: usize| if n.is_multiple_of(2) { Adapter::Blocking } else { Adapter::Async };
+        let adapter = |n: usize| {
+            if n.is_multiple_of(2) {
+                Adapter::Blocking
+            } else {
+                Adapter::Async
+            }
+        };
         let job = |n| Job {
             url: server.url(),
             app_key: DEFAULT_APP_KEY.into(),
@@ -67,7 +81,12 @@ fn run() -> Result<(), String> {
     server.reset_journal();
     let mut workers = Worker::start_all(&jobs("not-the-password!", "bad"), &[])?;
     let sum = all(&mut workers, Command::Call(CALLERS))?;
-    tell("refused credentials", &sum, &server, sum.refused() == calls && sum.others.len() == 1)
+    tell(
+        "refused credentials",
+        &sum,
+        &server,
+        sum.refused() == calls && sum.others.len() == 1,
+    )
 }
 
 /// Prints a line, by the server's own count of logins; fails when it is not as it should be.
@@ -79,8 +98,14 @@ fn tell(what: &str, sum: &Sum, server: &Server, as_it_should: bool) -> Result<()
     println!(
         "{what:20} {answered:5} answered, {refused:5} refused; {logins} login{plural}  ({seconds:.1} s)"
     );
-    sum.others.iter().for_each(|(error, count)| println!("{:20} {count:5} x {error}", ""));
-    if as_it_should && logins == 1 { Ok(()) } else { Err(format!("{what} did not end as it should")) }
+    sum.others
+        .iter()
+        .for_each(|(error, count)| println!("{:20} {count:5} x {error}", ""));
+    if as_it_should && logins == 1 {
+        Ok(())
+    } else {
+        Err(format!("{what} did not end as it should"))
+    }
 }
 
 struct Options {
@@ -91,7 +116,11 @@ struct Options {
 
 impl Options {
     fn from_args() -> Result<Self, String> {
-        let mut options = Self { store: "file".into(), processes: 20, redis_url: None };
+        let mut options = Self {
+            store: "file".into(),
+            processes: 20,
+            redis_url: None,
+        };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
@@ -101,7 +130,12 @@ impl Options {
                     options.processes = value.parse().map_err(|_| "--processes needs a number")?;
                 }
                 "--redis-url" => options.redis_url = Some(value),
-                _ => return Err("usage: fleet [--store file|redis] [--processes N] [--redis-url URL]".into()),
+                _ => {
+                    return Err(
+                        "usage: fleet [--store file|redis] [--processes N] [--redis-url URL]"
+                            .into(),
+                    );
+                }
             }
         }
         Ok(options)
@@ -110,16 +144,25 @@ impl Options {
 
 enum Store {
     File(tempfile::TempDir),
-    Redis { url: String, _own: Option<RedisServer> },
+    Redis {
+        url: String,
+        _own: Option<RedisServer>,
+    },
 }
 
 impl Store {
     fn open(options: &Options) -> Result<Self, String> {
         Ok(match (&*options.store, &options.redis_url) {
-            ("redis", Some(url)) => Self::Redis { url: url.clone(), _own: None },
+            ("redis", Some(url)) => Self::Redis {
+                url: url.clone(),
+                _own: None,
+            },
             ("redis", None) => {
                 let redis = RedisServer::start().map_err(|error| error.to_string())?;
-                Self::Redis { url: redis.url(), _own: Some(redis) }
+                Self::Redis {
+                    url: redis.url(),
+                    _own: Some(redis),
+                }
             }
             _ => Self::File(tempfile::tempdir().map_err(|error| error.to_string())?),
         })
@@ -128,9 +171,10 @@ impl Store {
     fn place(&self, name: &str) -> Place {
         match self {
             Self::File(folder) => Place::File(folder.path().join(name)),
-            Self::Redis { url, .. } => {
-                Place::Redis(url.clone(), format!("ctc-fleet-{}-{name}", std::process::id()))
-            }
+            Self::Redis { url, .. } => Place::Redis(
+                url.clone(),
+                format!("ctc-fleet-{}-{name}", std::process::id()),
+            ),
         }
     }
 }

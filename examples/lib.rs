@@ -6,11 +6,15 @@ pub mod workers;
 use std::error::Error;
 use std::net::TcpListener;
 
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server};
+use ctc_testkit::{
+    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+};
 
 /// Whether the environment has credentials of a real account.
 pub fn has_real_credentials() -> bool {
-    ["CTC_USERNAME", "CTC_PASSWORD", "CTC_APP_KEY"].iter().any(|name| std::env::var_os(name).is_some())
+    ["CTC_USERNAME", "CTC_PASSWORD", "CTC_APP_KEY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
 }
 
 /// A CTC server on loopback, and what to tell a client about it.
@@ -56,9 +60,10 @@ impl Stage {
             Some("hangs") => Some(Trouble::Hangs),
             Some("rubbish") => Some(Trouble::Rubbish),
             Some(other) => {
-                return Err(
-                    format!("unknown argument {other}: give wrong-password, down, hangs or rubbish").into()
-                );
+                return Err(format!(
+                    "unknown argument {other}: give wrong-password, down, hangs or rubbish"
+                )
+                .into());
             }
         };
         // A thousand calls at once are a thousand sockets here and as many in the server.
@@ -79,10 +84,14 @@ impl Stage {
                 stage.url = format!("http://{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?);
             }
             Some(Trouble::Hangs) => {
-                stage.server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
+                stage
+                    .server
+                    .inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
             }
             Some(Trouble::Rubbish) => {
-                stage.server.inject(Rule::forever(Matcher::Login, Fault::html_page()));
+                stage
+                    .server
+                    .inject(Rule::forever(Matcher::Login, Fault::html_page()));
             }
         }
         Ok(stage)

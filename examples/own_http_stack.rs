@@ -1,10 +1,11 @@
 //! An HTTP stack of one's own: hyper, which this project ships no adapter for.
 //!
-//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped adapters
-//! have: one login for many tasks, the renewal of a dead token, fair use, a store if you want one.
+//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped
+//! adapters have: one login for many tasks, the renewal of a dead token, fair use, a store if you
+//! want one.
 //!
-//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to the real
-//! one, put a TLS connector in the place of `HttpConnector`.
+//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to
+//! the real one, put a TLS connector in the place of `HttpConnector`.
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
 
 use std::{error::Error, time::Duration};
@@ -35,7 +36,11 @@ pub(crate) struct HyperError(#[from] hyper_util::client::legacy::Error);
 
 impl TransportError for HyperError {
     fn failure(&self) -> SendFailure {
-        if self.0.is_connect() { SendFailure::NotSent } else { SendFailure::MaybeSent }
+        if self.0.is_connect() {
+            SendFailure::NotSent
+        } else {
+            SendFailure::MaybeSent
+        }
     }
 }
 
@@ -82,10 +87,14 @@ async fn drain(body: Incoming) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::start()?;
-    println!("A CTC server runs at {}. Nobody has logged in yet.", server.url());
+    println!(
+        "A CTC server runs at {}. Nobody has logged in yet.",
+        server.url()
+    );
 
     let session = Session::new(
-        Endpoint::danger_plain_http(&server.url())?, // this machine only: Endpoint::us() or ::eu() is the real one
+        Endpoint::danger_plain_http(&server.url())?, /* this machine only: Endpoint::us() or
+                                                      * ::eu() is the real one */
         AppKey::new(DEFAULT_APP_KEY)?,
         Credentials::new(DEFAULT_USERNAME, DEFAULT_PASSWORD)?,
         Settings::default(),
@@ -101,8 +110,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ctc.execute(call()?, &options),
         ctc.execute(call()?, &options),
     );
-    println!("  They got {}, {} and {}.", a?.status(), b?.status(), c?.status());
-    println!("  The server saw {} login: one did it for all three.", server.counts().logins);
+    println!(
+        "  They got {}, {} and {}.",
+        a?.status(),
+        b?.status(),
+        c?.status()
+    );
+    println!(
+        "  The server saw {} login: one did it for all three.",
+        server.counts().logins
+    );
 
     println!("\nThe server revokes the token. We do not know that, and just call.");
     server.revoke_all();
@@ -119,7 +136,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("\nWe log out.");
     println!("  The server's word: {:?}", ctc.logout().await);
     match ctc.execute(call()?, &options).await {
-        Ok(answer) => println!("  A call after that got {}, and should not have.", answer.status()),
+        Ok(answer) => println!(
+            "  A call after that got {}, and should not have.",
+            answer.status()
+        ),
         Err(error) => println!("  A call after that is not even sent: {error}."),
     }
 

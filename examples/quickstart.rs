@@ -1,9 +1,15 @@
-//! The main job, async: log in once, share the session among a thousand tasks, outlive a revoked token, log out.
+//! The main job, async: log in once, share the session among a thousand tasks, outlive a revoked
+//! token, log out.
 //!
-//! `cargo run --example quickstart` runs it on a CTC server of its own on loopback. Try also an argument:
-//! `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY` and
-//! `CTC_REGION` (`us` or `eu`) it logs in to the real account, once, and lists the first devices.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks")]
+//! `cargo run --example quickstart` runs it on a CTC server of its own on loopback. Try also an
+//! argument: `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`,
+//! `CTC_APP_KEY` and `CTC_REGION` (`us` or `eu`) it logs in to the real account, once, and lists
+//! the first devices.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks"
+)]
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -31,7 +37,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         return real_account(&Client::from_env()?).await;
     }
     let stage = Stage::from_args()?;
-    println!("A CTC server of our own listens on {} (no real account is touched).", stage.server.url());
+    println!(
+        "A CTC server of our own listens on {} (no real account is touched).",
+        stage.server.url()
+    );
     let client = Client::builder()
         .endpoint(Endpoint::danger_plain_http(&stage.url)?)
         .app_key(stage.app_key)
@@ -47,10 +56,20 @@ async fn run() -> Result<(), Box<dyn Error>> {
 /// The tour: what a program does that uses CTC all day.
 async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     let devices = pages(client, "/connect/services/devices").await?;
-    println!("Logged in with the first call, then listed {} devices.", devices.len());
+    println!(
+        "Logged in with the first call, then listed {} devices.",
+        devices.len()
+    );
 
-    let first = devices.first().and_then(|item| item["device"]["id"].as_u64()).ok_or("no device")?;
-    let events = pages(client, &format!("/connect/services/devices/{first}/avlevents")).await?;
+    let first = devices
+        .first()
+        .and_then(|item| item["device"]["id"].as_u64())
+        .ok_or("no device")?;
+    let events = pages(
+        client,
+        &format!("/connect/services/devices/{first}/avlevents"),
+    )
+    .await?;
     println!("Paged through {} events of device {first}.", events.len());
 
     let answered = a_thousand_calls(client, first).await?;
@@ -58,14 +77,22 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 
     stage.server.revoke_all();
     let answered = a_thousand_calls(client, first).await?;
-    println!("The server revoked the token. 1,000 more: {answered} answers of 200, one more login for all.");
+    println!(
+        "The server revoked the token. 1,000 more: {answered} answers of 200, one more login for all."
+    );
 
     println!("Logged out: {:?}.", client.logout().await);
     match client.get("/connect/services/devices").send().await {
         Ok(answer) => {
-            return Err(format!("a call after logout was sent, and answered {}", answer.status()).into());
+            return Err(format!(
+                "a call after logout was sent, and answered {}",
+                answer.status()
+            )
+            .into());
         }
-        Err(error) => println!("A call after that is refused here, without asking the server: {error}."),
+        Err(error) => {
+            println!("A call after that is refused here, without asking the server: {error}.")
+        }
     }
     println!("{}", stage.summary());
     Ok(())
@@ -76,9 +103,16 @@ async fn pages(client: &Client, path: &str) -> Result<Vec<Value>, Box<dyn Error>
     let mut items = Vec::new();
     for page in 1_u32.. {
         let query = [("pg", page), ("pgsize", 100)];
-        let answer = client.get(path).query(&query).send().await?.error_for_status()?;
+        let answer = client
+            .get(path)
+            .query(&query)
+            .send()
+            .await?
+            .error_for_status()?;
         let answer: Value = answer.json().await?;
-        let results = answer["response"]["results"].as_array().ok_or("an answer without results")?;
+        let results = answer["response"]["results"]
+            .as_array()
+            .ok_or("an answer without results")?;
         if results.is_empty() {
             break;
         }
@@ -103,21 +137,30 @@ async fn a_thousand_calls(client: &Client, device: u64) -> Result<usize, Box<dyn
 
 /// What goes wrong is said once by the server and known to every caller after that.
 async fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
-    let Err(error) = client.login().await else { return Err("the login should have failed".into()) };
+    let Err(error) = client.login().await else {
+        return Err("the login should have failed".into());
+    };
     println!("The login failed: {}.", explain(&error));
     for _ in 0..3 {
         if let Err(error) = client.get("/connect/services/devices").send().await {
             println!("A further call fails at once: {error}.");
         }
     }
-    println!("The server was asked for {} login(s).", stage.server.counts().login_requests);
+    println!(
+        "The server was asked for {} login(s).",
+        stage.server.counts().login_requests
+    );
     Err(error.into())
 }
 
-/// A real account: one login and one call. The token is kept valid; a program that runs often should keep it in
-/// a store.
+/// A real account: one login and one call. The token is kept valid; a program that runs often
+/// should keep it in a store.
 async fn real_account(client: &Client) -> Result<(), Box<dyn Error>> {
-    let answer = client.get("/connect/services/devices").query(&[("pgsize", 5)]).send().await?;
+    let answer = client
+        .get("/connect/services/devices")
+        .query(&[("pgsize", 5)])
+        .send()
+        .await?;
     println!("Logged in. The first devices, status {}:", answer.status());
     println!("{}", answer.text().await?);
     println!("done: {:?}", client.session().counts());

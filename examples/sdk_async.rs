@@ -21,12 +21,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;
-    // The SDK takes any client of ours, or your own. Keep a clone for what is not the SDK's matter: logging out.
+    // The SDK takes any client of ours, or your own. Keep a clone for what is not the SDK's matter:
+    // logging out.
     let fleet = Fleet::new(ctc.clone());
 
     let devices: Vec<_> = fleet.devices().try_collect().await?;
     let first = devices.first().ok_or("no device")?;
-    println!("{} devices; the first is {}, number {}.", devices.len(), first.name, first.id);
+    println!(
+        "{} devices; the first is {}, number {}.",
+        devices.len(),
+        first.name,
+        first.id
+    );
 
     let mut events = pin!(fleet.events(first.id));
     let mut starts = 0;
@@ -49,6 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("After logout: {}.", explain(&error));
     }
     let counts = server.counts();
-    println!("done: {} calls, {} logins, {} violations", counts.calls, counts.logins, counts.violations);
+    println!(
+        "done: {} calls, {} logins, {} violations",
+        counts.calls, counts.logins, counts.violations
+    );
     Ok(())
 }

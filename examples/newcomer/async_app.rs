@@ -6,7 +6,8 @@ use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Only with the feature `rustls-no-provider`: the program installs the crypto provider of its choice.
+    // Only with the feature `rustls-no-provider`: the program installs the crypto provider of its
+    // choice.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     let server = Server::start()?; // in place of the real one
@@ -18,7 +19,9 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let tasks: Vec<_> = (1..=10)
         .map(|page| {
-            let request = client.get("/connect/services/devices").query(&[("pg", page), ("pgsize", 2)]);
+            let request = client
+                .get("/connect/services/devices")
+                .query(&[("pg", page), ("pgsize", 2)]);
             tokio::spawn(async move { Ok::<_, Error>(request.send().await?.status()) })
         })
         .collect();

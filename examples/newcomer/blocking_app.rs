@@ -1,4 +1,5 @@
-//! A newcomer's blocking app: reads a device and writes a note, over ureq; then tries a wrong password.
+//! A newcomer's blocking app: reads a device and writes a note, over ureq; then tries a wrong
+//! password.
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
@@ -15,7 +16,10 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut device = client.get("/connect/services/devices/1001").send()?;
     println!("The device: {}", device.body_mut().read_to_string()?);
-    let note = client.post("/connect/services/devices/1001/notes").body("tyres checked").send()?;
+    let note = client
+        .post("/connect/services/devices/1001/notes")
+        .body("tyres checked")
+        .send()?;
     println!("The note: {}", note.status());
 
     let mistaken = Client::builder()
@@ -24,7 +28,10 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         .credentials(DEFAULT_USERNAME, "mistyped!")
         .build()?;
     match mistaken.get("/connect/services/devices").send() {
-        Err(Error::Denied(denied)) => println!("Denied: {denied}. Waiting helps: {:?}", denied.retry_after()),
+        Err(Error::Denied(denied)) => println!(
+            "Denied: {denied}. Waiting helps: {:?}",
+            denied.retry_after()
+        ),
         other => println!("That should not have worked: {other:?}"),
     }
     Ok(())

@@ -21,7 +21,9 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync
         .build()?;
     let hyper = Client::builder(TokioExecutor::new()).build_http(); // or build(your TLS connector)
     let ctc = CtcLayer::new(session.clone()).layer(hyper);
-    let mut service = ServiceBuilder::new().timeout(Duration::from_secs(10)).service(ctc.clone());
+    let mut service = ServiceBuilder::new()
+        .timeout(Duration::from_secs(10))
+        .service(ctc.clone());
 
     for page in 1..=3 {
         let path = format!("/connect/services/devices?pg={page}");
@@ -32,7 +34,10 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync
         println!("Page {page}: {status}, {length} bytes. Now the server revokes the token.");
         server.revoke_all();
     }
-    println!("Logins: {}, none of them noticed by this program.", session.counts().logins);
+    println!(
+        "Logins: {}, none of them noticed by this program.",
+        session.counts().logins
+    );
     println!("Logged out: {:?}", ctc.driver().logout().await);
     Ok(())
 }

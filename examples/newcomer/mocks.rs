@@ -5,9 +5,13 @@ use http::{Request, Response};
 
 /// How many devices are listed.
 fn count_devices<C: Caller>(ctc: &C) -> Result<usize, CallError<C::Error>> {
-    let request = Request::get("/connect/services/devices").body(Vec::new()).expect("a valid path");
+    let request = Request::get("/connect/services/devices")
+        .body(Vec::new())
+        .expect("a valid path");
     let answer = ctc.fetch(request)?;
-    Ok(String::from_utf8_lossy(answer.body()).matches(r#""device""#).count())
+    Ok(String::from_utf8_lossy(answer.body())
+        .matches(r#""device""#)
+        .count())
 }
 
 #[cfg(test)]
@@ -38,9 +42,18 @@ mod tests {
     #[test]
     fn a_refused_password_is_passed_on() {
         let mut ctc = MockCtc::new();
-        let denied = Denied::new(Denial::Rejected { status: StatusCode::UNAUTHORIZED }, None);
+        let denied = Denied::new(
+            Denial::Rejected {
+                status: StatusCode::UNAUTHORIZED,
+            },
+            None,
+        );
         ctc.expect_fetch().return_once(|_| Err(denied.into()));
         let error = count_devices(&ctc).unwrap_err();
-        assert!(error.to_string().contains("check user name, password and application key"));
+        assert!(
+            error
+                .to_string()
+                .contains("check user name, password and application key")
+        );
     }
 }

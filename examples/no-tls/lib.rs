@@ -19,20 +19,28 @@ pub fn complaints() -> Result<[(&'static str, String); 2], Box<dyn Error>> {
         .app_key("my-key")
         .credentials("ada@example.com", "s3cret!s3cret!")
         .build()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let login = runtime.block_on(asynchronous.login());
     Ok([("reqwest", told(login)), ("ureq", told(blocking.login()))])
 }
 
 /// An address where a connection is made, so that only TLS is missing: the listener is left open.
 fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").map(Box::new).map(Box::leak);
-    let port = listener.and_then(|listener| listener.local_addr()).map_or(0, |address| address.port());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")
+        .map(Box::new)
+        .map(Box::leak);
+    let port = listener
+        .and_then(|listener| listener.local_addr())
+        .map_or(0, |address| address.port());
     format!("https://localhost:{port}")
 }
 
 fn told<E: Error>(login: Result<(), E>) -> String {
-    let Err(error) = login else { return String::from("logged in") };
+    let Err(error) = login else {
+        return String::from("logged in");
+    };
     let mut text = error.to_string();
     let mut link = error.source();
     while let Some(source) = link {

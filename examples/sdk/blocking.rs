@@ -37,8 +37,8 @@ impl<C: Caller> Fleet<C> {
         self.pages(move |page| calls::events(id, page))
     }
 
-    /// Adds a note to a device. It is a POST, so it is never sent twice: see [`Error::Status`] for the 401 that
-    /// this can lead to.
+    /// Adds a note to a device. It is a POST, so it is never sent twice: see [`Error::Status`] for
+    /// the 401 that this can lead to.
     ///
     /// # Errors
     /// [`Error`].

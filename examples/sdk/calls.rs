@@ -30,13 +30,22 @@ pub(super) fn devices(page: Page) -> Call<Device> {
 }
 
 pub(super) fn events(id: DeviceId, page: Page) -> Call<AvlEvent> {
-    Call::get("read the device's events", format!("{DEVICES}/{id}/avlevents{page}"))
+    Call::get(
+        "read the device's events",
+        format!("{DEVICES}/{id}/avlevents{page}"),
+    )
 }
 
 pub(super) fn add_note(id: DeviceId, text: &str) -> Call<Note> {
     let body = text.as_bytes().to_vec();
     let path = format!("{DEVICES}/{id}/notes");
-    Call { action: "add the note", method: Method::POST, path, body, items: PhantomData }
+    Call {
+        action: "add the note",
+        method: Method::POST,
+        path,
+        body,
+        items: PhantomData,
+    }
 }
 
 /// Which page of a collection.
@@ -54,7 +63,13 @@ impl std::fmt::Display for Page {
 
 impl<I: Item> Call<I> {
     fn get(action: &'static str, path: String) -> Self {
-        Self { action, method: Method::GET, path, body: Vec::new(), items: PhantomData }
+        Self {
+            action,
+            method: Method::GET,
+            path,
+            body: Vec::new(),
+            items: PhantomData,
+        }
     }
 
     /// The action, and the request: just the path, since the session knows the endpoint.
@@ -64,8 +79,16 @@ impl<I: Item> Call<I> {
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, "text/plain;charset=UTF-8");
         }
-        let request = request.body(self.body).expect("our paths hold digits and plain letters only");
-        (Reading { action: self.action, items: PhantomData }, request)
+        let request = request
+            .body(self.body)
+            .expect("our paths hold digits and plain letters only");
+        (
+            Reading {
+                action: self.action,
+                items: PhantomData,
+            },
+            request,
+        )
     }
 }
 
@@ -80,18 +103,30 @@ impl<I: Item> Reading<I> {
         let (action, status) = (self.action, answer.status());
         if !status.is_success() {
             let source = answer.extensions().get::<Unauthorized>().cloned();
-            return Err(Error::Status { action, status, source });
+            return Err(Error::Status {
+                action,
+                status,
+                source,
+            });
         }
-        let envelope: Envelope<I::Wrapped> =
-            serde_json::from_slice(answer.body()).map_err(|source| Error::Answer { action, source })?;
-        Ok(envelope.response.results.into_iter().map(I::unwrap).collect())
+        let envelope: Envelope<I::Wrapped> = serde_json::from_slice(answer.body())
+            .map_err(|source| Error::Answer { action, source })?;
+        Ok(envelope
+            .response
+            .results
+            .into_iter()
+            .map(I::unwrap)
+            .collect())
     }
 
     pub(super) fn one(&self, answer: &Response<Vec<u8>>) -> Result<I, Error> {
         let first = self.items(answer)?.into_iter().next();
         first.ok_or_else(|| {
             let source = serde::de::Error::custom("no result in it");
-            Error::Answer { action: self.action, source }
+            Error::Answer {
+                action: self.action,
+                source,
+            }
         })
     }
 }

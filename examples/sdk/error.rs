@@ -7,11 +7,13 @@ use ctc_driver::ctc_core::Unauthorized;
 use ctc_driver::{CallError, Denied, TransportError};
 use http::StatusCode;
 
-/// Why a call of the SDK failed. The HTTP client's own error is among the [`source`](StdError::source)s.
+/// Why a call of the SDK failed. The HTTP client's own error is among the
+/// [`source`](StdError::source)s.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no session, and none may be had now: a wrong password, a pause after failed logins, a logout.
+    /// There is no session, and none may be had now: a wrong password, a pause after failed logins,
+    /// a logout.
     #[error("cannot {action} without a CTC session")]
     NoSession {
         /// What was to be done.
@@ -59,7 +61,10 @@ impl Error {
     pub(super) fn of_call<E: TransportError>(action: &'static str, error: CallError<E>) -> Self {
         match error {
             CallError::Denied(source) => Self::NoSession { action, source },
-            other => Self::Call { action, source: other.into() },
+            other => Self::Call {
+                action,
+                source: other.into(),
+            },
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A small SDK, as the author of a library over CTC would write it.
 //!
-//! It has typed devices, a device's AVL events page by page, and one write. It knows no HTTP client: whoever uses it
-//! brings one, as [`Caller`](ctc_driver::Caller) (blocking) or [`AsyncCaller`](ctc_driver::AsyncCaller).
+//! It has typed devices, a device's AVL events page by page, and one write. It knows no HTTP
+//! client: whoever uses it brings one, as [`Caller`](ctc_driver::Caller) (blocking) or
+//! [`AsyncCaller`](ctc_driver::AsyncCaller).
 //!
 //! | file | what it holds |
 //! | --- | --- |
@@ -10,8 +11,8 @@
 //! | `fleet.rs`, `blocking.rs` | the two thin clients over them |
 //! | `model.rs`, `error.rs` | what comes back, and what goes wrong |
 //!
-//! The answers' shapes are those of the server in `ctc-testkit`, which are in part made up: read the vendor's
-//! reference before you write your own.
+//! The answers' shapes are those of the server in `ctc-testkit`, which are in part made up: read
+//! the vendor's reference before you write your own.
 
 pub mod blocking;
 mod calls;

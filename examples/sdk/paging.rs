@@ -1,4 +1,5 @@
-//! Which page is next, and what of the last one is still to be handed out. No I/O: both clients share it.
+//! Which page is next, and what of the last one is still to be handed out. No I/O: both clients
+//! share it.
 
 use std::collections::VecDeque;
 
@@ -26,16 +27,23 @@ pub(super) enum Step<I> {
 
 impl<I> Paging<I> {
     pub(super) fn new() -> Self {
-        Self { fetched: VecDeque::new(), next: Some(1) }
+        Self {
+            fetched: VecDeque::new(),
+            next: Some(1),
+        }
     }
 
-    /// A page that is asked for and never added ends the walk: so does an error, which is handed out once.
+    /// A page that is asked for and never added ends the walk: so does an error, which is handed
+    /// out once.
     pub(super) fn step(&mut self) -> Step<I> {
         match self.fetched.pop_front() {
             Some(item) => Step::Item(item),
-            None => {
-                self.next.take().map_or(Step::End, |number| Step::Fetch(Page { number, size: PAGE_SIZE }))
-            }
+            None => self.next.take().map_or(Step::End, |number| {
+                Step::Fetch(Page {
+                    number,
+                    size: PAGE_SIZE,
+                })
+            }),
         }
     }
 

@@ -43,10 +43,17 @@ fn each_takes_less_than_sixty_lines() {
         ("async_app", include_str!("../newcomer/async_app.rs")),
         ("blocking_app", include_str!("../newcomer/blocking_app.rs")),
         ("hyper_app", include_str!("../newcomer/hyper_app.rs")),
-        ("own_transport", include_str!("../newcomer/own_transport.rs")),
+        (
+            "own_transport",
+            include_str!("../newcomer/own_transport.rs"),
+        ),
         ("mocks", include_str!("../newcomer/mocks.rs")),
     ] {
-        assert!(text.lines().count() < 60, "{name}: {} lines", text.lines().count());
+        assert!(
+            text.lines().count() < 60,
+            "{name}: {} lines",
+            text.lines().count()
+        );
     }
 }
 
@@ -61,7 +68,9 @@ fn a_login_that_drips_ends_in_time_in_the_app_with_its_own_transport() {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    let config = SessionConfig::new().endpoint(Endpoint::danger_plain_http(&url).unwrap()).app_key("key");
+    let config = SessionConfig::new()
+        .endpoint(Endpoint::danger_plain_http(&url).unwrap())
+        .app_key("key");
     let mut config = config.credentials("ada", "s3cret!s3cret!");
     config.settings_mut().login_timeout = Duration::from_millis(400);
     let driver = Driver::new(config.build().unwrap(), own_transport::Tcp, None);

@@ -33,7 +33,11 @@ impl AsyncStack for Hyper {
             Payload::Bytes(bytes) => bytes.into(),
             Payload::Stream(_) => return None,
         };
-        let mut request = Request::builder().method(method).uri(url).body(Full::new(body)).ok()?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url)
+            .body(Full::new(body))
+            .ok()?;
         *request.headers_mut() = headers;
         Some(request)
     }

@@ -1,4 +1,5 @@
-//! The SDK on mocks of the ports, as its author would test it; and on the server, over every client.
+//! The SDK on mocks of the ports, as its author would test it; and on the server, over every
+//! client.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::error::Error as _;
@@ -8,12 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::ctc_core::{Endpoint, FormBody, Unauthorized};
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncTransport, Caller, Driver, SessionConfig, SharedSession, Transport,
-    TransportError,
+    AsyncCaller, AsyncDriver, AsyncTransport, Caller, Driver, SessionConfig, SharedSession,
+    Transport, TransportError,
 };
 use ctc_examples::explain;
 use ctc_examples::sdk::{AvlEvent, DeviceId, Error, Fleet, blocking};
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server};
+use ctc_testkit::{
+    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::{Method, Request, Response, StatusCode};
 
@@ -53,12 +56,20 @@ mod mocked {
     }
 
     fn session() -> SharedSession {
-        let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("my-key");
-        config.credentials("ada@example.com", "s3cret!s3cret!").build().unwrap()
+        let config = SessionConfig::new()
+            .endpoint(Endpoint::us())
+            .app_key("my-key");
+        config
+            .credentials("ada@example.com", "s3cret!s3cret!")
+            .build()
+            .unwrap()
     }
 
     fn logged_in() -> Response<()> {
-        Response::builder().header("set-cookie", "authToken=AAAA").body(()).unwrap()
+        Response::builder()
+            .header("set-cookie", "authToken=AAAA")
+            .body(())
+            .unwrap()
     }
 
     fn events(numbers: std::ops::Range<u64>) -> Response<String> {
@@ -70,12 +81,17 @@ mod mocked {
             )
         };
         let events: Vec<_> = numbers.map(event).collect();
-        Response::new(format!(r#"{{"response": {{"results": [{}]}}}}"#, events.join(",")))
+        Response::new(format!(
+            r#"{{"response": {{"results": [{}]}}}}"#,
+            events.join(",")
+        ))
     }
 
     fn asks_for(page: &'static str) -> impl Fn(&Request<Vec<u8>>) -> bool {
         move |request| {
-            let uri = format!("https://connect.calamp.com/connect/services/devices/1001/avlevents?{page}");
+            let uri = format!(
+                "https://connect.calamp.com/connect/services/devices/1001/avlevents?{page}"
+            );
             *request.uri() == uri.as_str() && request.headers()["cookie"] == "authToken=AAAA"
         }
     }
@@ -83,22 +99,48 @@ mod mocked {
     #[test]
     fn pages_are_fetched_as_they_are_asked_for() {
         let mut stack = MockStack::new();
-        stack.expect_send_login().once().return_once(|_, _| Ok(logged_in()));
-        stack.expect_send().withf(asks_for("pg=1&pgsize=100")).once().return_once(|_| Ok(events(0..100)));
+        stack
+            .expect_send_login()
+            .once()
+            .return_once(|_, _| Ok(logged_in()));
+        stack
+            .expect_send()
+            .withf(asks_for("pg=1&pgsize=100"))
+            .once()
+            .return_once(|_| Ok(events(0..100)));
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
         // A hundred fit on the first page; the second is not fetched, or the mock would fail.
-        assert_eq!(fleet.events(TRUCK).take(100).filter(Result::is_ok).count(), 100);
+        assert_eq!(
+            fleet.events(TRUCK).take(100).filter(Result::is_ok).count(),
+            100
+        );
     }
 
     #[test]
     fn the_last_page_is_the_one_that_is_not_full() {
         let mut stack = MockAsyncStack::new();
-        stack.expect_send_login().once().return_once(|_| Ok(logged_in()));
+        stack
+            .expect_send_login()
+            .once()
+            .return_once(|_| Ok(logged_in()));
         stack.expect_sleep().returning(|_| ());
-        stack.expect_send().withf(asks_for("pg=1&pgsize=100")).once().return_once(|_| Ok(events(0..100)));
-        stack.expect_send().withf(asks_for("pg=2&pgsize=100")).once().return_once(|_| Ok(events(100..120)));
+        stack
+            .expect_send()
+            .withf(asks_for("pg=1&pgsize=100"))
+            .once()
+            .return_once(|_| Ok(events(0..100)));
+        stack
+            .expect_send()
+            .withf(asks_for("pg=2&pgsize=100"))
+            .once()
+            .return_once(|_| Ok(events(100..120)));
         let fleet = Fleet::new(AsyncDriver::new(session(), stack, None));
-        let events = fleet.events(TRUCK).try_collect::<Vec<_>>().now_or_never().expect("no waiting").unwrap();
+        let events = fleet
+            .events(TRUCK)
+            .try_collect::<Vec<_>>()
+            .now_or_never()
+            .expect("no waiting")
+            .unwrap();
         assert_eq!(events.len(), 120);
         assert_eq!(events[119].message_uuid, "119");
     }
@@ -106,13 +148,19 @@ mod mocked {
     #[test]
     fn an_error_is_handed_out_once_and_ends_the_walk() {
         let mut stack = MockStack::new();
-        stack.expect_send_login().once().return_once(|_, _| Ok(logged_in()));
+        stack
+            .expect_send_login()
+            .once()
+            .return_once(|_, _| Ok(logged_in()));
         stack.expect_send().once().return_once(|_| Err(NoLine));
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
         let mut events = fleet.events(TRUCK);
         let error = events.next().unwrap().unwrap_err();
         let told = explain(&error);
-        assert!(told.starts_with("cannot read the device's events: the call got no answer"), "{told}");
+        assert!(
+            told.starts_with("cannot read the device's events: the call got no answer"),
+            "{told}"
+        );
         assert!(told.ends_with(": no line"), "{told}");
         assert!(
             error
@@ -127,7 +175,10 @@ mod mocked {
     fn a_refused_password_says_so_and_waiting_does_not_help() {
         let mut stack = MockStack::new();
         let refused = || Response::builder().status(401).body(()).unwrap();
-        stack.expect_send_login().once().return_once(move |_, _| Ok(refused()));
+        stack
+            .expect_send_login()
+            .once()
+            .return_once(move |_, _| Ok(refused()));
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
         let error = fleet.device(TRUCK).unwrap_err();
         assert!(matches!(error, Error::NoSession { .. }), "{error:?}");
@@ -138,10 +189,21 @@ mod mocked {
     fn an_answer_of_another_shape_is_an_error_with_its_cause() {
         for body in ["<html>", r#"{"response": {"results": []}}"#] {
             let mut stack = MockStack::new();
-            stack.expect_send_login().once().return_once(|_, _| Ok(logged_in()));
-            stack.expect_send().once().return_once(|_| Ok(Response::new(body.to_owned())));
-            let error = blocking::Fleet::new(Driver::new(session(), stack, None)).device(TRUCK).unwrap_err();
-            assert!(matches!(error, Error::Answer { .. }) && error.source().is_some(), "{error:?}");
+            stack
+                .expect_send_login()
+                .once()
+                .return_once(|_, _| Ok(logged_in()));
+            stack
+                .expect_send()
+                .once()
+                .return_once(|_| Ok(Response::new(body.to_owned())));
+            let error = blocking::Fleet::new(Driver::new(session(), stack, None))
+                .device(TRUCK)
+                .unwrap_err();
+            assert!(
+                matches!(error, Error::Answer { .. }) && error.source().is_some(),
+                "{error:?}"
+            );
         }
     }
 }
@@ -153,49 +215,91 @@ fn tour<C: Caller>(server: &Server, ctc: C) {
     assert_eq!(fleet.device(TRUCK).unwrap().name, "Truck 1");
     let mut events = fleet.events(TRUCK);
     let first: Vec<AvlEvent> = events.by_ref().take(100).collect::<Result<_, _>>().unwrap();
-    assert!(first.iter().all(|event| event.device_id == TRUCK && event.position.latitude > 33.0));
+    assert!(
+        first
+            .iter()
+            .all(|event| event.device_id == TRUCK && event.position.latitude > 33.0)
+    );
     server.revoke_all(); // between two pages
     assert_eq!(events.filter(Result::is_ok).count(), 20);
     assert_eq!(fleet.add_note(TRUCK, "checked").unwrap().text, "checked");
-    assert!(matches!(fleet.device(DeviceId(1)), Err(Error::Status { status: StatusCode::NOT_FOUND, .. })));
+    assert!(matches!(
+        fleet.device(DeviceId(1)),
+        Err(Error::Status {
+            status: StatusCode::NOT_FOUND,
+            ..
+        })
+    ));
     check(server);
 }
 
 /// The same, async.
 async fn async_tour<C: AsyncCaller>(server: &Server, ctc: C) {
     let fleet = Fleet::new(ctc);
-    assert_eq!(fleet.devices().try_collect::<Vec<_>>().await.unwrap().len(), 25);
+    assert_eq!(
+        fleet.devices().try_collect::<Vec<_>>().await.unwrap().len(),
+        25
+    );
     assert_eq!(fleet.device(TRUCK).await.unwrap().name, "Truck 1");
     let mut events = std::pin::pin!(fleet.events(TRUCK));
     let first: Vec<_> = events.by_ref().take(100).try_collect().await.unwrap();
     assert_eq!(first.len(), 100);
     server.revoke_all();
     assert_eq!(events.try_collect::<Vec<_>>().await.unwrap().len(), 20);
-    assert_eq!(fleet.add_note(TRUCK, "checked").await.unwrap().text, "checked");
+    assert_eq!(
+        fleet.add_note(TRUCK, "checked").await.unwrap().text,
+        "checked"
+    );
     let missing = fleet.device(DeviceId(1)).await;
-    assert!(matches!(missing, Err(Error::Status { status: StatusCode::NOT_FOUND, .. })));
+    assert!(matches!(
+        missing,
+        Err(Error::Status {
+            status: StatusCode::NOT_FOUND,
+            ..
+        })
+    ));
     check(server);
 }
 
 fn check(server: &Server) {
     let counts = server.counts();
-    assert_eq!((counts.logins, counts.needless_logins, counts.violations), (2, 0, 0));
+    assert_eq!(
+        (counts.logins, counts.needless_logins, counts.violations),
+        (2, 0, 0)
+    );
     assert_eq!(server.notes(1001), ["checked"]);
-    for entry in server.journal().iter().filter(|entry| entry.method == Method::GET.as_str()) {
-        assert_eq!(entry.header("content-length"), Vec::<&str>::new(), "a GET has no body");
+    for entry in server
+        .journal()
+        .iter()
+        .filter(|entry| entry.method == Method::GET.as_str())
+    {
+        assert_eq!(
+            entry.header("content-length"),
+            Vec::<&str>::new(),
+            "a GET has no body"
+        );
     }
 }
 
 fn over_ureq(server: &Server) -> ctc_ureq::Client {
-    let builder = ctc_ureq::Client::builder().endpoint(Endpoint::danger_plain_http(&server.url()).unwrap());
-    builder.app_key(DEFAULT_APP_KEY).credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD).build().unwrap()
+    let builder =
+        ctc_ureq::Client::builder().endpoint(Endpoint::danger_plain_http(&server.url()).unwrap());
+    builder
+        .app_key(DEFAULT_APP_KEY)
+        .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+        .build()
+        .unwrap()
 }
 
 fn over_reqwest(server: &Server) -> ctc_reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder =
-        ctc_reqwest::Client::builder().endpoint(Endpoint::danger_plain_http(&server.url()).unwrap());
-    builder.app_key(DEFAULT_APP_KEY).credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD).build().unwrap()
+    let builder = ctc_reqwest::Client::builder()
+        .endpoint(Endpoint::danger_plain_http(&server.url()).unwrap());
+    builder
+        .app_key(DEFAULT_APP_KEY)
+        .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+        .build()
+        .unwrap()
 }
 
 #[test]
@@ -242,7 +346,9 @@ fn a_write_is_not_repeated_and_the_error_says_why() {
     fleet.add_note(TRUCK, "one").unwrap();
     server.revoke_all();
     let error = fleet.add_note(TRUCK, "two").unwrap_err();
-    let source = error.source().and_then(|source| source.downcast_ref::<Unauthorized>());
+    let source = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Unauthorized>());
     assert_eq!(source, Some(&Unauthorized::NotReplayable), "{error:?}");
     fleet.add_note(TRUCK, "two").unwrap();
     assert_eq!(server.notes(1001), ["one", "two"]);
@@ -253,13 +359,32 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
     let cut = || {
         let server = Server::start().unwrap();
         let point = ctc_testkit::Point::MidBody;
-        server.inject(Rule::forever(Matcher::AnyCall, Fault::Cut { at: point, act: true }));
+        server.inject(Rule::forever(
+            Matcher::AnyCall,
+            Fault::Cut {
+                at: point,
+                act: true,
+            },
+        ));
         server
     };
     let server = cut();
-    let error = Fleet::new(over_reqwest(&server)).device(TRUCK).await.unwrap_err();
-    assert!(explain(&error).contains("body broke off"), "{}", explain(&error));
+    let error = Fleet::new(over_reqwest(&server))
+        .device(TRUCK)
+        .await
+        .unwrap_err();
+    assert!(
+        explain(&error).contains("body broke off"),
+        "{}",
+        explain(&error)
+    );
     let server = cut();
-    let error = blocking::Fleet::new(over_ureq(&server)).device(TRUCK).unwrap_err();
-    assert!(explain(&error).contains("body broke off"), "{}", explain(&error));
+    let error = blocking::Fleet::new(over_ureq(&server))
+        .device(TRUCK)
+        .unwrap_err();
+    assert!(
+        explain(&error).contains("body broke off"),
+        "{}",
+        explain(&error)
+    );
 }

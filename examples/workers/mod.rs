@@ -1,7 +1,8 @@
-//! Many processes that share one session by a store: the worker that each of them is, and the handle to it.
+//! Many processes that share one session by a store: the worker that each of them is, and the
+//! handle to it.
 //!
-//! A worker is this very program, started once more with [`WORKER`] in its environment. It reads commands
-//! from standard input and answers each with one line of JSON.
+//! A worker is this very program, started once more with [`WORKER`] in its environment. It reads
+//! commands from standard input and answers each with one line of JSON.
 
 mod process;
 mod worker;
@@ -66,8 +67,8 @@ pub enum Command {
     Call(usize),
     /// Logs out.
     LogOut,
-    /// Closes the session without logging out and opens it again: as a program that is started anew, but
-    /// quicker.
+    /// Closes the session without logging out and opens it again: as a program that is started
+    /// anew, but quicker.
     Reset,
 }
 
@@ -108,14 +109,16 @@ impl Sum {
 
 impl FromIterator<Report> for Sum {
     fn from_iter<I: IntoIterator<Item = Report>>(reports: I) -> Self {
-        reports.into_iter().fold(Self::default(), |mut sum, report| {
-            sum.answered += report.answered;
-            sum.took = sum.took.max(report.took);
-            for (what, count) in report.others {
-                *sum.others.entry(what).or_default() += count;
-            }
-            sum
-        })
+        reports
+            .into_iter()
+            .fold(Self::default(), |mut sum, report| {
+                sum.answered += report.answered;
+                sum.took = sum.took.max(report.took);
+                for (what, count) in report.others {
+                    *sum.others.entry(what).or_default() += count;
+                }
+                sum
+            })
     }
 }
 
@@ -124,6 +127,8 @@ impl FromIterator<Report> for Sum {
 /// # Errors
 /// When one of them does not answer.
 pub fn all(workers: &mut [Worker], command: Command) -> Result<Sum, String> {
-    workers.iter_mut().try_for_each(|worker| worker.tell(command))?;
+    workers
+        .iter_mut()
+        .try_for_each(|worker| worker.tell(command))?;
     workers.iter_mut().map(Worker::report).collect()
 }

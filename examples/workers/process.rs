@@ -21,8 +21,8 @@ pub struct Worker {
 impl Worker {
     /// Starts this very program once more as a worker, and waits until it is ready.
     ///
-    /// `args` are for the new process: a test program is told by them to run one test only, which then calls
-    /// [`work_if_asked`](super::work_if_asked).
+    /// `args` are for the new process: a test program is told by them to run one test only, which
+    /// then calls [`work_if_asked`](super::work_if_asked).
     ///
     /// # Errors
     /// When the process cannot be started.
@@ -36,8 +36,13 @@ impl Worker {
     /// # Errors
     /// As there.
     pub fn start_all(jobs: &[Job], args: &[&str]) -> Result<Vec<Self>, String> {
-        let workers: Vec<_> = jobs.iter().map(|job| Self::begin(job, args)).collect::<Result<_, _>>()?;
-        workers.iter().try_for_each(|worker| worker.line().map(drop))?;
+        let workers: Vec<_> = jobs
+            .iter()
+            .map(|job| Self::begin(job, args))
+            .collect::<Result<_, _>>()?;
+        workers
+            .iter()
+            .try_for_each(|worker| worker.line().map(drop))?;
         Ok(workers)
     }
 
@@ -45,16 +50,27 @@ impl Worker {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let job = serde_json::to_string(job).map_err(|error| error.to_string())?;
         let mut command = Program::new(program);
-        command.args(args).env(WORKER, job).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("cannot start a worker: {error}"))?;
-        let stdout = child.stdout.take().ok_or("a worker without standard output")?;
+        command
+            .args(args)
+            .env(WORKER, job)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("cannot start a worker: {error}"))?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or("a worker without standard output")?;
         let (sender, answers) = channel();
         thread::spawn(move || {
             // Only lines of JSON are answers: a test program writes some of its own.
             let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-            lines.filter_map(|line| line.find('{').map(|at| line[at..].to_owned())).for_each(|line| {
-                let _ = sender.send(line);
-            });
+            lines
+                .filter_map(|line| line.find('{').map(|at| line[at..].to_owned()))
+                .for_each(|line| {
+                    let _ = sender.send(line);
+                });
         });
         Ok(Self { child, answers })
     }
@@ -65,7 +81,11 @@ impl Worker {
     /// When the process is gone.
     pub fn tell(&mut self, command: Command) -> Result<(), String> {
         let line = serde_json::to_string(&command).map_err(|error| error.to_string())?;
-        let stdin = self.child.stdin.as_mut().ok_or("a worker without standard input")?;
+        let stdin = self
+            .child
+            .stdin
+            .as_mut()
+            .ok_or("a worker without standard input")?;
         writeln!(stdin, "{line}").map_err(|error| format!("a worker is gone: {error}"))
     }
 
@@ -99,7 +119,9 @@ impl Worker {
     }
 
     fn line(&self) -> Result<String, String> {
-        self.answers.recv_timeout(PATIENCE).map_err(|_| "a worker does not answer".to_owned())
+        self.answers
+            .recv_timeout(PATIENCE)
+            .map_err(|_| "a worker does not answer".to_owned())
     }
 }
 
@@ -115,7 +137,9 @@ impl Drop for Worker {
 /// # Errors
 /// When that cannot be done.
 pub fn signal(pid: u32, name: &str) -> Result<(), String> {
-    let status = Program::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
+    let status = Program::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status();
     match status {
         Ok(status) if status.success() => Ok(()),
         other => Err(format!("kill -{name} {pid}: {other:?}")),

@@ -12,10 +12,13 @@ use super::{Adapter, Command, Job, Place, Report, WORKER};
 
 const PATH: &str = "/connect/services/devices/1001";
 
-/// Does what the process is told on standard input, and never returns, if it was started as a worker.
+/// Does what the process is told on standard input, and never returns, if it was started as a
+/// worker.
 #[expect(clippy::print_stderr, reason = "the process has nobody else to tell")]
 pub fn work_if_asked() {
-    let Some(job) = std::env::var_os(WORKER) else { return };
+    let Some(job) = std::env::var_os(WORKER) else {
+        return;
+    };
     let job = serde_json::from_slice(job.as_encoded_bytes()).map_err(|error| error.to_string());
     let result = job.and_then(|job| work(&job));
     if let Err(error) = &result {
@@ -30,7 +33,9 @@ fn work(job: &Job) -> Result<(), String> {
     let mut say = |report: &Report| {
         let line = serde_json::to_string(report).map_err(|error| error.to_string())?;
         // Begins a new line, whatever else was written.
-        writeln!(out, "\n{line}").and_then(|()| out.flush()).map_err(|error| error.to_string())
+        writeln!(out, "\n{line}")
+            .and_then(|()| out.flush())
+            .map_err(|error| error.to_string())
     };
     say(&Report::default())?;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
@@ -44,7 +49,10 @@ fn work(job: &Job) -> Result<(), String> {
                 Vec::new()
             }
         };
-        let mut report = Report { took: began.elapsed(), ..Report::default() };
+        let mut report = Report {
+            took: began.elapsed(),
+            ..Report::default()
+        };
         for result in results {
             match result {
                 Ok(()) => report.answered += 1,
@@ -95,7 +103,9 @@ impl Client {
         Ok(match job.adapter {
             Adapter::Blocking => Self::Blocking(build!(ctc_ureq::Client::builder())),
             Adapter::Async => {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
                 let runtime = runtime.map_err(|error| text(&error))?;
                 Self::Async(build!(ctc_reqwest::Client::builder()), runtime)
             }
@@ -118,7 +128,9 @@ impl Client {
                 };
                 let threads: Vec<_> = (0..callers).map(|_| scope.spawn(one)).collect();
                 let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-                joined.map(|result| result.unwrap_or_else(|_| Err("panicked".into()))).collect()
+                joined
+                    .map(|result| result.unwrap_or_else(|_| Err("panicked".into())))
+                    .collect()
             }),
             Self::Async(client, runtime) => runtime.block_on(async {
                 let mut calls = tokio::task::JoinSet::new();
@@ -146,5 +158,9 @@ impl Client {
 }
 
 fn judge(status: http::StatusCode) -> Result<(), String> {
-    if status.is_success() { Ok(()) } else { Err(status.to_string()) }
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(status.to_string())
+    }
 }

@@ -6,17 +6,30 @@ use crate::shell::{cargo, run as run_command};
 
 const PEERS: &str = "crates/ctc-bench/peers/Cargo.toml";
 
-/// Builds with thin LTO, then runs; `args` go to `ctc-bench`. `--peers` runs the other token layers first.
+/// Builds with thin LTO, then runs; `args` go to `ctc-bench`. `--peers` runs the other token layers
+/// first.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let (peers, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--peers");
     if !peers.is_empty() {
         println!("== peers (a workspace of their own: the first build takes minutes)");
-        run_command(cargo(&["run", "--release", "--locked", "--manifest-path", PEERS]))?;
+        run_command(cargo(&[
+            "run",
+            "--release",
+            "--locked",
+            "--manifest-path",
+            PEERS,
+        ]))?;
         if args.is_empty() {
             return Ok(());
         }
     }
-    run_command(cargo(&["build", "--profile", "release-lto", "--package", "ctc-bench"]))?;
+    run_command(cargo(&[
+        "build",
+        "--profile",
+        "release-lto",
+        "--package",
+        "ctc-bench",
+    ]))?;
     let mut command: Command = cargo(&[
         "run",
         "--quiet",

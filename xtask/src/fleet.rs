@@ -4,7 +4,15 @@ use crate::shell::{cargo, run as run_command};
 
 /// `args` go to the example: `--store file|redis`, `--processes N`, `--redis-url URL`.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let mut command = cargo(&["run", "--quiet", "--package", "ctc-examples", "--example", "fleet", "--"]);
+    let mut command = cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "ctc-examples",
+        "--example",
+        "fleet",
+        "--",
+    ]);
     command.args(args);
     run_command(command)
 }

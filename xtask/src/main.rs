@@ -1,5 +1,9 @@
 //! The one door for chores: `cargo xtask`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
 
 mod bench;
 mod ci;
@@ -31,7 +35,9 @@ cargo xtask <chore>
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (chore, rest) = args.split_first().map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
+    let (chore, rest) = args
+        .split_first()
+        .map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
     let result = match chore {
         "test" => test::run(rest),
         "bench" => bench::run(rest),

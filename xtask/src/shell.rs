@@ -15,7 +15,10 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, "cargo"]).args(args);
-    command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTDOC");
+    command
+        .env_remove("CARGO")
+        .env_remove("RUSTC")
+        .env_remove("RUSTDOC");
     command
 }
 
@@ -27,13 +30,19 @@ pub(crate) fn has_toolchain(toolchain: &str) -> bool {
 /// Whether this cargo subcommand is installed.
 pub(crate) fn has_subcommand(name: &str) -> bool {
     let mut command = cargo(&[name, "--version"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Runs it and returns its standard output.
 pub(crate) fn output(mut command: Command) -> Result<String, String> {
-    let output =
-        command.stderr(Stdio::inherit()).output().map_err(|error| format!("{}: {error}", shown(&command)))?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("{}: {error}", shown(&command)))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(format!("{} failed ({})", shown(&command), output.status)),
@@ -42,14 +51,22 @@ pub(crate) fn output(mut command: Command) -> Result<String, String> {
 
 /// Runs it; what it prints goes where ours goes.
 pub(crate) fn run(mut command: Command) -> Result<(), String> {
-    let status = command.status().map_err(|error| format!("{}: {error}", shown(&command)))?;
-    if status.success() { Ok(()) } else { Err(format!("{} failed ({status})", shown(&command))) }
+    let status = command
+        .status()
+        .map_err(|error| format!("{}: {error}", shown(&command)))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{} failed ({status})", shown(&command)))
+    }
 }
 
 /// Runs it, shows each line of its standard output to `see`, and says whether it succeeded.
 pub(crate) fn read_lines(mut command: Command, mut see: impl FnMut(&str)) -> Result<bool, String> {
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().map_err(|error| format!("{}: {error}", shown(&command)))?;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{}: {error}", shown(&command)))?;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             see(&line.map_err(|error| error.to_string())?);
@@ -60,11 +77,18 @@ pub(crate) fn read_lines(mut command: Command, mut see: impl FnMut(&str)) -> Res
 
 /// Whether this program is there and answers.
 pub(crate) fn answers(program: &str, args: &[&str]) -> bool {
-    let quiet = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let quiet = Command::new(program)
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     quiet.is_ok_and(|status| status.success())
 }
 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

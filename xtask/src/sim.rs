@@ -1,4 +1,5 @@
-//! The simulator, and the proof that it sees: each sabotage breaks one guarantee in a copy of the crates.
+//! The simulator, and the proof that it sees: each sabotage breaks one guarantee in a copy of the
+//! crates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,25 +10,38 @@ use crate::shell;
 /// How many seeds a sabotage may take to be found.
 const SEEDS: &str = "1000";
 
-/// `sim` and its arguments; `--sabotage NAME` (or `all`, or `list`) is ours, the rest the simulator's.
+/// `sim` and its arguments; `--sabotage NAME` (or `all`, or `list`) is ours, the rest the
+/// simulator's.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     match args {
         [flag, name] if flag == "--sabotage" => sabotage(name),
-        [flag] if flag == "--sabotage" => Err("--sabotage needs a name, or `all`, or `list`".into()),
+        [flag] if flag == "--sabotage" => {
+            Err("--sabotage needs a name, or `all`, or `list`".into())
+        }
         args => {
-            let mut command = shell::cargo(&["run", "--quiet", "--release", "--package", "ctc-sim", "--"]);
+            let mut command =
+                shell::cargo(&["run", "--quiet", "--release", "--package", "ctc-sim", "--"]);
             command.args(args);
             shell::run(command)
         }
     }
 }
 
-/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` breaks each lock's rule in a copy.
+/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` breaks each lock's
+/// rule in a copy.
 pub(crate) fn threads(args: &[String]) -> Result<(), String> {
     let root = workspace_root()?;
     let test = |folder: &Path| {
-        let mut test = shell::cargo(&["test", "--release", "--package", "ctc-driver", "--test", "shuttle"]);
-        test.current_dir(folder).env("RUSTFLAGS", "--cfg shuttle -Awarnings");
+        let mut test = shell::cargo(&[
+            "test",
+            "--release",
+            "--package",
+            "ctc-driver",
+            "--test",
+            "shuttle",
+        ]);
+        test.current_dir(folder)
+            .env("RUSTFLAGS", "--cfg shuttle -Awarnings");
         test.env("CARGO_TARGET_DIR", root.join("target/shuttle"));
         test
     };
@@ -38,10 +52,15 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
             for sabotage in read_all(&root.join("crates/ctc-sim/sabotage/threads"))? {
                 let Sabotage { name, patch, .. } = sabotage;
                 let text = read(&patch)?;
-                let shows = text.lines().find_map(|line| line.strip_prefix("Shows as: "));
+                let shows = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("Shows as: "));
                 let shows = shows.ok_or_else(|| format!("{name} does not say what it shows as"))?;
                 copy_workspace(&root, &copy)?;
-                copy_folder(&root.join("crates/ctc-driver/tests"), &copy.join("crates/ctc-driver/tests"))?;
+                copy_folder(
+                    &root.join("crates/ctc-driver/tests"),
+                    &copy.join("crates/ctc-driver/tests"),
+                )?;
                 apply(&root, &copy, &patch)?;
                 let mut found = false;
                 let mut test = test(&copy);
@@ -72,13 +91,21 @@ fn sabotage(name: &str) -> Result<(), String> {
     let all = read_all(&root.join("crates/ctc-sim/sabotage"))?;
     if name == "list" {
         for sabotage in &all {
-            println!("{:<18}{:<5}{}", sabotage.name, sabotage.breaks, sabotage.what);
+            println!(
+                "{:<18}{:<5}{}",
+                sabotage.name, sabotage.breaks, sabotage.what
+            );
         }
         return Ok(());
     }
-    let chosen: Vec<_> = all.iter().filter(|sabotage| name == "all" || sabotage.name == name).collect();
+    let chosen: Vec<_> = all
+        .iter()
+        .filter(|sabotage| name == "all" || sabotage.name == name)
+        .collect();
     if chosen.is_empty() {
-        return Err(format!("no sabotage named {name}; `--sabotage list` shows them"));
+        return Err(format!(
+            "no sabotage named {name}; `--sabotage list` shows them"
+        ));
     }
     let (mut rows, mut missed) = (Vec::new(), 0);
     for sabotage in &chosen {
@@ -89,11 +116,21 @@ fn sabotage(name: &str) -> Result<(), String> {
         rows.push(row);
     }
     if rows.len() > 1 {
-        println!("\n{:<18}{:<8}{:<10}the simulator says", "sabotage", "breaks", "seed");
+        println!(
+            "\n{:<18}{:<8}{:<10}the simulator says",
+            "sabotage", "breaks", "seed"
+        );
         rows.iter().for_each(|row| println!("{row}"));
     }
-    println!("{} sabotages, {missed} not found within {SEEDS} seeds", rows.len());
-    if missed == 0 { Ok(()) } else { Err("a broken guarantee was not noticed".into()) }
+    println!(
+        "{} sabotages, {missed} not found within {SEEDS} seeds",
+        rows.len()
+    );
+    if missed == 0 {
+        Ok(())
+    } else {
+        Err("a broken guarantee was not noticed".into())
+    }
 }
 
 /// Builds the copy with the patch and looks for a violation of the guarantee that it breaks.
@@ -101,14 +138,21 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     let copy = root.join("target/sabotage");
     copy_workspace(root, &copy)?;
     apply(root, &copy, &sabotage.patch)?;
-    let mut simulator = shell::cargo(&["run", "--quiet", "--release", "--package", "ctc-sim", "--"]);
-    simulator.args(["--seeds", SEEDS, "--keep-going"]).current_dir(&copy);
+    let mut simulator =
+        shell::cargo(&["run", "--quiet", "--release", "--package", "ctc-sim", "--"]);
+    simulator
+        .args(["--seeds", SEEDS, "--keep-going"])
+        .current_dir(&copy);
     // The patched code is not meant to be free of warnings.
-    simulator.env("CARGO_TARGET_DIR", copy.join("target")).env("RUSTFLAGS", "-Awarnings");
+    simulator
+        .env("CARGO_TARGET_DIR", copy.join("target"))
+        .env("RUSTFLAGS", "-Awarnings");
     simulator.stderr(std::process::Stdio::null());
     let (mut first, mut finished) = (None, false);
     shell::read_lines(simulator, |line| {
-        let named = line.split_once(": ").filter(|(seed, _)| seed.starts_with("seed "));
+        let named = line
+            .split_once(": ")
+            .filter(|(seed, _)| seed.starts_with("seed "));
         if let Some((seed, what)) =
             named.filter(|(_, what)| what.starts_with(&format!("{} ", sabotage.breaks)))
         {
@@ -117,20 +161,30 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
         finished |= line.ends_with(" violations");
     })?;
     if !finished {
-        return Err(format!("{}: the simulator did not build or run", sabotage.name));
+        return Err(format!(
+            "{}: the simulator did not build or run",
+            sabotage.name
+        ));
     }
     let (found, seed, what) = match first {
         Some((seed, what)) => (true, seed, what),
         None => (false, "none".to_owned(), "NOT FOUND".to_owned()),
     };
     let what: String = what.chars().take(150).collect();
-    Ok((found, format!("{:<18}{:<8}{seed:<10}{what}", sabotage.name, sabotage.breaks)))
+    Ok((
+        found,
+        format!(
+            "{:<18}{:<8}{seed:<10}{what}",
+            sabotage.name, sabotage.breaks
+        ),
+    ))
 }
 
 fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
     let mut git = Command::new("git");
     // The copy lies inside the repository: without the ceiling, git would look at that instead.
-    git.env("GIT_CEILING_DIRECTORIES", root.join("target")).current_dir(copy);
+    git.env("GIT_CEILING_DIRECTORIES", root.join("target"))
+        .current_dir(copy);
     git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch);
     shell::run(git).map_err(|error| format!("{} no longer applies: {error}", patch.display()))
 }
@@ -139,30 +193,50 @@ fn read_all(folder: &Path) -> Result<Vec<Sabotage>, String> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
         let patch = entry.map_err(|error| error.to_string())?.path();
-        if patch.extension().is_none_or(|extension| extension != "patch") {
+        if patch
+            .extension()
+            .is_none_or(|extension| extension != "patch")
+        {
             continue;
         }
         let text = read(&patch)?;
-        let name = patch.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let first = text.lines().next().and_then(|line| line.strip_prefix("Breaks "));
+        let name = patch
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let first = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("Breaks "));
         let Some((breaks, what)) = first.and_then(|line| line.split_once(": ")) else {
-            return Err(format!("{} does not begin with `Breaks G<n>: …`", patch.display()));
+            return Err(format!(
+                "{} does not begin with `Breaks G<n>: …`",
+                patch.display()
+            ));
         };
-        all.push(Sabotage { name, breaks: breaks.to_owned(), what: what.to_owned(), patch: patch.clone() });
+        all.push(Sabotage {
+            name,
+            breaks: breaks.to_owned(),
+            what: what.to_owned(),
+            patch: patch.clone(),
+        });
     }
     all.sort_by(|a, b| (&a.breaks, &a.name).cmp(&(&b.breaks, &b.name)));
     Ok(all)
 }
 
-/// The crates that the simulator needs, as a workspace of their own. Only what differs is written, so that
-/// cargo builds only what changed.
+/// The crates that the simulator needs, as a workspace of their own. Only what differs is written,
+/// so that cargo builds only what changed.
 fn copy_workspace(root: &Path, copy: &Path) -> Result<(), String> {
     let manifest = read(&root.join("Cargo.toml"))?;
     let members = |line: &str| match line.starts_with("members = [") {
         true => "members = [\"crates/*\"]\n".to_owned(),
         false => format!("{line}\n"),
     };
-    write(&copy.join("Cargo.toml"), &manifest.lines().map(members).collect::<String>())?;
+    write(
+        &copy.join("Cargo.toml"),
+        &manifest.lines().map(members).collect::<String>(),
+    )?;
     write(&copy.join("Cargo.lock"), &read(&root.join("Cargo.lock"))?)?;
     for folder in ["ctc-core", "ctc-driver", "ctc-sim"] {
         let from = root.join("crates").join(folder);
@@ -192,7 +266,9 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
 
 fn workspace_root() -> Result<PathBuf, String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().map(Path::to_owned).ok_or_else(|| "no workspace".to_owned())
+    here.parent()
+        .map(Path::to_owned)
+        .ok_or_else(|| "no workspace".to_owned())
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -19,7 +19,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         println!(
             "\nLEFT OUT: all tests that need a real Redis (in ctc-store-redis and ctc-examples `stores`)."
         );
-        println!("To run them: `apt-get install redis-server` (Debian), `brew install redis` (macOS).");
+        println!(
+            "To run them: `apt-get install redis-server` (Debian), `brew install redis` (macOS)."
+        );
     }
     println!("\n{passed} passed, {failed} failed, {skipped} skipped");
     match (succeeded, failed, passed) {
@@ -31,5 +33,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 fn number_before(line: &str, word: &str) -> u32 {
     let before = line.split(word).next().unwrap_or_default();
-    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    before
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
 }

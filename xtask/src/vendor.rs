@@ -5,28 +5,54 @@ use std::process::{Child, Command, Stdio};
 
 use crate::shell::{answers, cargo, run as run_command};
 
-/// Logs in to `ctc-server` and calls it with the client of the vendor's page, over http and over https.
+/// Logs in to `ctc-server` and calls it with the client of the vendor's page, over http and over
+/// https.
 pub(crate) fn run() -> Result<(), String> {
     if !answers("python3", &["-c", "import requests"]) {
-        return Err("python3 with the module requests is needed (Debian: python3-requests)".to_owned());
+        return Err(
+            "python3 with the module requests is needed (Debian: python3-requests)".to_owned(),
+        );
     }
-    run_command(cargo(&["build", "--quiet", "--package", "ctc-testkit", "--bin", "ctc-server"]))?;
+    run_command(cargo(&[
+        "build",
+        "--quiet",
+        "--package",
+        "ctc-testkit",
+        "--bin",
+        "ctc-server",
+    ]))?;
     let certificate = std::env::temp_dir().join(format!("ctc-server-{}.pem", std::process::id()));
     let certificate = certificate.to_string_lossy().into_owned();
-    let result = over(&[], None)
-        .and_then(|()| over(&["--tls", "--cert-out", &certificate], Some(certificate.as_str())));
+    let result = over(&[], None).and_then(|()| {
+        over(
+            &["--tls", "--cert-out", &certificate],
+            Some(certificate.as_str()),
+        )
+    });
     // It may not be there, if the server did not start.
     let _ = std::fs::remove_file(certificate);
     result
 }
 
 fn over(flags: &[&str], certificate: Option<&str>) -> Result<(), String> {
-    let mut server =
-        cargo(&["run", "--quiet", "--package", "ctc-testkit", "--bin", "ctc-server", "--", "--port", "0"]);
+    let mut server = cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "ctc-testkit",
+        "--bin",
+        "ctc-server",
+        "--",
+        "--port",
+        "0",
+    ]);
     let mut server = Server::start(server.args(flags))?;
     let url = server.url()?;
     let mut client = Command::new("python3");
-    client.arg("crates/ctc-testkit/tests/vendor_client.py").arg(url).args(certificate);
+    client
+        .arg("crates/ctc-testkit/tests/vendor_client.py")
+        .arg(url)
+        .args(certificate);
     run_command(client)
 }
 
@@ -34,7 +60,11 @@ struct Server(Child);
 
 impl Server {
     fn start(command: &mut Command) -> Result<Self, String> {
-        command.stdout(Stdio::piped()).spawn().map(Self).map_err(|error| error.to_string())
+        command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map(Self)
+            .map_err(|error| error.to_string())
     }
 
     /// The address in the first line that has one.

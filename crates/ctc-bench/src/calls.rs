@@ -34,7 +34,10 @@ pub const PAIRS: &[[&str; 2]] = &[
 ];
 
 /// Bare clients that join a path to an origin that they read once, and ours, which does so as well.
-pub const JOINED: &[[&str; 2]] = &[["ureq bare, joined", "ureq"], ["reqwest bare, joined", "reqwest"]];
+pub const JOINED: &[[&str; 2]] = &[
+    ["ureq bare, joined", "ureq"],
+    ["reqwest bare, joined", "reqwest"],
+];
 
 /// The client of that name, logged in, for the server at `url`.
 ///
@@ -45,8 +48,8 @@ pub fn client(name: &str, url: &str) -> Result<Box<dyn Calls>, Failure> {
         Some(_) => [("x-request-id", "0123456789"), ("user-agent", "probe/1")].as_slice(),
         None => &[],
     };
-    // Once a second thread has run, the C library's locks and system calls take more instructions. ureq's time-outs
-    // start one, at the login; so does every real program.
+    // Once a second thread has run, the C library's locks and system calls take more instructions.
+    // ureq's time-outs start one, at the login; so does every real program.
     let _ = std::thread::spawn(|| ()).join();
     Ok(match name.trim_end_matches(", 2 headers") {
         "stub blocking bare" => Box::new(BareStub::new(None)?),
@@ -57,7 +60,9 @@ pub fn client(name: &str, url: &str) -> Result<Box<dyn Calls>, Failure> {
         "ureq bare, joined" => Box::new(JoinedUreq::new(url)?),
         "ureq" => Box::new(Ureq::new(url, headers)?),
         "reqwest bare" => Box::new(BareReqwest::new(url, headers)?),
-        "reqwest bare, joined" => Box::new(JoinedReqwest(BareReqwest::new(url, headers)?, url.parse()?)),
+        "reqwest bare, joined" => {
+            Box::new(JoinedReqwest(BareReqwest::new(url, headers)?, url.parse()?))
+        }
         "reqwest" => Box::new(Reqwest::new(url, headers)?),
         other => return Err(format!("no client named {other}").into()),
     })
@@ -91,7 +96,12 @@ struct Bare<C> {
 
 impl<C> Bare<C> {
     fn new(client: C, url: &str, headers: Headers) -> Result<Self, Failure> {
-        Ok(Self { client, headers, url: url.to_owned(), limit: Limit::new()? })
+        Ok(Self {
+            client,
+            headers,
+            url: url.to_owned(),
+            limit: Limit::new()?,
+        })
     }
 
     fn stamp(&self, headers: &mut HeaderMap) {
@@ -108,7 +118,10 @@ struct BareUreq(Bare<ureq::Agent>);
 impl BareUreq {
     fn new(url: &str, headers: Headers) -> Result<Self, Failure> {
         // As ours is for a server on this machine.
-        let agent = ctc_ureq::http_client_builder().proxy(None).build().new_agent();
+        let agent = ctc_ureq::http_client_builder()
+            .proxy(None)
+            .build()
+            .new_agent();
         Ok(Self(Bare::new(agent, url, headers)?))
     }
 }
@@ -118,7 +131,13 @@ impl Calls for BareUreq {
         let Self(bare) = self;
         let mut request = Request::get(format!("{}{PATH}", bare.url)).body(())?;
         bare.stamp(request.headers_mut());
-        expect(bare.client.run(request)?.body_mut().read_to_string()?.as_bytes())
+        expect(
+            bare.client
+                .run(request)?
+                .body_mut()
+                .read_to_string()?
+                .as_bytes(),
+        )
     }
 }
 
@@ -127,7 +146,10 @@ struct JoinedUreq(BareUreq, Endpoint);
 
 impl JoinedUreq {
     fn new(url: &str) -> Result<Self, Failure> {
-        Ok(Self(BareUreq::new(url, &[])?, Endpoint::danger_plain_http(url)?))
+        Ok(Self(
+            BareUreq::new(url, &[])?,
+            Endpoint::danger_plain_http(url)?,
+        ))
     }
 }
 
@@ -137,7 +159,13 @@ impl Calls for JoinedUreq {
         let mut request = Request::new(());
         *request.uri_mut() = origin.join(PATH)?;
         bare.stamp(request.headers_mut());
-        expect(bare.client.run(request)?.body_mut().read_to_string()?.as_bytes())
+        expect(
+            bare.client
+                .run(request)?
+                .body_mut()
+                .read_to_string()?
+                .as_bytes(),
+        )
     }
 }
 
@@ -146,7 +174,10 @@ struct Ureq(Ours<ctc_ureq::Client>);
 impl Ureq {
     fn new(url: &str, headers: Headers) -> Result<Self, Failure> {
         let client = ctc_ureq::Client::builder().endpoint(Endpoint::danger_plain_http(url)?);
-        let client = client.app_key(KEY).credentials("ada@example.com", "s3cret!").build()?;
+        let client = client
+            .app_key(KEY)
+            .credentials("ada@example.com", "s3cret!")
+            .build()?;
         client.login()?;
         Ok(Self(Ours { client, headers }))
     }
@@ -158,9 +189,10 @@ impl Calls for Ureq {
         let request = ours.client.get(PATH);
         // One after the other, as a program does it.
         let mut response = match ours.headers {
-            [first, second] => {
-                request.header(name(first), value(first)).header(name(second), value(second)).send()?
-            }
+            [first, second] => request
+                .header(name(first), value(first))
+                .header(name(second), value(second))
+                .send()?,
             _ => request.send()?,
         };
         expect(response.body_mut().read_to_string()?.as_bytes())
@@ -201,7 +233,10 @@ struct Reqwest(Ours<ctc_reqwest::Client>, Runtime);
 impl Reqwest {
     fn new(url: &str, headers: Headers) -> Result<Self, Failure> {
         let client = ctc_reqwest::Client::builder().endpoint(Endpoint::danger_plain_http(url)?);
-        let client = client.app_key(KEY).credentials("ada@example.com", "s3cret!").build()?;
+        let client = client
+            .app_key(KEY)
+            .credentials("ada@example.com", "s3cret!")
+            .build()?;
         let runtime = runtime()?;
         runtime.block_on(client.login())?;
         Ok(Self(Ours { client, headers }, runtime))
@@ -214,7 +249,9 @@ impl Calls for Reqwest {
         let request = ours.client.get(PATH);
         // One after the other, as a program does it.
         let request = match ours.headers {
-            [first, second] => request.header(name(first), value(first)).header(name(second), value(second)),
+            [first, second] => request
+                .header(name(first), value(first))
+                .header(name(second), value(second)),
             _ => request,
         };
         runtime.block_on(async { expect(&request.send().await?.bytes().await?) })
@@ -232,7 +269,11 @@ impl BareStub {
         let stub = Stub::new(Duration::ZERO, false);
         // One login makes the limit's token the good one.
         Driver::new(session()?, stub.clone(), None).login(&CallOptions::default())?;
-        Ok(Self { stub, limit: Limit::new()?, runtime })
+        Ok(Self {
+            stub,
+            limit: Limit::new()?,
+            runtime,
+        })
     }
 }
 
@@ -242,7 +283,9 @@ impl Calls for BareStub {
         self.limit.stamp(request.headers_mut());
         let response = match &self.runtime {
             None => ctc_driver::Transport::send(&self.stub, request)?,
-            Some(runtime) => runtime.block_on(ctc_driver::AsyncTransport::send(&self.stub, request))?,
+            Some(runtime) => {
+                runtime.block_on(ctc_driver::AsyncTransport::send(&self.stub, request))?
+            }
         };
         expect_ok(response.status())
     }
@@ -260,7 +303,11 @@ impl OverStub {
 
 impl Calls for OverStub {
     fn call(&self) -> Result<(), Failure> {
-        expect_ok(self.0.execute(request()?, &CallOptions::default())?.status())
+        expect_ok(
+            self.0
+                .execute(request()?, &CallOptions::default())?
+                .status(),
+        )
     }
 }
 
@@ -268,8 +315,10 @@ struct OverAsyncStub(AsyncDriver<Stub>, Runtime);
 
 impl OverAsyncStub {
     fn new() -> Result<Self, Failure> {
-        let (driver, runtime) =
-            (AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), None), runtime()?);
+        let (driver, runtime) = (
+            AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), None),
+            runtime()?,
+        );
         runtime.block_on(driver.login(&CallOptions::default()))?;
         Ok(Self(driver, runtime))
     }
@@ -279,14 +328,26 @@ impl Calls for OverAsyncStub {
     fn call(&self) -> Result<(), Failure> {
         let Self(driver, runtime) = self;
         let (request, options) = (request()?, CallOptions::default());
-        expect_ok(runtime.block_on(driver.execute(request, &options))?.status())
+        expect_ok(
+            runtime
+                .block_on(driver.execute(request, &options))?
+                .status(),
+        )
     }
 }
 
 fn expect(body: &[u8]) -> Result<(), Failure> {
-    if body == b"[]" { Ok(()) } else { Err("not the answer that was expected".into()) }
+    if body == b"[]" {
+        Ok(())
+    } else {
+        Err("not the answer that was expected".into())
+    }
 }
 
 fn expect_ok(status: http::StatusCode) -> Result<(), Failure> {
-    if status == 200 { Ok(()) } else { Err(format!("answered with {status}").into()) }
+    if status == 200 {
+        Ok(())
+    } else {
+        Err(format!("answered with {status}").into())
+    }
 }

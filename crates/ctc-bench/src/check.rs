@@ -32,26 +32,44 @@ pub(crate) fn run(
     let rustc = machine()["rustc"].as_str().unwrap_or_default().to_owned();
     if write {
         let instructions = instructions.ok_or("valgrind is not installed")?.clone();
-        let all = Committed { rustc, allocations: allocations.clone(), instructions };
+        let all = Committed {
+            rustc,
+            allocations: allocations.clone(),
+            instructions,
+        };
         std::fs::write(file, format!("{}\n", serde_json::to_string_pretty(&all)?))?;
         println!("written: {}", file.display());
         return Ok(true);
     }
     let committed: Committed = serde_json::from_str(&std::fs::read_to_string(file)?)?;
-    let mut fine = compare("allocations", allocations, &committed.allocations, &|_| None);
+    let mut fine = compare("allocations", allocations, &committed.allocations, &|_| {
+        None
+    });
     match instructions {
         None => println!("instructions: skipped, as valgrind is not installed"),
         Some(_) if rustc != committed.rustc => {
-            println!("instructions: skipped, as the figures are for {} and this is {rustc}", committed.rustc);
+            println!(
+                "instructions: skipped, as the figures are for {} and this is {rustc}",
+                committed.rustc
+            );
         }
-        Some(figures) => fine &= compare("instructions", figures, &committed.instructions, &yardstick),
+        Some(figures) => {
+            fine &= compare("instructions", figures, &committed.instructions, &yardstick)
+        }
     }
-    println!("{}", if fine { "nothing got worse" } else { "worse than committed: see above" });
+    println!(
+        "{}",
+        if fine {
+            "nothing got worse"
+        } else {
+            "worse than committed: see above"
+        }
+    );
     Ok(fine)
 }
 
-/// The same work without this library. Processors and C libraries differ in what it takes, so that it is no figure of
-/// ours but the measure of those that are.
+/// The same work without this library. Processors and C libraries differ in what it takes, so that
+/// it is no figure of ours but the measure of those that are.
 fn yardstick(name: &str) -> Option<String> {
     match name.split_once(", ") {
         _ if name.starts_with("session") => Some("limit".to_owned()),
@@ -83,7 +101,8 @@ fn compare(
         let word = if worse { "WORSE" } else { "" };
         println!(
             "{}",
-            format!("{kind:13} {name:40} {before:10.2} -> {now:10.2} {percent:+6.1} % {word}").trim_end()
+            format!("{kind:13} {name:40} {before:10.2} -> {now:10.2} {percent:+6.1} % {word}")
+                .trim_end()
         );
     }
     fine

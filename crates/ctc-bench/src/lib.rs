@@ -1,7 +1,8 @@
 //! What the session layer costs: the scenes that the binaries of this crate measure.
 //!
-//! `ctc-bench` prints the table, `ctc-bench-work` does one kind of work many times (for valgrind, and as the server
-//! on loopback), `ctc-bench-count` counts allocations. `cargo xtask bench` builds and runs them.
+//! `ctc-bench` prints the table, `ctc-bench-work` does one kind of work many times (for valgrind,
+//! and as the server on loopback), `ctc-bench-count` counts allocations. `cargo xtask bench` builds
+//! and runs them.
 
 pub mod calls;
 pub mod rounds;

@@ -1,5 +1,10 @@
-//! `ctc-bench`: one table of every bar, its figure, and whether it is met. Run it by `cargo xtask bench`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+//! `ctc-bench`: one table of every bar, its figure, and whether it is met. Run it by `cargo xtask
+//! bench`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
 
 mod check;
 mod measure;
@@ -49,7 +54,13 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options, Failure> {
-    let mut options = Options { quick: false, json: None, pictures: None, check: false, write: false };
+    let mut options = Options {
+        quick: false,
+        json: None,
+        pictures: None,
+        check: false,
+        write: false,
+    };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
@@ -64,13 +75,22 @@ fn options() -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// Whether all is well: with `--check` the figures agree; else the run itself, whatever bars are missed.
+/// Whether all is well: with `--check` the figures agree; else the run itself, whatever bars are
+/// missed.
 fn run(options: &Options) -> Result<bool, Failure> {
-    let binaries = std::env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
-    let plan = Plan { quick: options.quick, binaries };
+    let binaries = std::env::current_exe()?
+        .parent()
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let plan = Plan {
+        quick: options.quick,
+        binaries,
+    };
     let server = Server::start(&plan)?;
     let allocations = step("allocations", || counted::allocations(&plan, &server))?;
-    let instructions = step("instructions", || counted::instructions(&plan, &server, options.check))?;
+    let instructions = step("instructions", || {
+        counted::instructions(&plan, &server, options.check)
+    })?;
     if options.check || options.write {
         return check::run(options.write, &allocations, instructions.as_ref());
     }
@@ -87,7 +107,11 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let machine = machine();
     println!("{}\n", table::text(&rows));
     let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
-    println!("{} bars met, {} not met; {machine}", count(Verdict::Met), count(Verdict::Missed));
+    println!(
+        "{} bars met, {} not met; {machine}",
+        count(Verdict::Met),
+        count(Verdict::Missed)
+    );
     if let Some(file) = &options.json {
         std::fs::write(file, format!("{:#}\n", table::json(&rows, &machine)))?;
     }
@@ -108,12 +132,21 @@ fn step<R>(name: &str, work: impl FnOnce() -> Result<R, Failure>) -> Result<R, F
 /// What the figures hold for.
 fn machine() -> Value {
     let first_line = |program: &str, args: &[&str]| {
-        let output =
-            Command::new(program).args(args).output().map(|output| output.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&output).lines().next().unwrap_or("unknown").to_owned()
+        let output = Command::new(program)
+            .args(args)
+            .output()
+            .map(|output| output.stdout)
+            .unwrap_or_default();
+        String::from_utf8_lossy(&output)
+            .lines()
+            .next()
+            .unwrap_or("unknown")
+            .to_owned()
     };
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = processors
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     json!({
         "processor": model.map_or("unknown", |(_, name)| name),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),

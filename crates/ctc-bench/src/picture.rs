@@ -25,14 +25,20 @@ pub(crate) fn draw(
         Ok(text) => serde_json::from_str(&text)?,
         Err(_) => Value::Null, // not run here
     };
-    let mut bars = vec![("limit L".to_owned(), 1.0), ("ctc: the whole session work".to_owned(), stamp.ratio)];
+    let mut bars = vec![
+        ("limit L".to_owned(), 1.0),
+        ("ctc: the whole session work".to_owned(), stamp.ratio),
+    ];
     for peer in peers["peers"].as_array().into_iter().flatten() {
         bars.push((
             peer["name"].as_str().unwrap_or_default().to_owned(),
             peer["times_limit"].as_f64().unwrap_or(0.0),
         ));
     }
-    let title = format!("One stamp, token cached, in units of L ({:.0} ns)", stamp.limit_ns);
+    let title = format!(
+        "One stamp, token cached, in units of L ({:.0} ns)",
+        stamp.limit_ns
+    );
     std::fs::write(folder.join("stamps.svg"), bar_chart(&title, &bars, machine))?;
 
     type Pick = fn(&threads::Point) -> f64;
@@ -45,13 +51,27 @@ pub(crate) fn draw(
     let lines: Vec<_> = lines
         .iter()
         .map(|(name, pick)| {
-            (*name, by_threads.iter().map(|point| (point.threads as f64, pick(point))).collect::<Vec<_>>())
+            (
+                *name,
+                by_threads
+                    .iter()
+                    .map(|point| (point.threads as f64, pick(point)))
+                    .collect::<Vec<_>>(),
+            )
         })
         .collect();
-    let chart = line_chart("Calls a second (millions) by threads", "threads", &lines, machine);
+    let chart = line_chart(
+        "Calls a second (millions) by threads",
+        "threads",
+        &lines,
+        machine,
+    );
     std::fs::write(folder.join("threads.svg"), chart)?;
 
-    let herd: Vec<_> = by_callers.iter().map(|point| (point.callers as f64, point.seconds * 1e3)).collect();
+    let herd: Vec<_> = by_callers
+        .iter()
+        .map(|point| (point.callers as f64, point.seconds * 1e3))
+        .collect();
     let title = "All answered after a dead token (ms); one login takes 300 ms";
     let chart = line_chart(title, "callers", &[("ctc, tasks", herd)], machine);
     std::fs::write(folder.join("herd.svg"), chart)?;
@@ -78,7 +98,12 @@ fn bar_chart(title: &str, bars: &[(String, f64)], machine: &Value) -> String {
     svg + "</svg>\n"
 }
 
-fn line_chart(title: &str, axis: &str, lines: &[(&str, Vec<(f64, f64)>)], machine: &Value) -> String {
+fn line_chart(
+    title: &str,
+    axis: &str,
+    lines: &[(&str, Vec<(f64, f64)>)],
+    machine: &Value,
+) -> String {
     const LEFT: f64 = 60.0;
     const TOP: f64 = 60.0;
     const BOTTOM: f64 = 340.0;
@@ -87,8 +112,15 @@ fn line_chart(title: &str, axis: &str, lines: &[(&str, Vec<(f64, f64)>)], machin
     let most = |pick: fn(&(f64, f64)) -> f64| points().map(pick).fold(1.0, f64::max);
     let (widest, highest) = (most(|point| point.0), most(|point| point.1));
     let at = |&(x, y): &(f64, f64)| {
-        let across = if widest > 1.0 { x.ln() / widest.ln() } else { 0.0 };
-        (LEFT + across * (RIGHT - LEFT), BOTTOM - y / highest * (BOTTOM - TOP))
+        let across = if widest > 1.0 {
+            x.ln() / widest.ln()
+        } else {
+            0.0
+        };
+        (
+            LEFT + across * (RIGHT - LEFT),
+            BOTTOM - y / highest * (BOTTOM - TOP),
+        )
     };
     let mut svg = head(title, 420.0, machine);
     for part in 0..=4 {
@@ -103,13 +135,25 @@ fn line_chart(title: &str, axis: &str, lines: &[(&str, Vec<(f64, f64)>)], machin
     }
     for (x, _) in &lines[0].1 {
         let (across, _) = at(&(*x, 0.0));
-        let _ =
-            writeln!(svg, "<text x='{across:.1}' y='{:.0}' text-anchor='middle'>{x}</text>", BOTTOM + 18.0);
+        let _ = writeln!(
+            svg,
+            "<text x='{across:.1}' y='{:.0}' text-anchor='middle'>{x}</text>",
+            BOTTOM + 18.0
+        );
     }
-    let _ = writeln!(svg, "<text x='{:.0}' y='{:.0}'>{axis}</text>", RIGHT + 30.0, BOTTOM + 18.0);
+    let _ = writeln!(
+        svg,
+        "<text x='{:.0}' y='{:.0}'>{axis}</text>",
+        RIGHT + 30.0,
+        BOTTOM + 18.0
+    );
     for (number, (name, points)) in lines.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
-        let path: Vec<String> = points.iter().map(at).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let path: Vec<String> = points
+            .iter()
+            .map(at)
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
+            .collect();
         let _ = writeln!(
             svg,
             "<polyline points='{}' fill='none' stroke='{colour}' stroke-width='2'/>\
@@ -124,8 +168,13 @@ fn line_chart(title: &str, axis: &str, lines: &[(&str, Vec<(f64, f64)>)], machin
 
 fn head(title: &str, height: f64, machine: &Value) -> String {
     let text = |key: &str| machine[key].as_str().unwrap_or_default().to_owned();
-    let below =
-        format!("{}, {} cores, {}, {}", text("processor"), machine["cores"], text("rustc"), text("profile"));
+    let below = format!(
+        "{}, {} cores, {}, {}",
+        text("processor"),
+        machine["cores"],
+        text("rustc"),
+        text("profile")
+    );
     format!(
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' font-family='sans-serif' \
          font-size='13'>\n<rect width='100%' height='100%' fill='white'/>\n\

@@ -1,4 +1,5 @@
-//! Paired rounds: what is compared runs in turns, in one process, and the median of the rounds' ratios counts.
+//! Paired rounds: what is compared runs in turns, in one process, and the median of the rounds'
+//! ratios counts.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,9 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// The tenth part of the times are shorter. Two processes on a machine with few cores disturb each other (and others
-/// disturb both) more often than not, so that a median says more about them than about the work.
+/// The tenth part of the times are shorter. Two processes on a machine with few cores disturb each
+/// other (and others disturb both) more often than not, so that a median says more about them than
+/// about the work.
 pub fn undisturbed(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 10).copied().unwrap_or_default()

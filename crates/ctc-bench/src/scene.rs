@@ -1,12 +1,13 @@
-//! The scene of one stamp: an open session, an ordinary request, an ordinary answer, and the limit L.
+//! The scene of one stamp: an open session, an ordinary request, an ordinary answer, and the limit
+//! L.
 
 use ctc_driver::SharedSession;
 use ctc_driver::ctc_core::{
     Admit, AppKey, Call, Credentials, Endpoint, Instant, LoginOutcome, Route, Session, Settings,
 };
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, SERVER, USER_AGENT,
-    VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, SERVER,
+    USER_AGENT, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
@@ -73,7 +74,12 @@ pub fn renewing() -> Result<SharedSession, Failure> {
 
 fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, Failure> {
     let credentials = Credentials::new("ada@example.com", "s3cret!")?;
-    let mut session = Session::new(Endpoint::us(), AppKey::new(KEY)?, credentials, Settings::default())?;
+    let mut session = Session::new(
+        Endpoint::us(),
+        AppKey::new(KEY)?,
+        credentials,
+        Settings::default(),
+    )?;
     let now = Instant::now();
     let Admit::Login(order) = session.admit(&mut Call::new(true), now) else {
         return Err("the first caller was not elected".into());
@@ -96,14 +102,26 @@ fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, 
 /// None, as the values are fixed.
 pub fn request() -> Result<Request<()>, Failure> {
     let builder = Request::get("https://connect.calamp.com/connect/services/devices?pg=1");
-    let builder = builder.header(ACCEPT, "application/json").header(USER_AGENT, "probe/1");
-    Ok(builder.header(ACCEPT_ENCODING, "identity").header("x-request-id", "0123456789").body(())?)
+    let builder = builder
+        .header(ACCEPT, "application/json")
+        .header(USER_AGENT, "probe/1");
+    Ok(builder
+        .header(ACCEPT_ENCODING, "identity")
+        .header("x-request-id", "0123456789")
+        .body(())?)
 }
 
 /// The six headers of an ordinary 200.
 pub fn answer() -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for name in [DATE, CONTENT_TYPE, CONTENT_LENGTH, SERVER, CACHE_CONTROL, VARY] {
+    for name in [
+        DATE,
+        CONTENT_TYPE,
+        CONTENT_LENGTH,
+        SERVER,
+        CACHE_CONTROL,
+        VARY,
+    ] {
         headers.insert(name, HeaderValue::from_static("something"));
     }
     headers
@@ -134,7 +152,8 @@ pub fn stamp_all(batch: &mut [Request<()>], stamp: &mut impl FnMut(&mut Request<
     }
 }
 
-/// How many requests are stamped in a row: few enough to stay in the cache, enough to hide the clock's own cost.
+/// How many requests are stamped in a row: few enough to stay in the cache, enough to hide the
+/// clock's own cost.
 pub const BATCH: usize = 64;
 
 /// A batch of requests.

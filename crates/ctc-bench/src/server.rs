@@ -49,6 +49,10 @@ fn answer_all(stream: TcpStream) -> std::io::Result<()> {
         }
         body.resize(length, 0);
         reader.read_exact(&mut body)?;
-        writer.write_all(if is_login { login.as_bytes() } else { ordinary.as_bytes() })?;
+        writer.write_all(if is_login {
+            login.as_bytes()
+        } else {
+            ordinary.as_bytes()
+        })?;
     }
 }

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, FormBody, SendFailure, Session, Settings};
+use ctc_driver::ctc_core::{
+    AppKey, Credentials, Endpoint, FormBody, SendFailure, Session, Settings,
+};
 use ctc_driver::{AsyncTransport, SharedSession, Transport, TransportError};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Request, Response, StatusCode};
@@ -19,7 +21,8 @@ use crate::scene::{KEY, token};
 /// How often a login wakes those who wait for its answer: connecting, TLS, sending, reading.
 const LOGIN_STEPS: u32 = 5;
 
-/// A stack that answers at once, and takes its time for a login. Clones share the server that they pretend to be.
+/// A stack that answers at once, and takes its time for a login. Clones share the server that they
+/// pretend to be.
 #[derive(Clone, Debug)]
 pub struct Stub(Arc<State>);
 
@@ -35,7 +38,12 @@ struct State {
 impl Stub {
     /// A server whose logins take `login`, and fail if it `refuses`.
     pub fn new(login: Duration, refuses: bool) -> Self {
-        Self(Arc::new(State { login, refuses, good: AtomicU64::new(0), logins: AtomicU64::new(0) }))
+        Self(Arc::new(State {
+            login,
+            refuses,
+            good: AtomicU64::new(0),
+            logins: AtomicU64::new(0),
+        }))
     }
 
     /// The logins that it saw.
@@ -57,9 +65,19 @@ impl Stub {
     }
 
     fn accepts(&self, request: &Request<()>) -> bool {
-        let Some(cookie) = request.headers().get(COOKIE) else { return false };
-        let mark = cookie.as_bytes().iter().rev().take_while(|byte| byte.is_ascii_digit());
-        let mark = mark.fold((0, 1), |(sum, unit), byte| (sum + unit * u64::from(byte - b'0'), unit * 10)).0;
+        let Some(cookie) = request.headers().get(COOKIE) else {
+            return false;
+        };
+        let mark = cookie
+            .as_bytes()
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_digit());
+        let mark = mark
+            .fold((0, 1), |(sum, unit), byte| {
+                (sum + unit * u64::from(byte - b'0'), unit * 10)
+            })
+            .0;
         mark == self.0.good.load(SeqCst)
     }
 
@@ -139,6 +157,11 @@ impl AsyncTransport for Stub {
 /// None, as the values are fixed.
 pub fn session() -> Result<SharedSession, Failure> {
     let credentials = Credentials::new("ada@example.com", "s3cret!")?;
-    let session = Session::new(Endpoint::us(), AppKey::new(KEY)?, credentials, Settings::default())?;
+    let session = Session::new(
+        Endpoint::us(),
+        AppKey::new(KEY)?,
+        credentials,
+        Settings::default(),
+    )?;
     Ok(SharedSession::new(session))
 }

@@ -29,15 +29,30 @@ impl Row {
         met: bool,
     ) -> Self {
         let verdict = if met { Verdict::Met } else { Verdict::Missed };
-        Self { what: what.into(), figure: figure.into(), bar: bar.into(), verdict }
+        Self {
+            what: what.into(),
+            figure: figure.into(),
+            bar: bar.into(),
+            verdict,
+        }
     }
 
     pub(crate) fn shown(what: impl Into<String>, figure: impl Into<String>) -> Self {
-        Self { what: what.into(), figure: figure.into(), bar: String::new(), verdict: Verdict::Shown }
+        Self {
+            what: what.into(),
+            figure: figure.into(),
+            bar: String::new(),
+            verdict: Verdict::Shown,
+        }
     }
 
     pub(crate) fn skipped(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), figure: why.into(), bar: String::new(), verdict: Verdict::Skipped }
+        Self {
+            what: what.into(),
+            figure: why.into(),
+            bar: String::new(),
+            verdict: Verdict::Skipped,
+        }
     }
 }
 
@@ -54,11 +69,22 @@ impl Verdict {
 
 /// The table as text, columns aligned.
 pub(crate) fn text(rows: &[Row]) -> String {
-    let width = |cell: fn(&Row) -> &str| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
-    let (what, figure, bar) = (width(|row| &row.what), width(|row| &row.figure), width(|row| &row.bar));
+    let width = |cell: fn(&Row) -> &str| {
+        rows.iter()
+            .map(|row| cell(row).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (what, figure, bar) = (
+        width(|row| &row.what),
+        width(|row| &row.figure),
+        width(|row| &row.bar),
+    );
     let line = |row: &Row| {
         let (a, b, c, d) = (&row.what, &row.figure, &row.bar, row.verdict.word());
-        format!("{a:what$}  {b:figure$}  {c:bar$}  {d}").trim_end().to_owned()
+        format!("{a:what$}  {b:figure$}  {c:bar$}  {d}")
+            .trim_end()
+            .to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -81,21 +81,23 @@ impl Endpoint {
         &self.origin
     }
 
-    /// Whether it is a server on this machine that is spoken to without TLS. What is sent to it must not go through a
-    /// proxy.
+    /// Whether it is a server on this machine that is spoken to without TLS. What is sent to it
+    /// must not go through a proxy.
     pub fn is_plain_http(&self) -> bool {
         self.scheme == Scheme::Http
     }
 
-    /// Whether `target` is on this very origin. Host names compare without regard to case; a port left out is
-    /// the scheme's own.
+    /// Whether `target` is on this very origin. Host names compare without regard to case; a port
+    /// left out is the scheme's own.
     #[inline]
     pub fn is_origin_of(&self, target: Target<'_>) -> bool {
         is_same(target.scheme, self.scheme.as_str())
             && match target.place {
-                // By far the most are written as the endpoint is; taking host and port apart costs ten times more.
+                // By far the most are written as the endpoint is; taking host and port apart costs
+                // ten times more.
                 Place::Authority(authority) => {
-                    authority.as_str() == self.authority.as_str() || self.is_place(&Parts::of(authority))
+                    authority.as_str() == self.authority.as_str()
+                        || self.is_place(&Parts::of(authority))
                 }
                 Place::Parts(parts) => self.is_place(&parts),
             }
@@ -106,11 +108,12 @@ impl Endpoint {
         port == self.port && is_same(parts.host, &self.host)
     }
 
-    /// The full URI of `path`: a path from the root (`/connect/…`, query allowed), or an absolute URL on this
-    /// very origin.
+    /// The full URI of `path`: a path from the root (`/connect/…`, query allowed), or an absolute
+    /// URL on this very origin.
     ///
     /// # Errors
-    /// [`JoinError`] for an absolute URL on another origin, a text that is neither, or one that is no valid URI.
+    /// [`JoinError`] for an absolute URL on another origin, a text that is neither, or one that is
+    /// no valid URI.
     pub fn join(&self, path: &str) -> Result<Uri, JoinError> {
         if path.starts_with('/') && !path.starts_with("//") {
             let path = PathAndQuery::try_from(path).map_err(|_| JoinError::Invalid)?;
@@ -123,19 +126,25 @@ impl Endpoint {
         if uri.scheme().is_none() {
             return Err(JoinError::NotAPath);
         }
-        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let has_user = uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
         if has_user || !self.is_origin_of(Target::from(&uri)) {
-            return Err(JoinError::ForeignOrigin { endpoint: self.origin.clone() });
+            return Err(JoinError::ForeignOrigin {
+                endpoint: self.origin.clone(),
+            });
         }
         Ok(uri)
     }
 
-    /// `uri` on this origin when it is only a path with its query, as a server receives it; any other as it is.
+    /// `uri` on this origin when it is only a path with its query, as a server receives it; any
+    /// other as it is.
     pub fn complete(&self, uri: Uri) -> Uri {
         if uri.scheme().is_some() || !uri.path().starts_with('/') {
             return uri;
         }
-        uri.path_and_query().map_or_else(Uri::default, |path| self.uri(path.clone()))
+        uri.path_and_query()
+            .map_or_else(Uri::default, |path| self.uri(path.clone()))
     }
 
     /// Made of its parts: the origin is not read once more for each call.
@@ -171,7 +180,9 @@ impl Endpoint {
         if host.is_empty() || has_odd_port(authority) {
             return Err(EndpointError::NotAUrl);
         }
-        let port = authority.port_u16().filter(|&port| port != scheme.default_port());
+        let port = authority
+            .port_u16()
+            .filter(|&port| port != scheme.default_port());
         let place = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
         let place = Authority::try_from(place).map_err(|_| EndpointError::NotAUrl)?;
         Ok(Self::from_parts(scheme, &host, port, place))
@@ -180,7 +191,13 @@ impl Endpoint {
     fn from_parts(scheme: Scheme, host: &str, port: Option<u16>, authority: Authority) -> Self {
         let port = port.unwrap_or(scheme.default_port());
         let origin = format!("{}://{authority}", scheme.as_str());
-        Self { origin, scheme, host: host.to_owned(), port, authority }
+        Self {
+            origin,
+            scheme,
+            host: host.to_owned(),
+            port,
+            authority,
+        }
     }
 }
 
@@ -228,26 +245,42 @@ impl<'a> Parts<'a> {
     /// A port that cannot be leaves no host either, so that no endpoint agrees with it.
     fn of(authority: &'a Authority) -> Self {
         if has_odd_port(authority) {
-            return Self { host: "", port: None };
+            return Self {
+                host: "",
+                port: None,
+            };
         }
-        Self { host: authority.host(), port: authority.port_u16() }
+        Self {
+            host: authority.host(),
+            port: authority.port_u16(),
+        }
     }
 }
 
 impl<'a> Target<'a> {
-    /// `scheme` is `http` or `https`; `host` a name or address, IPv6 in brackets; `port` what the URL names.
+    /// `scheme` is `http` or `https`; `host` a name or address, IPv6 in brackets; `port` what the
+    /// URL names.
     #[inline]
     pub fn new(scheme: &'a str, host: &'a str, port: Option<u16>) -> Self {
-        Self { scheme, place: Place::Parts(Parts { host, port }) }
+        Self {
+            scheme,
+            place: Place::Parts(Parts { host, port }),
+        }
     }
 }
 
 impl<'a> From<&'a Uri> for Target<'a> {
     #[inline]
     fn from(uri: &'a Uri) -> Self {
-        let nowhere = Place::Parts(Parts { host: "", port: None });
+        let nowhere = Place::Parts(Parts {
+            host: "",
+            port: None,
+        });
         let place = uri.authority().map_or(nowhere, Place::Authority);
-        Self { scheme: uri.scheme_str().unwrap_or_default(), place }
+        Self {
+            scheme: uri.scheme_str().unwrap_or_default(),
+            place,
+        }
     }
 }
 
@@ -285,12 +318,15 @@ pub enum EndpointError {
     PortalOnly,
 }
 
-/// Why a path could not be joined to an [`Endpoint`]. The path itself is not repeated: its query may be private.
+/// Why a path could not be joined to an [`Endpoint`]. The path itself is not repeated: its query
+/// may be private.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// An absolute URL on another origin.
-    #[error("this URL is not on {endpoint}: key and token never leave that origin, so the call was not made")]
+    #[error(
+        "this URL is not on {endpoint}: key and token never leave that origin, so the call was not made"
+    )]
     ForeignOrigin {
         /// The origin that the session is bound to.
         endpoint: String,
@@ -331,13 +367,20 @@ fn has_odd_port(authority: &Authority) -> bool {
     if text.len() == host.len() {
         return false; // by far the most
     }
-    let port = text.rsplit('@').next().and_then(|rest| rest.get(host.len()..)).unwrap_or_default();
+    let port = text
+        .rsplit('@')
+        .next()
+        .and_then(|rest| rest.get(host.len()..))
+        .unwrap_or_default();
     !matches!(port, "" | ":") && authority.port_u16().is_none()
 }
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -349,7 +392,13 @@ mod tests {
     fn the_authority_is_what_stands_behind_the_scheme() {
         let authority = |endpoint: &Endpoint| endpoint.authority.to_string();
         assert_eq!(authority(&Endpoint::us()), "connect.calamp.com");
-        assert_eq!(authority(&Endpoint::new("https://x.example:8443").unwrap()), "x.example:8443");
-        assert_eq!(authority(&Endpoint::danger_plain_http("http://[::1]:80").unwrap()), "[::1]");
+        assert_eq!(
+            authority(&Endpoint::new("https://x.example:8443").unwrap()),
+            "x.example:8443"
+        );
+        assert_eq!(
+            authority(&Endpoint::danger_plain_http("http://[::1]:80").unwrap()),
+            "[::1]"
+        );
     }
 }

@@ -1,18 +1,21 @@
-//! A session with the CalAmp Telematics Cloud (CTC), as a state machine: **no clock, no socket, no lock, no task.**
+//! A session with the CalAmp Telematics Cloud (CTC), as a state machine: **no clock, no socket, no
+//! lock, no task.**
 //!
-//! CTC's login answers with a cookie `authToken` that is to be kept until the server says 401 or logout ends it;
-//! clients that log in again and again break the vendor's fair-usage policy. This crate knows when to log in,
-//! what to send, what the answers mean, and when to stop. It never sends anything itself: `ctc-reqwest`,
-//! `ctc-ureq`, or an HTTP stack of your own do that, and `ctc-driver` lets many callers share one session.
+//! CTC's login answers with a cookie `authToken` that is to be kept until the server says 401 or
+//! logout ends it; clients that log in again and again break the vendor's fair-usage policy. This
+//! crate knows when to log in, what to send, what the answers mean, and when to stop. It never
+//! sends anything itself: `ctc-reqwest`, `ctc-ureq`, or an HTTP stack of your own do that, and
+//! `ctc-driver` lets many callers share one session.
 //!
 //! # The loop
 //!
 //! 1. [`Session::admit`] asks for leave. The answer says what is next:
-//! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then let [`Session::observe`] see the answer:
-//!    deliver it, or go to 1 and send the request once more.
+//! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then let [`Session::observe`]
+//!    see the answer: deliver it, or go to 1 and send the request once more.
 //! 3. [`Admit::Login`]: send the order's request, report with [`Session::login_response`] or
 //!    [`Session::login_failed`], go to 1.
-//! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to 1.
+//! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to
+//!    1.
 //! 5. [`Admit::Deny`]: tell the caller why, and when to come back.
 //!
 //! ```
@@ -79,9 +82,10 @@
 //!
 //! # Panics, errors and time
 //!
-//! Nothing in here panics, whatever a server sends and in whatever order reports come. An error is bad input and
-//! says what to do. Time is an argument: [`Instant`] for everything that is decided, wall time only in a
-//! [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when their last copy is dropped.
+//! Nothing in here panics, whatever a server sends and in whatever order reports come. An error is
+//! bad input and says what to do. Time is an argument: [`Instant`] for everything that is decided,
+//! wall time only in a [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory
+//! when their last copy is dropped.
 
 mod endpoint;
 pub mod manual;
@@ -94,9 +98,9 @@ mod wire;
 pub use endpoint::{Endpoint, EndpointError, JoinError, Target};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
-    Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome, LoginTicket,
-    Pass, Phase, RecordKey, Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized,
-    Verdict, Wait,
+    Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
+    LoginTicket, Pass, Phase, RecordKey, Resumed, Route, SendFailure, Session, SessionRecord,
+    StampError, Unauthorized, Verdict, Wait,
 };
 pub use settings::{
     AuthTokenSwitch, FailedLogin, FairUse, LoginRule, Settings, SettingsError, TokenAttachment,

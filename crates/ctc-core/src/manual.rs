@@ -1,11 +1,13 @@
 //! The manual of the core. Nothing in here but pages.
 //!
-//! - [`driving_it_yourself`]: the loop, step by step, and what each answer of the session asks of you.
+//! - [`driving_it_yourself`]: the loop, step by step, and what each answer of the session asks of
+//!   you.
 //! - [`fair_use`]: the governor, and every setting of it.
 //! - [`security`]: what is protected, against whom, and what is not.
 //!
-//! `ctc_driver::manual` goes on with transports, stores, errors, cookies and origins, several accounts and
-//! observability; `ctc_testkit::manual` with testing; `ctc_reqwest::manual` with moving over from code of one's own.
+//! `ctc_driver::manual` goes on with transports, stores, errors, cookies and origins, several
+//! accounts and observability; `ctc_testkit::manual` with testing; `ctc_reqwest::manual` with
+//! moving over from code of one's own.
 
 #[doc = include_str!("manual/driving_it_yourself.md")]
 pub mod driving_it_yourself {}

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// The application key that identifies the calling program, sent as `calamp-services-app` with every request.
+/// The application key that identifies the calling program, sent as `calamp-services-app` with
+/// every request.
 ///
 /// Its shape is never checked beyond what a header can carry: the vendor documents none.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,8 +21,12 @@ impl AppKey {
     /// [`SecretError`] when it is empty, or has white space or anything but visible ASCII.
     pub fn new(key: impl Into<String>) -> Result<Self, SecretError> {
         let key = Zeroizing::new(key.into().into_bytes());
-        visible_ascii(&key, SecretError::EmptyAppKey, |at| SecretError::AppKeyCharacter { at })?;
-        secret_header(key).map(Self).ok_or(SecretError::AppKeyCharacter { at: 0 })
+        visible_ascii(&key, SecretError::EmptyAppKey, |at| {
+            SecretError::AppKeyCharacter { at }
+        })?;
+        secret_header(key)
+            .map(Self)
+            .ok_or(SecretError::AppKeyCharacter { at: 0 })
     }
 
     /// The value of the `calamp-services-app` header, marked sensitive.
@@ -43,8 +48,14 @@ impl Credentials {
     ///
     /// # Errors
     /// [`SecretError`] when either is empty.
-    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Result<Self, SecretError> {
-        let (username, password) = (Zeroizing::new(username.into()), Zeroizing::new(password.into()));
+    pub fn new(
+        username: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Result<Self, SecretError> {
+        let (username, password) = (
+            Zeroizing::new(username.into()),
+            Zeroizing::new(password.into()),
+        );
         if username.is_empty() {
             return Err(SecretError::EmptyUsername);
         }
@@ -77,11 +88,13 @@ impl AuthToken {
     /// Takes a token as it stood in the cookie, without surrounding quotes.
     ///
     /// # Errors
-    /// [`SecretError`] when it is empty or is no safe cookie value: control characters, white space, `;`, `,`
-    /// and anything outside ASCII.
+    /// [`SecretError`] when it is empty or is no safe cookie value: control characters, white
+    /// space, `;`, `,` and anything outside ASCII.
     pub fn new(value: impl Into<String>) -> Result<Self, SecretError> {
         let value = Zeroizing::new(value.into().into_bytes());
-        visible_ascii(&value, SecretError::EmptyToken, |at| SecretError::TokenCharacter { at })?;
+        visible_ascii(&value, SecretError::EmptyToken, |at| {
+            SecretError::TokenCharacter { at }
+        })?;
         if let Some(at) = value.iter().position(|byte| matches!(byte, b';' | b',')) {
             return Err(SecretError::TokenCharacter { at });
         }
@@ -99,10 +112,11 @@ impl AuthToken {
     }
 }
 
-/// The body of a login request. It holds the password: it prints as `[redacted]` and is wiped when dropped.
+/// The body of a login request. It holds the password: it prints as `[redacted]` and is wiped when
+/// dropped.
 ///
-/// Send it with [`as_ref`](AsRef::as_ref), or hand it to an HTTP stack as [`Bytes`], which is wiped as well
-/// when the stack lets go of it.
+/// Send it with [`as_ref`](AsRef::as_ref), or hand it to an HTTP stack as [`Bytes`], which is wiped
+/// as well when the stack lets go of it.
 #[derive(Default)]
 pub struct FormBody(Zeroizing<Vec<u8>>);
 

@@ -1,4 +1,5 @@
-//! What a session may be told: fair use, time-outs and the wire choices that the vendor's pages leave open.
+//! What a session may be told: fair use, time-outs and the wire choices that the vendor's pages
+//! leave open.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -13,20 +14,24 @@ pub struct Settings {
     pub fair_use: FairUse,
     /// How long one login may take on the wire. Default 30 s.
     pub login_timeout: Duration,
-    /// How long the elected caller may take for the store, and once more for the login, before another takes its
-    /// place. Must be longer than `login_timeout`. Default 60 s.
+    /// How long the elected caller may take for the store, and once more for the login, before
+    /// another takes its place. Must be longer than `login_timeout`. Default 60 s.
     pub lease: Duration,
-    /// How the token travels with each call. Default [`TokenAttachment::Cookie`], as on the vendor's page.
+    /// How the token travels with each call. Default [`TokenAttachment::Cookie`], as on the
+    /// vendor's page.
     pub attachment: TokenAttachment,
-    /// Where the login says `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as on the vendor's page.
+    /// Where the login says `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as on the
+    /// vendor's page.
     pub auth_token_switch: AuthTokenSwitch,
     /// Path of the logout call. The vendor names a logout API but not its address:
     /// `POST /connect/services/logout` is **our assumption**.
     pub logout_path: String,
-    /// Reads a failed login's status and headers where this crate's own reading does not fit a server
-    /// (say, one that refuses a password with a 500). `None` from the rule keeps our reading.
+    /// Reads a failed login's status and headers where this crate's own reading does not fit a
+    /// server (say, one that refuses a password with a 500). `None` from the rule keeps our
+    /// reading.
     pub login_rule: Option<LoginRule>,
-    /// Seed of the back-off's jitter. Give each process its own; the same seed gives the same delays.
+    /// Seed of the back-off's jitter. Give each process its own; the same seed gives the same
+    /// delays.
     pub seed: u64,
 }
 
@@ -48,7 +53,8 @@ impl Default for Settings {
 impl Settings {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         let fair_use = &self.fair_use;
-        if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1) {
+        if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1)
+        {
             return Err(SettingsError::NoPause);
         }
         if fair_use.backoff_cap < fair_use.backoff {
@@ -57,10 +63,15 @@ impl Settings {
         if self.login_timeout.is_zero() || self.lease <= self.login_timeout {
             return Err(SettingsError::LeaseTooShort);
         }
-        let longest = [fair_use.refill, fair_use.backoff_cap, fair_use.retry_after_cap, self.lease]
-            .into_iter()
-            .max()
-            .unwrap_or_default();
+        let longest = [
+            fair_use.refill,
+            fair_use.backoff_cap,
+            fair_use.retry_after_cap,
+            self.lease,
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or_default();
         if longest > MAX_SPAN {
             return Err(SettingsError::TooLong);
         }
@@ -92,8 +103,8 @@ pub enum SettingsError {
     LogoutPath(#[from] crate::JoinError),
 }
 
-/// The limits that the governor keeps. The vendor forbids logging in over and over but gives no number, so
-/// these are ours to choose and yours to change.
+/// The limits that the governor keeps. The vendor forbids logging in over and over but gives no
+/// number, so these are ours to choose and yours to change.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FairUse {
@@ -105,10 +116,11 @@ pub struct FairUse {
     pub backoff: Duration,
     /// The longest such pause. Default 15 minutes.
     pub backoff_cap: Duration,
-    /// The longest `Retry-After` that is obeyed in full; a longer one counts as this. Default 1 hour.
+    /// The longest `Retry-After` that is obeyed in full; a longer one counts as this. Default 1
+    /// hour.
     pub retry_after_cap: Duration,
-    /// How long a route's 401 is taken as "not allowed here" after a fresh token did not cure it; it doubles
-    /// each time (to one day at most). Default 2 minutes.
+    /// How long a route's 401 is taken as "not allowed here" after a fresh token did not cure it;
+    /// it doubles each time (to one day at most). Default 2 minutes.
     pub refused_route_memory: Duration,
     /// A token that dies younger than this makes the next refill longer. Default 1 minute.
     pub short_life: Duration,

@@ -1,7 +1,7 @@
 //! T80: when a session is dropped, its secrets are gone from the memory that it owned.
 //!
-//! The heap is read through `/proc/self/mem`, so this runs on Linux only. A needle is never kept in the clear: it is
-//! made from its complement, and compared with it.
+//! The heap is read through `/proc/self/mem`, so this runs on Linux only. A needle is never kept in
+//! the clear: it is made from its complement, and compared with it.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,9 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ctc_core::{Admit, AppKey, Call, Credentials, Endpoint, Pass, Route, Session, Settings, Target};
+use ctc_core::{
+    Admit, AppKey, Call, Credentials, Endpoint, Pass, Route, Session, Settings, Target,
+};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use zeroize::Zeroizing;
@@ -35,7 +37,10 @@ impl Needle {
     }
 
     fn is_at(&self, window: &[u8]) -> bool {
-        window.iter().zip(&self.0).all(|(seen, hidden)| *seen == !hidden)
+        window
+            .iter()
+            .zip(&self.0)
+            .all(|(seen, hidden)| *seen == !hidden)
     }
 }
 
@@ -51,21 +56,31 @@ fn count_on_heap(needles: &[Needle]) -> Vec<usize> {
             continue;
         }
         let (start, end) = words[0].split_once('-').unwrap();
-        let (start, end) = (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
+        let (start, end) = (
+            u64::from_str_radix(start, 16).unwrap(),
+            u64::from_str_radix(end, 16).unwrap(),
+        );
         let mut buffer = [0_u8; 16 * 1024];
         let mut at = start;
         while at < end {
             let length = buffer.len().min(usize::try_from(end - at).unwrap());
-            if memory.seek(SeekFrom::Start(at)).is_err() || memory.read_exact(&mut buffer[..length]).is_err()
+            if memory.seek(SeekFrom::Start(at)).is_err()
+                || memory.read_exact(&mut buffer[..length]).is_err()
             {
                 break;
             }
             for (count, needle) in counts.iter_mut().zip(needles) {
-                *count +=
-                    buffer[..length].windows(needle.0.len()).filter(|window| needle.is_at(window)).count();
+                *count += buffer[..length]
+                    .windows(needle.0.len())
+                    .filter(|window| needle.is_at(window))
+                    .count();
             }
             // Overlap, so that nothing is missed at an edge.
-            at += if at + length as u64 == end { length as u64 } else { length as u64 - 32 };
+            at += if at + length as u64 == end {
+                length as u64
+            } else {
+                length as u64 - 32
+            };
         }
     }
     counts
@@ -73,7 +88,9 @@ fn count_on_heap(needles: &[Needle]) -> Vec<usize> {
 
 /// A login's answer whose own memory is wiped as well: it stands for the HTTP stack's.
 fn login_answer(token: &Needle) -> Response<()> {
-    let line = Zeroizing::new(format!("authToken={}; Path=/connect; HttpOnly", token.reveal()).into_bytes());
+    let line = Zeroizing::new(
+        format!("authToken={}; Path=/connect; HttpOnly", token.reveal()).into_bytes(),
+    );
     let mut response = Response::new(());
     let value = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(line)).unwrap();
     response.headers_mut().append(SET_COOKIE, value);
@@ -81,12 +98,17 @@ fn login_answer(token: &Needle) -> Response<()> {
 }
 
 fn stamped(pass: &Pass, cookies: Option<&'static str>) -> HeaderMap {
-    let mut request = Request::get("https://connect.calamp.com/connect/services/devices").body(()).unwrap();
+    let mut request = Request::get("https://connect.calamp.com/connect/services/devices")
+        .body(())
+        .unwrap();
     if let Some(cookies) = cookies {
-        request.headers_mut().insert(COOKIE, HeaderValue::from_static(cookies));
+        request
+            .headers_mut()
+            .insert(COOKIE, HeaderValue::from_static(cookies));
     }
     let uri: Uri = request.uri().clone();
-    pass.stamp(Target::from(&uri), request.headers_mut()).unwrap();
+    pass.stamp(Target::from(&uri), request.headers_mut())
+        .unwrap();
     std::mem::take(request.headers_mut())
 }
 
@@ -103,10 +125,18 @@ fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
     let [password, key, token] = &needles;
 
     // The probe finds what is there.
-    let alive = needles.iter().map(Needle::reveal).map(Zeroizing::new).collect::<Vec<_>>();
+    let alive = needles
+        .iter()
+        .map(Needle::reveal)
+        .map(Zeroizing::new)
+        .collect::<Vec<_>>();
     assert_eq!(count_on_heap(&needles), [1, 1, 1]);
     drop(alive);
-    assert_eq!(count_on_heap(&needles), [0, 0, 0], "the test itself leaves copies");
+    assert_eq!(
+        count_on_heap(&needles),
+        [0, 0, 0],
+        "the test itself leaves copies"
+    );
 
     let now = std::time::Instant::now();
     let mut session = Session::new(
@@ -117,16 +147,32 @@ fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
     )
     .unwrap();
     let mut call = Call::new(true);
-    let Admit::Login(order) = session.admit(&mut call, now) else { panic!("the first caller logs in") };
+    let Admit::Login(order) = session.admit(&mut call, now) else {
+        panic!("the first caller logs in")
+    };
     let outcome = session.login_response(order.ticket, &login_answer(token), now);
-    assert!(count_on_heap(&needles).iter().all(|count| *count > 0), "a session in use holds its secrets");
+    assert!(
+        count_on_heap(&needles).iter().all(|count| *count > 0),
+        "a session in use holds its secrets"
+    );
     drop((outcome, order.request));
-    let Admit::Proceed(pass) = session.admit(&mut call, now) else { panic!("the session is open") };
-    let sent = [stamped(&pass, None), stamped(&pass, Some("theirs=1; authToken=old"))];
+    let Admit::Proceed(pass) = session.admit(&mut call, now) else {
+        panic!("the session is open")
+    };
+    let sent = [
+        stamped(&pass, None),
+        stamped(&pass, Some("theirs=1; authToken=old")),
+    ];
     let record = session.record(now, UNIX_EPOCH + Duration::from_secs(1_900_000_000));
     let route = Route::new(&Method::GET, "/connect/services/devices");
     let later = now + Duration::from_secs(3600);
-    let verdict = session.observe(&mut call, route, StatusCode::UNAUTHORIZED, &HeaderMap::new(), later);
+    let verdict = session.observe(
+        &mut call,
+        route,
+        StatusCode::UNAUTHORIZED,
+        &HeaderMap::new(),
+        later,
+    );
     let printed = format!("{session:?} {pass:?} {record:?} {verdict:?} {call:?}");
     drop((pass, sent, record, session, call, printed));
     assert_eq!(count_on_heap(&needles), [0, 0, 0]);

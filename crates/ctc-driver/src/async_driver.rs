@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, FormBody, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord, Verdict, Wait,
+    Admit, Call, FormBody, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
+    Verdict, Wait,
 };
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -27,10 +28,11 @@ use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 /// How long an answer that is not delivered may take to be read to its end.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and store.
+/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and
+/// store.
 ///
-/// A future that is dropped half way leaves nothing behind: a login belongs to the session and is driven by
-/// every task that waits for it, so it ends unfinished only when all of them have gone.
+/// A future that is dropped half way leaves nothing behind: a login belongs to the session and is
+/// driven by every task that waits for it, so it ends unfinished only when all of them have gone.
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
 }
@@ -43,8 +45,18 @@ struct Io<T> {
 
 impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
-    pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn AsyncSessionStore>>) -> Self {
-        Self { io: Arc::new(Io { session, transport: Arc::new(transport), store }) }
+    pub fn new(
+        session: SharedSession,
+        transport: T,
+        store: Option<Arc<dyn AsyncSessionStore>>,
+    ) -> Self {
+        Self {
+            io: Arc::new(Io {
+                session,
+                transport: Arc::new(transport),
+                store,
+            }),
+        }
     }
 
     /// The session.
@@ -57,9 +69,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         &self.io.transport
     }
 
-    /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
-    /// with a newer token after a 401, as far as `options` allow. An `http::Request` may have just a path as its URI:
-    /// it goes to the session's endpoint.
+    /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends
+    /// it once more with a newer token after a 401, as far as `options` allow. An
+    /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
@@ -72,8 +84,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         async move { self.execute_from(&mut request, options).await }
     }
 
-    /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for futures around
-    /// this one, which else would keep it once more.
+    /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for
+    /// futures around this one, which else would keep it once more.
     ///
     /// # Panics
     /// When there is no request.
@@ -91,8 +103,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let mut call = Call::new(false);
             let mut patience = Patience::new(options.max_wait);
             loop {
-                // Two futures in turn, which share their room: a caller that waits holds nothing of what one that
-                // sends does.
+                // Two futures in turn, which share their room: a caller that waits holds nothing of
+                // what one that sends does.
                 if let Some(response) = self.send(&mut call, place, options).await? {
                     return Ok(response);
                 }
@@ -101,8 +113,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
-    /// Sends the request with the present token. `None` when there is none, or when the request, now back in its
-    /// place, is to be sent once more.
+    /// Sends the request with the present token. `None` when there is none, or when the request,
+    /// now back in its place, is to be sent once more.
     async fn send(
         &self,
         call: &mut Call,
@@ -117,13 +129,22 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 return Ok(None);
             }
             let sending = place.take().map(|request| self.io.transport.send(request));
-            let mut response = sending.expect("a request to send").await.map_err(CallError::Transport)?;
+            let mut response = sending
+                .expect("a request to send")
+                .await
+                .map_err(CallError::Transport)?;
             let (status, headers) = (response.status(), response.headers());
-            let observed = self.session().observe_answer(call, || held.route(), status, headers);
+            let observed = self
+                .session()
+                .observe_answer(call, || held.route(), status, headers);
             if observed.sets_cookies {
                 response.hide_cookies();
             }
-            let saving = if observed.unsaved { self.saving() } else { None };
+            let saving = if observed.unsaved {
+                self.saving()
+            } else {
+                None
+            };
             if matches!(observed.verdict, Verdict::Deliver) && saving.is_none() {
                 return Ok(Some(response));
             }
@@ -173,18 +194,19 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         self.admit(&mut Call::new(false), &mut patience).await
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
-    /// one is there, and on after a failure. Joins a login that is under way, and takes a newer token out of the
-    /// store if there is one.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
+    /// until the new one is there, and on after a failure. Joins a login that is under way, and
+    /// takes a newer token out of the store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the
-    /// budget like any login.
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts
+    /// against the budget like any login.
     ///
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut patience = Patience::new(options.max_wait);
-        self.obtain(login::renewal(self.session()), &mut patience).await
+        self.obtain(login::renewal(self.session()), &mut patience)
+            .await
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -194,11 +216,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// When the store does not have everything yet: leave to save it, if it is time to.
     fn saving(&self) -> Option<Saving<'_>> {
-        self.io.store.as_ref().and_then(|_| Saving::when_due(self.session()))
+        self.io
+            .store
+            .as_ref()
+            .and_then(|_| Saving::when_due(self.session()))
     }
 
-    /// Takes into the store what it does not have yet. No answer is held back for longer than a second,
-    /// whatever the store does.
+    /// Takes into the store what it does not have yet. No answer is held back for longer than a
+    /// second, whatever the store does.
     async fn save_the_rest(&self, saving: Saving<'_>) {
         let work = saving::save_the_rest(self.session(), &*self.io);
         let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
@@ -228,15 +253,19 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let mut listener = None;
         let mut driven = None;
         loop {
-            let asked = self.session().admit_with_flight(&mut ask, |order| self.begin(*order));
+            let asked = self
+                .session()
+                .admit_with_flight(&mut ask, |order| self.begin(*order));
             drop(driven.take());
-            // The login was driven to its report and no further, and this was the last task to let go of it.
+            // The login was driven to its report and no further, and this was the last task to let
+            // go of it.
             if matches!(asked, Ok(()) | Err(Pending::Denied(_)))
                 && self.session().keeping().has_unsaved()
                 && let Some(saving) = self.saving()
             {
                 Box::pin(self.save_the_rest(saving)).await;
-                // The store may have told of a failure elsewhere. Nothing is due for a while, so this is not for ever.
+                // The store may have told of a failure elsewhere. Nothing is due for a while, so
+                // this is not for ever.
                 continue;
             }
             match asked {
@@ -258,28 +287,35 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                         continue;
                     };
                     let woken = select(changed, self.io.transport.sleep(pause)).await;
-                    let early = matches!(woken, Either::Left(_)).then(|| self.session().now() - began);
+                    let early =
+                        matches!(woken, Either::Left(_)).then(|| self.session().now() - began);
                     patience.spend(pause, early);
                 }
             }
         }
     }
 
-    /// The login as a future that many tasks can wait for. It is dropped, and its ticket given back, when the
-    /// last of them goes.
+    /// The login as a future that many tasks can wait for. It is dropped, and its ticket given
+    /// back, when the last of them goes.
     fn begin(&self, order: LoginOrder) -> SharedLogin {
         let io = Arc::clone(&self.io);
         // Made here and not inside: even a future that is never polled gives its login back.
         let flight = login::Flight::new(self.session(), order);
         let login = async move { login::log_in(flight, &*io).await };
-        // A panic would else go on in every task that waits. The session is sound: the ticket is given back.
+        // A panic would else go on in every task that waits. The session is sound: the ticket is
+        // given back.
         let login = AssertUnwindSafe(login).catch_unwind();
-        login.map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic))))).boxed().shared()
+        login
+            .map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic)))))
+            .boxed()
+            .shared()
     }
 
     /// Drives a login to its end or, for one that was not elected, until the session has changed.
     async fn drive(&self, flight: &SharedLogin, wait: Option<Wait>) {
-        let Some(wait) = wait else { return resume(flight.clone().await) };
+        let Some(wait) = wait else {
+            return resume(flight.clone().await);
+        };
         if let Some(changed) = self.session().listen(wait)
             && let Either::Left((panic, _)) = select(flight.clone(), changed).await
         {
@@ -290,7 +326,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// Waits for a login that a thread makes, in the blocking driver on the same session.
     async fn wait(&self, wait: Wait) {
         if let Some(changed) = self.session().listen(wait) {
-            let lease = wait.deadline.saturating_duration_since(self.session().now());
+            let lease = wait
+                .deadline
+                .saturating_duration_since(self.session().now());
             drop(select(changed, self.io.transport.sleep(lease)).await);
         }
     }
@@ -298,7 +336,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
 /// Lets a login's panic go on in this task, if no other has taken it.
 fn resume(panic: Option<Panic>) {
-    let payload = panic.and_then(|panic| panic.lock().unwrap_or_else(PoisonError::into_inner).take());
+    let payload =
+        panic.and_then(|panic| panic.lock().unwrap_or_else(PoisonError::into_inner).take());
     if let Some(payload) = payload {
         resume_unwind(payload);
     }
@@ -306,25 +345,43 @@ fn resume(panic: Option<Panic>) {
 
 #[async_trait]
 impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
-    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Option<StoreAccess>, StoreError> {
-        let Some(store) = &self.store else { return Ok(None) };
-        // The store knows best when to stop waiting; this limit is for one that does not come back at all.
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Option<StoreAccess>, StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
+        // The store knows best when to stop waiting; this limit is for one that does not come back
+        // at all.
         let limit = terms.wait + STORE_TIMEOUT;
         match within(&*self.transport, limit, store.lease(key, terms)).await {
-            Some(lease) => {
-                Ok(Some(Box::new(Bounded { lease: lease?, transport: Arc::clone(&self.transport) })))
-            }
+            Some(lease) => Ok(Some(Box::new(Bounded {
+                lease: lease?,
+                transport: Arc::clone(&self.transport),
+            }))),
             None => Err(StoreError::Busy),
         }
     }
 
     async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
         let timeout = self.session.settings().login_timeout;
-        match within(&*self.transport, timeout, self.transport.send_login(request)).await {
-            Some(answer) => {
-                answer.map_err(|error| SendError { failure: error.failure(), error: Arc::new(error) })
-            }
-            None => Err(SendError { failure: SendFailure::MaybeSent, error: Arc::new(NoAnswer(timeout)) }),
+        match within(
+            &*self.transport,
+            timeout,
+            self.transport.send_login(request),
+        )
+        .await
+        {
+            Some(answer) => answer.map_err(|error| SendError {
+                failure: error.failure(),
+                error: Arc::new(error),
+            }),
+            None => Err(SendError {
+                failure: SendFailure::MaybeSent,
+                error: Arc::new(NoAnswer(timeout)),
+            }),
         }
     }
 }
@@ -372,12 +429,16 @@ async fn within<T: AsyncTransport, R>(
 
 impl<T> Clone for AsyncDriver<T> {
     fn clone(&self) -> Self {
-        Self { io: Arc::clone(&self.io) }
+        Self {
+            io: Arc::clone(&self.io),
+        }
     }
 }
 
 impl<T> fmt::Debug for AsyncDriver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncDriver").field("session", &self.io.session).finish_non_exhaustive()
+        f.debug_struct("AsyncDriver")
+            .field("session", &self.io.session)
+            .finish_non_exhaustive()
     }
 }

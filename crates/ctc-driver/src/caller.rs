@@ -1,4 +1,5 @@
-//! A client as a library sees it that leaves the HTTP stack to its users: whole bodies in, whole bodies out.
+//! A client as a library sees it that leaves the HTTP stack to its users: whole bodies in, whole
+//! bodies out.
 
 use std::error::Error;
 use std::pin::{Pin, pin};
@@ -17,8 +18,8 @@ use crate::shared::SharedSession;
 
 /// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
 ///
-/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose stack speaks `http` types. It is one method, easy to
-/// mock. The asynchronous twin is [`AsyncCaller`].
+/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose stack speaks `http` types. It is one
+/// method, easy to mock. The asynchronous twin is [`AsyncCaller`].
 ///
 /// ```
 /// use ctc_driver::{CallError, Caller};
@@ -35,19 +36,22 @@ pub trait Caller: Send + Sync {
 
     /// Makes one call and reads the whole answer into memory.
     ///
-    /// The URI may be just a path (`/connect/…`): it then goes to the session's endpoint. [`CallOptions`] in the
-    /// request's extensions hold for this call instead of the client's own. A 401 that the session could not
-    /// cure has its reason, an [`Unauthorized`](ctc_core::Unauthorized), in the answer's extensions.
+    /// The URI may be just a path (`/connect/…`): it then goes to the session's endpoint.
+    /// [`CallOptions`] in the request's extensions hold for this call instead of the client's
+    /// own. A 401 that the session could not cure has its reason, an
+    /// [`Unauthorized`](ctc_core::Unauthorized), in the answer's extensions.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error.
-    fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
+    fn fetch(&self, request: Request<Vec<u8>>)
+    -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
 }
 
-/// Makes calls with whole bodies, asynchronously: what a library asks for that works with every client.
+/// Makes calls with whole bodies, asynchronously: what a library asks for that works with every
+/// client.
 ///
-/// `ctc_reqwest::Client` and `ctc_tower::CtcService` are, and so is an [`AsyncDriver`] whose stack speaks `http`
-/// types. The blocking twin is [`Caller`].
+/// `ctc_reqwest::Client` and `ctc_tower::CtcService` are, and so is an [`AsyncDriver`] whose stack
+/// speaks `http` types. The blocking twin is [`Caller`].
 #[async_trait]
 pub trait AsyncCaller: Send + Sync {
     /// The error of the HTTP stack.
@@ -57,7 +61,10 @@ pub trait AsyncCaller: Send + Sync {
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error.
-    async fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
+    async fn fetch(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
 }
 
 impl<T, B, R> Caller for Driver<T>
@@ -68,9 +75,14 @@ where
 {
     type Error = T::Error;
 
-    fn fetch(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
+    fn fetch(
+        &self,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
         let options = prepare(self.session(), &mut request).unwrap_or_default();
-        Ok(self.execute(request.map(B::from), &options)?.map(Into::into))
+        Ok(self
+            .execute(request.map(B::from), &options)?
+            .map(Into::into))
     }
 }
 
@@ -85,22 +97,25 @@ where
 {
     type Error = T::Error;
 
-    async fn fetch(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
+    async fn fetch(
+        &self,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
         let options = prepare(self.session(), &mut request).unwrap_or_default();
         whole(self.execute(request.map(B::from), &options).await?).await
     }
 }
 
-/// What every caller does to a request first: a bare path gets the session's origin, and the options that are
-/// for this call alone are taken out.
+/// What every caller does to a request first: a bare path gets the session's origin, and the
+/// options that are for this call alone are taken out.
 pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<CallOptions> {
     let uri = std::mem::take(request.uri_mut());
     *request.uri_mut() = session.bound_to().complete(uri);
     request.extensions_mut().remove()
 }
 
-/// Marks what the `Set-Cookie` lines of an answer say as sensitive: a rotated token is among them, and whoever has the
-/// answer may print it.
+/// Marks what the `Set-Cookie` lines of an answer say as sensitive: a rotated token is among them,
+/// and whoever has the answer may print it.
 pub fn hide_cookies(headers: &mut HeaderMap) {
     if let Ok(Entry::Occupied(mut lines)) = headers.try_entry(SET_COOKIE) {
         lines.iter_mut().for_each(|line| line.set_sensitive(true));
@@ -129,7 +144,9 @@ where
     Ok(Response::from_parts(parts, bytes))
 }
 
-async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<http_body::Frame<R::Data>, R::Error>> {
+async fn next_frame<R: Body>(
+    mut body: Pin<&mut R>,
+) -> Option<Result<http_body::Frame<R::Data>, R::Error>> {
     std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 

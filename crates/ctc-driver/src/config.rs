@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use ctc_core::{AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError};
+use ctc_core::{
+    AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError,
+};
 
 use crate::shared::SharedSession;
 
-/// Collects endpoint, key, credentials and settings of a session, and checks them all in [`build`](Self::build).
+/// Collects endpoint, key, credentials and settings of a session, and checks them all in
+/// [`build`](Self::build).
 #[derive(Debug)]
 #[must_use]
 pub struct SessionConfig {
@@ -26,7 +29,13 @@ impl Default for SessionConfig {
         let mut settings = Settings::default();
         settings.seed = RandomState::new().build_hasher().finish();
         let lease = settings.lease;
-        Self { endpoint: None, app_key: None, credentials: None, settings, lease }
+        Self {
+            endpoint: None,
+            app_key: None,
+            credentials: None,
+            settings,
+            lease,
+        }
     }
 }
 
@@ -36,8 +45,8 @@ impl SessionConfig {
         Self::default()
     }
 
-    /// Reads `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`
-    /// (`https://host[:port]`).
+    /// Reads `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION` (`us` or `eu`) or
+    /// `CTC_BASE_URL` (`https://host[:port]`).
     ///
     /// # Errors
     /// [`ConfigError`], which names every variable that is missing, empty or of no use.
@@ -59,7 +68,11 @@ impl SessionConfig {
                 Ok(String::new())
             }
         };
-        let (username, password, key) = (text("CTC_USERNAME")?, text("CTC_PASSWORD")?, text("CTC_APP_KEY")?);
+        let (username, password, key) = (
+            text("CTC_USERNAME")?,
+            text("CTC_PASSWORD")?,
+            text("CTC_APP_KEY")?,
+        );
         let set = |name| var(name).is_some_and(|value| !value.is_empty());
         let endpoint = match (set("CTC_REGION"), set("CTC_BASE_URL")) {
             (true, true) => return Err(ConfigError::RegionAndUrl),
@@ -79,7 +92,10 @@ impl SessionConfig {
         if !missing.is_empty() {
             return Err(ConfigError::Variables { names: missing });
         }
-        let config = Self { endpoint, ..Self::default() };
+        let config = Self {
+            endpoint,
+            ..Self::default()
+        };
         Ok(config.app_key(key).credentials(username, password))
     }
 
@@ -102,7 +118,8 @@ impl SessionConfig {
     }
 
     /// How long one login may take. Default 30 s. A longer one moves the
-    /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something else.
+    /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something
+    /// else.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.settings.login_timeout = timeout;
         if self.settings.lease == self.lease {
@@ -125,7 +142,12 @@ impl SessionConfig {
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;
         let credentials = self.credentials.ok_or(ConfigError::NoCredentials)??;
-        Ok(SharedSession::new(Session::new(endpoint, key, credentials, self.settings)?))
+        Ok(SharedSession::new(Session::new(
+            endpoint,
+            key,
+            credentials,
+            self.settings,
+        )?))
     }
 }
 
@@ -142,7 +164,9 @@ pub enum ConfigError {
     #[error("no CTC application key: give the one that the vendor handed out for your program")]
     NoAppKey,
     /// No credentials were given.
-    #[error("no CTC credentials: give the user name and password of an account that may use the API")]
+    #[error(
+        "no CTC credentials: give the user name and password of an account that may use the API"
+    )]
     NoCredentials,
     /// A URL is no endpoint.
     #[error(transparent)]
@@ -184,11 +208,17 @@ mod tests {
 
     fn from(vars: &[(&'static str, &str)]) -> Result<SessionConfig, ConfigError> {
         SessionConfig::from_vars(|name| {
-            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+            vars.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
         })
     }
 
-    const SECRETS: [(&str, &str); 3] = [("CTC_USERNAME", "u"), ("CTC_PASSWORD", "p"), ("CTC_APP_KEY", "k")];
+    const SECRETS: [(&str, &str); 3] = [
+        ("CTC_USERNAME", "u"),
+        ("CTC_PASSWORD", "p"),
+        ("CTC_APP_KEY", "k"),
+    ];
 
     fn with(more: &[(&'static str, &str)]) -> Result<String, ConfigError> {
         let config = from(&[SECRETS.as_slice(), more].concat())?;
@@ -198,9 +228,18 @@ mod tests {
 
     #[test]
     fn region_or_url() {
-        assert_eq!(with(&[("CTC_REGION", "us")]).unwrap(), "https://connect.calamp.com");
-        assert_eq!(with(&[("CTC_REGION", "EU")]).unwrap(), "https://connect.calamp.co.uk");
-        assert_eq!(with(&[("CTC_BASE_URL", "https://x.example:1/")]).unwrap(), "https://x.example:1");
+        assert_eq!(
+            with(&[("CTC_REGION", "us")]).unwrap(),
+            "https://connect.calamp.com"
+        );
+        assert_eq!(
+            with(&[("CTC_REGION", "EU")]).unwrap(),
+            "https://connect.calamp.co.uk"
+        );
+        assert_eq!(
+            with(&[("CTC_BASE_URL", "https://x.example:1/")]).unwrap(),
+            "https://x.example:1"
+        );
         assert_eq!(
             with(&[("CTC_REGION", ""), ("CTC_BASE_URL", "https://x.example")]).unwrap(),
             "https://x.example"
@@ -209,17 +248,30 @@ mod tests {
         let both = [("CTC_REGION", "us"), ("CTC_BASE_URL", "https://x.example")];
         assert_eq!(with(&both), Err(ConfigError::RegionAndUrl));
         let plain = with(&[("CTC_BASE_URL", "http://x.example")]);
-        assert_eq!(plain, Err(ConfigError::BaseUrlVariable(EndpointError::PlainHttp)));
+        assert_eq!(
+            plain,
+            Err(ConfigError::BaseUrlVariable(EndpointError::PlainHttp))
+        );
     }
 
     #[test]
     fn the_lease_follows_the_login_timeout_unless_it_was_set() {
         let seconds = Duration::from_secs;
         let lease = |mut config: SessionConfig| config.settings_mut().lease;
-        assert_eq!(lease(SessionConfig::new().login_timeout(seconds(5))), seconds(60));
-        assert_eq!(lease(SessionConfig::new().login_timeout(seconds(40))), seconds(80));
         assert_eq!(
-            lease(SessionConfig::new().login_timeout(seconds(90)).login_timeout(seconds(10))),
+            lease(SessionConfig::new().login_timeout(seconds(5))),
+            seconds(60)
+        );
+        assert_eq!(
+            lease(SessionConfig::new().login_timeout(seconds(40))),
+            seconds(80)
+        );
+        assert_eq!(
+            lease(
+                SessionConfig::new()
+                    .login_timeout(seconds(90))
+                    .login_timeout(seconds(10))
+            ),
             seconds(60)
         );
         let mut config = SessionConfig::new();
@@ -232,8 +284,12 @@ mod tests {
 
     #[test]
     fn every_missing_or_empty_variable_is_named_at_once() {
-        let error =
-            from(&[("CTC_USERNAME", "u"), ("CTC_APPKEY", "misspelt"), ("CTC_PASSWORD", "")]).unwrap_err();
+        let error = from(&[
+            ("CTC_USERNAME", "u"),
+            ("CTC_APPKEY", "misspelt"),
+            ("CTC_PASSWORD", ""),
+        ])
+        .unwrap_err();
         assert_eq!(
             error.to_string(),
             "set these environment variables, which are missing or empty: \
@@ -249,13 +305,22 @@ mod tests {
 
     #[test]
     fn settings_can_be_changed_and_contradictions_are_found() {
-        let mut config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        let mut config = SessionConfig::new()
+            .endpoint(Endpoint::us())
+            .app_key("k")
+            .credentials("u", "p");
         config.settings_mut().lease = std::time::Duration::from_secs(77);
         let session = config.build().unwrap();
         assert_eq!(session.settings().lease.as_secs(), 77);
-        let mut config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        let mut config = SessionConfig::new()
+            .endpoint(Endpoint::us())
+            .app_key("k")
+            .credentials("u", "p");
         config.settings_mut().lease = std::time::Duration::ZERO;
-        assert!(matches!(config.build(), Err(ConfigError::Settings(SettingsError::LeaseTooShort))));
+        assert!(matches!(
+            config.build(),
+            Err(ConfigError::Settings(SettingsError::LeaseTooShort))
+        ));
     }
 
     #[cfg(unix)]
@@ -263,7 +328,12 @@ mod tests {
     fn a_variable_that_is_no_text_is_named() {
         use std::os::unix::ffi::OsStringExt;
         let config = SessionConfig::from_vars(|_| Some(OsString::from_vec(vec![0xff])));
-        assert_eq!(config.err(), Some(ConfigError::NotText { name: "CTC_USERNAME" }));
+        assert_eq!(
+            config.err(),
+            Some(ConfigError::NotText {
+                name: "CTC_USERNAME"
+            })
+        );
     }
 
     #[test]

@@ -26,9 +26,9 @@ pub struct Counts {
     pub rotations: u64,
     /// Store operations that failed.
     pub store_failures: u64,
-    /// Tokens that a login brought for nobody, since the session was closed meanwhile or given another user's
-    /// credentials; each is logged out. One that came after its login's lease is neither counted nor logged out: by
-    /// then it may be the very token of a later login.
+    /// Tokens that a login brought for nobody, since the session was closed meanwhile or given
+    /// another user's credentials; each is logged out. One that came after its login's lease
+    /// is neither counted nor logged out: by then it may be the very token of a later login.
     pub orphans: u64,
 }
 
@@ -51,7 +51,17 @@ macro_rules! counters {
         }
     };
 }
-counters!(unauthorized, replays, denied, logins, logins_failed, adopted, rotations, store_failures, orphans);
+counters!(
+    unauthorized,
+    replays,
+    denied,
+    logins,
+    logins_failed,
+    adopted,
+    rotations,
+    store_failures,
+    orphans
+);
 
 #[derive(Debug)]
 pub(crate) struct Counter {
@@ -61,7 +71,10 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    #[cfg_attr(not(feature = "metrics"), expect(unused_variables, reason = "only the facade wants a name"))]
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only the facade wants a name")
+    )]
     fn new(name: &'static str) -> Self {
         Self {
             count: AtomicU64::new(0),

@@ -18,7 +18,8 @@ use crate::saving::{self, Saving};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 
-/// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and store.
+/// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and
+/// store.
 pub struct Driver<T> {
     io: Arc<Io<T>>,
 }
@@ -32,7 +33,13 @@ struct Io<T> {
 impl<T: Transport> Driver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn SessionStore>>) -> Self {
-        Self { io: Arc::new(Io { session, transport, store }) }
+        Self {
+            io: Arc::new(Io {
+                session,
+                transport,
+                store,
+            }),
+        }
     }
 
     /// The session.
@@ -45,9 +52,9 @@ impl<T: Transport> Driver<T> {
         &self.io.transport
     }
 
-    /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends it once more
-    /// with a newer token after a 401, as far as `options` allow. An `http::Request` may have just a path as its URI:
-    /// it goes to the session's endpoint.
+    /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends
+    /// it once more with a newer token after a 401, as far as `options` allow. An
+    /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error: every answer is delivered.
@@ -66,10 +73,18 @@ impl<T: Transport> Driver<T> {
                 continue;
             }
             // Looked at where it is: an answer that is taken out of its result is moved twice.
-            let mut answer = self.io.transport.send(request).map_err(CallError::Transport);
-            let Ok(response) = &mut answer else { return answer };
+            let mut answer = self
+                .io
+                .transport
+                .send(request)
+                .map_err(CallError::Transport);
+            let Ok(response) = &mut answer else {
+                return answer;
+            };
             let (status, headers) = (response.status(), response.headers());
-            let observed = self.session().observe_answer(&mut call, || held.route(), status, headers);
+            let observed =
+                self.session()
+                    .observe_answer(&mut call, || held.route(), status, headers);
             if observed.sets_cookies {
                 response.hide_cookies();
             }
@@ -83,7 +98,9 @@ impl<T: Transport> Driver<T> {
                     return answer;
                 }
                 Verdict::Retry => {
-                    let Some(again) = held.again() else { return answer };
+                    let Some(again) = held.again() else {
+                        return answer;
+                    };
                     self.io.transport.discard(answer?);
                     request = again;
                 }
@@ -99,17 +116,20 @@ impl<T: Transport> Driver<T> {
         self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
-    /// one is there, and on after a failure. Joins a login that is under way, and takes a newer token out of the
-    /// store if there is one.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
+    /// until the new one is there, and on after a failure. Joins a login that is under way, and
+    /// takes a newer token out of the store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts against the
-    /// budget like any login.
+    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts
+    /// against the budget like any login.
     ///
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.obtain(login::renewal(self.session()), &mut Patience::new(options.max_wait))
+        self.obtain(
+            login::renewal(self.session()),
+            &mut Patience::new(options.max_wait),
+        )
     }
 
     /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
@@ -138,11 +158,16 @@ impl<T: Transport> Driver<T> {
         patience: &mut Patience,
     ) -> Result<(), Denied> {
         loop {
-            let (admit, epoch) = self.session().with(|session, now| (ask(session, now), session.epoch()));
+            let (admit, epoch) = self
+                .session()
+                .with(|session, now| (ask(session, now), session.epoch()));
             match admit {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
-                    finish(login::log_in(Flight::new(self.session(), *order), &*self.io));
+                    finish(login::log_in(
+                        Flight::new(self.session(), *order),
+                        &*self.io,
+                    ));
                 }
                 Admit::Wait(wait) => {
                     self.session().wait(wait);
@@ -152,7 +177,10 @@ impl<T: Transport> Driver<T> {
                     let Some(pause) = patience.allows(&denial, began) else {
                         return Err(self.session().denied(denial));
                     };
-                    let changed = self.session().wait(Wait { epoch, deadline: began + pause });
+                    let changed = self.session().wait(Wait {
+                        epoch,
+                        deadline: began + pause,
+                    });
                     patience.spend(pause, changed.then(|| self.session().now() - began));
                 }
             }
@@ -162,13 +190,21 @@ impl<T: Transport> Driver<T> {
 
 /// Runs the shared steps over blocking calls, each of which is done when it returns.
 fn finish<R>(steps: impl Future<Output = R>) -> R {
-    steps.now_or_never().expect("blocking calls dressed as futures are never pending")
+    steps
+        .now_or_never()
+        .expect("blocking calls dressed as futures are never pending")
 }
 
 #[async_trait]
 impl<T: Transport> LoginIo for Io<T> {
-    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Option<StoreAccess>, StoreError> {
-        let Some(store) = &self.store else { return Ok(None) };
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Option<StoreAccess>, StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
         let lease = store.lease(key, terms)?;
         Ok(Some(Box::new(Blocking(lease))))
     }
@@ -177,7 +213,10 @@ impl<T: Transport> LoginIo for Io<T> {
         let timeout = self.session.settings().login_timeout;
         self.transport
             .send_login(request, timeout)
-            .map_err(|error| SendError { failure: error.failure(), error: Arc::new(error) })
+            .map_err(|error| SendError {
+                failure: error.failure(),
+                error: Arc::new(error),
+            })
     }
 }
 
@@ -201,12 +240,16 @@ impl AsyncStoreLease for Blocking {
 
 impl<T> Clone for Driver<T> {
     fn clone(&self) -> Self {
-        Self { io: Arc::clone(&self.io) }
+        Self {
+            io: Arc::clone(&self.io),
+        }
     }
 }
 
 impl<T> fmt::Debug for Driver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("session", &self.io.session).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("session", &self.io.session)
+            .finish_non_exhaustive()
     }
 }

@@ -16,14 +16,16 @@ pub enum CallError<E: TransportError> {
     /// The session has no token for it and may not get one now. Nothing was sent.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// The request could not take key and token: above all, it goes to another origin. Nothing was sent.
+    /// The request could not take key and token: above all, it goes to another origin. Nothing was
+    /// sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The HTTP stack failed. The session is as it was.
     #[error("{}", no_answer(.0.failure()))]
     Transport(#[source] E),
-    /// The answer came, but its body broke off: the server may well have done what was asked. Only from calls that
-    /// read whole bodies ([`Caller`](crate::Caller), [`AsyncCaller`](crate::AsyncCaller)).
+    /// The answer came, but its body broke off: the server may well have done what was asked. Only
+    /// from calls that read whole bodies ([`Caller`](crate::Caller),
+    /// [`AsyncCaller`](crate::AsyncCaller)).
     #[error("the call was answered, but the answer's body broke off")]
     Body(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -50,7 +52,8 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// A denial as a driver gives it: for mocks, whose users want to see what a refused password does.
+    /// A denial as a driver gives it: for mocks, whose users want to see what a refused password
+    /// does.
     ///
     /// ```
     /// use ctc_driver::Denied;
@@ -60,7 +63,11 @@ impl Denied {
     /// assert!(denied.to_string().contains("refused the login"));
     /// ```
     pub fn new(denial: Denial, retry_after: Option<Duration>) -> Self {
-        Self { denial, retry_after, source: None }
+        Self {
+            denial,
+            retry_after,
+            source: None,
+        }
     }
 
     pub(crate) fn because(mut self, source: Option<Arc<dyn Error + Send + Sync>>) -> Self {

@@ -18,8 +18,16 @@ impl<R: Outgoing> Held<R> {
     /// Nothing moves what is held here: it is made where it stays.
     #[inline(always)]
     pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
-        let kept = if options.may_replay(request.method()) { request.keep() } else { None };
-        let route = if kept.is_none() { Some(request.route()) } else { None };
+        let kept = if options.may_replay(request.method()) {
+            request.keep()
+        } else {
+            None
+        };
+        let route = if kept.is_none() {
+            Some(request.route())
+        } else {
+            None
+        };
         Self { kept, route }
     }
 
@@ -34,8 +42,8 @@ impl<R: Outgoing> Held<R> {
 }
 
 impl SharedSession {
-    /// Makes a request ready to be sent. Not while there is no token: then `false`, and it may go out after an
-    /// [`admit`](Self::admit).
+    /// Makes a request ready to be sent. Not while there is no token: then `false`, and it may go
+    /// out after an [`admit`](Self::admit).
     #[inline]
     pub(crate) fn leave<R: Outgoing>(
         &self,

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::available_parallelism;
 
-/// More lanes than cores: threads keep their lane, and those that run at one time should have different ones.
+/// More lanes than cores: threads keep their lane, and those that run at one time should have
+/// different ones.
 const LANES_PER_CORE: usize = 4;
 const MOST_LANES: usize = 64;
 
@@ -79,12 +80,17 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         let mine = &lanes.0[lane() % lanes.0.len()];
-                        assert!(std::ptr::eq(lanes.mine(), mine) && std::ptr::eq(lanes.mine(), mine));
+                        assert!(
+                            std::ptr::eq(lanes.mine(), mine) && std::ptr::eq(lanes.mine(), mine)
+                        );
                         lane()
                     })
                 })
                 .collect();
-            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .collect()
         });
         assert_eq!(seen.len(), 8);
     }

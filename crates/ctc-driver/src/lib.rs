@@ -1,13 +1,15 @@
 //! Shares one CTC session between threads and tasks, over any HTTP stack.
 //!
-//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it by way of `ctc-reqwest` or
-//! `ctc-ureq`. An HTTP stack of your own needs one `impl` of [`AsyncTransport`] or [`Transport`], and gets
-//! everything that the shipped ones have.
+//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it by way of
+//! `ctc-reqwest` or `ctc-ureq`. An HTTP stack of your own needs one `impl` of [`AsyncTransport`] or
+//! [`Transport`], and gets everything that the shipped ones have.
 //!
-//! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take without one.
+//! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take
+//!   without one.
 //! - [`AsyncDriver`] and [`Driver`]: one call from leave to answer, each loop in one place.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: what keeps a session beyond a process.
-//! - [`Caller`] and [`AsyncCaller`]: what a library asks for that works with every client, whole bodies in and out.
+//! - [`Caller`] and [`AsyncCaller`]: what a library asks for that works with every client, whole
+//!   bodies in and out.
 //!
 //! ```
 //! use ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
@@ -86,7 +88,8 @@ pub use shared::SharedSession;
 #[cfg(feature = "unblock")]
 pub use store::Unblock;
 pub use store::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError,
+    StoreLease,
 };
 
 /// What the shipped adapters share with each other: no part of the stable surface.

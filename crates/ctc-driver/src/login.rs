@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, Pass, RecordKey, Resumed, SendFailure,
-    Session, SessionRecord,
+    Admit, FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, Pass, RecordKey, Resumed,
+    SendFailure, Session, SessionRecord,
 };
 use http::{Request, Response, StatusCode};
 use tracing::Instrument;
@@ -16,12 +16,16 @@ use crate::saving::{Saved, Saving, Store, full_wait, lease};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
-/// What a login needs from the outside. In the blocking driver every step is done when it returns, so that its
-/// futures are never pending.
+/// What a login needs from the outside. In the blocking driver every step is done when it returns,
+/// so that its futures are never pending.
 #[async_trait]
 pub(crate) trait LoginIo: Send + Sync {
     /// The store's lease; `None` when there is no store.
-    async fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Option<StoreAccess>, StoreError>;
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Option<StoreAccess>, StoreError>;
     /// Sends a login or logout, bounded in time.
     async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError>;
 }
@@ -51,15 +55,20 @@ pub(crate) async fn log_in(flight: Flight, io: &dyn LoginIo) {
 
 async fn steps(mut flight: Flight, io: &dyn LoginIo) {
     let session = &flight.session.clone();
-    let Some((request, mut store)) = prepare(session, &mut flight, io).await else { return };
+    let Some((request, mut store)) = prepare(session, &mut flight, io).await else {
+        return;
+    };
     session.counters().logins.count();
     session.tell(SessionEvent::LoginSent);
     let answer = io.send(request).await;
-    let succeeded = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::OK);
+    let succeeded = answer
+        .as_ref()
+        .is_ok_and(|answer| answer.status() == StatusCode::OK);
     if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
         return store.release(session).await;
     }
-    // Whoever drives this may all go half way: then one of them, or the next call, saves what it brought.
+    // Whoever drives this may all go half way: then one of them, or the next call, saves what it
+    // brought.
     let saving = Saving::of_login(session);
     let orphan = flight.report(answer);
     store.save(session).await;
@@ -91,12 +100,13 @@ async fn prepare(
         };
         let offered = flight.resume(store.load(session).await);
         let goes = offered == Offered::Goes && flight.is_wanted();
-        // On record before it is sent: a process that dies in mid-login has spent this login all the same.
-        // And a pause or debt that another clock wrote counts by ours from here on, or it might never end.
+        // On record before it is sent: a process that dies in mid-login has spent this login all
+        // the same. And a pause or debt that another clock wrote counts by ours from here
+        // on, or it might never end.
         let saves = goes || offered == Offered::Denied;
         if saves && store.save(session).await == Saved::TooLate && goes && again {
-            // This process slept past its lease: another may have logged in by now. Once only: a store that
-            // loses every lease is a broken one.
+            // This process slept past its lease: another may have logged in by now. Once only: a
+            // store that loses every lease is a broken one.
             again = false;
             continue;
         }
@@ -130,19 +140,27 @@ pub(crate) struct Flight {
 
 impl Flight {
     pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
-        Self { session: session.clone(), ticket: Some(order.ticket), request: Some(order.request) }
+        Self {
+            session: session.clone(),
+            ticket: Some(order.ticket),
+            request: Some(order.request),
+        }
     }
 
     /// Whether the record of a store makes the login needless, or forbids it.
     fn resume(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
-        self.offer(record, |session, ticket, record, now| session.login_resumed(ticket, record, now, wall))
+        self.offer(record, |session, ticket, record, now| {
+            session.login_resumed(ticket, record, now, wall)
+        })
     }
 
     /// Whether another process logged in while this login failed.
     fn overtaken(&mut self, record: Option<SessionRecord>) -> Offered {
         let wall = self.session.wall();
-        self.offer(record, |session, ticket, record, now| session.login_overtaken(ticket, record, now, wall))
+        self.offer(record, |session, ticket, record, now| {
+            session.login_overtaken(ticket, record, now, wall)
+        })
     }
 
     fn offer(
@@ -150,10 +168,14 @@ impl Flight {
         record: Option<SessionRecord>,
         verb: impl FnOnce(&mut Session, LoginTicket, &SessionRecord, Instant) -> Resumed,
     ) -> Offered {
-        let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?))) else {
+        let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?)))
+        else {
             return Offered::Goes;
         };
-        match self.session.with(|session, now| verb(session, ticket, &record, now)) {
+        match self
+            .session
+            .with(|session, now| verb(session, ticket, &record, now))
+        {
             Resumed::Continue(ticket) => {
                 self.ticket = Some(ticket);
                 return Offered::Goes;
@@ -164,7 +186,8 @@ impl Flight {
                 self.session.tell(SessionEvent::Adopted { generation });
             }
             Resumed::Denied(denial) => {
-                self.session.tell(SessionEvent::HeldBackByStore { denial: &denial });
+                self.session
+                    .tell(SessionEvent::HeldBackByStore { denial: &denial });
                 return Offered::Denied;
             }
             Resumed::Stale => self.session.tell(SessionEvent::LoginLate),
@@ -185,22 +208,29 @@ impl Flight {
     /// Asks whether the login is still wanted. If not it is not sent, and costs nothing.
     fn ask(&mut self, ask: impl FnOnce(&mut Session, &LoginTicket, Instant) -> bool) -> bool {
         let ticket = self.ticket.as_ref();
-        let wanted = self.session.with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
+        let wanted = self
+            .session
+            .with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
         if !wanted && let Some(ticket) = self.ticket.take() {
             // Given back first, told second: an observer that panics holds nobody up.
-            self.session.with(|session, now| session.withdraw(ticket, now));
+            self.session
+                .with(|session, now| session.withdraw(ticket, now));
             self.session.tell(SessionEvent::LoginUnwanted);
         }
         wanted
     }
 
     /// Reports the answer. Returns the logout of a token that nobody holds.
-    fn report(&mut self, answer: Result<Response<()>, SendError>) -> Option<Box<Request<FormBody>>> {
+    fn report(
+        &mut self,
+        answer: Result<Response<()>, SendError>,
+    ) -> Option<Box<Request<FormBody>>> {
         match answer {
             Ok(response) => {
                 let ticket = self.ticket.take()?;
-                let outcome =
-                    self.session.with(|session, now| session.login_response(ticket, &response, now));
+                let outcome = self
+                    .session
+                    .with(|session, now| session.login_response(ticket, &response, now));
                 self.tell(outcome)
             }
             Err(failed) => {
@@ -220,7 +250,9 @@ impl Flight {
     /// Another process has the store's lease, and keeps it for too long.
     fn give_up(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let outcome = self.session.with(|session, now| session.store_busy(ticket, now));
+            let outcome = self
+                .session
+                .with(|session, now| session.store_busy(ticket, now));
             self.tell(outcome);
         }
     }
@@ -234,7 +266,8 @@ impl Flight {
             }
             LoginOutcome::Failed(denial) => {
                 counters.logins_failed.count();
-                self.session.tell(SessionEvent::LoginFailed { denial: &denial });
+                self.session
+                    .tell(SessionEvent::LoginFailed { denial: &denial });
                 None
             }
             LoginOutcome::Stale { orphan } => {
@@ -257,7 +290,8 @@ impl Drop for Flight {
                 true => session.abandon(ticket),
                 false => session.withdraw(ticket, now),
             });
-            self.session.tell_while_dropping(SessionEvent::LoginAbandoned);
+            self.session
+                .tell_while_dropping(SessionEvent::LoginAbandoned);
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::store::StoreError;
 pub enum LoggedOut {
     /// There was no token to end.
     NoToken,
-    /// The server answered with success, or with 401: the token was over already. Whether a 2xx really revokes
-    /// is the server's word.
+    /// The server answered with success, or with 401: the token was over already. Whether a 2xx
+    /// really revokes is the server's word.
     Accepted(StatusCode),
     /// The server answered with something else; the token may live on there.
     Refused(StatusCode),
@@ -35,7 +35,10 @@ impl fmt::Display for LoggedOut {
             Self::NoToken => f.write_str("there was no token to end on the server"),
             Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
             Self::Refused(status) => {
-                write!(f, "the server answered {status}, so the token may live on there: check logout_path")
+                write!(
+                    f,
+                    "the server answered {status}, so the token may live on there: check logout_path"
+                )
             }
             Self::Unreachable(error) => {
                 f.write_str("the server gave no answer, so the token may live on there")?;
@@ -50,14 +53,16 @@ impl fmt::Display for LoggedOut {
     }
 }
 
-/// Closes the session at once, takes its token out of the store if it is still there, and tells the server.
+/// Closes the session at once, takes its token out of the store if it is still there, and tells the
+/// server.
 pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
     let (closed, logout) = session.log_out();
     session.keeping().forget_unsaved();
     match lease(session, io, STORE_TIMEOUT).await {
         Ok(mut store) => {
             // The store may have an older token of this session's than the one that was closed.
-            let ours = |kept: &SessionRecord| kept.same_token(&closed) || session.keeping().has_kept(kept);
+            let ours =
+                |kept: &SessionRecord| kept.same_token(&closed) || session.keeping().has_kept(kept);
             let kept = store.load(session).await.filter(ours);
             if let Some(kept) = kept {
                 store.write(session, &kept.without_token()).await;
@@ -68,7 +73,9 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
         Err(StoreError::Busy) => session.tell(SessionEvent::StoreBusy),
         Err(error) => session.store_failed("lease", &error),
     }
-    let Some(logout) = logout else { return LoggedOut::NoToken };
+    let Some(logout) = logout else {
+        return LoggedOut::NoToken;
+    };
     match io.send(logout).await {
         Ok(answer) => match answer.status() {
             status if status.is_success() || status == StatusCode::UNAUTHORIZED => {

@@ -7,8 +7,8 @@
 //! - [`several_accounts`]: one client each, and what they may share.
 //! - [`observability`]: events, the observer, counters.
 //!
-//! `ctc_core::manual` has the loop, fair use with every setting, and the threat model; `ctc_testkit::manual` has
-//! testing; `ctc_reqwest::manual` has moving over from code of one's own.
+//! `ctc_core::manual` has the loop, fair use with every setting, and the threat model;
+//! `ctc_testkit::manual` has testing; `ctc_reqwest::manual` has moving over from code of one's own.
 
 #[doc = include_str!("manual/transports.md")]
 pub mod transports {}

@@ -18,9 +18,10 @@ use http::Method;
 pub struct CallOptions {
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub replay: Replay,
-    /// How long the call may wait, before and after a 401 all told, for a login that fair use or a pause holds
-    /// back. Default zero: it fails at once and says when to come back. Waiting for a login that is under way is not
-    /// counted: that is bounded by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
+    /// How long the call may wait, before and after a 401 all told, for a login that fair use or a
+    /// pause holds back. Default zero: it fails at once and says when to come back. Waiting
+    /// for a login that is under way is not counted: that is bounded by
+    /// [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
     /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
 }
@@ -60,8 +61,8 @@ impl CallOptions {
 pub enum Replay {
     /// Never: the 401 is delivered, and the next call renews the session.
     Never,
-    /// When its method is idempotent: all but POST, PATCH and CONNECT. A gateway may answer 401 after the
-    /// backend has acted.
+    /// When its method is idempotent: all but POST, PATCH and CONNECT. A gateway may answer 401
+    /// after the backend has acted.
     #[default]
     Idempotent,
     /// Always, as far as its body can be produced again.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ctc_core::{Denial, Verdict, Wait};
 use futures_util::future::{BoxFuture, Shared};
 
-/// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that it does not
-/// depend on the task that began it.
+/// A login on its way in the asynchronous driver. Every task that waits for it drives it, so that
+/// it does not depend on the task that began it.
 pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 
-/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on without it.
+/// A panic of the HTTP stack or the store, for the first task that takes it: the others go on
+/// without it.
 pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 
 /// What an answer meant.

@@ -1,4 +1,5 @@
-//! What an HTTP stack must offer: one small trait each for requests, answers, errors and the stack itself.
+//! What an HTTP stack must offer: one small trait each for requests, answers, errors and the stack
+//! itself.
 
 use std::error::Error;
 use std::io;
@@ -12,7 +13,8 @@ use crate::caller::hide_cookies;
 
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
 pub trait Outgoing: Sized {
-    /// What is kept of a request that may have to be sent once more: `Self`, or less if that is cheaper to make.
+    /// What is kept of a request that may have to be sent once more: `Self`, or less if that is
+    /// cheaper to make.
     type Kept: Kept<Self>;
 
     /// Its method.
@@ -23,12 +25,12 @@ pub trait Outgoing: Sized {
     fn path(&self) -> &str;
     /// Its headers, to be stamped.
     fn headers_mut(&mut self) -> &mut HeaderMap;
-    /// What it takes to send it once more, or `None` when its body is a stream that can be read only once. Called
-    /// before the request is stamped.
+    /// What it takes to send it once more, or `None` when its body is a stream that can be read
+    /// only once. Called before the request is stamped.
     fn keep(&self) -> Option<Self::Kept>;
 
-    /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is stamped. Nothing to do
-    /// by default: for stacks whose requests always have a full URL.
+    /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is
+    /// stamped. Nothing to do by default: for stacks whose requests always have a full URL.
     fn complete(&mut self, endpoint: &Endpoint) {
         let _ = endpoint;
     }
@@ -93,13 +95,14 @@ pub trait Incoming {
     fn status(&self) -> StatusCode;
     /// Its headers.
     fn headers(&self) -> &HeaderMap;
-    /// Called on a 401 that is about to be delivered: keeps why the session did not cure it where the caller
-    /// finds it. The shipped transports put it into the response's extensions.
+    /// Called on a 401 that is about to be delivered: keeps why the session did not cure it where
+    /// the caller finds it. The shipped transports put it into the response's extensions.
     fn explain(&mut self, why: Unauthorized) {
         let _ = why;
     }
     /// Called on an answer that sets cookies: marks them as sensitive, as
-    /// [`adapter::hide_cookies`](crate::adapter::hide_cookies) does. A rotated token may be among them.
+    /// [`adapter::hide_cookies`](crate::adapter::hide_cookies) does. A rotated token may be among
+    /// them.
     fn hide_cookies(&mut self);
 }
 
@@ -123,7 +126,8 @@ impl<B> Incoming for http::Response<B> {
 
 /// An HTTP stack's error. It must not print a form body, a header or a URL's query.
 pub trait TransportError: Error + Send + Sync + 'static {
-    /// Whether the request may have reached the server. A login that was surely not sent is not counted.
+    /// Whether the request may have reached the server. A login that was surely not sent is not
+    /// counted.
     fn failure(&self) -> SendFailure {
         SendFailure::MaybeSent
     }
@@ -141,7 +145,8 @@ impl TransportError for io::Error {
 
 /// A blocking HTTP stack.
 ///
-/// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer.
+/// It must not follow redirects, keep no cookies of its own, and hand every status back as an
+/// answer.
 pub trait Transport: Send + Sync {
     /// Its requests.
     type Request: Outgoing;
@@ -156,11 +161,13 @@ pub trait Transport: Send + Sync {
     /// When there is no answer.
     fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout, and gives up after `timeout` all told. The answer's head says all: its body is read to
-    /// its end at most to keep the connection, and one that does not end costs no login that succeeded.
+    /// Sends a login or logout, and gives up after `timeout` all told. The answer's head says all:
+    /// its body is read to its end at most to keep the connection, and one that does not end
+    /// costs no login that succeeded.
     ///
-    /// The form holds the password. A stack that wants another type of body can have it as `Bytes`, which is wiped
-    /// after use (`request.map(Bytes::from)`), or as a copy (`request.map(|form| form.as_ref().to_vec())`).
+    /// The form holds the password. A stack that wants another type of body can have it as `Bytes`,
+    /// which is wiped after use (`request.map(Bytes::from)`), or as a copy (`request.map(|form|
+    /// form.as_ref().to_vec())`).
     ///
     /// # Errors
     /// When there is no answer in time.
@@ -170,7 +177,8 @@ pub trait Transport: Send + Sync {
         timeout: Duration,
     ) -> Result<http::Response<()>, Self::Error>;
 
-    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the connection usable.
+    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the
+    /// connection usable.
     fn discard(&self, response: Self::Response) {
         drop(response);
     }
@@ -178,9 +186,9 @@ pub trait Transport: Send + Sync {
 
 /// An asynchronous HTTP stack, on any runtime.
 ///
-/// It must not follow redirects, keep no cookies of its own, and hand every status back as an answer. Every task
-/// that waits for a login polls its [`send_login`](Self::send_login): a stack that is bound to one runtime must be
-/// called from that runtime only.
+/// It must not follow redirects, keep no cookies of its own, and hand every status back as an
+/// answer. Every task that waits for a login polls its [`send_login`](Self::send_login): a stack
+/// that is bound to one runtime must be called from that runtime only.
 #[async_trait]
 pub trait AsyncTransport: Send + Sync {
     /// Its requests.
@@ -196,19 +204,25 @@ pub trait AsyncTransport: Send + Sync {
     /// When there is no answer.
     async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep). The answer's head
-    /// says all: its body is read to its end at most to keep the connection, and for a moment only.
+    /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep).
+    /// The answer's head says all: its body is read to its end at most to keep the connection,
+    /// and for a moment only.
     ///
-    /// The form holds the password: see [`Transport::send_login`] for how to make it a body of another type.
+    /// The form holds the password: see [`Transport::send_login`] for how to make it a body of
+    /// another type.
     ///
     /// # Errors
     /// When there is no answer.
-    async fn send_login(&self, request: http::Request<FormBody>) -> Result<http::Response<()>, Self::Error>;
+    async fn send_login(
+        &self,
+        request: http::Request<FormBody>,
+    ) -> Result<http::Response<()>, Self::Error>;
 
     /// Returns after `duration`, by the timer of the runtime that this stack belongs to.
     async fn sleep(&self, duration: Duration);
 
-    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the connection usable.
+    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the
+    /// connection usable.
     async fn discard(&self, response: Self::Response) {
         drop(response);
     }
@@ -217,5 +231,6 @@ pub trait AsyncTransport: Send + Sync {
 /// Stamps a request of whatever type.
 #[inline]
 pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
-    pass.bound_for(request.target())?.stamp(request.headers_mut())
+    pass.bound_for(request.target())?
+        .stamp(request.headers_mut())
 }

@@ -1,4 +1,5 @@
-//! What goes into a store, and when: the lease as a login and a logout use it, and what a store does not have yet.
+//! What goes into a store, and when: the lease as a login and a logout use it, and what a store
+//! does not have yet.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -13,10 +14,12 @@ use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering::SeqCst};
 /// How long a store operation may take; a longer one counts as a store out of reach.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may be held back, all told, while the store is told of the token that it brought.
+/// How long an answer may be held back, all told, while the store is told of the token that it
+/// brought.
 pub(crate) const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The pause between two saves other than a login's: some servers give a new token with every answer.
+/// The pause between two saves other than a login's: some servers give a new token with every
+/// answer.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A session's view of its store.
@@ -66,7 +69,10 @@ impl Keeping {
 
     /// Whether `record` has a token that this session put into the store or found there.
     pub(crate) fn has_kept(&self, record: &SessionRecord) -> bool {
-        self.state().kept.as_ref().is_some_and(|kept| kept.same_token(record))
+        self.state()
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.same_token(record))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,8 +116,8 @@ impl Drop for Saving<'_> {
     }
 }
 
-/// The longest that a login waits for another process's, which may take as long as ours: all of its lease but
-/// the time to ask the store and, at least, half of it.
+/// The longest that a login waits for another process's, which may take as long as ours: all of its
+/// lease but the time to ask the store and, at least, half of it.
 pub(crate) fn full_wait(session: &SharedSession) -> Duration {
     let lease = session.settings().lease;
     lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
@@ -122,10 +128,17 @@ pub(crate) async fn lease(
     io: &dyn LoginIo,
     wait: Duration,
 ) -> Result<Store, StoreError> {
-    let terms = LeaseTerms { wait, ttl: session.settings().lease };
+    let terms = LeaseTerms {
+        wait,
+        ttl: session.settings().lease,
+    };
     let key = session.record_key();
     let lease = io.lease(&key, terms).await?;
-    Ok(Store { lease: lease.map(|lease| (lease, key)), has_saved: false, has_failed: false })
+    Ok(Store {
+        lease: lease.map(|lease| (lease, key)),
+        has_saved: false,
+        has_failed: false,
+    })
 }
 
 /// The store's lease, if there is a store and it works. Its failures are noted and go no further.
@@ -146,7 +159,11 @@ pub(crate) enum Saved {
 
 impl Store {
     pub(crate) const fn none() -> Self {
-        Self { lease: None, has_saved: false, has_failed: false }
+        Self {
+            lease: None,
+            has_saved: false,
+            has_failed: false,
+        }
     }
 
     pub(crate) async fn load(&mut self, session: &SharedSession) -> Option<SessionRecord> {
@@ -160,7 +177,11 @@ impl Store {
 
     /// Saves the session as it is now.
     pub(crate) async fn save(&mut self, session: &SharedSession) -> Saved {
-        if self.lease.is_none() { Saved::AsFarAsCanBe } else { self.write(session, &session.record()).await }
+        if self.lease.is_none() {
+            Saved::AsFarAsCanBe
+        } else {
+            self.write(session, &session.record()).await
+        }
     }
 
     pub(crate) async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
@@ -175,23 +196,30 @@ impl Store {
         };
         self.has_failed = true;
         session.store_failed("save", &error);
-        if matches!(error, StoreError::Lost) { Saved::TooLate } else { Saved::AsFarAsCanBe }
+        if matches!(error, StoreError::Lost) {
+            Saved::TooLate
+        } else {
+            Saved::AsFarAsCanBe
+        }
     }
 
     pub(crate) async fn release(self, session: &SharedSession) {
         let Some((lease, _)) = self.lease else { return };
         match lease.release().await {
-            // A store that fails in one thing of many is one that is down: it is not warned of each time.
-            Ok(()) if self.has_saved && !self.has_failed => session.keeping().is_down.store(false, SeqCst),
+            // A store that fails in one thing of many is one that is down: it is not warned of each
+            // time.
+            Ok(()) if self.has_saved && !self.has_failed => {
+                session.keeping().is_down.store(false, SeqCst)
+            }
             Ok(()) => {}
             Err(error) => session.store_failed("release", &error),
         }
     }
 }
 
-/// Takes into the store what it does not have yet: a token that the server rotated, or what a login brought whose
-/// save was cut off. Not if the store has a newer token or is in use: whoever holds its lease is about to log in
-/// or has just done so. `false` in the latter case: try again later.
+/// Takes into the store what it does not have yet: a token that the server rotated, or what a login
+/// brought whose save was cut off. Not if the store has a newer token or is in use: whoever holds
+/// its lease is about to log in or has just done so. `false` in the latter case: try again later.
 pub(crate) async fn save_the_rest(session: &SharedSession, io: &dyn LoginIo) -> bool {
     match lease(session, io, Duration::ZERO).await {
         Ok(mut store) => {
@@ -202,7 +230,8 @@ pub(crate) async fn save_the_rest(session: &SharedSession, io: &dyn LoginIo) -> 
                 session.with(|session, now| session.learn(kept, now, wall));
             }
             let ours = session.record();
-            // Without a token: a login failed, or the session was closed. That takes no token out of the store.
+            // Without a token: a login failed, or the session was closed. That takes no token out
+            // of the store.
             if kept.is_none_or(|kept| {
                 kept.generation() <= ours.generation() && (ours.has_token() || !kept.has_token())
             }) {

@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use ctc_core::{
-    Admit, Call, Credentials, Denial, Endpoint, Pass, Phase, RecordKey, Route, Session, SessionRecord,
-    Settings, StampError, Verdict, Wait,
+    Admit, Call, Credentials, Denial, Endpoint, Pass, Phase, RecordKey, Route, Session,
+    SessionRecord, Settings, StampError, Verdict, Wait,
 };
 use futures_util::future::{BoxFuture, WeakShared};
 use http::header::SET_COOKIE;
@@ -24,27 +24,32 @@ use crate::pending::{Observed, Panic, Pending, SharedLogin};
 use crate::ports::{Outgoing, stamp};
 use crate::saving::Keeping;
 use crate::store::StoreError;
-use crate::sync::{ArcSwapOption, AtomicBool, Condvar, Event, EventListener, Mutex, MutexGuard, Ordering};
+use crate::sync::{
+    ArcSwapOption, AtomicBool, Condvar, Event, EventListener, Mutex, MutexGuard, Ordering,
+};
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
-/// While the session is open a call takes no lock: the current pass is published by an atomic swap. No lock is
-/// ever held while anybody does I/O.
+/// While the session is open a call takes no lock: the current pass is published by an atomic swap.
+/// No lock is ever held while anybody does I/O.
 #[derive(Clone)]
 pub struct SharedSession(Arc<Inner>);
 
 struct Inner {
     /// The session's, which never changes: to be read without its lock.
     endpoint: Endpoint,
-    /// The pass that calls go out with while the session is open, in memory of its own for each lane.
+    /// The pass that calls go out with while the session is open, in memory of its own for each
+    /// lane.
     published: ArcSwapOption<Lanes<Pass>>,
     /// Whether every answer is worth a look; see [`Session::watches_routes`].
     watches_routes: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
-    /// The transport's error of a login, and the denial that came of it: for those who only hear of that one.
+    /// The transport's error of a login, and the denial that came of it: for those who only hear
+    /// of that one.
     login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
-    /// Who waits for another epoch. Threads leave a condition variable sooner than an event, by the thousand.
+    /// Who waits for another epoch. Threads leave a condition variable sooner than an event, by
+    /// the thousand.
     waiting_tasks: Event,
     waiting_threads: Condvar,
     keeping: Keeping,
@@ -93,14 +98,19 @@ impl SharedSession {
         self.0.counters.snapshot()
     }
 
-    /// The number of this session in this process, counted from 1: the field `session` of its events.
+    /// The number of this session in this process, counted from 1: the field `session` of its
+    /// events.
     pub fn number(&self) -> u64 {
         self.0.number
     }
 
     /// Whom to tell what happens to this session, in place of whoever was told before.
     pub fn set_observer(&self, observer: impl Observer + 'static) {
-        *self.0.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
+        *self
+            .0
+            .observer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
     }
 
     /// What its record is filed under in a store.
@@ -152,15 +162,22 @@ impl SharedSession {
         self.tell(SessionEvent::Reopened);
     }
 
-    /// The path of a call while the session is open: stamps the request with the published pass, without a lock,
-    /// a clock or an allocation. `false` when there is none: then [`admit`](Self::admit).
+    /// The path of a call while the session is open: stamps the request with the published pass,
+    /// without a lock, a clock or an allocation. `false` when there is none: then
+    /// [`admit`](Self::admit).
     ///
     /// # Errors
     /// [`StampError`], and then the request is untouched.
     #[inline]
-    pub fn try_stamp<R: Outgoing>(&self, call: &mut Call, request: &mut R) -> Result<bool, StampError> {
+    pub fn try_stamp<R: Outgoing>(
+        &self,
+        call: &mut Call,
+        request: &mut R,
+    ) -> Result<bool, StampError> {
         let published = self.0.published.load();
-        let Some(published) = &*published else { return Ok(false) };
+        let Some(published) = &*published else {
+            return Ok(false);
+        };
         let pass = published.mine();
         stamp(pass, request)?;
         call.carry(pass.generation());
@@ -173,10 +190,13 @@ impl SharedSession {
         if endpoint.is_origin_of(request.target()) {
             return Ok(());
         }
-        Err(StampError::ForeignOrigin { endpoint: endpoint.origin().to_owned() })
+        Err(StampError::ForeignOrigin {
+            endpoint: endpoint.origin().to_owned(),
+        })
     }
 
-    /// See [`Session::admit`]. For tests and measurements: the login that it may hand out is made by drivers only.
+    /// See [`Session::admit`]. For tests and measurements: the login that it may hand out is made
+    /// by drivers only.
     #[doc(hidden)]
     pub fn admit(&self, call: &mut Call) -> Admit {
         self.with(|session, now| session.admit(call, now))
@@ -194,13 +214,16 @@ impl SharedSession {
         self.observe_answer(call, route, status, headers).verdict
     }
 
-    /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed: for threads.
-    /// Whether it differs.
+    /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed:
+    /// for threads. Whether it differs.
     #[doc(hidden)]
     pub fn wait(&self, wait: Wait) -> bool {
         let limit = wait.deadline.saturating_duration_since(self.now());
         let same = |session: &mut Session| session.epoch() == wait.epoch;
-        let waited = self.0.waiting_threads.wait_timeout_while(self.lock(), limit, same);
+        let waited = self
+            .0
+            .waiting_threads
+            .wait_timeout_while(self.lock(), limit, same);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -213,7 +236,8 @@ impl SharedSession {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Observed {
-        // By a walk, which for few headers costs less than to look a name up; and once for all who ask.
+        // By a walk, which for few headers costs less than to look a name up; and once for all who
+        // ask.
         let sets_cookies = headers.keys().any(|name| name == SET_COOKIE);
         let may_be_news = sets_cookies || status == StatusCode::UNAUTHORIZED;
         let watches_routes = self.0.watches_routes.load(Ordering::Acquire);
@@ -222,7 +246,11 @@ impl SharedSession {
         } else {
             Verdict::Deliver
         };
-        Observed { verdict, unsaved: self.0.keeping.has_unsaved(), sets_cookies }
+        Observed {
+            verdict,
+            unsaved: self.0.keeping.has_unsaved(),
+            sets_cookies,
+        }
     }
 
     fn observe_closely(
@@ -272,7 +300,8 @@ impl SharedSession {
         self.0.waiting_tasks.listen()
     }
 
-    /// Asks for leave and, in one step with it, lets the elected caller publish its flight or all others find it.
+    /// Asks for leave and, in one step with it, lets the elected caller publish its flight or all
+    /// others find it.
     pub(crate) fn admit_with_flight(
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
@@ -288,7 +317,10 @@ impl SharedSession {
                 Err(Pending::Flight { flight, wait: None })
             }
             Admit::Wait(wait) => match slot.as_ref().and_then(WeakShared::upgrade) {
-                Some(flight) if flight.peek().is_none() => Err(Pending::Flight { flight, wait: Some(wait) }),
+                Some(flight) if flight.peek().is_none() => Err(Pending::Flight {
+                    flight,
+                    wait: Some(wait),
+                }),
                 // The leader is a thread, in the blocking driver.
                 _ => Err(Pending::Wait(wait)),
             },
@@ -315,7 +347,10 @@ impl SharedSession {
         self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
         // Another process may have caused it just as well.
-        let source = self.login_error().clone().and_then(|(of, error)| (of == denial).then_some(error));
+        let source = self
+            .login_error()
+            .clone()
+            .and_then(|(of, error)| (of == denial).then_some(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).because(source)
     }
@@ -325,7 +360,8 @@ impl SharedSession {
         *self.login_error() = Some((denial, error));
     }
 
-    /// The session is closed at once. Returns what it was, for the store, and the request that tells the server.
+    /// The session is closed at once. Returns what it was, for the store, and the request that
+    /// tells the server.
     pub(crate) fn log_out(&self) -> (SessionRecord, Option<http::Request<ctc_core::FormBody>>) {
         let wall = self.wall();
         let closed = self.with(|session, now| (session.record(now, wall), session.logout()));
@@ -336,13 +372,22 @@ impl SharedSession {
     pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
         self.0.counters.store_failures.count();
         let first = self.0.keeping.goes_down();
-        self.tell(SessionEvent::StoreFailed { operation, error, first });
+        self.tell(SessionEvent::StoreFailed {
+            operation,
+            error,
+            first,
+        });
     }
 
     /// Tells `tracing` and the observer. No lock is held meanwhile.
     pub(crate) fn tell(&self, event: SessionEvent<'_>) {
         event.trace(self.0.number);
-        let observer = self.0.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let observer = self
+            .0
+            .observer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(observer) = observer {
             observer.on_event(&event);
         }
@@ -352,8 +397,8 @@ impl SharedSession {
         &self.0.keeping
     }
 
-    /// As [`tell`](Self::tell), for what is told from a `drop`. An observer that panics there too, while its first panic
-    /// unwinds, would abort the process.
+    /// As [`tell`](Self::tell), for what is told from a `drop`. An observer that panics there too,
+    /// while its first panic unwinds, would abort the process.
     pub(crate) fn tell_while_dropping(&self, event: SessionEvent<'_>) {
         // The panic hook has said it already.
         let _ = catch_unwind(AssertUnwindSafe(|| self.tell(event)));
@@ -372,10 +417,14 @@ impl SharedSession {
     }
 
     fn publish(&self, session: &Session) {
-        self.0.watches_routes.store(session.watches_routes(), Ordering::Release);
+        self.0
+            .watches_routes
+            .store(session.watches_routes(), Ordering::Release);
         let next = session.pass();
         let current = self.0.published.load();
-        let current = current.as_ref().map(|published| published.mine().generation());
+        let current = current
+            .as_ref()
+            .map(|published| published.mine().generation());
         if current != next.map(Pass::generation) {
             let next = next.map(|pass| Lanes::new(|| pass.unshared()));
             self.0.published.store(next.map(Arc::new));
@@ -384,16 +433,25 @@ impl SharedSession {
 
     /// A panic elsewhere cannot leave the session half changed: its methods do not panic.
     fn lock(&self) -> MutexGuard<'_, Session> {
-        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn login_error(&self) -> MutexGuard<'_, Option<(Denial, Arc<dyn Error + Send + Sync>)>> {
-        self.0.login_error.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .login_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for SharedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedSession").field("phase", &self.phase()).field("counts", &self.counts()).finish()
+        f.debug_struct("SharedSession")
+            .field("phase", &self.phase())
+            .field("counts", &self.counts())
+            .finish()
     }
 }

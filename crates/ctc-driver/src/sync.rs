@@ -1,6 +1,7 @@
 //! The locks, the published pass and the waiting, as `SharedSession` uses them.
 //!
-//! With `--cfg shuttle` they are those of a scheduler that tries many orders of threads (`tests/shuttle.rs`).
+//! With `--cfg shuttle` they are those of a scheduler that tries many orders of threads
+//! (`tests/shuttle.rs`).
 
 #[cfg(not(shuttle))]
 pub(crate) use {
@@ -18,8 +19,8 @@ pub(crate) use shuttle::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// Small stand-ins for `arc-swap` and `event-listener`. What is shown with them is that *our use* of those crates
-/// misses no change; the crates themselves have tests of their own.
+/// Small stand-ins for `arc-swap` and `event-listener`. What is shown with them is that *our use*
+/// of those crates misses no change; the crates themselves have tests of their own.
 #[cfg(shuttle)]
 mod modelled {
     use std::future::Future;
@@ -82,7 +83,10 @@ mod modelled {
 
         pub(crate) fn listen(&self) -> EventListener {
             let since = self.0.state.lock().expect("no panic").notified;
-            EventListener { inner: Arc::clone(&self.0), since }
+            EventListener {
+                inner: Arc::clone(&self.0),
+                since,
+            }
         }
 
         pub(crate) fn notify(&self, _: usize) {

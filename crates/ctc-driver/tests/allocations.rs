@@ -1,10 +1,16 @@
-//! While the session is open, a call's session work allocates nothing. Counted by a global allocator, which
-//! is why this test stands alone.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+//! While the session is open, a call's session work allocates nothing. Counted by a global
+//! allocator, which is why this test stands alone.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 use allocation_counter::measure;
 use ctc_driver::SharedSession;
-use ctc_driver::ctc_core::{Admit, AppKey, Call, Credentials, Endpoint, Session, Settings, Verdict};
+use ctc_driver::ctc_core::{
+    Admit, AppKey, Call, Credentials, Endpoint, Session, Settings, Verdict,
+};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 /// An open session.
@@ -13,25 +19,46 @@ fn open() -> SharedSession {
     let key = AppKey::new("my-key").unwrap();
     let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default()).unwrap();
     let now = std::time::Instant::now();
-    let Admit::Login(order) = session.admit(&mut Call::new(true), now) else { panic!("not elected") };
+    let Admit::Login(order) = session.admit(&mut Call::new(true), now) else {
+        panic!("not elected")
+    };
     let cookie = format!("authToken={}; Path=/connect", "A".repeat(256));
-    let answer = Response::builder().header("set-cookie", cookie).body(()).unwrap();
+    let answer = Response::builder()
+        .header("set-cookie", cookie)
+        .body(())
+        .unwrap();
     drop(session.login_response(order.ticket, &answer, now));
     let session = SharedSession::new(session);
     // The first look publishes the pass.
-    assert!(matches!(session.admit(&mut Call::new(true)), Admit::Proceed(_)));
+    assert!(matches!(
+        session.admit(&mut Call::new(true)),
+        Admit::Proceed(_)
+    ));
     session
 }
 
 fn request() -> Request<()> {
     let builder = Request::get("https://connect.calamp.com/connect/services/devices?pg=1");
-    let builder = builder.header("accept", "application/json").header("user-agent", "probe/1");
-    builder.header("x-request-id", "0123456789").header("accept-encoding", "identity").body(()).unwrap()
+    let builder = builder
+        .header("accept", "application/json")
+        .header("user-agent", "probe/1");
+    builder
+        .header("x-request-id", "0123456789")
+        .header("accept-encoding", "identity")
+        .body(())
+        .unwrap()
 }
 
 fn ordinary_answer() -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for name in ["date", "content-type", "content-length", "server", "cache-control", "vary"] {
+    for name in [
+        "date",
+        "content-type",
+        "content-length",
+        "server",
+        "cache-control",
+        "vary",
+    ] {
         headers.insert(name, "something".parse().unwrap());
     }
     headers

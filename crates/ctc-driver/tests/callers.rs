@@ -1,4 +1,5 @@
-//! `Caller` and `AsyncCaller` over a stack in memory: bare paths, the options of one call, bodies in pieces.
+//! `Caller` and `AsyncCaller` over a stack in memory: bare paths, the options of one call, bodies
+//! in pieces.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::VecDeque;
@@ -14,8 +15,8 @@ use bytes::{Buf, Bytes};
 use ctc_driver::adapter::hide_cookies;
 use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Unauthorized};
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Outgoing, Replay,
-    SessionConfig, SharedSession, Transport, TransportError,
+    AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Outgoing,
+    Replay, SessionConfig, SharedSession, Transport, TransportError,
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -42,13 +43,28 @@ impl Stack {
     fn login(&self) -> Response<()> {
         let mut state = self.0.lock().unwrap();
         state.logins += 1;
-        Response::builder().header("set-cookie", format!("authToken=T{}", state.logins)).body(()).unwrap()
+        Response::builder()
+            .header("set-cookie", format!("authToken=T{}", state.logins))
+            .body(())
+            .unwrap()
     }
 
     fn answer(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
-        self.0.lock().unwrap().seen.push(format!("{} {}", request.method(), request.uri()));
-        let status = if request.headers()["cookie"] == "authToken=T1" { 401 } else { 200 };
-        Response::builder().status(status).header("x-kept", "yes").body(request.into_body()).unwrap()
+        self.0
+            .lock()
+            .unwrap()
+            .seen
+            .push(format!("{} {}", request.method(), request.uri()));
+        let status = if request.headers()["cookie"] == "authToken=T1" {
+            401
+        } else {
+            200
+        };
+        Response::builder()
+            .status(status)
+            .header("x-kept", "yes")
+            .body(request.into_body())
+            .unwrap()
     }
 
     fn seen(&self) -> Vec<String> {
@@ -79,10 +95,16 @@ impl Pieces {
             .chunks(4)
             .map(|chunk| {
                 let (head, tail) = chunk.split_at(chunk.len() / 2);
-                Ok(Frame::data(Bytes::copy_from_slice(head).chain(Bytes::copy_from_slice(tail))))
+                Ok(Frame::data(
+                    Bytes::copy_from_slice(head).chain(Bytes::copy_from_slice(tail)),
+                ))
             })
             .collect();
-        frames.push_back(if breaks_off { Err(Cut) } else { Ok(Frame::trailers(HeaderMap::new())) });
+        frames.push_back(if breaks_off {
+            Err(Cut)
+        } else {
+            Ok(Frame::trailers(HeaderMap::new()))
+        });
         Self(frames)
     }
 }
@@ -107,7 +129,9 @@ impl AsyncTransport for Stack {
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Pieces>, Cut> {
         let breaks_off = self.0.lock().unwrap().breaks_off;
-        Ok(self.answer(request).map(|body| Pieces::of(&body, breaks_off)))
+        Ok(self
+            .answer(request)
+            .map(|body| Pieces::of(&body, breaks_off)))
     }
 
     async fn send_login(&self, _: Request<FormBody>) -> Result<Response<()>, Cut> {
@@ -120,7 +144,12 @@ impl AsyncTransport for Stack {
 }
 
 fn session() -> SharedSession {
-    SessionConfig::new().endpoint(Endpoint::eu()).app_key("k").credentials("u", "p").build().unwrap()
+    SessionConfig::new()
+        .endpoint(Endpoint::eu())
+        .app_key("k")
+        .credentials("u", "p")
+        .build()
+        .unwrap()
 }
 
 type Fetched = Result<Response<Vec<u8>>, CallError<Cut>>;
@@ -132,19 +161,45 @@ fn both() -> [(Stack, Fetch); 2] {
     let blocking = Driver::new(session(), one.clone(), None);
     blocking.login(&CallOptions::default()).unwrap();
     let asynchronous = AsyncDriver::new(session(), two.clone(), None);
-    asynchronous.login(&CallOptions::default()).now_or_never().expect("no waiting").unwrap();
-    let fetch = move |request| asynchronous.fetch(request).now_or_never().expect("no waiting");
-    [(one, Box::new(move |request| blocking.fetch(request))), (two, Box::new(fetch))]
+    asynchronous
+        .login(&CallOptions::default())
+        .now_or_never()
+        .expect("no waiting")
+        .unwrap();
+    let fetch = move |request| {
+        asynchronous
+            .fetch(request)
+            .now_or_never()
+            .expect("no waiting")
+    };
+    [
+        (one, Box::new(move |request| blocking.fetch(request))),
+        (two, Box::new(fetch)),
+    ]
 }
 
 #[test]
 fn a_bare_path_goes_to_the_endpoint_and_the_whole_answer_comes_back() {
     for (stack, fetch) in both() {
-        let answer = fetch(Request::put("/devices?pg=1").body(b"whole bodies in and out".to_vec()).unwrap());
+        let answer = fetch(
+            Request::put("/devices?pg=1")
+                .body(b"whole bodies in and out".to_vec())
+                .unwrap(),
+        );
         let answer = answer.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.headers()["x-kept"].as_bytes()), (200, &b"yes"[..]));
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                answer.headers()["x-kept"].as_bytes()
+            ),
+            (200, &b"yes"[..])
+        );
         assert_eq!(answer.body(), b"whole bodies in and out");
-        assert_eq!(stack.seen(), ["PUT https://connect.calamp.co.uk/devices?pg=1"; 2], "and a replay");
+        assert_eq!(
+            stack.seen(),
+            ["PUT https://connect.calamp.co.uk/devices?pg=1"; 2],
+            "and a replay"
+        );
     }
 }
 
@@ -153,12 +208,16 @@ fn options_in_the_extensions_are_for_this_call() {
     for (stack, fetch) in both() {
         let post = || Request::post("/devices").body(b"x".to_vec()).unwrap();
         let answer = fetch(post()).unwrap();
-        assert_eq!(answer.extensions().get(), Some(&Unauthorized::NotReplayable));
+        assert_eq!(
+            answer.extensions().get(),
+            Some(&Unauthorized::NotReplayable)
+        );
         assert_eq!(stack.seen().len(), 1);
     }
     for (stack, fetch) in both() {
         let mut post = Request::post("/devices").body(b"x".to_vec()).unwrap();
-        post.extensions_mut().insert(CallOptions::new().replay(Replay::Always));
+        post.extensions_mut()
+            .insert(CallOptions::new().replay(Replay::Always));
         assert_eq!(fetch(post).unwrap().status(), 200);
         assert_eq!(stack.seen().len(), 2);
     }
@@ -168,7 +227,11 @@ fn options_in_the_extensions_are_for_this_call() {
 fn a_body_that_breaks_off_is_no_answer() {
     let [_, (stack, fetch)] = both();
     stack.0.lock().unwrap().breaks_off = true;
-    let answer = fetch(Request::get("/devices").body(b"half of it".to_vec()).unwrap());
+    let answer = fetch(
+        Request::get("/devices")
+            .body(b"half of it".to_vec())
+            .unwrap(),
+    );
     assert!(matches!(answer, Err(CallError::Body(_))), "{answer:?}");
 }
 
@@ -180,7 +243,11 @@ fn a_driver_hands_out_what_it_was_made_of() {
     for transport in [blocking.transport(), asynchronous.transport()] {
         assert!(Arc::ptr_eq(&transport.0, &stack.0));
     }
-    for shared in [blocking.session(), blocking.clone().session(), asynchronous.session()] {
+    for shared in [
+        blocking.session(),
+        blocking.clone().session(),
+        asynchronous.session(),
+    ] {
         assert_eq!(shared.number(), session.number());
     }
     assert_eq!(session.endpoint(), Endpoint::eu());
@@ -191,33 +258,60 @@ fn a_driver_hands_out_what_it_was_made_of() {
 #[test]
 fn options_are_what_was_set() {
     let options = CallOptions::new().max_wait(Duration::from_secs(5));
-    assert_eq!((options.replay, options.max_wait), (Replay::Idempotent, Duration::from_secs(5)));
+    assert_eq!(
+        (options.replay, options.max_wait),
+        (Replay::Idempotent, Duration::from_secs(5))
+    );
 }
 
 #[test]
 fn an_error_of_sockets_says_whether_anything_was_sent() {
     for (kind, failure, told) in [
-        (io::ErrorKind::ConnectionRefused, SendFailure::NotSent, "the call was not sent"),
-        (io::ErrorKind::ConnectionReset, SendFailure::MaybeSent, "the call got no answer"),
-        (io::ErrorKind::TimedOut, SendFailure::MaybeSent, "the call got no answer"),
+        (
+            io::ErrorKind::ConnectionRefused,
+            SendFailure::NotSent,
+            "the call was not sent",
+        ),
+        (
+            io::ErrorKind::ConnectionReset,
+            SendFailure::MaybeSent,
+            "the call got no answer",
+        ),
+        (
+            io::ErrorKind::TimedOut,
+            SendFailure::MaybeSent,
+            "the call got no answer",
+        ),
     ] {
         let error = io::Error::from(kind);
         assert_eq!(error.failure(), failure, "{kind}");
-        assert!(CallError::Transport(error).to_string().starts_with(told), "{kind}");
+        assert!(
+            CallError::Transport(error).to_string().starts_with(told),
+            "{kind}"
+        );
     }
 }
 
 #[test]
 fn an_adapter_hides_every_cookie_that_an_answer_sets_and_nothing_else() {
     let lines = |names: &[&'static str]| {
-        let line = |name: &&'static str| (HeaderName::from_static(name), HeaderValue::from_static("v"));
+        let line =
+            |name: &&'static str| (HeaderName::from_static(name), HeaderValue::from_static("v"));
         let mut headers: HeaderMap = names.iter().map(line).collect();
         hide_cookies(&mut headers);
         headers
     };
-    for names in [&["set-cookie", "set-cookie"][..], &["set-cookie", "x-kept", "set-cookie"], &["x-kept"]] {
+    for names in [
+        &["set-cookie", "set-cookie"][..],
+        &["set-cookie", "x-kept", "set-cookie"],
+        &["x-kept"],
+    ] {
         for (name, value) in &lines(names) {
-            assert_eq!(value.is_sensitive(), name == "set-cookie", "{name} of {names:?}");
+            assert_eq!(
+                value.is_sensitive(),
+                name == "set-cookie",
+                "{name} of {names:?}"
+            );
         }
     }
 }
@@ -227,7 +321,10 @@ fn a_request_is_known_by_its_path_and_completed_when_it_has_no_host() {
     let mut request = Request::get("/connect/results?q=1").body(()).unwrap();
     assert_eq!(Outgoing::path(&request), "/connect/results");
     request.complete(&Endpoint::us());
-    assert_eq!(request.uri(), "https://connect.calamp.com/connect/results?q=1");
+    assert_eq!(
+        request.uri(),
+        "https://connect.calamp.com/connect/results?q=1"
+    );
     let mut elsewhere = Request::get("https://elsewhere.example/").body(()).unwrap();
     elsewhere.complete(&Endpoint::us());
     assert_eq!(elsewhere.uri(), "https://elsewhere.example/");

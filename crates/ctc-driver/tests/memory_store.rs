@@ -1,5 +1,10 @@
-//! The rules of a store, held by the one in memory. (The suite that every store runs is in `ctc-testkit`.)
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+//! The rules of a store, held by the one in memory. (The suite that every store runs is in
+//! `ctc-testkit`.)
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -8,8 +13,8 @@ use std::{pin::pin, sync::Arc};
 
 use ctc_driver::ctc_core::{Endpoint, RecordKey, SessionRecord};
 use ctc_driver::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionConfig, SessionStore, StoreError,
-    StoreLease,
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionConfig, SessionStore,
+    StoreError, StoreLease,
 };
 use futures_util::FutureExt;
 
@@ -18,7 +23,10 @@ const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(20);
 
 fn record_of(user: &str) -> (RecordKey, SessionRecord) {
-    let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials(user, "p");
+    let config = SessionConfig::new()
+        .endpoint(Endpoint::us())
+        .app_key("k")
+        .credentials(user, "p");
     let session = config.build().unwrap();
     (session.record_key(), session.record())
 }
@@ -60,11 +68,16 @@ fn block_on<R>(work: impl Future<Output = R>) -> R {
 
 #[test]
 fn a_record_is_kept_under_its_key_for_all_handles() {
-    let (store, (key, record), (other, _)) = (MemoryStore::new(), record_of("ada"), record_of("bob"));
+    let (store, (key, record), (other, _)) =
+        (MemoryStore::new(), record_of("ada"), record_of("bob"));
     let mut first = lease(&store, &key, LONG);
     assert!(first.load().unwrap().is_none() && store.peek(&key).is_none());
     first.save(&record).unwrap();
-    assert_eq!(store.peek(&key).as_ref(), Some(&record), "whoever holds the lease");
+    assert_eq!(
+        store.peek(&key).as_ref(),
+        Some(&record),
+        "whoever holds the lease"
+    );
     first.release().unwrap();
     let again = store.clone();
     assert_eq!(lease(&again, &key, LONG).load().unwrap(), Some(record));
@@ -86,9 +99,15 @@ fn t65_there_is_one_lease_a_key_until_it_is_given_back() {
 fn t68_a_lease_that_is_over_writes_nothing_and_gives_nothing_back() {
     let (store, (key, record)) = (MemoryStore::new(), record_of("ada"));
     let mut over = lease(&store, &key, Duration::ZERO);
-    assert!(matches!(over.save(&record), Err(StoreError::Lost)), "its time is over");
+    assert!(
+        matches!(over.save(&record), Err(StoreError::Lost)),
+        "its time is over"
+    );
     let mut next = lease(&store, &key, LONG);
-    assert!(matches!(over.save(&record), Err(StoreError::Lost)), "another holds it");
+    assert!(
+        matches!(over.save(&record), Err(StoreError::Lost)),
+        "another holds it"
+    );
     assert!(store.peek(&key).is_none());
     drop(over);
     assert!(!is_free(&store, &key), "it was not its own to give back");
@@ -130,13 +149,33 @@ fn who_waits_gets_the_lease_when_it_is_given_back() {
 fn tasks_read_and_write_like_threads() {
     let (store, (key, record)) = (MemoryStore::new(), record_of("ada"));
     let mut held = block_on(AsyncSessionStore::lease(&store, &key, terms(LONG, LONG))).unwrap();
-    assert!(AsyncStoreLease::load(&mut *held).now_or_never().unwrap().unwrap().is_none());
-    AsyncStoreLease::save(&mut *held, &record).now_or_never().unwrap().unwrap();
-    assert_eq!(AsyncStoreLease::load(&mut *held).now_or_never().unwrap().unwrap(), Some(record.clone()));
-    AsyncStoreLease::release(held).now_or_never().unwrap().unwrap();
+    assert!(
+        AsyncStoreLease::load(&mut *held)
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .is_none()
+    );
+    AsyncStoreLease::save(&mut *held, &record)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        AsyncStoreLease::load(&mut *held)
+            .now_or_never()
+            .unwrap()
+            .unwrap(),
+        Some(record.clone())
+    );
+    AsyncStoreLease::release(held)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     assert!(is_free(&store, &key));
     let over = terms(LONG, Duration::ZERO);
     let mut over = block_on(AsyncSessionStore::lease(&store, &key, over)).unwrap();
-    let late = AsyncStoreLease::save(&mut *over, &record).now_or_never().unwrap();
+    let late = AsyncStoreLease::save(&mut *over, &record)
+        .now_or_never()
+        .unwrap();
     assert!(matches!(late, Err(StoreError::Lost)));
 }

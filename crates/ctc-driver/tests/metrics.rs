@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use ctc_driver::ctc_core::Endpoint;
 use ctc_driver::{CallOptions, Driver, SessionConfig, SessionEvent, Transport, TransportError};
 use http::{Request, Response};
-use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 
 struct Down;
 
@@ -69,16 +71,33 @@ impl Recorder for Names {
 #[test]
 fn counters_and_observer_hear_of_a_failed_login() {
     let names = Names::default();
-    let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+    let config = SessionConfig::new()
+        .endpoint(Endpoint::us())
+        .app_key("k")
+        .credentials("u", "p");
     let session = config.build().unwrap();
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    session.set_observer(move |event: &SessionEvent<'_>| heard.lock().unwrap().push(format!("{event:?}")));
+    session.set_observer(move |event: &SessionEvent<'_>| {
+        heard.lock().unwrap().push(format!("{event:?}"))
+    });
     let driver = Driver::new(session, Down, None);
     let login = metrics::with_local_recorder(&names, || driver.login(&CallOptions::default()));
     assert!(login.is_err());
     let counted = names.0.lock().unwrap().clone();
-    assert_eq!(counted, ["ctc_logins_total +1", "ctc_logins_failed_total +1", "ctc_denied_total +1"]);
-    let told: Vec<_> = events.lock().unwrap().iter().map(|event| event[..9].to_owned()).collect();
+    assert_eq!(
+        counted,
+        [
+            "ctc_logins_total +1",
+            "ctc_logins_failed_total +1",
+            "ctc_denied_total +1"
+        ]
+    );
+    let told: Vec<_> = events
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|event| event[..9].to_owned())
+        .collect();
     assert_eq!(told, ["LoginSent", "LoginFail", "CallDenie"]);
 }

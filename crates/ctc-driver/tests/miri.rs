@@ -1,6 +1,7 @@
-//! A few threads and tasks on one session, small enough for Miri, which must let them see the clock:
-//! `MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..4" cargo +nightly miri test -p ctc-driver --test miri`.
-//! Unlike `shuttle.rs` this runs the real `arc-swap`, `event-listener` and `Shared`.
+//! A few threads and tasks on one session, small enough for Miri, which must let them see the
+//! clock: `MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..4" cargo +nightly miri test -p
+//! ctc-driver --test miri`. Unlike `shuttle.rs` this runs the real `arc-swap`, `event-listener` and
+//! `Shared`.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
@@ -28,12 +29,19 @@ impl Server {
     fn login(&self) -> Response<()> {
         thread::yield_now();
         let token = self.0.fetch_add(1, SeqCst) + 1;
-        Response::builder().header("set-cookie", format!("authToken=T{token}")).body(()).unwrap()
+        Response::builder()
+            .header("set-cookie", format!("authToken=T{token}"))
+            .body(())
+            .unwrap()
     }
 
     fn call(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
-        let good = request.headers()["cookie"] == format!("authToken=T{}", self.0.load(SeqCst)).as_str();
-        Response::builder().status(if good { 200 } else { 401 }).body(Vec::new()).unwrap()
+        let good =
+            request.headers()["cookie"] == format!("authToken=T{}", self.0.load(SeqCst)).as_str();
+        Response::builder()
+            .status(if good { 200 } else { 401 })
+            .body(Vec::new())
+            .unwrap()
     }
 }
 
@@ -65,7 +73,11 @@ impl AsyncTransport for Server {
         let mut first = true;
         std::future::poll_fn(|context| {
             context.waker().wake_by_ref();
-            if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }
+            if std::mem::take(&mut first) {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
         Ok(self.login())
@@ -78,12 +90,19 @@ impl AsyncTransport for Server {
 
 fn session() -> SharedSession {
     let credentials = Credentials::new("ada", "s3cret").unwrap();
-    let session = Session::new(Endpoint::us(), AppKey::new("key").unwrap(), credentials, Settings::default());
+    let session = Session::new(
+        Endpoint::us(),
+        AppKey::new("key").unwrap(),
+        credentials,
+        Settings::default(),
+    );
     SharedSession::new(session.unwrap())
 }
 
 fn get() -> Request<Vec<u8>> {
-    Request::get("https://connect.calamp.com/devices").body(Vec::new()).unwrap()
+    Request::get("https://connect.calamp.com/devices")
+        .body(Vec::new())
+        .unwrap()
 }
 
 struct Unpark(Thread);
@@ -112,7 +131,12 @@ fn threads_share_a_login_and_a_renewal() {
     for round in 1..=2 {
         thread::scope(|scope| {
             for _ in 0..3 {
-                let call = || driver.execute(get(), &CallOptions::default()).unwrap().status();
+                let call = || {
+                    driver
+                        .execute(get(), &CallOptions::default())
+                        .unwrap()
+                        .status()
+                };
                 scope.spawn(move || assert_eq!(call(), 200));
             }
         });
@@ -129,7 +153,12 @@ fn tasks_on_threads_share_a_login_and_one_is_dropped() {
     {
         let options = CallOptions::default();
         let mut leader = Box::pin(driver.execute(get(), &options));
-        assert!(leader.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(
+            leader
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
         thread::scope(|scope| {
             scope.spawn(|| {
                 let answer = block_on(driver.execute(get(), &CallOptions::default()));

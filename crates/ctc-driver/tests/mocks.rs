@@ -53,15 +53,23 @@ fn session() -> SharedSession {
 }
 
 fn request() -> Request<Vec<u8>> {
-    Request::get("https://connect.calamp.com/connect/services/devices").body(Vec::new()).unwrap()
+    Request::get("https://connect.calamp.com/connect/services/devices")
+        .body(Vec::new())
+        .unwrap()
 }
 
 fn logged_in() -> Response<()> {
-    Response::builder().header("set-cookie", "authToken=AAAA").body(()).unwrap()
+    Response::builder()
+        .header("set-cookie", "authToken=AAAA")
+        .body(())
+        .unwrap()
 }
 
 fn has_token(request: &Request<Vec<u8>>) -> bool {
-    request.headers().get("cookie").is_some_and(|cookie| cookie == "authToken=AAAA")
+    request
+        .headers()
+        .get("cookie")
+        .is_some_and(|cookie| cookie == "authToken=AAAA")
 }
 
 #[test]
@@ -73,7 +81,11 @@ fn the_blocking_port_can_be_mocked() {
         .withf(move |_, given| *given == timeout)
         .once()
         .return_once(|_, _| Ok(logged_in()));
-    stack.expect_send().withf(has_token).times(2).returning(|_| Ok(Response::new(b"[]".to_vec())));
+    stack
+        .expect_send()
+        .withf(has_token)
+        .times(2)
+        .returning(|_| Ok(Response::new(b"[]".to_vec())));
     let driver = Driver::new(session(), stack, None);
     for _ in 0..2 {
         let answer = driver.execute(request(), &CallOptions::default()).unwrap();
@@ -84,10 +96,25 @@ fn the_blocking_port_can_be_mocked() {
 #[test]
 fn the_asynchronous_port_can_be_mocked() {
     let mut stack = MockAsyncStack::new();
-    stack.expect_send_login().once().return_once(|_| Ok(logged_in()));
-    stack.expect_send().withf(has_token).once().returning(|_| Err(NoLine));
+    stack
+        .expect_send_login()
+        .once()
+        .return_once(|_| Ok(logged_in()));
+    stack
+        .expect_send()
+        .withf(has_token)
+        .once()
+        .returning(|_| Err(NoLine));
     stack.expect_sleep().returning(|_| ());
     let driver = AsyncDriver::new(session(), stack, None);
-    let answer = driver.execute(request(), &CallOptions::default()).now_or_never().expect("no waiting");
-    assert!(answer.unwrap_err().to_string().starts_with("the call got no answer"));
+    let answer = driver
+        .execute(request(), &CallOptions::default())
+        .now_or_never()
+        .expect("no waiting");
+    assert!(
+        answer
+            .unwrap_err()
+            .to_string()
+            .starts_with("the call got no answer")
+    );
 }

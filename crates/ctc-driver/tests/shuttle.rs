@@ -1,5 +1,5 @@
-//! The lock, publish, wait and drop paths of `SharedSession` under a scheduler that tries many orders of threads:
-//! no lost wake-up, no deadlock, no torn read. Run by `cargo xtask threads`.
+//! The lock, publish, wait and drop paths of `SharedSession` under a scheduler that tries many
+//! orders of threads: no lost wake-up, no deadlock, no torn read. Run by `cargo xtask threads`.
 #![cfg(shuttle)]
 
 use std::pin::Pin;
@@ -12,7 +12,8 @@ use ctc_driver::ctc_core::{
     AppKey, Call, Credentials, Denial, Endpoint, FormBody, Phase, Route, Session, Settings,
 };
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallError, CallOptions, Driver, SharedSession, Transport, TransportError,
+    AsyncDriver, AsyncTransport, CallError, CallOptions, Driver, SharedSession, Transport,
+    TransportError,
 };
 use http::{Method, Request, Response, StatusCode};
 use shuttle::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -20,7 +21,8 @@ use shuttle::{check_dfs, check_pct, check_random, future, thread};
 
 const ORDERS: usize = 2000;
 
-/// A server that lets others run before it answers. Every call after the `good_for`-th is refused once per token.
+/// A server that lets others run before it answers. Every call after the `good_for`-th is refused
+/// once per token.
 #[derive(Clone)]
 struct Server(Arc<Inner>);
 
@@ -40,14 +42,22 @@ impl TransportError for Dead {}
 impl Server {
     fn new(rotates: bool) -> Self {
         let zero = || AtomicU64::new(0);
-        Self(Arc::new(Inner { logins: zero(), calls: zero(), newest: zero(), rotates }))
+        Self(Arc::new(Inner {
+            logins: zero(),
+            calls: zero(),
+            newest: zero(),
+            rotates,
+        }))
     }
 
     fn login(&self) -> Response<()> {
         thread::yield_now();
         self.0.logins.fetch_add(1, SeqCst);
         let token = self.0.newest.fetch_add(1, SeqCst) + 1;
-        Response::builder().header("set-cookie", format!("authToken=T{token}")).body(()).expect("valid")
+        Response::builder()
+            .header("set-cookie", format!("authToken=T{token}"))
+            .body(())
+            .expect("valid")
     }
 
     fn call(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
@@ -58,7 +68,11 @@ impl Server {
         let mut answer = Response::builder().status(if good { 200 } else { 401 });
         if good
             && self.0.rotates
-            && self.0.newest.compare_exchange(current, current + 1, SeqCst, SeqCst).is_ok()
+            && self
+                .0
+                .newest
+                .compare_exchange(current, current + 1, SeqCst, SeqCst)
+                .is_ok()
         {
             answer = answer.header("set-cookie", format!("authToken=T{}", current + 1));
         }
@@ -115,7 +129,9 @@ fn session() -> SharedSession {
 }
 
 fn get() -> Request<Vec<u8>> {
-    Request::get("https://connect.calamp.com/devices").body(Vec::new()).expect("valid")
+    Request::get("https://connect.calamp.com/devices")
+        .body(Vec::new())
+        .expect("valid")
 }
 
 fn is_fine_or_closed(answer: Result<Response<Vec<u8>>, CallError<Dead>>) -> bool {
@@ -132,7 +148,12 @@ fn herd(threads: usize) {
     let driver = Driver::new(session, server.clone(), None);
     let spawn = |_| {
         let driver = driver.clone();
-        thread::spawn(move || driver.execute(get(), &CallOptions::default()).expect("an answer").status())
+        thread::spawn(move || {
+            driver
+                .execute(get(), &CallOptions::default())
+                .expect("an answer")
+                .status()
+        })
     };
     let threads: Vec<_> = (0..threads).map(spawn).collect();
     for thread in threads {
@@ -148,7 +169,8 @@ fn a_herd_of_threads_logs_in_once_and_all_are_woken() {
     check_dfs(|| herd(2), Some(20 * ORDERS));
 }
 
-/// Tasks that wait for a login which a thread makes, and threads for one which a task makes: none is forgotten.
+/// Tasks that wait for a login which a thread makes, and threads for one which a task makes: none
+/// is forgotten.
 #[test]
 fn tasks_and_threads_wait_for_each_others_login() {
     let world = || {
@@ -167,7 +189,9 @@ fn tasks_and_threads_wait_for_each_others_login() {
             })
         };
         let callers: Vec<_> = (0..4).map(caller).collect();
-        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        callers
+            .into_iter()
+            .for_each(|caller| caller.join().expect("no panic"));
         assert_eq!(server.0.logins.load(SeqCst), 1);
     };
     check_random(world, ORDERS);
@@ -180,14 +204,24 @@ fn a_token_that_dies_under_a_herd_is_renewed_once() {
     let world = || {
         let (server, session) = (Server::new(false), session());
         let driver = Driver::new(session, server.clone(), None);
-        assert_eq!(driver.execute(get(), &CallOptions::default()).expect("an answer").status(), 200);
+        assert_eq!(
+            driver
+                .execute(get(), &CallOptions::default())
+                .expect("an answer")
+                .status(),
+            200
+        );
         server.revoke();
         let spawn = |_| {
             let driver = driver.clone();
             thread::spawn(move || is_fine_or_closed(driver.execute(get(), &CallOptions::default())))
         };
         let threads: Vec<_> = (0..3).map(spawn).collect();
-        assert!(threads.into_iter().all(|thread| thread.join().expect("no panic")));
+        assert!(
+            threads
+                .into_iter()
+                .all(|thread| thread.join().expect("no panic"))
+        );
         assert!(server.0.logins.load(SeqCst) <= 2);
     };
     check_random(world, ORDERS);
@@ -205,7 +239,11 @@ fn close_in_mid_flight_lets_all_threads_go() {
         };
         let threads: Vec<_> = (0..2).map(spawn).collect();
         session.close();
-        assert!(threads.into_iter().all(|thread| thread.join().expect("no panic")));
+        assert!(
+            threads
+                .into_iter()
+                .all(|thread| thread.join().expect("no panic"))
+        );
     };
     check_random(world, ORDERS);
     check_pct(world, ORDERS, 3);
@@ -222,9 +260,15 @@ fn no_torn_read_while_tokens_rotate() {
             let mut newest = 0;
             for _ in 0..6 {
                 let (mut call, mut request) = (Call::new(false), get());
-                if session.try_stamp(&mut call, &mut request).expect("our origin") {
+                if session
+                    .try_stamp(&mut call, &mut request)
+                    .expect("our origin")
+                {
                     let generation = call.generation().expect("stamped").number();
-                    assert_eq!(request.headers()["cookie"], format!("authToken=T{generation}").as_str());
+                    assert_eq!(
+                        request.headers()["cookie"],
+                        format!("authToken=T{generation}").as_str()
+                    );
                     assert!(generation >= newest);
                     newest = generation;
                 }
@@ -238,13 +282,16 @@ fn no_torn_read_while_tokens_rotate() {
             })
             .collect();
         reader.join().expect("no torn read");
-        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        callers
+            .into_iter()
+            .for_each(|caller| caller.join().expect("no panic"));
     };
     check_random(world, ORDERS);
     check_pct(world, ORDERS, 3);
 }
 
-/// What calls take without the lock is never older than what the lock guards: a rotation and a close race.
+/// What calls take without the lock is never older than what the lock guards: a rotation and a
+/// close race.
 #[test]
 fn what_is_published_is_what_the_session_holds() {
     let world = || {
@@ -256,7 +303,9 @@ fn what_is_published_is_what_the_session_holds() {
         let rotation = thread::spawn({
             let session = session.clone();
             move || {
-                let answer = Response::builder().header("set-cookie", "authToken=turned").body(());
+                let answer = Response::builder()
+                    .header("set-cookie", "authToken=turned")
+                    .body(());
                 let route = || Route::new(&Method::GET, "/devices");
                 let headers = answer.expect("valid").headers().clone();
                 let _ = session.observe(&mut call, route, StatusCode::OK, &headers);
@@ -284,7 +333,10 @@ fn a_dropped_leader_leaves_no_waiter_behind() {
         let dropped = driver.clone();
         let leader = thread::spawn(move || {
             let options = CallOptions::default();
-            future::block_on(Dropped(Some(Box::pin(dropped.execute(get(), &options))), polls));
+            future::block_on(Dropped(
+                Some(Box::pin(dropped.execute(get(), &options))),
+                polls,
+            ));
         });
         let spawn = |_| {
             let driver = driver.clone();
@@ -295,7 +347,11 @@ fn a_dropped_leader_leaves_no_waiter_behind() {
         };
         let others: Vec<_> = (0..2).map(spawn).collect();
         leader.join().expect("no panic");
-        assert!(others.into_iter().all(|thread| thread.join().expect("no panic")));
+        assert!(
+            others
+                .into_iter()
+                .all(|thread| thread.join().expect("no panic"))
+        );
         assert!(server.0.logins.load(SeqCst) <= 3);
     };
     for polls in 1..=3 {
@@ -311,7 +367,9 @@ impl<F: Future> Future for Dropped<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut self.0 else { return Poll::Ready(()) };
+        let Some(work) = &mut self.0 else {
+            return Poll::Ready(());
+        };
         if work.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }

@@ -1,4 +1,5 @@
-//! A blocking store behind the asynchronous port: it waits in slices, and an operation dropped half way ends it.
+//! A blocking store behind the asynchronous port: it waits in slices, and an operation dropped half
+//! way ends it.
 #![cfg(feature = "unblock")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, RecordKey, SessionRecord};
 use ctc_driver::{
-    AsyncSessionStore, LeaseTerms, MemoryStore, SessionConfig, SessionStore, StoreError, StoreLease, Unblock,
+    AsyncSessionStore, LeaseTerms, MemoryStore, SessionConfig, SessionStore, StoreError,
+    StoreLease, Unblock,
 };
 use futures_util::FutureExt;
 
@@ -30,7 +32,12 @@ struct Asked {
 
 impl BusyAtFirst {
     fn times(busy: usize) -> Self {
-        let asked = Asked { busy, waits: Vec::new(), ttl: Duration::ZERO, memory: MemoryStore::new() };
+        let asked = Asked {
+            busy,
+            waits: Vec::new(),
+            ttl: Duration::ZERO,
+            memory: MemoryStore::new(),
+        };
         Self(Arc::new(Mutex::new(asked)))
     }
 
@@ -71,7 +78,10 @@ fn block_on<R>(work: impl Future<Output = R>) -> R {
 }
 
 fn record() -> (RecordKey, SessionRecord) {
-    let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+    let config = SessionConfig::new()
+        .endpoint(Endpoint::us())
+        .app_key("k")
+        .credentials("u", "p");
     let session = config.build().unwrap();
     (session.record_key(), session.record())
 }
@@ -137,7 +147,10 @@ struct SlowStore(MemoryStore, Arc<Mutex<()>>);
 
 impl SessionStore for SlowStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        Ok(Box::new(Slow(SessionStore::lease(&self.0, key, terms)?, Arc::clone(&self.1))))
+        Ok(Box::new(Slow(
+            SessionStore::lease(&self.0, key, terms)?,
+            Arc::clone(&self.1),
+        )))
     }
 }
 
@@ -150,7 +163,10 @@ fn an_operation_that_is_dropped_half_way_ends_the_lease() {
     let closed = gate.lock().unwrap();
     assert!(lease.load().now_or_never().is_none());
     drop(closed);
-    assert!(matches!(block_on(lease.save(&record)), Err(StoreError::Lost)));
+    assert!(matches!(
+        block_on(lease.save(&record)),
+        Err(StoreError::Lost)
+    ));
     assert!(matches!(block_on(lease.load()), Err(StoreError::Lost)));
     assert!(matches!(block_on(lease.release()), Err(StoreError::Lost)));
 }

@@ -24,7 +24,10 @@ impl AsyncCaller for Client {
         *whole.version_mut() = response.version();
         std::mem::swap(whole.headers_mut(), response.headers_mut());
         std::mem::swap(whole.extensions_mut(), response.extensions_mut());
-        let body = response.bytes().await.map_err(|error| CallError::Body(error.without_url().into()))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| CallError::Body(error.without_url().into()))?;
         *whole.body_mut() = body.into();
         Ok(whole)
     }
@@ -32,7 +35,11 @@ impl AsyncCaller for Client {
 
 fn native(request: http::Request<Vec<u8>>) -> Result<reqwest::Request, reqwest::Error> {
     let mut request = reqwest::Request::try_from(request)?;
-    if request.body().and_then(reqwest::Body::as_bytes).is_some_and(<[u8]>::is_empty) {
+    if request
+        .body()
+        .and_then(reqwest::Body::as_bytes)
+        .is_some_and(<[u8]>::is_empty)
+    {
         *request.body_mut() = None;
     }
     Ok(request)

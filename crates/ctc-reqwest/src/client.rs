@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig, SharedSession,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig,
+    SharedSession,
 };
 use http::Method;
 
@@ -14,10 +15,12 @@ use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Inbound, Outbound, ReqwestTransport};
 
-/// A client of one CTC account. Cloning shares the session and the connections; it never forks them.
+/// A client of one CTC account. Cloning shares the session and the connections; it never forks
+/// them.
 ///
-/// The first call logs in, all others share that login, and a new one is made only after the server has said
-/// 401. Dropping the client does not log out: a token is worth keeping, and [`logout`](Self::logout) is there.
+/// The first call logs in, all others share that login, and a new one is made only after the server
+/// has said 401. Dropping the client does not log out: a token is worth keeping, and
+/// [`logout`](Self::logout) is there.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 
@@ -38,8 +41,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION`
-    /// (`us` or `eu`) or `CTC_BASE_URL`.
+    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
+    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`.
     ///
     /// # Errors
     /// [`BuildError`], which names what is missing.
@@ -47,7 +50,8 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session is open.
+    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session
+    /// is open.
     ///
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
@@ -55,9 +59,9 @@ impl Client {
         Ok(self.0.driver.login(&self.0.options).await?)
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
-    /// one is there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who
-    /// knows better.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
+    /// until the new one is there, and on after a failure. Fair use asks to keep a token until
+    /// it is refused: this is for who knows better.
     ///
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
@@ -65,8 +69,8 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options).await?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
-    /// login, until [`SharedSession::reopen`].
+    /// Closes the session at once and asks the server to revoke the token. Calls after it are
+    /// refused without a login, until [`SharedSession::reopen`].
     pub async fn logout(&self) -> LoggedOut {
         self.0.driver.logout().await
     }
@@ -98,7 +102,9 @@ impl Client {
 
     /// A request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self.url(path.as_ref()).map(|url| reqwest::Request::new(method, url));
+        let request = self
+            .url(path.as_ref())
+            .map(|url| reqwest::Request::new(method, url));
         RequestBuilder::new(self.clone(), request, self.0.options.clone())
     }
 
@@ -136,7 +142,8 @@ impl Client {
         &self.0.http
     }
 
-    /// Takes the request from where it is: each `async` layer around would keep one more copy of it.
+    /// Takes the request from where it is: each `async` layer around would keep one more copy of
+    /// it.
     pub(crate) fn drive<'a>(
         &'a self,
         place: &'a mut Option<Outbound>,
@@ -149,7 +156,9 @@ impl Client {
         {
             *request.timeout_mut() = self.0.timeout;
         }
-        self.0.driver.execute_from(place, options.unwrap_or(&self.0.options))
+        self.0
+            .driver
+            .execute_from(place, options.unwrap_or(&self.0.options))
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
@@ -162,7 +171,8 @@ impl Client {
     }
 }
 
-/// Whether a path begins at the root and is made of nothing that [`Endpoint::join`] could object to.
+/// Whether a path begins at the root and is made of nothing that [`Endpoint::join`] could object
+/// to.
 fn is_plain(path: &str) -> bool {
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
@@ -179,7 +189,9 @@ fn is_plain(path: &str) -> bool {
         }
         plain
     };
-    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|byte| PLAIN[usize::from(byte)])
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// Builds a [`Client`].
@@ -195,8 +207,9 @@ pub struct ClientBuilder {
     options: CallOptions,
 }
 
-/// The HTTP client that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and keeps no
-/// cookies. Add certificates, proxies or limits, and give it to [`ClientBuilder::http_client`].
+/// The HTTP client that a [`ClientBuilder`] uses unless it is given one: it follows no redirects
+/// and keeps no cookies. Add certificates, proxies or limits, and give it to
+/// [`ClientBuilder::http_client`].
 pub fn http_client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -214,7 +227,10 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError::Config`], which names every variable that is missing.
     pub fn from_env() -> Result<Self, BuildError> {
-        Ok(Self { config: SessionConfig::from_env()?, ..Self::default() })
+        Ok(Self {
+            config: SessionConfig::from_env()?,
+            ..Self::default()
+        })
     }
 
     /// The instance that the account lives in.
@@ -247,12 +263,13 @@ impl ClientBuilder {
         self
     }
 
-    /// How long each call may take all told, from connecting to the end of the body. Default: no limit, so that
-    /// long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    /// How long each call may take all told, from connecting to the end of the body. Default: no
+    /// limit, so that long downloads work; [`RequestBuilder::timeout`] sets it for one call.
     ///
     /// Waiting for a login that is under way is not part of it: that is bounded by
     /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
-    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may hold it.
+    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may
+    /// hold it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -264,7 +281,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Changes settings of the session: the governor's limits, how the token is attached, the logout path.
+    /// Changes settings of the session: the governor's limits, how the token is attached, the
+    /// logout path.
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(self.config.settings_mut());
         self
@@ -282,8 +300,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once. Waiting
-    /// for a login that is under way is not counted; see [`timeout`](Self::timeout).
+    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail
+    /// at once. Waiting for a login that is under way is not counted; see
+    /// [`timeout`](Self::timeout).
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -292,9 +311,10 @@ impl ClientBuilder {
     /// An HTTP client of your own, with its proxies, certificates and limits.
     ///
     /// Begin with [`http_client_builder`]. It **must** follow no redirects
-    /// (`redirect(reqwest::redirect::Policy::none())`) and have no cookie store. reqwest sends the application key along with redirects to other hosts and posts the login form again on a
-    /// 307 or 308; that is noticed afterwards and reported, but cannot be undone. A cookie store would send an
-    /// old token along with a login.
+    /// (`redirect(reqwest::redirect::Policy::none())`) and have no cookie store. reqwest sends the
+    /// application key along with redirects to other hosts and posts the login form again on a
+    /// 307 or 308; that is noticed afterwards and reported, but cannot be undone. A cookie store
+    /// would send an old token along with a login.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http = Some(client);
         self
@@ -320,7 +340,8 @@ impl ClientBuilder {
                 if let Some(user_agent) = self.user_agent {
                     http = http.user_agent(user_agent);
                 }
-                // In the clear it must not leave this machine, whatever the environment says of proxies.
+                // In the clear it must not leave this machine, whatever the environment says of
+                // proxies.
                 if endpoint.is_plain_http() {
                     http = http.no_proxy();
                 }
@@ -330,13 +351,22 @@ impl ClientBuilder {
         };
         let origin = reqwest::Url::parse(endpoint.origin()).ok();
         let driver = AsyncDriver::new(session, transport, self.store);
-        let inner = Inner { driver, http, endpoint, origin, timeout: self.timeout, options: self.options };
+        let inner = Inner {
+            driver,
+            http,
+            endpoint,
+            origin,
+            timeout: self.timeout,
+            options: self.options,
+        };
         Ok(Client(Arc::new(inner)))
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

@@ -12,8 +12,11 @@ pub enum Error {
     /// The path does not belong to the endpoint. Nothing was sent.
     #[error(transparent)]
     Path(#[from] JoinError),
-    /// The request could not be put together, say for a header that no header can be. Nothing was sent.
-    #[error("the request could not be put together, so it was not sent: check its headers, query and body")]
+    /// The request could not be put together, say for a header that no header can be. Nothing was
+    /// sent.
+    #[error(
+        "the request could not be put together, so it was not sent: check its headers, query and body"
+    )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error(transparent)]
@@ -51,14 +54,17 @@ pub enum SendError {
          native-tls of ctc-reqwest"
     )]
     NoTls,
-    /// A client of your own followed a redirect away from the endpoint, and key and token may have gone along.
+    /// A client of your own followed a redirect away from the endpoint, and key and token may have
+    /// gone along.
     #[error(
         "the HTTP client followed a redirect away from the CTC endpoint: \
          give it reqwest::redirect::Policy::none(), and treat the token as known to others"
     )]
     LeftOrigin,
     /// A client of your own followed a redirect at login.
-    #[error("the HTTP client followed a redirect at login: give it reqwest::redirect::Policy::none()")]
+    #[error(
+        "the HTTP client followed a redirect at login: give it reqwest::redirect::Policy::none()"
+    )]
     LoginRedirected,
     /// Anything else.
     #[error(transparent)]
@@ -68,7 +74,9 @@ pub enum SendError {
 impl SendError {
     fn of_a_call(&self) -> &'static str {
         match self {
-            Self::LeftOrigin => "the call was answered by another host, so its answer is not handed on",
+            Self::LeftOrigin => {
+                "the call was answered by another host, so its answer is not handed on"
+            }
             _ => no_answer(self.failure()),
         }
     }
@@ -76,12 +84,16 @@ impl SendError {
 
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
-        if lacks_tls(&error) { Self::NoTls } else { Self::Reqwest(error.without_url()) }
+        if lacks_tls(&error) {
+            Self::NoTls
+        } else {
+            Self::Reqwest(error.without_url())
+        }
     }
 }
 
-/// Whether the connector knows no scheme but `http`. It says so in words only; should they change, reqwest's error
-/// is handed on as it is.
+/// Whether the connector knows no scheme but `http`. It says so in words only; should they change,
+/// reqwest's error is handed on as it is.
 fn lacks_tls(error: &reqwest::Error) -> bool {
     if !error.is_connect() || error.url().is_none_or(|url| url.scheme() != "https") {
         return false;
@@ -100,7 +112,9 @@ impl TransportError for SendError {
     fn failure(&self) -> SendFailure {
         match self {
             Self::NoTls => SendFailure::NotSent,
-            Self::Reqwest(error) if error.is_connect() || error.is_builder() => SendFailure::NotSent,
+            Self::Reqwest(error) if error.is_connect() || error.is_builder() => {
+                SendFailure::NotSent
+            }
             _ => SendFailure::MaybeSent,
         }
     }
@@ -114,7 +128,9 @@ pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// User agent or connect time-out were given together with an HTTP client that has its own.
-    #[error("user_agent and connect_timeout belong to the HTTP client: set them on the one that you give")]
+    #[error(
+        "user_agent and connect_timeout belong to the HTTP client: set them on the one that you give"
+    )]
     OwnHttpClient,
     /// The HTTP client could not be built.
     #[error("the HTTP client could not be built: check its TLS set-up")]

@@ -1,4 +1,5 @@
-//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`]: it logs in once and stays logged in.
+//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`]: it logs in once and stays
+//! logged in.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,17 +16,17 @@
 //! # }
 //! ```
 //!
-//! Clone the client and call from as many tasks as you like: one login serves them all, a 401 is answered with
-//! one new login for all, and a refused password is never tried twice. The calls are then sent again, POST and
-//! PATCH apart: their caller gets the 401, since the server may have acted, and the next call logs in. A POST
-//! that may be sent twice takes [`Replay::Always`].
+//! Clone the client and call from as many tasks as you like: one login serves them all, a 401 is
+//! answered with one new login for all, and a refused password is never tried twice. The calls are
+//! then sent again, POST and PATCH apart: their caller gets the 401, since the server may have
+//! acted, and the next call logs in. A POST that may be sent twice takes [`Replay::Always`].
 //!
 //! # TLS
 //!
-//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are reqwest's own
-//! features, here or on your own `reqwest` dependency. Without one an `https` endpoint cannot be reached. With
-//! `rustls-no-provider` the program must install a rustls crypto provider before the first client is built, or
-//! reqwest panics.
+//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are
+//! reqwest's own features, here or on your own `reqwest` dependency. Without one an `https`
+//! endpoint cannot be reached. With `rustls-no-provider` the program must install a rustls crypto
+//! provider before the first client is built, or reqwest panics.
 
 #[cfg(target_family = "wasm")]
 compile_error!(

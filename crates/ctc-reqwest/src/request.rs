@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::transport::Outbound;
 use crate::{Client, Error};
 
-/// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key and token.
+/// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key
+/// and token.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
@@ -25,7 +26,11 @@ impl RequestBuilder {
         request: Result<reqwest::Request, Error>,
         options: CallOptions,
     ) -> Self {
-        Self { client, request: request.map(Box::new).map_err(Box::new), options }
+        Self {
+            client,
+            request: request.map(Box::new).map_err(Box::new),
+            options,
+        }
     }
 
     /// Adds to the query.
@@ -33,7 +38,8 @@ impl RequestBuilder {
         self.by_reqwest(|request| request.query(query))
     }
 
-    /// Adds a header. The session's key and token replace what is given here for them; other cookies are kept.
+    /// Adds a header. The session's key and token replace what is given here for them; other
+    /// cookies are kept.
     pub fn header<K, V>(self, name: K, value: V) -> Self
     where
         HeaderName: TryFrom<K>,
@@ -43,7 +49,8 @@ impl RequestBuilder {
     {
         self.step(|request| {
             let name = HeaderName::try_from(name).map_err(|error| request_error(error.into()))?;
-            let value = HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
+            let value =
+                HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
             request.headers_mut().append(name, value);
             Ok(())
         })
@@ -72,8 +79,9 @@ impl RequestBuilder {
         })
     }
 
-    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own, and
-    /// waiting for a login is not part of it: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
+    /// How long this call may take all told, from connecting to the end of the body. Each sending
+    /// has its own, and waiting for a login is not part of it: see
+    /// [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
         self.step(|request| {
             *request.timeout_mut() = Some(timeout);
@@ -87,8 +95,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once. Waiting for one
-    /// that is under way is not counted.
+    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
+    /// once. Waiting for one that is under way is not counted.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -102,16 +110,21 @@ impl RequestBuilder {
         self.request.map(|request| *request).map_err(|error| *error)
     }
 
-    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
-    /// an [`Unauthorized`](crate::Unauthorized) in its extensions.
+    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not
+    /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
-    /// The response is reqwest's own. Reading its body can fail with an error that prints the URL and its query:
-    /// [`reqwest::Error::without_url`] takes them out. This crate's errors never have them.
+    /// The response is reqwest's own. Reading its body can fail with an error that prints the URL
+    /// and its query: [`reqwest::Error::without_url`] takes them out. This crate's errors never
+    /// have them.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
-        let Self { client, request, options } = self;
+        let Self {
+            client,
+            request,
+            options,
+        } = self;
         // An `async fn` would keep its argument twice: memory of each call that waits.
         let mut request = request.map(|request| Some(Outbound::built_here(request)));
         async move {
@@ -133,10 +146,15 @@ impl RequestBuilder {
     }
 
     /// A step that reqwest's own builder knows best how to do. It moves the request three times.
-    fn by_reqwest(mut self, step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
+    fn by_reqwest(
+        mut self,
+        step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Self {
         self.request = self.request.and_then(|request| {
             let builder = reqwest::RequestBuilder::from_parts(self.client.http().clone(), *request);
-            let built = step(builder).build().map_err(|error| request_error(error.without_url()));
+            let built = step(builder)
+                .build()
+                .map_err(|error| request_error(error.without_url()));
             built.map(Box::new).map_err(Box::new)
         });
         self

@@ -1,4 +1,5 @@
-//! reqwest as the HTTP stack of a driver: the traps of `reqwest` are dealt with here and nowhere else.
+//! reqwest as the HTTP stack of a driver: the traps of `reqwest` are dealt with here and nowhere
+//! else.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
@@ -14,7 +15,8 @@ use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
 
-/// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
+/// Longest body of an answer that is read to its end to keep the connection, when the answer is not
+/// delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
 /// How long the body of a login's answer may take to be read to its end.
 const LOGIN_DRAIN: Duration = Duration::from_millis(100);
@@ -31,15 +33,22 @@ impl ReqwestTransport {
     /// A transport over `client`, which must follow no redirects and keep no cookies, as
     /// [`http_client_builder`](crate::http_client_builder) sees to.
     ///
-    /// Answers that came from another origin than was asked are refused, but by then such a client has sent the
-    /// application key there already.
+    /// Answers that came from another origin than was asked are refused, but by then such a client
+    /// has sent the application key there already.
     pub fn new(client: reqwest::Client) -> Self {
-        Self { client, may_redirect: true }
+        Self {
+            client,
+            may_redirect: true,
+        }
     }
 
-    /// As [`new`](Self::new), for a client that is known to follow no redirects: answers are not looked at.
+    /// As [`new`](Self::new), for a client that is known to follow no redirects: answers are not
+    /// looked at.
     pub(crate) fn without_redirects(client: reqwest::Client) -> Self {
-        Self { client, may_redirect: false }
+        Self {
+            client,
+            may_redirect: false,
+        }
     }
 }
 
@@ -55,12 +64,18 @@ pub struct Outbound {
 impl Outbound {
     /// Any request of reqwest's.
     pub fn new(request: Request) -> Self {
-        Self { request: Box::new(request), built_here: false }
+        Self {
+            request: Box::new(request),
+            built_here: false,
+        }
     }
 
     /// A request that this crate's builder made.
     pub(crate) fn built_here(request: Box<Request>) -> Self {
-        Self { request, built_here: true }
+        Self {
+            request,
+            built_here: true,
+        }
     }
 }
 
@@ -71,7 +86,12 @@ pub struct KeptOutbound(Copy);
 #[derive(Debug)]
 enum Copy {
     /// Of a request that has neither a body nor extensions.
-    Parts { method: Method, url: Url, headers: Vec<(HeaderName, HeaderValue)>, timeout: Option<Duration> },
+    Parts {
+        method: Method,
+        url: Url,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        timeout: Option<Duration>,
+    },
     /// Of any other. Few calls need it, so that the others are small.
     Whole(Box<Request>),
 }
@@ -100,9 +120,13 @@ impl Outgoing for Outbound {
     }
 
     fn keep(&self) -> Option<KeptOutbound> {
-        let Self { request, built_here } = self;
+        let Self {
+            request,
+            built_here,
+        } = self;
         Some(KeptOutbound(if *built_here && request.body().is_none() {
-            // `try_clone` takes more: it makes room on the heap for extensions, and for a map of headers twice.
+            // `try_clone` takes more: it makes room on the heap for extensions, and for a map of
+            // headers twice.
             Copy::Parts {
                 method: request.method().clone(),
                 url: request.url().clone(),
@@ -129,7 +153,12 @@ impl Kept<Outbound> for KeptOutbound {
 
     fn again(self) -> Outbound {
         match self.0 {
-            Copy::Parts { method, url, headers, timeout } => {
+            Copy::Parts {
+                method,
+                url,
+                headers,
+                timeout,
+            } => {
                 let mut request = Request::new(method, url);
                 for (name, value) in headers {
                     request.headers_mut().append(name, value);
@@ -139,7 +168,10 @@ impl Kept<Outbound> for KeptOutbound {
                 }
                 Outbound::built_here(Box::new(request))
             }
-            Copy::Whole(request) => Outbound { request, built_here: false },
+            Copy::Whole(request) => Outbound {
+                request,
+                built_here: false,
+            },
         }
     }
 }
@@ -170,8 +202,8 @@ impl AsyncTransport for ReqwestTransport {
     type Response = Inbound;
     type Error = SendError;
 
-    // By hand what `async_trait` makes of an `async fn`, less the room for the request in the future: reqwest takes it
-    // at once.
+    // By hand what `async_trait` makes of an `async fn`, less the room for the request in the
+    // future: reqwest takes it at once.
     fn send<'s, 'f>(&'s self, outbound: Outbound) -> Pin<Box<dyn Future<Output = Sent> + Send + 'f>>
     where
         's: 'f,
@@ -190,7 +222,10 @@ impl AsyncTransport for ReqwestTransport {
         })
     }
 
-    async fn send_login(&self, request: http::Request<FormBody>) -> Result<http::Response<()>, SendError> {
+    async fn send_login(
+        &self,
+        request: http::Request<FormBody>,
+    ) -> Result<http::Response<()>, SendError> {
         let mut request = Request::try_from(request.map(Bytes::from))?;
         set_length(&mut request);
         let url = request.url().clone();
@@ -215,20 +250,33 @@ impl AsyncTransport for ReqwestTransport {
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in time.
+/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in
+/// time.
 async fn drain(mut response: Response) {
     let mut left = DRAIN_BYTES;
     while let Ok(Some(chunk)) = response.chunk().await {
-        let Some(rest) = left.checked_sub(chunk.len() as u64) else { break };
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else {
+            break;
+        };
         left = rest;
     }
 }
 
-/// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
+/// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these
+/// methods.
 fn set_length(request: &mut Request) {
-    let empty = request.body().is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty));
-    if empty && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    let empty = request
+        .body()
+        .is_none_or(|body| body.as_bytes().is_some_and(<[u8]>::is_empty));
+    if empty
+        && matches!(
+            *request.method(),
+            Method::POST | Method::PUT | Method::PATCH
+        )
+    {
+        request
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 

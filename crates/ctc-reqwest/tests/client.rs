@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use ctc_reqwest::reqwest::{self, redirect::Policy};
 use ctc_reqwest::{
-    BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure, Replay, SendError,
-    Unauthorized, http_client_builder,
+    BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure, Replay,
+    SendError, Unauthorized, http_client_builder,
 };
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server};
+use ctc_testkit::{
+    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -43,7 +45,11 @@ async fn every_method_and_builder_step_reaches_the_wire() {
         .query(&[("b", "x y")])
         .query(&[("c", "ü")])
         .header("x-one", "1")
-        .headers([(http::header::ACCEPT, "text/plain".parse().unwrap())].into_iter().collect())
+        .headers(
+            [(http::header::ACCEPT, "text/plain".parse().unwrap())]
+                .into_iter()
+                .collect(),
+        )
         .json(&json!({"speed": 88}))
         .timeout(Duration::from_secs(10))
         .send()
@@ -61,9 +67,17 @@ async fn every_method_and_builder_step_reaches_the_wire() {
     assert_eq!(entry.body, br#"{"speed":88}"#);
     assert!(entry.header("user-agent")[0].starts_with("ctc-reqwest/"));
 
-    client.post(ECHO).form(&[("k", "v w")]).send().await.unwrap();
+    client
+        .post(ECHO)
+        .form(&[("k", "v w")])
+        .send()
+        .await
+        .unwrap();
     let entry = server.journal().pop().unwrap();
-    assert_eq!(entry.header("content-type"), ["application/x-www-form-urlencoded"]);
+    assert_eq!(
+        entry.header("content-type"),
+        ["application/x-www-form-urlencoded"]
+    );
     assert_eq!(entry.body, b"k=v+w");
 
     for (request, method) in [
@@ -91,10 +105,17 @@ async fn what_cannot_be_a_request_is_told_with_its_source_and_not_sent() {
         client.get(ECHO).form("no pairs"),
         client.get(ECHO).json(&no_text_keys),
         // What comes after it does not hide it.
-        client.get(ECHO).header("no name", "1").header("x-one", "1").query(&[("a", 1)]),
+        client
+            .get(ECHO)
+            .header("no name", "1")
+            .header("x-one", "1")
+            .query(&[("a", 1)]),
     ] {
         let error = request.send().await.unwrap_err();
-        assert!(matches!(error, Error::Request(_)) && error.source().is_some(), "{error:?}");
+        assert!(
+            matches!(error, Error::Request(_)) && error.source().is_some(),
+            "{error:?}"
+        );
     }
     assert!(client.get(ECHO).header("no name", "1").build().is_err());
     assert!(server.journal().is_empty());
@@ -107,11 +128,17 @@ async fn a_native_request_and_streams_in_both_directions() {
     let url = format!("{}{ECHO}", server.url()).parse().unwrap();
     let mut request = reqwest::Request::new(Method::POST, url);
     let pieces = ["one ", "two ", "three"].map(Ok::<_, std::io::Error>);
-    *request.body_mut() = Some(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)));
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(futures_util::stream::iter(
+        pieces,
+    )));
     assert_eq!(client.execute(request).await.unwrap().status(), 200);
     assert_eq!(server.journal().pop().unwrap().body, b"one two three");
 
-    let mut download = client.get("/connect/test/bytes/3000000").send().await.unwrap();
+    let mut download = client
+        .get("/connect/test/bytes/3000000")
+        .send()
+        .await
+        .unwrap();
     let mut length = 0;
     while let Some(chunk) = download.chunk().await.unwrap() {
         length += chunk.len();
@@ -127,9 +154,21 @@ async fn t46_paths_are_joined_and_absolute_urls_only_to_the_endpoint() {
     let absolute = format!("{}{DEVICES}?pg=2", server.url());
     assert_eq!(client.get(absolute).send().await.unwrap().status(), 200);
     let foreign = format!("{}{DEVICES}", other.url());
-    assert!(matches!(client.get(&foreign).send().await, Err(Error::Path(_))));
-    for bad in ["", "devices", "//evil.example/x", "/a b", "https://evil.example/"] {
-        assert!(matches!(client.get(bad).send().await, Err(Error::Path(_))), "{bad:?}");
+    assert!(matches!(
+        client.get(&foreign).send().await,
+        Err(Error::Path(_))
+    ));
+    for bad in [
+        "",
+        "devices",
+        "//evil.example/x",
+        "/a b",
+        "https://evil.example/",
+    ] {
+        assert!(
+            matches!(client.get(bad).send().await, Err(Error::Path(_))),
+            "{bad:?}"
+        );
     }
     let native = reqwest::Request::new(Method::GET, foreign.parse().unwrap());
     assert!(matches!(client.execute(native).await, Err(Error::Stamp(_))));
@@ -144,20 +183,43 @@ async fn t11_t18_a_401_that_is_delivered_says_why() {
     server.revoke_all();
     let answer = client.post(ECHO).body("x").send().await.unwrap();
     assert_eq!(answer.status(), 401);
-    assert_eq!(answer.extensions().get(), Some(&Unauthorized::NotReplayable));
+    assert_eq!(
+        answer.extensions().get(),
+        Some(&Unauthorized::NotReplayable)
+    );
     // The session is renewed for the next call, and a POST that may be sent twice is.
-    assert_eq!(client.post(ECHO).body("x").send().await.unwrap().status(), 200);
+    assert_eq!(
+        client.post(ECHO).body("x").send().await.unwrap().status(),
+        200
+    );
     server.revoke_all();
-    let answer = client.post(ECHO).body("whole").replay(Replay::Always).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), server.journal().pop().unwrap().body), (200, b"whole".to_vec()));
+    let answer = client
+        .post(ECHO)
+        .body("whole")
+        .replay(Replay::Always)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            answer.status().as_u16(),
+            server.journal().pop().unwrap().body
+        ),
+        (200, b"whole".to_vec())
+    );
 }
 
 #[tokio::test]
 async fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
     let server = Server::start().unwrap();
-    let client = builder(&server).credentials(DEFAULT_USERNAME, "wrong").build().unwrap();
+    let client = builder(&server)
+        .credentials(DEFAULT_USERNAME, "wrong")
+        .build()
+        .unwrap();
     for _ in 0..20 {
-        let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else { panic!("should be denied") };
+        let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else {
+            panic!("should be denied")
+        };
         assert!(matches!(denied.denial(), Denial::Rejected { status } if *status == 401));
         assert_eq!(denied.retry_after(), None);
     }
@@ -171,24 +233,42 @@ async fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
 async fn t27_t56_trouble_at_login_is_a_typed_error_with_its_source() {
     let server = Server::start().unwrap();
     server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
-    let client = builder(&server).login_timeout(Duration::from_millis(200)).build().unwrap();
-    let Err(Error::Denied(denied)) = client.login().await else { panic!("should be denied") };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else { panic!("{denied:?}") };
+    let client = builder(&server)
+        .login_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let Err(Error::Denied(denied)) = client.login().await else {
+        panic!("should be denied")
+    };
+    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+        panic!("{denied:?}")
+    };
     assert_eq!(*cause, LoginFailure::MaybeSent);
     assert!(denied.retry_after().is_some());
     assert!(std::error::Error::source(&denied).is_some());
 
     server.clear_faults();
     let patient = client.get(DEVICES).max_wait(Duration::from_secs(30)).send();
-    assert!(tokio::time::timeout(Duration::from_secs(60), patient).await.unwrap().is_ok());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(60), patient)
+            .await
+            .unwrap()
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn a_call_has_the_time_it_is_given() {
     let server = Server::start().unwrap();
-    let client = builder(&server).timeout(Duration::from_millis(150)).build().unwrap();
+    let client = builder(&server)
+        .timeout(Duration::from_millis(150))
+        .build()
+        .unwrap();
     client.login().await.unwrap();
-    server.inject(Rule::forever(Matcher::Path(DEVICES.into()), Fault::Hang { act: false }));
+    server.inject(Rule::forever(
+        Matcher::Path(DEVICES.into()),
+        Fault::Hang { act: false },
+    ));
     let Err(Error::Send(error)) = client.get(DEVICES).query(&[("q", "CANARY")]).send().await else {
         panic!("should time out")
     };
@@ -205,11 +285,19 @@ async fn t43_a_cookie_jar_of_ones_own_client_adds_nothing_to_a_call() {
     let client = builder(&server).http_client(http).build().unwrap();
     client.get(DEVICES).send().await.unwrap();
     assert_eq!(server.journal().pop().unwrap().tokens().len(), 1);
-    client.get(DEVICES).header("cookie", "mine=1; authToken=stale").send().await.unwrap();
+    client
+        .get(DEVICES)
+        .header("cookie", "mine=1; authToken=stale")
+        .send()
+        .await
+        .unwrap();
     let entry = server.journal().pop().unwrap();
     let cookies = entry.header("cookie");
     assert_eq!(cookies.len(), 1);
-    assert!(cookies[0].starts_with("mine=1; authToken=") && !cookies[0].contains("stale"), "{cookies:?}");
+    assert!(
+        cookies[0].starts_with("mine=1; authToken=") && !cookies[0].contains("stale"),
+        "{cookies:?}"
+    );
     assert_eq!(server.counts().violations, 0);
 }
 
@@ -218,19 +306,42 @@ async fn a_client_of_ones_own_that_follows_redirects_is_found_out() {
     let server = Server::start().unwrap();
     let other = Server::start().unwrap();
     choose_crypto_provider();
-    let http = reqwest::Client::builder().redirect(Policy::limited(5)).build().unwrap();
+    let http = reqwest::Client::builder()
+        .redirect(Policy::limited(5))
+        .build()
+        .unwrap();
     let client = builder(&server).http_client(http).build().unwrap();
     client.login().await.unwrap();
     let location = format!("{}/elsewhere", other.url());
-    server.inject(Rule::once(Matcher::Path(DEVICES.into()), Fault::Redirect { status: 302, location }));
+    server.inject(Rule::once(
+        Matcher::Path(DEVICES.into()),
+        Fault::Redirect {
+            status: 302,
+            location,
+        },
+    ));
     let answer = client.get(DEVICES).send().await;
-    assert!(matches!(answer, Err(Error::Send(SendError::LeftOrigin))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(Error::Send(SendError::LeftOrigin))),
+        "{answer:?}"
+    );
 
-    let fresh = reqwest::Client::builder().redirect(Policy::limited(5)).build().unwrap();
+    let fresh = reqwest::Client::builder()
+        .redirect(Policy::limited(5))
+        .build()
+        .unwrap();
     let client = builder(&server).http_client(fresh).build().unwrap();
     let location = format!("{}/moved", server.url());
-    server.inject(Rule::once(Matcher::Login, Fault::Redirect { status: 302, location }));
-    let Err(Error::Denied(denied)) = client.login().await else { panic!("should be denied") };
+    server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Redirect {
+            status: 302,
+            location,
+        },
+    ));
+    let Err(Error::Denied(denied)) = client.login().await else {
+        panic!("should be denied")
+    };
     let source = std::error::Error::source(&denied).unwrap().to_string();
     assert!(source.contains("followed a redirect at login"), "{source}");
 }
@@ -243,9 +354,14 @@ async fn t51_t52_logout_is_explicit_and_final() {
     client.session().reopen();
     client.login().await.unwrap();
     assert!(matches!(client.logout().await, LoggedOut::Accepted(status) if status == 200));
-    let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else { panic!("should be denied") };
+    let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else {
+        panic!("should be denied")
+    };
     assert_eq!(*denied.denial(), Denial::Closed);
-    assert_eq!((server.counts().live_tokens, server.counts().login_requests), (0, 1));
+    assert_eq!(
+        (server.counts().live_tokens, server.counts().login_requests),
+        (0, 1)
+    );
 }
 
 #[tokio::test]
@@ -259,7 +375,13 @@ async fn t36_a_renewal_that_fails_leaves_the_token_and_one_that_succeeds_replace
     client.session().reset();
     client.renew().await.unwrap();
     assert_eq!(client.get(DEVICES).send().await.unwrap().status(), 200);
-    assert_eq!((client.session().counts().logins, client.session().counts().unauthorized), (3, 0));
+    assert_eq!(
+        (
+            client.session().counts().logins,
+            client.session().counts().unauthorized
+        ),
+        (3, 0)
+    );
 }
 
 #[test]
@@ -275,20 +397,33 @@ fn what_the_builder_lacks_is_named() {
         .user_agent("mine/1")
         .http_client(http.unwrap());
     assert!(matches!(client.build(), Err(BuildError::OwnHttpClient)));
-    let spaces =
-        Client::builder().endpoint(Endpoint::us()).app_key("SECRET KEY").credentials("u", "p").build();
-    let error = format!("{:?} {}", spaces.as_ref().unwrap_err(), spaces.as_ref().unwrap_err());
+    let spaces = Client::builder()
+        .endpoint(Endpoint::us())
+        .app_key("SECRET KEY")
+        .credentials("u", "p")
+        .build();
+    let error = format!(
+        "{:?} {}",
+        spaces.as_ref().unwrap_err(),
+        spaces.as_ref().unwrap_err()
+    );
     assert!(error.contains("byte") || error.contains("at: 6"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 }
 
 #[test]
 fn a_user_agent_of_ones_own() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let server = Server::start().unwrap();
-        let client =
-            builder(&server).user_agent("fleet/7").connect_timeout(Duration::from_secs(5)).build().unwrap();
+        let client = builder(&server)
+            .user_agent("fleet/7")
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .unwrap();
         client.get(DEVICES).send().await.unwrap();
         for entry in server.journal() {
             assert_eq!(entry.header("user-agent"), ["fleet/7"]);
@@ -296,7 +431,8 @@ fn a_user_agent_of_ones_own() {
     });
 }
 
-/// The variables that name a proxy are a process's own, so this test runs itself once more in another one.
+/// The variables that name a proxy are a process's own, so this test runs itself once more in
+/// another one.
 #[test]
 fn guarantee_8_plain_http_goes_through_no_proxy() {
     const SERVER: &str = "CTC_TEST_SERVER";
@@ -308,16 +444,24 @@ fn guarantee_8_plain_http_goes_through_no_proxy() {
             .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
             .build()
             .unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(client.login()).unwrap();
         return;
     }
     let (server, proxy) = (Server::start().unwrap(), Server::start().unwrap());
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "guarantee_8_plain_http_goes_through_no_proxy"]).env(SERVER, server.url());
+    again
+        .args(["--exact", "guarantee_8_plain_http_goes_through_no_proxy"])
+        .env(SERVER, server.url());
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         again.env(variable, proxy.url());
     }
     assert!(again.output().unwrap().status.success());
-    assert_eq!((server.counts().logins, proxy.counts()), (1, ctc_testkit::Counts::default()));
+    assert_eq!(
+        (server.counts().logins, proxy.counts()),
+        (1, ctc_testkit::Counts::default())
+    );
 }

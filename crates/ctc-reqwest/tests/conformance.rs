@@ -22,17 +22,30 @@ impl AsyncStack for Reqwest {
     fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<ReqwestTransport> {
         install_crypto_provider();
         let root = Root::from_der(certificate.der).unwrap();
-        Some(ReqwestTransport::new(http_client_builder().tls_certs_only([root]).build().unwrap()))
+        Some(ReqwestTransport::new(
+            http_client_builder()
+                .tls_certs_only([root])
+                .build()
+                .unwrap(),
+        ))
     }
 
-    fn request(&self, method: Method, url: &str, headers: HeaderMap, payload: Payload) -> Option<Outbound> {
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        payload: Payload,
+    ) -> Option<Outbound> {
         let mut request = Request::new(method, url.parse().unwrap());
         *request.headers_mut() = headers;
         *request.body_mut() = match payload {
             Payload::Empty => None,
             Payload::Bytes(bytes) => Some(Body::from(bytes)),
             Payload::Stream(pieces) => {
-                let pieces = pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
+                let pieces = pieces
+                    .into_iter()
+                    .map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
                 Some(Body::wrap_stream(futures_util::stream::iter(pieces)))
             }
         };
@@ -41,7 +54,12 @@ impl AsyncStack for Reqwest {
 
     async fn read(&self, response: Inbound) -> Result<Vec<u8>, BoxError> {
         // A native response is the caller's: its own errors name the URL unless told not to.
-        Ok(response.0.bytes().await.map_err(reqwest::Error::without_url)?.to_vec())
+        Ok(response
+            .0
+            .bytes()
+            .await
+            .map_err(reqwest::Error::without_url)?
+            .to_vec())
     }
 
     fn unauthorized(&self, response: &Inbound) -> Option<Unauthorized> {

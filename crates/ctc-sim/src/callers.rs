@@ -42,8 +42,8 @@ impl Caller {
         let number = self.begin(plan);
         let request = request(plan, number);
         let mut options = CallOptions::default();
-        // A renewal with patience may wait although the session is open, which `check_rest` could not tell from one
-        // that was forgotten.
+        // A renewal with patience may wait although the session is open, which `check_rest` could
+        // not tell from one that was forgotten.
         options.max_wait = Duration::from_millis(if plan.renew { 0 } else { plan.max_wait });
         if plan.always_replay {
             options.replay = Replay::Always;
@@ -55,7 +55,8 @@ impl Caller {
             self.world.state().watch.renewal_begins(self.process);
             Ok(self.driver.renew(&options).await.map(Response::new)?)
         };
-        let answer = Cancelling::new(work, plan.cancel, Arc::clone(&self.world), self.process).await;
+        let answer =
+            Cancelling::new(work, plan.cancel, Arc::clone(&self.world), self.process).await;
         let mut state = self.world.state();
         state.watch.calls[number].done = true;
         let Some(answer) = answer else {
@@ -64,7 +65,13 @@ impl Caller {
             state.note(|| format!("p{}: call {number} is cancelled", self.process));
             return;
         };
-        state.note(|| format!("p{}: call {number} ends with {}", self.process, brief(&answer)));
+        state.note(|| {
+            format!(
+                "p{}: call {number} ends with {}",
+                self.process,
+                brief(&answer)
+            )
+        });
         self.check(&mut state, plan, number, must, &answer);
     }
 
@@ -86,14 +93,28 @@ impl Caller {
         if plan.foreign {
             state.tally.count(Fault::Foreign);
         }
-        state.note(|| format!("p{}: call {number} begins (route {})", self.process, plan.route));
+        state.note(|| {
+            format!(
+                "p{}: call {number} begins (route {})",
+                self.process, plan.route
+            )
+        });
         number
     }
 
-    fn check(&self, state: &mut State, plan: &CallPlan, number: usize, must: bool, answer: &Answer) {
+    fn check(
+        &self,
+        state: &mut State,
+        plan: &CallPlan,
+        number: usize,
+        must: bool,
+        answer: &Answer,
+    ) {
         let process = self.process;
         let leak = match answer {
-            Ok(answer) => secrets::find(&format!("{:?}", answer.extensions().get::<Unauthorized>())),
+            Ok(answer) => {
+                secrets::find(&format!("{:?}", answer.extensions().get::<Unauthorized>()))
+            }
             Err(error) => secrets::find_in_error(error),
         };
         if let Some(leak) = leak {
@@ -102,9 +123,13 @@ impl Caller {
         self.check_time(state, plan, number);
         let no_answer = matches!(answer, Err(CallError::Transport(_)));
         let good = matches!(answer, Ok(answer) if answer.status() == StatusCode::OK);
-        // A call is sent twice at most. Its second token may be dead, too: a store had it, or it died meanwhile;
-        // and one that dies while its first call is under way looks like a route that is not allowed.
-        let reason = answer.as_ref().ok().and_then(|answer| answer.extensions().get::<Unauthorized>());
+        // A call is sent twice at most. Its second token may be dead, too: a store had it, or it
+        // died meanwhile; and one that dies while its first call is under way looks like a
+        // route that is not allowed.
+        let reason = answer
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.extensions().get::<Unauthorized>());
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
         let has_store = state.watch.plan.processes[process].store.is_some();
         let excused = match reason {
@@ -112,7 +137,8 @@ impl Caller {
             Some(Unauthorized::RouteRefused) => dies_meanwhile,
             _ => false,
         };
-        let sure = must || (!excused && state.watch.plan.clean && (plan.always_replay || !plan.post));
+        let sure =
+            must || (!excused && state.watch.plan.clean && (plan.always_replay || !plan.post));
         match answer {
             Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
                 if answer.extensions().get::<Unauthorized>().is_none() {
@@ -123,21 +149,30 @@ impl Caller {
             Ok(_) => state.tally.delivered += u64::from(good),
             Err(CallError::Denied(denied)) => {
                 state.tally.denied += 1;
-                let pause =
-                    denied.retry_after().map(|pause| Ms::try_from(pause.as_millis()).unwrap_or(Ms::MAX));
+                let pause = denied
+                    .retry_after()
+                    .map(|pause| Ms::try_from(pause.as_millis()).unwrap_or(Ms::MAX));
                 let failed = self.driver.session().counts().logins_failed;
                 state.check_denial(process, failed, denied.denial(), pause);
             }
             Err(_) => {}
         }
-        let foreign = matches!(answer, Err(CallError::Stamp(StampError::ForeignOrigin { .. })));
+        let foreign = matches!(
+            answer,
+            Err(CallError::Stamp(StampError::ForeignOrigin { .. }))
+        );
         if plan.foreign && !plan.renew && !foreign && !matches!(answer, Err(CallError::Denied(_))) {
-            state.violated(Guarantee::Origin, || "a call to another origin was not refused".into());
+            state.violated(Guarantee::Origin, || {
+                "a call to another origin was not refused".into()
+            });
         } else if sure && !good && !no_answer && !plan.foreign {
             let (guarantee, what) = if must {
                 (Guarantee::NoWedge, "after all faults were mended")
             } else {
-                (Guarantee::Coalesced, "although nothing went wrong but that tokens ended")
+                (
+                    Guarantee::Coalesced,
+                    "although nothing went wrong but that tokens ended",
+                )
             };
             state.violated(guarantee, || {
                 format!("p{process}: call {number} failed {what}: {}", brief(answer))
@@ -153,13 +188,19 @@ impl Caller {
         let stalls = state.watch.plan.longest_stall();
         let logins = state.watch.sessions[self.process].login.numbers;
         if took > plan.max_wait + (12 + logins) * lease + 600_000 + stalls {
-            state.violated(Guarantee::NoWedge, || format!("call {number} took {took} ms"));
+            state.violated(Guarantee::NoWedge, || {
+                format!("call {number} took {took} ms")
+            });
         }
     }
 }
 
 fn request(plan: &CallPlan, number: usize) -> Request<Vec<u8>> {
-    let origin = if plan.foreign { "https://ctc.example.evil.example" } else { ORIGIN };
+    let origin = if plan.foreign {
+        "https://ctc.example.evil.example"
+    } else {
+        ORIGIN
+    };
     let mut request = Request::new(Vec::new());
     *request.method_mut() = if plan.post { Method::POST } else { Method::GET };
     let url = format!("{origin}/connect/services/{}?page=1", plan.route);

@@ -105,6 +105,9 @@ impl Tally {
             ("logins at the server", self.logins),
             ("sessions adopted", self.adopted),
         ];
-        heads.into_iter().chain(NAMES.iter().copied().zip(self.faults)).collect()
+        heads
+            .into_iter()
+            .chain(NAMES.iter().copied().zip(self.faults))
+            .collect()
     }
 }

@@ -1,9 +1,10 @@
 //! Shows that the guarantees of `ctc-core` and `ctc-driver` hold in worlds that a seed draws.
 //!
-//! A world has one server, one to three processes with several callers each, up to two stores that some of the
-//! processes share, and virtual time. Each process runs the **real** [`ctc_driver::AsyncDriver`] over the real
-//! session; only network, store, clock and executor are simulated. Faults are drawn by the seed. After every
-//! event an observer checks that what each session did follows from what it was told; see [`Guarantee`].
+//! A world has one server, one to three processes with several callers each, up to two stores that
+//! some of the processes share, and virtual time. Each process runs the **real**
+//! [`ctc_driver::AsyncDriver`] over the real session; only network, store, clock and executor are
+//! simulated. Faults are drawn by the seed. After every event an observer checks that what each
+//! session did follows from what it was told; see [`Guarantee`].
 
 mod callers;
 mod count;

@@ -24,7 +24,8 @@ pub(crate) struct Logins {
     /// What the last answer asks for, once the session counts it: a pause, or no login at all.
     asked: Ms,
     refusal: Option<StatusCode>,
-    /// The account may have changed while a login was in preparation: what the store has may be another's.
+    /// The account may have changed while a login was in preparation: what the store has may be
+    /// another's.
     doubtful: bool,
     /// Leases held of the store, and when the newest is over (on the world's clock).
     leases: u32,
@@ -62,7 +63,9 @@ impl Logins {
 
     fn failed(&mut self, now: Ms, rules: &FairUse) {
         let ms = |span: std::time::Duration| Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
-        let full = ms(rules.backoff).saturating_mul(1 << self.failures.min(20)).min(ms(rules.backoff_cap));
+        let full = ms(rules.backoff)
+            .saturating_mul(1 << self.failures.min(20))
+            .min(ms(rules.backoff_cap));
         self.failures += 1;
         let asked = std::mem::take(&mut self.asked);
         let pause = (full / 4 * 3).max(asked.min(ms(rules.retry_after_cap)));
@@ -71,7 +74,8 @@ impl Logins {
 }
 
 impl Watch {
-    /// A lease is asked for: most likely for a new login, so that the last answer says nothing any more.
+    /// A lease is asked for: most likely for a new login, so that the last answer says nothing any
+    /// more.
     pub(crate) fn asks_for_lease(&mut self, process: usize) {
         let login = &mut self.sessions[process].login;
         (login.asked, login.refusal, login.lease_lost) = (0, None, false);
@@ -110,13 +114,21 @@ impl Watch {
         let refill = Ms::try_from(fair_use.refill.as_millis()).unwrap_or(Ms::MAX);
         let burst = u64::from(fair_use.burst.get());
         let Some(now) = sent.last() else { return false };
-        sent.iter().rev().zip(1_u64..).any(|(since, count)| count > burst + (now - since + slack) / refill)
+        sent.iter()
+            .rev()
+            .zip(1_u64..)
+            .any(|(since, count)| count > burst + (now - since + slack) / refill)
     }
 }
 
 impl State {
     /// May this login set out? Returns its number.
-    pub(crate) fn login_sets_out(&mut self, process: usize, held: Option<&Held>, user: &str) -> u64 {
+    pub(crate) fn login_sets_out(
+        &mut self,
+        process: usize,
+        held: Option<&Held>,
+        user: &str,
+    ) -> u64 {
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
@@ -125,38 +137,70 @@ impl State {
         let watched = &mut self.watch.sessions[process];
         let mut wrong = None;
         if watched.closed {
-            wrong = Some((Guarantee::Stopped, "a login goes out while the session is closed"));
+            wrong = Some((
+                Guarantee::Stopped,
+                "a login goes out while the session is closed",
+            ));
         } else if watched.login.rejected.is_some() {
-            wrong = Some((Guarantee::Stopped, "a login goes out although the credentials were refused"));
+            wrong = Some((
+                Guarantee::Stopped,
+                "a login goes out although the credentials were refused",
+            ));
         } else if now + SLACK < watched.login.not_before {
-            wrong = Some((Guarantee::FairUse, "a login goes out before the pause is over"));
+            wrong = Some((
+                Guarantee::FairUse,
+                "a login goes out before the pause is over",
+            ));
         }
-        if watched.login.flying.last().is_some_and(|(_, since)| now - since + SLACK < lease) {
-            wrong = Some((Guarantee::OneLogin, "a second login goes out beside one in flight"));
+        if watched
+            .login
+            .flying
+            .last()
+            .is_some_and(|(_, since)| now - since + SLACK < lease)
+        {
+            wrong = Some((
+                Guarantee::OneLogin,
+                "a second login goes out beside one in flight",
+            ));
         }
         if held.is_some()
             && !watched.login.may_renew
             && (store.is_none() || !watched.rotated_in)
             && stores_work
         {
-            wrong = Some((Guarantee::Coalesced, "a login goes out although there is a good token"));
+            wrong = Some((
+                Guarantee::Coalesced,
+                "a login goes out although there is a good token",
+            ));
         }
         if store.is_some() {
             let over = watched.login.leases == 0 || watched.login.leased_until <= world_now;
             if watched.login.lease_lost || (stores_work && over) {
-                wrong = Some((Guarantee::OneLogin, "a login goes out without the store's lease"));
+                wrong = Some((
+                    Guarantee::OneLogin,
+                    "a login goes out without the store's lease",
+                ));
             }
-            let newer = watched.login.loaded.as_ref().is_some_and(|(generation, token)| {
-                let no_older = match held {
-                    Some(held) => *generation > held.generation,
-                    None => watched.refused_generation().is_none_or(|refused| *generation >= refused),
-                };
-                let known = held.is_some_and(|held| held.token == *token);
-                // A token that was rotated in meanwhile is just as good.
-                no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
-            });
+            let newer = watched
+                .login
+                .loaded
+                .as_ref()
+                .is_some_and(|(generation, token)| {
+                    let no_older = match held {
+                        Some(held) => *generation > held.generation,
+                        None => watched
+                            .refused_generation()
+                            .is_none_or(|refused| *generation >= refused),
+                    };
+                    let known = held.is_some_and(|held| held.token == *token);
+                    // A token that was rotated in meanwhile is just as good.
+                    no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
+                });
             if newer && stores_work && !watched.login.doubtful {
-                wrong = Some((Guarantee::Coalesced, "a login goes out although the store has a newer token"));
+                wrong = Some((
+                    Guarantee::Coalesced,
+                    "a login goes out although the store has a newer token",
+                ));
             }
         }
         watched.login.doubtful = false;
@@ -170,10 +214,17 @@ impl State {
         if let Some((guarantee, text)) = wrong {
             self.violated(guarantee, || format!("p{process}: {text}"));
         }
-        // With a store the right to log in was debited when the lease was taken, which may take some time.
-        let slack = if store.is_some() { lease + 20_000 } else { SLACK };
+        // With a store the right to log in was debited when the lease was taken, which may take
+        // some time.
+        let slack = if store.is_some() {
+            lease + 20_000
+        } else {
+            SLACK
+        };
         if self.watch.beyond_budget(&sent, slack) {
-            self.violated(Guarantee::FairUse, || format!("p{process}: more logins than the budget allows"));
+            self.violated(Guarantee::FairUse, || {
+                format!("p{process}: more logins than the budget allows")
+            });
         }
         if let Some(store) = store {
             self.watch.by_store[store].push(world_now);
@@ -198,7 +249,9 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
         let watched = &mut self.watch.sessions[process];
-        let Some(since) = watched.login.landed(number) else { return };
+        let Some(since) = watched.login.landed(number) else {
+            return;
+        };
         let late = now - since >= lease;
         let (mut token, mut asked) = (None, 0);
         watched.login.refusal = None;
@@ -241,8 +294,13 @@ impl State {
             let now = self.processes[process].clock.true_ms();
             let watched = &mut self.watch.sessions[process];
             watched.login.landed(number);
-            watched.seen.push(Seen::Login { token: None, late: false });
-            self.note(|| format!("p{process}: login is no longer waited for at {now} ms of its clock"));
+            watched.seen.push(Seen::Login {
+                token: None,
+                late: false,
+            });
+            self.note(|| {
+                format!("p{process}: login is no longer waited for at {now} ms of its clock")
+            });
         }
     }
 }

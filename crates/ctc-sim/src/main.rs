@@ -1,5 +1,9 @@
 //! `cargo xtask sim` runs this: many seeds with a summary, or one seed with its trace.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -37,7 +41,11 @@ fn main() -> ExitCode {
         None if asked.exhaust => every_order(asked.depth),
         None => many(&asked),
     };
-    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if violations == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn read_args(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
@@ -53,7 +61,9 @@ fn read_args(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
     while let Some(arg) = args.next() {
         let mut number = || {
             let text = args.next().unwrap_or_default();
-            text.replace('_', "").parse::<u64>().map_err(|_| format!("{arg} needs a number"))
+            text.replace('_', "")
+                .parse::<u64>()
+                .map_err(|_| format!("{arg} needs a number"))
         };
         match arg.as_str() {
             "--seeds" => asked.seeds = number()?,
@@ -75,7 +85,10 @@ fn one(seed: u64) -> usize {
         println!("{line}");
     }
     print_table(&report.tally);
-    println!("seed {seed}, {} violations", usize::from(report.violation.is_some()));
+    println!(
+        "seed {seed}, {} violations",
+        usize::from(report.violation.is_some())
+    );
     usize::from(report.violation.is_some())
 }
 
@@ -102,7 +115,11 @@ fn many(asked: &Asked) -> usize {
                 }
                 if (seed - asked.from + 1).is_multiple_of(1000) {
                     let speed = began.elapsed().as_secs_f64();
-                    eprintln!("{:>8} of {} seeds, {speed:.1} s", seed - asked.from + 1, asked.seeds);
+                    eprintln!(
+                        "{:>8} of {} seeds, {speed:.1} s",
+                        seed - asked.from + 1,
+                        asked.seeds
+                    );
                 }
             }
             if let Ok(mut found) = found.lock() {
@@ -121,18 +138,30 @@ fn many(asked: &Asked) -> usize {
     print_table(&tally);
     for report in &bad {
         if let Some(violation) = &report.violation {
-            println!("seed {}: {}: {}", report.seed, violation.guarantee.text(), violation.text);
+            println!(
+                "seed {}: {}: {}",
+                report.seed,
+                violation.guarantee.text(),
+                violation.text
+            );
         }
     }
     if let Some(first) = bad.first() {
-        println!("\nthe last steps of seed {} (`--seed {}` shows all):", first.seed, first.seed);
+        println!(
+            "\nthe last steps of seed {} (`--seed {}` shows all):",
+            first.seed, first.seed
+        );
         let trace = with_log_search(|| run(first.seed, true)).trace;
         for line in &trace[trace.len().saturating_sub(40)..] {
             println!("{line}");
         }
     }
     let done = next.load(Relaxed).min(end) - asked.from;
-    println!("\n{:.1} s on {} threads", began.elapsed().as_secs_f64(), asked.threads);
+    println!(
+        "\n{:.1} s on {} threads",
+        began.elapsed().as_secs_f64(),
+        asked.threads
+    );
     println!("{done} seeds, {} violations", bad.len());
     bad.len()
 }

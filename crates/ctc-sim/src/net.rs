@@ -57,22 +57,33 @@ impl AsyncTransport for SimTransport {
         let (slot, token) = {
             let mut state = self.world.state();
             if let Some(leak) = secrets::find(&format!("{request:?}")) {
-                state.violated(Guarantee::Secrets, || format!("Debug of a stamped request shows {leak}"));
+                state.violated(Guarantee::Secrets, || {
+                    format!("Debug of a stamped request shows {leak}")
+                });
             }
             let token = self.read_wire(&mut state, &request);
             state.watch.calls[call].sends += 1;
             state.watch.calls[call].on_the_wire = true;
             if state.watch.calls[call].sends > 2 {
-                state.violated(Guarantee::Generations, || format!("call {call} was sent a third time"));
+                state.violated(Guarantee::Generations, || {
+                    format!("call {call} was sent a third time")
+                });
             }
-            let arrival = Arrival::Call { token: token.clone(), route };
+            let arrival = Arrival::Call {
+                token: token.clone(),
+                route,
+            };
             (self.set_out(&mut state, arrival, Some(CALL_TIMEOUT)), token)
         };
         let result = slot.await;
         let mut state = self.world.state();
         state.watch.calls[call].on_the_wire = false;
         state.note(|| {
-            format!("p{}: call {call} gets {:?}", self.process, result.as_ref().map(Response::status))
+            format!(
+                "p{}: call {call} gets {:?}",
+                self.process,
+                result.as_ref().map(Response::status)
+            )
         });
         if let Ok(answer) = &result {
             state.watch.call_answered(self.process, &token, answer);
@@ -88,21 +99,40 @@ impl AsyncTransport for SimTransport {
         let (slot, mut on_its_way) = {
             let mut state = self.world.state();
             if let Some(leak) = secrets::find(&format!("{request:?}")) {
-                state.violated(Guarantee::Secrets, || format!("Debug of a login request shows {leak}"));
+                state.violated(Guarantee::Secrets, || {
+                    format!("Debug of a login request shows {leak}")
+                });
             }
-            if request.uri().to_string() != format!("{ORIGIN}/connect/services/login?useAuthToken=true") {
-                state.violated(Guarantee::Origin, || format!("a login goes to {}", request.uri()));
+            if request.uri().to_string()
+                != format!("{ORIGIN}/connect/services/login?useAuthToken=true")
+            {
+                state.violated(Guarantee::Origin, || {
+                    format!("a login goes to {}", request.uri())
+                });
             }
             let (user, password) = read_form(request.body().as_ref());
             state.note(|| format!("p{}: login of {user} sets out", self.process));
             let number = state.login_sets_out(self.process, held.as_ref(), &user);
             let slot = self.set_out(&mut state, Arrival::Login { user, password }, None);
-            (slot, OnItsWay { transport: self, number, done: false })
+            (
+                slot,
+                OnItsWay {
+                    transport: self,
+                    number,
+                    done: false,
+                },
+            )
         };
         let result = slot.await;
         on_its_way.done = true;
         let mut state = self.world.state();
-        state.note(|| format!("p{}: login gets {:?}", self.process, result.as_ref().map(Response::status)));
+        state.note(|| {
+            format!(
+                "p{}: login gets {:?}",
+                self.process,
+                result.as_ref().map(Response::status)
+            )
+        });
         state.login_answered(self.process, on_its_way.number, &result);
         result
     }
@@ -128,11 +158,18 @@ impl SimTransport {
     /// What goes over the wire must be right: each secret once, and only to its own origin.
     fn read_wire(&self, state: &mut State, request: &Request<Vec<u8>>) -> String {
         let headers = request.headers();
-        let origin = format!("{}://{}", request.uri().scheme_str().unwrap_or_default(), authority(request));
+        let origin = format!(
+            "{}://{}",
+            request.uri().scheme_str().unwrap_or_default(),
+            authority(request)
+        );
         if origin != ORIGIN {
-            let carries = headers.contains_key("calamp-services-app") || read_cookie(headers).is_some();
+            let carries =
+                headers.contains_key("calamp-services-app") || read_cookie(headers).is_some();
             if carries {
-                state.violated(Guarantee::Origin, || format!("key or token goes to {origin}"));
+                state.violated(Guarantee::Origin, || {
+                    format!("key or token goes to {origin}")
+                });
             }
         }
         let keys: Vec<_> = headers.get_all("calamp-services-app").iter().collect();
@@ -157,16 +194,35 @@ impl SimTransport {
                 state.watch.login_not_sent(self.process);
             }
             let at = state.now + state.rng.between(0, 50);
-            state.plan(at, Event::Reply { slot: slot.clone(), result: Err(SimError::NotSent) });
+            state.plan(
+                at,
+                Event::Reply {
+                    slot: slot.clone(),
+                    result: Err(SimError::NotSent),
+                },
+            );
             return slot;
         }
-        let (there, back) = (state.rng.between(0, faults.latency), state.rng.between(0, faults.latency));
+        let (there, back) = (
+            state.rng.between(0, faults.latency),
+            state.rng.between(0, faults.latency),
+        );
         let breaks_off = state.rng.between(0, 5000);
-        let error_after = if state.rng.chance(500) { Some(breaks_off) } else { error_after };
+        let error_after = if state.rng.chance(500) {
+            Some(breaks_off)
+        } else {
+            error_after
+        };
         if state.strikes(faults.lost_before, Fault::LostBefore) {
             if let Some(after) = error_after {
                 let at = state.now + after;
-                state.plan(at, Event::Reply { slot: slot.clone(), result: Err(SimError::Lost) });
+                state.plan(
+                    at,
+                    Event::Reply {
+                        slot: slot.clone(),
+                        result: Err(SimError::Lost),
+                    },
+                );
             }
             return slot;
         }
@@ -176,7 +232,14 @@ impl SimTransport {
             Fate::Answered { after: back }
         };
         let at = state.now + there;
-        state.plan(at, Event::Arrive { arrival, reply: slot.clone(), fate });
+        state.plan(
+            at,
+            Event::Arrive {
+                arrival,
+                reply: slot.clone(),
+                fate,
+            },
+        );
         slot
     }
 }
@@ -191,7 +254,10 @@ struct OnItsWay<'a> {
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         if !self.done {
-            self.transport.world.state().login_dropped(self.transport.process, self.number);
+            self.transport
+                .world
+                .state()
+                .login_dropped(self.transport.process, self.number);
         }
     }
 }
@@ -207,11 +273,18 @@ impl Drop for LogoutOnItsWay<'_> {
 }
 
 fn authority(request: &Request<Vec<u8>>) -> &str {
-    request.uri().authority().map(http::uri::Authority::as_str).unwrap_or_default()
+    request
+        .uri()
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .unwrap_or_default()
 }
 
 fn number(headers: &HeaderMap, name: &str) -> usize {
-    headers.get(name).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or_default()
 }
 
 /// The `authToken` of a request, when there is exactly one.
@@ -229,7 +302,9 @@ pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
 fn read_form(body: &[u8]) -> (String, String) {
     let text = String::from_utf8_lossy(body);
     let field = |name: &str| {
-        let found = text.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let found = text
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         found.unwrap_or_default().to_owned()
     };
     (field("username"), field("password"))

@@ -113,7 +113,10 @@ impl Plan {
         let clean = rng.chance(100);
         let settings = settings(rng, clean);
         let faults = if clean {
-            Faults { latency: rng.between(1, 2000), ..Faults::default() }
+            Faults {
+                latency: rng.between(1, 2000),
+                ..Faults::default()
+            }
         } else {
             Faults::draw(rng)
         };
@@ -129,25 +132,38 @@ impl Plan {
                 callers: (0..if herd { 40 } else { 1 + rng.index(6) })
                     .map(|_| calls(rng, horizon, clean, renewals))
                     .collect(),
-                wall_ahead: if true_clocks { 0 } else { rng.pick(&[0, 0, 7 * 60 * MINUTE]) },
+                wall_ahead: if true_clocks {
+                    0
+                } else {
+                    rng.pick(&[0, 0, 7 * 60 * MINUTE])
+                },
             })
             .collect();
         let actions = actions(rng, count, horizon, clean, true_clocks, settings.lease);
-        Self { processes, faults, settings, actions, clean, true_clocks }
+        Self {
+            processes,
+            faults,
+            settings,
+            actions,
+            clean,
+            true_clocks,
+        }
     }
 }
 
 fn settings(rng: &mut Rng, clean: bool) -> Settings {
     let mut settings = Settings::default();
     let fair_use = &mut settings.fair_use;
-    fair_use.burst = NonZeroU32::MIN.saturating_add(if clean { 9 } else { rng.pick(&[0, 1, 2, 2, 7]) });
+    fair_use.burst =
+        NonZeroU32::MIN.saturating_add(if clean { 9 } else { rng.pick(&[0, 1, 2, 2, 7]) });
     fair_use.refill = Duration::from_secs(rng.pick(&[60, 120, 120, 300]));
     fair_use.backoff = Duration::from_secs(rng.pick(&[1, 5, 30]));
     fair_use.backoff_cap = Duration::from_secs(rng.pick(&[60, 900]));
     fair_use.retry_after_cap = Duration::from_secs(rng.pick(&[60, 3600]));
     fair_use.short_life = Duration::from_secs(rng.pick(&[1, 60]));
     if rng.chance(300) {
-        (settings.lease, settings.login_timeout) = (Duration::from_secs(20), Duration::from_secs(8));
+        (settings.lease, settings.login_timeout) =
+            (Duration::from_secs(20), Duration::from_secs(8));
     }
     settings
 }
@@ -158,11 +174,19 @@ fn calls(rng: &mut Rng, horizon: Ms, clean: bool, renewals: u64) -> Vec<CallPlan
     let cancels = if clean { 0 } else { rng.pick(&[0, 100, 400]) };
     (0..count)
         .map(|number| CallPlan {
-            think: if number == 0 && herd { 0 } else { rng.below(1 + 2 * horizon / count) },
+            think: if number == 0 && herd {
+                0
+            } else {
+                rng.below(1 + 2 * horizon / count)
+            },
             route: rng.index(4),
             post: rng.chance(200),
             always_replay: clean || rng.chance(300),
-            max_wait: if rng.chance(300) { rng.pick(&[10 * SECOND, 5 * MINUTE, 60 * MINUTE]) } else { 0 },
+            max_wait: if rng.chance(300) {
+                rng.pick(&[10 * SECOND, 5 * MINUTE, 60 * MINUTE])
+            } else {
+                0
+            },
             foreign: !clean && rng.chance(30),
             own_cookie: rng.chance(100),
             renew: rng.chance(renewals),
@@ -185,14 +209,23 @@ fn actions(
     let lease = Ms::try_from(lease.as_millis()).unwrap_or(60 * SECOND);
     if clean {
         // Far enough apart that no call meets two of them.
-        return (0..rng.below(3)).map(|number| (5 * MINUTE * (number + 1), Action::Revoke)).collect();
+        return (0..rng.below(3))
+            .map(|number| (5 * MINUTE * (number + 1), Action::Revoke))
+            .collect();
     }
     let count = rng.pick(&[0, 3, 8, 16]);
     let mut actions: Vec<_> = (0..count)
         .map(|_| {
             let who = rng.index(processes);
             // A stall that outlives the lease is the interesting one.
-            let stall = rng.pick(&[50, SECOND, lease / 2, lease + 5 * SECOND, 3 * lease, 10 * 60 * MINUTE]);
+            let stall = rng.pick(&[
+                50,
+                SECOND,
+                lease / 2,
+                lease + 5 * SECOND,
+                3 * lease,
+                10 * 60 * MINUTE,
+            ]);
             let action = match rng.below(24) {
                 0 => Action::Close(who),
                 1 | 2 => Action::Logout(who),
@@ -257,6 +290,9 @@ impl Faults {
 
     /// What is left once the world heals.
     pub(crate) fn healed() -> Self {
-        Self { latency: 5, ..Self::default() }
+        Self {
+            latency: 5,
+            ..Self::default()
+        }
     }
 }

@@ -43,8 +43,17 @@ pub fn run(seed: u64, traced: bool) -> Report {
         state.violated(Guarantee::NoPanic, || "panicked".into());
     }
     state.tally.logins = state.server.logins;
-    let (tally, violation, trace) = (state.tally.clone(), state.watch.violation.take(), state.take_trace());
-    Report { seed, tally, violation, trace }
+    let (tally, violation, trace) = (
+        state.tally.clone(),
+        state.watch.violation.take(),
+        state.take_trace(),
+    );
+    Report {
+        seed,
+        tally,
+        violation,
+        trace,
+    }
 }
 
 struct Runner {
@@ -60,8 +69,17 @@ impl Runner {
     fn new(world: &Arc<World>, plan: Plan, seed: u64) -> Self {
         let count = plan.processes.len();
         let (world, tasks) = (Arc::clone(world), Tasks::default());
-        let mut runner = Self { world, plan, seed, tasks, drivers: Vec::new(), dirty: vec![true; count] };
-        runner.drivers = (0..count).filter_map(|process| runner.start(process)).collect();
+        let mut runner = Self {
+            world,
+            plan,
+            seed,
+            tasks,
+            drivers: Vec::new(),
+            dirty: vec![true; count],
+        };
+        runner.drivers = (0..count)
+            .filter_map(|process| runner.start(process))
+            .collect();
         for process in 0..count {
             for calls in runner.plan.processes[process].callers.clone() {
                 runner.spawn_caller(process, calls, false);
@@ -76,7 +94,11 @@ impl Runner {
         self.heal();
         while self.step() {}
         self.check_all_answered();
-        let adopted: u64 = self.drivers.iter().map(|driver| driver.session().counts().adopted).sum();
+        let adopted: u64 = self
+            .drivers
+            .iter()
+            .map(|driver| driver.session().counts().adopted)
+            .sum();
         self.world.state().tally.adopted += adopted;
     }
 
@@ -96,7 +118,11 @@ impl Runner {
         }
         let event = self.world.state().advance();
         match event {
-            Some(Event::Arrive { arrival, reply, fate }) => self.world.state().arrive(&arrival, reply, fate),
+            Some(Event::Arrive {
+                arrival,
+                reply,
+                fate,
+            }) => self.world.state().arrive(&arrival, reply, fate),
             Some(Event::Reply { slot, result }) => slot.fill(result),
             Some(Event::Timer(timer)) => self.world.state().ring(timer),
             Some(Event::Thaw(process)) => self.world.state().thaw(process),
@@ -118,7 +144,11 @@ impl Runner {
         let clock = {
             let mut state = self.world.state();
             let back = state.faults.clock_back;
-            let lag = if state.strikes(back, Fault::ClockBack) { 50 } else { 0 };
+            let lag = if state.strikes(back, Fault::ClockBack) {
+                50
+            } else {
+                0
+            };
             let clock = Arc::clone(&state.processes[process].clock);
             clock.lag.store(lag, std::sync::atomic::Ordering::Relaxed);
             clock
@@ -138,14 +168,18 @@ impl Runner {
         }
         let mut state = self.world.state();
         if let Some(leak) = secrets::find(&shown).or_else(secrets::logged) {
-            state.violated(Guarantee::Secrets, || format!("Debug or a log line shows {leak}"));
+            state.violated(Guarantee::Secrets, || {
+                format!("Debug or a log line shows {leak}")
+            });
         }
         state.check_step(process, held, counts.logins_failed);
     }
 
     fn check_rest(&mut self) {
         for process in 0..self.drivers.len() {
-            let stopped = self.world.state().processes[process].stopped_until.is_some();
+            let stopped = self.world.state().processes[process]
+                .stopped_until
+                .is_some();
             if !stopped && std::mem::take(&mut self.dirty[process]) {
                 let phase = self.drivers[process].session().phase();
                 self.world.state().check_rest(process, &phase);
@@ -172,8 +206,11 @@ impl Runner {
             state.tick(tomorrow);
         }
         for process in 0..self.drivers.len() {
-            for action in [Action::RightCredentials(process), Action::Reset(process), Action::Reopen(process)]
-            {
+            for action in [
+                Action::RightCredentials(process),
+                Action::Reset(process),
+                Action::Reopen(process),
+            ] {
                 self.act(action);
             }
             let call = CallPlan {
@@ -203,7 +240,10 @@ impl Runner {
             Action::Logout(p) => {
                 let (world, driver) = (Arc::clone(&self.world), self.drivers[p].clone());
                 drop(self.count(Fault::Lifecycle));
-                self.tasks.spawn(p, Box::pin(async move { log_out(&world, &driver, p).await }));
+                self.tasks.spawn(
+                    p,
+                    Box::pin(async move { log_out(&world, &driver, p).await }),
+                );
             }
             Action::Reopen(p) => {
                 self.count(Fault::Lifecycle).watch.reopened(p);
@@ -280,7 +320,12 @@ impl Runner {
             let mut state = self.world.state();
             state.tally.adopted += adopted;
             let mut lost = 0;
-            for call in state.watch.calls.iter_mut().filter(|call| call.process == process && !call.done) {
+            for call in state
+                .watch
+                .calls
+                .iter_mut()
+                .filter(|call| call.process == process && !call.done)
+            {
                 call.done = true;
                 lost += 1;
             }
@@ -309,19 +354,33 @@ impl Runner {
         };
         let endpoint = Endpoint::new(ORIGIN).ok()?;
         let credentials = Credentials::new(USERS[0], PASSWORD).ok()?;
-        let session = Session::new(endpoint, AppKey::new(APP_KEY).ok()?, credentials, settings).ok()?;
+        let session =
+            Session::new(endpoint, AppKey::new(APP_KEY).ok()?, credentials, settings).ok()?;
         let session = SharedSession::with_clock(session, ProcessClock(clock));
         let world = || Arc::clone(&self.world);
-        let store = self.plan.processes[process]
-            .store
-            .map(|shelf| Arc::new(SimStore { world: world(), process, shelf }) as Arc<dyn AsyncSessionStore>);
-        let transport = SimTransport { world: world(), process, session: session.clone() };
+        let store = self.plan.processes[process].store.map(|shelf| {
+            Arc::new(SimStore {
+                world: world(),
+                process,
+                shelf,
+            }) as Arc<dyn AsyncSessionStore>
+        });
+        let transport = SimTransport {
+            world: world(),
+            process,
+            session: session.clone(),
+        };
         Some(AsyncDriver::new(session, transport, store))
     }
 
     fn spawn_caller(&mut self, process: usize, calls: Vec<CallPlan>, healed: bool) {
         let (world, driver) = (Arc::clone(&self.world), self.drivers[process].clone());
-        let caller = Caller { world, driver, process, healed };
+        let caller = Caller {
+            world,
+            driver,
+            process,
+            healed,
+        };
         self.tasks.spawn(process, Box::pin(caller.make(calls)));
     }
 
@@ -336,7 +395,9 @@ async fn log_out(world: &Arc<World>, driver: &SimDriver, process: usize) {
     world.state().watch.closed(process);
     let outcome = driver.logout().await;
     if let Some(leak) = secrets::find(&format!("{outcome:?}")) {
-        world.state().violated(Guarantee::Secrets, || format!("the outcome of a logout shows {leak}"));
+        world.state().violated(Guarantee::Secrets, || {
+            format!("the outcome of a logout shows {leak}")
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! The canaries: every secret of a world has one in it, and all that is printed or logged is searched for them.
+//! The canaries: every secret of a world has one in it, and all that is printed or logged is
+//! searched for them.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};

@@ -82,20 +82,30 @@ impl Server {
     fn login(&mut self, user: &str, password: &str, at: &mut Scene<'_>) -> Response<()> {
         self.logins += 1;
         let faults = at.faults.clone();
-        if at.now < self.outage_until || at.strikes(faults.login_unavailable, Fault::LoginUnavailable) {
+        if at.now < self.outage_until
+            || at.strikes(faults.login_unavailable, Fault::LoginUnavailable)
+        {
             let status = at.rng.pick(&[500, 502, 503, 408, 425]);
             return at.failed(status);
         }
-        if at.now < self.throttled_until || at.strikes(faults.login_throttled, Fault::LoginThrottled) {
+        if at.now < self.throttled_until
+            || at.strikes(faults.login_throttled, Fault::LoginThrottled)
+        {
             return at.throttled();
         }
         if at.strikes(faults.login_redirected, Fault::LoginRedirected) {
             let mut answer = at.failed(302);
-            answer.headers_mut().insert(LOCATION, HeaderValue::from_static("https://elsewhere.example/"));
+            answer.headers_mut().insert(
+                LOCATION,
+                HeaderValue::from_static("https://elsewhere.example/"),
+            );
             return answer;
         }
         let wrong = password != self.password || !USERS.contains(&user);
-        if wrong || at.now < self.locked_until || at.strikes(faults.login_refused, Fault::LoginRefused) {
+        if wrong
+            || at.now < self.locked_until
+            || at.strikes(faults.login_refused, Fault::LoginRefused)
+        {
             let status = at.rng.pick(&[401, 401, 403, 400, 404]);
             return at.failed(status);
         }
@@ -108,7 +118,11 @@ impl Server {
 
     fn issue(&mut self, user: &str, faults: &Faults) -> String {
         if faults.one_token_an_account
-            && let Some((token, state)) = self.tokens.iter_mut().rev().find(|(_, token)| token.user == user)
+            && let Some((token, state)) = self
+                .tokens
+                .iter_mut()
+                .rev()
+                .find(|(_, token)| token.user == user)
         {
             // Such a server hands out the dead one once in a while, too.
             state.alive |= self.serial.is_multiple_of(2);
@@ -116,7 +130,10 @@ impl Server {
             return token.clone();
         }
         if faults.one_session_an_account {
-            self.tokens.values_mut().filter(|token| token.user == user).for_each(|token| token.alive = false);
+            self.tokens
+                .values_mut()
+                .filter(|token| token.user == user)
+                .for_each(|token| token.alive = false);
         }
         self.fresh(user)
     }
@@ -124,7 +141,13 @@ impl Server {
     fn fresh(&mut self, user: &str) -> String {
         self.serial += 1;
         let token = format!("CANARY-TOKEN-{:06}", self.serial);
-        self.tokens.insert(token.clone(), Token { user: user.to_owned(), alive: true });
+        self.tokens.insert(
+            token.clone(),
+            Token {
+                user: user.to_owned(),
+                alive: true,
+            },
+        );
         token
     }
 
@@ -144,7 +167,8 @@ impl Server {
             Some(state) if state.alive => state.user.clone(),
             _ => return at.maybe_clearing(401),
         };
-        if at.now < self.outage_until || at.strikes(faults.call_unavailable, Fault::CallUnavailable) {
+        if at.now < self.outage_until || at.strikes(faults.call_unavailable, Fault::CallUnavailable)
+        {
             return at.maybe_clearing(503);
         }
         if faults.refused_route && route == REFUSED_ROUTE {
@@ -201,7 +225,9 @@ impl Scene<'_> {
     }
 
     fn date(&self, ahead: Ms) -> String {
-        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.now + ahead))
+        httpdate::fmt_http_date(
+            UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.now + ahead),
+        )
     }
 
     fn with_token(&mut self, status: u16, token: &str) -> Response<()> {
@@ -213,7 +239,11 @@ impl Scene<'_> {
             _ => format!("authToken={token}; Max-Age=60; Path=/connect; HttpOnly"),
         };
         let mut answer = self.plain(status);
-        put(answer.headers_mut(), SET_COOKIE, "JSESSIONID=BBBB; Path=/connect; HttpOnly");
+        put(
+            answer.headers_mut(),
+            SET_COOKIE,
+            "JSESSIONID=BBBB; Path=/connect; HttpOnly",
+        );
         put(answer.headers_mut(), SET_COOKIE, &cookie);
         answer
     }
@@ -273,18 +303,31 @@ pub(crate) enum Cookie {
 
 pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
     let mut found = Cookie::None;
-    for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
-        let Some(rest) = line.strip_prefix("authToken=") else { continue };
+    for line in headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+    {
+        let Some(rest) = line.strip_prefix("authToken=") else {
+            continue;
+        };
         let value = rest.split(';').next().unwrap_or_default().trim_matches('"');
-        found =
-            if value.starts_with("CANARY-TOKEN") { Cookie::Set(value.to_owned()) } else { Cookie::Cleared };
+        found = if value.starts_with("CANARY-TOKEN") {
+            Cookie::Set(value.to_owned())
+        } else {
+            Cookie::Cleared
+        };
     }
     found
 }
 
 /// How long `Retry-After` asks to wait; 0 for none or rubbish.
 pub(crate) fn pause_of(headers: &HeaderMap) -> Ms {
-    match headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim) {
+    match headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+    {
         Some("46") => 46_000,
         Some("7") => 7000,
         Some(digits) if digits.starts_with("999") => Ms::MAX,

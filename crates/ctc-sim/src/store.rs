@@ -88,7 +88,14 @@ impl SimStore {
         state.note(|| format!("p{}: takes the store's lease {fence}", self.process));
         let life = state.processes[self.process].life;
         let world = Arc::clone(&self.world);
-        Some(Lease { world, process: self.process, life, shelf: self.shelf, key: key.clone(), fence })
+        Some(Lease {
+            world,
+            process: self.process,
+            life,
+            shelf: self.shelf,
+            key: key.clone(),
+            fence,
+        })
     }
 }
 
@@ -97,9 +104,15 @@ impl AsyncStoreLease for Lease {
     async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
         travel(&self.world, self.process).await?;
         let mut state = self.world.state();
-        let place = state.shelves[self.shelf].places.entry(self.key.clone()).or_default();
+        let place = state.shelves[self.shelf]
+            .places
+            .entry(self.key.clone())
+            .or_default();
         let (record, token) = (place.record.clone(), place.token.clone());
-        let found = record.as_ref().map(|record| record.generation().number()).zip(token);
+        let found = record
+            .as_ref()
+            .map(|record| record.generation().number())
+            .zip(token);
         state.watch.loaded(self.process, found);
         Ok(record)
     }
@@ -109,10 +122,15 @@ impl AsyncStoreLease for Lease {
         let mut state = self.world.state();
         let leak = secrets::find(&format!("{record:?}"));
         if let Some(leak) = leak {
-            state.violated(Guarantee::Secrets, || format!("Debug of a record shows {leak}"));
+            state.violated(Guarantee::Secrets, || {
+                format!("Debug of a record shows {leak}")
+            });
         }
         let now = state.now;
-        let place = state.shelves[self.shelf].places.entry(self.key.clone()).or_default();
+        let place = state.shelves[self.shelf]
+            .places
+            .entry(self.key.clone())
+            .or_default();
         if place.fence != self.fence || place.held_until.is_none_or(|until| until <= now) {
             state.watch.lease_lost(self.process, self.fence);
             state.note(|| format!("p{}: save comes too late", self.process));
@@ -138,7 +156,10 @@ impl Drop for Lease {
             return; // a killed process releases nothing
         }
         let now = state.now;
-        let place = state.shelves[self.shelf].places.entry(self.key.clone()).or_default();
+        let place = state.shelves[self.shelf]
+            .places
+            .entry(self.key.clone())
+            .or_default();
         if place.fence == self.fence {
             place.held_until = Some(now);
         }
@@ -153,7 +174,11 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
         let mut state = world.state();
         let (error, slow) = (state.faults.store_error, state.faults.store_slow);
         let slow = state.strikes(slow, Fault::StoreSlow);
-        let span = if slow { state.rng.between(500, 20_000) } else { state.rng.below(3) };
+        let span = if slow {
+            state.rng.between(500, 20_000)
+        } else {
+            state.rng.below(3)
+        };
         (span, state.strikes(error, Fault::StoreError))
     };
     if span > 0 {

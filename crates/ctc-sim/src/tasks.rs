@@ -32,7 +32,10 @@ struct Token {
 impl Wake for Token {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Relaxed) {
-            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
+            self.ready
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(self.number);
         }
     }
 }
@@ -41,10 +44,19 @@ impl Tasks {
     pub(crate) fn spawn(&mut self, process: usize, work: Work) {
         let number = self.tasks.len();
         let ready = Arc::clone(&self.ready);
-        let token = Arc::new(Token { number, queued: AtomicBool::new(false), ready });
+        let token = Arc::new(Token {
+            number,
+            queued: AtomicBool::new(false),
+            ready,
+        });
         let waker = Waker::from(Arc::clone(&token));
         waker.wake_by_ref();
-        self.tasks.push(Some(Task { process, work, waker, token }));
+        self.tasks.push(Some(Task {
+            process,
+            work,
+            waker,
+            token,
+        }));
     }
 
     /// A task that can run now, chosen by chance, and its process.
@@ -53,8 +65,9 @@ impl Tasks {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         ready.retain(|&number| self.tasks[number].is_some());
         let process = |number: usize| self.tasks[number].as_ref().map_or(0, |task| task.process);
-        let runs =
-            |state: &crate::world::State, number| state.processes[process(number)].stopped_until.is_none();
+        let runs = |state: &crate::world::State, number| {
+            state.processes[process(number)].stopped_until.is_none()
+        };
         let count = ready.iter().filter(|&&number| runs(&state, number)).count();
         if count == 0 {
             return None;
@@ -71,10 +84,19 @@ impl Tasks {
     }
 
     pub(crate) fn poll(&mut self, number: usize) {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).retain(|&other| other != number);
-        let Some(task) = &mut self.tasks[number] else { return };
+        self.ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|&other| other != number);
+        let Some(task) = &mut self.tasks[number] else {
+            return;
+        };
         task.token.queued.store(false, Relaxed);
-        let done = task.work.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready();
+        let done = task
+            .work
+            .as_mut()
+            .poll(&mut Context::from_waker(&task.waker))
+            .is_ready();
         if done {
             self.tasks[number] = None;
         }
@@ -82,9 +104,13 @@ impl Tasks {
 
     /// Takes away all that a process was doing, to be dropped.
     pub(crate) fn take_all_of(&mut self, process: usize) -> Vec<Work> {
-        let of_process =
-            self.tasks.iter_mut().filter(|slot| slot.as_ref().is_some_and(|task| task.process == process));
-        of_process.filter_map(|slot| slot.take().map(|task| task.work)).collect()
+        let of_process = self
+            .tasks
+            .iter_mut()
+            .filter(|slot| slot.as_ref().is_some_and(|task| task.process == process));
+        of_process
+            .filter_map(|slot| slot.take().map(|task| task.work))
+            .collect()
     }
 }
 
@@ -100,7 +126,14 @@ pub(crate) struct Cancelling<F> {
 
 impl<F> Cancelling<F> {
     pub(crate) fn new(work: F, plan: Option<Cancel>, world: Arc<World>, process: usize) -> Self {
-        Self { work: Some(Box::pin(work)), plan, polls: 0, sleep: None, world, process }
+        Self {
+            work: Some(Box::pin(work)),
+            plan,
+            polls: 0,
+            sleep: None,
+            world,
+            process,
+        }
     }
 }
 
@@ -109,9 +142,14 @@ impl<F: Future> Future for Cancelling<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let over = this.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
+        let over = this
+            .sleep
+            .as_mut()
+            .is_some_and(|sleep| sleep.as_mut().poll(context).is_ready());
         if !over {
-            let Some(work) = &mut this.work else { return Poll::Ready(None) };
+            let Some(work) = &mut this.work else {
+                return Poll::Ready(None);
+            };
             if let Poll::Ready(result) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(result));
             }

@@ -1,7 +1,9 @@
-//! The observer: knows what each session was told, and checks after every event that what it did follows.
+//! The observer: knows what each session was told, and checks after every event that what it did
+//! follows.
 //!
-//! It holds a much simpler picture than the session does: which answers reached a process during one step, and
-//! what may follow from each. A session that does anything else has broken a guarantee.
+//! It holds a much simpler picture than the session does: which answers reached a process during
+//! one step, and what may follow from each. A session that does anything else has broken a
+//! guarantee.
 
 use std::collections::BTreeMap;
 
@@ -98,9 +100,18 @@ pub(crate) struct Held {
 /// Something that reached a session during one step.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
-    Answer { carried: String, status: StatusCode, cookie: Cookie },
-    Login { token: Option<String>, late: bool },
-    Loaded { token: Option<String> },
+    Answer {
+        carried: String,
+        status: StatusCode,
+        cookie: Cookie,
+    },
+    Login {
+        token: Option<String>,
+        late: bool,
+    },
+    Loaded {
+        token: Option<String>,
+    },
     Closed,
     OtherUser,
 }
@@ -131,7 +142,11 @@ impl Watch {
     pub(crate) fn call_answered(&mut self, process: usize, token: &str, answer: &Response<()>) {
         let cookie = cookie_of(answer.headers());
         let (carried, status) = (token.to_owned(), answer.status());
-        self.sessions[process].seen.push(Seen::Answer { carried, status, cookie });
+        self.sessions[process].seen.push(Seen::Answer {
+            carried,
+            status,
+            cookie,
+        });
     }
 
     pub(crate) fn closed(&mut self, process: usize) {
@@ -161,7 +176,10 @@ impl Watch {
     }
 
     pub(crate) fn changes_user(&self) -> bool {
-        self.plan.actions.iter().any(|(_, action)| matches!(action, Action::OtherUser(_)))
+        self.plan
+            .actions
+            .iter()
+            .any(|(_, action)| matches!(action, Action::OtherUser(_)))
     }
 
     pub(crate) fn store_trouble(&mut self, process: usize) {
@@ -182,7 +200,9 @@ impl Watch {
         let watched = &mut self.sessions[process];
         watched.login.loaded = found.clone();
         watched.period += 1;
-        watched.seen.push(Seen::Loaded { token: found.map(|(_, token)| token) });
+        watched.seen.push(Seen::Loaded {
+            token: found.map(|(_, token)| token),
+        });
     }
 }
 
@@ -206,7 +226,9 @@ impl State {
         let before = watched.held.clone();
         if let Some(verdict) = watched.follow(before.as_ref(), now.as_ref(), &seen) {
             let (before, now) = (before.clone(), now.clone());
-            self.violated(verdict.0, || format!("p{process}: {} ({before:?} -> {now:?})", verdict.1));
+            self.violated(verdict.0, || {
+                format!("p{process}: {} ({before:?} -> {now:?})", verdict.1)
+            });
         }
         if before != now {
             self.note(|| format!("p{process}: {before:?} -> {now:?}"));
@@ -219,24 +241,46 @@ impl State {
         let life = self.processes[process].life;
         let mine = |call: &&CallState| call.process == process && call.life == life && !call.done;
         let unfinished = self.watch.calls.iter().filter(mine).count();
-        let waiting = self.watch.calls.iter().filter(mine).filter(|call| !call.on_the_wire).count();
+        let waiting = self
+            .watch
+            .calls
+            .iter()
+            .filter(mine)
+            .filter(|call| !call.on_the_wire)
+            .count();
         let flying = self.watch.sessions[process].login.in_the_air();
         let has_store = self.watch.plan.processes[process].store.is_some();
         if *phase == Phase::Opening && (unfinished == 0 || (!has_store && !flying)) {
-            self.violated(Guarantee::NoWedge, || format!("p{process} is Opening, but nobody logs in"));
+            self.violated(Guarantee::NoWedge, || {
+                format!("p{process} is Opening, but nobody logs in")
+            });
         }
-        let settled = matches!(phase, Phase::Open(_) | Phase::Closed | Phase::Rejected { .. });
+        let settled = matches!(
+            phase,
+            Phase::Open(_) | Phase::Closed | Phase::Rejected { .. }
+        );
         let logging_out = self.watch.sessions[process].logouts > 0;
         if settled && waiting > 0 && !flying && !logging_out && !has_store {
-            let text = || format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up");
+            let text = || {
+                format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up")
+            };
             self.violated(Guarantee::NoWedge, text);
         }
     }
 
     /// All who are denied for one reason are told the same.
-    pub(crate) fn check_denial(&mut self, process: usize, failed: u64, denial: &Denial, pause: Option<Ms>) {
+    pub(crate) fn check_denial(
+        &mut self,
+        process: usize,
+        failed: u64,
+        denial: &Denial,
+        pause: Option<Ms>,
+    ) {
         let fair_use = &self.watch.plan.settings.fair_use;
-        let longest = fair_use.backoff_cap.max(fair_use.retry_after_cap).as_millis();
+        let longest = fair_use
+            .backoff_cap
+            .max(fair_use.retry_after_cap)
+            .as_millis();
         let watched = &mut self.watch.sessions[process];
         let (closed, period) = (watched.closed, (watched.period, failed));
         let differs = match denial {
@@ -248,12 +292,16 @@ impl State {
             }
         };
         if differs {
-            self.violated(Guarantee::Coalesced, || format!("p{process}: one failure, two errors: {denial}"));
+            self.violated(Guarantee::Coalesced, || {
+                format!("p{process}: one failure, two errors: {denial}")
+            });
         }
         let too_long = matches!(denial, Denial::CoolingDown { .. })
             && pause.is_some_and(|pause| u128::from(pause) > longest + u128::from(SLACK));
         if too_long {
-            self.violated(Guarantee::NoWedge, || format!("p{process}: a pause beyond its cap: {pause:?} ms"));
+            self.violated(Guarantee::NoWedge, || {
+                format!("p{process}: a pause beyond its cap: {pause:?} ms")
+            });
         }
     }
 }
@@ -269,19 +317,31 @@ impl Watched {
 
     /// The generation of the token that was refused last, be it in this step.
     pub(crate) fn refused_generation(&self) -> Option<u64> {
-        let in_this_step = self.held.as_ref().filter(|held| self.knows_refused(&held.token));
-        in_this_step.or(self.refused.as_ref()).map(|refused| refused.generation)
+        let in_this_step = self
+            .held
+            .as_ref()
+            .filter(|held| self.knows_refused(&held.token));
+        in_this_step
+            .or(self.refused.as_ref())
+            .map(|refused| refused.generation)
     }
 
     fn has_refused(&self, token: &str) -> bool {
-        self.refused.as_ref().is_some_and(|refused| refused.token == token)
+        self.refused
+            .as_ref()
+            .is_some_and(|refused| refused.token == token)
     }
 
     /// Whether this token was refused, before this step or in it.
     pub(crate) fn knows_refused(&self, token: &str) -> bool {
         let in_this_step = self.seen.iter().any(|seen| match seen {
-            Seen::Answer { carried, status, cookie } => {
-                carried == token && (*status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared)
+            Seen::Answer {
+                carried,
+                status,
+                cookie,
+            } => {
+                carried == token
+                    && (*status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared)
             }
             _ => false,
         });
@@ -305,12 +365,18 @@ impl Watched {
                     ended = true;
                     (self.newest, self.refused) = (None, None);
                 }
-                Seen::Answer { carried, status, cookie } => {
+                Seen::Answer {
+                    carried,
+                    status,
+                    cookie,
+                } => {
                     let over = *status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared;
                     refused_now |= over && old == Some(carried);
                 }
                 // Handed out again after it was refused: a failure once, then taken.
-                Seen::Login { token: Some(token), .. } if self.has_refused(token) => {
+                Seen::Login {
+                    token: Some(token), ..
+                } if self.has_refused(token) => {
                     self.refused = None;
                 }
                 Seen::Login { .. } | Seen::Loaded { .. } => {}
@@ -321,11 +387,16 @@ impl Watched {
                 if refused_now {
                     self.refused = before.cloned();
                 } else if !ended {
-                    let failed = seen.iter().any(|seen| matches!(seen, Seen::Login { token: None, .. }));
+                    let failed = seen
+                        .iter()
+                        .any(|seen| matches!(seen, Seen::Login { token: None, .. }));
                     return Some(if failed {
                         (Guarantee::TokenKept, "a failed login took the token away")
                     } else {
-                        (Guarantee::Generations, "the token is gone, and no report was about it")
+                        (
+                            Guarantee::Generations,
+                            "the token is gone, and no report was about it",
+                        )
                     });
                 }
                 self.rotated_in = false;
@@ -349,25 +420,41 @@ impl Watched {
         seen: &[Seen],
     ) -> Option<(Guarantee, &'static str)> {
         if now.generation <= self.top {
-            return Some((Guarantee::Generations, "a generation came twice or went back"));
+            return Some((
+                Guarantee::Generations,
+                "a generation came twice or went back",
+            ));
         }
         let mut why = (Guarantee::Generations, "a token came from nowhere");
         for seen in seen {
             match seen {
-                Seen::Login { token: Some(token), late } if *token == now.token => {
+                Seen::Login {
+                    token: Some(token),
+                    late,
+                } if *token == now.token => {
                     if !late {
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
                     }
-                    why = (Guarantee::OneLogin, "a login reported after its lease opened the session");
+                    why = (
+                        Guarantee::OneLogin,
+                        "a login reported after its lease opened the session",
+                    );
                 }
-                Seen::Answer { carried, status, cookie: Cookie::Set(token) } if *token == now.token => {
+                Seen::Answer {
+                    carried,
+                    status,
+                    cookie: Cookie::Set(token),
+                } if *token == now.token => {
                     if newest == Some(carried) && *status != StatusCode::UNAUTHORIZED {
                         self.rotated_in = true;
                         return None;
                     }
-                    why = (Guarantee::Generations, "an answer to an older token brought a newer one");
+                    why = (
+                        Guarantee::Generations,
+                        "an answer to an older token brought a newer one",
+                    );
                 }
                 Seen::Loaded { token: Some(token) } if *token == now.token => {
                     if !self.has_refused(token) {
@@ -375,7 +462,10 @@ impl Watched {
                         self.rotated_in = false;
                         return None;
                     }
-                    why = (Guarantee::Coalesced, "a store brought the refused token back");
+                    why = (
+                        Guarantee::Coalesced,
+                        "a store brought the refused token back",
+                    );
                 }
                 _ => {}
             }
@@ -389,7 +479,12 @@ pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
     let mut request = Request::new(());
     *request.uri_mut() = http::Uri::from_static(ORIGIN);
     let mut call = Call::new(false);
-    let stamped = session.try_stamp(&mut call, &mut request).is_ok_and(|stamped| stamped);
+    let stamped = session
+        .try_stamp(&mut call, &mut request)
+        .is_ok_and(|stamped| stamped);
     let generation = call.generation()?.number();
-    stamped.then(|| Held { generation, token: read_cookie(request.headers()).unwrap_or_default() })
+    stamped.then(|| Held {
+        generation,
+        token: read_cookie(request.headers()).unwrap_or_default(),
+    })
 }

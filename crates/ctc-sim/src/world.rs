@@ -1,4 +1,5 @@
-//! One world: virtual time, the queue of what is to come, the server, the stores and every process's clock.
+//! One world: virtual time, the queue of what is to come, the server, the stores and every
+//! process's clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,7 +19,8 @@ use crate::server::{Arrival, Scene, Server};
 use crate::store::Shelf;
 use crate::watch::Watch;
 
-/// Shared by all that happens in one world. The lock is never held while the driver or a session runs.
+/// Shared by all that happens in one world. The lock is never held while the driver or a session
+/// runs.
 pub(crate) struct World(Mutex<State>);
 
 pub(crate) struct State {
@@ -51,8 +53,15 @@ pub(crate) struct Process {
 
 /// Something to come.
 pub(crate) enum Event {
-    Arrive { arrival: Arrival, reply: Slot, fate: Fate },
-    Reply { slot: Slot, result: Result<Response<()>, SimError> },
+    Arrive {
+        arrival: Arrival,
+        reply: Slot,
+        fate: Fate,
+    },
+    Reply {
+        slot: Slot,
+        result: Result<Response<()>, SimError>,
+    },
     Timer(Arc<Timer>),
     Act(Action),
     Thaw(usize),
@@ -75,7 +84,11 @@ struct Entry {
 
 impl World {
     pub(crate) fn new(plan: &Plan, rng: Rng, traced: bool) -> Arc<Self> {
-        let processes = plan.processes.iter().map(|process| Process::new(process.wall_ahead)).collect();
+        let processes = plan
+            .processes
+            .iter()
+            .map(|process| Process::new(process.wall_ahead))
+            .collect();
         let mut state = State {
             now: 0,
             rng,
@@ -124,7 +137,12 @@ impl State {
     pub(crate) fn plan(&mut self, at: Ms, event: Event) {
         self.entries += 1;
         let tie = self.rng.next();
-        self.queue.push(Reverse(Entry { at: at.max(self.now), tie, number: self.entries, event }));
+        self.queue.push(Reverse(Entry {
+            at: at.max(self.now),
+            tie,
+            number: self.entries,
+            event,
+        }));
     }
 
     /// When the next event is due.
@@ -148,16 +166,34 @@ impl State {
 
     /// The server acts on what arrived, and its answer sets out.
     pub(crate) fn arrive(&mut self, arrival: &Arrival, slot: Slot, fate: Fate) {
-        let mut at =
-            Scene { now: self.now, rng: &mut self.rng, faults: &self.faults, tally: &mut self.tally };
+        let mut at = Scene {
+            now: self.now,
+            rng: &mut self.rng,
+            faults: &self.faults,
+            tally: &mut self.tally,
+        };
         let answer = self.server.answer(arrival, &mut at);
         self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", answer.status()));
         match fate {
             Fate::Answered { after } => {
-                self.plan(self.now + after, Event::Reply { slot, result: Ok(answer) });
+                self.plan(
+                    self.now + after,
+                    Event::Reply {
+                        slot,
+                        result: Ok(answer),
+                    },
+                );
             }
-            Fate::Lost { error_after: Some(after) } => {
-                self.plan(self.now + after, Event::Reply { slot, result: Err(SimError::Lost) });
+            Fate::Lost {
+                error_after: Some(after),
+            } => {
+                self.plan(
+                    self.now + after,
+                    Event::Reply {
+                        slot,
+                        result: Err(SimError::Lost),
+                    },
+                );
             }
             Fate::Lost { error_after: None } => {}
         }
@@ -173,7 +209,10 @@ impl State {
         if left == 0 {
             timer.waker.take_and_wake();
         } else {
-            let resumes = process.stopped_until.filter(|_| process.suspended).unwrap_or(self.now);
+            let resumes = process
+                .stopped_until
+                .filter(|_| process.suspended)
+                .unwrap_or(self.now);
             self.plan(resumes + left, Event::Timer(timer));
         }
     }
@@ -219,7 +258,9 @@ impl Process {
             self.slept = now.saturating_sub(clock.true_ms());
         }
         clock.mono.store(now.saturating_sub(self.slept), Relaxed);
-        clock.wall.store(now.saturating_add_signed(self.wall_ahead), Relaxed);
+        clock
+            .wall
+            .store(now.saturating_add_signed(self.wall_ahead), Relaxed);
     }
 }
 
@@ -234,7 +275,11 @@ pub(crate) struct SimClock {
 
 impl SimClock {
     const fn new() -> Self {
-        Self { mono: AtomicU64::new(0), wall: AtomicU64::new(0), lag: AtomicU64::new(0) }
+        Self {
+            mono: AtomicU64::new(0),
+            wall: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn true_ms(&self) -> Ms {
@@ -275,7 +320,12 @@ impl Future for Slot {
     type Output = Result<Response<()>, SimError>;
 
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let found = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let found = self
+            .0
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         found.map_or_else(
             || {
                 self.0.1.set(context.waker());

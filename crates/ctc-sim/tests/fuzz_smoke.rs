@@ -1,4 +1,5 @@
-//! The fuzz targets of `crates/ctc-core/fuzz` on a stable toolchain: their seeds, and mutations of them by chance.
+//! The fuzz targets of `crates/ctc-core/fuzz` on a stable toolchain: their seeds, and mutations of
+//! them by chance.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../../ctc-core/fuzz/src/bodies.rs"]
@@ -45,10 +46,18 @@ impl Chance {
 }
 
 fn smoke(target: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ctc-core/fuzz/seeds").join(target);
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../ctc-core/fuzz/seeds")
+        .join(target);
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
-    let seeds: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let seeds: Vec<_> = paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect();
     assert!(!seeds.is_empty());
     let mut chance = Chance(1);
     for seed in &seeds {

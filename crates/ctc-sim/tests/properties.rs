@@ -7,7 +7,12 @@ use proptest::prelude::*;
 
 /// Pieces of `Set-Cookie` lines, put together in every way.
 fn cookie_line() -> impl Strategy<Value = String> {
-    let name = prop_oneof![Just("authToken"), Just("AUTHTOKEN"), Just("xauthToken"), Just(" authToken ")];
+    let name = prop_oneof![
+        Just("authToken"),
+        Just("AUTHTOKEN"),
+        Just("xauthToken"),
+        Just(" authToken ")
+    ];
     let value = prop_oneof![
         "[!-~]{0,40}",
         "\"[!-~]{0,20}\"",

@@ -80,7 +80,12 @@ impl Checks {
     fn look_at_the_server(&mut self, server: &Server) -> Vec<String> {
         let (counts, journal) = (server.counts(), server.journal());
         for entry in &journal {
-            let name = entry.header("user-agent").first().copied().unwrap_or_default().to_owned();
+            let name = entry
+                .header("user-agent")
+                .first()
+                .copied()
+                .unwrap_or_default()
+                .to_owned();
             let seen = self.seen.entry(name).or_default();
             match entry.class {
                 Class::Call => {
@@ -94,18 +99,33 @@ impl Checks {
         }
         let mut found = Vec::new();
         if counts.violations > 0 {
-            let broken: Vec<_> =
-                journal.iter().filter_map(|entry| Some((entry.violation?, &entry.path))).take(3).collect();
-            found.push(format!("{} requests broke a rule of the interface: {broken:?}", counts.violations));
+            let broken: Vec<_> = journal
+                .iter()
+                .filter_map(|entry| Some((entry.violation?, &entry.path)))
+                .take(3)
+                .collect();
+            found.push(format!(
+                "{} requests broke a rule of the interface: {broken:?}",
+                counts.violations
+            ));
         }
-        // The server is older than each session, so that this is never less than what the governor allows.
-        let budget = u64::from(BURST) + (self.start.elapsed().as_millis() / REFILL.as_millis()) as u64;
+        // The server is older than each session, so that this is never less than what the governor
+        // allows.
+        let budget =
+            u64::from(BURST) + (self.start.elapsed().as_millis() / REFILL.as_millis()) as u64;
         for name in ACCOUNTS {
             let logins = self.seen.get(name).copied().unwrap_or_default().logins;
-            // A record's times are whole milliseconds, so that a shared budget is exact to one for each login.
-            let slack = if name.ends_with("churn") { 1 + budget / 50 } else { 0 };
+            // A record's times are whole milliseconds, so that a shared budget is exact to one for
+            // each login.
+            let slack = if name.ends_with("churn") {
+                1 + budget / 50
+            } else {
+                0
+            };
             if logins > budget + slack {
-                found.push(format!("{logins} logins of {name}, and the budget is {budget}"));
+                found.push(format!(
+                    "{logins} logins of {name}, and the budget is {budget}"
+                ));
             }
         }
         found
@@ -117,13 +137,20 @@ impl Checks {
         for (name, own) in clients {
             let seen = self.seen.get(name).copied().unwrap_or_default();
             let deeds = self.deeds.get(name).cloned().unwrap_or_default();
-            if seen.calls > own.calls || seen.logins > own.logins || own.unauthorized > seen.unauthorized {
-                found.push(format!("{name} counts {own:?} and the server saw more, or less: {seen:?}"));
+            if seen.calls > own.calls
+                || seen.logins > own.logins
+                || own.unauthorized > seen.unauthorized
+            {
+                found.push(format!(
+                    "{name} counts {own:?} and the server saw more, or less: {seen:?}"
+                ));
             }
             // A call given up half way, and each of its replays, may never have reached the server.
             let lost = 2 * deeds.uncertain();
             if own.calls - seen.calls.min(own.calls) > lost {
-                found.push(format!("{name} counts {own:?}, the server saw {seen:?}, {lost} may be lost"));
+                found.push(format!(
+                    "{name} counts {own:?}, the server saw {seen:?}, {lost} may be lost"
+                ));
             }
             if let Some(panics) = deeds.errors.get("panicked") {
                 found.push(format!("{panics} callers of {name} panicked"));
@@ -134,7 +161,10 @@ impl Checks {
 
     /// Something did not end: the rest cannot be measured.
     pub(crate) fn wedged(&mut self, round: u64, weather: Weather, what: &str) -> bool {
-        self.violate(&format!("round {} ({weather:?}): nothing comes back any more: {what}", round + 1));
+        self.violate(&format!(
+            "round {} ({weather:?}): nothing comes back any more: {what}",
+            round + 1
+        ));
         self.summary(self.start.elapsed().as_secs_f64() / 60.0)
     }
 
@@ -158,7 +188,9 @@ impl Checks {
     }
 
     fn all_seen(&self) -> (u64, u64) {
-        self.seen.values().fold((0, 0), |(calls, logins), seen| (calls + seen.calls, logins + seen.logins))
+        self.seen.values().fold((0, 0), |(calls, logins), seen| {
+            (calls + seen.calls, logins + seen.logins)
+        })
     }
 
     pub(crate) fn line(&self, round: u64, weather: Weather, figures: &Figures) -> String {
@@ -179,7 +211,11 @@ impl Checks {
             "\n{:<16}{:>9}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}",
             "client", "calls", "answers", "dropped", "logins", "logouts", "401s", "built", "clones"
         );
-        for (name, seen) in self.seen.iter().filter(|(name, _)| self.deeds.contains_key(*name)) {
+        for (name, seen) in self
+            .seen
+            .iter()
+            .filter(|(name, _)| self.deeds.contains_key(*name))
+        {
             let deeds = &self.deeds[name];
             println!(
                 "{name:<16}{:>9}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}",
@@ -198,8 +234,19 @@ impl Checks {
             *errors.entry(kind).or_default() += count;
         }
         println!("\nerrors, by kind:");
-        errors.iter().for_each(|(kind, count)| println!("  {kind:<24}{count:>9}"));
-        let Figures { heap, heap_peak, tasks, threads, pool, sockets, rss_peak, .. } = self.most;
+        errors
+            .iter()
+            .for_each(|(kind, count)| println!("  {kind:<24}{count:>9}"));
+        let Figures {
+            heap,
+            heap_peak,
+            tasks,
+            threads,
+            pool,
+            sockets,
+            rss_peak,
+            ..
+        } = self.most;
         println!(
             "\nat quiet points: heap {} KiB after warm-up, {} KiB at most (slack {} KiB); tasks {tasks}, \
              threads {threads} and {pool} of the pool, sockets {sockets} at most",
@@ -207,7 +254,11 @@ impl Checks {
             heap / 1024,
             SLACK / 1024
         );
-        println!("peak memory of the load: heap {} KiB, resident {} KiB", heap_peak / 1024, rss_peak / 1024);
+        println!(
+            "peak memory of the load: heap {} KiB, resident {} KiB",
+            heap_peak / 1024,
+            rss_peak / 1024
+        );
         let (calls, logins) = self.all_seen();
         println!(
             "\nsoak: {:.1} minutes, {} rounds, {calls} calls, {logins} logins, {} violations",

@@ -31,13 +31,17 @@ pub(crate) fn conduct(plan: &Plan) -> Result<bool, Failure> {
     // Sockets of both ends, and a good deal more of them while connections are cut.
     let _ = rlimit::increase_nofile_limit(8192);
     if !KNOWS_ALL {
-        println!("threads, sockets, files and resident memory are not measured here: only Linux tells them");
+        println!(
+            "threads, sockets, files and resident memory are not measured here: only Linux tells them"
+        );
     }
     let total = Duration::from_secs_f64(plan.minutes * 60.0);
     let kinds = Weather::ALL.len() as u32;
     // Each weather once at least; what is left of a round's time after the load is for settling.
-    let length =
-        (total / kinds).min(ROUND).saturating_sub(Duration::from_millis(900)).max(Duration::from_millis(300));
+    let length = (total / kinds)
+        .min(ROUND)
+        .saturating_sub(Duration::from_millis(900))
+        .max(Duration::from_millis(300));
     let mut builder = Server::builder();
     for account in ACCOUNTS {
         builder = builder.account(account, PASSWORD);
@@ -63,16 +67,27 @@ pub(crate) fn conduct(plan: &Plan) -> Result<bool, Failure> {
     while start.elapsed() < total || round < u64::from(kinds) {
         let weather = Weather::ALL[usize::try_from(round % u64::from(kinds))?];
         server.reset_journal();
-        load.order(&Order::Run { millis: u64::try_from(length.as_millis())?, weather })?;
+        load.order(&Order::Run {
+            millis: u64::try_from(length.as_millis())?,
+            weather,
+        })?;
         let deeds = match load.wait(length + PATIENCE, || weather.gust(&server, &mut rng))? {
             Some(Report::Paused(deeds)) => deeds,
-            other => return Ok(checks.wedged(round, weather, &format!("a round ended with {other:?}"))),
+            other => {
+                return Ok(checks.wedged(round, weather, &format!("a round ended with {other:?}")));
+            }
         };
         server.clear_faults();
         load.order(&Order::Settle)?;
         let (figures, clients) = match load.wait(PATIENCE * 2, || {})? {
             Some(Report::Settled { figures, clients }) => (figures, clients),
-            other => return Ok(checks.wedged(round, weather, &format!("settling ended with {other:?}"))),
+            other => {
+                return Ok(checks.wedged(
+                    round,
+                    weather,
+                    &format!("settling ended with {other:?}"),
+                ));
+            }
         };
         let new = checks.round(round, weather, &server, &deeds, figures, &clients);
         round += 1;
@@ -111,13 +126,19 @@ impl Load {
         let (sender, reports) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines() {
-                let report = line.map_err(Failure::from).and_then(|line| Ok(serde_json::from_str(&line)?));
+                let report = line
+                    .map_err(Failure::from)
+                    .and_then(|line| Ok(serde_json::from_str(&line)?));
                 if sender.send(report).is_err() {
                     return;
                 }
             }
         });
-        Ok(Self { child, orders, reports })
+        Ok(Self {
+            child,
+            orders,
+            reports,
+        })
     }
 
     fn order(&mut self, order: &Order) -> Result<(), Failure> {
@@ -125,14 +146,21 @@ impl Load {
         Ok(self.orders.flush()?)
     }
 
-    /// The next report, `None` if it does not come in time. Meanwhile something is done again and again.
-    fn wait(&mut self, patience: Duration, mut meanwhile: impl FnMut()) -> Result<Option<Report>, Failure> {
+    /// The next report, `None` if it does not come in time. Meanwhile something is done again and
+    /// again.
+    fn wait(
+        &mut self,
+        patience: Duration,
+        mut meanwhile: impl FnMut(),
+    ) -> Result<Option<Report>, Failure> {
         let until = Instant::now() + patience;
         while Instant::now() < until {
             match self.reports.recv_timeout(Weather::EVERY) {
                 Ok(report) => return report.map(Some),
                 Err(RecvTimeoutError::Timeout) => meanwhile(),
-                Err(RecvTimeoutError::Disconnected) => return Err("the load broke off; see above".into()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err("the load broke off; see above".into());
+                }
             }
         }
         Ok(None)

@@ -1,8 +1,13 @@
-//! `ctc-soak`: both clients under load, on real sockets, against a server that misbehaves. Run it by
-//! `cargo xtask soak`; its README says what is checked.
+//! `ctc-soak`: both clients under load, on real sockets, against a server that misbehaves. Run it
+//! by `cargo xtask soak`; its README says what is checked.
 //!
-//! The server is in this process, the load in a second one, so that what the load's process holds is the clients'.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+//! The server is in this process, the load in a second one, so that what the load's process holds
+//! is the clients'.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
 
 mod check;
 mod conductor;
@@ -47,7 +52,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, Failure> {
-    let mut plan = conductor::Plan { minutes: 10.0, seed: 1, leak: None };
+    let mut plan = conductor::Plan {
+        minutes: 10.0,
+        seed: 1,
+        leak: None,
+    };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// Figures of one moment. What the system does not tell is 0: all but `heap` and `tasks` are Linux's.
+/// Figures of one moment. What the system does not tell is 0: all but `heap` and `tasks` are
+/// Linux's.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Bytes on the heap that are in use.
@@ -14,8 +15,8 @@ pub(crate) struct Figures {
     pub(crate) tasks: u64,
     /// But for those of the pool.
     pub(crate) threads: u64,
-    /// Threads of the crate `blocking`, on which a blocking store is asked by tasks. One pool for the process, whose
-    /// threads stay once they are there.
+    /// Threads of the crate `blocking`, on which a blocking store is asked by tasks. One pool for
+    /// the process, whose threads stay once they are there.
     pub(crate) pool: u64,
     pub(crate) sockets: u64,
     /// Open file descriptors, sockets among them.
@@ -34,19 +35,32 @@ pub(crate) const KNOWS_ALL: bool = cfg!(target_os = "linux");
 impl Figures {
     pub(crate) fn now(tasks: usize) -> Self {
         // First, since reading the others takes memory itself.
-        let (heap, heap_peak) = (crate::HEAP.allocated() as u64, crate::HEAP.max_allocated() as u64);
-        let mut figures = Self { heap, heap_peak, tasks: tasks as u64, ..Self::default() };
+        let (heap, heap_peak) = (
+            crate::HEAP.allocated() as u64,
+            crate::HEAP.max_allocated() as u64,
+        );
+        let mut figures = Self {
+            heap,
+            heap_peak,
+            tasks: tasks as u64,
+            ..Self::default()
+        };
         if let Ok(status) = fs::read_to_string("/proc/self/status") {
             let number = |name: &str| {
                 let line = status.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
+                line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+                    .unwrap_or_default()
             };
             (figures.rss, figures.rss_peak) = (number("VmRSS:") * 1024, number("VmHWM:") * 1024);
         }
         if let Ok(threads) = fs::read_dir("/proc/self/task") {
             for thread in threads.flatten() {
                 let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-                *if name.starts_with("blocking-") { &mut figures.pool } else { &mut figures.threads } += 1;
+                *if name.starts_with("blocking-") {
+                    &mut figures.pool
+                } else {
+                    &mut figures.threads
+                } += 1;
             }
         }
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
@@ -74,17 +88,24 @@ impl Figures {
         }
     }
 
-    /// What is in use here and should not be, if no more than `base` should, and so many bytes besides.
+    /// What is in use here and should not be, if no more than `base` should, and so many bytes
+    /// besides.
     pub(crate) fn above(&self, base: &Self, slack: u64) -> Vec<String> {
         let counts = [
             ("heap", self.heap, base.heap + slack),
             ("tasks", self.tasks, base.tasks),
             ("threads", self.threads, base.threads),
-            ("threads of the pool", self.pool, base.pool.max(MOST_IN_POOL)),
+            (
+                "threads of the pool",
+                self.pool,
+                base.pool.max(MOST_IN_POOL),
+            ),
             ("sockets", self.sockets, base.sockets),
             ("files", self.files, base.files),
         ];
         let above = counts.into_iter().filter(|(_, now, most)| now > most);
-        above.map(|(what, now, most)| format!("{what}: {now}, and no more than {most} is due")).collect()
+        above
+            .map(|(what, now, most)| format!("{what}: {now}, and no more than {most} is due"))
+            .collect()
     }
 }

@@ -13,7 +13,12 @@ use crate::weather::Weather;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Make the clients. The first thing.
-    Begin { url: String, store: String, seed: u64, leak: Option<Leak> },
+    Begin {
+        url: String,
+        store: String,
+        seed: u64,
+        leak: Option<Leak>,
+    },
     /// Load for so long.
     Run { millis: u64, weather: Weather },
     /// All is well again: pause, mend the clients, wait until they are idle, and measure.
@@ -27,8 +32,12 @@ pub(crate) enum Order {
 pub(crate) enum Report {
     /// Every caller came back.
     Paused(BTreeMap<String, Deeds>),
-    /// What is in use while nothing happens, after at most so many tries to see it `no more than` before.
-    Settled { figures: Figures, clients: BTreeMap<String, Counted> },
+    /// What is in use while nothing happens, after at most so many tries to see it `no more than`
+    /// before.
+    Settled {
+        figures: Figures,
+        clients: BTreeMap<String, Counted>,
+    },
     /// What is in use when all is dropped, and what was before all was made.
     Ended { before: Figures, after: Figures },
 }
@@ -69,7 +78,12 @@ impl Deeds {
     /// Calls that may have left the client and never reached the server, or the other way round.
     pub(crate) fn uncertain(&self) -> u64 {
         self.cancelled
-            + self.errors.iter().filter(|(kind, _)| !kind.starts_with("denied")).map(|(_, n)| n).sum::<u64>()
+            + self
+                .errors
+                .iter()
+                .filter(|(kind, _)| !kind.starts_with("denied"))
+                .map(|(_, n)| n)
+                .sum::<u64>()
     }
 }
 
@@ -84,7 +98,18 @@ pub(crate) struct Counted {
 
 impl From<Counts> for Counted {
     fn from(counts: Counts) -> Self {
-        let Counts { calls, logins, unauthorized, replays, .. } = counts;
-        Self { calls, logins, unauthorized, replays }
+        let Counts {
+            calls,
+            logins,
+            unauthorized,
+            replays,
+            ..
+        } = counts;
+        Self {
+            calls,
+            logins,
+            unauthorized,
+            replays,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Chance from a seed (`SplitMix64`), for the order of faults and calls. Threads run as they like all the same.
+//! Chance from a seed (`SplitMix64`), for the order of faults and calls. Threads run as they like
+//! all the same.
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);

@@ -56,13 +56,22 @@ impl Weather {
             Self::Cut => {
                 let cut = |at| Fault::Cut { at, act: true };
                 let raw = Fault::Raw("HTTP/1.1 what?\r\n\r\n".to_owned());
-                let cuts = [cut(Point::BeforeAnswer), cut(Point::MidHeaders), cut(Point::MidBody), raw];
+                let cuts = [
+                    cut(Point::BeforeAnswer),
+                    cut(Point::MidHeaders),
+                    cut(Point::MidBody),
+                    raw,
+                ];
                 server.inject_some(rng, &cuts);
             }
             Self::Revoked | Self::Churn => server.lose_tokens(rng),
             Self::Rotating => {
                 let keep_old = rng.below(2) == 0;
-                let faults = [Fault::Rotate { keep_old }, clear(rng), Fault::Rotate { keep_old }];
+                let faults = [
+                    Fault::Rotate { keep_old },
+                    clear(rng),
+                    Fault::Rotate { keep_old },
+                ];
                 server.inject_some(rng, &faults);
             }
             Self::Throttled => {
@@ -73,14 +82,22 @@ impl Weather {
                     body: String::new(),
                     act: false,
                 };
-                let faults =
-                    [Fault::Throttle { retry_after }, unavailable, Fault::Throttle { retry_after: date }];
+                let faults = [
+                    Fault::Throttle { retry_after },
+                    unavailable,
+                    Fault::Throttle { retry_after: date },
+                ];
                 server.inject_some(rng, &faults);
                 server.inject(Rule::once(Matcher::Login, rng.pick(&faults)));
                 server.lose_tokens(rng);
             }
             Self::LostLogins | Self::Logouts => {
-                let lost = [Fault::lost_answer(), Fault::NoToken, Fault::html_page(), Fault::Late(100)];
+                let lost = [
+                    Fault::lost_answer(),
+                    Fault::NoToken,
+                    Fault::html_page(),
+                    Fault::Late(100),
+                ];
                 server.inject(Rule::once(Matcher::Login, rng.pick(&lost)));
                 server.inject(Rule::once(
                     Matcher::Logout,
@@ -104,11 +121,18 @@ impl Weather {
     }
 }
 
-const SLOW_BODY: Fault = Fault::SlowBody { chunk: 100, pause: 1 };
+const SLOW_BODY: Fault = Fault::SlowBody {
+    chunk: 100,
+    pause: 1,
+};
 
 fn clear(rng: &mut Rng) -> Fault {
     let status = [None, Some(401)][usize::from(rng.below(2) == 0)];
-    Fault::Clear { form: rng.pick(&ClearingForm::ALL), status, revoke: true }
+    Fault::Clear {
+        form: rng.pick(&ClearingForm::ALL),
+        status,
+        revoke: true,
+    }
 }
 
 trait Misfortune {

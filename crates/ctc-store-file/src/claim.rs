@@ -9,7 +9,8 @@ use crate::disk;
 use crate::error::{Doing, FileError};
 use crate::place::Files;
 
-/// Nobody keeps the lock file for longer than a few file operations take. Whoever does is stopped or worse.
+/// Nobody keeps the lock file for longer than a few file operations take. Whoever does is stopped
+/// or worse.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The lock file, locked. It is let go when this is dropped, or when the process ends.
@@ -26,8 +27,8 @@ impl<'a> Locked<'a> {
         loop {
             let file = disk::open_lock(&path).doing("open the lock file", &path)?;
             match file.try_lock() {
-                // Someone may have removed the file by hand between the two: then nobody else would see the
-                // lock.
+                // Someone may have removed the file by hand between the two: then nobody else would
+                // see the lock.
                 Ok(()) if disk::is_at(&file, &path).doing("check the lock file", &path)? => {
                     return Ok(Self { file, files });
                 }
@@ -51,17 +52,26 @@ impl<'a> Locked<'a> {
             (&mut self.file)
                 .take(Claim::LENGTH)
                 .read_to_string(&mut line)
-                .or_else(|error| if error.kind() == io::ErrorKind::InvalidData { Ok(0) } else { Err(error) })
+                .or_else(|error| {
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        Ok(0)
+                    } else {
+                        Err(error)
+                    }
+                })
         });
         read.doing("read the lock file", &self.files.lock())?;
         Ok(Claim::parse(&line).unwrap_or_default())
     }
 
-    /// Writes the line in place. It always has the same length, and one write of so little is not torn by a
-    /// kill; it need not survive a power cut, which ends every holder as well.
+    /// Writes the line in place. It always has the same length, and one write of so little is not
+    /// torn by a kill; it need not survive a power cut, which ends every holder as well.
     pub(crate) fn write(&mut self, claim: &Claim) -> Result<(), FileError> {
         let line = claim.to_string();
-        let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
+        let written = self
+            .file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.write_all(line.as_bytes()));
         written.doing("write the lock file", &self.files.lock())
     }
 
@@ -76,7 +86,8 @@ impl<'a> Locked<'a> {
                 _ => return Ok(None),
             };
         }
-        // A frozen holder keeps its own slot locked. If both are kept, the lease goes by its time alone.
+        // A frozen holder keeps its own slot locked. If both are kept, the lease goes by its time
+        // alone.
         let free = |slot| self.mark(slot).ok().flatten();
         let mark = mark.or_else(|| free(0)).or_else(|| free(1));
         let claim = Claim {
@@ -104,8 +115,8 @@ impl<'a> Locked<'a> {
 /// The lease, taken.
 pub(crate) struct Taken {
     pub(crate) claim: Claim,
-    /// The system lets go of it when the process ends, however it ends: then nobody waits for its time to
-    /// pass.
+    /// The system lets go of it when the process ends, however it ends: then nobody waits for its
+    /// time to pass.
     _mark: Option<Mark>,
 }
 
@@ -137,18 +148,26 @@ impl Claim {
 
     /// The claim after its lease was given back.
     pub(crate) fn over(self) -> Self {
-        Self { until: 0, slot: None, ..self }
+        Self {
+            until: 0,
+            slot: None,
+            ..self
+        }
     }
 
-    /// Whether its time still runs. One that has longer to go than it was taken for was written by a clock
-    /// that has been set back since: it is over, and its holder's writes lose by the number.
+    /// Whether its time still runs. One that has longer to go than it was taken for was written by
+    /// a clock that has been set back since: it is over, and its holder's writes lose by the
+    /// number.
     fn runs_at(&self, wall_ms: u64) -> bool {
         let left = self.until.saturating_sub(wall_ms);
         left > 0 && left <= self.ttl
     }
 
     fn parse(line: &str) -> Option<Self> {
-        let mut words = line.strip_prefix("ctc-lease 1 ")?.strip_suffix('\n')?.split(' ');
+        let mut words = line
+            .strip_prefix("ctc-lease 1 ")?
+            .strip_suffix('\n')?
+            .split(' ');
         let mut number = || words.next()?.parse().ok();
         let (fence, until, ttl) = (number()?, number()?, number()?);
         let slot = match words.next()? {
@@ -156,20 +175,38 @@ impl Claim {
             slot => Some(slot.parse().ok()?),
         };
         let owner = u128::from_str_radix(words.next()?, 16).ok()?;
-        words.next().is_none().then_some(Self { fence, until, ttl, slot, owner })
+        words.next().is_none().then_some(Self {
+            fence,
+            until,
+            ttl,
+            slot,
+            owner,
+        })
     }
 }
 
 impl std::fmt::Display for Claim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let slot = self.slot.map_or("-".to_owned(), |slot| slot.to_string());
-        let Self { fence, until, ttl, owner, .. } = self;
-        writeln!(f, "ctc-lease 1 {fence:020} {until:020} {ttl:020} {slot:1} {owner:032x}")
+        let Self {
+            fence,
+            until,
+            ttl,
+            owner,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "ctc-lease 1 {fence:020} {until:020} {ttl:020} {slot:1} {owner:032x}"
+        )
     }
 }
 
 fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(millis).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(millis)
+        .unwrap_or_default()
 }
 
 fn millis(span: Duration) -> u64 {
@@ -182,7 +219,13 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_it_was_written() {
-        let claim = Claim { fence: 7, until: u64::MAX, ttl: 60_000, slot: Some(1), owner: u128::MAX };
+        let claim = Claim {
+            fence: 7,
+            until: u64::MAX,
+            ttl: 60_000,
+            slot: Some(1),
+            owner: u128::MAX,
+        };
         for claim in [claim.clone(), claim.over(), Claim::default()] {
             let line = claim.to_string();
             assert_eq!(u64::try_from(line.len()).unwrap(), Claim::LENGTH);
@@ -194,7 +237,11 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_does_not_make_a_lease_endless() {
-        let claim = Claim { until: 1_000_000, ttl: 60_000, ..Claim::default() };
+        let claim = Claim {
+            until: 1_000_000,
+            ttl: 60_000,
+            ..Claim::default()
+        };
         assert!(claim.runs_at(950_000) && !claim.runs_at(1_000_000));
         assert!(!claim.runs_at(900_000), "40 s before it was taken");
     }

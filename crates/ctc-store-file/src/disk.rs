@@ -34,11 +34,13 @@ pub(crate) fn read_record(path: &Path) -> io::Result<Found> {
         return Ok(Found::Foreign);
     }
     tighten(&file, &found)?;
-    // Room for all of it from the start: a buffer that grows would leave copies of the token behind.
+    // Room for all of it from the start: a buffer that grows would leave copies of the token
+    // behind.
     let room = usize::try_from(found.len()).unwrap_or_default() + 1;
     let mut text = Zeroizing::new(Vec::with_capacity(room));
     (&mut file).take(found.len()).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text).map_or(Found::Foreign, |record| Found::Record(Box::new(record))))
+    Ok(serde_json::from_slice(&text)
+        .map_or(Found::Foreign, |record| Found::Record(Box::new(record))))
 }
 
 /// A record written in full and on disk, beside its place, and gone when it is dropped.
@@ -70,20 +72,26 @@ impl Drop for Draft {
     }
 }
 
-/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no other
-/// writer then.
+/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no
+/// other writer then.
 pub(crate) fn sweep_drafts(files: &Files) {
     let prefix = files.draft_prefix();
-    let Ok(entries) = fs::read_dir(&files.folder) else { return };
+    let Ok(entries) = fs::read_dir(&files.folder) else {
+        return;
+    };
     for entry in entries.flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(&prefix))
+        {
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Makes a rename last through a power cut. What cannot be synced (some network file systems) is left to
-/// them.
+/// Makes a rename last through a power cut. What cannot be synced (some network file systems) is
+/// left to them.
 pub(crate) fn sync_folder(folder: &Path) {
     #[cfg(unix)]
     if let Ok(folder) = File::open(folder) {
@@ -98,7 +106,10 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let file = open(path, OpenOptions::new().read(true).write(true).create(true))?;
     let found = file.metadata()?;
     if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no plain file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this is no plain file",
+        ));
     }
     tighten(&file, &found)?;
     Ok(file)
@@ -131,19 +142,24 @@ pub(crate) fn random() -> u128 {
     half() << 64 | half()
 }
 
-/// Opens without following a symbolic link, without waiting for the other end of a pipe, and private if it is
-/// made.
+/// Opens without following a symbolic link, without waiting for the other end of a pipe, and
+/// private if it is made.
 #[cfg(unix)]
 fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    how.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
+    how.mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
 }
 
 #[cfg(not(unix))]
 fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is a symbolic link"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this is a symbolic link",
+        ));
     }
     how.open(path)
 }

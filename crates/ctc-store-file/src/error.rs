@@ -10,7 +10,9 @@ use ctc_driver::StoreError;
 #[non_exhaustive]
 pub enum FileError {
     /// There is neither a state folder nor a home in the environment.
-    #[error("no home folder to keep the session in: set HOME or XDG_STATE_HOME, or use FileStore::at")]
+    #[error(
+        "no home folder to keep the session in: set HOME or XDG_STATE_HOME, or use FileStore::at"
+    )]
     NoHome,
     /// The operating system refused.
     #[error("cannot {step} {}", path.display())]
@@ -43,6 +45,10 @@ pub(crate) trait Doing<R> {
 
 impl<R> Doing<R> for io::Result<R> {
     fn doing(self, step: &'static str, path: &Path) -> Result<R, FileError> {
-        self.map_err(|source| FileError::Io { step, path: path.to_owned(), source })
+        self.map_err(|source| FileError::Io {
+            step,
+            path: path.to_owned(),
+            source,
+        })
     }
 }

@@ -16,7 +16,8 @@ use crate::place::Files;
 /// How many unreadable records are kept for whoever wants to know why.
 const KEPT_BAD: u8 = 3;
 
-/// The lease. Dropping it closes the holder's lock, by which the next one sees that nobody holds it any more.
+/// The lease. Dropping it closes the holder's lock, by which the next one sees that nobody holds it
+/// any more.
 pub(crate) struct FileLease {
     files: Files,
     key: RecordKey,
@@ -27,7 +28,11 @@ pub(crate) struct FileLease {
 
 impl FileLease {
     /// Takes the lease if it is free.
-    pub(crate) fn take(files: &Files, key: &RecordKey, ttl: Duration) -> Result<Option<Self>, FileError> {
+    pub(crate) fn take(
+        files: &Files,
+        key: &RecordKey,
+        ttl: Duration,
+    ) -> Result<Option<Self>, FileError> {
         let began = Instant::now();
         let taken = Locked::lock(files)?.take(ttl)?;
         Ok(taken.map(|taken| Self {
@@ -49,7 +54,9 @@ impl FileLease {
     }
 
     fn in_time(&self) -> Result<(), StoreError> {
-        let over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let over = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
         if over { Err(StoreError::Lost) } else { Ok(()) }
     }
 
@@ -62,8 +69,8 @@ impl FileLease {
         })
     }
 
-    /// Moves what is no record of ours out of the way. Looked at once more under the lock: by now it may have
-    /// been replaced with a good one.
+    /// Moves what is no record of ours out of the way. Looked at once more under the lock: by now
+    /// it may have been replaced with a good one.
     fn set_aside(&self) -> Result<Option<SessionRecord>, StoreError> {
         let _locked = self.lock()?;
         match self.read()? {
@@ -78,8 +85,8 @@ impl FileLease {
         Ok(None)
     }
 
-    /// A free name; when all are taken the last is used again, unless it is a folder, which may hold
-    /// anything.
+    /// A free name; when all are taken the last is used again, unless it is a folder, which may
+    /// hold anything.
     fn place_for_bad(&self) -> PathBuf {
         let mut places = (1..=KEPT_BAD).map(|number| self.files.bad(&number.to_string()));
         let free = places.find(|place| fs::symlink_metadata(place).is_err());

@@ -1,6 +1,6 @@
-//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file: it outlives the program, and every
-//! process of this machine and user shares it. Twenty workers, or a program that cron starts every minute:
-//! one login.
+//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file: it outlives the program, and
+//! every process of this machine and user shares it. Twenty workers, or a program that cron starts
+//! every minute: one login.
 //!
 //! ```
 //! use ctc_store_file::FileStore;
@@ -20,51 +20,54 @@
 //! | many machines, containers, pods | [`ctc-store-redis`](https://docs.rs/ctc-store-redis) |
 //! | an operating system without files, a secret manager, a database | one of your own: see `ctc_driver::SessionStore` |
 //!
-//! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no such
-//! promises. Containers of one host may share it by a volume, if all run as the same user.
+//! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no
+//! such promises. Containers of one host may share it by a volume, if all run as the same user.
 //!
 //! # What is in the file
 //!
-//! One file a session, `<host>_<account>.json`, so that several accounts live in one folder. In it are the
-//! token and its times; the origin; marks of the account and of the credentials; how many logins were made of
-//! late; a pause or a rejection that is in force. Not in it are user name, password and application key, nor
-//! anything that helps to guess the password: see [`SessionRecord`](ctc_driver::ctc_core::SessionRecord).
+//! One file a session, `<host>_<account>.json`, so that several accounts live in one folder. In it
+//! are the token and its times; the origin; marks of the account and of the credentials; how many
+//! logins were made of late; a pause or a rejection that is in force. Not in it are user name,
+//! password and application key, nor anything that helps to guess the password: see
+//! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord).
 //!
-//! Beside it lie `.lock` (who holds the login lease; its number, its end) and two `.holder…` files (locked by
-//! a holder for as long as it lives). They hold no secret, and are never removed. `.bad-1` to `.bad-3` are
-//! files that were found in a record's place and could not be read.
+//! Beside it lie `.lock` (who holds the login lease; its number, its end) and two `.holder…` files
+//! (locked by a holder for as long as it lives). They hold no secret, and are never removed.
+//! `.bad-1` to `.bad-3` are files that were found in a record's place and could not be read.
 //!
 //! # Who can read it
 //!
-//! **Who can read the file can act as this account until the token ends.** On Unix that is its user (mode
-//! 0600 from the first byte, in a folder of mode 0700) and root. A looser mode is tightened when the file is
-//! next used; a symbolic link in its place is moved away and never followed; a folder that belongs to another
-//! user (root apart), or that others may write to, is refused. On Windows the file inherits the rights of its
-//! folder; that of [`FileStore::default_location`] is its user's own. It is not encrypted: whoever could read
-//! the key could read the file. Leave it out of backups and images.
+//! **Who can read the file can act as this account until the token ends.** On Unix that is its user
+//! (mode 0600 from the first byte, in a folder of mode 0700) and root. A looser mode is tightened
+//! when the file is next used; a symbolic link in its place is moved away and never followed; a
+//! folder that belongs to another user (root apart), or that others may write to, is refused. On
+//! Windows the file inherits the rights of its folder; that of [`FileStore::default_location`] is
+//! its user's own. It is not encrypted: whoever could read the key could read the file. Leave it
+//! out of backups and images.
 //!
 //! # How to reset
 //!
-//! After a rejected login (a wrong password, a locked account) no process logs in again until the credentials
-//! change, since retrying a bad password is how accounts get locked. To try the same credentials again, say
-//! after the account was unlocked: `SharedSession::reset`, in each process that runs, or
-//! [`FileStore::forget`], or remove the `.json` file and start the program again. Removing the whole folder
-//! is safe at any time, and costs a login.
+//! After a rejected login (a wrong password, a locked account) no process logs in again until the
+//! credentials change, since retrying a bad password is how accounts get locked. To try the same
+//! credentials again, say after the account was unlocked: `SharedSession::reset`, in each process
+//! that runs, or [`FileStore::forget`], or remove the `.json` file and start the program again.
+//! Removing the whole folder is safe at any time, and costs a login.
 //!
 //! # What it withstands
 //!
-//! - **Kill at any moment.** A record is written beside its place, synced, and renamed: old or new, never
-//!   half. The next to log in sees at once that a killed process no longer holds the lease.
-//! - **A frozen process** (a stopped one, a laptop that slept) is overtaken when its lease ends. When it
-//!   wakes, its write loses: each lease has a number, and only the newest may write.
-//! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried whatever its
-//!   age.
-//! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory, with one
-//!   warning.
+//! - **Kill at any moment.** A record is written beside its place, synced, and renamed: old or new,
+//!   never half. The next to log in sees at once that a killed process no longer holds the lease.
+//! - **A frozen process** (a stopped one, a laptop that slept) is overtaken when its lease ends.
+//!   When it wakes, its write loses: each lease has a number, and only the newest may write.
+//! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried
+//!   whatever its age.
+//! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory,
+//!   with one warning.
 //!
-//! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a minute
-//! at most when the server replaces the token on an ordinary answer; never else while a token is good.
-//! Asynchronous callers are served by the threads of the `blocking` crate, on any runtime.
+//! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a
+//! minute at most when the server replaces the token on an ordinary answer; never else while a
+//! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any
+//! runtime.
 
 mod claim;
 mod disk;
@@ -94,30 +97,40 @@ use crate::place::{Files, Folder};
 const SHORTEST_LOOK: Duration = Duration::from_millis(2);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
-/// Keeps sessions in files, one each, for every process of this machine and user. Cloning shares the folder.
+/// Keeps sessions in files, one each, for every process of this machine and user. Cloning shares
+/// the folder.
 ///
-/// Nothing is read or written before the first login. A folder that cannot be used is no error here: the
-/// session then goes on in memory, and the driver warns once.
+/// Nothing is read or written before the first login. A folder that cannot be used is no error
+/// here: the session then goes on in memory, and the driver warns once.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     folder: Option<Folder>,
 }
 
 impl FileStore {
-    /// The store in this user's state folder: `$XDG_STATE_HOME/ctc` (`~/.local/state/ctc`), on macOS
-    /// `~/Library/Application Support/ctc`, on Windows `%LOCALAPPDATA%\ctc`.
+    /// The store in this user's state folder: `$XDG_STATE_HOME/ctc` (`~/.local/state/ctc`), on
+    /// macOS `~/Library/Application Support/ctc`, on Windows `%LOCALAPPDATA%\ctc`.
     ///
-    /// Without a home every use fails with [`FileError::NoHome`], and sessions are kept in memory only.
+    /// Without a home every use fails with [`FileError::NoHome`], and sessions are kept in memory
+    /// only.
     pub fn default_location() -> Self {
-        Self { folder: Folder::of_this_user() }
+        Self {
+            folder: Folder::of_this_user(),
+        }
     }
 
-    /// The store in a folder of your choice, which is made (readable by its user only) when it is missing.
+    /// The store in a folder of your choice, which is made (readable by its user only) when it is
+    /// missing.
     ///
-    /// An existing folder is used as it is, unless it belongs to another user or others may write to it: then
-    /// every use fails.
+    /// An existing folder is used as it is, unless it belongs to another user or others may write
+    /// to it: then every use fails.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: Some(Folder { path: folder.into(), ours: false }) }
+        Self {
+            folder: Some(Folder {
+                path: folder.into(),
+                ours: false,
+            }),
+        }
     }
 
     /// The folder; `None` when there is no home to have one in.
@@ -130,7 +143,8 @@ impl FileStore {
         self.folder().map(|folder| Files::of(folder, key).record())
     }
 
-    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was none.
+    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was
+    /// none.
     ///
     /// A session in use notices nothing, and saves a new record when it logs in next.
     ///

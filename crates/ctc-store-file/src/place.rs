@@ -17,14 +17,20 @@ pub(crate) struct Folder {
 impl Folder {
     /// `ctc` in the place that this system has for the state of programs; `None` without a home.
     pub(crate) fn of_this_user() -> Option<Self> {
-        Some(Self { path: state_folder()?.join("ctc"), ours: true })
+        Some(Self {
+            path: state_folder()?.join("ctc"),
+            ours: true,
+        })
     }
 
     /// Makes the folder if it is missing, private from the start, and checks it if it is there.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match fs::metadata(&self.path) {
             Ok(found) if found.is_dir() => self.check(&found),
-            Ok(_) => Err(io::Error::new(io::ErrorKind::NotADirectory, "this is no folder")),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "this is no folder",
+            )),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_private(&self.path)?;
                 self.check(&fs::metadata(&self.path)?)
@@ -47,7 +53,9 @@ impl Folder {
             return fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700));
         }
         if mode & 0o022 != 0 {
-            return refused("others may write to this folder: choose one of your own, or `chmod 700` it");
+            return refused(
+                "others may write to this folder: choose one of your own, or `chmod 700` it",
+            );
         }
         Ok(())
     }
@@ -79,7 +87,9 @@ fn make_private(folder: &Path) -> io::Result<()> {
 #[cfg(not(any(windows, target_os = "macos")))]
 fn state_folder() -> Option<PathBuf> {
     // The base directory specification says that a relative path is to be ignored.
-    let named = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     named.or_else(|| Some(home()?.join(".local/state")))
 }
 
@@ -90,7 +100,9 @@ fn state_folder() -> Option<PathBuf> {
 
 #[cfg(windows)]
 fn state_folder() -> Option<PathBuf> {
-    let named = std::env::var_os("LOCALAPPDATA").map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = std::env::var_os("LOCALAPPDATA")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     named.or_else(|| Some(home()?.join("AppData").join("Local")))
 }
 
@@ -107,7 +119,10 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn of(folder: &Path, key: &RecordKey) -> Self {
-        Self { folder: folder.to_owned(), name: name(key) }
+        Self {
+            folder: folder.to_owned(),
+            name: name(key),
+        }
     }
 
     /// The record: what all the others are there for.
@@ -120,7 +135,8 @@ impl Files {
         self.with(".lock")
     }
 
-    /// Locked by a holder for as long as it lives. There are two, so that a frozen holder's can be passed by.
+    /// Locked by a holder for as long as it lives. There are two, so that a frozen holder's can be
+    /// passed by.
     pub(crate) fn holder(&self, slot: u8) -> PathBuf {
         self.with(&format!(".holder{slot}"))
     }
@@ -155,8 +171,9 @@ fn name(key: &RecordKey) -> String {
     name
 }
 
-/// Lower-case letters, digits, dots and dashes stay; all else becomes `~xx`, so that no two keys meet in one
-/// name and none leaves the folder. File systems that ignore case cannot mix names up either.
+/// Lower-case letters, digits, dots and dashes stay; all else becomes `~xx`, so that no two keys
+/// meet in one name and none leaves the folder. File systems that ignore case cannot mix names up
+/// either.
 fn escape(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -180,14 +197,26 @@ mod tests {
     use super::*;
 
     fn name_of(origin: &str, account: &str) -> String {
-        name(&RecordKey { origin: origin.into(), account: account.into() })
+        name(&RecordKey {
+            origin: origin.into(),
+            account: account.into(),
+        })
     }
 
     #[test]
     fn names_are_readable_and_never_meet() {
-        assert_eq!(name_of("https://connect.calamp.com", "0123abcd"), "connect.calamp.com_0123abcd");
-        assert_eq!(name_of("https://[::1]:8443", "00"), "~5b~3a~3a1~5d~3a8443_00");
-        assert_ne!(name_of("http://a.example", "00"), name_of("https://a.example", "00"));
+        assert_eq!(
+            name_of("https://connect.calamp.com", "0123abcd"),
+            "connect.calamp.com_0123abcd"
+        );
+        assert_eq!(
+            name_of("https://[::1]:8443", "00"),
+            "~5b~3a~3a1~5d~3a8443_00"
+        );
+        assert_ne!(
+            name_of("http://a.example", "00"),
+            name_of("https://a.example", "00")
+        );
         assert_ne!(name_of("https://a_b", "c"), name_of("https://a", "b_c"));
         assert_ne!(name_of("https://a", "AB"), name_of("https://a", "ab"));
         assert_eq!(name_of("../../etc", "x/../y"), "~2e.~2f..~2fetc_x~2f..~2fy");
@@ -197,7 +226,10 @@ mod tests {
     fn long_names_are_cut_and_still_differ() {
         let long = format!("https://{}.example", "a".repeat(250));
         let (one, other) = (name_of(&long, "01"), name_of(&long, "02"));
-        assert!(one.len() <= LONGEST && other.len() <= LONGEST, "{one} {other}");
+        assert!(
+            one.len() <= LONGEST && other.len() <= LONGEST,
+            "{one} {other}"
+        );
         assert_ne!(one, other);
     }
 }

@@ -1,4 +1,5 @@
-//! Tasks that are dropped in the midst of a store operation leave nothing behind that others would wait for.
+//! Tasks that are dropped in the midst of a store operation leave nothing behind that others would
+//! wait for.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
@@ -23,15 +24,23 @@ fn a_dropped_wait_takes_no_lease() {
         drop(wait);
     }
     held.release().unwrap();
-    // Threads that began to wait for those tasks give up within a quarter of a second, or take it and drop
-    // it.
+    // Threads that began to wait for those tasks give up within a quarter of a second, or take it
+    // and drop it.
     let began = Instant::now();
     lease(&store, "ada").release().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     std::thread::sleep(Duration::from_millis(400));
     let began = Instant::now();
     lease(&store, "ada").release().unwrap();
-    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// A save that nobody waits for any more is made whole or not at all, and ends its lease.
@@ -44,7 +53,10 @@ fn a_dropped_save_ends_the_lease() {
     for _ in 0..20 {
         let mut held = block_on(AsyncSessionStore::lease(&store, &key, TERMS)).unwrap();
         let _ = held.save(&record).now_or_never();
-        assert!(matches!(block_on(held.save(&record)), Ok(()) | Err(StoreError::Lost)));
+        assert!(matches!(
+            block_on(held.save(&record)),
+            Ok(()) | Err(StoreError::Lost)
+        ));
         drop(held);
         assert!(load(&store, "ada").is_none_or(|found| found == record));
     }

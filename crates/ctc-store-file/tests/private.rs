@@ -1,5 +1,10 @@
 //! T72: nobody else can read or plant a session file. T70: what is no record is set aside.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
 #![cfg(unix)]
 
 mod common;
@@ -23,7 +28,10 @@ fn everything_is_private_from_the_first_byte() {
     let store = FileStore::at(home.path().join("state/ctc"));
     save(&store, &record("ada", "T")).unwrap();
     let folder = store.folder().unwrap();
-    assert_eq!((mode(folder), mode(folder.parent().unwrap())), (0o700, 0o700));
+    assert_eq!(
+        (mode(folder), mode(folder.parent().unwrap())),
+        (0o700, 0o700)
+    );
     let files = named(folder, "");
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
@@ -57,7 +65,10 @@ fn drafts_are_private_and_leave_nothing() {
         watcher.join().unwrap()
     });
     assert!(seen > 0, "no draft was ever seen");
-    assert_eq!(named(folder.path(), ".draft-"), Vec::<std::path::PathBuf>::new());
+    assert_eq!(
+        named(folder.path(), ".draft-"),
+        Vec::<std::path::PathBuf>::new()
+    );
 }
 
 #[test]
@@ -69,7 +80,10 @@ fn loose_modes_are_tightened() {
         fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     }
     assert!(load(&store, "ada").is_some());
-    let (file, lock) = (path(&store, "ada"), path(&store, "ada").with_extension("lock"));
+    let (file, lock) = (
+        path(&store, "ada"),
+        path(&store, "ada").with_extension("lock"),
+    );
     assert_eq!((mode(&file), mode(&lock)), (0o600, 0o600));
 }
 
@@ -79,7 +93,10 @@ fn a_folder_that_others_may_write_to_is_refused() {
     for loose in [0o777, 0o1777, 0o720] {
         fs::set_permissions(folder.path(), Permissions::from_mode(loose)).unwrap();
         let error = save(&FileStore::at(folder.path()), &record("ada", "T")).unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable(_)), "{loose:o}: {error:?}");
+        assert!(
+            matches!(error, StoreError::Unavailable(_)),
+            "{loose:o}: {error:?}"
+        );
         assert_eq!(mode(folder.path()), loose & 0o777, "left as it was");
         assert_eq!(named(folder.path(), ""), Vec::<std::path::PathBuf>::new());
     }
@@ -95,22 +112,31 @@ fn a_folder_of_another_user_is_refused() {
         fs::set_permissions(&folder, Permissions::from_mode(mode_of_it)).unwrap();
         if chown(&folder, Some(61234), None).is_err() {
             // Not `println!`: what that says is not shown when a test passes.
-            let _ = writeln!(std::io::stderr(), "LEFT OUT: a folder of another user: only root can make one");
+            let _ = writeln!(
+                std::io::stderr(),
+                "LEFT OUT: a folder of another user: only root can make one"
+            );
             return;
         }
         let error = save(&FileStore::at(&folder), &record("ada", "T")).unwrap_err();
-        let StoreError::Unavailable(source) = error else { panic!("{error:?}") };
+        let StoreError::Unavailable(source) = error else {
+            panic!("{error:?}")
+        };
         let why = source.source().unwrap().to_string();
         assert!(why.contains("belongs to another user"), "{why}");
         assert_eq!(named(&folder, ""), Vec::<std::path::PathBuf>::new());
     }
 }
 
-/// A link where the record should be is moved away, never followed: neither read nor written through.
+/// A link where the record should be is moved away, never followed: neither read nor written
+/// through.
 #[test]
 fn a_planted_link_is_not_followed() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (store, other) = (FileStore::at(folder.path()), FileStore::at(elsewhere.path()));
+    let (store, other) = (
+        FileStore::at(folder.path()),
+        FileStore::at(elsewhere.path()),
+    );
     save(&other, &record("ada", "planted")).unwrap();
     symlink(path(&other, "ada"), path(&store, "ada")).unwrap();
     assert_eq!(load(&store, "ada"), None);
@@ -119,7 +145,10 @@ fn a_planted_link_is_not_followed() {
     symlink(elsewhere.path().join("target"), path(&store, "ada")).unwrap();
     let mine = record("ada", "mine");
     save(&store, &mine).unwrap();
-    assert!(!elsewhere.path().join("target").exists(), "written through the link");
+    assert!(
+        !elsewhere.path().join("target").exists(),
+        "written through the link"
+    );
     assert_eq!(load(&store, "ada"), Some(mine));
     assert!(load(&other, "ada").is_some_and(|kept| kept.same_token(&record("ada", "planted"))));
 }
@@ -128,7 +157,11 @@ fn a_planted_link_is_not_followed() {
 fn a_link_in_place_of_the_lock_is_refused() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = FileStore::at(folder.path());
-    symlink(elsewhere.path().join("target"), path(&store, "ada").with_extension("lock")).unwrap();
+    symlink(
+        elsewhere.path().join("target"),
+        path(&store, "ada").with_extension("lock"),
+    )
+    .unwrap();
     let error = save(&store, &record("ada", "T")).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert!(!elsewhere.path().join("target").exists());
@@ -163,16 +196,23 @@ fn what_is_no_record_is_set_aside() {
         }
     }
     let bad = named(folder.path(), ".bad-");
-    assert!((1..=3).contains(&bad.len()), "as many as are worth keeping: {bad:?}");
-    assert_eq!(load(&store, "bob"), Some(serde_json_of(&bobs)), "the other account is as it was");
+    assert!(
+        (1..=3).contains(&bad.len()),
+        "as many as are worth keeping: {bad:?}"
+    );
+    assert_eq!(
+        load(&store, "bob"),
+        Some(serde_json_of(&bobs)),
+        "the other account is as it was"
+    );
 }
 
 fn serde_json_of(text: &[u8]) -> ctc_driver::ctc_core::SessionRecord {
     serde_json::from_slice(text).unwrap()
 }
 
-/// T69: somebody removes everything while the lease is held. The late holder writes nothing, and no harm is
-/// done.
+/// T69: somebody removes everything while the lease is held. The late holder writes nothing, and no
+/// harm is done.
 #[test]
 fn the_folder_is_cleared_while_the_lease_is_held() {
     let home = tempfile::tempdir().unwrap();
@@ -193,7 +233,12 @@ fn a_garbled_lock_file_is_as_good_as_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::at(folder.path());
     let lock = path(&store, "ada").with_extension("lock");
-    for garbage in ["", "ctc-lease 1 ", "\u{0}\u{0}\u{0}", "ctc-lease 1 99999999999999999999999 x y z w\n"] {
+    for garbage in [
+        "",
+        "ctc-lease 1 ",
+        "\u{0}\u{0}\u{0}",
+        "ctc-lease 1 99999999999999999999999 x y z w\n",
+    ] {
         fs::write(&lock, garbage).unwrap();
         save(&store, &record("ada", "T")).unwrap();
     }

@@ -1,5 +1,10 @@
 //! T73: a store that cannot be used costs nothing: one warning, no further login.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -40,19 +45,34 @@ impl Transport for Ctc {
 
     fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {
         let login = self.logins.fetch_add(1, SeqCst);
-        Ok(Response::builder().header("set-cookie", format!("authToken=T{login}")).body(()).unwrap())
+        Ok(Response::builder()
+            .header("set-cookie", format!("authToken=T{login}"))
+            .body(())
+            .unwrap())
     }
 }
 
 fn survives(store: FileStore, reason: &str) {
     let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!").unwrap();
-    let session = Session::new(Endpoint::us(), AppKey::new("key").unwrap(), credentials, Settings::default());
-    let driver = Driver::new(SharedSession::new(session.unwrap()), Ctc::default(), Some(Arc::new(store)));
+    let session = Session::new(
+        Endpoint::us(),
+        AppKey::new("key").unwrap(),
+        credentials,
+        Settings::default(),
+    );
+    let driver = Driver::new(
+        SharedSession::new(session.unwrap()),
+        Ctc::default(),
+        Some(Arc::new(store)),
+    );
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
         for _ in 0..10 {
-            let request = Request::get("https://connect.calamp.com/connect/services/devices").body(vec![]);
-            driver.execute(request.unwrap(), &CallOptions::default()).unwrap();
+            let request =
+                Request::get("https://connect.calamp.com/connect/services/devices").body(vec![]);
+            driver
+                .execute(request.unwrap(), &CallOptions::default())
+                .unwrap();
         }
     });
     assert_eq!(driver.transport().logins.load(SeqCst), 1);
@@ -66,7 +86,10 @@ fn survives(store: FileStore, reason: &str) {
 fn a_file_where_the_folder_should_be() {
     let file = tempfile::NamedTempFile::new().unwrap();
     survives(FileStore::at(file.path()), "cannot use the folder");
-    survives(FileStore::at(file.path().join("below")), "cannot use the folder");
+    survives(
+        FileStore::at(file.path().join("below")),
+        "cannot use the folder",
+    );
 }
 
 /// A file system that takes no files, whoever asks (tests may run as root, whom modes do not stop).

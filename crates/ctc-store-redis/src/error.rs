@@ -3,7 +3,8 @@
 use ctc_driver::StoreError;
 use redis::{ErrorKind, ServerErrorKind};
 
-/// Why a [`RedisStore`](crate::RedisStore) was not made. The URL is not repeated: it may hold a password.
+/// Why a [`RedisStore`](crate::RedisStore) was not made. The URL is not repeated: it may hold a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -15,8 +16,8 @@ pub enum OpenError {
     Url,
 }
 
-/// Why Redis could not be used. It comes as the source of [`StoreError::Unavailable`], and holds no URL,
-/// host, password or value.
+/// Why Redis could not be used. It comes as the source of [`StoreError::Unavailable`], and holds no
+/// URL, host, password or value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {step} Redis: {why}")]
 pub struct RedisFailure {
@@ -26,7 +27,10 @@ pub struct RedisFailure {
 
 impl RedisFailure {
     pub(crate) fn new(step: &'static str, why: impl Into<String>) -> Self {
-        Self { step, why: why.into() }
+        Self {
+            step,
+            why: why.into(),
+        }
     }
 
     pub(crate) fn of(step: &'static str, error: &redis::RedisError) -> Self {
@@ -34,7 +38,9 @@ impl RedisFailure {
             _ if error.is_timeout() => "it does not answer in time",
             _ if error.is_connection_refusal() => "nobody listens there",
             _ if error.is_connection_dropped() => "the connection was lost",
-            _ if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) => "it is a read-only replica",
+            _ if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                "it is a read-only replica"
+            }
             // The code is a word such as OOM or NOAUTH; what follows it may repeat what was sent.
             _ => return Self::new(step, error.code().unwrap_or_else(|| error.category())),
         };

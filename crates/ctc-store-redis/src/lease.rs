@@ -16,7 +16,8 @@ use crate::link::Link;
 use crate::scripts;
 use crate::settings::Settings;
 
-/// How long a holder counts as alive after its last heartbeat: when it is killed, others wait this long.
+/// How long a holder counts as alive after its last heartbeat: when it is killed, others wait this
+/// long.
 const SPAN: Duration = Duration::from_secs(6);
 
 /// Beyond this, for ever: Redis refuses times whose end it cannot count.
@@ -37,7 +38,12 @@ pub(crate) struct Claim {
 impl Claim {
     pub(crate) fn new(settings: &Settings, key: &RecordKey) -> Self {
         let [lease, record] = settings.keys(key);
-        Self { lease, record, owner: format!("{:032x}", random()), fence: 0 }
+        Self {
+            lease,
+            record,
+            owner: format!("{:032x}", random()),
+            fence: 0,
+        }
     }
 
     /// Tries to take the lease for a span. `Err` says how long another still has it, in ms.
@@ -48,7 +54,10 @@ impl Claim {
         ttl: Duration,
     ) -> Result<Result<(), u64>, RedisFailure> {
         let mut command = self.call(scripts::TAKE);
-        command.arg(&self.owner).arg(millis(span(ttl))).arg(lease_kept(settings, ttl));
+        command
+            .arg(&self.owner)
+            .arg(millis(span(ttl)))
+            .arg(lease_kept(settings, ttl));
         let (taken, number): (u8, u64) = link.send("take the lease in", &command)?;
         if taken == 0 {
             return Ok(Err(number));
@@ -59,7 +68,11 @@ impl Claim {
 
     fn call(&self, script: &str) -> Cmd {
         let mut command = cmd("EVAL");
-        command.arg(script).arg(2).arg(&self.lease).arg(&self.record);
+        command
+            .arg(script)
+            .arg(2)
+            .arg(&self.lease)
+            .arg(&self.record);
         command
     }
 
@@ -90,24 +103,42 @@ impl RedisLease {
     ) -> Result<Self, RedisFailure> {
         let deadline = began.checked_add(ttl);
         let heart = Heart::start(settings.link(), claim.clone(), span(ttl), deadline)?;
-        Ok(Self { link, settings, key, claim, ttl, deadline, heart })
+        Ok(Self {
+            link,
+            settings,
+            key,
+            claim,
+            ttl,
+            deadline,
+            heart,
+        })
     }
 
     fn in_time(&self) -> Result<(), StoreError> {
-        let over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let over = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
         if over { Err(StoreError::Lost) } else { Ok(()) }
     }
 }
 
 impl StoreLease for RedisLease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        let found: Option<(Vec<u8>, u64)> = self.link.send("read from", &self.claim.call(scripts::LOAD))?;
-        let Some((text, age)) = found else { return Ok(None) };
+        let found: Option<(Vec<u8>, u64)> = self
+            .link
+            .send("read from", &self.claim.call(scripts::LOAD))?;
+        let Some((text, age)) = found else {
+            return Ok(None);
+        };
         let text = Zeroizing::new(text);
         match serde_json::from_slice::<SessionRecord>(&text) {
             Ok(record) if record.key() == self.key => {
                 let age = Duration::from_millis(age);
-                Ok(Some(record.by_this_clock(age, SystemTime::now(), CLOCKS_AGREE)))
+                Ok(Some(record.by_this_clock(
+                    age,
+                    SystemTime::now(),
+                    CLOCKS_AGREE,
+                )))
             }
             _ => {
                 warn!(target: "ctc", "a session record in Redis could not be read, and is not used");
@@ -133,12 +164,16 @@ impl StoreLease for RedisLease {
 
     fn release(mut self: Box<Self>) -> Result<(), StoreError> {
         self.heart.stop();
-        let _: u64 = self.link.send("give the lease back to", &self.claim.call_as_owner(scripts::RELEASE))?;
+        let _: u64 = self.link.send(
+            "give the lease back to",
+            &self.claim.call_as_owner(scripts::RELEASE),
+        )?;
         Ok(())
     }
 }
 
-/// The thread that keeps the lease while its holder lives, and gives it back when the holder drops it.
+/// The thread that keeps the lease while its holder lives, and gives it back when the holder drops
+/// it.
 struct Heart(Option<Sender<()>>);
 
 impl Heart {
@@ -163,7 +198,8 @@ impl Heart {
                 let on_time = deadline.is_none_or(|deadline| Instant::now() + span < deadline);
                 // Lost or out of reach: the holder will find out by itself.
                 if on_time {
-                    let _ = link.send::<u8>("keep the lease in", &claim.call_as_owner(scripts::BEAT));
+                    let _ =
+                        link.send::<u8>("keep the lease in", &claim.call_as_owner(scripts::BEAT));
                 }
             }
         };
@@ -191,7 +227,8 @@ fn kept(keep_for: Duration) -> u64 {
     millis(keep_for.min(LONGEST_KEPT))
 }
 
-/// However short records are kept, a lease does not go away under its holder, and its number with it.
+/// However short records are kept, a lease does not go away under its holder, and its number with
+/// it.
 fn lease_kept(settings: &Settings, ttl: Duration) -> u64 {
     kept(settings.keep_for.max(ttl.saturating_add(SPAN)))
 }

@@ -1,5 +1,5 @@
-//! Keeps a session with the CalAmp Telematics Cloud (CTC) in Redis, so that the processes of many hosts share
-//! it: a fleet of pods, one login.
+//! Keeps a session with the CalAmp Telematics Cloud (CTC) in Redis, so that the processes of many
+//! hosts share it: a fleet of pods, one login.
 //!
 //! ```
 //! use ctc_store_redis::RedisStore;
@@ -15,48 +15,51 @@
 //!
 //! # What is in Redis
 //!
-//! Two hashes a session: `<prefix>:{<origin>|<account>}:record` with the token and its times, marks of the
-//! account and of the credentials, how many logins were made of late, and a pause or a rejection in force;
-//! and the same name with `:lease`, who may log in now. Not in it are user name, password and application
-//! key, nor anything that helps to guess the password: see
-//! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written them for
-//! [`keep_for`](RedisStore::keep_for), 30 days by default; the lease never before it may end.
+//! Two hashes a session: `<prefix>:{<origin>|<account>}:record` with the token and its times, marks
+//! of the account and of the credentials, how many logins were made of late, and a pause or a
+//! rejection in force; and the same name with `:lease`, who may log in now. Not in it are user
+//! name, password and application key, nor anything that helps to guess the password: see
+//! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written
+//! them for [`keep_for`](RedisStore::keep_for), 30 days by default; the lease never before it may
+//! end.
 //!
 //! # Who can read it
 //!
-//! **Who can read these keys can act as this account until the token ends**: everybody who can reach that
-//! Redis with a user that may read them, its administrators, and whoever reads its dumps and replicas. Give
-//! it a password or an ACL user of its own (it needs `EVAL`, `TIME`, `HMGET`, `HSET`, `PEXPIRE`, `DEL` on the
-//! prefix), and TLS beyond a network that you trust: `rediss://` with one of the features `tls-rustls`,
-//! `tls-rustls-webpki-roots` or `tls-native-tls`, or a client of your own by [`RedisStore::with_client`]. The
-//! URL may hold a password; it is in no error, log or `Debug` of this crate.
+//! **Who can read these keys can act as this account until the token ends**: everybody who can
+//! reach that Redis with a user that may read them, its administrators, and whoever reads its dumps
+//! and replicas. Give it a password or an ACL user of its own (it needs `EVAL`, `TIME`, `HMGET`,
+//! `HSET`, `PEXPIRE`, `DEL` on the prefix), and TLS beyond a network that you trust: `rediss://`
+//! with one of the features `tls-rustls`, `tls-rustls-webpki-roots` or `tls-native-tls`, or a
+//! client of your own by [`RedisStore::with_client`]. The URL may hold a password; it is in no
+//! error, log or `Debug` of this crate.
 //!
 //! # How to reset
 //!
-//! After a rejected login no process logs in again until the credentials change. To try the same credentials
-//! once more: `SharedSession::reset`, in each process that runs, or [`RedisStore::forget`], or `DEL` the
-//! `:record` key, and start the program again.
+//! After a rejected login no process logs in again until the credentials change. To try the same
+//! credentials once more: `SharedSession::reset`, in each process that runs, or
+//! [`RedisStore::forget`], or `DEL` the `:record` key, and start the program again.
 //!
 //! # How the lease works
 //!
-//! The lease has an owner's mark, a **fencing number** that only ever grows, and an end by Redis's own clock,
-//! which each holder's heartbeat moves on for as long as it lives (6 s at a time, and never beyond what the
-//! driver asked for). So a killed holder is replaced after 6 s at most. One that froze and woke finds a newer
-//! number, and its write, checked and made in one script, changes nothing. Records carry an age by Redis's
-//! clock: hosts may disagree about the time by hours.
+//! The lease has an owner's mark, a **fencing number** that only ever grows, and an end by Redis's
+//! own clock, which each holder's heartbeat moves on for as long as it lives (6 s at a time, and
+//! never beyond what the driver asked for). So a killed holder is replaced after 6 s at most. One
+//! that froze and woke finds a newer number, and its write, checked and made in one script, changes
+//! nothing. Records carry an age by Redis's clock: hosts may disagree about the time by hours.
 //!
 //! # While Redis is away
 //!
-//! Calls with a token in hand notice next to nothing: Redis is asked around a login, and once a minute
-//! at most when the server replaces the token on an ordinary answer, which then waits for it. A login waits for
-//! it for [`timeout`](RedisStore::timeout) (2 s by default; a restart within that is ridden out), then is made
-//! without it, by each process under its own governor. There is one warning, and the store is used again from
-//! the next login on. The same goes for a Redis that is full or a read-only replica. What Redis loses (no
-//! persistence, a failover) costs a login. For a cluster, give the URL of a node that holds the key:
-//! redirections are not followed.
+//! Calls with a token in hand notice next to nothing: Redis is asked around a login, and once a
+//! minute at most when the server replaces the token on an ordinary answer, which then waits for
+//! it. A login waits for it for [`timeout`](RedisStore::timeout) (2 s by default; a restart within
+//! that is ridden out), then is made without it, by each process under its own governor. There is
+//! one warning, and the store is used again from the next login on. The same goes for a Redis that
+//! is full or a read-only replica. What Redis loses (no persistence, a failover) costs a login. For
+//! a cluster, give the URL of a node that holds the key: redirections are not followed.
 //!
-//! Blocking and asynchronous callers are served alike, on any runtime: the work is done on threads. A login
-//! takes one connection, however long it waits for others, and a second one once it takes some seconds itself.
+//! Blocking and asynchronous callers are served alike, on any runtime: the work is done on threads.
+//! A login takes one connection, however long it waits for others, and a second one once it takes
+//! some seconds itself.
 
 mod error;
 mod lease;
@@ -82,21 +85,25 @@ pub use redis;
 
 /// Keeps sessions in Redis, for every process that reaches it. Cloning shares the settings.
 ///
-/// Nothing is sent before the first login, and nothing while a token is good and not replaced. A Redis that cannot
-/// be used is no error here: the session then goes on in memory, and the driver warns once.
+/// Nothing is sent before the first login, and nothing while a token is good and not replaced. A
+/// Redis that cannot be used is no error here: the session then goes on in memory, and the driver
+/// warns once.
 #[derive(Clone)]
 pub struct RedisStore {
     settings: Arc<Settings>,
 }
 
 impl RedisStore {
-    /// The store in the Redis at `url`: `redis://[user:password@]host[:port][/db]`, or `rediss://…` for TLS,
-    /// with one of this crate's `tls-…` features.
+    /// The store in the Redis at `url`: `redis://[user:password@]host[:port][/db]`, or `rediss://…`
+    /// for TLS, with one of this crate's `tls-…` features.
     ///
     /// # Errors
-    /// [`OpenError`], which does not repeat the URL. Whether Redis is there shows at the first login only.
+    /// [`OpenError`], which does not repeat the URL. Whether Redis is there shows at the first
+    /// login only.
     pub fn open(url: &str) -> Result<Self, OpenError> {
-        redis::Client::open(url).map(Self::with_client).map_err(|_| OpenError::Url)
+        redis::Client::open(url)
+            .map(Self::with_client)
+            .map_err(|_| OpenError::Url)
     }
 
     /// The store in the Redis of a client of your own, say one with client certificates.
@@ -107,7 +114,9 @@ impl RedisStore {
             keep_for: Duration::from_secs(30 * 24 * 3600),
             timeout: Duration::from_secs(2),
         };
-        Self { settings: Arc::new(settings) }
+        Self {
+            settings: Arc::new(settings),
+        }
     }
 
     /// What every key begins with. Default `ctc`.
@@ -117,17 +126,17 @@ impl RedisStore {
         self
     }
 
-    /// How long a record is kept that nobody writes. Default 30 days. With it go a rejection and the count of
-    /// the logins of late: keep it for hours at least, or the login budget is forgotten before it refills. No
-    /// lease is cut short by it.
+    /// How long a record is kept that nobody writes. Default 30 days. With it go a rejection and
+    /// the count of the logins of late: keep it for hours at least, or the login budget is
+    /// forgotten before it refills. No lease is cut short by it.
     #[must_use]
     pub fn keep_for(mut self, keep_for: Duration) -> Self {
         Arc::make_mut(&mut self.settings).keep_for = keep_for;
         self
     }
 
-    /// How long one operation may take, connecting and trying again included. Default 2 s. The asynchronous
-    /// driver gives up after 5 s by itself.
+    /// How long one operation may take, connecting and trying again included. Default 2 s. The
+    /// asynchronous driver gives up after 5 s by itself.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         Arc::make_mut(&mut self.settings).timeout = timeout;
@@ -140,7 +149,8 @@ impl RedisStore {
         record
     }
 
-    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was none.
+    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was
+    /// none.
     ///
     /// A session in use notices nothing, and saves a new record when it logs in next.
     ///
@@ -167,14 +177,21 @@ impl AsyncSessionStore for RedisStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        Unblock(Waiting::new(&self.settings)).lease(key, terms).await
+        Unblock(Waiting::new(&self.settings))
+            .lease(key, terms)
+            .await
     }
 }
 
 /// Without the URL, which may hold a password.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { prefix, keep_for, timeout, .. } = &*self.settings;
+        let Settings {
+            prefix,
+            keep_for,
+            timeout,
+            ..
+        } = &*self.settings;
         f.debug_struct("RedisStore")
             .field("prefix", prefix)
             .field("keep_for", keep_for)

@@ -1,4 +1,5 @@
-//! A connection that is made when it is needed, made anew when it breaks, and never waited for without end.
+//! A connection that is made when it is needed, made anew when it breaks, and never waited for
+//! without end.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -20,11 +21,15 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(client: &Arc<Client>, timeout: Duration) -> Self {
-        Self { client: Arc::clone(client), connection: None, timeout }
+        Self {
+            client: Arc::clone(client),
+            connection: None,
+            timeout,
+        }
     }
 
-    /// Sends one command that may be sent twice. What breaks on the way is tried again while time is left;
-    /// what Redis refuses is not.
+    /// Sends one command that may be sent twice. What breaks on the way is tried again while time
+    /// is left; what Redis refuses is not.
     pub(crate) fn send<R: FromRedisValue>(
         &mut self,
         step: &'static str,
@@ -39,7 +44,8 @@ impl Link {
             let refused = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
             let starting = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
             if !refused {
-                // An answer may still be on its way; nobody must take it for that of the next command.
+                // An answer may still be on its way; nobody must take it for that of the next
+                // command.
                 self.connection = None;
             }
             let again = !refused && error.is_io_error() || starting;
@@ -55,7 +61,11 @@ impl Link {
         command: &redis::Cmd,
         give_up: Instant,
     ) -> Result<R, RedisError> {
-        let left = || give_up.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let left = || {
+            give_up
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1))
+        };
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(connect(&self.client, left())?),
@@ -66,12 +76,15 @@ impl Link {
     }
 }
 
-/// Connects on a thread of its own: neither looking up a name nor a TLS handshake can be given a time limit.
+/// Connects on a thread of its own: neither looking up a name nor a TLS handshake can be given a
+/// time limit.
 fn connect(client: &Arc<Client>, timeout: Duration) -> Result<Connection, RedisError> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let client = Arc::clone(client);
     let work = move || drop(sender.send(client.get_connection_with_timeout(timeout)));
-    thread::Builder::new().name("ctc-redis-connect".to_owned()).spawn(work)?;
+    thread::Builder::new()
+        .name("ctc-redis-connect".to_owned())
+        .spawn(work)?;
     receiver.recv_timeout(timeout).unwrap_or_else(|_| {
         Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection in time").into())
     })

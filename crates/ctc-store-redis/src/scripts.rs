@@ -1,8 +1,9 @@
 //! The steps that Redis does as one, in Lua. Time is Redis's own: the hosts' clocks do not matter.
 //!
-//! `KEYS[1]` is the lease, a hash: `owner` and `fence` of the newest lease, `until` when it counts as held (0
-//! once it was given back), and `span`, how long each heartbeat keeps it. `KEYS[2]` is the record, a hash:
-//! `record` and `saved`, the time of its last save. Times are milliseconds since 1970.
+//! `KEYS[1]` is the lease, a hash: `owner` and `fence` of the newest lease, `until` when it counts
+//! as held (0 once it was given back), and `span`, how long each heartbeat keeps it. `KEYS[2]` is
+//! the record, a hash: `record` and `saved`, the time of its last save. Times are milliseconds
+//! since 1970.
 
 /// What every script begins with.
 macro_rules! script {
@@ -15,11 +16,13 @@ macro_rules! script {
     };
 }
 
-/// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or `{0, left}`
-/// when it is held for `left` ms more. Asked again by the same owner, it is given again: an answer may have
-/// been lost. Not once that owner gave it back: that question comes late, and nobody waits for its answer.
+/// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or `{0,
+/// left}` when it is held for `left` ms more. Asked again by the same owner, it is given again: an
+/// answer may have been lost. Not once that owner gave it back: that question comes late, and
+/// nobody waits for its answer.
 ///
-/// A lease that has longer to go than its span was taken before Redis's clock was set back: it is over.
+/// A lease that has longer to go than its span was taken before Redis's clock was set back: it is
+/// over.
 pub(crate) const TAKE: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'until', 'fence', 'span')
 local fence = tonumber(held[3] or 0)
@@ -35,8 +38,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {1, fence}"
 );
 
-/// Keeps the lease for another span. `ARGV`: owner, fence. Returns 0 when it is not that owner's any more, or was
-/// given back: a heartbeat that was sent again may come after the release.
+/// Keeps the lease for another span. `ARGV`: owner, fence. Returns 0 when it is not that owner's
+/// any more, or was given back: a heartbeat that was sent again may come after the release.
 pub(crate) const BEAT: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until', 'span')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] or held[3] == '0' then return 0 end
@@ -51,8 +54,9 @@ if not kept[1] then return false end
 return {kept[1], math.max(0, now - tonumber(kept[2] or 0))}"
 );
 
-/// Replaces the record, if the lease was not given back and nobody has taken it since. `ARGV`: owner, fence,
-/// record, how long to keep it, how long to keep the lease. Returns 0 otherwise, and then nothing was changed.
+/// Replaces the record, if the lease was not given back and nobody has taken it since. `ARGV`:
+/// owner, fence, record, how long to keep it, how long to keep the lease. Returns 0 otherwise, and
+/// then nothing was changed.
 pub(crate) const SAVE: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] or held[3] == '0' then return 0 end

@@ -15,8 +15,8 @@ use crate::settings::Settings;
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
-/// The store for one wait. A task's comes in slices, each on a clone of this and on any thread: they share a
-/// connection, which is closed with the last clone.
+/// The store for one wait. A task's comes in slices, each on a clone of this and on any thread:
+/// they share a connection, which is closed with the last clone.
 #[derive(Clone)]
 pub(crate) struct Waiting {
     settings: Arc<Settings>,
@@ -25,7 +25,10 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn new(settings: &Arc<Settings>) -> Self {
-        Self { settings: Arc::clone(settings), spare: Arc::default() }
+        Self {
+            settings: Arc::clone(settings),
+            spare: Arc::default(),
+        }
     }
 
     fn spare(&self) -> MutexGuard<'_, Option<Link>> {
@@ -36,7 +39,8 @@ impl Waiting {
 impl SessionStore for Waiting {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
         let give_up = Instant::now() + terms.wait;
-        // Taken out while it is in use: a slice whose task was dropped may still run beside another.
+        // Taken out while it is in use: a slice whose task was dropped may still run beside
+        // another.
         let spare = self.spare().take();
         let mut link = spare.unwrap_or_else(|| self.settings.link());
         let mut claim = Claim::new(&self.settings, key);

@@ -1,5 +1,11 @@
-//! Redis that is gone, slow, of another kind or misused: typed errors, in time, and no secret in any of them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+//! Redis that is gone, slow, of another kind or misused: typed errors, in time, and no secret in
+//! any of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -9,12 +15,17 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
-use ctc_driver::ctc_core::{Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings};
+use ctc_driver::ctc_core::{
+    Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings,
+};
 use ctc_driver::{AsyncSessionStore, LeaseTerms, SessionStore, StoreError, StoreLease};
 use ctc_store_redis::{OpenError, RedisStore};
 use ctc_testkit::RedisServer;
 
-const TERMS: LeaseTerms = LeaseTerms { wait: Duration::from_secs(5), ttl: Duration::from_secs(30) };
+const TERMS: LeaseTerms = LeaseTerms {
+    wait: Duration::from_secs(5),
+    ttl: Duration::from_secs(30),
+};
 
 fn record(token: &str) -> SessionRecord {
     let credentials = Credentials::new("ada", "s3cret!s3cret!").unwrap();
@@ -57,23 +68,39 @@ fn fails(store: &RedisStore, reason: &str) {
 
 #[test]
 fn nobody_listens() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let store = RedisStore::open(&format!("redis://canary-user:canary-pass@127.0.0.1:{port}/0")).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let store = RedisStore::open(&format!(
+        "redis://canary-user:canary-pass@127.0.0.1:{port}/0"
+    ))
+    .unwrap();
     fails(&store, "nobody listens there");
     let shown = format!("{store:?}");
-    assert!(!shown.contains("canary") && !shown.contains("127.0.0.1"), "{shown}");
+    assert!(
+        !shown.contains("canary") && !shown.contains("127.0.0.1"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn it_takes_connections_and_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://:canary-pass@{}", silent.local_addr().unwrap());
-    fails(&RedisStore::open(&url).unwrap(), "it does not answer in time");
+    fails(
+        &RedisStore::open(&url).unwrap(),
+        "it does not answer in time",
+    );
 }
 
 #[test]
 fn it_is_no_redis() {
-    fails(&answering("HTTP/1.1 400 Bad Request canary\r\n\r\n"), "cannot take the lease in Redis");
+    fails(
+        &answering("HTTP/1.1 400 Bad Request canary\r\n\r\n"),
+        "cannot take the lease in Redis",
+    );
 }
 
 /// Redis repeats what it was sent in some of its errors.
@@ -105,8 +132,13 @@ fn answering(answer: &'static str) -> RedisStore {
 
 #[test]
 fn a_url_of_no_use_is_not_repeated() {
-    for url in ["", "canary", "http://canary:canary@host", "redis://[canary", "rediss://u:canary@host:6380/0"]
-    {
+    for url in [
+        "",
+        "canary",
+        "http://canary:canary@host",
+        "redis://[canary",
+        "rediss://u:canary@host:6380/0",
+    ] {
         let error = RedisStore::open(url).err();
         // With a TLS feature, `rediss` is fine.
         let Some(error) = error else { continue };
@@ -117,26 +149,42 @@ fn a_url_of_no_use_is_not_repeated() {
 
 #[test]
 fn a_wrong_password() {
-    let Some(redis) = RedisServer::for_test("Redis with a password") else { return };
+    let Some(redis) = RedisServer::for_test("Redis with a password") else {
+        return;
+    };
     redis.command("CONFIG SET requirepass right").unwrap();
-    fails(&RedisStore::open(&redis.url()).unwrap(), "cannot take the lease in Redis");
+    fails(
+        &RedisStore::open(&redis.url()).unwrap(),
+        "cannot take the lease in Redis",
+    );
     let url = redis.url().replace("redis://", "redis://:canary-pass@");
-    fails(&RedisStore::open(&url).unwrap(), "cannot take the lease in Redis");
+    fails(
+        &RedisStore::open(&url).unwrap(),
+        "cannot take the lease in Redis",
+    );
     let url = redis.url().replace("redis://", "redis://:right@");
     lease(&RedisStore::open(&url).unwrap()).unwrap();
 }
 
-/// What lies under our names and is not ours is never used, and a record that cannot be read is replaced.
+/// What lies under our names and is not ours is never used, and a record that cannot be read is
+/// replaced.
 #[test]
 fn what_is_no_record_is_not_used() {
-    let Some(redis) = RedisServer::for_test("foreign values in Redis") else { return };
+    let Some(redis) = RedisServer::for_test("foreign values in Redis") else {
+        return;
+    };
     let store = RedisStore::open(&redis.url()).unwrap();
     let name = store.record_name(&record("T").key());
-    redis.command(&format!("HSET {name} record not-json saved 1")).unwrap();
+    redis
+        .command(&format!("HSET {name} record not-json saved 1"))
+        .unwrap();
     let mut held = lease(&store).unwrap();
     assert_eq!(held.load().unwrap(), None);
     held.save(&record("T")).unwrap();
-    assert_eq!(held.load().unwrap().map(|found| found.has_token()), Some(true));
+    assert_eq!(
+        held.load().unwrap().map(|found| found.has_token()),
+        Some(true)
+    );
     held.release().unwrap();
 
     redis.command(&format!("DEL {name}")).unwrap();
@@ -145,11 +193,16 @@ fn what_is_no_record_is_not_used() {
     assert!(matches!(held.load(), Err(StoreError::Unavailable(_))));
 }
 
-/// Records and leases go away by themselves; the prefix keeps stores apart; `forget` removes one record.
+/// Records and leases go away by themselves; the prefix keeps stores apart; `forget` removes one
+/// record.
 #[test]
 fn names_expire_and_do_not_mix() {
-    let Some(redis) = RedisServer::for_test("expiry in Redis") else { return };
-    let one = RedisStore::open(&redis.url()).unwrap().keep_for(Duration::from_secs(100));
+    let Some(redis) = RedisServer::for_test("expiry in Redis") else {
+        return;
+    };
+    let one = RedisStore::open(&redis.url())
+        .unwrap()
+        .keep_for(Duration::from_secs(100));
     let other = RedisStore::open(&redis.url()).unwrap().prefix("other");
     let mut held = lease(&one).unwrap();
     held.save(&record("T")).unwrap();
@@ -157,43 +210,68 @@ fn names_expire_and_do_not_mix() {
     let name = one.record_name(&record("T").key());
     for name in [name.clone(), name.replace(":record", ":lease")] {
         let answer = redis.command(&format!("TTL {name}")).unwrap();
-        let left: i64 = answer.lines().next().unwrap().trim_start_matches(':').parse().unwrap();
+        let left: i64 = answer
+            .lines()
+            .next()
+            .unwrap()
+            .trim_start_matches(':')
+            .parse()
+            .unwrap();
         assert!((90..=100).contains(&left), "{name}: {left}");
     }
     assert_eq!(lease(&other).unwrap().load().unwrap(), None);
     let key = record("T").key();
-    assert_eq!((one.forget(&key).unwrap(), one.forget(&key).unwrap()), (true, false));
+    assert_eq!(
+        (one.forget(&key).unwrap(), one.forget(&key).unwrap()),
+        (true, false)
+    );
     assert_eq!(lease(&one).unwrap().load().unwrap(), None);
 }
 
-/// T67, T68: a holder whose heart does not beat is overtaken long before its time, and cannot write any more.
+/// T67, T68: a holder whose heart does not beat is overtaken long before its time, and cannot write
+/// any more.
 #[test]
 fn a_lease_without_heartbeats_is_overtaken() {
-    let Some(redis) = RedisServer::for_test("a lease that is lost") else { return };
+    let Some(redis) = RedisServer::for_test("a lease that is lost") else {
+        return;
+    };
     let store = RedisStore::open(&redis.url()).unwrap();
     let mut first = lease(&store).unwrap();
-    let lease_name = store.record_name(&record("T").key()).replace(":record", ":lease");
-    redis.command(&format!("HSET {lease_name} until 1")).unwrap();
+    let lease_name = store
+        .record_name(&record("T").key())
+        .replace(":record", ":lease");
+    redis
+        .command(&format!("HSET {lease_name} until 1"))
+        .unwrap();
     // Nobody has taken it since: it may still write.
     first.save(&record("in-time")).unwrap();
     let mut second = lease(&store).unwrap();
     second.save(&record("second")).unwrap();
     assert!(matches!(first.save(&record("late")), Err(StoreError::Lost)));
-    // Redis that forgot everything counts from one again; the owner's mark still tells the two apart.
+    // Redis that forgot everything counts from one again; the owner's mark still tells the two
+    // apart.
     redis.command("FLUSHALL").unwrap();
     let mut third = lease(&store).unwrap();
     assert!(matches!(first.save(&record("late")), Err(StoreError::Lost)));
-    assert!(matches!(second.save(&record("late")), Err(StoreError::Lost)));
+    assert!(matches!(
+        second.save(&record("late")),
+        Err(StoreError::Lost)
+    ));
     third.save(&record("third")).unwrap();
 }
 
 /// A lease is kept by its heart for longer than one span.
 #[test]
 fn a_slow_login_keeps_its_lease() {
-    let Some(redis) = RedisServer::for_test("heartbeats") else { return };
+    let Some(redis) = RedisServer::for_test("heartbeats") else {
+        return;
+    };
     let store = RedisStore::open(&redis.url()).unwrap();
     let mut held = lease(&store).unwrap();
-    let impatient = LeaseTerms { wait: Duration::from_secs(8), ..TERMS };
+    let impatient = LeaseTerms {
+        wait: Duration::from_secs(8),
+        ..TERMS
+    };
     let other = SessionStore::lease(&store, &record("T").key(), impatient);
     assert!(matches!(other.err(), Some(StoreError::Busy)));
     held.save(&record("T")).unwrap();
@@ -202,34 +280,54 @@ fn a_slow_login_keeps_its_lease() {
 /// A task waits in slices, so that it can be dropped; all go over one connection.
 #[test]
 fn a_task_that_waits_long_opens_one_connection() {
-    let Some(redis) = RedisServer::for_test("connections of a waiting task") else { return };
+    let Some(redis) = RedisServer::for_test("connections of a waiting task") else {
+        return;
+    };
     let store = RedisStore::open(&redis.url()).unwrap();
     let held = lease(&store).unwrap();
     let opened = || -> u32 {
         let stats = redis.command("INFO stats").unwrap();
-        let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        let line = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("total_connections_received:"));
         line.unwrap().trim().parse().unwrap()
     };
     let before = opened();
-    let terms = LeaseTerms { wait: Duration::from_secs(2), ..TERMS };
+    let terms = LeaseTerms {
+        wait: Duration::from_secs(2),
+        ..TERMS
+    };
     let key = record("T").key();
     let error = block_on(AsyncSessionStore::lease(&store, &key, terms)).err();
     assert!(matches!(error, Some(StoreError::Busy)), "{error:?}");
     // Its own, that of the holder's heart, and the one that counts.
     assert!(opened() - before <= 3, "{} connections", opened() - before);
     held.release().unwrap();
-    block_on(block_on(AsyncSessionStore::lease(&store, &key, terms)).unwrap().release()).unwrap();
+    block_on(
+        block_on(AsyncSessionStore::lease(&store, &key, terms))
+            .unwrap()
+            .release(),
+    )
+    .unwrap();
 }
 
 /// The connection may break between two slices.
 #[test]
 fn a_task_that_waits_survives_a_restart() {
-    let Some(mut redis) = RedisServer::for_test("a restart under a waiting task") else { return };
-    let store = RedisStore::open(&redis.url()).unwrap().timeout(Duration::from_secs(30));
+    let Some(mut redis) = RedisServer::for_test("a restart under a waiting task") else {
+        return;
+    };
+    let store = RedisStore::open(&redis.url())
+        .unwrap()
+        .timeout(Duration::from_secs(30));
     let held = lease(&store).unwrap();
     let (key, waiting) = (record("T").key(), store.clone());
-    let terms = LeaseTerms { wait: Duration::from_secs(60), ..TERMS };
-    let wait = thread::spawn(move || block_on(AsyncSessionStore::lease(&waiting, &key, terms)).map(drop));
+    let terms = LeaseTerms {
+        wait: Duration::from_secs(60),
+        ..TERMS
+    };
+    let wait =
+        thread::spawn(move || block_on(AsyncSessionStore::lease(&waiting, &key, terms)).map(drop));
     thread::sleep(Duration::from_millis(600));
     redis.restart().unwrap();
     held.release().unwrap();

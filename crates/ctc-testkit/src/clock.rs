@@ -7,10 +7,11 @@ use std::{
 
 use ctc_driver::Clock;
 
-/// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same clock.
+/// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same
+/// clock.
 ///
-/// Only decisions follow it. What waits (a transport's time-outs, a thread that waits for a login) waits in
-/// real time, so a test moves the clock first and asks second.
+/// Only decisions follow it. What waits (a transport's time-outs, a thread that waits for a login)
+/// waits in real time, so a test moves the clock first and asks second.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,18 +44,22 @@ impl VirtualClock {
 
     /// A clock whose wall time is `wall`.
     pub fn starting_at(wall: SystemTime) -> Self {
-        Self(Arc::new(Mutex::new(Times { monotonic: Instant::now(), wall })))
+        Self(Arc::new(Mutex::new(Times {
+            monotonic: Instant::now(),
+            wall,
+        })))
     }
 
-    /// Time passes: monotonic and wall time alike. A time past the end of what the types hold changes
-    /// nothing.
+    /// Time passes: monotonic and wall time alike. A time past the end of what the types hold
+    /// changes nothing.
     pub fn advance(&self, by: Duration) {
         let mut times = self.times();
         times.monotonic = times.monotonic.checked_add(by).unwrap_or(times.monotonic);
         times.wall = times.wall.checked_add(by).unwrap_or(times.wall);
     }
 
-    /// The machine sleeps, on a system whose monotonic clock stops meanwhile: only wall time passes.
+    /// The machine sleeps, on a system whose monotonic clock stops meanwhile: only wall time
+    /// passes.
     pub fn suspend(&self, by: Duration) {
         let mut times = self.times();
         times.wall = times.wall.checked_add(by).unwrap_or(times.wall);
@@ -106,7 +111,10 @@ mod tests {
         clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(7));
         assert_eq!(start - clock.now(), Duration::from_secs(1));
         clock.advance(Duration::MAX);
-        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + Duration::from_secs(7));
+        assert_eq!(
+            clock.wall(),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(7)
+        );
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! A made-up fleet, in an envelope like the vendor's.
 //!
-//! Documented by the vendor: the parameters `pg` and `pgsize` (1 and 10 by default, 100 at most), and that a paged
-//! collection comes with `totalCount` and `_links`. Seen in public clients: `response.results[*].device` and
-//! `…avlEvent`, and field names like these. All else is ours: the paths below `devices/{id}`, where `totalCount` and
-//! `_links` stand, and that paging is always on.
+//! Documented by the vendor: the parameters `pg` and `pgsize` (1 and 10 by default, 100 at most),
+//! and that a paged collection comes with `totalCount` and `_links`. Seen in public clients:
+//! `response.results[*].device` and `…avlEvent`, and field names like these. All else is ours: the
+//! paths below `devices/{id}`, where `totalCount` and `_links` stand, and that paging is always on.
 
 use serde_json::{Value, json};
 
 /// The id of the first device.
 pub const FIRST_DEVICE: u64 = 1001;
 
-/// A fleet whose every field follows from the numbers of its device and event: equal pages on every read.
+/// A fleet whose every field follows from the numbers of its device and event: equal pages on every
+/// read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fleet {
     devices: u64,
@@ -33,12 +34,14 @@ impl Fleet {
 
     /// One device, if there is one of this id.
     pub(crate) fn one(self, device: u64) -> Option<Value> {
-        self.has(device).then(|| json!({ "response": { "results": [Self::device(device)] } }))
+        self.has(device)
+            .then(|| json!({ "response": { "results": [Self::device(device)] } }))
     }
 
     /// A page of a device's events, oldest first.
     pub(crate) fn events(self, device: u64, page: Page, base: &str) -> Option<Value> {
-        self.has(device).then(|| page.envelope(self.events, base, |at| Self::event(device, at)))
+        self.has(device)
+            .then(|| page.envelope(self.events, base, |at| Self::event(device, at)))
     }
 
     fn device(id: u64) -> Value {
@@ -84,7 +87,9 @@ impl Page {
     pub(crate) fn parse(number: Option<&str>, size: Option<&str>) -> Option<Self> {
         let positive = |text: &str| text.parse::<u64>().ok().filter(|n| *n > 0);
         let number = number.map_or(Some(1), positive)?;
-        let size = size.map_or(Some(Self::DEFAULT_SIZE), positive)?.min(Self::MAX_SIZE);
+        let size = size
+            .map_or(Some(Self::DEFAULT_SIZE), positive)?
+            .min(Self::MAX_SIZE);
         Some(Self { number, size })
     }
 
@@ -115,8 +120,15 @@ mod tests {
         for number in 1..=4 {
             let page = Page { number, size: 10 };
             let answer = fleet.devices(page, "/d");
-            let results = answer["response"]["results"].as_array().expect("results").clone();
-            seen.extend(results.iter().filter_map(|result| result["device"]["id"].as_u64()));
+            let results = answer["response"]["results"]
+                .as_array()
+                .expect("results")
+                .clone();
+            seen.extend(
+                results
+                    .iter()
+                    .filter_map(|result| result["device"]["id"].as_u64()),
+            );
         }
         assert_eq!(seen, (1001..1026).collect::<Vec<_>>());
     }
@@ -125,7 +137,10 @@ mod tests {
     fn absurd_pages_are_empty_or_refused() {
         let page = Page::parse(Some("18446744073709551615"), Some("1000")).expect("a page");
         assert_eq!(page.size, 100);
-        assert_eq!(Fleet::new(5, 0).devices(page, "/d")["response"]["results"], json!([]));
+        assert_eq!(
+            Fleet::new(5, 0).devices(page, "/d")["response"]["results"],
+            json!([])
+        );
         assert_eq!(Page::parse(Some("0"), None), None);
         assert_eq!(Page::parse(None, Some("x")), None);
     }

@@ -1,9 +1,9 @@
 //! A CTC server on loopback, for testing clients of the CalAmp Telematics Cloud.
 //!
-//! [`Server`] behaves as the vendor's page about the login says, writes down every request, tells which broke the
-//! rules of that page, and goes wrong on demand: see [`Fault`]. It has a thread of its own and a synchronous API, so
-//! that blocking and async tests use it alike. Where the vendor's page is silent it does something of our choice,
-//! which says nothing about CTC.
+//! [`Server`] behaves as the vendor's page about the login says, writes down every request, tells
+//! which broke the rules of that page, and goes wrong on demand: see [`Fault`]. It has a thread of
+//! its own and a synchronous API, so that blocking and async tests use it alike. Where the vendor's
+//! page is silent it does something of our choice, which says nothing about CTC.
 //!
 //! ```
 //! use ctc_testkit::{Fault, Matcher, Rule, Server};
@@ -30,14 +30,15 @@
 //! | `/connect/test/forbidden`, `/connect/test/status/{code}` | 403, or any status |
 //! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
 //!
-//! Everything below `/connect/` and `/device-services/` wants the application key and a live token. What is missing or
-//! doubled is a [`Violation`], in the journal and in the counts. A token that expired or was revoked is none: it earns
-//! a plain 401, as the vendor's page says.
+//! Everything below `/connect/` and `/device-services/` wants the application key and a live token.
+//! What is missing or doubled is a [`Violation`], in the journal and in the counts. A token that
+//! expired or was revoked is none: it earns a plain 401, as the vendor's page says.
 //!
 //! # For an HTTP stack of one's own
 //!
-//! The feature `conformance` (off by default: it needs `ctc-driver`) adds the conformance suite, which puts any
-//! transport of `ctc-driver` through its paces against this server, `VirtualClock`, and the page `manual::testing`.
+//! The feature `conformance` (off by default: it needs `ctc-driver`) adds the conformance suite,
+//! which puts any transport of `ctc-driver` through its paces against this server, `VirtualClock`,
+//! and the page `manual::testing`.
 
 #[cfg(feature = "conformance")]
 mod clock;
@@ -58,9 +59,9 @@ pub use fleet::FIRST_DEVICE;
 #[cfg(feature = "stores")]
 pub use redis_server::{NoRedis, RedisServer};
 pub use server::{
-    Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME,
-    Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule, RuleId, Server, StartError,
-    TimedOut, Times, TokenStyle, Violation, When,
+    Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD,
+    DEFAULT_USERNAME, Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule,
+    RuleId, Server, StartError, TimedOut, Times, TokenStyle, Violation, When,
 };
 
 /// The README's snippet, compiled.

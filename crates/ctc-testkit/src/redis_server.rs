@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A running `redis-server`, killed when this is dropped. It keeps its data in a folder of its own, on disk
-/// after every write, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds it again.
+/// A running `redis-server`, killed when this is dropped. It keeps its data in a folder of its own,
+/// on disk after every write, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds
+/// it again.
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
@@ -51,13 +52,18 @@ impl RedisServer {
     pub fn start_with(options: &[&str]) -> Result<Self, NoRedis> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut server = Self { port, folder: TempDir::new()?, options, child: None };
+        let mut server = Self {
+            port,
+            folder: TempDir::new()?,
+            options,
+            child: None,
+        };
         server.restart()?;
         Ok(server)
     }
 
-    /// Starts one for a test. Without `redis-server` it is `None`, and the test says on standard error that
-    /// it was left out; in continuous integration (`CI=true`) that is a failure.
+    /// Starts one for a test. Without `redis-server` it is `None`, and the test says on standard
+    /// error that it was left out; in continuous integration (`CI=true`) that is a failure.
     ///
     /// # Panics
     /// When Redis is there but does not start, or when it is missing and `CI` is `true`.
@@ -70,7 +76,11 @@ impl RedisServer {
             }
             Err(NoRedis::NotInstalled) => {
                 // Not `eprintln!`: what that says is not shown when a test passes.
-                let _ = writeln!(std::io::stderr(), "LEFT OUT: {what}: {}", NoRedis::NotInstalled);
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "LEFT OUT: {what}: {}",
+                    NoRedis::NotInstalled
+                );
                 None
             }
             Err(error) => panic!("{what}: {error}"),
@@ -102,17 +112,40 @@ impl RedisServer {
     pub fn restart(&mut self) -> Result<(), NoRedis> {
         self.kill();
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
-        command.args(["--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"]);
-        command.arg("--dir").arg(self.folder.path()).args(&self.options);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &self.port.to_string(),
+            "--save",
+            "",
+        ]);
+        command.args([
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--daemonize",
+            "no",
+        ]);
+        command
+            .arg("--dir")
+            .arg(self.folder.path())
+            .args(&self.options);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => NoRedis::NotInstalled,
             _ => NoRedis::Io(error),
         })?;
         self.child = Some(child);
         let give_up = Instant::now() + Duration::from_secs(10);
-        while self.command("PING").is_none_or(|answer| answer.contains("LOADING")) {
+        while self
+            .command("PING")
+            .is_none_or(|answer| answer.contains("LOADING"))
+        {
             if Instant::now() > give_up {
                 return Err(NoRedis::NoAnswer);
             }
@@ -125,7 +158,9 @@ impl RedisServer {
     pub fn command(&self, words: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        stream.write_all(format!("{words}\r\nQUIT\r\n").as_bytes()).ok()?;
+        stream
+            .write_all(format!("{words}\r\nQUIT\r\n").as_bytes())
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         (!answer.is_empty()).then_some(answer)

@@ -12,8 +12,10 @@ fn every_rule_in_the_help_is_one() {
     let (matchers, faults) = CONTROL_HELP.split_once("\"times\" is \"once\", ").unwrap();
     let (_, matchers) = matchers.split_once("\"on\" is one of").unwrap();
     let mut tried = 0;
-    let examples =
-        |text: &'static str| text.lines().filter(|line| line.starts_with("  {") || line.starts_with("  \""));
+    let examples = |text: &'static str| {
+        text.lines()
+            .filter(|line| line.starts_with("  {") || line.starts_with("  \""))
+    };
     for line in examples(matchers) {
         let rule = format!(r#"{{"on": {line}, "fault": "no_date"}}"#);
         serde_json::from_str::<Rule>(&rule).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -21,7 +23,10 @@ fn every_rule_in_the_help_is_one() {
     }
     for line in examples(faults) {
         let mut values = serde_json::Deserializer::from_str(line).into_iter::<Fault>();
-        let fault = values.next().unwrap().unwrap_or_else(|error| panic!("{line}: {error}"));
+        let fault = values
+            .next()
+            .unwrap()
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
         let again = serde_json::to_string(&fault).unwrap();
         assert_eq!(serde_json::from_str::<Fault>(&again).unwrap(), fault);
         tried += 1;
@@ -36,33 +41,67 @@ fn the_control_path_shows_and_changes() {
     let token = client.token();
     client.get(DEVICES, &token);
     let control = |method: &str, path: &str, body: &str| {
-        Client::connect(&server).send(method, path, &[], body.as_bytes()).unwrap()
+        Client::connect(&server)
+            .send(method, path, &[], body.as_bytes())
+            .unwrap()
     };
 
     let counts = control("GET", "/_ctc/counts", "").json();
-    assert_eq!((&counts["logins"], &counts["calls"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&counts["logins"], &counts["calls"]),
+        (&json!(1), &json!(1))
+    );
     let journal = control("GET", "/_ctc/journal", "").json();
-    assert_eq!((&journal[0]["class"], &journal[0]["status"]), (&json!("login"), &json!(200)));
-    assert!(journal[0]["body"].as_str().unwrap().starts_with("username=fleet%2Btest%40example.com"));
+    assert_eq!(
+        (&journal[0]["class"], &journal[0]["status"]),
+        (&json!("login"), &json!(200))
+    );
+    assert!(
+        journal[0]["body"]
+            .as_str()
+            .unwrap()
+            .starts_with("username=fleet%2Btest%40example.com")
+    );
     assert_eq!(journal[1]["violation"], json!(null));
 
     let rule = r#"{"on": {"route": {"method": "GET", "path": "/connect/services/devices"}},
                    "times": {"n": 1}, "fault": {"answer": {"status": 503}}}"#;
-    assert_eq!(control("POST", "/_ctc/faults", rule).json(), json!({ "rule": 1 }));
+    assert_eq!(
+        control("POST", "/_ctc/faults", rule).json(),
+        json!({ "rule": 1 })
+    );
     assert_eq!(client.get(DEVICES, &token).status, 503);
     assert_eq!(client.get(DEVICES, &token).status, 200);
-    control("POST", "/_ctc/faults", r#"{"on": "any_call", "times": "forever", "fault": "no_date"}"#);
+    control(
+        "POST",
+        "/_ctc/faults",
+        r#"{"on": "any_call", "times": "forever", "fault": "no_date"}"#,
+    );
     assert_eq!(client.get(DEVICES, &token).header("date"), None);
     assert_eq!(control("DELETE", "/_ctc/faults", "").status, 204);
     assert!(client.get(DEVICES, &token).header("date").is_some());
-    assert_eq!(control("POST", "/_ctc/faults", r#"{"on": "login", "fault": "what"}"#).status, 400);
+    assert_eq!(
+        control(
+            "POST",
+            "/_ctc/faults",
+            r#"{"on": "login", "fault": "what"}"#
+        )
+        .status,
+        400
+    );
 
-    assert_eq!(control("POST", "/_ctc/revoke?user=nobody", "").json(), json!({ "ended": 0 }));
+    assert_eq!(
+        control("POST", "/_ctc/revoke?user=nobody", "").json(),
+        json!({ "ended": 0 })
+    );
     let path = format!("/_ctc/revoke?user={}", DEFAULT_USERNAME.replace('+', "%2B"));
     assert_eq!(control("POST", &path, "").json(), json!({ "ended": 1 }));
     assert_eq!(client.get(DEVICES, &token).status, 401);
     client.login();
-    assert_eq!(control("POST", "/_ctc/expire", "").json(), json!({ "ended": 1 }));
+    assert_eq!(
+        control("POST", "/_ctc/expire", "").json(),
+        json!({ "ended": 1 })
+    );
     assert_eq!(control("POST", "/_ctc/release", "").status, 204);
 
     assert_eq!(control("GET", "/_ctc/reset", "").status, 405);

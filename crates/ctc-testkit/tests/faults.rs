@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{Client, DEVICES, LOGOUT};
 use ctc_testkit::{
-    ClearingForm, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, RetryAfter, Rule, Server, Times, When,
+    ClearingForm, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, RetryAfter, Rule, Server,
+    Times, When,
 };
 
 /// A server, a client of it, and a live token.
@@ -38,18 +39,30 @@ fn rules_count_their_matches() {
 #[test]
 fn rules_match_by_class_path_and_route() {
     let (server, mut client, token) = scene();
-    let route = Matcher::Route { method: "GET".into(), path: DEVICES.into() };
+    let route = Matcher::Route {
+        method: "GET".into(),
+        path: DEVICES.into(),
+    };
     server.inject(Rule::forever(route, Fault::status(401)));
-    server.inject(Rule::forever(Matcher::Path("/connect/test/".into()), Fault::status(502)));
+    server.inject(Rule::forever(
+        Matcher::Path("/connect/test/".into()),
+        Fault::status(502),
+    ));
     server.inject(Rule::forever(Matcher::Logout, Fault::status(503)));
     server.inject(Rule::forever(Matcher::Login, Fault::status(504)));
     assert_eq!(client.get(DEVICES, &token).status, 401);
-    assert_eq!(client.get("/connect/services/devices/1001", &token).status, 200);
+    assert_eq!(
+        client.get("/connect/services/devices/1001", &token).status,
+        200
+    );
     assert_eq!(client.post(DEVICES, &token, b"").status, 405);
     assert_eq!(client.get("/connect/test/echo", &token).status, 502);
     assert_eq!(client.post(LOGOUT, &token, b"").status, 503);
     assert_eq!(client.login().status, 504);
-    assert_eq!((server.counts().unauthorized, server.counts().logins), (1, 1));
+    assert_eq!(
+        (server.counts().unauthorized, server.counts().logins),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -58,7 +71,13 @@ fn the_presented_token_dies_before_or_after() {
         for (when, statuses) in [(When::Before, [401, 401]), (When::After, [200, 401])] {
             let (server, mut client, token) = scene();
             server.inject(Rule::once(Matcher::AnyCall, fault(when)));
-            assert_eq!([client.get(DEVICES, &token).status, client.get(DEVICES, &token).status], statuses);
+            assert_eq!(
+                [
+                    client.get(DEVICES, &token).status,
+                    client.get(DEVICES, &token).status
+                ],
+                statuses
+            );
         }
     }
 }
@@ -82,9 +101,19 @@ fn every_clearing_cookie_comes_on_any_status() {
         for status in [None, Some(200), Some(401), Some(403), Some(500)] {
             let (server, mut client, token) = scene();
             let revoke = status != Some(403);
-            server.inject(Rule::once(Matcher::AnyCall, Fault::Clear { form, status, revoke }));
+            server.inject(Rule::once(
+                Matcher::AnyCall,
+                Fault::Clear {
+                    form,
+                    status,
+                    revoke,
+                },
+            ));
             let reply = client.get(DEVICES, &token);
-            assert_eq!((reply.status, reply.all("set-cookie")), (status.unwrap_or(200), vec![form.line()]));
+            assert_eq!(
+                (reply.status, reply.all("set-cookie")),
+                (status.unwrap_or(200), vec![form.line()])
+            );
             assert_eq!(server.counts().live_tokens, u64::from(!revoke));
             // The client was told to give the token up: a login is no needless one.
             client.login();
@@ -110,18 +139,27 @@ fn a_throttled_answer_says_when() {
         assert_eq!((reply.status, reply.header("retry-after")), (429, seen));
     }
     for seconds in [46, -46] {
-        server
-            .inject(Rule::once(Matcher::Login, Fault::Throttle { retry_after: RetryAfter::DateIn(seconds) }));
+        server.inject(Rule::once(
+            Matcher::Login,
+            Fault::Throttle {
+                retry_after: RetryAfter::DateIn(seconds),
+            },
+        ));
         let reply = client.login();
         let at = |name: &str| httpdate::parse_http_date(reply.header(name).unwrap()).unwrap();
         let shown = unix_seconds(at("date"));
         assert!((unix_seconds(at("retry-after")) - shown - seconds).abs() <= 1);
     }
-    assert_eq!((server.counts().logins, server.counts().logins_refused), (1, 0));
+    assert_eq!(
+        (server.counts().logins, server.counts().logins_refused),
+        (1, 0)
+    );
 }
 
 fn unix_seconds(time: std::time::SystemTime) -> i64 {
-    time.duration_since(std::time::UNIX_EPOCH).expect("a time since 1970").as_secs() as i64
+    time.duration_since(std::time::UNIX_EPOCH)
+        .expect("a time since 1970")
+        .as_secs() as i64
 }
 
 #[test]
@@ -134,24 +172,51 @@ fn a_login_fails_in_every_way() {
     let refused = faulty(Fault::Refuse { status: 403 });
     assert_eq!((refused.status, refused.token()), (403, None));
     let without = faulty(Fault::NoToken);
-    assert_eq!((without.status, without.token(), without.all("set-cookie").len()), (200, None, 1));
+    assert_eq!(
+        (
+            without.status,
+            without.token(),
+            without.all("set-cookie").len()
+        ),
+        (200, None, 1)
+    );
     let page = faulty(Fault::html_page());
-    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html;charset=UTF-8")));
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html;charset=UTF-8"))
+    );
     let dressed = faulty(Fault::password_invalid());
     assert!(dressed.status == 500 && dressed.text().contains("password invalid"));
     let headers = vec![("X-Reason".to_owned(), "maintenance".to_owned())];
-    let any = faulty(Fault::Answer { status: 409, headers, body: "later".into(), act: false });
+    let any = faulty(Fault::Answer {
+        status: 409,
+        headers,
+        body: "later".into(),
+        act: false,
+    });
     assert_eq!(
         (any.status, any.header("x-reason"), any.text().as_str()),
         (409, Some("maintenance"), "later")
     );
     for status in [301, 302, 303, 307, 308] {
-        for location in ["/elsewhere", "https://other.example.com/connect/services/login"] {
-            let reply = faulty(Fault::Redirect { status, location: location.into() });
-            assert_eq!((reply.status, reply.header("location")), (status, Some(location)));
+        for location in [
+            "/elsewhere",
+            "https://other.example.com/connect/services/login",
+        ] {
+            let reply = faulty(Fault::Redirect {
+                status,
+                location: location.into(),
+            });
+            assert_eq!(
+                (reply.status, reply.header("location")),
+                (status, Some(location))
+            );
         }
     }
-    assert_eq!((server.counts().logins, server.counts().logins_refused), (1, 2));
+    assert_eq!(
+        (server.counts().logins, server.counts().logins_refused),
+        (1, 2)
+    );
 }
 
 #[test]
@@ -182,11 +247,15 @@ fn clocks_are_wrong_or_missing() {
     let (server, mut client, token) = scene();
     server.inject(Rule::once(Matcher::Login, Fault::WrongClock(-365 * 86_400)));
     let (wrong, right) = (client.login(), client.login());
-    let seconds = |date: &str| unix_seconds(httpdate::parse_http_date(&date.replace('-', " ")).unwrap());
+    let seconds =
+        |date: &str| unix_seconds(httpdate::parse_http_date(&date.replace('-', " ")).unwrap());
     let date = |reply: &common::Reply| seconds(reply.header("date").unwrap());
     let off = date(&right) - date(&wrong) - 365 * 86_400;
     assert!((0..5).contains(&off), "{off}");
-    let expires = wrong.all("set-cookie")[1].split("Expires=").nth(1).and_then(|rest| rest.split(';').next());
+    let expires = wrong.all("set-cookie")[1]
+        .split("Expires=")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next());
     let left = seconds(expires.unwrap()) - date(&wrong) - 14 * 86_400;
     assert!((-1..=1).contains(&left), "{left}");
 
@@ -198,14 +267,21 @@ fn clocks_are_wrong_or_missing() {
 fn a_lost_login_still_happened_but_is_not_held_against_the_client() {
     let server = Server::start().unwrap();
     server.inject(Rule::once(Matcher::Login, Fault::lost_answer()));
-    let lost = Client::connect(&server).send("POST", common::LOGIN, &[common::KEY, common::FORM], &{
-        common::form(DEFAULT_USERNAME, DEFAULT_PASSWORD).into_bytes()
-    });
+    let lost =
+        Client::connect(&server).send("POST", common::LOGIN, &[common::KEY, common::FORM], &{
+            common::form(DEFAULT_USERNAME, DEFAULT_PASSWORD).into_bytes()
+        });
     assert!(lost.is_err());
-    assert_eq!((server.counts().logins, server.counts().live_tokens), (1, 1));
+    assert_eq!(
+        (server.counts().logins, server.counts().live_tokens),
+        (1, 1)
+    );
     assert_eq!(server.journal()[0].status, None);
     Client::connect(&server).login();
-    assert_eq!((server.counts().logins, server.counts().needless_logins), (2, 0));
+    assert_eq!(
+        (server.counts().logins, server.counts().needless_logins),
+        (2, 0)
+    );
 }
 
 #[test]
@@ -213,49 +289,87 @@ fn a_token_that_never_arrived_is_not_held_against_the_client() {
     let server = Server::start().unwrap();
     let enough = Duration::from_secs(5);
     // The client loses patience with a login that has taken effect.
-    server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
+    server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::After },
+    ));
     let mut client = Client::connect(&server);
     let body = common::form(DEFAULT_USERNAME, DEFAULT_PASSWORD);
-    client.write("POST", common::LOGIN, &[common::KEY, common::FORM], body.as_bytes()).unwrap();
-    server.wait_until(|counts| counts.held == 1 && counts.logins == 1, enough).unwrap();
+    client
+        .write(
+            "POST",
+            common::LOGIN,
+            &[common::KEY, common::FORM],
+            body.as_bytes(),
+        )
+        .unwrap();
+    server
+        .wait_until(|counts| counts.held == 1 && counts.logins == 1, enough)
+        .unwrap();
     let token = Client::connect(&server).token();
-    assert_eq!((server.counts().logins, server.counts().needless_logins), (2, 0));
+    assert_eq!(
+        (server.counts().logins, server.counts().needless_logins),
+        (2, 0)
+    );
     drop(client);
 
     // A new token was lost with the answer that brought it, and the old one is dead.
     server.rotate(false);
     server.inject(Rule::once(Matcher::AnyCall, Fault::lost_answer()));
     let cookie = format!("authToken={token}");
-    let lost = Client::connect(&server).send("GET", DEVICES, &[common::KEY, ("Cookie", &cookie)], b"");
+    let lost =
+        Client::connect(&server).send("GET", DEVICES, &[common::KEY, ("Cookie", &cookie)], b"");
     assert!(lost.is_err());
     let mut client = Client::connect(&server);
     assert_eq!(client.get(DEVICES, &token).status, 401);
     client.login();
-    assert_eq!((server.counts().logins, server.counts().needless_logins), (3, 0));
+    assert_eq!(
+        (server.counts().logins, server.counts().needless_logins),
+        (3, 0)
+    );
 }
 
 #[test]
 fn held_requests_wait_for_their_release() {
     let (server, mut first, _) = scene();
     let enough = Duration::from_secs(5);
-    server.inject(Rule::times(2, Matcher::Login, Fault::Hold { when: When::Before }));
+    server.inject(Rule::times(
+        2,
+        Matcher::Login,
+        Fault::Hold { when: When::Before },
+    ));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| first.login().status);
         let other = scope.spawn(|| Client::connect(&server).login().status);
-        let counts = server.wait_until(|counts| counts.held == 2, enough).unwrap();
+        let counts = server
+            .wait_until(|counts| counts.held == 2, enough)
+            .unwrap();
         assert_eq!((counts.logins, counts.logins_in_flight_max), (1, 2));
         server.release();
         assert_eq!((waiting.join().unwrap(), other.join().unwrap()), (200, 200));
     });
-    server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
+    server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::After },
+    ));
     let mut gone = Client::connect(&server);
     let body = common::form(DEFAULT_USERNAME, DEFAULT_PASSWORD);
-    gone.write("POST", common::LOGIN, &[common::KEY, common::FORM], body.as_bytes()).unwrap();
-    let counts = server.wait_until(|counts| counts.held == 1, enough).unwrap();
+    gone.write(
+        "POST",
+        common::LOGIN,
+        &[common::KEY, common::FORM],
+        body.as_bytes(),
+    )
+    .unwrap();
+    let counts = server
+        .wait_until(|counts| counts.held == 1, enough)
+        .unwrap();
     assert_eq!(counts.logins, 4);
     // A client that goes away waits no longer.
     drop(gone);
-    server.wait_until(|counts| counts.held == 0, enough).unwrap();
+    server
+        .wait_until(|counts| counts.held == 0, enough)
+        .unwrap();
 }
 
 #[test]
@@ -263,7 +377,10 @@ fn several_due_faults_strike_together() {
     let (server, mut client, token) = scene();
     server.inject(Rule::once(Matcher::AnyCall, Fault::status(503)));
     server.inject(Rule::once(Matcher::AnyCall, Fault::status(500)));
-    server.inject(Rule::once(Matcher::AnyCall, Fault::Rotate { keep_old: false }));
+    server.inject(Rule::once(
+        Matcher::AnyCall,
+        Fault::Rotate { keep_old: false },
+    ));
     let reply = client.get(DEVICES, &token);
     assert_eq!(reply.status, 503);
     assert!(reply.token().is_some());

@@ -24,7 +24,9 @@ struct CarelessLease(Box<dyn StoreLease>);
 
 impl SessionStore for Careless {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        Ok(Box::new(CarelessLease(SessionStore::lease(&self.0, key, terms)?)))
+        Ok(Box::new(CarelessLease(SessionStore::lease(
+            &self.0, key, terms,
+        )?)))
     }
 }
 
@@ -47,7 +49,13 @@ impl StoreLease for CarelessLease {
 fn a_store_that_hides_a_lost_lease_is_found_out() {
     let store = Careless(MemoryStore::new());
     let failures = check(|| store.clone()).unwrap_err().to_string();
-    assert!(failures.contains("an overtaken holder writes nothing"), "{failures}");
-    assert!(failures.contains("a lease whose time is over writes nothing"), "{failures}");
+    assert!(
+        failures.contains("an overtaken holder writes nothing"),
+        "{failures}"
+    );
+    assert!(
+        failures.contains("a lease whose time is over writes nothing"),
+        "{failures}"
+    );
     assert!(failures.starts_with("2 of 16 cases failed"), "{failures}");
 }

@@ -11,10 +11,15 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 
-fn over_tls(server: &Server, name: &'static str) -> Client<StreamOwned<ClientConnection, TcpStream>> {
+fn over_tls(
+    server: &Server,
+    name: &'static str,
+) -> Client<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from(server.certificate_der().expect("a certificate").to_vec()))
+        .add(CertificateDer::from(
+            server.certificate_der().expect("a certificate").to_vec(),
+        ))
         .expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -23,7 +28,9 @@ fn over_tls(server: &Server, name: &'static str) -> Client<StreamOwned<ClientCon
         .with_root_certificates(roots)
         .with_no_client_auth();
     let stream = TcpStream::connect(server.address()).expect("connect");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a time-out");
     let name = ServerName::try_from(name).expect("a name");
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     Client::over(StreamOwned::new(session, stream))
@@ -33,7 +40,12 @@ fn over_tls(server: &Server, name: &'static str) -> Client<StreamOwned<ClientCon
 fn a_session_over_tls() -> Result<(), StartError> {
     let server = Server::builder().tls(true).start()?;
     assert_eq!(server.url(), format!("https://localhost:{}", server.port()));
-    assert!(server.certificate_pem().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(
+        server
+            .certificate_pem()
+            .unwrap()
+            .starts_with("-----BEGIN CERTIFICATE-----")
+    );
     for name in ["localhost", "127.0.0.1"] {
         let mut client = over_tls(&server, name);
         let reply = client.login();

@@ -6,15 +6,16 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 
-/// How bodies of type `B` are made, for the login's form, and made once more, for the replay after a 401.
+/// How bodies of type `B` are made, for the login's form, and made once more, for the replay after
+/// a 401.
 pub struct Bodies<B> {
     make: fn(Bytes) -> B,
     again: fn(&B) -> Option<B>,
 }
 
 impl<B> Bodies<B> {
-    /// For any type of bodies: `make` gives a body of these bytes, `again` the same body once more, or `None`
-    /// when it can be read only once.
+    /// For any type of bodies: `make` gives a body of these bytes, `again` the same body once more,
+    /// or `None` when it can be read only once.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -60,7 +61,9 @@ impl<B: Clone + From<Bytes>> Bodies<B> {
 impl<B: Body + From<Bytes>> Bodies<B> {
     /// Bodies that may be streams: only an empty one can be sent again.
     pub fn streaming() -> Self {
-        Self::custom(B::from, |body| body.is_end_stream().then(|| B::from(Bytes::new())))
+        Self::custom(B::from, |body| {
+            body.is_end_stream().then(|| B::from(Bytes::new()))
+        })
     }
 }
 

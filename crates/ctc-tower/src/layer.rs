@@ -33,8 +33,8 @@ impl<B: Clone + From<Bytes>> CtcLayer<B> {
 }
 
 impl<B: Body + From<Bytes>> CtcLayer<B> {
-    /// A layer whose request bodies are streams, such as `axum::body::Body` or `reqwest::Body`: only requests
-    /// without a body are sent again after a 401.
+    /// A layer whose request bodies are streams, such as `axum::body::Body` or `reqwest::Body`:
+    /// only requests without a body are sent again after a 401.
     pub fn streaming(session: SharedSession) -> Self {
         Self::with_bodies(session, Bodies::streaming())
     }
@@ -43,7 +43,12 @@ impl<B: Body + From<Bytes>> CtcLayer<B> {
 impl<B> CtcLayer<B> {
     /// A layer for any other type of bodies, such as `BoxBody`: see [`Bodies::custom`].
     pub fn with_bodies(session: SharedSession, bodies: Bodies<B>) -> Self {
-        Self { session, store: None, options: CallOptions::default(), bodies }
+        Self {
+            session,
+            store: None,
+            options: CallOptions::default(),
+            bodies,
+        }
     }
 
     /// Keeps the session in a store, so that it outlives the process and serves many.
@@ -53,8 +58,8 @@ impl<B> CtcLayer<B> {
         self
     }
 
-    /// What holds for every call: whether it may be sent again, and how long it may wait for a login. A request
-    /// with a [`CallOptions`] in its extensions goes by that one instead.
+    /// What holds for every call: whether it may be sent again, and how long it may wait for a
+    /// login. A request with a [`CallOptions`] in its extensions goes by that one instead.
     #[must_use]
     pub fn options(mut self, options: CallOptions) -> Self {
         self.options = options;
@@ -76,7 +81,11 @@ where
     fn layer(&self, service: S) -> CtcService<S, B> {
         let transport = TowerTransport::with_bodies(service, self.bodies);
         let driver = AsyncDriver::new(self.session.clone(), transport, self.store.clone());
-        CtcService { driver, options: self.options.clone(), bodies: self.bodies }
+        CtcService {
+            driver,
+            options: self.options.clone(),
+            bodies: self.bodies,
+        }
     }
 }
 
@@ -93,7 +102,9 @@ impl<B> Clone for CtcLayer<B> {
 
 impl<B> fmt::Debug for CtcLayer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CtcLayer").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("CtcLayer")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,15 +116,18 @@ pub struct CtcService<S, B> {
 }
 
 impl<S, B> CtcService<S, B> {
-    /// The driver: to log in early, and to log out. Keep a clone of the service or of this when you put more
-    /// layers over it.
+    /// The driver: to log in early, and to log out. Keep a clone of the service or of this when you
+    /// put more layers over it.
     pub fn driver(&self) -> &AsyncDriver<TowerTransport<S, B>> {
         &self.driver
     }
 
     fn outbound(&self, mut request: Request<B>) -> (Outbound<B>, CallOptions) {
         let options = request.extensions_mut().remove();
-        (Outbound::with_bodies(request, self.bodies), options.unwrap_or_else(|| self.options.clone()))
+        (
+            Outbound::with_bodies(request, self.bodies),
+            options.unwrap_or_else(|| self.options.clone()),
+        )
     }
 }
 
@@ -155,7 +169,10 @@ where
 {
     type Error = TowerError;
 
-    async fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
+    async fn fetch(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
         let request = request.map(|body| self.bodies.make(body.into()));
         let (outbound, options) = self.outbound(request);
         adapter::whole(self.driver.execute(outbound, &options).await?).await
@@ -164,12 +181,18 @@ where
 
 impl<S, B> Clone for CtcService<S, B> {
     fn clone(&self) -> Self {
-        Self { driver: self.driver.clone(), options: self.options.clone(), bodies: self.bodies }
+        Self {
+            driver: self.driver.clone(),
+            options: self.options.clone(),
+            bodies: self.bodies,
+        }
     }
 }
 
 impl<S, B> fmt::Debug for CtcService<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CtcService").field("driver", &self.driver).finish_non_exhaustive()
+        f.debug_struct("CtcService")
+            .field("driver", &self.driver)
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! A [`tower`] layer that keeps any HTTP service logged in to the CalAmp Telematics Cloud (CTC).
 //!
-//! It goes over every service that takes `http::Request` and answers `http::Response`: a `hyper-util` client, a
-//! gateway's upstream, a stack of other layers. Requests that pass through get the session's key and token; the
-//! login goes out through the same service.
+//! It goes over every service that takes `http::Request` and answers `http::Response`: a
+//! `hyper-util` client, a gateway's upstream, a stack of other layers. Requests that pass through
+//! get the session's key and token; the login goes out through the same service.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -36,36 +36,41 @@
 //! # }
 //! ```
 //!
-//! For hyper, that is `hyper_util::client::legacy::Client` with a TLS connector in the place of `upstream`.
+//! For hyper, that is `hyper_util::client::legacy::Client` with a TLS connector in the place of
+//! `upstream`.
 //!
 //! # Bodies
 //!
-//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`), and so sent again after a 401.
-//! - [`CtcLayer::streaming`]: bodies that can be read once (`axum::body::Body`, `reqwest::Body`). Only a call without a
-//!   body is sent again; for another the 401 is delivered, and the next call renews the session.
+//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`), and so sent again
+//!   after a 401.
+//! - [`CtcLayer::streaming`]: bodies that can be read once (`axum::body::Body`, `reqwest::Body`).
+//!   Only a call without a body is sent again; for another the 401 is delivered, and the next call
+//!   renews the session.
 //! - [`CtcLayer::with_bodies`]: any other type, such as `BoxBody`.
 //!
 //! # Requests
 //!
-//! - A URI that is only a path goes to the session's endpoint, and a `Host` header that came with it is dropped: a
-//!   gateway may pass requests on as they came in. An absolute URI must be on the endpoint.
-//! - Key and token replace what the request brings for them. Other cookies, `Authorization` and hop-by-hop headers are
-//!   passed on: a gateway takes out what is not for CTC.
+//! - A URI that is only a path goes to the session's endpoint, and a `Host` header that came with
+//!   it is dropped: a gateway may pass requests on as they came in. An absolute URI must be on the
+//!   endpoint.
+//! - Key and token replace what the request brings for them. Other cookies, `Authorization` and
+//!   hop-by-hop headers are passed on: a gateway takes out what is not for CTC.
 //! - POST, PATCH and CONNECT are not sent again unless [`CallOptions`] allow it: for all calls with
 //!   [`CtcLayer::options`], or for one in its extensions.
 //!
 //! # With other layers
 //!
-//! - **Retry outside**: each try is a call of its own and takes the token of its moment, so a retry after a
-//!   renewal uses the new one. **Retry inside**: repeats with the token that it was given.
-//! - **Time-out outside**: ends a call, not the login that others wait for as well. **Time-out inside**: bounds
-//!   every request, the login too.
-//! - **Limits inside** (concurrency; rate through a buffer): hold for the login too. Whoever is not ready makes its
-//!   calls wait. A login that **load shedding inside** refuses counts as not sent, and is tried again only after a
-//!   pause: shed outside instead.
-//! - **Limits outside**: the layer itself is always ready, so load shedding over it needs a concurrency limit.
-//! - **No cache, no redirect-following and no cookie layer inside**: a login must not be answered from a cache, and
-//!   key and token must not be sent on.
+//! - **Retry outside**: each try is a call of its own and takes the token of its moment, so a retry
+//!   after a renewal uses the new one. **Retry inside**: repeats with the token that it was given.
+//! - **Time-out outside**: ends a call, not the login that others wait for as well. **Time-out
+//!   inside**: bounds every request, the login too.
+//! - **Limits inside** (concurrency; rate through a buffer): hold for the login too. Whoever is not
+//!   ready makes its calls wait. A login that **load shedding inside** refuses counts as not sent,
+//!   and is tried again only after a pause: shed outside instead.
+//! - **Limits outside**: the layer itself is always ready, so load shedding over it needs a
+//!   concurrency limit.
+//! - **No cache, no redirect-following and no cookie layer inside**: a login must not be answered
+//!   from a cache, and key and token must not be sent on.
 //!
 //! The service must be [`Clone`]; one that is not goes into a [`Buffer`](https://docs.rs/tower/latest/tower/buffer/).
 //!
@@ -96,7 +101,8 @@
 //! }
 //! ```
 //!
-//! Programs that use reqwest alone are better off with `ctc-reqwest`, whose calls can be sent again with their bodies.
+//! Programs that use reqwest alone are better off with `ctc-reqwest`, whose calls can be sent again
+//! with their bodies.
 
 mod bodies;
 mod layer;
@@ -108,8 +114,8 @@ pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, Endpoint, FairUse, LoginFailure, Phase, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Denied, LoggedOut, MemoryStore,
-    Replay, SessionConfig, SharedSession,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Denied, LoggedOut,
+    MemoryStore, Replay, SessionConfig, SharedSession,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};

@@ -19,14 +19,16 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::bodies::Bodies;
 
-/// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
+/// Longest body of an answer that is read to its end to keep the connection, when the answer is not
+/// delivered.
 const DRAIN_BYTES: usize = 64 * 1024;
 /// How long the body of a login's answer may take to be read to its end.
 const LOGIN_DRAIN: Duration = Duration::from_millis(100);
 
 /// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
-    /// Cloned for each request; the lock makes it `Sync`, which few services are, and is held for the clone only.
+    /// Cloned for each request; the lock makes it `Sync`, which few services are, and is held for
+    /// the clone only.
     service: Mutex<S>,
     bodies: Bodies<B>,
 }
@@ -34,7 +36,10 @@ pub struct TowerTransport<S, B> {
 impl<S, B> TowerTransport<S, B> {
     /// A transport over a service that follows no redirects, keeps no cookies and caches nothing.
     pub fn with_bodies(service: S, bodies: Bodies<B>) -> Self {
-        Self { service: Mutex::new(service), bodies }
+        Self {
+            service: Mutex::new(service),
+            bodies,
+        }
     }
 }
 
@@ -44,7 +49,11 @@ where
     S::Error: Into<BoxError>,
 {
     async fn request(&self, request: Request<B>) -> Result<Response<R>, TowerError> {
-        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut service = self
+            .service
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         service.ready().await.map_err(TowerError::not_ready)?;
         service.call(request).await.map_err(TowerError::failed)
     }
@@ -83,7 +92,10 @@ impl<B> Outgoing for Outbound<B> {
     }
 
     fn keep(&self) -> Option<Self> {
-        Some(Self { request: self.bodies.again(&self.request)?, bodies: self.bodies })
+        Some(Self {
+            request: self.bodies.again(&self.request)?,
+            bodies: self.bodies,
+        })
     }
 
     fn complete(&mut self, endpoint: &Endpoint) {
@@ -115,7 +127,9 @@ where
 
     async fn send_login(&self, mut request: Request<FormBody>) -> Result<Response<()>, TowerError> {
         let length = request.body().as_ref().len();
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        request
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
         let request = request.map(|form| self.bodies.make(form.into()));
         let (parts, body) = self.request(request).await?.into_parts();
         // The head has said all: a body that is slow to end must not cost a login that succeeded.
@@ -132,13 +146,18 @@ where
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in time.
+/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in
+/// time.
 async fn drain<R: Body>(body: R) {
     let mut body = pin!(body);
     let mut left = DRAIN_BYTES;
-    while let Some(Ok(frame)) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
+    while let Some(Ok(frame)) =
+        std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
+    {
         let length = frame.data_ref().map_or(0, Buf::remaining);
-        let Some(rest) = left.checked_sub(length) else { break };
+        let Some(rest) = left.checked_sub(length) else {
+            break;
+        };
         left = rest;
     }
 }
@@ -155,11 +174,14 @@ pub struct TowerError {
 impl TowerError {
     /// The service was not ready, so that it never saw the request.
     fn not_ready(error: impl Into<BoxError>) -> Self {
-        Self { error: error.into(), failure: SendFailure::NotSent }
+        Self {
+            error: error.into(),
+            failure: SendFailure::NotSent,
+        }
     }
 
-    /// Surely not sent only when a layer shed it or the connection was refused: services have no common way to
-    /// say more.
+    /// Surely not sent only when a layer shed it or the connection was refused: services have no
+    /// common way to say more.
     fn failed(error: impl Into<BoxError>) -> Self {
         let error = error.into();
         let mut failure = SendFailure::MaybeSent;
@@ -194,6 +216,11 @@ impl<S, B> fmt::Debug for TowerTransport<S, B> {
 
 impl<B> fmt::Debug for Outbound<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outbound({} {})", self.request.method(), self.request.uri().path())
+        write!(
+            f,
+            "Outbound({} {})",
+            self.request.method(),
+            self.request.uri().path()
+        )
     }
 }

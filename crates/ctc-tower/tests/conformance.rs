@@ -21,7 +21,9 @@ fn boxed(bytes: Bytes) -> Boxed {
 }
 
 fn boxed_bodies() -> Bodies<Boxed> {
-    Bodies::custom(boxed, |body| body.is_end_stream().then(|| boxed(Bytes::new())))
+    Bodies::custom(boxed, |body| {
+        body.is_end_stream().then(|| boxed(Bytes::new()))
+    })
 }
 
 type HyperClient<B> = Client<HttpConnector, B>;
@@ -56,7 +58,11 @@ impl AsyncStack for Cloning {
             Payload::Bytes(bytes) => bytes.into(),
             Payload::Stream(_) => return None,
         };
-        let mut request = Request::builder().method(method).uri(url).body(Full::new(body)).ok()?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url)
+            .body(Full::new(body))
+            .ok()?;
         *request.headers_mut() = headers;
         Some(Outbound::with_bodies(request, Bodies::cloning()))
     }
@@ -94,7 +100,9 @@ impl AsyncStack for Streaming {
             // Bytes cannot be told from a stream here, so they are not sent again.
             Payload::Bytes(_) => return None,
             Payload::Stream(pieces) => {
-                let frames = pieces.into_iter().map(|piece| Ok(Frame::data(Bytes::from(piece))));
+                let frames = pieces
+                    .into_iter()
+                    .map(|piece| Ok(Frame::data(Bytes::from(piece))));
                 BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)))
             }
         };

@@ -34,7 +34,9 @@ async fn an_axum_gateway_passes_streams_on() {
     let server = Server::start().unwrap();
     let gateway = gateway(&server);
 
-    let request = Request::get(format!("{DEVICES}/1001")).body(Body::empty()).unwrap();
+    let request = Request::get(format!("{DEVICES}/1001"))
+        .body(Body::empty())
+        .unwrap();
     let answer = gateway.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 200);
     let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -42,8 +44,13 @@ async fn an_axum_gateway_passes_streams_on() {
 
     let pieces = ["all ", "is ", "well"].map(Ok::<_, std::io::Error>);
     let note = Body::from_stream(stream::iter(pieces));
-    let request = Request::post(format!("{DEVICES}/1001/notes")).body(note).unwrap();
-    assert_eq!(gateway.clone().oneshot(request).await.unwrap().status(), StatusCode::CREATED);
+    let request = Request::post(format!("{DEVICES}/1001/notes"))
+        .body(note)
+        .unwrap();
+    assert_eq!(
+        gateway.clone().oneshot(request).await.unwrap().status(),
+        StatusCode::CREATED
+    );
     assert_eq!(server.notes(1001), ["all is well"]);
 
     // A call without a body is sent again after a 401, as everywhere.
@@ -57,12 +64,17 @@ async fn an_axum_gateway_passes_streams_on() {
 async fn a_gateways_clients_cannot_choose_the_host_or_smuggle_a_token() {
     let server = Server::start().unwrap();
     let gateway = gateway(&server);
-    let request = Request::get("http://127.0.0.1:9/connect/services/devices").body(Body::empty()).unwrap();
+    let request = Request::get("http://127.0.0.1:9/connect/services/devices")
+        .body(Body::empty())
+        .unwrap();
     let answer = gateway.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
 
     let request = Request::get("//127.0.0.1:9/x").body(Body::empty()).unwrap();
-    assert_eq!(gateway.clone().oneshot(request).await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        gateway.clone().oneshot(request).await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
 
     let request = Request::get(DEVICES)
         .header("cookie", "authToken=smuggled; theme=dark")
@@ -70,7 +82,11 @@ async fn a_gateways_clients_cannot_choose_the_host_or_smuggle_a_token() {
         .body(Body::empty())
         .unwrap();
     assert_eq!(gateway.oneshot(request).await.unwrap().status(), 200);
-    let broken: Vec<Violation> = server.journal().into_iter().filter_map(|entry| entry.violation).collect();
+    let broken: Vec<Violation> = server
+        .journal()
+        .into_iter()
+        .filter_map(|entry| entry.violation)
+        .collect();
     assert_eq!(broken, []);
 }
 
@@ -79,7 +95,10 @@ async fn reqwest_is_a_service_like_any_other() {
     let server = Server::start().unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
     // As for every service inside: no redirects, no cookies.
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
     let over_reqwest = service_fn(move |request: http::Request<reqwest::Body>| {
         let client = client.clone();
         async move { Ok::<_, reqwest::Error>(client.execute(request.try_into()?).await?.into()) }
@@ -87,10 +106,20 @@ async fn reqwest_is_a_service_like_any_other() {
     let service = CtcLayer::streaming(session(&server)).layer(over_reqwest);
 
     for _ in 0..2 {
-        let request = http::Request::get(DEVICES).body(reqwest::Body::default()).unwrap();
+        let request = http::Request::get(DEVICES)
+            .body(reqwest::Body::default())
+            .unwrap();
         let answer: http::Response<reqwest::Body> = service.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 200);
-        assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+        assert!(
+            !answer
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .is_empty()
+        );
         server.revoke_all();
     }
     assert_eq!((server.counts().logins, server.counts().violations), (2, 0));

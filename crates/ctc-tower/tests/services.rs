@@ -10,7 +10,8 @@ use bytes::Bytes;
 use common::{Answer, DEVICES, Hyper, ctc, devices, hyper, session};
 use ctc_testkit::Server;
 use ctc_tower::{
-    AsyncCaller, CallError, CallOptions, CtcLayer, CtcService, Denial, LoginFailure, Replay, Unauthorized,
+    AsyncCaller, CallError, CallOptions, CtcLayer, CtcService, Denial, LoginFailure, Replay,
+    Unauthorized,
 };
 use futures_util::future::join_all;
 use futures_util::task::noop_waker;
@@ -25,7 +26,11 @@ async fn clones_share_one_session() {
     let server = Server::start().unwrap();
     let service = ctc(&server);
     let calls = join_all((0..50).map(|_| service.clone().oneshot(devices()))).await;
-    assert!(calls.into_iter().all(|answer| answer.unwrap().status() == 200));
+    assert!(
+        calls
+            .into_iter()
+            .all(|answer| answer.unwrap().status() == 200)
+    );
     // A second service over another client shares it too, if it is given the same session.
     let second = CtcLayer::new(service.driver().session().clone()).layer(hyper::<Full<Bytes>>());
     assert_eq!(second.oneshot(devices()).await.unwrap().status(), 200);
@@ -37,9 +42,15 @@ async fn it_is_always_ready_and_does_nothing_until_polled() {
     let server = Server::start().unwrap();
     let mut service = ctc(&server);
     let waker = noop_waker();
-    assert!(matches!(service.poll_ready(&mut Context::from_waker(&waker)), Poll::Ready(Ok(()))));
+    assert!(matches!(
+        service.poll_ready(&mut Context::from_waker(&waker)),
+        Poll::Ready(Ok(()))
+    ));
     drop(service.call(devices()));
-    assert_eq!((server.counts().connections, server.counts().login_requests), (0, 0));
+    assert_eq!(
+        (server.counts().connections, server.counts().login_requests),
+        (0, 0)
+    );
     assert_eq!(service.call(devices()).await.unwrap().status(), 200);
 }
 
@@ -47,16 +58,24 @@ async fn it_is_always_ready_and_does_nothing_until_polled() {
 async fn it_goes_where_services_go() {
     let server = Server::start().unwrap();
     let boxed = BoxCloneService::new(ctc(&server));
-    assert_eq!(boxed.clone().oneshot(devices()).await.unwrap().status(), 200);
+    assert_eq!(
+        boxed.clone().oneshot(devices()).await.unwrap().status(),
+        200
+    );
     let sync = BoxCloneSyncService::new(ctc(&server));
     assert_eq!(sync.oneshot(devices()).await.unwrap().status(), 200);
 
     let buffered = Buffer::new(ctc(&server), 4);
     let calls = join_all((0..10).map(|_| buffered.clone().oneshot(devices()))).await;
-    assert!(calls.into_iter().all(|answer| answer.unwrap().status() == 200));
+    assert!(
+        calls
+            .into_iter()
+            .all(|answer| answer.unwrap().status() == 200)
+    );
 
     // And a boxed service goes inside.
-    let service = CtcLayer::new(session(&server)).layer(BoxCloneService::new(hyper::<Full<Bytes>>()));
+    let service =
+        CtcLayer::new(session(&server)).layer(BoxCloneService::new(hyper::<Full<Bytes>>()));
     assert_eq!(service.oneshot(devices()).await.unwrap().status(), 200);
 }
 
@@ -65,10 +84,17 @@ async fn a_service_that_is_never_ready_sends_nothing() {
     let server = Server::start().unwrap();
     let service = CtcLayer::new(session(&server)).layer(Broken);
     let error = service.oneshot(devices()).await.unwrap_err();
-    let CallError::Denied(denied) = &error else { panic!("{error:?}") };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else { panic!("{denied:?}") };
+    let CallError::Denied(denied) = &error else {
+        panic!("{error:?}")
+    };
+    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+        panic!("{denied:?}")
+    };
     assert_eq!(*cause, LoginFailure::NotSent);
-    let source = denied.source().and_then(Error::source).expect("the service's own error");
+    let source = denied
+        .source()
+        .and_then(Error::source)
+        .expect("the service's own error");
     assert_eq!(source.to_string(), "out of order");
 }
 
@@ -93,13 +119,17 @@ impl Service<Request<Full<Bytes>>> for Broken {
 async fn a_path_alone_goes_to_the_endpoint_without_the_host_it_came_with() {
     let server = Server::start().unwrap();
     let mut request = devices();
-    request.headers_mut().insert("host", "gateway.example".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("host", "gateway.example".parse().unwrap());
     assert_eq!(ctc(&server).oneshot(request).await.unwrap().status(), 200);
     let journal = server.journal();
     let call = journal.last().expect("a call");
     assert_eq!(call.header("host"), [server.address().to_string()]);
 
-    let elsewhere = Request::get("http://127.0.0.1:9/x").body(Full::default()).unwrap();
+    let elsewhere = Request::get("http://127.0.0.1:9/x")
+        .body(Full::default())
+        .unwrap();
     let error = ctc(&server).oneshot(elsewhere).await.unwrap_err();
     assert!(matches!(error, CallError::Stamp(_)), "{error:?}");
 }
@@ -109,7 +139,9 @@ async fn options_in_a_requests_extensions_hold_for_that_request() {
     let server = Server::start().unwrap();
     let service = ctc(&server);
     let note = |options: Option<CallOptions>| {
-        let mut request = Request::post(format!("{DEVICES}/1001/notes")).body(Full::from("checked")).unwrap();
+        let mut request = Request::post(format!("{DEVICES}/1001/notes"))
+            .body(Full::from("checked"))
+            .unwrap();
         options.and_then(|options| request.extensions_mut().insert(options));
         service.clone().oneshot(request)
     };
@@ -118,10 +150,16 @@ async fn options_in_a_requests_extensions_hold_for_that_request() {
     server.revoke_all();
     let answer = note(None).await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(answer.extensions().get(), Some(&Unauthorized::NotReplayable));
+    assert_eq!(
+        answer.extensions().get(),
+        Some(&Unauthorized::NotReplayable)
+    );
     server.revoke_all();
     let allowed = CallOptions::new().replay(Replay::Always);
-    assert_eq!(note(Some(allowed)).await.unwrap().status(), StatusCode::CREATED);
+    assert_eq!(
+        note(Some(allowed)).await.unwrap().status(),
+        StatusCode::CREATED
+    );
     assert_eq!(server.notes(1001).len(), 2);
 }
 
@@ -132,16 +170,31 @@ async fn login_and_logout_go_by_the_driver() {
     service.driver().login(&CallOptions::new()).await.unwrap();
     service.driver().logout().await;
     let answer: Answer = service.oneshot(devices()).await;
-    assert!(matches!(answer.unwrap_err(), CallError::Denied(denied) if *denied.denial() == Denial::Closed));
-    assert_eq!((server.counts().logins, server.counts().logouts, server.counts().calls), (1, 1, 0));
+    assert!(
+        matches!(answer.unwrap_err(), CallError::Denied(denied) if *denied.denial() == Denial::Closed)
+    );
+    assert_eq!(
+        (
+            server.counts().logins,
+            server.counts().logouts,
+            server.counts().calls
+        ),
+        (1, 1, 0)
+    );
 }
 
 #[tokio::test]
 async fn it_is_a_caller() {
     let server = Server::start().unwrap();
     let service: CtcService<Hyper, Full<Bytes>> = ctc(&server);
-    let request = Request::get(format!("{DEVICES}/1001")).body(Vec::new()).unwrap();
+    let request = Request::get(format!("{DEVICES}/1001"))
+        .body(Vec::new())
+        .unwrap();
     let answer = service.fetch(request).await.unwrap();
     assert_eq!(answer.status(), 200);
-    assert!(String::from_utf8(answer.into_body()).unwrap().contains("Truck 1"));
+    assert!(
+        String::from_utf8(answer.into_body())
+            .unwrap()
+            .contains("Truck 1")
+    );
 }

@@ -19,10 +19,12 @@ use crate::error::{BuildError, Error, SendError};
 use crate::request::RequestBuilder;
 use crate::transport::{Outbound, UreqTransport};
 
-/// A client of one CTC account. Cloning shares the session and the connections; it never forks them.
+/// A client of one CTC account. Cloning shares the session and the connections; it never forks
+/// them.
 ///
-/// The first call logs in, all others share that login, and a new one is made only after the server has said
-/// 401. Dropping the client does not log out: a token is worth keeping, and [`logout`](Self::logout) is there.
+/// The first call logs in, all others share that login, and a new one is made only after the server
+/// has said 401. Dropping the client does not log out: a token is worth keeping, and
+/// [`logout`](Self::logout) is there.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 
@@ -40,8 +42,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION`
-    /// (`us` or `eu`) or `CTC_BASE_URL`.
+    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
+    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`.
     ///
     /// # Errors
     /// [`BuildError`], which names what is missing.
@@ -49,7 +51,8 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session is open.
+    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session
+    /// is open.
     ///
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
@@ -57,9 +60,9 @@ impl Client {
         Ok(self.0.driver.login(&self.0.options)?)
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves until the new
-    /// one is there, and on after a failure. Fair use asks to keep a token until it is refused: this is for who
-    /// knows better.
+    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
+    /// until the new one is there, and on after a failure. Fair use asks to keep a token until
+    /// it is refused: this is for who knows better.
     ///
     /// # Errors
     /// [`Error::Denied`] when the login failed, or none may be made.
@@ -67,8 +70,8 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options)?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token. Calls after it are refused without a
-    /// login, until [`SharedSession::reopen`].
+    /// Closes the session at once and asks the server to revoke the token. Calls after it are
+    /// refused without a login, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LoggedOut {
         self.0.driver.logout()
     }
@@ -109,15 +112,27 @@ impl Client {
             }
             Err(error) => Some(Box::new(Error::Path(error))),
         };
-        let outbound = Outbound { request, body: Body::empty(), timeout: self.0.timeout };
-        RequestBuilder { client: self.clone(), outbound, wrong, options: self.0.options.clone() }
+        let outbound = Outbound {
+            request,
+            body: Body::empty(),
+            timeout: self.0.timeout,
+        };
+        RequestBuilder {
+            client: self.clone(),
+            outbound,
+            wrong,
+            options: self.0.options.clone(),
+        }
     }
 
     /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
-    pub fn execute<B: Into<Body>>(&self, request: Request<B>) -> Result<http::Response<ureq::Body>, Error> {
+    pub fn execute<B: Into<Body>>(
+        &self,
+        request: Request<B>,
+    ) -> Result<http::Response<ureq::Body>, Error> {
         self.execute_with(request, &self.0.options)
     }
 
@@ -144,7 +159,9 @@ impl Client {
         options: Option<&CallOptions>,
     ) -> Result<http::Response<ureq::Body>, CallError<SendError>> {
         let outbound = Outbound::new(request, self.0.timeout);
-        self.0.driver.execute(outbound, options.unwrap_or(&self.0.options))
+        self.0
+            .driver
+            .execute(outbound, options.unwrap_or(&self.0.options))
     }
 
     pub(crate) fn send(
@@ -169,8 +186,9 @@ pub struct ClientBuilder {
     options: CallOptions,
 }
 
-/// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and hands every status
-/// back as an answer. Add certificates, proxies or limits, and give it to [`ClientBuilder::http_client`].
+/// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and
+/// hands every status back as an answer. Add certificates, proxies or limits, and give it to
+/// [`ClientBuilder::http_client`].
 pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -181,11 +199,19 @@ pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
         .allow_non_standard_methods(true);
     #[cfg(all(
         feature = "platform-verifier",
-        any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider")
+        any(
+            feature = "native-tls",
+            feature = "rustls",
+            feature = "rustls-no-provider"
+        )
     ))]
     let config = {
         use ureq::tls::{RootCerts, TlsConfig};
-        config.tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        config.tls_config(
+            TlsConfig::builder()
+                .root_certs(RootCerts::PlatformVerifier)
+                .build(),
+        )
     };
     config
 }
@@ -200,7 +226,10 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError::Config`], which names every variable that is missing.
     pub fn from_env() -> Result<Self, BuildError> {
-        Ok(Self { config: SessionConfig::from_env()?, ..Self::default() })
+        Ok(Self {
+            config: SessionConfig::from_env()?,
+            ..Self::default()
+        })
     }
 
     /// The instance that the account lives in.
@@ -233,12 +262,13 @@ impl ClientBuilder {
         self
     }
 
-    /// How long each call may take all told, from connecting to the end of the body. Default: no limit, so that
-    /// long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    /// How long each call may take all told, from connecting to the end of the body. Default: no
+    /// limit, so that long downloads work; [`RequestBuilder::timeout`] sets it for one call.
     ///
     /// Waiting for a login that is under way is not part of it: that is bounded by
     /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
-    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may hold it.
+    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may
+    /// hold it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -250,7 +280,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Changes settings of the session: the governor's limits, how the token is attached, the logout path.
+    /// Changes settings of the session: the governor's limits, how the token is attached, the
+    /// logout path.
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(self.config.settings_mut());
         self
@@ -268,18 +299,20 @@ impl ClientBuilder {
         self
     }
 
-    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail at once. Waiting
-    /// for a login that is under way is not counted; see [`timeout`](Self::timeout).
+    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail
+    /// at once. Waiting for a login that is under way is not counted; see
+    /// [`timeout`](Self::timeout).
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
     }
 
-    /// An HTTP client of your own, with its proxies, certificates and limits, which no other session may use.
+    /// An HTTP client of your own, with its proxies, certificates and limits, which no other
+    /// session may use.
     ///
-    /// Begin with [`http_client_builder`]. Redirects and statuses are dealt with for each request. Should anything in the program turn on ureq's
-    /// `cookies`, enable the feature of that name of this crate too: ureq's cookie jar would otherwise add a
-    /// second `Cookie` header.
+    /// Begin with [`http_client_builder`]. Redirects and statuses are dealt with for each request.
+    /// Should anything in the program turn on ureq's `cookies`, enable the feature of that name
+    /// of this crate too: ureq's cookie jar would otherwise add a second `Cookie` header.
     pub fn http_client(mut self, agent: Agent) -> Self {
         self.http = Some(agent);
         self
@@ -305,7 +338,8 @@ impl ClientBuilder {
                 if let Some(user_agent) = self.user_agent {
                     http = http.user_agent(user_agent);
                 }
-                // In the clear it must not leave this machine, whatever the environment says of proxies.
+                // In the clear it must not leave this machine, whatever the environment says of
+                // proxies.
                 if endpoint.is_plain_http() {
                     http = http.proxy(None);
                 }
@@ -313,13 +347,20 @@ impl ClientBuilder {
             }
         };
         let driver = Driver::new(session, UreqTransport::new(agent), self.store);
-        let inner = Inner { driver, endpoint, timeout: self.timeout, options: self.options };
+        let inner = Inner {
+            driver,
+            endpoint,
+            timeout: self.timeout,
+            options: self.options,
+        };
         Ok(Client(Arc::new(inner)))
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

@@ -13,8 +13,11 @@ pub enum Error {
     /// The path does not belong to the endpoint. Nothing was sent.
     #[error(transparent)]
     Path(#[from] JoinError),
-    /// The request could not be put together, say for a header that no header can be. Nothing was sent.
-    #[error("the request could not be put together, so it was not sent: check its headers, query and body")]
+    /// The request could not be put together, say for a header that no header can be. Nothing was
+    /// sent.
+    #[error(
+        "the request could not be put together, so it was not sent: check its headers, query and body"
+    )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error(transparent)]
@@ -101,6 +104,8 @@ pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// User agent or connect time-out were given together with an HTTP client that has its own.
-    #[error("user_agent and connect_timeout belong to the HTTP client: set them on the one that you give")]
+    #[error(
+        "user_agent and connect_timeout belong to the HTTP client: set them on the one that you give"
+    )]
     OwnHttpClient,
 }

@@ -5,9 +5,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// As many as most callers set by themselves.
 const FEW: usize = 3;
 
-/// A copy of a request's headers. A few take no memory on the heap, which the copy of a [`HeaderMap`] does.
+/// A copy of a request's headers. A few take no memory on the heap, which the copy of a
+/// [`HeaderMap`] does.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box for the large one is what it is to do without")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box for the large one is what it is to do without"
+)]
 pub(crate) enum FewHeaders {
     /// None at all.
     None,
@@ -21,7 +25,11 @@ impl FewHeaders {
     /// A copy of `headers`.
     #[inline]
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        if headers.is_empty() { Self::None } else { Self::some(headers) }
+        if headers.is_empty() {
+            Self::None
+        } else {
+            Self::some(headers)
+        }
     }
 
     #[inline]
@@ -30,7 +38,10 @@ impl FewHeaders {
             return Self::Many(Box::new(headers.clone()));
         }
         let mut each = headers.iter();
-        let mut next = || each.next().map(|(name, value)| (name.clone(), value.clone()));
+        let mut next = || {
+            each.next()
+                .map(|(name, value)| (name.clone(), value.clone()))
+        };
         Self::Few([next(), next(), next()])
     }
 }
@@ -72,7 +83,10 @@ mod tests {
                     .map(HeaderValue::is_sensitive)
                     .eq(headers.values().map(HeaderValue::is_sensitive))
             );
-            assert_eq!(matches!(FewHeaders::of(&headers), FewHeaders::Many(_)), count > FEW);
+            assert_eq!(
+                matches!(FewHeaders::of(&headers), FewHeaders::Many(_)),
+                count > FEW
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`]: it logs in once and stays logged in.
+//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`]: it logs in once and stays
+//! logged in.
 //!
 //! ```no_run
 //! # fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,21 +16,23 @@
 //! # }
 //! ```
 //!
-//! Clone the client and call from as many threads as you like: one login serves them all, a 401 is answered with
-//! one new login for all, and a refused password is never tried twice. The calls are then sent again, POST and
-//! PATCH apart: their caller gets the 401, since the server may have acted, and the next call logs in. A POST
-//! that may be sent twice takes [`Replay::Always`].
+//! Clone the client and call from as many threads as you like: one login serves them all, a 401 is
+//! answered with one new login for all, and a refused password is never tried twice. The calls are
+//! then sent again, POST and PATCH apart: their caller gets the 401, since the server may have
+//! acted, and the next call logs in. A POST that may be sent twice takes [`Replay::Always`].
 //!
 //! # Logs
 //!
-//! At level TRACE ureq logs every byte that it sends, secrets included, under the target `ureq_proto::util`. Where you log
-//! at TRACE, leave that target out: `ureq_proto=debug` in a filter.
+//! At level TRACE ureq logs every byte that it sends, secrets included, under the target
+//! `ureq_proto::util`. Where you log at TRACE, leave that target out: `ureq_proto=debug` in a
+//! filter.
 //!
 //! # TLS
 //!
-//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's own features,
-//! here or on your own `ureq` dependency. Without one an `https` endpoint cannot be reached. With
-//! `rustls-no-provider` the program must install a rustls crypto provider before the first call, or ureq panics.
+//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's
+//! own features, here or on your own `ureq` dependency. Without one an `https` endpoint cannot be
+//! reached. With `rustls-no-provider` the program must install a rustls crypto provider before the
+//! first call, or ureq panics.
 
 mod body;
 mod caller;

@@ -18,7 +18,8 @@ use crate::{Client, Error};
 pub struct RequestBuilder {
     pub(crate) client: Client,
     pub(crate) outbound: Outbound,
-    /// The first thing that was wrong with it, for whoever sends it. Boxed, as each step moves the builder.
+    /// The first thing that was wrong with it, for whoever sends it. Boxed, as each step moves the
+    /// builder.
     pub(crate) wrong: Option<Box<Error>>,
     pub(crate) options: CallOptions,
 }
@@ -34,7 +35,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Adds a header. The session's key and token replace what is given here for them; other cookies are kept.
+    /// Adds a header. The session's key and token replace what is given here for them; other
+    /// cookies are kept.
     pub fn header<K, V>(self, name: K, value: V) -> Self
     where
         HeaderName: TryFrom<K>,
@@ -44,7 +46,8 @@ impl RequestBuilder {
     {
         self.step(|Outbound { request, .. }| {
             let name = HeaderName::try_from(name).map_err(|error| request_error(error.into()))?;
-            let value = HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
+            let value =
+                HeaderValue::try_from(value).map_err(|error| request_error(error.into()))?;
             request.headers_mut().append(name, value);
             Ok(())
         })
@@ -87,8 +90,9 @@ impl RequestBuilder {
         })
     }
 
-    /// How long this call may take all told, from connecting to the end of the body. Each sending has its own, and
-    /// waiting for a login is not part of it: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
+    /// How long this call may take all told, from connecting to the end of the body. Each sending
+    /// has its own, and waiting for a login is not part of it: see
+    /// [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.outbound.timeout = Some(timeout);
         self
@@ -100,8 +104,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at once. Waiting for one
-    /// that is under way is not counted.
+    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
+    /// once. Waiting for one that is under way is not counted.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -113,11 +117,12 @@ impl RequestBuilder {
     /// [`Error::Path`] or [`Error::Request`].
     pub fn build(self) -> Result<Request<Body>, Error> {
         let Outbound { request, body, .. } = self.outbound;
-        self.wrong.map_or_else(|| Ok(request.map(|()| body)), |error| Err(*error))
+        self.wrong
+            .map_or_else(|| Ok(request.map(|()| body)), |error| Err(*error))
     }
 
-    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not cure carries
-    /// an [`Unauthorized`](crate::Unauthorized) in its extensions.
+    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not
+    /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
     /// # Errors
     /// [`Error`] when there is no answer.
@@ -138,7 +143,9 @@ impl RequestBuilder {
 
 fn set_body(outbound: &mut Outbound, body: impl Into<Body>, content_type: &'static str) {
     let headers = outbound.request.headers_mut();
-    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static(content_type));
     outbound.body = body.into();
 }
 

@@ -13,15 +13,16 @@ use crate::body::{Body, Content};
 use crate::error::SendError;
 use crate::headers::FewHeaders;
 
-/// Longest body of an answer that is read to its end to keep the connection, when the answer is not delivered.
+/// Longest body of an answer that is read to its end to keep the connection, when the answer is not
+/// delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
 
 /// A [`ureq::Agent`] as a [`Transport`].
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
     agent: Agent,
-    /// Whether the agent does by itself what is otherwise set for each request. ureq keeps its TLS set-up only
-    /// for requests without settings of their own.
+    /// Whether the agent does by itself what is otherwise set for each request. ureq keeps its TLS
+    /// set-up only for requests without settings of their own.
     is_set_up: bool,
 }
 
@@ -90,7 +91,11 @@ impl Outbound {
     /// A request, and how long it may take all told.
     pub fn new<B: Into<Body>>(request: Request<B>, timeout: Option<Duration>) -> Self {
         let (parts, body) = request.into_parts();
-        Self { request: Box::new(Request::from_parts(parts, ())), body: body.into(), timeout }
+        Self {
+            request: Box::new(Request::from_parts(parts, ())),
+            body: body.into(),
+            timeout,
+        }
     }
 }
 
@@ -149,14 +154,26 @@ impl Kept<Outbound> for KeptOutbound {
     }
 
     fn again(self) -> Outbound {
-        let Self { method, uri, version, headers, extensions, body, timeout } = self;
+        let Self {
+            method,
+            uri,
+            version,
+            headers,
+            extensions,
+            body,
+            timeout,
+        } = self;
         let mut request = Box::new(Request::new(()));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.version_mut() = version;
         *request.headers_mut() = headers.into();
         *request.extensions_mut() = extensions;
-        Outbound { request, body, timeout }
+        Outbound {
+            request,
+            body,
+            timeout,
+        }
     }
 }
 
@@ -174,13 +191,20 @@ impl Transport for UreqTransport {
                 self.run(*outbound.request, timeout)
             }
             Content::Bytes(bytes) => self.run(outbound.request.map(|()| &bytes[..]), timeout),
-            Content::Reader(reader) => {
-                self.run(outbound.request.map(|()| SendBody::from_owned_reader(reader)), timeout)
-            }
+            Content::Reader(reader) => self.run(
+                outbound
+                    .request
+                    .map(|()| SendBody::from_owned_reader(reader)),
+                timeout,
+            ),
         }
     }
 
-    fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {
+    fn send_login(
+        &self,
+        request: Request<FormBody>,
+        timeout: Duration,
+    ) -> Result<Response<()>, SendError> {
         let (parts, form) = request.into_parts();
         let mut request = Request::from_parts(parts, ());
         let form = form.as_ref();
@@ -200,18 +224,30 @@ impl Transport for UreqTransport {
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again. Only one whose length is known to be
-/// short: reading on without a time-out of its own could take for ever.
+/// Reads a short body to its end, so that its connection can be used again. Only one whose length
+/// is known to be short: reading on without a time-out of its own could take for ever.
 fn drain(body: ureq::Body) {
-    if body.content_length().is_some_and(|length| length <= DRAIN_BYTES) {
+    if body
+        .content_length()
+        .is_some_and(|length| length <= DRAIN_BYTES)
+    {
         // A body that breaks off costs a connection and nothing else.
-        let _ = std::io::copy(&mut body.into_reader().take(DRAIN_BYTES), &mut std::io::sink());
+        let _ = std::io::copy(
+            &mut body.into_reader().take(DRAIN_BYTES),
+            &mut std::io::sink(),
+        );
     }
 }
 
-/// ureq leaves `Content-Length` out when there is no body; a server may insist on it for these methods.
+/// ureq leaves `Content-Length` out when there is no body; a server may insist on it for these
+/// methods.
 fn set_length(request: &mut Request<()>) {
-    if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    if matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::PATCH
+    ) {
+        request
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }

@@ -6,11 +6,13 @@ use std::error::Error as _;
 use std::io::{Cursor, Read};
 use std::time::Duration;
 
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server};
+use ctc_testkit::{
+    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+};
 use ctc_ureq::ureq::{self, Agent};
 use ctc_ureq::{
-    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure, Replay,
-    SendError, Unauthorized,
+    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure,
+    Replay, SendError, Unauthorized,
 };
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -38,7 +40,11 @@ fn every_method_and_builder_step_reaches_the_wire() {
         .query(&[("b", "x y")])
         .query(&[("c", "ü")])
         .header("x-one", "1")
-        .headers([(http::header::ACCEPT, "text/plain".parse().unwrap())].into_iter().collect())
+        .headers(
+            [(http::header::ACCEPT, "text/plain".parse().unwrap())]
+                .into_iter()
+                .collect(),
+        )
         .json(&json!({"speed": 88}))
         .timeout(Duration::from_secs(10))
         .send()
@@ -58,7 +64,10 @@ fn every_method_and_builder_step_reaches_the_wire() {
 
     client.post(ECHO).form(&[("k", "v w")]).send().unwrap();
     let entry = server.journal().pop().unwrap();
-    assert_eq!(entry.header("content-type"), ["application/x-www-form-urlencoded"]);
+    assert_eq!(
+        entry.header("content-type"),
+        ["application/x-www-form-urlencoded"]
+    );
     assert_eq!(entry.body, b"k=v+w");
 
     for (request, method) in [
@@ -86,10 +95,17 @@ fn what_cannot_be_a_request_is_told_with_its_source_and_not_sent() {
         client.get(ECHO).form("no pairs"),
         client.get(ECHO).json(&no_text_keys),
         // What comes after it does not hide it.
-        client.get(ECHO).header("no name", "1").header("x-one", "1").query(&[("a", 1)]),
+        client
+            .get(ECHO)
+            .header("no name", "1")
+            .header("x-one", "1")
+            .query(&[("a", 1)]),
     ] {
         let error = request.send().unwrap_err();
-        assert!(matches!(error, Error::Request(_)) && error.source().is_some(), "{error:?}");
+        assert!(
+            matches!(error, Error::Request(_)) && error.source().is_some(),
+            "{error:?}"
+        );
     }
     assert!(client.get(ECHO).header("no name", "1").build().is_err());
     assert!(server.journal().is_empty());
@@ -99,13 +115,23 @@ fn what_cannot_be_a_request_is_told_with_its_source_and_not_sent() {
 fn a_native_request_and_streams_in_both_directions() {
     let server = Server::start().unwrap();
     let client = client(&server);
-    let body = Body::from_reader(Cursor::new("one ").chain(Cursor::new("two ")).chain(Cursor::new("three")));
-    let request = Request::post(format!("{}{ECHO}", server.url())).body(body).unwrap();
+    let body = Body::from_reader(
+        Cursor::new("one ")
+            .chain(Cursor::new("two "))
+            .chain(Cursor::new("three")),
+    );
+    let request = Request::post(format!("{}{ECHO}", server.url()))
+        .body(body)
+        .unwrap();
     assert_eq!(client.execute(request).unwrap().status(), 200);
     assert_eq!(server.journal().pop().unwrap().body, b"one two three");
 
     let download = client.get("/connect/test/bytes/3000000").send().unwrap();
-    let length = std::io::copy(&mut download.into_body().into_reader(), &mut std::io::sink()).unwrap();
+    let length = std::io::copy(
+        &mut download.into_body().into_reader(),
+        &mut std::io::sink(),
+    )
+    .unwrap();
     assert_eq!(length, 3_000_000);
 }
 
@@ -118,8 +144,17 @@ fn t46_paths_are_joined_and_absolute_urls_only_to_the_endpoint() {
     assert_eq!(client.get(absolute).send().unwrap().status(), 200);
     let foreign = format!("{}{DEVICES}", other.url());
     assert!(matches!(client.get(&foreign).send(), Err(Error::Path(_))));
-    for bad in ["", "devices", "//evil.example/x", "/a b", "https://evil.example/"] {
-        assert!(matches!(client.get(bad).send(), Err(Error::Path(_))), "{bad:?}");
+    for bad in [
+        "",
+        "devices",
+        "//evil.example/x",
+        "/a b",
+        "https://evil.example/",
+    ] {
+        assert!(
+            matches!(client.get(bad).send(), Err(Error::Path(_))),
+            "{bad:?}"
+        );
     }
     let native = Request::get(foreign).body(()).unwrap();
     assert!(matches!(client.execute(native), Err(Error::Stamp(_))));
@@ -134,20 +169,39 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
     server.revoke_all();
     let answer = client.post(ECHO).body("x").send().unwrap();
     assert_eq!(answer.status(), 401);
-    assert_eq!(answer.extensions().get(), Some(&Unauthorized::NotReplayable));
+    assert_eq!(
+        answer.extensions().get(),
+        Some(&Unauthorized::NotReplayable)
+    );
     // The session is renewed for the next call, and a POST that may be sent twice is.
     assert_eq!(client.post(ECHO).body("x").send().unwrap().status(), 200);
     server.revoke_all();
-    let answer = client.post(ECHO).body("whole").replay(Replay::Always).send().unwrap();
-    assert_eq!((answer.status().as_u16(), server.journal().pop().unwrap().body), (200, b"whole".to_vec()));
+    let answer = client
+        .post(ECHO)
+        .body("whole")
+        .replay(Replay::Always)
+        .send()
+        .unwrap();
+    assert_eq!(
+        (
+            answer.status().as_u16(),
+            server.journal().pop().unwrap().body
+        ),
+        (200, b"whole".to_vec())
+    );
 }
 
 #[test]
 fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
     let server = Server::start().unwrap();
-    let client = builder(&server).credentials(DEFAULT_USERNAME, "wrong").build().unwrap();
+    let client = builder(&server)
+        .credentials(DEFAULT_USERNAME, "wrong")
+        .build()
+        .unwrap();
     for _ in 0..20 {
-        let Err(Error::Denied(denied)) = client.get(DEVICES).send() else { panic!("should be denied") };
+        let Err(Error::Denied(denied)) = client.get(DEVICES).send() else {
+            panic!("should be denied")
+        };
         assert!(matches!(denied.denial(), Denial::Rejected { status } if *status == 401));
         assert_eq!(denied.retry_after(), None);
     }
@@ -161,23 +215,42 @@ fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
 fn t27_t56_trouble_at_login_is_a_typed_error_with_its_source() {
     let server = Server::start().unwrap();
     server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
-    let client = builder(&server).login_timeout(Duration::from_millis(200)).build().unwrap();
-    let Err(Error::Denied(denied)) = client.login() else { panic!("should be denied") };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else { panic!("{denied:?}") };
+    let client = builder(&server)
+        .login_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let Err(Error::Denied(denied)) = client.login() else {
+        panic!("should be denied")
+    };
+    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+        panic!("{denied:?}")
+    };
     assert_eq!(*cause, LoginFailure::MaybeSent);
     assert!(denied.retry_after().is_some());
     assert!(std::error::Error::source(&denied).is_some());
 
     server.clear_faults();
-    assert!(client.get(DEVICES).max_wait(Duration::from_secs(30)).send().is_ok());
+    assert!(
+        client
+            .get(DEVICES)
+            .max_wait(Duration::from_secs(30))
+            .send()
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_call_has_the_time_it_is_given() {
     let server = Server::start().unwrap();
-    let client = builder(&server).timeout(Duration::from_millis(150)).build().unwrap();
+    let client = builder(&server)
+        .timeout(Duration::from_millis(150))
+        .build()
+        .unwrap();
     client.login().unwrap();
-    server.inject(Rule::forever(Matcher::Path(DEVICES.into()), Fault::Hang { act: false }));
+    server.inject(Rule::forever(
+        Matcher::Path(DEVICES.into()),
+        Fault::Hang { act: false },
+    ));
     let Err(Error::Send(error)) = client.get(DEVICES).query(&[("q", "CANARY")]).send() else {
         panic!("should time out")
     };
@@ -191,11 +264,18 @@ fn t43_the_callers_cookies_are_kept_beside_the_token() {
     let server = Server::start().unwrap();
     let client = client(&server);
     client.get(DEVICES).send().unwrap();
-    client.get(DEVICES).header("cookie", "mine=1; authToken=stale").send().unwrap();
+    client
+        .get(DEVICES)
+        .header("cookie", "mine=1; authToken=stale")
+        .send()
+        .unwrap();
     let entry = server.journal().pop().unwrap();
     let cookies = entry.header("cookie");
     assert_eq!(cookies.len(), 1);
-    assert!(cookies[0].starts_with("mine=1; authToken=") && !cookies[0].contains("stale"), "{cookies:?}");
+    assert!(
+        cookies[0].starts_with("mine=1; authToken=") && !cookies[0].contains("stale"),
+        "{cookies:?}"
+    );
     assert_eq!(server.counts().violations, 0);
 }
 
@@ -204,10 +284,19 @@ fn an_agent_of_ones_own_follows_no_redirect_and_hands_back_every_status() {
     let server = Server::start().unwrap();
     let other = Server::start().unwrap();
     // As ureq sets it up by default: ten redirects, and errors for 4xx and 5xx.
-    let client = builder(&server).http_client(Agent::new_with_defaults()).build().unwrap();
+    let client = builder(&server)
+        .http_client(Agent::new_with_defaults())
+        .build()
+        .unwrap();
     client.login().unwrap();
     let location = format!("{}/elsewhere", other.url());
-    server.inject(Rule::once(Matcher::Path(DEVICES.into()), Fault::Redirect { status: 302, location }));
+    server.inject(Rule::once(
+        Matcher::Path(DEVICES.into()),
+        Fault::Redirect {
+            status: 302,
+            location,
+        },
+    ));
     assert_eq!(client.get(DEVICES).send().unwrap().status(), 302);
     let answer = client.get("/connect/test/status/503").send().unwrap();
     assert_eq!((answer.status().as_u16(), other.journal().len()), (503, 0));
@@ -217,11 +306,15 @@ fn an_agent_of_ones_own_follows_no_redirect_and_hands_back_every_status() {
 fn t63_a_blocking_call_in_an_async_worker_works_and_nests_no_runtime() {
     let server = Server::start().unwrap();
     let client = client(&server);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
         let client = client.clone();
-        let inside = tokio::spawn(async move { client.get(DEVICES).send().map(|answer| answer.status()) });
+        let inside =
+            tokio::spawn(async move { client.get(DEVICES).send().map(|answer| answer.status()) });
         assert_eq!(inside.await.unwrap().unwrap(), 200);
     });
 }
@@ -234,9 +327,14 @@ fn t51_t52_logout_is_explicit_and_final() {
     client.session().reopen();
     client.login().unwrap();
     assert!(matches!(client.logout(), LoggedOut::Accepted(status) if status == 200));
-    let Err(Error::Denied(denied)) = client.get(DEVICES).send() else { panic!("should be denied") };
+    let Err(Error::Denied(denied)) = client.get(DEVICES).send() else {
+        panic!("should be denied")
+    };
     assert_eq!(*denied.denial(), Denial::Closed);
-    assert_eq!((server.counts().live_tokens, server.counts().login_requests), (0, 1));
+    assert_eq!(
+        (server.counts().live_tokens, server.counts().login_requests),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -250,7 +348,13 @@ fn t36_a_renewal_that_fails_leaves_the_token_and_one_that_succeeds_replaces_it()
     client.session().reset();
     client.renew().unwrap();
     assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
-    assert_eq!((client.session().counts().logins, client.session().counts().unauthorized), (3, 0));
+    assert_eq!(
+        (
+            client.session().counts().logins,
+            client.session().counts().unauthorized
+        ),
+        (3, 0)
+    );
 }
 
 #[test]
@@ -264,9 +368,16 @@ fn what_the_builder_lacks_is_named() {
         .user_agent("mine/1")
         .http_client(Agent::new_with_defaults());
     assert!(matches!(client.build(), Err(BuildError::OwnHttpClient)));
-    let spaces =
-        Client::builder().endpoint(Endpoint::us()).app_key("SECRET KEY").credentials("u", "p").build();
-    let error = format!("{:?} {}", spaces.as_ref().unwrap_err(), spaces.as_ref().unwrap_err());
+    let spaces = Client::builder()
+        .endpoint(Endpoint::us())
+        .app_key("SECRET KEY")
+        .credentials("u", "p")
+        .build();
+    let error = format!(
+        "{:?} {}",
+        spaces.as_ref().unwrap_err(),
+        spaces.as_ref().unwrap_err()
+    );
     assert!(error.contains("byte") || error.contains("at: 6"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 }
@@ -274,15 +385,19 @@ fn what_the_builder_lacks_is_named() {
 #[test]
 fn a_user_agent_of_ones_own() {
     let server = Server::start().unwrap();
-    let client =
-        builder(&server).user_agent("fleet/7").connect_timeout(Duration::from_secs(5)).build().unwrap();
+    let client = builder(&server)
+        .user_agent("fleet/7")
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
     client.get(DEVICES).send().unwrap();
     for entry in server.journal() {
         assert_eq!(entry.header("user-agent"), ["fleet/7"]);
     }
 }
 
-/// The variables that name a proxy are a process's own, so this test runs itself once more in another one.
+/// The variables that name a proxy are a process's own, so this test runs itself once more in
+/// another one.
 #[test]
 fn guarantee_8_plain_http_goes_through_no_proxy() {
     const SERVER: &str = "CTC_TEST_SERVER";
@@ -298,10 +413,15 @@ fn guarantee_8_plain_http_goes_through_no_proxy() {
     }
     let (server, proxy) = (Server::start().unwrap(), Server::start().unwrap());
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "guarantee_8_plain_http_goes_through_no_proxy"]).env(SERVER, server.url());
+    again
+        .args(["--exact", "guarantee_8_plain_http_goes_through_no_proxy"])
+        .env(SERVER, server.url());
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         again.env(variable, proxy.url());
     }
     assert!(again.output().unwrap().status.success());
-    assert_eq!((server.counts().logins, proxy.counts()), (1, ctc_testkit::Counts::default()));
+    assert_eq!(
+        (server.counts().logins, proxy.counts()),
+        (1, ctc_testkit::Counts::default())
+    );
 }

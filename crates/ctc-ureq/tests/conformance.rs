@@ -22,19 +22,30 @@ impl BlockingStack for Ureq {
         // The program chooses the provider; it is there already when another test was first.
         let _: Result<(), Arc<_>> = rustls::crypto::ring::default_provider().install_default();
         let root = Root::from_der(certificate.der).to_owned();
-        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build();
-        Some(UreqTransport::new(http_client_builder().tls_config(tls).build().new_agent()))
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[root]))
+            .build();
+        Some(UreqTransport::new(
+            http_client_builder().tls_config(tls).build().new_agent(),
+        ))
     }
 
-    fn request(&self, method: Method, url: &str, headers: HeaderMap, payload: Payload) -> Option<Outbound> {
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        payload: Payload,
+    ) -> Option<Outbound> {
         let body = match payload {
             Payload::Empty => Body::empty(),
             Payload::Bytes(bytes) => Body::from(bytes),
             Payload::Stream(pieces) => {
                 let nothing: Box<dyn Read + Send + Sync> = Box::new(std::io::empty());
-                let chain = |all: Box<dyn Read + Send + Sync>, piece| -> Box<dyn Read + Send + Sync> {
-                    Box::new(all.chain(Cursor::new(piece)))
-                };
+                let chain =
+                    |all: Box<dyn Read + Send + Sync>, piece| -> Box<dyn Read + Send + Sync> {
+                        Box::new(all.chain(Cursor::new(piece)))
+                    };
                 Body::from_reader(pieces.into_iter().fold(nothing, chain))
             }
         };
@@ -44,7 +55,11 @@ impl BlockingStack for Ureq {
     }
 
     fn read(&self, mut response: Response<ureq::Body>) -> Result<Vec<u8>, BoxError> {
-        Ok(response.body_mut().with_config().limit(u64::MAX).read_to_vec()?)
+        Ok(response
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_vec()?)
     }
 
     fn unauthorized(&self, response: &Response<ureq::Body>) -> Option<Unauthorized> {

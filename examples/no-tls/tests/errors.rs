@@ -7,7 +7,10 @@ fn the_missing_feature_is_named() {
             "  caused by: this program has no TLS, so https cannot be reached: enable the feature rustls, \
              rustls-no-provider or native-tls of ctc-{adapter}"
         );
-        assert!(said.starts_with("the last CTC login failed (the server could not be reached"), "{said}");
+        assert!(
+            said.starts_with("the last CTC login failed (the server could not be reached"),
+            "{said}"
+        );
         assert!(said.ends_with(&expected), "{said}");
     }
 }

@@ -27,7 +27,10 @@ pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
 
 pub(crate) fn http_client(certificate: &[u8]) -> ctc_reqwest::reqwest::Client {
     let root = Certificate::from_der(certificate).unwrap();
-    http_client_builder().tls_certs_only([root]).build().unwrap()
+    http_client_builder()
+        .tls_certs_only([root])
+        .build()
+        .unwrap()
 }
 
 pub(crate) fn herd(client: &Client) {
@@ -37,8 +40,14 @@ pub(crate) fn herd(client: &Client) {
     }
 }
 
-pub(crate) fn fetch(client: &Client, path: &str) -> Result<Response<Vec<u8>>, CallError<SendError>> {
-    wait(AsyncCaller::fetch(client, Request::get(path).body(Vec::new()).unwrap()))
+pub(crate) fn fetch(
+    client: &Client,
+    path: &str,
+) -> Result<Response<Vec<u8>>, CallError<SendError>> {
+    wait(AsyncCaller::fetch(
+        client,
+        Request::get(path).body(Vec::new()).unwrap(),
+    ))
 }
 
 /// The adapter's transport, which shows what passes through it, and panics when it is told to.
@@ -94,7 +103,10 @@ pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, stor
     let store = store.map(|store| Arc::new(store) as _);
     let driver = AsyncDriver::new(session.clone(), stack, store);
     show!(ctc_driver::AsyncDriver<Stack>, &driver);
-    let answer = wait(driver.execute(outbound(client, &HeaderMap::new()), &ctc_driver::CallOptions::new()));
+    let answer = wait(driver.execute(
+        outbound(client, &HeaderMap::new()),
+        &ctc_driver::CallOptions::new(),
+    ));
     println!("{answer:?} {answer:#?}");
     answer.unwrap();
 }

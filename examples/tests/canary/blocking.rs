@@ -1,7 +1,10 @@
 //! The life, through ctc-ureq.
 
 #[path = "life.rs"]
-#[allow(clippy::duplicate_mod, reason = "the same life, through the other adapter")]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the same life, through the other adapter"
+)]
 pub(crate) mod life;
 
 use std::sync::Arc;
@@ -25,7 +28,9 @@ pub(crate) fn wait<T>(answer: T) -> T {
 
 pub(crate) fn http_client(certificate: &[u8]) -> Agent {
     let root = Certificate::from_der(certificate).to_owned();
-    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build();
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&[root]))
+        .build();
     http_client_builder().tls_config(tls).build().new_agent()
 }
 
@@ -37,7 +42,10 @@ pub(crate) fn herd(client: &Client) {
     });
 }
 
-pub(crate) fn fetch(client: &Client, path: &str) -> Result<Response<Vec<u8>>, CallError<SendError>> {
+pub(crate) fn fetch(
+    client: &Client,
+    path: &str,
+) -> Result<Response<Vec<u8>>, CallError<SendError>> {
     Caller::fetch(client, Request::get(path).body(Vec::new()).unwrap())
 }
 
@@ -81,7 +89,11 @@ impl Transport for Stack {
         Ok(answer)
     }
 
-    fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, SendError> {
+    fn send_login(
+        &self,
+        request: Request<FormBody>,
+        timeout: Duration,
+    ) -> Result<Response<()>, SendError> {
         println!("{request:?} {request:#?}");
         assert!(self.1 != Panics::AtLogins, "{request:?}");
         self.0.send_login(request, timeout)
@@ -93,7 +105,10 @@ pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, stor
     let store = store.map(|store| Arc::new(store) as _);
     let driver = Driver::new(session.clone(), stack, store);
     show!(ctc_driver::Driver<Stack>, &driver);
-    let answer = driver.execute(outbound(client, &HeaderMap::new()), &ctc_driver::CallOptions::new());
+    let answer = driver.execute(
+        outbound(client, &HeaderMap::new()),
+        &ctc_driver::CallOptions::new(),
+    );
     println!("{answer:?} {answer:#?}");
     answer.unwrap();
 }

@@ -1,4 +1,5 @@
-//! What a program has in hand that drives a session itself, or uses the parts that no adapter brings along.
+//! What a program has in hand that drives a session itself, or uses the parts that no adapter
+//! brings along.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -8,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use ctc_driver::ctc_core::{
-    Admit, AppKey, AuthToken, Call, Credentials, Endpoint, FormBody, LoginOutcome, Pass, Route, SendFailure,
-    Session, Settings, SettingsError, Target, Verdict,
+    Admit, AppKey, AuthToken, Call, Credentials, Endpoint, FormBody, LoginOutcome, Pass, Route,
+    SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, SessionStore, SharedSession,
-    StoreError, SystemClock,
+    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, SessionStore,
+    SharedSession, StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
@@ -51,7 +52,9 @@ pub(crate) fn session(
     let now = Instant::now();
     let admit = session.admit(&mut call, now);
     show!(ctc_driver::ctc_core::Admit, &admit);
-    let Admit::Login(order) = admit else { panic!("no login") };
+    let Admit::Login(order) = admit else {
+        panic!("no login")
+    };
     show!(ctc_driver::ctc_core::LoginOrder, &order);
     show!(ctc_driver::ctc_core::LoginTicket, &order.ticket);
     show!(ctc_driver::ctc_core::FormBody, order.request.body());
@@ -72,7 +75,9 @@ pub(crate) fn session(
     show!(ctc_driver::ctc_core::SecretError, &spoilt);
     let admit = session.admit(&mut call, now);
     show!(ctc_driver::ctc_core::Admit, &admit);
-    let Admit::Proceed(pass) = admit else { panic!("no pass") };
+    let Admit::Proceed(pass) = admit else {
+        panic!("no pass")
+    };
     stamped(&pass, &send);
     stamped(&pass.unshared(), &send);
     let elsewhere = Target::new("https", "elsewhere.example", None);
@@ -84,7 +89,13 @@ pub(crate) fn session(
     show!(ctc_driver::ctc_core::Session, &session);
 
     let route = Route::new(&Method::GET, "/connect");
-    let verdict = session.observe(&mut call, route, StatusCode::UNAUTHORIZED, &HeaderMap::new(), now);
+    let verdict = session.observe(
+        &mut call,
+        route,
+        StatusCode::UNAUTHORIZED,
+        &HeaderMap::new(),
+        now,
+    );
     show!(ctc_driver::ctc_core::Verdict, &verdict);
     assert!(matches!(verdict, Verdict::Unauthorized(_)));
     resumed(session, now);
@@ -109,16 +120,23 @@ fn resumed(mut session: Session, now: Instant) {
     let record = session.record(now, SystemTime::now());
     show!(ctc_driver::ctc_core::SessionRecord, &record);
     show!(ctc_driver::ctc_core::RecordKey, &record.key());
-    let Admit::Login(order) = session.renew(now) else { panic!("no login") };
+    let Admit::Login(order) = session.renew(now) else {
+        panic!("no login")
+    };
     let resumed = session.login_resumed(order.ticket, &record, now, SystemTime::now());
     show!(ctc_driver::ctc_core::Resumed, &resumed);
     if let ctc_driver::ctc_core::Resumed::Continue(ticket) = resumed {
         assert!(session.launch(&ticket, now));
-        println!("{:?}", session.login_failed(ticket, SendFailure::MaybeSent, now));
+        println!(
+            "{:?}",
+            session.login_failed(ticket, SendFailure::MaybeSent, now)
+        );
     }
     show!(ctc_driver::ctc_core::Phase, &session.phase(now));
     let admit = session.renew(now);
-    let Admit::Deny(denial) = &admit else { panic!("a login may be made") };
+    let Admit::Deny(denial) = &admit else {
+        panic!("a login may be made")
+    };
     show!(ctc_driver::ctc_core::Denial, denial);
     if let ctc_driver::ctc_core::Denial::CoolingDown { cause, .. } = denial {
         show!(ctc_driver::ctc_core::LoginFailure, cause);
@@ -133,11 +151,16 @@ fn resumed(mut session: Session, now: Instant) {
 fn small_things(endpoint: &Endpoint) {
     let error = Endpoint::new(&format!("ftp://{USERNAME}:{PASSWORD}@{TOKEN}")).unwrap_err();
     show!(ctc_driver::ctc_core::EndpointError, &error);
-    let error = endpoint.join(&format!("https://elsewhere.example/{TOKEN}?{APP_KEY}")).unwrap_err();
+    let error = endpoint
+        .join(&format!("https://elsewhere.example/{TOKEN}?{APP_KEY}"))
+        .unwrap_err();
     show!(ctc_driver::ctc_core::JoinError, &error);
     tell(&error);
     tell(&endpoint.join(&format!("/a path/{TOKEN}")).unwrap_err());
-    show!(ctc_driver::ctc_core::SettingsError, &SettingsError::LogoutPath(error.clone()));
+    show!(
+        ctc_driver::ctc_core::SettingsError,
+        &SettingsError::LogoutPath(error.clone())
+    );
     let config = |name: &'static str| match name {
         "CTC_USERNAME" => Some(USERNAME.into()),
         "CTC_PASSWORD" => Some(PASSWORD.into()),
@@ -148,7 +171,9 @@ fn small_things(endpoint: &Endpoint) {
     let error = ctc_driver::SessionConfig::from_vars(config).unwrap_err();
     show!(ctc_driver::ConfigError, &error);
     tell(&error);
-    tell(&ConfigError::BaseUrlVariable(Endpoint::new(&format!("http://{TOKEN}")).unwrap_err()));
+    tell(&ConfigError::BaseUrlVariable(
+        Endpoint::new(&format!("http://{TOKEN}")).unwrap_err(),
+    ));
     show!(ctc_driver::CallOptions, &CallOptions::new());
     show!(ctc_driver::SystemClock, &SystemClock);
 }
@@ -171,7 +196,8 @@ fn service(endpoint: &Endpoint) {
     let service = layer.layer(inside);
     show!(ctc_tower::CtcService<_, Body>, &service);
     show!(ctc_tower::TowerTransport<_, Body>, service.driver().transport());
-    let _: (&CtcService<_, Body>, &TowerTransport<_, Body>) = (&service, service.driver().transport());
+    let _: (&CtcService<_, Body>, &TowerTransport<_, Body>) =
+        (&service, service.driver().transport());
     let call = |path: &str| {
         let request = Request::get(path).body(Vec::new()).unwrap();
         tokio::runtime::Builder::new_current_thread()
@@ -181,14 +207,21 @@ fn service(endpoint: &Endpoint) {
             .block_on(service.fetch(request))
     };
     println!("{:?}", call("/connect/services/devices").unwrap());
-    let Err(CallError::Transport(error)) = call("/connect/broken") else { panic!("not broken") };
+    let Err(CallError::Transport(error)) = call("/connect/broken") else {
+        panic!("not broken")
+    };
     show!(ctc_tower::TowerError, &error);
     let _: &TowerError = &error;
     tell(&error);
     show!(ctc_driver::SharedSession, service.driver().session());
 
-    let mut request = Request::get(endpoint.join("/connect").unwrap()).body(Body::default()).unwrap();
-    request.headers_mut().insert("calamp-services-app", AppKey::new(APP_KEY).unwrap().to_header_value());
+    let mut request = Request::get(endpoint.join("/connect").unwrap())
+        .body(Body::default())
+        .unwrap();
+    request.headers_mut().insert(
+        "calamp-services-app",
+        AppKey::new(APP_KEY).unwrap().to_header_value(),
+    );
     let outbound = ctc_tower::Outbound::with_bodies(request, Bodies::cloning());
     show!(ctc_tower::Outbound<Body>, &outbound);
 }
@@ -199,12 +232,23 @@ fn stores() {
     let url = format!("redis://:{REDIS_PASSWORD}@127.0.0.1:{port}");
     let store = RedisStore::open(&url).unwrap();
     show!(ctc_store_redis::RedisStore, &store);
-    let key = ctc_driver::ctc_core::RecordKey { origin: "https://a".to_owned(), account: "0".to_owned() };
-    let terms = LeaseTerms { wait: Duration::ZERO, ttl: Duration::from_secs(1) };
-    let Err(error) = SessionStore::lease(&store, &key, terms) else { panic!("that is no Redis") };
+    let key = ctc_driver::ctc_core::RecordKey {
+        origin: "https://a".to_owned(),
+        account: "0".to_owned(),
+    };
+    let terms = LeaseTerms {
+        wait: Duration::ZERO,
+        ttl: Duration::from_secs(1),
+    };
+    let Err(error) = SessionStore::lease(&store, &key, terms) else {
+        panic!("that is no Redis")
+    };
     show!(ctc_driver::StoreError, &error);
     if let StoreError::Unavailable(source) = &error {
-        show!(ctc_store_redis::RedisFailure, source.downcast_ref::<RedisFailure>().unwrap());
+        show!(
+            ctc_store_redis::RedisFailure,
+            source.downcast_ref::<RedisFailure>().unwrap()
+        );
     }
     tell(&error);
     let error = RedisStore::open(&format!("http://:{REDIS_PASSWORD}@127.0.0.1")).unwrap_err();
@@ -217,7 +261,10 @@ fn stores() {
     let Err(StoreError::Unavailable(error)) = SessionStore::lease(&nowhere, &key, terms) else {
         panic!("there is no such folder")
     };
-    show!(ctc_store_file::FileError, error.downcast_ref::<FileError>().unwrap());
+    show!(
+        ctc_store_file::FileError,
+        error.downcast_ref::<FileError>().unwrap()
+    );
     tell(&StoreError::Unavailable(error));
 }
 

@@ -58,8 +58,13 @@ fn builder(stage: &Stage) -> ClientBuilder {
 fn client(stage: &Stage) -> Client {
     let builder = builder(stage).store(stage.store());
     show!(adapter::ClientBuilder, &builder);
-    let client = builder.credentials(USERNAME, WRONG_PASSWORD).build().unwrap();
-    client.session().set_observer(|event: &SessionEvent<'_>| show!(ctc_driver::SessionEvent<'_>, event));
+    let client = builder
+        .credentials(USERNAME, WRONG_PASSWORD)
+        .build()
+        .unwrap();
+    client
+        .session()
+        .set_observer(|event: &SessionEvent<'_>| show!(ctc_driver::SessionEvent<'_>, event));
     show!(adapter::Client, &client);
     client
 }
@@ -67,13 +72,22 @@ fn client(stage: &Stage) -> Client {
 fn set_up(stage: &Stage) {
     let config = SessionConfig::from_env().unwrap();
     show!(ctc_driver::SessionConfig, &config);
-    let error = Client::builder().credentials(USERNAME, PASSWORD).app_key(APP_KEY).build().unwrap_err();
+    let error = Client::builder()
+        .credentials(USERNAME, PASSWORD)
+        .app_key(APP_KEY)
+        .build()
+        .unwrap_err();
     show!(adapter::BuildError, &error);
     tell(&error);
     let spoilt = builder(stage).app_key(format!("{APP_KEY}\n"));
     show!(adapter::ClientBuilder, &spoilt);
     tell(&spoilt.build().unwrap_err());
-    tell(&builder(stage).credentials("", PASSWORD).build().unwrap_err());
+    tell(
+        &builder(stage)
+            .credentials("", PASSWORD)
+            .build()
+            .unwrap_err(),
+    );
     let with_password = format!("https://{USERNAME}:{PASSWORD}@connect.calamp.com");
     tell(&Endpoint::new(&with_password).unwrap_err());
     tell(&Endpoint::new(&format!("https://{APP_KEY}@connect.calamp.com/{TOKEN}")).unwrap_err());
@@ -96,7 +110,11 @@ fn renewed(stage: &Stage, client: &Client) {
     stage.server.revoke_all();
     herd(client);
     for form in ClearingForm::ALL {
-        let clear = Fault::Clear { form, status: Some(401), revoke: true };
+        let clear = Fault::Clear {
+            form,
+            status: Some(401),
+            revoke: true,
+        };
         stage.server.inject(Rule::once(Matcher::AnyCall, clear));
         herd(client);
     }
@@ -109,11 +127,18 @@ fn renewed(stage: &Stage, client: &Client) {
     stage.server.rotate(false);
     println!("{:?}", fetch(client, DEVICES).unwrap().headers());
     herd(client);
-    println!("{:?} {}", client.session().counts(), client.session().number());
+    println!(
+        "{:?} {}",
+        client.session().counts(),
+        client.session().number()
+    );
 }
 
 fn failed_logins(stage: &Stage, client: &Client) {
-    let redirect = Fault::Redirect { status: 307, location: "https://elsewhere.example/".to_owned() };
+    let redirect = Fault::Redirect {
+        status: 307,
+        location: "https://elsewhere.example/".to_owned(),
+    };
     let cookies = ["authToken=\"a b\"; Path=/", "authToken=; Path=/", "other=x"].map(str::to_owned);
     for fault in [
         Fault::throttle(46),
@@ -126,24 +151,38 @@ fn failed_logins(stage: &Stage, client: &Client) {
         redirect,
         Fault::Raw("what is this\r\n\r\n".to_owned()),
         Fault::lost_answer(),
-        Fault::Cut { at: Point::MidHeaders, act: true },
+        Fault::Cut {
+            at: Point::MidHeaders,
+            act: true,
+        },
     ] {
         stage.server.revoke_all();
         client.session().close();
         client.session().reopen();
         // Or it would be adopted in place of a login.
-        stage.store().forget(&client.session().record_key()).unwrap();
+        stage
+            .store()
+            .forget(&client.session().record_key())
+            .unwrap();
         // A lost answer may be sent for again by the HTTP client itself.
-        let rule = stage.server.inject(Rule::forever(Matcher::Login, fault.clone()));
+        let rule = stage
+            .server
+            .inject(Rule::forever(Matcher::Login, fault.clone()));
         match wait(client.login()) {
             Ok(()) => panic!("{fault:?} is no trouble"),
             Err(error) => tell(&error),
         }
         println!("{:?}", client.session().phase());
-        show!(ctc_driver::ctc_core::SessionRecord, &client.session().record());
+        show!(
+            ctc_driver::ctc_core::SessionRecord,
+            &client.session().record()
+        );
         stage.server.remove_fault(rule);
         client.session().reset();
-        stage.store().forget(&client.session().record_key()).unwrap();
+        stage
+            .store()
+            .forget(&client.session().record_key())
+            .unwrap();
         wait(client.login()).unwrap();
         herd(client);
     }
@@ -153,8 +192,14 @@ fn failed_calls(stage: &Stage, client: &Client) {
     let builder = || client.get(DEVICES).header("x-note", "a note");
     show!(adapter::RequestBuilder, &builder());
     for fault in [
-        Fault::Cut { at: Point::BeforeAnswer, act: false },
-        Fault::Cut { at: Point::MidHeaders, act: false },
+        Fault::Cut {
+            at: Point::BeforeAnswer,
+            act: false,
+        },
+        Fault::Cut {
+            at: Point::MidHeaders,
+            act: false,
+        },
         Fault::Raw("what is this\r\n\r\n".to_owned()),
     ] {
         let rule = stage.server.inject(Rule::forever(Matcher::AnyCall, fault));
@@ -169,24 +214,38 @@ fn failed_calls(stage: &Stage, client: &Client) {
         tell(&error);
         stage.server.remove_fault(rule);
     }
-    stage.server.inject(Rule::once(Matcher::AnyCall, Fault::Cut { at: Point::MidBody, act: false }));
+    stage.server.inject(Rule::once(
+        Matcher::AnyCall,
+        Fault::Cut {
+            at: Point::MidBody,
+            act: false,
+        },
+    ));
     tell(&fetch(client, "/connect/test/bytes/100000").unwrap_err());
     tell(&wait(client.get("https://elsewhere.example/devices").send()).unwrap_err());
     tell(&fetch(client, "https://elsewhere.example/devices").unwrap_err());
     tell(&wait(client.get(DEVICES).header("x", "line\nend").send()).unwrap_err());
-    stage.server.inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
+    stage
+        .server
+        .inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
     tell(&wait(builder().timeout(Duration::from_millis(50)).send()).unwrap_err());
 }
 
 fn delivered(stage: &Stage, client: &Client) {
     let answer = wait(client.get("/connect/test/status/401").send()).unwrap();
     println!("{answer:?}");
-    show!(ctc_driver::ctc_core::Unauthorized, answer.extensions().get::<Unauthorized>().unwrap());
+    show!(
+        ctc_driver::ctc_core::Unauthorized,
+        answer.extensions().get::<Unauthorized>().unwrap()
+    );
     client.session().reset();
     herd(client);
     stage.server.revoke_all();
     let answer = wait(client.post("/connect/services/devices").send()).unwrap();
-    println!("{answer:?} {}", answer.extensions().get::<Unauthorized>().unwrap());
+    println!(
+        "{answer:?} {}",
+        answer.extensions().get::<Unauthorized>().unwrap()
+    );
     herd(client);
 }
 
@@ -202,7 +261,14 @@ fn through_a_stack(stage: &Stage, client: &Client) {
     }
     for store in [Spoilt::Fails, Spoilt::Panics] {
         let session = client_of_its_own(stage);
-        let driven = || drive(&session, stack(certificate, Panics::Never), client, Some(store));
+        let driven = || {
+            drive(
+                &session,
+                stack(certificate, Panics::Never),
+                client,
+                Some(store),
+            )
+        };
         match store {
             Spoilt::Fails => driven(),
             Spoilt::Panics => panics(driven),
@@ -220,17 +286,32 @@ fn client_of_its_own(stage: &Stage) -> SharedSession {
 fn broken_off(stage: &Stage) {
     let client = builder(stage).build().unwrap();
     let session = client.session().clone();
-    client.session().set_observer(move |event: &SessionEvent<'_>| panic!("{event:?} in {session:?}"));
+    client
+        .session()
+        .set_observer(move |event: &SessionEvent<'_>| panic!("{event:?} in {session:?}"));
     panics(|| wait(client.login()));
     panics(|| wait(client.get(DEVICES).send()).expect("the observer panics"));
     client.session().set_observer(|_: &SessionEvent<'_>| {});
     println!("{:?}", wait(client.login()));
     panics(|| {
         let request = client.get(DEVICES);
-        panic!("{client:?} {request:?} {:?}", outbound(&client, &http::HeaderMap::new()))
+        panic!(
+            "{client:?} {request:?} {:?}",
+            outbound(&client, &http::HeaderMap::new())
+        )
     });
-    stage.server.inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
-    panics(|| wait(client.get(DEVICES).timeout(Duration::from_millis(50)).send()).unwrap());
+    stage
+        .server
+        .inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
+    panics(|| {
+        wait(
+            client
+                .get(DEVICES)
+                .timeout(Duration::from_millis(50))
+                .send(),
+        )
+        .unwrap()
+    });
     // The observer would keep the session alive that it holds, and the session the observer.
     client.session().close();
 }

@@ -1,8 +1,14 @@
-//! One life through each adapter, with secrets that nothing else has a piece of: each is found on the wire and
-//! nowhere in what was printed, logged, formatted, panicked or (but for the token) stored.
+//! One life through each adapter, with secrets that nothing else has a piece of: each is found on
+//! the wire and nowhere in what was printed, logged, formatted, panicked or (but for the token)
+//! stored.
 //!
 //! Each life is a process of its own, this one started again, so that all it prints is caught.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test's helpers are tests too"
+)]
 
 mod asynchronous;
 mod blocking;
@@ -29,7 +35,8 @@ const FOLDER: &str = "CTC_CANARY_FOLDER";
 const ADAPTER: &str = "CTC_CANARY_ADAPTER";
 const STORE: &str = "store";
 const JOURNAL: &str = "journal.json";
-/// The lines in which ureq writes down every byte it sends, at TRACE: the manual's page on security warns of them.
+/// The lines in which ureq writes down every byte it sends, at TRACE: the manual's page on security
+/// warns of them.
 const UREQ_WIRE_LOG: &str = " ureq_proto::util: ";
 
 /// Where a transport panics.
@@ -66,7 +73,9 @@ fn note_on_the_wire(said: &str) {
 /// The life itself, in the child; for the parent's own run it is nothing.
 #[test]
 fn life() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
     let _ = rustls::crypto::ring::default_provider().install_default();
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
@@ -74,13 +83,22 @@ fn life() {
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
-    let server = Server::builder().tls(true).account(USERNAME, PASSWORD).app_key(APP_KEY).start().unwrap();
-    let stage = Stage { server, folder: folder.into() };
+    let server = Server::builder()
+        .tls(true)
+        .account(USERNAME, PASSWORD)
+        .app_key(APP_KEY)
+        .start()
+        .unwrap();
+    let stage = Stage {
+        server,
+        folder: folder.into(),
+    };
     match std::env::var(ADAPTER).unwrap().as_str() {
         "ctc_reqwest" => asynchronous::life::live(&stage),
         _ => blocking::life::live(&stage),
     }
-    let journal = json!({ "entries": stage.server.journal(), "elsewhere": *ON_THE_WIRE.lock().unwrap() });
+    let journal =
+        json!({ "entries": stage.server.journal(), "elsewhere": *ON_THE_WIRE.lock().unwrap() });
     std::fs::write(stage.folder.join(JOURNAL), journal.to_string()).unwrap();
 }
 
@@ -97,27 +115,46 @@ impl Remains {
     fn of(adapter: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "life", "--nocapture"]).env(FOLDER, folder.path()).env(ADAPTER, adapter);
-        child.env("CTC_USERNAME", USERNAME).env("CTC_PASSWORD", PASSWORD).env("CTC_APP_KEY", APP_KEY);
-        child.env("CTC_REGION", "us").env_remove("CTC_BASE_URL").env("RUST_BACKTRACE", "1");
+        child
+            .args(["--exact", "life", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .env(ADAPTER, adapter);
+        child
+            .env("CTC_USERNAME", USERNAME)
+            .env("CTC_PASSWORD", PASSWORD)
+            .env("CTC_APP_KEY", APP_KEY);
+        child
+            .env("CTC_REGION", "us")
+            .env_remove("CTC_BASE_URL")
+            .env("RUST_BACKTRACE", "1");
         let output = child.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
         if !output.status.success() {
             let last = &stderr[stderr.len().saturating_sub(6000)..];
-            panic!("the life through {adapter} broke off ({}): …{last}", output.status);
+            panic!(
+                "the life through {adapter} broke off ({}): …{last}",
+                output.status
+            );
         }
         let journal = std::fs::read_to_string(folder.path().join(JOURNAL)).unwrap();
         let journal = serde_json::from_str(&journal).unwrap();
-        Self { adapter, stdout, stderr, journal, stored: read_all(&folder.path().join(STORE)) }
+        Self {
+            adapter,
+            stdout,
+            stderr,
+            journal,
+            stored: read_all(&folder.path().join(STORE)),
+        }
     }
 
     /// Every token that was presented.
     fn tokens(&self) -> BTreeSet<String> {
         let entries = self.journal["entries"].as_array().unwrap().iter();
         let headers = entries.flat_map(|entry| entry["headers"].as_array().unwrap());
-        let cookies =
-            headers.filter(|header| header[0] == "cookie").map(|header| header[1].as_str().unwrap());
+        let cookies = headers
+            .filter(|header| header[0] == "cookie")
+            .map(|header| header[1].as_str().unwrap());
         let tokens = cookies.map(|cookie| cookie.trim_start_matches("authToken="));
         tokens.map(str::to_owned).collect()
     }
@@ -126,8 +163,11 @@ impl Remains {
     fn wire(&self) -> String {
         let mut wire = self.journal["elsewhere"].as_str().unwrap().to_owned();
         for entry in self.journal["entries"].as_array().unwrap() {
-            let headers =
-                entry["headers"].as_array().unwrap().iter().map(|header| header[1].as_str().unwrap());
+            let headers = entry["headers"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|header| header[1].as_str().unwrap());
             for text in headers.chain([entry["body"].as_str().unwrap()]) {
                 wire.push('\n');
                 wire.push_str(text);
@@ -138,23 +178,33 @@ impl Remains {
 
     /// What was logged: first by whoever it may be, then by ureq of what it sends.
     fn log(&self) -> (String, String) {
-        let (wire, log): (Vec<_>, Vec<_>) =
-            self.stderr.lines().partition(|line| line.contains(UREQ_WIRE_LOG));
+        let (wire, log): (Vec<_>, Vec<_>) = self
+            .stderr
+            .lines()
+            .partition(|line| line.contains(UREQ_WIRE_LOG));
         // Its rows are sixteen bytes each, at the end of a line; spaces and the like are dots.
-        let wire = wire.iter().map(|line| line.get(line.len() - 16..).unwrap_or_default()).collect();
+        let wire = wire
+            .iter()
+            .map(|line| line.get(line.len() - 16..).unwrap_or_default())
+            .collect();
         (log.join("\n"), wire)
     }
 }
 
 fn read_all(folder: &Path) -> String {
-    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    files.map(|file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned()).collect()
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    files
+        .map(|file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned())
+        .collect()
 }
 
 /// Both lives, once for all tests.
 static LIVES: LazyLock<[Remains; 2]> = LazyLock::new(|| {
     std::thread::scope(|scope| {
-        let lives = ["ctc_reqwest", "ctc_ureq"].map(|adapter| scope.spawn(move || Remains::of(adapter)));
+        let lives =
+            ["ctc_reqwest", "ctc_ureq"].map(|adapter| scope.spawn(move || Remains::of(adapter)));
         lives.map(|life| life.join().unwrap())
     })
 });
@@ -165,16 +215,26 @@ fn guarantee_9_each_secret_is_on_the_wire_and_nowhere_else() {
         let (adapter, wire, tokens) = (life.adapter, life.wire(), life.tokens());
         for (name, secret) in GIVEN {
             let sent = wire.contains(secret) || wire.contains(&search::form(secret));
-            assert!(sent, "{name} was never sent through {adapter}: the life proves nothing");
+            assert!(
+                sent,
+                "{name} was never sent through {adapter}: the life proves nothing"
+            );
         }
-        assert!(tokens.len() > 20, "only {} tokens were in use", tokens.len());
+        assert!(
+            tokens.len() > 20,
+            "only {} tokens were in use",
+            tokens.len()
+        );
         let (log, ureq_wire_log) = life.log();
         let sources = match adapter {
             "ctc_reqwest" => &["ctc: ", "reqwest::", "hyper_util::", "rustls::"][..],
             _ => &["ctc: ", "ureq::", "ureq_proto::", "rustls::"],
         };
         for source in sources {
-            assert!(log.contains(source), "nothing from {source} was caught, so the log proves nothing");
+            assert!(
+                log.contains(source),
+                "nothing from {source} was caught, so the log proves nothing"
+            );
         }
         let names = tokens.iter().map(|token| ("a token", token.as_str()));
         let net = Net::new(GIVEN.into_iter().chain(names));
@@ -184,10 +244,26 @@ fn guarantee_9_each_secret_is_on_the_wire_and_nowhere_else() {
             found.extend(here.map(|what| format!("{place} through {adapter}: {what}")));
         }
         let stored = Net::new(GIVEN).find(&life.stored);
-        found.extend(stored.into_iter().map(|what| format!("stored through {adapter}: {what}")));
-        assert!(found.is_empty(), "{} leaks\n{}", found.len(), found.join("\n\n"));
-        assert!(tokens.iter().any(|token| life.stored.contains(token)), "the store has no token to keep");
-        assert_eq!(adapter == "ctc_ureq", ureq_wire_log.contains(APP_KEY), "{UREQ_WARNING}");
+        found.extend(
+            stored
+                .into_iter()
+                .map(|what| format!("stored through {adapter}: {what}")),
+        );
+        assert!(
+            found.is_empty(),
+            "{} leaks\n{}",
+            found.len(),
+            found.join("\n\n")
+        );
+        assert!(
+            tokens.iter().any(|token| life.stored.contains(token)),
+            "the store has no token to keep"
+        );
+        assert_eq!(
+            adapter == "ctc_ureq",
+            ureq_wire_log.contains(APP_KEY),
+            "{UREQ_WARNING}"
+        );
     }
 }
 
@@ -195,7 +271,10 @@ const UREQ_WARNING: &str = "ureq's wire log is not as the page on security says:
 
 #[test]
 fn every_public_type_is_shown_or_cannot_hold_a_secret() {
-    let shown = LIVES.iter().flat_map(|life| types::shown(&life.stdout, life.adapter)).collect();
+    let shown = LIVES
+        .iter()
+        .flat_map(|life| types::shown(&life.stdout, life.adapter))
+        .collect();
     let undecided = types::undecided(&shown);
     assert!(undecided.is_empty(), "{}", undecided.join("\n"));
 }
@@ -204,7 +283,9 @@ fn every_public_type_is_shown_or_cannot_hold_a_secret() {
 fn the_journal_tells_logins_from_calls() {
     let logins = |life: &Remains| {
         let entries = life.journal["entries"].as_array().unwrap().iter();
-        entries.filter(|entry| entry["class"] == json!(Class::Login)).count()
+        entries
+            .filter(|entry| entry["class"] == json!(Class::Login))
+            .count()
     };
     assert!(LIVES.iter().all(|life| logins(life) > 15));
 }

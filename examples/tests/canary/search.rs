@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// Texts that nothing else has a piece of. Some have characters that each way of writing spells differently.
+/// Texts that nothing else has a piece of. Some have characters that each way of writing spells
+/// differently.
 pub(crate) const USERNAME: &str = "Uq83hVw2+kR7w@Zt5nBxQe9x";
 pub(crate) const PASSWORD: &str = "Pw7%kX+Qz \"Jf\\Lb&Ny=é€R4;vT#m9s";
 pub(crate) const WRONG_PASSWORD: &str = "Wp3?gH/Dc 'Mk\\Vr&Sx=ü€K8;bF#z6t";
@@ -28,16 +29,23 @@ pub(crate) const GIVEN: [(&str, &str); 6] = [
 pub(crate) struct Net {
     /// By the length of the pieces.
     pieces: HashMap<usize, HashMap<Vec<u8>, String>>,
-    /// Whether a piece may begin with such four bytes: most places in a text are passed by at once.
+    /// Whether a piece may begin with such four bytes: most places in a text are passed by at
+    /// once.
     begins: Vec<bool>,
 }
 
 impl Net {
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut net = Self { pieces: HashMap::new(), begins: vec![false; 1 << 20] };
+        let mut net = Self {
+            pieces: HashMap::new(),
+            begins: vec![false; 1 << 20],
+        };
         for (name, secret) in secrets {
             for (form, length, text) in forms(secret) {
-                assert!(text.len() >= length, "{name} is too short to be searched for as {form}");
+                assert!(
+                    text.len() >= length,
+                    "{name} is too short to be searched for as {form}"
+                );
                 for piece in text.as_bytes().windows(length) {
                     net.begins[beginning(piece)] = true;
                     let pieces = net.pieces.entry(length).or_default();
@@ -52,9 +60,15 @@ impl Net {
     pub(crate) fn find(&self, text: &str) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let bytes = text.as_bytes();
-        for (at, _) in bytes.windows(4).enumerate().filter(|(_, four)| self.begins[beginning(four)]) {
+        for (at, _) in bytes
+            .windows(4)
+            .enumerate()
+            .filter(|(_, four)| self.begins[beginning(four)])
+        {
             for (length, pieces) in &self.pieces {
-                if let Some(what) = bytes.get(at..at + length).and_then(|piece| pieces.get(piece))
+                if let Some(what) = bytes
+                    .get(at..at + length)
+                    .and_then(|piece| pieces.get(piece))
                     && !found.iter().any(|known| known.starts_with(what))
                 {
                     let around = &bytes[at.saturating_sub(200)..(at + 100).min(bytes.len())];
@@ -78,7 +92,11 @@ fn forms(secret: &str) -> Vec<(&'static str, usize, String)> {
     let each = |write: fn(u8) -> String| bytes.iter().map(|byte| write(*byte)).collect::<String>();
     let mut forms = vec![
         ("as it is", 8, secret.to_owned()),
-        ("escaped", 8, format!("{secret:?}").trim_matches('"').to_owned()),
+        (
+            "escaped",
+            8,
+            format!("{secret:?}").trim_matches('"').to_owned(),
+        ),
         ("escaped as bytes", 8, bytes.escape_ascii().to_string()),
         ("in percent", 10, percent(secret, false)),
         ("in percent, lower case", 10, percent(secret, true)),
@@ -89,8 +107,8 @@ fn forms(secret: &str) -> Vec<(&'static str, usize, String)> {
         ("as hex numbers", 20, each(|byte| format!("{byte:x}, "))),
         ("as 0x numbers", 24, each(|byte| format!("{byte:#x}, "))),
     ];
-    // Base64 of a text that the secret stands in the midst of, at each of three alignments; what the neighbours have
-    // a part in is left out.
+    // Base64 of a text that the secret stands in the midst of, at each of three alignments; what
+    // the neighbours have a part in is left out.
     for before in 0..3 {
         let padded = [&[0; 3][..before], bytes].concat();
         for (name, engine) in [("in base64", STANDARD), ("in base64 for URLs", URL_SAFE)] {
@@ -121,9 +139,18 @@ fn a_secret_is_found_in_every_dress() {
     let net = Net::new(GIVEN);
     for (name, secret) in GIVEN {
         for (form, length, text) in forms(secret) {
-            let text = format!("before {} after", &text[text.len() - text.len().min(length + 4)..]);
-            assert!(net.find(&text).iter().any(|found| found.starts_with(name)), "{name} {form}: {text}");
+            let text = format!(
+                "before {} after",
+                &text[text.len() - text.len().min(length + 4)..]
+            );
+            assert!(
+                net.find(&text).iter().any(|found| found.starts_with(name)),
+                "{name} {form}: {text}"
+            );
         }
-        assert_eq!(net.find(&format!("{name} is not told: {}", "*".repeat(secret.len()))), [""; 0]);
+        assert_eq!(
+            net.find(&format!("{name} is not told: {}", "*".repeat(secret.len()))),
+            [""; 0]
+        );
     }
 }

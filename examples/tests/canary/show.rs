@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-/// Prints a value in both forms, after the name of its type. That the name is the type's is checked by the compiler.
+/// Prints a value in both forms, after the name of its type. That the name is the type's is checked
+/// by the compiler.
 macro_rules! show {
     ($type:ty, $value:expr) => {{
         let value: &$type = $value;
@@ -23,7 +24,13 @@ pub(crate) fn tell(error: &(dyn Error + 'static)) {
 /// Runs what is going to panic on a thread of its own, and prints what is in the panic.
 pub(crate) fn panics<T: Send>(what: impl FnOnce() -> T + Send) {
     let result = std::thread::scope(|scope| scope.spawn(what).join());
-    let Err(panic) = result else { panic!("no panic") };
+    let Err(panic) = result else {
+        panic!("no panic")
+    };
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    println!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?"));
+    println!(
+        "panicked: {}",
+        text.or(panic.downcast_ref::<&str>().copied())
+            .unwrap_or("?")
+    );
 }

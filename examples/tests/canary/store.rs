@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError,
+    StoreLease,
 };
 
 use crate::show::show;
@@ -22,7 +23,9 @@ impl Lease {
     fn spoil(&self, record: &SessionRecord) -> Result<(), StoreError> {
         show!(ctc_driver::ctc_core::SessionRecord, record);
         match self.0 {
-            Spoilt::Fails => Err(StoreError::Unavailable(format!("no room for {record:?}").into())),
+            Spoilt::Fails => Err(StoreError::Unavailable(
+                format!("no room for {record:?}").into(),
+            )),
             Spoilt::Panics => panic!("no room for {record:?}"),
         }
     }
@@ -36,7 +39,11 @@ impl SessionStore for Spoilt {
 
 #[async_trait]
 impl AsyncSessionStore for Spoilt {
-    async fn lease(&self, _: &RecordKey, _: LeaseTerms) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+    async fn lease(
+        &self,
+        _: &RecordKey,
+        _: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
         Ok(Box::new(Lease(*self)))
     }
 }
@@ -73,7 +80,10 @@ impl AsyncStoreLease for Lease {
 /// A store in memory that holds this session.
 pub(crate) fn in_memory(key: &RecordKey, record: &SessionRecord) -> MemoryStore {
     let store = MemoryStore::new();
-    let terms = LeaseTerms { wait: std::time::Duration::ZERO, ttl: std::time::Duration::from_secs(60) };
+    let terms = LeaseTerms {
+        wait: std::time::Duration::ZERO,
+        ttl: std::time::Duration::from_secs(60),
+    };
     let mut lease = SessionStore::lease(&store, key, terms).unwrap();
     lease.save(record).unwrap();
     lease.release().unwrap();

@@ -1,11 +1,12 @@
 //! Every public type is decided on: it is shown in the life, or it cannot hold a secret.
 //!
-//! The types are those of the committed listings of the public API, which `cargo xtask ci api` keeps true.
+//! The types are those of the committed listings of the public API, which `cargo xtask ci api`
+//! keeps true.
 
 use std::collections::BTreeSet;
 
-/// Types that are `Copy` and borrow nothing, as the compiler sees to: secrets lie on the heap and are wiped when they
-/// are dropped, so none of these can hold one.
+/// Types that are `Copy` and borrow nothing, as the compiler sees to: secrets lie on the heap and
+/// are wiped when they are dropped, so none of these can hold one.
 macro_rules! without_secrets {
     ($($type:ty),* $(,)?) => {
         const WITHOUT_SECRETS: &[&str] = &[$(stringify!($type)),*];
@@ -30,21 +31,27 @@ without_secrets!(
     ctc_tower::Bodies<Vec<u8>>,
 );
 
-/// Not looked at: its server plays the other side, and its journal is made to show what came, secrets included.
+/// Not looked at: its server plays the other side, and its journal is made to show what came,
+/// secrets included.
 const OTHER_SIDE: &str = "ctc-testkit.txt";
 
 /// A type as the listings name it: the crate's path, without parameters.
 fn listed_name(name: &str, adapter: &str) -> String {
     let name = name.split('<').next().unwrap_or_default().trim();
-    let name =
-        name.strip_prefix("ctc_driver::").filter(|rest| rest.starts_with("ctc_core::")).unwrap_or(name);
+    let name = name
+        .strip_prefix("ctc_driver::")
+        .filter(|rest| rest.starts_with("ctc_core::"))
+        .unwrap_or(name);
     let name = name.strip_prefix("super::").unwrap_or(name);
-    name.strip_prefix("adapter::").map_or_else(|| name.to_owned(), |rest| format!("{adapter}::{rest}"))
+    name.strip_prefix("adapter::")
+        .map_or_else(|| name.to_owned(), |rest| format!("{adapter}::{rest}"))
 }
 
 /// The types that a life has shown.
 pub(crate) fn shown(printed: &str, adapter: &str) -> BTreeSet<String> {
-    let names = printed.lines().filter_map(|line| line.strip_prefix("shown "));
+    let names = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("shown "));
     names.map(|name| listed_name(name, adapter)).collect()
 }
 
@@ -60,8 +67,13 @@ fn listed() -> BTreeSet<String> {
         for line in listing.lines() {
             let item = line.trim_start_matches("#[non_exhaustive] ");
             let kinds = ["pub struct ", "pub enum ", "pub union ", "pub type "];
-            let Some(path) = kinds.iter().find_map(|kind| item.strip_prefix(kind)) else { continue };
-            let path = path.split(['<', '(', ' ', ':']).filter(|part| !part.is_empty()).take(3);
+            let Some(path) = kinds.iter().find_map(|kind| item.strip_prefix(kind)) else {
+                continue;
+            };
+            let path = path
+                .split(['<', '(', ' ', ':'])
+                .filter(|part| !part.is_empty())
+                .take(3);
             let path: Vec<_> = path.collect();
             // A type inside of a type is an associated one: it names another.
             let associated = item.starts_with("pub type ") && !is_alias(item);
@@ -76,20 +88,30 @@ fn listed() -> BTreeSet<String> {
 
 /// `pub type crate::Alias = …`, and not `pub type crate::Type::Associated = …`.
 fn is_alias(item: &str) -> bool {
-    let path = item.trim_start_matches("pub type ").split([' ', '<']).next().unwrap_or_default();
+    let path = item
+        .trim_start_matches("pub type ")
+        .split([' ', '<'])
+        .next()
+        .unwrap_or_default();
     path.split("::").count() == 2 && !item.contains(">::")
 }
 
 /// What is wrong with the decisions.
 pub(crate) fn undecided(shown: &BTreeSet<String>) -> Vec<String> {
     let listed = listed();
-    let without: BTreeSet<_> = WITHOUT_SECRETS.iter().map(|name| listed_name(name, "")).collect();
-    let missing = listed.iter().filter(|name| !shown.contains(*name) && !without.contains(*name));
-    let missing =
-        missing.map(|name| format!("{name} is new: show it in the life, or say that it holds no secret"));
+    let without: BTreeSet<_> = WITHOUT_SECRETS
+        .iter()
+        .map(|name| listed_name(name, ""))
+        .collect();
+    let missing = listed
+        .iter()
+        .filter(|name| !shown.contains(*name) && !without.contains(*name));
+    let missing = missing
+        .map(|name| format!("{name} is new: show it in the life, or say that it holds no secret"));
     let gone = shown.union(&without).filter(|name| !listed.contains(*name));
     let gone = gone.map(|name| format!("{name} is not in xtask/api: misspelt here, or gone"));
-    let twice =
-        shown.intersection(&without).map(|name| format!("{name} is shown and said to hold no secret"));
+    let twice = shown
+        .intersection(&without)
+        .map(|name| format!("{name} is shown and said to hold no secret"));
     missing.chain(gone).chain(twice).collect()
 }

@@ -11,7 +11,11 @@ use crate::Report;
 pub(crate) use ctc_reqwest as adapter;
 
 pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(answer)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(answer)
 }
 
 pub(crate) fn http_client() -> Client {
@@ -32,14 +36,40 @@ pub(crate) fn native(url: &str) -> ctc_reqwest::reqwest::Request {
 pub(crate) fn of_its_own(report: &mut Report) {
     let server = Server::start().unwrap();
     let elsewhere = Server::start().unwrap();
-    let follows = || Client::builder().redirect(Policy::default()).build().unwrap();
-    let redirect = |to: String| Fault::Redirect { status: 307, location: to };
-    server.inject(Rule::once(Matcher::Login, redirect(format!("{}/x", server.url()))));
-    let client = walk::builder(&server).http_client(follows()).build().unwrap();
-    report.tell("an HTTP client of your own follows a redirect at login", &walk::login(&client));
+    let follows = || {
+        Client::builder()
+            .redirect(Policy::default())
+            .build()
+            .unwrap()
+    };
+    let redirect = |to: String| Fault::Redirect {
+        status: 307,
+        location: to,
+    };
+    server.inject(Rule::once(
+        Matcher::Login,
+        redirect(format!("{}/x", server.url())),
+    ));
+    let client = walk::builder(&server)
+        .http_client(follows())
+        .build()
+        .unwrap();
+    report.tell(
+        "an HTTP client of your own follows a redirect at login",
+        &walk::login(&client),
+    );
 
-    let client = walk::builder(&server).http_client(follows()).build().unwrap();
-    server.inject(Rule::once(Matcher::AnyCall, redirect(format!("{}/x", elsewhere.url()))));
+    let client = walk::builder(&server)
+        .http_client(follows())
+        .build()
+        .unwrap();
+    server.inject(Rule::once(
+        Matcher::AnyCall,
+        redirect(format!("{}/x", elsewhere.url())),
+    ));
     let error = wait(client.get(walk::DEVICES).send()).unwrap_err();
-    report.tell("an HTTP client of your own follows a call's redirect to another host", &error);
+    report.tell(
+        "an HTTP client of your own follows a call's redirect to another host",
+        &error,
+    );
 }

@@ -1,7 +1,10 @@
 //! The walk, through ctc-ureq.
 
 #[path = "walk.rs"]
-#[allow(clippy::duplicate_mod, reason = "the same walk, through the other adapter")]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the same walk, through the other adapter"
+)]
 pub(crate) mod walk;
 
 use ctc_ureq::ureq::Agent;

@@ -1,8 +1,14 @@
-//! Every error that a user can meet, through both adapters, as one text: what the manual shows is what is said.
+//! Every error that a user can meet, through both adapters, as one text: what the manual shows is
+//! what is said.
 //!
-//! After a change of a message: `CTC_BLESS=1 cargo test -p ctc-examples --test errors`, then read the difference.
+//! After a change of a message: `CTC_BLESS=1 cargo test -p ctc-examples --test errors`, then read
+//! the difference.
 #![cfg(target_os = "linux")] // the words of the system's own errors are in it
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers are tests too"
+)]
 
 mod asynchronous;
 mod blocking;
@@ -14,7 +20,10 @@ use std::fmt::Write;
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME};
 
 /// The manual's copy is the committed one.
-const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/ctc-driver/src/manual/errors.txt");
+const SNAPSHOT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../crates/ctc-driver/src/manual/errors.txt"
+);
 
 /// What went wrong, and what was said.
 #[derive(Default)]
@@ -43,7 +52,11 @@ impl Report {
 /// Ports and pauses differ from run to run.
 fn neutral(text: &str) -> String {
     let mut neutral = text.to_owned();
-    for (before, stands_for) in [("127.0.0.1:", "PORT"), ("localhost:", "PORT"), ("try again in ", "N")] {
+    for (before, stands_for) in [
+        ("127.0.0.1:", "PORT"),
+        ("localhost:", "PORT"),
+        ("try again in ", "N"),
+    ] {
         let mut parts = neutral.split(before);
         let first = parts.next().unwrap_or_default().to_owned();
         neutral = parts.fold(first, |text, part| {
@@ -80,7 +93,11 @@ fn side_by_side(reqwest: &Report, ureq: &Report) -> String {
 
 fn indent(text: &mut String, who: &str, said: &str) {
     for (number, line) in said.lines().flat_map(wrapped).enumerate() {
-        let margin = if number == 0 { who.to_owned() } else { " ".repeat(who.len()) };
+        let margin = if number == 0 {
+            who.to_owned()
+        } else {
+            " ".repeat(who.len())
+        };
         let _ = writeln!(text, "    {margin}{line}");
     }
 }
@@ -98,7 +115,10 @@ fn wrapped(line: &str) -> Vec<String> {
             lines.push(format!("{}{word}", " ".repeat(margin)));
         }
     }
-    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 #[test]
@@ -108,7 +128,13 @@ fn each_error_says_what_happened_and_what_to_do() {
     asynchronous::walk::everything(&mut reqwest);
     blocking::walk::everything(&mut ureq);
     let text = side_by_side(&reqwest, &ureq);
-    for secret in [DEFAULT_USERNAME, DEFAULT_PASSWORD, DEFAULT_APP_KEY, "s3cret", "authToken="] {
+    for secret in [
+        DEFAULT_USERNAME,
+        DEFAULT_PASSWORD,
+        DEFAULT_APP_KEY,
+        "s3cret",
+        "authToken=",
+    ] {
         assert!(!text.contains(secret), "a secret is in:\n{text}");
     }
     if std::env::var_os("CTC_BLESS").is_some() {
@@ -116,5 +142,8 @@ fn each_error_says_what_happened_and_what_to_do() {
     }
     let kept = std::fs::read_to_string(SNAPSHOT).unwrap_or_default();
     let first = text.lines().zip(kept.lines()).find(|(new, old)| new != old);
-    assert!(text == kept, "not as in {SNAPSHOT}; first difference: {first:?}\n{text}");
+    assert!(
+        text == kept,
+        "not as in {SNAPSHOT}; first difference: {first:?}\n{text}"
+    );
 }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use ctc_driver::ctc_core::RecordKey;
-use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+};
 
 /// Another process holds the lease, for ever.
 pub(crate) struct Busy;
@@ -15,7 +17,11 @@ impl SessionStore for Busy {
 
 #[async_trait]
 impl AsyncSessionStore for Busy {
-    async fn lease(&self, _: &RecordKey, _: LeaseTerms) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+    async fn lease(
+        &self,
+        _: &RecordKey,
+        _: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
         Err(StoreError::Busy)
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{AppKey, Settings, Unauthorized};
 use ctc_driver::{SessionConfig, StoreError};
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Point, Rule, Server};
+use ctc_testkit::{
+    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Point, Rule, Server,
+};
 use http::HeaderMap;
 
 use super::adapter::{Client, ClientBuilder, Endpoint, MemoryStore, Replay, SendError};
@@ -34,14 +36,19 @@ pub(crate) fn everything(report: &mut Report) {
     paths(report);
     requests(report);
     no_answer(report);
-    report.heading("A 401 that is delivered: why the session did not cure it (in the response's extensions)");
+    report.heading(
+        "A 401 that is delivered: why the session did not cure it (in the response's extensions)",
+    );
     delivered(report);
     report.heading("The logout (LoggedOut, which is no error)");
     logouts(report);
     report.heading("The store (as events; calls go on)");
     report.tell("the lease is over", &StoreError::Lost);
     let disk = std::io::Error::other("read-only file system");
-    report.tell("the store is out of reach", &StoreError::Unavailable(disk.into()));
+    report.tell(
+        "the store is out of reach",
+        &StoreError::Unavailable(disk.into()),
+    );
 }
 
 /// A client that does not wait for long.
@@ -66,15 +73,30 @@ pub(crate) fn login(client: &Client) -> impl Error + use<> {
 }
 
 fn nowhere() -> String {
-    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+    format!(
+        "http://{}",
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+    )
 }
 
 fn endpoints(report: &mut Report) {
     for (what, url) in [
-        ("the portal's host as the endpoint", "https://x-loginapi.developer.calamp.com"),
+        (
+            "the portal's host as the endpoint",
+            "https://x-loginapi.developer.calamp.com",
+        ),
         ("an http URL as the endpoint", "http://connect.calamp.com"),
-        ("an endpoint with a path", "https://connect.calamp.com/connect"),
-        ("an endpoint with a password in it", "https://ada:s3cret@connect.calamp.com"),
+        (
+            "an endpoint with a path",
+            "https://connect.calamp.com/connect",
+        ),
+        (
+            "an endpoint with a password in it",
+            "https://ada:s3cret@connect.calamp.com",
+        ),
         ("an endpoint that is no URL", "connect.calamp.com"),
     ] {
         report.tell(what, &Endpoint::new(url).unwrap_err());
@@ -85,9 +107,17 @@ fn endpoints(report: &mut Report) {
 
 fn environment(report: &mut Report) {
     let mut told = |what, more: &[(&str, &str)], keep: usize| {
-        let vars = [("CTC_USERNAME", "u"), ("CTC_PASSWORD", "s3cret"), ("CTC_APP_KEY", "k")];
+        let vars = [
+            ("CTC_USERNAME", "u"),
+            ("CTC_PASSWORD", "s3cret"),
+            ("CTC_APP_KEY", "k"),
+        ];
         let vars = [&vars[..keep], more].concat();
-        let var = |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+        let var = |name| {
+            vars.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        };
         report.tell(what, &SessionConfig::from_vars(var).unwrap_err());
     };
     told("environment variables are missing", &[], 1);
@@ -97,7 +127,11 @@ fn environment(report: &mut Report) {
         &[("CTC_REGION", "us"), ("CTC_BASE_URL", "https://a.example")],
         3,
     );
-    told("CTC_BASE_URL is plain http", &[("CTC_BASE_URL", "http://a.example")], 3);
+    told(
+        "CTC_BASE_URL is plain http",
+        &[("CTC_BASE_URL", "http://a.example")],
+        3,
+    );
 }
 
 fn building(report: &mut Report) {
@@ -107,24 +141,48 @@ fn building(report: &mut Report) {
     told("no application key", us());
     told("no credentials", us().app_key("k"));
     told("an empty password", us().app_key("k").credentials("u", ""));
-    told("a line end in the application key", us().app_key("s3cret-key\n").credentials("u", "p"));
-    told("a typographic quote in the application key", us().app_key("s3cret’").credentials("u", "p"));
+    told(
+        "a line end in the application key",
+        us().app_key("s3cret-key\n").credentials("u", "p"),
+    );
+    told(
+        "a typographic quote in the application key",
+        us().app_key("s3cret’").credentials("u", "p"),
+    );
     let with = |change: fn(&mut Settings)| us().app_key("k").credentials("u", "p").settings(change);
-    told("a lease shorter than the login", with(|settings| settings.lease = Duration::from_secs(1)));
-    told("no back-off", with(|settings| settings.fair_use.backoff = Duration::ZERO));
-    told("a logout path that is none", with(|settings| settings.logout_path = "logout".to_owned()));
-    told("a user agent for an HTTP client of your own", us().user_agent("x").http_client(http_client()));
+    told(
+        "a lease shorter than the login",
+        with(|settings| settings.lease = Duration::from_secs(1)),
+    );
+    told(
+        "no back-off",
+        with(|settings| settings.fair_use.backoff = Duration::ZERO),
+    );
+    told(
+        "a logout path that is none",
+        with(|settings| settings.logout_path = "logout".to_owned()),
+    );
+    told(
+        "a user agent for an HTTP client of your own",
+        us().user_agent("x").http_client(http_client()),
+    );
     report.tell("an empty application key", &AppKey::new("").unwrap_err());
 }
 
 fn refused(report: &mut Report) {
     for (what, status) in [
-        ("the password is wrong (or whatever the server refuses with 401)", 401),
+        (
+            "the password is wrong (or whatever the server refuses with 401)",
+            401,
+        ),
         ("the login is forbidden, say for a locked account", 403),
         ("there is no login at this base URL", 404),
     ] {
         let server = Server::builder().refused_status(status).start().unwrap();
-        let client = at(&server.url()).credentials(DEFAULT_USERNAME, "s3cret!s3cret!").build().unwrap();
+        let client = at(&server.url())
+            .credentials(DEFAULT_USERNAME, "s3cret!s3cret!")
+            .build()
+            .unwrap();
         report.tell(what, &login(&client));
     }
 }
@@ -133,13 +191,25 @@ fn in_trouble(report: &mut Report) {
     for (what, fault) in [
         ("the server asks for patience", Fault::throttle(46)),
         ("the server is in trouble", Fault::status(503)),
-        ("a page of HTML in place of the login's answer", Fault::html_page()),
+        (
+            "a page of HTML in place of the login's answer",
+            Fault::html_page(),
+        ),
         (
             "the login is redirected",
-            Fault::Redirect { status: 302, location: "https://a.example/".to_owned() },
+            Fault::Redirect {
+                status: 302,
+                location: "https://a.example/".to_owned(),
+            },
         ),
         ("the login hangs", Fault::Hang { act: false }),
-        ("the login's answer breaks off", Fault::Cut { at: Point::BeforeAnswer, act: false }),
+        (
+            "the login's answer breaks off",
+            Fault::Cut {
+                at: Point::BeforeAnswer,
+                act: false,
+            },
+        ),
     ] {
         let server = Server::start().unwrap();
         server.inject(Rule::forever(Matcher::Login, fault));
@@ -150,12 +220,22 @@ fn in_trouble(report: &mut Report) {
 fn unreachable(report: &mut Report) {
     report.tell("nobody listens", &login(&at(&nowhere()).build().unwrap()));
     let server = Server::builder().tls(true).start().unwrap();
-    report.tell("the server's certificate is not trusted", &login(&at(&server.url()).build().unwrap()));
+    report.tell(
+        "the server's certificate is not trusted",
+        &login(&at(&server.url()).build().unwrap()),
+    );
     let server = Server::start().unwrap();
     let https = format!("https://localhost:{}", server.port());
-    report.tell("https to a server that speaks plain http", &login(&at(&https).build().unwrap()));
-    // This program has TLS; that the login says so in one without it is a test of the package `no-tls`.
-    report.tell("https in a program without TLS (the cause alone)", &SendError::NoTls);
+    report.tell(
+        "https to a server that speaks plain http",
+        &login(&at(&https).build().unwrap()),
+    );
+    // This program has TLS; that the login says so in one without it is a test of the package
+    // `no-tls`.
+    report.tell(
+        "https in a program without TLS (the cause alone)",
+        &SendError::NoTls,
+    );
 }
 
 fn held_back(report: &mut Report) {
@@ -167,18 +247,30 @@ fn held_back(report: &mut Report) {
     client.session().reopen();
     report.tell("the budget of logins is spent", &login(&client));
     client.session().close();
-    report.tell("a call after logout", &wait(client.get(DEVICES).send()).unwrap_err());
+    report.tell(
+        "a call after logout",
+        &wait(client.get(DEVICES).send()).unwrap_err(),
+    );
     let client = builder(&server).store(Busy).build().unwrap();
-    report.tell("another process holds the store's login lease", &login(&client));
+    report.tell(
+        "another process holds the store's login lease",
+        &login(&client),
+    );
 }
 
 fn paths(report: &mut Report) {
     let server = Server::start().unwrap();
     let client = client(&server);
     for (what, path) in [
-        ("an absolute URL on another origin", "https://elsewhere.example/devices?vin=s3cret"),
+        (
+            "an absolute URL on another origin",
+            "https://elsewhere.example/devices?vin=s3cret",
+        ),
         ("a path without a slash", "connect/services/devices"),
-        ("a path that is no URI", "/connect/services/devices/my truck"),
+        (
+            "a path that is no URI",
+            "/connect/services/devices/my truck",
+        ),
     ] {
         report.tell(what, &wait(client.get(path).send()).unwrap_err());
     }
@@ -195,7 +287,10 @@ fn requests(report: &mut Report) {
     for _ in 0..20_000 {
         many.append("x", http::HeaderValue::from_static("1"));
     }
-    report.tell("far too many headers", &wait(client.get(DEVICES).headers(many).send()).unwrap_err());
+    report.tell(
+        "far too many headers",
+        &wait(client.get(DEVICES).headers(many).send()).unwrap_err(),
+    );
     let error = wait(client.get(DEVICES).query(&"no pair").send()).unwrap_err();
     report.tell("a query that is not made of pairs", &error);
 }
@@ -205,18 +300,38 @@ fn no_answer(report: &mut Report) {
     let client = client(&server);
     wait(client.login()).unwrap();
     server.inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: false }));
-    let request = client.get(DEVICES).query(&[("vin", "s3cret")]).timeout(Duration::from_millis(200));
-    report.tell("a call that hangs, with a time-out", &wait(request.send()).unwrap_err());
-    server.inject(Rule::once(Matcher::AnyCall, Fault::Cut { at: Point::BeforeAnswer, act: false }));
+    let request = client
+        .get(DEVICES)
+        .query(&[("vin", "s3cret")])
+        .timeout(Duration::from_millis(200));
+    report.tell(
+        "a call that hangs, with a time-out",
+        &wait(request.send()).unwrap_err(),
+    );
+    server.inject(Rule::once(
+        Matcher::AnyCall,
+        Fault::Cut {
+            at: Point::BeforeAnswer,
+            act: false,
+        },
+    ));
     let error = wait(client.post(DEVICES).body("{}").send()).unwrap_err();
     report.tell("a call whose answer breaks off", &error);
     drop(server);
-    report.tell("nobody listens any more", &wait(client.get(DEVICES).send()).unwrap_err());
+    report.tell(
+        "nobody listens any more",
+        &wait(client.get(DEVICES).send()).unwrap_err(),
+    );
 }
 
 fn delivered(report: &mut Report) {
     let mut told = |what, answer: &http::Extensions| {
-        report.tell(what, answer.get::<Unauthorized>().unwrap_or_else(|| panic!("{what}: no reason")));
+        report.tell(
+            what,
+            answer
+                .get::<Unauthorized>()
+                .unwrap_or_else(|| panic!("{what}: no reason")),
+        );
     };
     let server = Server::start().unwrap();
     let client = client(&server);
@@ -225,14 +340,24 @@ fn delivered(report: &mut Report) {
 
     server.revoke_all();
     let request = with_stream(client.post("/connect/test/echo")).replay(Replay::Always);
-    told("the body is a stream", wait(request.send()).unwrap().extensions());
+    told(
+        "the body is a stream",
+        wait(request.send()).unwrap().extensions(),
+    );
     wait(client.login()).unwrap();
     server.revoke_all();
-    told("a POST that may not be sent twice", wait(client.post(DEVICES).send()).unwrap().extensions());
+    told(
+        "a POST that may not be sent twice",
+        wait(client.post(DEVICES).send()).unwrap().extensions(),
+    );
 
     let server = Server::start().unwrap();
     let one = |settings: &mut Settings| settings.fair_use.burst = NonZeroU32::MIN;
-    let client = builder(&server).settings(one).store(MemoryStore::new()).build().unwrap();
+    let client = builder(&server)
+        .settings(one)
+        .store(MemoryStore::new())
+        .build()
+        .unwrap();
     wait(client.login()).unwrap();
     server.revoke_all();
     told(
@@ -241,7 +366,10 @@ fn delivered(report: &mut Report) {
     );
     for (what, why) in [
         ("sent twice already", Unauthorized::AlreadyReplayed),
-        ("logged out while the call was under way", Unauthorized::Closed),
+        (
+            "logged out while the call was under way",
+            Unauthorized::Closed,
+        ),
     ] {
         report.tell(what, &why);
     }
@@ -252,9 +380,15 @@ fn logouts(report: &mut Report) {
     let client = client(&server);
     wait(client.login()).unwrap();
     server.inject(Rule::once(Matcher::Logout, Fault::status(404)));
-    report.say("the server knows no such logout", &wait(client.logout()).to_string());
+    report.say(
+        "the server knows no such logout",
+        &wait(client.logout()).to_string(),
+    );
     client.session().reopen();
     wait(client.login()).unwrap();
     drop(server);
-    report.say("the server does not answer", &wait(client.logout()).to_string());
+    report.say(
+        "the server does not answer",
+        &wait(client.logout()).to_string(),
+    );
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
-use ctc_driver::{CallOptions, Clock, Driver, SessionStore, SharedSession, Transport, TransportError};
+use ctc_driver::{
+    CallOptions, Clock, Driver, SessionStore, SharedSession, Transport, TransportError,
+};
 use ctc_examples::workers::Place;
 use ctc_store_file::FileStore;
 use ctc_store_redis::RedisStore;
@@ -39,8 +41,9 @@ on_both_stores! {
     }
 }
 
-/// A pause that was written by a clock hours ahead (say, before it was set right) does not last for hours,
-/// nor is it passed over. Redis measures by its own clock instead: see `SessionRecord::by_this_clock`.
+/// A pause that was written by a clock hours ahead (say, before it was set right) does not last for
+/// hours, nor is it passed over. Redis measures by its own clock instead: see
+/// `SessionRecord::by_this_clock`.
 #[test]
 fn a_pause_stays_a_pause() {
     let (stage, ctc) = (Stage::on_file(), Ctc::default());
@@ -85,13 +88,22 @@ impl Ctc {
         let mut settings = Settings::default();
         settings.fair_use.backoff = PAUSE;
         let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!").unwrap();
-        let session =
-            Session::new(Endpoint::eu(), AppKey::new("key").unwrap(), credentials, settings).unwrap();
+        let session = Session::new(
+            Endpoint::eu(),
+            AppKey::new("key").unwrap(),
+            credentials,
+            settings,
+        )
+        .unwrap();
         let store: Arc<dyn SessionStore> = match &stage.place {
             Place::File(folder) => Arc::new(FileStore::at(folder)),
             Place::Redis(url, prefix) => Arc::new(RedisStore::open(url).unwrap().prefix(prefix)),
         };
-        Host(Driver::new(SharedSession::with_clock(session, Off(skew)), self.clone(), Some(store)))
+        Host(Driver::new(
+            SharedSession::with_clock(session, Off(skew)),
+            self.clone(),
+            Some(store),
+        ))
     }
 }
 
@@ -99,10 +111,18 @@ struct Host(Driver<Ctc>);
 
 impl Host {
     fn call(&self) -> Result<(), String> {
-        let request =
-            Request::get("https://connect.calamp.co.uk/connect/services/devices").body(vec![]).unwrap();
-        let answer = self.0.execute(request, &CallOptions::default()).map_err(|error| error.to_string())?;
-        if answer.status().is_success() { Ok(()) } else { Err(answer.status().to_string()) }
+        let request = Request::get("https://connect.calamp.co.uk/connect/services/devices")
+            .body(vec![])
+            .unwrap();
+        let answer = self
+            .0
+            .execute(request, &CallOptions::default())
+            .map_err(|error| error.to_string())?;
+        if answer.status().is_success() {
+            Ok(())
+        } else {
+            Err(answer.status().to_string())
+        }
     }
 }
 
@@ -116,7 +136,11 @@ impl Clock for Off {
 
     fn wall(&self) -> SystemTime {
         let by = Duration::from_secs(self.0.unsigned_abs());
-        if self.0 < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+        if self.0 < 0 {
+            SystemTime::now() - by
+        } else {
+            SystemTime::now() + by
+        }
     }
 }
 
@@ -133,7 +157,11 @@ impl Transport for Ctc {
     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Never> {
         let live = self.0.live.lock().unwrap();
         let known = !live.is_empty() && request.headers()["cookie"] == format!("authToken={live}");
-        let status = if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        let status = if known {
+            StatusCode::OK
+        } else {
+            StatusCode::UNAUTHORIZED
+        };
         Ok(Response::builder().status(status).body(vec![]).unwrap())
     }
 
@@ -144,6 +172,9 @@ impl Transport for Ctc {
         }
         let token = format!("T{number}");
         *self.0.live.lock().unwrap() = token.clone();
-        Ok(Response::builder().header("set-cookie", format!("authToken={token}")).body(()).unwrap())
+        Ok(Response::builder()
+            .header("set-cookie", format!("authToken={token}"))
+            .body(())
+            .unwrap())
     }
 }

@@ -1,9 +1,14 @@
 //! Both stores against real processes, a real Redis and a CTC server on loopback.
 //!
-//! Groups G (processes) and E (logout) of the failure cases. A worker process is this very program, started
-//! once more to run the test `worker` alone. Without `redis-server` the Redis halves are left out, which is
-//! said on standard error; `CI=true` makes that a failure.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+//! Groups G (processes) and E (logout) of the failure cases. A worker process is this very program,
+//! started once more to run the test `worker` alone. Without `redis-server` the Redis halves are
+//! left out, which is said on standard error; `CI=true` makes that a failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
 
 mod clocks;
 mod herd;
@@ -36,15 +41,28 @@ impl Stage {
     fn on_file() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::File(folder.path().join("sessions"));
-        Self { server: Server::start().unwrap(), place, redis: None, _folder: folder }
+        Self {
+            server: Server::start().unwrap(),
+            place,
+            redis: None,
+            _folder: folder,
+        }
     }
 
     fn on_redis(what: &str) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let redis = RedisServer::for_test(what)?;
-        let place = Place::Redis(redis.url(), format!("test-{}", NUMBER.fetch_add(1, Relaxed)));
+        let place = Place::Redis(
+            redis.url(),
+            format!("test-{}", NUMBER.fetch_add(1, Relaxed)),
+        );
         let folder = tempfile::tempdir().unwrap();
-        Some(Self { server: Server::start().unwrap(), place, redis: Some(redis), _folder: folder })
+        Some(Self {
+            server: Server::start().unwrap(),
+            place,
+            redis: Some(redis),
+            _folder: folder,
+        })
     }
 
     fn job(&self) -> Job {
@@ -69,7 +87,13 @@ impl Stage {
     /// Workers of both kinds by turns.
     fn start_many(&self, count: usize) -> Vec<Worker> {
         let kinds = [Adapter::Blocking, Adapter::Async].into_iter().cycle();
-        let jobs: Vec<_> = kinds.take(count).map(|adapter| Job { adapter, ..self.job() }).collect();
+        let jobs: Vec<_> = kinds
+            .take(count)
+            .map(|adapter| Job {
+                adapter,
+                ..self.job()
+            })
+            .collect();
         Worker::start_all(&jobs, WORKER_ARGS).unwrap()
     }
 
@@ -80,20 +104,30 @@ impl Stage {
     }
 
     fn wait_for_held_login(&self) {
-        self.server.wait_until(|counts| counts.held > 0, Duration::from_secs(10)).unwrap();
+        self.server
+            .wait_until(|counts| counts.held > 0, Duration::from_secs(10))
+            .unwrap();
     }
 
     /// The `Cookie` of the last call that the server saw.
     fn last_cookie(&self) -> String {
         let journal = self.server.journal();
         let cookies = journal.iter().rev().flat_map(|entry| &entry.headers);
-        cookies.clone().find(|(name, _)| name == "cookie").map(|(_, value)| value.clone()).unwrap()
+        cookies
+            .clone()
+            .find(|(name, _)| name == "cookie")
+            .map(|(_, value)| value.clone())
+            .unwrap()
     }
 
     /// Nobody broke the rules of the interface, or logged in although all was well.
     fn all_fair(&self) {
         let counts = self.server.counts();
-        assert_eq!((counts.violations, counts.needless_logins), (0, 0), "{counts:?}");
+        assert_eq!(
+            (counts.violations, counts.needless_logins),
+            (0, 0),
+            "{counts:?}"
+        );
     }
 }
 

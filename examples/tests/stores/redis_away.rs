@@ -1,4 +1,5 @@
-//! Redis killed and started again, stopped and continued: calls go on, no storm, and sharing resumes.
+//! Redis killed and started again, stopped and continued: calls go on, no storm, and sharing
+//! resumes.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,12 +13,18 @@ const CALLERS: usize = 10;
 
 fn call(workers: &mut [Worker]) {
     let sum = all(workers, Command::Call(CALLERS)).unwrap();
-    assert_eq!((sum.answered, sum.refused()), (PROCESSES * CALLERS, 0), "{sum:?}");
+    assert_eq!(
+        (sum.answered, sum.refused()),
+        (PROCESSES * CALLERS, 0),
+        "{sum:?}"
+    );
 }
 
 #[test]
 fn killed_and_restarted_under_load() {
-    let Some(mut stage) = Stage::on_redis("Redis killed and restarted") else { return };
+    let Some(mut stage) = Stage::on_redis("Redis killed and restarted") else {
+        return;
+    };
     let mut workers = stage.start_many(PROCESSES);
     call(&mut workers);
     assert_eq!(stage.logins(), 1);
@@ -46,24 +53,35 @@ fn killed_and_restarted_under_load() {
 /// A restart that takes less than an operation may take is not even noticed.
 #[test]
 fn restarted_while_all_of_them_ask() {
-    let Some(mut stage) = Stage::on_redis("Redis restarted in mid-login") else { return };
+    let Some(mut stage) = Stage::on_redis("Redis restarted in mid-login") else {
+        return;
+    };
     let mut workers = stage.start_many(PROCESSES);
     call(&mut workers);
     stage.server.revoke_all();
     stage.redis.as_mut().unwrap().kill();
-    workers.iter_mut().try_for_each(|worker| worker.tell(Command::Call(CALLERS))).unwrap();
+    workers
+        .iter_mut()
+        .try_for_each(|worker| worker.tell(Command::Call(CALLERS)))
+        .unwrap();
     thread::sleep(Duration::from_millis(300));
     stage.redis.as_mut().unwrap().restart().unwrap();
     for worker in &mut workers {
         let report = worker.report().unwrap();
-        assert_eq!((report.answered, report.store_failures), (CALLERS, 0), "{report:?}");
+        assert_eq!(
+            (report.answered, report.store_failures),
+            (CALLERS, 0),
+            "{report:?}"
+        );
     }
     assert_eq!(stage.logins(), 2);
 }
 
 #[test]
 fn stopped_for_longer_than_the_lease() {
-    let Some(stage) = Stage::on_redis("Redis stopped") else { return };
+    let Some(stage) = Stage::on_redis("Redis stopped") else {
+        return;
+    };
     let redis = stage.redis.as_ref().unwrap().pid().unwrap();
     let mut workers = stage.start_many(PROCESSES);
     call(&mut workers);
@@ -71,12 +89,18 @@ fn stopped_for_longer_than_the_lease() {
     signal(redis, "STOP").unwrap();
     let began = Instant::now();
     call(&mut workers);
-    assert!(began.elapsed() < Duration::from_secs(2), "a good token needs no store");
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "a good token needs no store"
+    );
     assert_eq!(stage.logins(), 1);
     stage.server.revoke_all();
     let began = Instant::now();
     call(&mut workers);
-    assert!(began.elapsed() < Duration::from_secs(12), "every operation is bounded");
+    assert!(
+        began.elapsed() < Duration::from_secs(12),
+        "every operation is bounded"
+    );
     let alone = stage.logins();
     assert!(alone <= 1 + PROCESSES as u64, "{alone} logins");
     // Heartbeats keep a lease for 6 s.
@@ -94,13 +118,17 @@ fn stopped_for_longer_than_the_lease() {
 /// Redis is full: the error is typed, and the session goes on without it.
 #[test]
 fn full() {
-    let Some(stage) = Stage::on_redis("Redis is full") else { return };
+    let Some(stage) = Stage::on_redis("Redis is full") else {
+        return;
+    };
     refuses_to_write(&stage, "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0");
 }
 
 #[test]
 fn read_only_replica() {
-    let Some(stage) = Stage::on_redis("Redis is a read-only replica") else { return };
+    let Some(stage) = Stage::on_redis("Redis is a read-only replica") else {
+        return;
+    };
     refuses_to_write(&stage, "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE");
 }
 

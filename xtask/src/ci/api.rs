@@ -13,7 +13,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ctc-store-file", &[]),
     ("ctc-store-redis", &["redis"]),
     ("ctc-testkit", &["http", "serde_core"]),
-    ("ctc-tower", &["bytes", "http", "http_body", "tower", "tower_layer", "tower_service"]),
+    (
+        "ctc-tower",
+        &[
+            "bytes",
+            "http",
+            "http_body",
+            "tower",
+            "tower_layer",
+            "tower_service",
+        ],
+    ),
     ("ctc-ureq", &["bytes", "http", "serde_core", "ureq"]),
 ];
 
@@ -22,7 +32,9 @@ pub(super) fn check() -> Result<Outcome, String> {
         only_allowed_types(&package)?;
     }
     if let Some(missing) = missing_tool() {
-        return Ok(skipped(&format!("{missing}; only the types in the listings were checked")));
+        return Ok(skipped(&format!(
+            "{missing}; only the types in the listings were checked"
+        )));
     }
     for package in crates()? {
         let (listed, found) = (read(&path(&package))?, listing(&package)?);
@@ -43,7 +55,8 @@ pub(crate) fn write() -> Result<(), String> {
     }
     for package in crates()? {
         let listing = listing(&package)?;
-        std::fs::write(path(&package), listing).map_err(|error| format!("{}: {error}", path(&package)))?;
+        std::fs::write(path(&package), listing)
+            .map_err(|error| format!("{}: {error}", path(&package)))?;
         only_allowed_types(&package)?;
     }
     Ok(())
@@ -74,7 +87,8 @@ fn listing(package: &str) -> Result<String, String> {
 }
 
 fn difference(listed: &str, found: &str) -> Option<String> {
-    let (before, after): (BTreeSet<_>, BTreeSet<_>) = (listed.lines().collect(), found.lines().collect());
+    let (before, after): (BTreeSet<_>, BTreeSet<_>) =
+        (listed.lines().collect(), found.lines().collect());
     let gone = before.difference(&after).map(|line| format!("- {line}"));
     let new = after.difference(&before).map(|line| format!("+ {line}"));
     let lines: Vec<_> = gone.chain(new).collect();
@@ -82,13 +96,18 @@ fn difference(listed: &str, found: &str) -> Option<String> {
 }
 
 fn only_allowed_types(package: &str) -> Result<(), String> {
-    let allowed = ALLOWED.iter().find(|(name, _)| *name == package).map_or(&[][..], |(_, allowed)| *allowed);
+    let allowed = ALLOWED
+        .iter()
+        .find(|(name, _)| *name == package)
+        .map_or(&[][..], |(_, allowed)| *allowed);
     let listing = read(&path(package))?;
     for line in listing.lines() {
         for root in roots(line) {
             let own = root.starts_with("ctc_") || matches!(root, "std" | "core" | "alloc");
             if !own && !allowed.contains(&root) {
-                return Err(format!("{package} shows a type of {root}, which is not allowed to it:\n{line}"));
+                return Err(format!(
+                    "{package} shows a type of {root}, which is not allowed to it:\n{line}"
+                ));
             }
         }
     }
@@ -97,7 +116,8 @@ fn only_allowed_types(package: &str) -> Result<(), String> {
 
 /// The first segment of each path in a line: a crate's name, where it is in lower case.
 fn roots(line: &str) -> impl Iterator<Item = &str> {
-    let paths = line.split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | ':')));
+    let paths =
+        line.split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | ':')));
     paths
         .filter_map(|path| path.split_once("::").map(|(root, _)| root))
         .filter(|root| root.starts_with(|first: char| first.is_ascii_lowercase()))

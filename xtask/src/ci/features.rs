@@ -2,33 +2,76 @@
 
 use super::{Outcome, crates, plain, read};
 
-/// Features that only pass another of the same crates on, and build C code or want a system library: minutes each.
+/// Features that only pass another of the same crates on, and build C code or want a system
+/// library: minutes each.
 const LEFT_OUT: &[&str] = &["brotli", "native-tls", "rustls", "zstd"];
 
 pub(super) fn run() -> Result<Outcome, String> {
     for package in crates()? {
         let features = features_of(&package)?;
-        let (left_out, checked): (Vec<_>, Vec<_>) =
-            features.iter().map(String::as_str).partition(|feature| LEFT_OUT.contains(feature));
-        let skipped =
-            if left_out.is_empty() { String::new() } else { format!(" (not {})", left_out.join(", ")) };
+        let (left_out, checked): (Vec<_>, Vec<_>) = features
+            .iter()
+            .map(String::as_str)
+            .partition(|feature| LEFT_OUT.contains(feature));
+        let skipped = if left_out.is_empty() {
+            String::new()
+        } else {
+            format!(" (not {})", left_out.join(", "))
+        };
         println!("{package}: none, {}{skipped}", checked.join(", "));
         for feature in [""].into_iter().chain(checked) {
-            let args = ["check", "--quiet", "--package", &package, "--no-default-features", "--features"];
+            let args = [
+                "check",
+                "--quiet",
+                "--package",
+                &package,
+                "--no-default-features",
+                "--features",
+            ];
             plain(&[&args[..], &[feature]].concat())?;
         }
     }
     // The cookie jar that this feature brings along must change nothing on the wire.
-    plain(&["test", "--quiet", "--package", "ctc-ureq", "--features", "cookies", "--test", "conformance"])?;
-    plain(&["test", "--quiet", "--package", "ctc-driver", "--features", "metrics", "--test", "metrics"])?;
-    plain(&["test", "--quiet", "--package", "ctc-no-tls", "--features", "alone"])
+    plain(&[
+        "test",
+        "--quiet",
+        "--package",
+        "ctc-ureq",
+        "--features",
+        "cookies",
+        "--test",
+        "conformance",
+    ])?;
+    plain(&[
+        "test",
+        "--quiet",
+        "--package",
+        "ctc-driver",
+        "--features",
+        "metrics",
+        "--test",
+        "metrics",
+    ])?;
+    plain(&[
+        "test",
+        "--quiet",
+        "--package",
+        "ctc-no-tls",
+        "--features",
+        "alone",
+    ])
 }
 
 /// The names in the manifest's `[features]`.
 fn features_of(package: &str) -> Result<Vec<String>, String> {
     let manifest = read(&format!("crates/{package}/Cargo.toml"))?;
-    let lines = manifest.lines().skip_while(|line| *line != "[features]").skip(1);
+    let lines = manifest
+        .lines()
+        .skip_while(|line| *line != "[features]")
+        .skip(1);
     let section = lines.take_while(|line| !line.starts_with('['));
-    let names = section.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = ["));
+    let names = section
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = ["));
     Ok(names.map(|(name, _)| name.to_owned()).collect())
 }

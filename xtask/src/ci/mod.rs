@@ -27,13 +27,31 @@ enum Outcome {
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "format", what: "cargo fmt", run: || plain(&["fmt", "--all", "--check"]) },
+    Step {
+        name: "format",
+        what: "cargo fmt",
+        run: || plain(&["fmt", "--all", "--check"]),
+    },
     Step {
         name: "clippy",
         what: "clippy, warnings denied; std items newer than the stated Rust version among them",
-        run: || plain(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+        run: || {
+            plain(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        },
     },
-    Step { name: "docs", what: "rustdoc, warnings denied", run: docs },
+    Step {
+        name: "docs",
+        what: "rustdoc, warnings denied",
+        run: docs,
+    },
     Step {
         name: "test",
         what: "every test; the snippets of the READMEs and of the manual are among them",
@@ -54,29 +72,61 @@ const STEPS: &[Step] = &[
         what: "the session's locks under shuttle's scheduler",
         run: || sim::threads(&[]).map(|()| Outcome::Done),
     },
-    Step { name: "table", what: "every test in FAILURE-CASES.md exists", run: table::check },
-    Step { name: "features", what: "each feature alone, and a program without TLS", run: features::run },
-    Step { name: "msrv", what: "every crate with the oldest Rust that it states", run: toolchains::msrv },
+    Step {
+        name: "table",
+        what: "every test in FAILURE-CASES.md exists",
+        run: table::check,
+    },
+    Step {
+        name: "features",
+        what: "each feature alone, and a program without TLS",
+        run: features::run,
+    },
+    Step {
+        name: "msrv",
+        what: "every crate with the oldest Rust that it states",
+        run: toolchains::msrv,
+    },
     Step {
         name: "minimal",
         what: "every crate with the oldest dependencies that it states",
         run: toolchains::minimal_versions,
     },
-    Step { name: "policy", what: "licences, bans, sources, advisories: deny.toml", run: tools::policy },
-    Step { name: "unused", what: "no dependency that nobody uses", run: tools::unused },
+    Step {
+        name: "policy",
+        what: "licences, bans, sources, advisories: deny.toml",
+        run: tools::policy,
+    },
+    Step {
+        name: "unused",
+        what: "no dependency that nobody uses",
+        run: tools::unused,
+    },
     Step {
         name: "api",
         what: "the public API is as listed in xtask/api, and names no type of a crate that it should not",
         run: api::check,
     },
-    Step { name: "package", what: "every crate packages, with licence and README", run: package::run },
+    Step {
+        name: "package",
+        what: "every crate packages, with licence and README",
+        run: package::run,
+    },
     Step {
         name: "vendor",
         what: "the vendor's Python client against our server",
         run: || vendor::run().map(|()| Outcome::Done),
     },
-    Step { name: "examples", what: "the examples end as the README says", run: examples },
-    Step { name: "fleet", what: "twenty processes, one session, one login", run: fleets },
+    Step {
+        name: "examples",
+        what: "the examples end as the README says",
+        run: examples,
+    },
+    Step {
+        name: "fleet",
+        what: "twenty processes, one session, one login",
+        run: fleets,
+    },
     Step {
         name: "soak",
         what: "half a minute of load on both clients, with faults: nothing leaks",
@@ -97,11 +147,18 @@ const STEPS: &[Step] = &[
 /// Runs all steps, or those named.
 pub(crate) fn run(names: &[String]) -> Result<(), String> {
     if names == ["list"] {
-        STEPS.iter().for_each(|step| println!("{:10} {}", step.name, step.what));
+        STEPS
+            .iter()
+            .for_each(|step| println!("{:10} {}", step.name, step.what));
         return Ok(());
     }
-    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
-        return Err(format!("no step named {unknown}; see `cargo xtask ci list`"));
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != **name))
+    {
+        return Err(format!(
+            "no step named {unknown}; see `cargo xtask ci list`"
+        ));
     }
     let mut table = Vec::new();
     let wanted = |step: &&Step| match names {
@@ -111,7 +168,8 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
     for step in STEPS.iter().filter(wanted) {
         println!("\n== {}: {}", step.name, step.what);
         let start = Instant::now();
-        let outcome = (step.run)().map_err(|error| format!("step {} failed: {error}", step.name))?;
+        let outcome =
+            (step.run)().map_err(|error| format!("step {} failed: {error}", step.name))?;
         let seconds = start.elapsed().as_secs();
         table.push(match outcome {
             Outcome::Done => format!("{:10} ok       {seconds:4} s", step.name),
@@ -164,7 +222,9 @@ fn docs() -> Result<Outcome, String> {
 fn fleets() -> Result<Outcome, String> {
     for store in ["file", "redis"] {
         if store == "redis" && !answers("redis-server", &["--version"]) {
-            return Ok(Outcome::Skipped("redis: `apt-get install redis-server`".to_owned()));
+            return Ok(Outcome::Skipped(
+                "redis: `apt-get install redis-server`".to_owned(),
+            ));
         }
         fleet::run(&["--store", store, "--processes", "20"].map(str::to_owned))?;
     }
@@ -175,9 +235,18 @@ fn examples() -> Result<Outcome, String> {
     plain(&["run", "--quiet", "--example", "own_http_stack"])?;
     for example in ["quickstart", "blocking"] {
         plain(&["run", "--quiet", "--example", example])?;
-        let refused = run_command(cargo(&["run", "--quiet", "--example", example, "--", "wrong-password"]));
+        let refused = run_command(cargo(&[
+            "run",
+            "--quiet",
+            "--example",
+            example,
+            "--",
+            "wrong-password",
+        ]));
         if refused.is_ok() {
-            return Err(format!("{example} should exit with 1 after a wrong password"));
+            return Err(format!(
+                "{example} should exit with 1 after a wrong password"
+            ));
         }
     }
     Ok(Outcome::Done)

@@ -7,16 +7,24 @@ use super::{Outcome, read};
 
 const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
 
-/// Where the conformance suites list their cases, and how each list begins. It ends with its bracket.
+/// Where the conformance suites list their cases, and how each list begins. It ends with its
+/// bracket.
 const LISTS: [(&str, &str); 2] = [
-    ("crates/ctc-testkit/src/conformance/cases/mod.rs", "cases! {"),
-    ("crates/ctc-testkit/src/store_conformance/mod.rs", "const CASES: "),
+    (
+        "crates/ctc-testkit/src/conformance/cases/mod.rs",
+        "cases! {",
+    ),
+    (
+        "crates/ctc-testkit/src/store_conformance/mod.rs",
+        "const CASES: ",
+    ),
 ];
 
 /// The macro that makes two tests of each function in it.
 const MAKES_TESTS: &str = "on_both_stores! {";
 
-/// Each name in backticks that looks like a test must be one, somewhere below `crates` or `examples`.
+/// Each name in backticks that looks like a test must be one, somewhere below `crates` or
+/// `examples`.
 pub(super) fn check() -> Result<Outcome, String> {
     let mut tests = HashSet::new();
     for folder in ["crates", "examples"] {
@@ -29,16 +37,24 @@ pub(super) fn check() -> Result<Outcome, String> {
     let rows = table.lines().filter(|line| line.starts_with('|'));
     let names = rows.flat_map(|line| line.split('`').skip(1).step_by(2));
     let named: Vec<_> = names.filter(|name| name.matches('_').count() > 1).collect();
-    let missing: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).copied().collect();
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| !tests.contains(**name))
+        .copied()
+        .collect();
     if named.is_empty() || !missing.is_empty() {
-        return Err(format!("{TABLE} names what is no test: {}", missing.join(", ")));
+        return Err(format!(
+            "{TABLE} names what is no test: {}",
+            missing.join(", ")
+        ));
     }
     println!("{} tests named, all there", named.len());
     Ok(Outcome::Done)
 }
 
 fn collect(folder: &Path, tests: &mut HashSet<String>) -> Result<(), String> {
-    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for entry in entries.flatten() {
         let path = entry.path();
         if path.is_dir() {
@@ -75,14 +91,21 @@ fn in_file(text: &str, tests: &mut HashSet<String>) {
 fn function(code: &str) -> Option<&str> {
     let (before, rest) = code.split_once("fn ")?;
     let modifiers = ["", "pub", "pub(crate)", "pub(super)", "async", "const"];
-    before.split(' ').all(|word| modifiers.contains(&word)).then(|| rest.split(['(', '<']).next())?
+    before
+        .split(' ')
+        .all(|word| modifiers.contains(&word))
+        .then(|| rest.split(['(', '<']).next())?
 }
 
 /// Every word of a list.
 fn listed(text: &str, begins: &str, tests: &mut HashSet<String>) {
-    let lines = text.lines().skip_while(|line| !line.starts_with(begins)).skip(1);
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.starts_with(begins))
+        .skip(1);
     let lines = lines.take_while(|line| !["}", "];"].contains(line));
-    let words = lines.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'));
+    let words = lines
+        .flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'));
     tests.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
 }
 
@@ -120,11 +143,22 @@ fn after_the_macro() {}
 ",
             &mut tests,
         );
-        let list =
-            "fn before_the_list() {}\ncases! {\n    login {\n        one_of_the_list \"T39\",\n    }\n}\n";
+        let list = "fn before_the_list() {}\ncases! {\n    login {\n        one_of_the_list \"T39\",\n    }\n}\n";
         listed(list, "cases! {", &mut tests);
-        let mut tests: Vec<_> = tests.iter().map(String::as_str).filter(|name| name.contains('_')).collect();
+        let mut tests: Vec<_> = tests
+            .iter()
+            .map(String::as_str)
+            .filter(|name| name.contains('_'))
+            .collect();
         tests.sort_unstable();
-        assert_eq!(tests, ["one_of_the_list", "one_of_the_macro", "one_of_tokio", "one_that_is"]);
+        assert_eq!(
+            tests,
+            [
+                "one_of_the_list",
+                "one_of_the_macro",
+                "one_of_tokio",
+                "one_that_is"
+            ]
+        );
     }
 }

@@ -8,18 +8,24 @@ use crate::shell::{cargo, cargo_of, has_toolchain, output, run};
 /// Checks every published crate with the Rust version of the workspace's manifest.
 pub(super) fn msrv() -> Result<Outcome, String> {
     let manifest = read("Cargo.toml")?;
-    let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
-    let stated = stated.ok_or("Cargo.toml states no rust-version")?.trim_matches('"');
+    let stated = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let stated = stated
+        .ok_or("Cargo.toml states no rust-version")?
+        .trim_matches('"');
     if !has_toolchain(stated) {
-        return Ok(skipped(&format!("Rust {stated} is not installed: rustup toolchain install {stated}")));
+        return Ok(skipped(&format!(
+            "Rust {stated} is not installed: rustup toolchain install {stated}"
+        )));
     }
     let mut command = cargo_of(stated, &["check", "--quiet", "--workspace", "--locked"]);
     command.env("CARGO_TARGET_DIR", "target/msrv");
     run(command).map(|()| Outcome::Done)
 }
 
-/// Checks the code of other platforms than this one. That needs none of their linkers; but a C compiler of theirs where
-/// TLS is built, so the server for tests is left out.
+/// Checks the code of other platforms than this one. That needs none of their linkers; but a C
+/// compiler of theirs where TLS is built, so the server for tests is left out.
 pub(super) fn platforms() -> Result<Outcome, String> {
     let mut everything = crates()?;
     everything.retain(|package| package != "ctc-testkit");
@@ -42,7 +48,10 @@ pub(super) fn platforms() -> Result<Outcome, String> {
     if missing.is_empty() {
         return Ok(Outcome::Done);
     }
-    Ok(skipped(&format!("not installed: rustup target add {}", missing.join(" "))))
+    Ok(skipped(&format!(
+        "not installed: rustup target add {}",
+        missing.join(" ")
+    )))
 }
 
 fn has_std(target: &str) -> bool {
@@ -52,19 +61,26 @@ fn has_std(target: &str) -> bool {
     folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }
 
-/// Checks everything with the lowest versions that the manifests allow, in a copy, since that needs a lock file of
-/// its own.
+/// Checks everything with the lowest versions that the manifests allow, in a copy, since that needs
+/// a lock file of its own.
 pub(super) fn minimal_versions() -> Result<Outcome, String> {
     const COPY: &str = "target/minimal-versions/copy";
     if !has_toolchain("nightly") {
-        return Ok(skipped("it needs a nightly cargo: rustup toolchain install nightly --profile minimal"));
+        return Ok(skipped(
+            "it needs a nightly cargo: rustup toolchain install nightly --profile minimal",
+        ));
     }
     let mut git = std::process::Command::new("git");
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     // What a former run left there may be gone from here by now.
     let _ = std::fs::remove_dir_all(COPY);
-    let Ok(files) = output(git) else { return Ok(skipped("it needs git, to know which files to copy")) };
-    for file in files.lines().filter(|file| *file != "Cargo.lock" && Path::new(file).is_file()) {
+    let Ok(files) = output(git) else {
+        return Ok(skipped("it needs git, to know which files to copy"));
+    };
+    for file in files
+        .lines()
+        .filter(|file| *file != "Cargo.lock" && Path::new(file).is_file())
+    {
         let copy = Path::new(COPY).join(file);
         let folder = copy.parent().ok_or("a file without a folder")?;
         std::fs::create_dir_all(folder)
@@ -72,7 +88,10 @@ pub(super) fn minimal_versions() -> Result<Outcome, String> {
             .map_err(|error| format!("{}: {error}", copy.display()))?;
     }
     // Resolved by nightly, checked by the present toolchain.
-    let mut resolve = cargo_of("nightly", &["update", "--quiet", "-Z", "direct-minimal-versions"]);
+    let mut resolve = cargo_of(
+        "nightly",
+        &["update", "--quiet", "-Z", "direct-minimal-versions"],
+    );
     run_in(&mut resolve, COPY);
     run(resolve)?;
     let mut check = cargo(&["check", "--quiet", "--workspace", "--locked"]);
@@ -81,5 +100,7 @@ pub(super) fn minimal_versions() -> Result<Outcome, String> {
 }
 
 fn run_in(command: &mut std::process::Command, folder: &str) {
-    command.current_dir(folder).env("CARGO_TARGET_DIR", "../target");
+    command
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", "../target");
 }

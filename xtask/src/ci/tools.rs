@@ -6,19 +6,40 @@ use crate::shell::{answers, has_subcommand};
 /// Licences, bans and sources always; advisories where their database can be had.
 pub(super) fn policy() -> Result<Outcome, String> {
     if !has_subcommand("deny") {
-        return Ok(skipped("cargo-deny is not installed: cargo install --locked cargo-deny"));
+        return Ok(skipped(
+            "cargo-deny is not installed: cargo install --locked cargo-deny",
+        ));
     }
     // Duplicates are a warning each, with a tree: here they are only counted against.
-    plain(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"])?;
+    plain(&[
+        "deny",
+        "--log-level",
+        "error",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ])?;
     if !answers("cargo", &["deny", "--log-level", "off", "fetch", "db"]) {
-        return Ok(skipped("advisories only: their database is out of reach; the rest was checked"));
+        return Ok(skipped(
+            "advisories only: their database is out of reach; the rest was checked",
+        ));
     }
-    plain(&["deny", "--log-level", "error", "check", "--disable-fetch", "advisories"])
+    plain(&[
+        "deny",
+        "--log-level",
+        "error",
+        "check",
+        "--disable-fetch",
+        "advisories",
+    ])
 }
 
 pub(super) fn unused() -> Result<Outcome, String> {
     if !has_subcommand("machete") {
-        return Ok(skipped("cargo-machete is not installed: cargo install --locked cargo-machete"));
+        return Ok(skipped(
+            "cargo-machete is not installed: cargo install --locked cargo-machete",
+        ));
     }
     plain(&["machete"])
 }

@@ -1,5 +1,9 @@
 //! Counts allocations and bytes; prints them as JSON. `ctc-bench-count <url of the server>`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -70,16 +74,23 @@ fn of_calls(name: &str, url: &str) -> Result<f64, Failure> {
     Ok(used.count_total as f64 / f64::from(CALLS))
 }
 
-/// What a caller that waits for a login takes: its future, less the request that it came with, and what it has on
-/// the heap.
+/// What a caller that waits for a login takes: its future, less the request that it came with, and
+/// what it has on the heap.
 fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let _guard = runtime.enter();
-    let driver = AsyncDriver::new(session()?, Stub::new(Duration::from_secs(3600), false), None);
+    let driver = AsyncDriver::new(
+        session()?,
+        Stub::new(Duration::from_secs(3600), false),
+        None,
+    );
     let options = CallOptions::default();
     let call = || {
         let mut request = Request::new(());
-        *request.uri_mut() = http::Uri::from_static("https://connect.calamp.com/connect/services/devices");
+        *request.uri_mut() =
+            http::Uri::from_static("https://connect.calamp.com/connect/services/devices");
         Box::pin(driver.execute(request, &options))
     };
     let (future, heap) = waiters(call)?;
@@ -92,10 +103,14 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     let origin = format!("http://{}", silent.local_addr()?);
     let endpoint = Endpoint::danger_plain_http(&origin)?;
-    let client = ctc_reqwest::Client::builder().endpoint(endpoint).app_key("k").credentials("u", "p");
+    let client = ctc_reqwest::Client::builder()
+        .endpoint(endpoint)
+        .app_key("k")
+        .credentials("u", "p");
     let client = client.build()?;
     let url = reqwest::Url::parse(&format!("{origin}/connect/services/devices"))?;
-    let call = || Box::pin(client.execute(reqwest::Request::new(reqwest::Method::GET, url.clone())));
+    let call =
+        || Box::pin(client.execute(reqwest::Request::new(reqwest::Method::GET, url.clone())));
     let (future, heap) = waiters(call)?;
     // The request has a place of its own on the heap, made before the call waits.
     figures.insert("waiter on reqwest", future + heap);
@@ -114,7 +129,9 @@ where
     // The first begins the login, and pays for it.
     let mut first = call();
     let mut waiting: Vec<F> = (0..WAITERS).map(|_| call()).collect();
-    let mut pending = std::pin::Pin::new(&mut first).poll(&mut context).is_pending();
+    let mut pending = std::pin::Pin::new(&mut first)
+        .poll(&mut context)
+        .is_pending();
     let used = measure(|| {
         for call in &mut waiting {
             pending &= std::pin::Pin::new(call).poll(&mut context).is_pending();
@@ -123,7 +140,10 @@ where
     if !pending {
         return Err("a caller of a login that takes for ever did not wait".into());
     }
-    Ok((size_of_val(&*first) as f64, used.bytes_current as f64 / f64::from(WAITERS)))
+    Ok((
+        size_of_val(&*first) as f64,
+        used.bytes_current as f64 / f64::from(WAITERS),
+    ))
 }
 
 /// A login with a store that processes share, and a call with it on an open session.
@@ -138,22 +158,30 @@ fn of_file_store(figures: &mut Figures) -> Result<(), Failure> {
     let _ = std::fs::remove_dir_all(&folder);
     result?;
     figures.insert("login with file store", used.count_total as f64);
-    let call_once = || -> Result<(), Failure> { Ok(driver.execute(request()?, &options).map(drop)?) };
+    let call_once =
+        || -> Result<(), Failure> { Ok(driver.execute(request()?, &options).map(drop)?) };
     call_once()?;
     let mut result = Ok(());
     let used = measure(|| result = (0..CALLS).try_for_each(|_| call_once()));
     result?;
-    figures.insert("stub blocking with file store", used.count_total as f64 / f64::from(CALLS));
+    figures.insert(
+        "stub blocking with file store",
+        used.count_total as f64 / f64::from(CALLS),
+    );
     Ok(())
 }
 
 /// A login, and a call on an open session, with a store and without.
 fn of_stores(figures: &mut Figures) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let memory: Arc<dyn AsyncSessionStore> = Arc::new(MemoryStore::new());
     // Each store goes here with a name of its own.
-    let stores =
-        [("login", "call without store", None), ("login with store", "stub async with store", Some(memory))];
+    let stores = [
+        ("login", "call without store", None),
+        ("login with store", "stub async with store", Some(memory)),
+    ];
     for (login, call, store) in stores {
         let driver = AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), store);
         let options = CallOptions::default();
@@ -162,7 +190,9 @@ fn of_stores(figures: &mut Figures) -> Result<(), Failure> {
         result?;
         figures.insert(login, used.count_total as f64);
         let call_once = || -> Result<(), Failure> {
-            Ok(runtime.block_on(driver.execute(request()?, &options)).map(drop)?)
+            Ok(runtime
+                .block_on(driver.execute(request()?, &options))
+                .map(drop)?)
         };
         call_once()?;
         let mut result = Ok(());

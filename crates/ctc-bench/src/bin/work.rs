@@ -1,8 +1,13 @@
 //! One kind of work, many times: what valgrind counts. `serve` is the server that the clients call.
 //!
-//! `ctc-bench-work <work> <times> [<url>]`; the difference between two numbers of times is the work itself.
-//! `ctc-bench-work pair <bare> <ours> <url> <milliseconds>` times the calls of two clients in turns.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+//! `ctc-bench-work <work> <times> [<url>]`; the difference between two numbers of times is the work
+//! itself. `ctc-bench-work pair <bare> <ours> <url> <milliseconds>` times the calls of two clients
+//! in turns.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
 
 use std::hint::black_box;
 use std::io::Write;
@@ -50,7 +55,9 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
     match work {
         "limit" => {
             let limit = Limit::new()?;
-            stamps(times, |request| black_box(&limit).stamp(request.headers_mut()))
+            stamps(times, |request| {
+                black_box(&limit).stamp(request.headers_mut())
+            })
         }
         "session" => sessions(times, &open()?),
         "session while renewing" => sessions(times, &renewing()?),
@@ -62,11 +69,13 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
     }
 }
 
-/// Calls in a turn, and clients of each kind: no two are quite as fast, since their memory lies elsewhere.
+/// Calls in a turn, and clients of each kind: no two are quite as fast, since their memory lies
+/// elsewhere.
 const CALLS: usize = 50;
 const CLIENTS: usize = 3;
 
-/// Prints the seconds that a call takes over bare clients, over as many more of them, and over ours.
+/// Prints the seconds that a call takes over bare clients, over as many more of them, and over
+/// ours.
 fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure> {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
@@ -74,7 +83,10 @@ fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure>
             clients.push((kind, calls::client(name, url)?, Vec::new()));
         }
     }
-    let budget = Budget { time: Duration::from_millis(millis.parse()?), rounds: usize::MAX };
+    let budget = Budget {
+        time: Duration::from_millis(millis.parse()?),
+        rounds: usize::MAX,
+    };
     budget.run(|| -> Result<(), Failure> {
         for (_, client, times) in &mut clients {
             times.push(time(|| (0..CALLS).try_for_each(|_| client.call()))?);
@@ -93,10 +105,13 @@ fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure>
 
 fn sessions(times: usize, session: &SharedSession) -> Result<(), Failure> {
     let answer = answer();
-    stamps(times, |request| session_work(black_box(session), request, black_box(&answer)))
+    stamps(times, |request| {
+        session_work(black_box(session), request, black_box(&answer))
+    })
 }
 
-/// Many batches. Valgrind counts in `stamp_all` only, so that neither building nor resetting is in the figure.
+/// Many batches. Valgrind counts in `stamp_all` only, so that neither building nor resetting is in
+/// the figure.
 fn stamps(times: usize, mut stamp: impl FnMut(&mut http::Request<()>)) -> Result<(), Failure> {
     let mut batch = batch()?;
     for _ in 0..times {

@@ -13,14 +13,29 @@ const SECONDS: f64 = 15.0;
 
 pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let tree = ["tree", "--package", "ctc-core", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let tree = [
+        "tree",
+        "--package",
+        "ctc-core",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
     let output = Command::new(&cargo).args(tree).output()?;
     let text = String::from_utf8(output.stdout)?;
-    let crates: BTreeSet<&str> = text.lines().filter_map(|line| line.split(" (").next()).collect();
+    let crates: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.split(" (").next())
+        .collect();
     let target = std::env::temp_dir().join(format!("ctc-bench-{}", std::process::id()));
     let start = Instant::now();
     let mut build = Command::new(&cargo);
-    build.args(["build", "--quiet", "--package", "ctc-core", "--target-dir"]).arg(&target);
+    build
+        .args(["build", "--quiet", "--package", "ctc-core", "--target-dir"])
+        .arg(&target);
     let built = build.stdout(Stdio::null()).status();
     let seconds = start.elapsed().as_secs_f64();
     // Left behind, it would cost space and nothing else.

@@ -1,4 +1,5 @@
-//! What does not depend on the machine's mood: instructions by valgrind, allocations by a counting allocator.
+//! What does not depend on the machine's mood: instructions by valgrind, allocations by a counting
+//! allocator.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -28,45 +29,73 @@ pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// Allocations and bytes, as `ctc-bench-count` prints them.
 pub(crate) fn allocations(plan: &Plan, server: &Server) -> Result<Figures, Failure> {
-    let output = Command::new(plan.binary("ctc-bench-count")).arg(&server.url).output()?;
+    let output = Command::new(plan.binary("ctc-bench-count"))
+        .arg(&server.url)
+        .output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
     let all: BTreeMap<String, Value> = serde_json::from_slice(&output.stdout)?;
-    Ok(all.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect())
+    Ok(all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_f64()?)))
+        .collect())
 }
 
 /// Instructions, or `None` where there is no valgrind.
-pub(crate) fn instructions(plan: &Plan, server: &Server, rough: bool) -> Result<Option<Figures>, Failure> {
+pub(crate) fn instructions(
+    plan: &Plan,
+    server: &Server,
+    rough: bool,
+) -> Result<Option<Figures>, Failure> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Ok(None);
     }
     let mut figures = Figures::new();
     for work in ["limit", "session", "session while renewing"] {
         let counted = callgrind(plan, work, BATCHES, "", true)?;
-        figures.insert(work.to_owned(), counted / (BATCHES * ctc_bench::scene::BATCH) as f64);
+        figures.insert(
+            work.to_owned(),
+            counted / (BATCHES * ctc_bench::scene::BATCH) as f64,
+        );
     }
     let calls = if rough { FEWER_CALLS } else { CALLS };
     let joined = JOINED.iter().map(|[bare, _]| bare);
     for name in PAIRS.iter().flatten().chain(joined) {
         let few = callgrind(plan, name, calls.0, &server.url, false)?;
         let many = callgrind(plan, name, calls.1, &server.url, false)?;
-        figures.insert((*name).to_owned(), (many - few) / (calls.1 - calls.0) as f64);
+        figures.insert(
+            (*name).to_owned(),
+            (many - few) / (calls.1 - calls.0) as f64,
+        );
     }
     Ok(Some(figures))
 }
 
-fn callgrind(plan: &Plan, work: &str, times: usize, url: &str, stamps: bool) -> Result<f64, Failure> {
+fn callgrind(
+    plan: &Plan,
+    work: &str,
+    times: usize,
+    url: &str,
+    stamps: bool,
+) -> Result<f64, Failure> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     if stamps {
         command.arg("--toggle-collect=*stamp_all*");
     }
-    let output = command.arg(plan.binary("ctc-bench-work")).args([work, &times.to_string(), url]).output()?;
+    let output = command
+        .arg(plan.binary("ctc-bench-work"))
+        .args([work, &times.to_string(), url])
+        .output()?;
     let text = String::from_utf8_lossy(&output.stderr);
-    let collected =
-        text.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, number)| number.trim());
-    let counted = collected.and_then(|number| number.parse().ok()).filter(|number| *number > 0.0);
+    let collected = text
+        .lines()
+        .find_map(|line| line.split_once("Collected : "))
+        .map(|(_, number)| number.trim());
+    let counted = collected
+        .and_then(|number| number.parse().ok())
+        .filter(|number| *number > 0.0);
     counted.ok_or_else(|| format!("valgrind counted nothing for {work}: {text}").into())
 }
 
@@ -81,9 +110,15 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
     ));
     for [bare, ours] in PAIRS {
         let more = count(ours) - count(bare);
-        let (what, figure) =
-            (format!("{ours}: allocations more than bare"), format!("{more:.2} (of {:.0})", count(bare)));
-        let most = if ours.starts_with("ureq") { 0.0 } else { ASYNC_ALLOCATIONS };
+        let (what, figure) = (
+            format!("{ours}: allocations more than bare"),
+            format!("{more:.2} (of {:.0})", count(bare)),
+        );
+        let most = if ours.starts_with("ureq") {
+            0.0
+        } else {
+            ASYNC_ALLOCATIONS
+        };
         rows.push(if ours.starts_with("stub") {
             Row::shown(what, figure)
         } else {
@@ -91,7 +126,11 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
             Row::new(what, figure, format!("≤ {most}"), more < most + 0.05)
         });
     }
-    for name in ["waiter on a stub", "waiter on reqwest", "waiter on reqwest, by its builder"] {
+    for name in [
+        "waiter on a stub",
+        "waiter on reqwest",
+        "waiter on reqwest, by its builder",
+    ] {
         rows.push(Row::new(
             format!("memory: {name}, beside its request"),
             format!("{:.0} bytes", count(name)),
@@ -101,7 +140,11 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
     }
     rows.push(Row::shown(
         "  of which: the future itself / on the heap",
-        format!("{:.0} / {:.0} bytes", count("waiter future"), count("waiter heap")),
+        format!(
+            "{:.0} / {:.0} bytes",
+            count("waiter future"),
+            count("waiter heap")
+        ),
     ));
     rows.push(Row::shown(
         "a login, allocations: no store / memory / file",
@@ -114,7 +157,11 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
     ));
     for (name, with, without) in [
         ("memory store", "stub async with store", "stub async"),
-        ("file store", "stub blocking with file store", "stub blocking"),
+        (
+            "file store",
+            "stub blocking with file store",
+            "stub blocking",
+        ),
     ] {
         rows.push(Row::new(
             format!("a call with a {name}: allocations more than without"),
@@ -128,7 +175,10 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
         return rows;
     };
     let figure = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
-    rows.push(Row::shown("limit L, instructions", format!("{:.0}", figure("limit"))));
+    rows.push(Row::shown(
+        "limit L, instructions",
+        format!("{:.0}", figure("limit")),
+    ));
     for name in ["session", "session while renewing"] {
         rows.push(Row::new(
             format!("{name}, instructions"),
@@ -139,12 +189,20 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
     }
     for [bare, ours] in PAIRS {
         let (bare, more) = (figure(bare), figure(ours) - figure(bare));
-        let (what, percent) = (format!("{ours}: instructions more than bare"), more / bare * 100.0);
+        let (what, percent) = (
+            format!("{ours}: instructions more than bare"),
+            more / bare * 100.0,
+        );
         let shown = format!("{more:.0} of {bare:.0} ({percent:+.1} %)");
         rows.push(if ours.starts_with("stub") {
             Row::shown(what, shown)
         } else {
-            Row::new(what, shown, format!("≤ {WHOLE_INSTRUCTIONS} %"), percent <= WHOLE_INSTRUCTIONS)
+            Row::new(
+                what,
+                shown,
+                format!("≤ {WHOLE_INSTRUCTIONS} %"),
+                percent <= WHOLE_INSTRUCTIONS,
+            )
         });
     }
     for [bare, ours] in JOINED {

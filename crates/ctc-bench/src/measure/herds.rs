@@ -1,4 +1,5 @@
-//! Herds: many callers at once on an empty session, on a dead token, and with credentials that are refused.
+//! Herds: many callers at once on an empty session, on a dead token, and with credentials that are
+//! refused.
 
 use std::sync::{Arc, Barrier, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -29,8 +30,11 @@ enum Scene {
     Refused,
 }
 
-const SCENES: [(Scene, &str); 3] =
-    [(Scene::Empty, "empty"), (Scene::Dead, "dead token"), (Scene::Refused, "refused credentials")];
+const SCENES: [(Scene, &str); 3] = [
+    (Scene::Empty, "empty"),
+    (Scene::Dead, "dead token"),
+    (Scene::Refused, "refused credentials"),
+];
 
 /// How long a herd of that many tasks took, and how long one caller alone.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +47,12 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let mut rows = Vec::new();
     for (scene, name) in SCENES {
-        rows.push(row("tasks", TASKS, name, |callers| tasks(&runtime, scene, callers))?);
-        rows.push(row("threads", THREADS, name, |callers| threads(scene, callers))?);
+        rows.push(row("tasks", TASKS, name, |callers| {
+            tasks(&runtime, scene, callers)
+        })?);
+        rows.push(row("threads", THREADS, name, |callers| {
+            threads(scene, callers)
+        })?);
     }
     let (ratio, _) = best_of_three(THREADS, bare_threads)?;
     rows.push(Row::shown(
@@ -53,8 +61,14 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
     ));
     let most = if plan.quick { 10_000 } else { 100_000 };
     let mut points = Vec::new();
-    for callers in [1, 10, 100, 1_000, 10_000, 100_000].into_iter().filter(|callers| *callers <= most) {
-        points.push(Point { callers, seconds: tasks(&runtime, Scene::Dead, callers)?.seconds });
+    for callers in [1, 10, 100, 1_000, 10_000, 100_000]
+        .into_iter()
+        .filter(|callers| *callers <= most)
+    {
+        points.push(Point {
+            callers,
+            seconds: tasks(&runtime, Scene::Dead, callers)?.seconds,
+        });
     }
     Ok((rows, points))
 }
@@ -79,20 +93,32 @@ fn row(
     ))
 }
 
-/// A herd's time in units of one caller's, and the most logins. The best of three: what a busy machine adds is not ours.
+/// A herd's time in units of one caller's, and the most logins. The best of three: what a busy
+/// machine adds is not ours.
 fn best_of_three(
     callers: usize,
     herd: impl Fn(usize) -> Result<Outcome, Failure>,
 ) -> Result<(f64, u64), Failure> {
     let alone = herd(1)?.seconds;
     let herds = [herd(callers)?, herd(callers)?, herd(callers)?];
-    let best = herds.iter().map(|herd| herd.seconds).fold(f64::INFINITY, f64::min);
-    Ok((best / alone, herds.iter().map(|herd| herd.logins).max().unwrap_or_default()))
+    let best = herds
+        .iter()
+        .map(|herd| herd.seconds)
+        .fold(f64::INFINITY, f64::min);
+    Ok((
+        best / alone,
+        herds
+            .iter()
+            .map(|herd| herd.logins)
+            .max()
+            .unwrap_or_default(),
+    ))
 }
 
 fn request() -> Request<()> {
     let mut request = Request::new(());
-    *request.uri_mut() = http::Uri::from_static("https://connect.calamp.com/connect/services/devices");
+    *request.uri_mut() =
+        http::Uri::from_static("https://connect.calamp.com/connect/services/devices");
     request
 }
 
@@ -119,7 +145,10 @@ fn tasks(runtime: &Runtime, scene: Scene, callers: usize) -> Result<Outcome, Fai
         for task in tasks {
             check(scene, task.await?)?;
         }
-        Ok(Outcome { seconds: start.elapsed().as_secs_f64(), logins: stub.logins() - before })
+        Ok(Outcome {
+            seconds: start.elapsed().as_secs_f64(),
+            logins: stub.logins() - before,
+        })
     })
 }
 
@@ -133,13 +162,22 @@ fn threads(scene: Scene, callers: usize) -> Result<Outcome, Failure> {
     let before = stub.logins();
     let ends = at_once(callers, || {
         let driver = driver.clone();
-        move || driver.execute(request(), &CallOptions::default()).is_ok_and(|answer| answer.status() == 200)
+        move || {
+            driver
+                .execute(request(), &CallOptions::default())
+                .is_ok_and(|answer| answer.status() == 200)
+        }
     })?;
-    ends.iter().try_for_each(|(answered, _)| check(scene, *answered))?;
-    Ok(Outcome { seconds: last(&ends), logins: stub.logins() - before })
+    ends.iter()
+        .try_for_each(|(answered, _)| check(scene, *answered))?;
+    Ok(Outcome {
+        seconds: last(&ends),
+        logins: stub.logins() - before,
+    })
 }
 
-/// What the system takes: threads that wait for a condition variable until one of them has slept for a login's time.
+/// What the system takes: threads that wait for a condition variable until one of them has slept
+/// for a login's time.
 fn bare_threads(callers: usize) -> Result<Outcome, Failure> {
     #[derive(Default)]
     struct Login {
@@ -161,26 +199,36 @@ fn bare_threads(callers: usize) -> Result<Outcome, Failure> {
             waited.is_ok_and(|login| login.over)
         }
     })?;
-    Ok(Outcome { seconds: last(&ends), logins: 1 })
+    Ok(Outcome {
+        seconds: last(&ends),
+        logins: 1,
+    })
 }
 
-/// Does `call` on that many threads at once. What each returned, and how many seconds after the start.
+/// Does `call` on that many threads at once. What each returned, and how many seconds after the
+/// start.
 ///
-/// No thread ends before all have answered: to end one costs as much as to wake one, and a program keeps its threads.
+/// No thread ends before all have answered: to end one costs as much as to wake one, and a program
+/// keeps its threads.
 fn at_once<R: Send + 'static, C: FnOnce() -> R + Send + 'static>(
     callers: usize,
     call: impl Fn() -> C,
 ) -> Result<Vec<(R, f64)>, Failure> {
-    let (start, end) = (Arc::new(Barrier::new(callers + 1)), Arc::new(Barrier::new(callers)));
+    let (start, end) = (
+        Arc::new(Barrier::new(callers + 1)),
+        Arc::new(Barrier::new(callers)),
+    );
     let spawn = |_| {
         let (call, start, end) = (call(), Arc::clone(&start), Arc::clone(&end));
-        thread::Builder::new().stack_size(128 * 1024).spawn(move || {
-            start.wait();
-            let answer = call();
-            let answered = Instant::now();
-            end.wait();
-            (answer, answered)
-        })
+        thread::Builder::new()
+            .stack_size(128 * 1024)
+            .spawn(move || {
+                start.wait();
+                let answer = call();
+                let answered = Instant::now();
+                end.wait();
+                (answer, answered)
+            })
     };
     let threads = (0..callers).map(spawn).collect::<Result<Vec<_>, _>>()?;
     let started = Instant::now();
@@ -197,5 +245,9 @@ fn last<R>(ends: &[(R, f64)]) -> f64 {
 }
 
 fn check(scene: Scene, answered: bool) -> Result<(), Failure> {
-    if answered == (scene != Scene::Refused) { Ok(()) } else { Err("a caller got the wrong answer".into()) }
+    if answered == (scene != Scene::Refused) {
+        Ok(())
+    } else {
+        Err("a caller got the wrong answer".into())
+    }
 }

@@ -25,9 +25,15 @@ impl Plan {
     /// Rounds for one comparison.
     pub(crate) fn budget(&self) -> Budget {
         if self.quick {
-            Budget { time: Duration::from_secs(3), rounds: 300 }
+            Budget {
+                time: Duration::from_secs(3),
+                rounds: 300,
+            }
         } else {
-            Budget { time: Duration::from_secs(10), rounds: 1000 }
+            Budget {
+                time: Duration::from_secs(10),
+                rounds: 1000,
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! A call's session work against the limit L, alone and while a login is in flight with callers waiting.
+//! A call's session work against the limit L, alone and while a login is in flight with callers
+//! waiting.
 
 use std::future::poll_fn;
 use std::mem;
@@ -11,7 +12,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use ctc_bench::Failure;
 use ctc_bench::rounds::median;
-use ctc_bench::scene::{BATCH, Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp};
+use ctc_bench::scene::{
+    BATCH, Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp,
+};
 use ctc_bench::stub::Stub;
 use ctc_driver::{AsyncDriver, CallOptions, SharedSession};
 use http::Request;
@@ -49,10 +52,16 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     let mut swaps = Vec::new();
     plan.budget().run(|| -> Result<(), Failure> {
         let l = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
-        let one = nanos(&mut requests, |request| session_work(&session, request, &answer));
-        let flying = nanos(&mut requests, |request| session_work(&renewing, request, &answer));
+        let one = nanos(&mut requests, |request| {
+            session_work(&session, request, &answer)
+        });
+        let flying = nanos(&mut requests, |request| {
+            session_work(&renewing, request, &answer)
+        });
         let l2 = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
-        let swap = nanos(&mut requests, |request| swapped.load().stamp(request.headers_mut()));
+        let swap = nanos(&mut requests, |request| {
+            swapped.load().stamp(request.headers_mut())
+        });
         limits.push(l);
         swaps.push(swap / l);
         alone.push(one / l);
@@ -60,15 +69,25 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
         in_flight.push(flying / one);
         Ok(())
     })?;
-    let stamps = Stamps { limit_ns: median(limits), ratio: median(alone) };
+    let stamps = Stamps {
+        limit_ns: median(limits),
+        ratio: median(alone),
+    };
     let waited = with_waiting(plan, &session)?;
     let (flying, noise) = (median(in_flight), (median(again) - 1.0).abs());
     let rows = vec![
         Row::shown(
             "limit L, one stamp",
-            format!("{:.0} ns (against itself ± {:.1} %)", stamps.limit_ns, noise * 100.0),
+            format!(
+                "{:.0} ns (against itself ± {:.1} %)",
+                stamps.limit_ns,
+                noise * 100.0
+            ),
         ),
-        Row::shown("  L read from an arc-swap, as a session is", format!("{:.2} × L", median(swaps))),
+        Row::shown(
+            "  L read from an arc-swap, as a session is",
+            format!("{:.2} × L", median(swaps)),
+        ),
         Row::new(
             "session work (admit, stamp, observe), time",
             format!("{:.2} × L", stamps.ratio),
@@ -109,27 +128,36 @@ fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
     let driver = AsyncDriver::new(renewed.clone(), Stub::new(ENDLESS, false), None);
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let waiting = Arc::new(AtomicUsize::new(0));
-    let callers: Vec<_> =
-        (0..WAITING).map(|_| runtime.spawn(wait(driver.clone(), Arc::clone(&waiting)))).collect();
+    let callers: Vec<_> = (0..WAITING)
+        .map(|_| runtime.spawn(wait(driver.clone(), Arc::clone(&waiting))))
+        .collect();
     while waiting.load(SeqCst) < WAITING && !callers.iter().any(JoinHandle::is_finished) {
         thread::sleep(Duration::from_millis(10));
     }
     let (answer, mut requests, mut ratios) = (answer(), batch()?, Vec::new());
     plan.budget().run(|| -> Result<(), Failure> {
-        let one = nanos(&mut requests, |request| session_work(session, request, &answer));
-        let other = nanos(&mut requests, |request| session_work(&renewed, request, &answer));
+        let one = nanos(&mut requests, |request| {
+            session_work(session, request, &answer)
+        });
+        let other = nanos(&mut requests, |request| {
+            session_work(&renewed, request, &answer)
+        });
         ratios.push(other / one);
         Ok(())
     })?;
     // All of them to the end, and for one renewal.
-    let still = callers.iter().filter(|caller| !caller.is_finished()).count();
+    let still = callers
+        .iter()
+        .filter(|caller| !caller.is_finished())
+        .count();
     if (still, renewed.counts().logins) != (WAITING, 1) {
         return Err(format!("only {still} of {WAITING} callers waited to the end").into());
     }
     Ok(median(ratios))
 }
 
-/// Waits for the renewal that is in flight (the first caller begins it), and counts itself once it does.
+/// Waits for the renewal that is in flight (the first caller begins it), and counts itself once it
+/// does.
 async fn wait(driver: AsyncDriver<Stub>, waiting: Arc<AtomicUsize>) {
     let options = CallOptions::default();
     let mut renewal = pin!(driver.renew(&options));

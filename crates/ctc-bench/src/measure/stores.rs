@@ -32,7 +32,10 @@ pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
             "a login over the stub, time: no store / memory / file",
             format!("{none:.0} / {memory:.0} / {file:.0} µs"),
         ),
-        Row::shown("  in its place, a token found in the file", format!("{found:.0} µs")),
+        Row::shown(
+            "  in its place, a token found in the file",
+            format!("{found:.0} µs"),
+        ),
         redis()?,
         processes("file")?,
         processes("redis")?,
@@ -44,13 +47,16 @@ fn redis() -> Result<Row, Failure> {
     let what = "  with Redis on this machine: a login / a token found";
     let server = match RedisServer::start() {
         Ok(server) => server,
-        Err(NoRedis::NotInstalled) => return Ok(Row::skipped(what, "redis-server is not installed")),
+        Err(NoRedis::NotInstalled) => {
+            return Ok(Row::skipped(what, "redis-server is not installed"));
+        }
         Err(error) => return Err(error.into()),
     };
     let opened = RedisStore::open(server.url().as_str())?;
     // A prefix each, as a folder each above. The connection is opened within the login.
-    let store =
-        |prefix: String| -> Option<Arc<dyn SessionStore>> { Some(Arc::new(opened.clone().prefix(prefix))) };
+    let store = |prefix: String| -> Option<Arc<dyn SessionStore>> {
+        Some(Arc::new(opened.clone().prefix(prefix)))
+    };
     let login = micros(|number| store(number.to_string()))?;
     let found = micros(|_| store("0".to_owned()))?;
     Ok(Row::shown(what, format!("{login:.0} / {found:.0} µs")))
@@ -70,15 +76,32 @@ fn micros(store: impl Fn(usize) -> Option<Arc<dyn SessionStore>>) -> Result<f64,
 /// The example of many processes with one session, as `cargo xtask fleet` runs it.
 fn processes(store: &str) -> Result<Row, Failure> {
     let what = format!("{PROCESSES} processes on one {store} store, dead token");
-    if store == "redis" && Command::new("redis-server").arg("--version").output().is_err() {
+    if store == "redis"
+        && Command::new("redis-server")
+            .arg("--version")
+            .output()
+            .is_err()
+    {
         return Ok(Row::skipped(what, "redis-server is not installed"));
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut example = Command::new(cargo);
-    example.args(["run", "--quiet", "--package", "ctc-examples", "--example", "fleet", "--"]);
-    let output = example.args(["--store", store, "--processes", PROCESSES]).output()?;
+    example.args([
+        "run",
+        "--quiet",
+        "--package",
+        "ctc-examples",
+        "--example",
+        "fleet",
+        "--",
+    ]);
+    let output = example
+        .args(["--store", store, "--processes", PROCESSES])
+        .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().find_map(|line| line.strip_prefix("revoked token"));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("revoked token"));
     let line = line.filter(|_| output.status.success());
     let line = line.ok_or_else(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
     let figure = line.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,4 +1,5 @@
-//! Session work from many threads on one session, against threads with sessions (and so buffers) of their own.
+//! Session work from many threads on one session, against threads with sessions (and so buffers) of
+//! their own.
 
 use std::sync::Barrier;
 use std::thread;
@@ -40,16 +41,27 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
 
 fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failure> {
     let (session, limit, answer) = (open()?, Limit::new()?, answer());
-    let own_sessions = (0..threads).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
-    let own_limits = (0..threads).map(|_| Limit::new()).collect::<Result<Vec<_>, _>>()?;
-    let (mut ours, mut own, mut limits, mut shared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let own_sessions = (0..threads)
+        .map(|_| open())
+        .collect::<Result<Vec<_>, _>>()?;
+    let own_limits = (0..threads)
+        .map(|_| Limit::new())
+        .collect::<Result<Vec<_>, _>>()?;
+    let (mut ours, mut own, mut limits, mut shared) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut ratios = Vec::new();
     let mut budget = plan.budget();
     budget.time /= 2;
     budget.run(|| -> Result<(), Failure> {
-        let a = rate(threads, |_, request| session_work(&session, request, &answer))?;
-        let b = rate(threads, |thread, request| session_work(&own_sessions[thread], request, &answer))?;
-        let c = rate(threads, |thread, request| own_limits[thread].stamp(request.headers_mut()))?;
+        let a = rate(threads, |_, request| {
+            session_work(&session, request, &answer)
+        })?;
+        let b = rate(threads, |thread, request| {
+            session_work(&own_sessions[thread], request, &answer)
+        })?;
+        let c = rate(threads, |thread, request| {
+            own_limits[thread].stamp(request.headers_mut())
+        })?;
         let d = rate(threads, |_, request| limit.stamp(request.headers_mut()))?;
         ratios.push(a / b);
         ours.push(a);
@@ -81,14 +93,17 @@ fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failur
     Ok(point)
 }
 
-/// Stamps a second, in millions; taking key and token off again is part of it, as dropping a request is.
+/// Stamps a second, in millions; taking key and token off again is part of it, as dropping a
+/// request is.
 ///
-/// From the first thread's start to the last one's end, by their own clocks: a thread that looked on would itself
-/// have to wait for a core, and see less time than there was.
+/// From the first thread's start to the last one's end, by their own clocks: a thread that looked
+/// on would itself have to wait for a core, and see less time than there was.
 fn rate(threads: usize, stamp: impl Fn(usize, &mut Request<()>) + Sync) -> Result<f64, Failure> {
     let passes = STAMPS / threads / BATCH;
     let start = Barrier::new(threads);
-    let requests = (0..threads).map(|_| batch()).collect::<Result<Vec<_>, _>>()?;
+    let requests = (0..threads)
+        .map(|_| batch())
+        .collect::<Result<Vec<_>, _>>()?;
     let spans = thread::scope(|scope| {
         let running: Vec<_> = requests
             .into_iter()
@@ -106,7 +121,10 @@ fn rate(threads: usize, stamp: impl Fn(usize, &mut Request<()>) + Sync) -> Resul
                 })
             })
             .collect();
-        running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
+        running
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect::<Result<Vec<_>, _>>()
     });
     let spans = spans.map_err(|_| "a stamping thread panicked")?;
     let begin = spans.iter().map(|span| span.0).min().ok_or("no threads")?;

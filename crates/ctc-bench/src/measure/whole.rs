@@ -31,7 +31,10 @@ impl Server {
         if let Some(stdout) = process.stdout.take() {
             BufReader::new(stdout).read_line(&mut url)?;
         }
-        Ok(Self { process, url: url.trim().to_owned() })
+        Ok(Self {
+            process,
+            url: url.trim().to_owned(),
+        })
     }
 }
 
@@ -43,8 +46,9 @@ impl Drop for Server {
     }
 }
 
-/// Keeps the server on the clients' core while it lives. Left to itself the scheduler puts them on one core or on two,
-/// and a call takes three times as long on two: that would be all there is to see.
+/// Keeps the server on the clients' core while it lives. Left to itself the scheduler puts them on
+/// one core or on two, and a call takes three times as long on two: that would be all there is to
+/// see.
 struct OneCore<'a>(&'a Server);
 
 impl<'a> OneCore<'a> {
@@ -61,10 +65,13 @@ impl Drop for OneCore<'_> {
     }
 }
 
-/// Without `taskset` the figures are as noisy as they are. The server has threads, one for each connection.
+/// Without `taskset` the figures are as noisy as they are. The server has threads, one for each
+/// connection.
 fn pin(server: &Server, cores: &str) {
     let mut taskset = Command::new("taskset");
-    let quiet = taskset.args(["-acp", cores]).arg(server.process.id().to_string());
+    let quiet = taskset
+        .args(["-acp", cores])
+        .arg(server.process.id().to_string());
     let _ = quiet.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
@@ -72,7 +79,8 @@ pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<Vec<Row>, Failure>
     let _together = OneCore::new(server);
     let mut rows = Vec::new();
     for [bare, ours] in PAIRS.iter().filter(|[_, name]| !name.starts_with("stub")) {
-        // A process each: where its memory happens to lie is worth one per cent, one way or the other.
+        // A process each: where its memory happens to lie is worth one per cent, one way or the
+        // other.
         let (mut seconds, mut more, mut noise) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..PROCESSES {
             let [bare, again, ours] = pair(plan, [bare, ours], server)?;
@@ -82,12 +90,22 @@ pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<Vec<Row>, Failure>
         }
         let (more, noise) = (median(more), median(noise).max(LEAST_NOISE));
         let micros = median(seconds) * 1e6;
-        let (what, figure) =
-            (format!("{ours}: a whole call, time"), format!("{more:+.1} % of {micros:.0} µs"));
+        let (what, figure) = (
+            format!("{ours}: a whole call, time"),
+            format!("{more:+.1} % of {micros:.0} µs"),
+        );
         rows.push(if noise > MOST_NOISE {
-            Row::skipped(what, format!("{figure}, but bare against itself is {noise:.0} %: machine too busy"))
+            Row::skipped(
+                what,
+                format!("{figure}, but bare against itself is {noise:.0} %: machine too busy"),
+            )
         } else {
-            Row::new(what, figure, format!("≤ {noise:.1} % (bare against itself)"), more <= noise)
+            Row::new(
+                what,
+                figure,
+                format!("≤ {noise:.1} % (bare against itself)"),
+                more <= noise,
+            )
         });
     }
     Ok(rows)
@@ -99,12 +117,22 @@ fn pair(plan: &Plan, [bare, ours]: [&str; 2], server: &Server) -> Result<[f64; 3
     let work = plan.binary("ctc-bench-work");
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(&work);
-    if Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if Command::new("taskset")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
         command = Command::new(&work);
     }
-    let output = command.args(["pair", bare, ours, &server.url, &millis.to_string()]).output()?;
+    let output = command
+        .args(["pair", bare, ours, &server.url, &millis.to_string()])
+        .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let figures: Vec<f64> = text.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let figures: Vec<f64> = text
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
     let figures = <[f64; 3]>::try_from(figures);
     figures.map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned().into())
 }

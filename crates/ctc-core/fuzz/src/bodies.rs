@@ -1,15 +1,17 @@
-//! What the fuzz targets do with their input. `crates/ctc-sim/tests` runs the same bodies on a stable toolchain.
+//! What the fuzz targets do with their input. `crates/ctc-sim/tests` runs the same bodies on a
+//! stable toolchain.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ctc_core::{
-    Admit, AppKey, Call, Credentials, Denial, Endpoint, Generation, LoginOutcome, LoginTicket, Pass, Resumed,
-    Route, SendFailure, Session, SessionRecord, Settings, Target, Verdict,
+    Admit, AppKey, Call, Credentials, Denial, Endpoint, Generation, LoginOutcome, LoginTicket,
+    Pass, Resumed, Route, SendFailure, Session, SessionRecord, Settings, Target, Verdict,
 };
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
-/// `Set-Cookie` lines of a login's answer, one a line. Whatever token comes of them stands in them byte for byte.
+/// `Set-Cookie` lines of a login's answer, one a line. Whatever token comes of them stands in them
+/// byte for byte.
 pub(crate) fn cookie(data: &[u8]) {
     let (mut session, now) = (session(), now());
     let mut answer = Response::new(());
@@ -22,22 +24,37 @@ pub(crate) fn cookie(data: &[u8]) {
         assert!(!matches!(outcome, LoginOutcome::Opened(_)));
         return;
     };
-    assert!(data.windows(token.len()).any(|window| window == token), "a token that nobody sent");
-    assert!(token.iter().all(|byte| byte.is_ascii_graphic() && !b";,".contains(byte)));
+    assert!(
+        data.windows(token.len()).any(|window| window == token),
+        "a token that nobody sent"
+    );
+    assert!(
+        token
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !b";,".contains(byte))
+    );
     assert!(String::from_utf8_lossy(data).contains("authToken"));
-    // The same lines on an ordinary answer leave the session open or empty, and never with another token.
+    // The same lines on an ordinary answer leave the session open or empty, and never with another
+    // token.
     let mut call = Call::new(true);
     let _ = session.admit(&mut call, now);
     let route = Route::new(&Method::GET, "/");
-    assert_eq!(session.observe(&mut call, route, StatusCode::OK, answer.headers(), now), Verdict::Deliver);
+    assert_eq!(
+        session.observe(&mut call, route, StatusCode::OK, answer.headers(), now),
+        Verdict::Deliver
+    );
     assert!(session.pass().is_none_or(|pass| token_of(pass) == token));
 }
 
-/// `Retry-After` and, after a line end, `Date`. The pause is never shorter than asked for, nor beyond its cap.
+/// `Retry-After` and, after a line end, `Date`. The pause is never shorter than asked for, nor
+/// beyond its cap.
 pub(crate) fn retry_after(data: &[u8]) {
     let (mut session, now) = (session(), now());
     let mut lines = data.splitn(2, |&byte| byte == b'\n');
-    let (asked, date) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let (asked, date) = (
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+    );
     let mut answer = Response::new(());
     *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     put(answer.headers_mut(), RETRY_AFTER, asked);
@@ -50,7 +67,9 @@ pub(crate) fn retry_after(data: &[u8]) {
     let (pause, rules) = (until - now, session.settings().fair_use.clone());
     assert!(pause <= rules.retry_after_cap.max(rules.backoff_cap));
     assert!(pause >= rules.backoff.mul_f64(0.7));
-    let digits = std::str::from_utf8(asked).ok().map(|text| text.trim_matches([' ', '\t']));
+    let digits = std::str::from_utf8(asked)
+        .ok()
+        .map(|text| text.trim_matches([' ', '\t']));
     if let Some(digits) =
         digits.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
     {
@@ -59,7 +78,8 @@ pub(crate) fn retry_after(data: &[u8]) {
     }
 }
 
-/// Bytes as events: callers, answers, reports in any order, verbs, and a clock that goes where it likes.
+/// Bytes as events: callers, answers, reports in any order, verbs, and a clock that goes where it
+/// likes.
 pub(crate) fn machine(data: &[u8]) {
     let mut walk = Walk::new();
     for pair in data.chunks_exact(2).take(400) {
@@ -68,18 +88,24 @@ pub(crate) fn machine(data: &[u8]) {
     }
 }
 
-/// A record as JSON, offered to a session at some wall time: never a panic, and a pause within its cap.
+/// A record as JSON, offered to a session at some wall time: never a panic, and a pause within its
+/// cap.
 pub(crate) fn record(data: &[u8]) {
-    let Ok(record) = serde_json::from_slice::<SessionRecord>(data) else { return };
+    let Ok(record) = serde_json::from_slice::<SessionRecord>(data) else {
+        return;
+    };
     let text = serde_json::to_string(&record).expect("what was read can be written");
     let again: SessionRecord = serde_json::from_str(&text).expect("what was written can be read");
     assert!(record == again);
-    let days =
-        [0, 1, 20_000, 24_000, 1 << 24].map(|days: u64| UNIX_EPOCH + Duration::from_secs(days * 86_400));
+    let days = [0, 1, 20_000, 24_000, 1 << 24]
+        .map(|days: u64| UNIX_EPOCH + Duration::from_secs(days * 86_400));
     for wall in days {
         let (mut session, now) = (session(), now());
         // Half of the time as the very account that the record claims to be.
-        for record in [record.clone(), as_ours(&session, &text, wall).unwrap_or_else(|| record.clone())] {
+        for record in [
+            record.clone(),
+            as_ours(&session, &text, wall).unwrap_or_else(|| record.clone()),
+        ] {
             let ticket = match session.admit(&mut Call::new(true), now) {
                 Admit::Login(order) => order.ticket,
                 _ => return,
@@ -87,7 +113,10 @@ pub(crate) fn record(data: &[u8]) {
             let ours = record.key() == session.record_key();
             match session.login_resumed(ticket, &record, now, wall) {
                 Resumed::Adopted(generation) => {
-                    assert!(ours && record.has_token() && generation >= record.generation().min(generation));
+                    assert!(
+                        ours && record.has_token()
+                            && generation >= record.generation().min(generation)
+                    );
                     assert!(session.record(now, wall).same_token(&record));
                     return;
                 }
@@ -206,14 +235,24 @@ impl Walk {
         self.serial += 1;
         let mut headers = HeaderMap::new();
         match with >> 4 & 3 {
-            0 => put(&mut headers, SET_COOKIE, format!("authToken=CANARY{}", self.serial).as_bytes()),
+            0 => put(
+                &mut headers,
+                SET_COOKIE,
+                format!("authToken=CANARY{}", self.serial).as_bytes(),
+            ),
             1 => put(&mut headers, SET_COOKIE, b"authToken=; Max-Age=0"),
             _ => {}
         }
-        let status = if with & 64 == 0 { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+        let status = if with & 64 == 0 {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::OK
+        };
         let route = Route::new(&Method::GET, if with & 128 == 0 { "/a" } else { "/b" });
         let (call, replays) = &mut self.calls[which];
-        let verdict = self.session.observe(call, route, status, &headers, self.now);
+        let verdict = self
+            .session
+            .observe(call, route, status, &headers, self.now);
         if verdict == Verdict::Retry {
             assert_eq!(status, StatusCode::UNAUTHORIZED);
             *replays += 1;
@@ -227,18 +266,29 @@ impl Walk {
         if self.tickets.is_empty() {
             return;
         }
-        let ticket = self.tickets.swap_remove(usize::from(with >> 4) % self.tickets.len());
+        let ticket = self
+            .tickets
+            .swap_remove(usize::from(with >> 4) % self.tickets.len());
         self.serial += 1;
         let held = self.session.pass().map(Pass::generation);
         let mut answer = Response::new(());
         let code = [200, 200, 200, 401, 429, 503, 302, 200][usize::from(with & 7)];
         *answer.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
         if with & 7 < 2 {
-            let token = if with & 8 == 0 { format!("CANARY{}", self.serial) } else { "CANARYSAME".into() };
-            put(answer.headers_mut(), SET_COOKIE, format!("authToken={token}").as_bytes());
+            let token = if with & 8 == 0 {
+                format!("CANARY{}", self.serial)
+            } else {
+                "CANARYSAME".into()
+            };
+            put(
+                answer.headers_mut(),
+                SET_COOKIE,
+                format!("authToken={token}").as_bytes(),
+            );
         }
         let outcome = if with & 7 == 7 {
-            self.session.login_failed(ticket, SendFailure::MaybeSent, self.now)
+            self.session
+                .login_failed(ticket, SendFailure::MaybeSent, self.now)
         } else {
             self.session.login_response(ticket, &answer, self.now)
         };
@@ -256,12 +306,19 @@ impl Walk {
         }
         let rules = &self.session.settings().fair_use;
         let most = |since: Instant| {
-            let span = self.now.saturating_duration_since(since).as_secs_f64() / rules.refill.as_secs_f64();
+            let span = self.now.saturating_duration_since(since).as_secs_f64()
+                / rules.refill.as_secs_f64();
             rules.burst.get() as usize + span as usize
         };
         let within = |(first, since): (usize, &Instant)| self.elected.len() - first <= most(*since);
-        assert!(self.elected.iter().enumerate().all(within), "more logins than the budget allows");
-        assert!(!format!("{:?}", self.session).contains("CANARY"), "a secret is printed");
+        assert!(
+            self.elected.iter().enumerate().all(within),
+            "more logins than the budget allows"
+        );
+        assert!(
+            !format!("{:?}", self.session).contains("CANARY"),
+            "a secret is printed"
+        );
     }
 }
 
@@ -288,7 +345,8 @@ fn elect(session: &mut Session, now: Instant) -> LoginTicket {
 fn token_of(pass: &Pass) -> Vec<u8> {
     let mut headers = HeaderMap::new();
     let home = Uri::from_static("https://connect.calamp.com/");
-    pass.stamp(Target::from(&home), &mut headers).expect("our origin");
+    pass.stamp(Target::from(&home), &mut headers)
+        .expect("our origin");
     headers[COOKIE].as_bytes()["authToken=".len()..].to_vec()
 }
 

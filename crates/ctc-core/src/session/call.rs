@@ -7,8 +7,8 @@ use http::Method;
 use super::login::Denial;
 use super::pass::Generation;
 
-/// One call, from its first [`admit`](crate::Session::admit) to the answer that is delivered. A replay is the
-/// same call.
+/// One call, from its first [`admit`](crate::Session::admit) to the answer that is delivered. A
+/// replay is the same call.
 #[derive(Debug)]
 pub struct Call {
     /// Whether the request can and may be sent a second time.
@@ -20,13 +20,19 @@ pub struct Call {
 }
 
 impl Call {
-    /// A new call. `replayable` says that its request can be produced again, and that sending it twice is
-    /// allowed; without it a 401 is delivered and only the session is renewed.
+    /// A new call. `replayable` says that its request can be produced again, and that sending it
+    /// twice is allowed; without it a 401 is delivered and only the session is renewed.
     pub const fn new(replayable: bool) -> Self {
-        Self { replayable, carried: None, saw_login: false, replayed: false }
+        Self {
+            replayable,
+            carried: None,
+            saw_login: false,
+            replayed: false,
+        }
     }
 
-    /// Notes whether its request can and may be sent a second time, for a driver that learns it when it sends.
+    /// Notes whether its request can and may be sent a second time, for a driver that learns it
+    /// when it sends.
     #[inline]
     pub const fn set_replayable(&mut self, replayable: bool) {
         self.replayable = replayable;
@@ -37,8 +43,9 @@ impl Call {
         self.carried
     }
 
-    /// Notes that the call goes out with `generation`'s token. [`admit`](crate::Session::admit) does this;
-    /// only a driver that keeps a published [`Pass`](crate::Pass) of its own needs to.
+    /// Notes that the call goes out with `generation`'s token. [`admit`](crate::Session::admit)
+    /// does this; only a driver that keeps a published [`Pass`](crate::Pass) of its own needs
+    /// to.
     #[inline]
     pub const fn carry(&mut self, generation: Generation) {
         self.carried = Some(generation);
@@ -66,7 +73,8 @@ pub enum Verdict {
     Deliver,
     /// It is a 401: hand it to the caller, and say why the session did not cure it.
     Unauthorized(Unauthorized),
-    /// Throw it away, [`admit`](crate::Session::admit) the call again and send the request once more.
+    /// Throw it away, [`admit`](crate::Session::admit) the call again and send the request once
+    /// more.
     Retry,
 }
 
@@ -74,7 +82,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unauthorized {
-    /// A token just obtained was refused too, now or a short while ago: this account may not use this route.
+    /// A token just obtained was refused too, now or a short while ago: this account may not use
+    /// this route.
     #[error(
         "a fresh token is refused here too, so no login helps: ask whether this account may use this route"
     )]
@@ -97,7 +106,8 @@ pub enum Unauthorized {
     Closed,
 }
 
-/// A route (method and path, without the query) as far as 401 answers are concerned. Only a hash is kept.
+/// A route (method and path, without the query) as far as 401 answers are concerned. Only a hash is
+/// kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route(u64);
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 
-use super::login::{Admit, LoginFailure, LoginOrder, LoginOutcome, LoginReading, LoginTicket, SendFailure};
+use super::login::{
+    Admit, LoginFailure, LoginOrder, LoginOutcome, LoginReading, LoginTicket, SendFailure,
+};
 use super::pass::Generation;
 use super::record::TokenTimes;
 use super::{Session, Wait};
@@ -18,8 +20,8 @@ pub(super) struct Flight {
     started: Instant,
     pub(super) lease_until: Instant,
     credentials: Credentials,
-    /// The session was closed since. The login decides nothing any more, but until it is reported or its lease
-    /// ends it keeps others from being sent beside it.
+    /// The session was closed since. The login decides nothing any more, but until it is reported
+    /// or its lease ends it keeps others from being sent beside it.
     pub(super) void: bool,
 }
 
@@ -35,7 +37,11 @@ impl Session {
         let now = self.tick(now);
         // In this order: a rule of the user's own that panics ends the login, and nothing else.
         let landed = self.land(&ticket, now);
-        let reading = LoginReading::of(response.status(), response.headers(), self.settings.login_rule);
+        let reading = LoginReading::of(
+            response.status(),
+            response.headers(),
+            self.settings.login_rule,
+        );
         match landed {
             Some(flight) if !flight.void => self.settle(&flight, reading, now),
             landed => {
@@ -48,7 +54,12 @@ impl Session {
 
     /// Reports a login that had no answer.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_failed(&mut self, ticket: LoginTicket, failure: SendFailure, now: Instant) -> LoginOutcome {
+    pub fn login_failed(
+        &mut self,
+        ticket: LoginTicket,
+        failure: SendFailure,
+        now: Instant,
+    ) -> LoginOutcome {
         let cause = match failure {
             SendFailure::NotSent => LoginFailure::NotSent,
             SendFailure::MaybeSent => LoginFailure::MaybeSent,
@@ -56,13 +67,15 @@ impl Session {
         self.fail(&ticket, cause, now)
     }
 
-    /// Reports a login that was not tried: another process held the store's login lease for too long.
+    /// Reports a login that was not tried: another process held the store's login lease for too
+    /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn store_busy(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
         self.fail(&ticket, LoginFailure::StoreBusy, now)
     }
 
-    /// The elected caller goes away without a report; the next caller is elected. Callable from `Drop`.
+    /// The elected caller goes away without a report; the next caller is elected. Callable from
+    /// `Drop`.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn abandon(&mut self, ticket: LoginTicket) {
         if self.is_ours(&ticket) {
@@ -71,8 +84,8 @@ impl Session {
         }
     }
 
-    /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon), and it does not
-    /// count against the budget.
+    /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon),
+    /// and it does not count against the budget.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn withdraw(&mut self, ticket: LoginTicket, now: Instant) {
         let now = self.tick(now);
@@ -81,15 +94,17 @@ impl Session {
         }
     }
 
-    /// Whether this ticket's login is still wanted. One that is not sent yet is better not sent when it is not:
-    /// the session was closed, the credentials have changed, or the lease is over.
+    /// Whether this ticket's login is still wanted. One that is not sent yet is better not sent
+    /// when it is not: the session was closed, the credentials have changed, or the lease is
+    /// over.
     pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        let wanted = |flight: &Flight| !flight.void && flight.credentials.is_same(&self.credentials);
+        let wanted =
+            |flight: &Flight| !flight.void && flight.credentials.is_same(&self.credentials);
         self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(wanted)
     }
 
-    /// As [`holds`](Self::holds), for a login that is about to be sent after the elected caller had to wait, say
-    /// for a store: its lease and the token's lifetime count from now.
+    /// As [`holds`](Self::holds), for a login that is about to be sent after the elected caller had
+    /// to wait, say for a store: its lease and the token's lifetime count from now.
     pub fn launch(&mut self, ticket: &LoginTicket, now: Instant) -> bool {
         let now = self.tick(now);
         let wanted = self.holds(ticket, now);
@@ -99,11 +114,15 @@ impl Session {
         wanted
     }
 
-    /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may be made.
+    /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may
+    /// be made.
     pub(super) fn elect(&mut self, now: Instant) -> Admit {
         if let Some(flight) = &self.flight {
             if flight.lease_until > now {
-                return Admit::Wait(Wait { epoch: self.epoch, deadline: flight.lease_until });
+                return Admit::Wait(Wait {
+                    epoch: self.epoch,
+                    deadline: flight.lease_until,
+                });
             }
             self.flight = None;
             self.bump();
@@ -121,7 +140,10 @@ impl Session {
             void: false,
         });
         Admit::Login(Box::new(LoginOrder {
-            ticket: LoginTicket { owner: Arc::clone(&self.owner), number: self.tickets },
+            ticket: LoginTicket {
+                owner: Arc::clone(&self.owner),
+                number: self.tickets,
+            },
             request: self.requests.login(&self.key, &self.credentials),
         }))
     }
@@ -137,11 +159,17 @@ impl Session {
 
     /// Whether a login is on its way and its lease is not over.
     pub(super) fn is_flying(&self, now: Instant) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.lease_until > now)
+        self.flight
+            .as_ref()
+            .is_some_and(|flight| flight.lease_until > now)
     }
 
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
-        self.has_issued(ticket) && self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket.number)
+        self.has_issued(ticket)
+            && self
+                .flight
+                .as_ref()
+                .is_some_and(|flight| flight.ticket == ticket.number)
     }
 
     fn has_issued(&self, ticket: &LoginTicket) -> bool {
@@ -169,16 +197,23 @@ impl Session {
         let same_account = flight.credentials.username() == self.credentials.username();
         let (cause, pause) = match reading {
             reading @ LoginReading::Token { .. } if !same_account => {
-                return LoginOutcome::Stale { orphan: self.orphan(reading) };
+                return LoginOutcome::Stale {
+                    orphan: self.orphan(reading),
+                };
             }
             LoginReading::Token { token, .. } if self.has_refused(&token) => {
-                // Once only: a server that knows one token an account must not lock it out for ever.
+                // Once only: a server that knows one token an account must not lock it out for
+                // ever.
                 self.refused_token = None;
                 (LoginFailure::SameToken, None)
             }
             LoginReading::Token { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(flight.started, lifetime));
-                let found = TokenTimes { token, since: Some(flight.started), ends };
+                let found = TokenTimes {
+                    token,
+                    since: Some(flight.started),
+                    ends,
+                };
                 if let Some(generation) = self.open_with(found, None) {
                     self.governor.forgive();
                     return LoginOutcome::Opened(generation);
@@ -189,7 +224,9 @@ impl Session {
             LoginReading::Refused(_) if !flight.credentials.is_same(&self.credentials) => {
                 return LoginOutcome::Stale { orphan: None };
             }
-            LoginReading::Refused(status) => return LoginOutcome::Failed(self.governor.rejected(status)),
+            LoginReading::Refused(status) => {
+                return LoginOutcome::Failed(self.governor.rejected(status));
+            }
             LoginReading::Failed { cause, pause } => (cause, pause),
         };
         LoginOutcome::Failed(self.governor.failed(cause, pause, now))
@@ -197,7 +234,9 @@ impl Session {
 
     /// The request that ends a token which nobody wants any more.
     fn orphan(&self, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
-        let LoginReading::Token { token, .. } = reading else { return None };
+        let LoginReading::Token { token, .. } = reading else {
+            return None;
+        };
         let pass = self.make_pass(Generation::default(), token)?;
         self.requests.logout(&pass).map(Box::new)
     }

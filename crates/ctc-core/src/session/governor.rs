@@ -13,8 +13,8 @@ const MOST_SURCHARGE: u32 = 7;
 
 /// Decides whether a login may go out now.
 ///
-/// The budget is a leaky bucket kept as one span: each login adds a `refill` of debt, time takes it away, and
-/// `burst` refills is as much debt as there may be.
+/// The budget is a leaky bucket kept as one span: each login adds a `refill` of debt, time takes it
+/// away, and `burst` refills is as much debt as there may be.
 #[derive(Debug)]
 pub(super) struct Governor {
     rules: FairUse,
@@ -65,20 +65,28 @@ impl Governor {
         match &self.stop {
             Some(Stop::Rejected { status }) => return Err(Denial::Rejected { status: *status }),
             Some(Stop::Cooling { until, cause }) if *until > now => {
-                return Err(Denial::CoolingDown { until: *until, cause: cause.clone() });
+                return Err(Denial::CoolingDown {
+                    until: *until,
+                    cause: cause.clone(),
+                });
             }
             _ => {}
         }
         let room = self.rules.refill.saturating_mul(self.rules.burst.get() - 1);
         match self.debt_at(now).checked_sub(room) {
-            Some(excess) if !excess.is_zero() => Err(Denial::Paced { until: later(now, excess) }),
+            Some(excess) if !excess.is_zero() => Err(Denial::Paced {
+                until: later(now, excess),
+            }),
             _ => Ok(()),
         }
     }
 
     /// Counts a login that is about to go out.
     pub(super) fn debit(&mut self, now: Instant) {
-        self.last_debit = self.rules.refill.saturating_add(std::mem::take(&mut self.surcharge));
+        self.last_debit = self
+            .rules
+            .refill
+            .saturating_add(std::mem::take(&mut self.surcharge));
         self.debt = self.debt_at(now).saturating_add(self.last_debit);
         self.debt_as_of = Some(now);
     }
@@ -91,8 +99,8 @@ impl Governor {
         self.debt_as_of = Some(now);
     }
 
-    /// Ends a pause or a rejection: a login succeeded, or somebody says that the next one may. The budget stays: it
-    /// protects the account, not the caller.
+    /// Ends a pause or a rejection: a login succeeded, or somebody says that the next one may. The
+    /// budget stays: it protects the account, not the caller.
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
         self.stop = None;
@@ -117,23 +125,35 @@ impl Governor {
     ) -> Denial {
         let doublings = self.failures.min(31);
         self.failures = self.failures.saturating_add(1);
-        let full = self.rules.backoff.saturating_mul(1 << doublings).min(self.rules.backoff_cap);
+        let full = self
+            .rules
+            .backoff
+            .saturating_mul(1 << doublings)
+            .min(self.rules.backoff_cap);
         let pause = full - full.mul_f64(self.jitter() / 4.0);
-        let asked = retry_after.unwrap_or_default().min(self.rules.retry_after_cap);
+        let asked = retry_after
+            .unwrap_or_default()
+            .min(self.rules.retry_after_cap);
         let until = later(now, pause.max(asked));
-        self.stop = Some(Stop::Cooling { until, cause: cause.clone() });
+        self.stop = Some(Stop::Cooling {
+            until,
+            cause: cause.clone(),
+        });
         Denial::CoolingDown { until, cause }
     }
 
-    /// Notes how long a token lived: the login that replaces one that died young costs up to eight refills,
-    /// doubling. It is not held back itself: what was permitted stays permitted.
+    /// Notes how long a token lived: the login that replaces one that died young costs up to eight
+    /// refills, doubling. It is not held back itself: what was permitted stays permitted.
     pub(super) fn token_died(&mut self, age: Duration) {
         if age >= self.rules.short_life {
             self.short_lives = 0;
             self.surcharge = Duration::ZERO;
             return;
         }
-        self.surcharge = self.rules.refill.saturating_mul((1 << self.short_lives.min(3)) - 1);
+        self.surcharge = self
+            .rules
+            .refill
+            .saturating_mul((1 << self.short_lives.min(3)) - 1);
         self.short_lives = self.short_lives.saturating_add(1);
     }
 
@@ -145,7 +165,11 @@ impl Governor {
     }
 
     pub(super) fn history(&self, now: Instant) -> History {
-        History { debt: self.debt_at(now), failures: self.failures, stop: self.stop_at(now).cloned() }
+        History {
+            debt: self.debt_at(now),
+            failures: self.failures,
+            stop: self.stop_at(now).cloned(),
+        }
     }
 
     /// Takes over what other processes of the same account did.
@@ -155,7 +179,9 @@ impl Governor {
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
             (_, None) | (Some(Stop::Rejected { .. }), _) => false,
-            (Some(Stop::Cooling { until: own, .. }), Some(Stop::Cooling { until, .. })) => until > own,
+            (Some(Stop::Cooling { until: own, .. }), Some(Stop::Cooling { until, .. })) => {
+                until > own
+            }
             _ => true,
         };
         if later_pause {
@@ -170,11 +196,15 @@ impl Governor {
 
     /// What the dearest login leaves behind: a record that says more is mistaken.
     fn most_debt(&self) -> Duration {
-        self.rules.refill.saturating_mul(self.rules.burst.get().saturating_add(MOST_SURCHARGE))
+        self.rules
+            .refill
+            .saturating_mul(self.rules.burst.get().saturating_add(MOST_SURCHARGE))
     }
 
     fn debt_at(&self, now: Instant) -> Duration {
-        let elapsed = self.debt_as_of.map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
+        let elapsed = self
+            .debt_as_of
+            .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
         self.debt.saturating_sub(elapsed)
     }
 
@@ -198,7 +228,10 @@ mod tests {
     fn the_jitter_is_the_upper_half_of_split_mix_64() {
         let mut governor = Governor::new(FairUse::default(), 0);
         for upper in [0xE220_A839_u32, 0x6E78_9E6A, 0x06C4_5D18, 0xF88B_B8A8] {
-            assert!((governor.jitter() * 4_294_967_296.0 - f64::from(upper)).abs() < 1e-6, "{upper:x}");
+            assert!(
+                (governor.jitter() * 4_294_967_296.0 - f64::from(upper)).abs() < 1e-6,
+                "{upper:x}"
+            );
         }
     }
 }

@@ -61,11 +61,11 @@ pub enum LoginOutcome {
     Opened(Generation),
     /// It failed, and this is what every caller is told until it may be tried again.
     Failed(Denial),
-    /// The report came too late and changed nothing: the lease was over, the session was closed, or the
-    /// credentials had changed meanwhile.
+    /// The report came too late and changed nothing: the lease was over, the session was closed, or
+    /// the credentials had changed meanwhile.
     Stale {
-        /// The login succeeded for a session that was closed, or another user's: this request ends the token that
-        /// nobody holds.
+        /// The login succeeded for a session that was closed, or another user's: this request ends
+        /// the token that nobody holds.
         orphan: Option<Box<Request<FormBody>>>,
     },
 }
@@ -97,7 +97,8 @@ pub enum SendFailure {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denial {
-    /// The server refused the login. No further login is made until the credentials change or someone resets.
+    /// The server refused the login. No further login is made until the credentials change or
+    /// someone resets.
     #[error("{}", refused(*status))]
     Rejected {
         /// The status of the refusal.
@@ -149,7 +150,10 @@ fn refused(status: StatusCode) -> String {
 
 fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> String {
     match retry_after {
-        Some(pause) => format!("the server answered {status} and asked for a pause of {} s", pause.as_secs()),
+        Some(pause) => format!(
+            "the server answered {status} and asked for a pause of {} s",
+            pause.as_secs()
+        ),
         None => format!("the server answered {status}: it is in trouble, or asks for patience"),
     }
 }
@@ -177,7 +181,9 @@ pub enum LoginFailure {
     #[error("the server handed out the very token that it had just refused")]
     SameToken,
     /// A redirect: the login is never sent on to another address.
-    #[error("the server answered with a redirect ({status}), which is not followed: check the base URL")]
+    #[error(
+        "the server answered with a redirect ({status}), which is not followed: check the base URL"
+    )]
     Redirected {
         /// Its status.
         #[serde(with = "status_code")]
@@ -197,9 +203,15 @@ pub enum LoginFailure {
 /// The answer to a login, read but not yet acted upon. How a token is *obtained* ends here.
 #[derive(Debug)]
 pub(super) enum LoginReading {
-    Token { token: AuthToken, lifetime: Option<Duration> },
+    Token {
+        token: AuthToken,
+        lifetime: Option<Duration>,
+    },
     Refused(StatusCode),
-    Failed { cause: LoginFailure, pause: Option<Duration> },
+    Failed {
+        cause: LoginFailure,
+        pause: Option<Duration>,
+    },
 }
 
 impl LoginReading {
@@ -212,9 +224,10 @@ impl LoginReading {
                 TokenChange::None | TokenChange::Cleared => {}
             }
         }
-        let refused = rule
-            .and_then(|rule| rule(status, headers))
-            .map_or_else(|| refuses_by_status(status), |ruled| ruled == FailedLogin::Refused);
+        let refused = rule.and_then(|rule| rule(status, headers)).map_or_else(
+            || refuses_by_status(status),
+            |ruled| ruled == FailedLogin::Refused,
+        );
         if refused {
             Self::Refused(status)
         } else if status == StatusCode::OK {
@@ -223,13 +236,24 @@ impl LoginReading {
             failed(LoginFailure::Redirected { status })
         } else {
             let pause = read_retry_after(headers);
-            Self::Failed { cause: LoginFailure::Unavailable { status, retry_after: pause }, pause }
+            Self::Failed {
+                cause: LoginFailure::Unavailable {
+                    status,
+                    retry_after: pause,
+                },
+                pause,
+            }
         }
     }
 }
 
-/// Any 4xx but those that ask for patience. Which status CTC gives a wrong password is documented nowhere.
+/// Any 4xx but those that ask for patience. Which status CTC gives a wrong password is documented
+/// nowhere.
 fn refuses_by_status(status: StatusCode) -> bool {
-    let patience = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    let patience = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
     status.is_client_error() && !patience.contains(&status)
 }

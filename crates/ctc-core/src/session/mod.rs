@@ -11,8 +11,9 @@
 //!    Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
 //! ```
 //!
-//! Inside, [`Phase`] is derived from three facts that change on their own: is there a token, is a login on its
-//! way, and does the governor allow one. That is why a renewal can run, and fail, while the old token serves.
+//! Inside, [`Phase`] is derived from three facts that change on their own: is there a token, is a
+//! login on its way, and does the governor allow one. That is why a renewal can run, and fail,
+//! while the old token serves.
 
 mod call;
 mod flight;
@@ -31,7 +32,9 @@ use std::time::{Duration, SystemTime};
 use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
-pub use login::{Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
+pub use login::{
+    Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure,
+};
 pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, SessionRecord};
 
@@ -47,8 +50,8 @@ use routes::RefusedRoutes;
 
 /// One account's session with one CTC instance.
 ///
-/// Every method that needs the time takes `now`. A `now` older than the last one seen counts as the last one.
-/// The methods never block, never panic, and change nothing when a report comes too late.
+/// Every method that needs the time takes `now`. A `now` older than the last one seen counts as the
+/// last one. The methods never block, never panic, and change nothing when a report comes too late.
 pub struct Session {
     endpoint: Endpoint,
     key: AppKey,
@@ -84,16 +87,19 @@ struct Open {
     pass: Pass,
     /// When it was obtained; `None` for a record's token whose age cannot be told.
     since: Option<Instant>,
-    /// It came from a store's record: another process obtained it, and it may be over already, however young.
+    /// It came from a store's record: another process obtained it, and it may be over already,
+    /// however young.
     adopted: bool,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
 }
 
 impl Open {
-    /// A token of unknown age is an old one: its 401 is no word on the route, its end no early death.
+    /// A token of unknown age is an old one: its 401 is no word on the route, its end no early
+    /// death.
     fn age(&self, now: Instant) -> Duration {
-        self.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
+        self.since
+            .map_or(Duration::MAX, |since| now.saturating_duration_since(since))
     }
 }
 
@@ -190,25 +196,29 @@ impl Session {
         answer
     }
 
-    /// Asks for a login although there is a token, which goes on serving until the new one is there, and after
-    /// a failure too. Never answers [`Admit::Proceed`].
+    /// Asks for a login although there is a token, which goes on serving until the new one is
+    /// there, and after a failure too. Never answers [`Admit::Proceed`].
     ///
     /// Fair use asks to keep a token until it is refused: this is for a caller who knows better.
     pub fn renew(&mut self, now: Instant) -> Admit {
         let now = self.tick(now);
-        if self.closed { Admit::Deny(Denial::Closed) } else { self.elect(now) }
+        if self.closed {
+            Admit::Deny(Denial::Closed)
+        } else {
+            self.elect(now)
+        }
     }
 
-    /// Closes the session at once and forgets the token. The request, when there was a token, ends it on the
-    /// server: sending it is best effort, and its answer changes nothing.
+    /// Closes the session at once and forgets the token. The request, when there was a token, ends
+    /// it on the server: sending it is best effort, and its answer changes nothing.
     ///
     /// Its address is our assumption ([`Settings::logout_path`]).
     pub fn logout(&mut self) -> Option<Request<FormBody>> {
         self.close().and_then(|pass| self.requests.logout(&pass))
     }
 
-    /// Closes the session at once and forgets the token, which stays valid on the server. Returns what was its
-    /// pass. Calls under way finish; none triggers a login.
+    /// Closes the session at once and forgets the token, which stays valid on the server. Returns
+    /// what was its pass. Calls under way finish; none triggers a login.
     pub fn close(&mut self) -> Option<Pass> {
         let open = self.open.take();
         self.closed = true;
@@ -228,9 +238,10 @@ impl Session {
         }
     }
 
-    /// Takes new credentials: a rejection or pause of this session is lifted (a pause in a store's record still
-    /// holds), and a login under way with the old ones no longer decides anything but its own success. The token
-    /// stays unless the user name is another; callers then wait for that login's end before the next is sent.
+    /// Takes new credentials: a rejection or pause of this session is lifted (a pause in a store's
+    /// record still holds), and a login under way with the old ones no longer decides anything
+    /// but its own success. The token stays unless the user name is another; callers then wait
+    /// for that login's end before the next is sent.
     pub fn set_credentials(&mut self, credentials: Credentials) {
         if credentials.username() != self.credentials.username() {
             self.open = None;
@@ -242,8 +253,9 @@ impl Session {
         self.bump();
     }
 
-    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked; the next login
-    /// also overrides what a store's record says of them. The login budget stays as it is.
+    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
+    /// the next login also overrides what a store's record says of them. The login budget stays
+    /// as it is.
     pub fn reset(&mut self) {
         self.governor.forgive();
         self.refused_routes.clear();
@@ -262,10 +274,10 @@ impl Session {
         let snapshot = Snapshot {
             origin: self.endpoint.origin(),
             marks: &self.marks,
-            generation: self
-                .open
-                .as_ref()
-                .map_or_else(|| self.generation.max(self.floor), |open| open.pass.generation()),
+            generation: self.open.as_ref().map_or_else(
+                || self.generation.max(self.floor),
+                |open| open.pass.generation(),
+            ),
             token,
             history: self.governor.history(now),
         };
@@ -274,7 +286,10 @@ impl Session {
 
     /// What the session's record is filed under.
     pub fn record_key(&self) -> RecordKey {
-        RecordKey { origin: self.endpoint.origin().to_owned(), account: self.marks.account.clone() }
+        RecordKey {
+            origin: self.endpoint.origin().to_owned(),
+            account: self.marks.account.clone(),
+        }
     }
 
     /// Where the session stands.
@@ -306,14 +321,14 @@ impl Session {
         self.epoch
     }
 
-    /// Whether every answer is worth an [`observe`](Self::observe): some route's 401 is remembered, and an answer
-    /// other than 401 would end that.
+    /// Whether every answer is worth an [`observe`](Self::observe): some route's 401 is remembered,
+    /// and an answer other than 401 would end that.
     pub fn watches_routes(&self) -> bool {
         !self.refused_routes.is_empty()
     }
 
-    /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget. `None` when
-    /// nothing will, as while the session is open and no renewal is on its way.
+    /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget.
+    /// `None` when nothing will, as while the session is open and no renewal is on its way.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         match self.phase(now) {
@@ -323,9 +338,11 @@ impl Session {
                 Err(Denial::Paced { until }) => Some(until),
                 _ => None,
             },
-            Phase::Opening | Phase::Open(_) => {
-                self.flight.as_ref().map(|flight| flight.lease_until).filter(|lease| *lease > now)
-            }
+            Phase::Opening | Phase::Open(_) => self
+                .flight
+                .as_ref()
+                .map(|flight| flight.lease_until)
+                .filter(|lease| *lease > now),
         }
     }
 
@@ -343,19 +360,32 @@ impl Session {
     fn open_with(&mut self, found: TokenTimes, recorded: Option<Generation>) -> Option<Generation> {
         let TokenTimes { token, since, ends } = found;
         let own = self.generation.next();
-        let generation = recorded.map_or_else(|| own.max(self.floor.next()), |recorded| own.max(recorded));
+        let generation =
+            recorded.map_or_else(|| own.max(self.floor.next()), |recorded| own.max(recorded));
         let pass = self.make_pass(generation, token)?;
         self.generation = generation;
-        self.open = Some(Open { pass, since, adopted: recorded.is_some(), ends });
+        self.open = Some(Open {
+            pass,
+            since,
+            adopted: recorded.is_some(),
+            ends,
+        });
         self.bump();
         Some(generation)
     }
 
     fn make_pass(&self, generation: Generation, token: AuthToken) -> Option<Pass> {
-        Pass::new(generation, self.endpoint.clone(), &self.key, token, self.settings.attachment)
+        Pass::new(
+            generation,
+            self.endpoint.clone(),
+            &self.key,
+            token,
+            self.settings.attachment,
+        )
     }
 
-    /// What is known so far no longer counts; a late answer to an earlier call says nothing any more.
+    /// What is known so far no longer counts; a late answer to an earlier call says nothing any
+    /// more.
     fn forget_account(&mut self) {
         self.generation = self.generation.next();
         self.refused_token = None;
@@ -363,7 +393,9 @@ impl Session {
     }
 
     fn has_refused(&self, token: &AuthToken) -> bool {
-        self.refused_token.as_ref().is_some_and(|refused| refused.token == *token)
+        self.refused_token
+            .as_ref()
+            .is_some_and(|refused| refused.token == *token)
     }
 
     fn tick(&mut self, now: Instant) -> Instant {
@@ -387,7 +419,13 @@ impl fmt::Debug for Session {
             .field("closed", &self.closed)
             .field("generation", &self.generation)
             .field("floor", &self.floor)
-            .field("refused", &self.refused_token.as_ref().map(|refused| refused.generation))
+            .field(
+                "refused",
+                &self
+                    .refused_token
+                    .as_ref()
+                    .map(|refused| refused.generation),
+            )
             .field("refused_routes", &self.refused_routes)
             .field("overrides_record", &self.overrides_record)
             .field("epoch", &self.epoch)

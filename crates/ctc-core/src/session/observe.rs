@@ -9,7 +9,8 @@ use crate::time::{Instant, later};
 use crate::wire::{TokenChange, mentions_token, read_token_change};
 
 impl Session {
-    /// Whether an answer can say anything about a session: it is a 401, or sets or clears the token's cookie.
+    /// Whether an answer can say anything about a session: it is a 401, or sets or clears the
+    /// token's cookie.
     #[inline]
     pub fn is_news(status: StatusCode, headers: &HeaderMap) -> bool {
         status == StatusCode::UNAUTHORIZED || mentions_token(headers)
@@ -17,8 +18,9 @@ impl Session {
 
     /// What does this answer say about the session, and what is to become of it?
     ///
-    /// Needed only when [`is_news`](Self::is_news) says so and while [`watches_routes`](Self::watches_routes): any
-    /// other answer is [`Verdict::Deliver`] and changes nothing.
+    /// Needed only when [`is_news`](Self::is_news) says so and while
+    /// [`watches_routes`](Self::watches_routes): any other answer is [`Verdict::Deliver`] and
+    /// changes nothing.
     pub fn observe(
         &mut self,
         call: &mut Call,
@@ -42,19 +44,30 @@ impl Session {
         Verdict::Deliver
     }
 
-    /// The 401 table. A new token that comes with a 401 is not taken up: the 401 says that a login is needed.
-    fn unauthorized(&mut self, call: &mut Call, route: Route, headers: &HeaderMap, now: Instant) -> Verdict {
+    /// The 401 table. A new token that comes with a 401 is not taken up: the 401 says that a login
+    /// is needed.
+    fn unauthorized(
+        &mut self,
+        call: &mut Call,
+        route: Route,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Verdict {
         if self.closed {
             return Verdict::Unauthorized(Unauthorized::Closed);
         }
-        let current = self.open.as_ref().filter(|open| call.carried == Some(open.pass.generation()));
+        let current = self
+            .open
+            .as_ref()
+            .filter(|open| call.carried == Some(open.pass.generation()));
         if let Some(open) = current {
             if self.is_about_the_route(call, route, open, now) {
                 let span = self.settings.fair_use.refused_route_memory;
                 self.refused_routes.mark(route, span, now);
                 return Verdict::Unauthorized(Unauthorized::RouteRefused);
             }
-            // The 401 takes the token away only when another can be had for it; a clearing cookie always does.
+            // The 401 takes the token away only when another can be had for it; a clearing cookie
+            // always does.
             let cleared = read_token_change(headers) == TokenChange::Cleared;
             if !cleared
                 && !self.is_flying(now)
@@ -68,9 +81,10 @@ impl Session {
         call.replay()
     }
 
-    /// Whether a 401 for the present token speaks of the route and not of the session: the token was obtained
-    /// just now, for this very call, or this was so on this route a short while ago. A token that was only adopted
-    /// from a store is no such proof by itself, but a second one refused here is.
+    /// Whether a 401 for the present token speaks of the route and not of the session: the token
+    /// was obtained just now, for this very call, or this was so on this route a short while
+    /// ago. A token that was only adopted from a store is no such proof by itself, but a second
+    /// one refused here is.
     fn is_about_the_route(&self, call: &Call, route: Route, open: &Open, now: Instant) -> bool {
         let young = open.age(now) < self.settings.fair_use.short_life;
         let obtained_for_this_call = call.saw_login && !open.adopted || call.replayed;
@@ -82,10 +96,21 @@ impl Session {
         match read_token_change(headers) {
             TokenChange::Set { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(now, lifetime));
-                if let Some(open) = self.open.as_mut().filter(|open| *open.pass.token() == token) {
+                if let Some(open) = self
+                    .open
+                    .as_mut()
+                    .filter(|open| *open.pass.token() == token)
+                {
                     open.ends = ends;
                 } else if !self.has_refused(&token) {
-                    self.open_with(TokenTimes { token, since: Some(now), ends }, None);
+                    self.open_with(
+                        TokenTimes {
+                            token,
+                            since: Some(now),
+                            ends,
+                        },
+                        None,
+                    );
                 }
             }
             TokenChange::Cleared => self.drop_token(now),

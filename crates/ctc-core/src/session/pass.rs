@@ -42,7 +42,8 @@ impl fmt::Display for Generation {
     }
 }
 
-/// The right to call: stamps requests to one origin with one generation's token. Cloning is one reference count.
+/// The right to call: stamps requests to one origin with one generation's token. Cloning is one
+/// reference count.
 #[derive(Clone)]
 pub struct Pass(Arc<Stamp>);
 
@@ -69,13 +70,21 @@ impl Pass {
         };
         let token_header = secret_header(Zeroizing::new([prefix, token.as_bytes()].concat()))?;
         let app_key = key.to_header_value();
-        Some(Self(Arc::new(Stamp { generation, endpoint, app_key, token, token_header, attachment })))
+        Some(Self(Arc::new(Stamp {
+            generation,
+            endpoint,
+            app_key,
+            token,
+            token_header,
+            attachment,
+        })))
     }
 
-    /// Puts key, token and (unless the caller chose one) `Accept` on a request that is about to go to `target`.
+    /// Puts key, token and (unless the caller chose one) `Accept` on a request that is about to go
+    /// to `target`.
     ///
-    /// An `authToken` or key that the caller had set is replaced; the caller's other cookies are kept, in one
-    /// `Cookie` header. Calling it again replaces what the last call put there.
+    /// An `authToken` or key that the caller had set is replaced; the caller's other cookies are
+    /// kept, in one `Cookie` header. Calling it again replaces what the last call put there.
     ///
     /// # Errors
     /// [`StampError`], and then `headers` is untouched.
@@ -84,7 +93,8 @@ impl Pass {
         self.bound_for(target)?.stamp(headers)
     }
 
-    /// The first half of [`stamp`](Self::stamp), for requests that do not lend out URL and headers at once.
+    /// The first half of [`stamp`](Self::stamp), for requests that do not lend out URL and headers
+    /// at once.
     ///
     /// # Errors
     /// [`StampError::ForeignOrigin`].
@@ -97,11 +107,19 @@ impl Pass {
         }
     }
 
-    /// The same pass in memory of its own. Stamping clones two header values, that is, counts references to them;
-    /// threads that stamp with passes of their own do not fight over those counts.
+    /// The same pass in memory of its own. Stamping clones two header values, that is, counts
+    /// references to them; threads that stamp with passes of their own do not fight over those
+    /// counts.
     #[must_use]
     pub fn unshared(&self) -> Self {
-        let Stamp { generation, endpoint, app_key, token, token_header, attachment } = &*self.0;
+        let Stamp {
+            generation,
+            endpoint,
+            app_key,
+            token,
+            token_header,
+            attachment,
+        } = &*self.0;
         Self(Arc::new(Stamp {
             generation: *generation,
             endpoint: endpoint.clone(),
@@ -173,7 +191,10 @@ impl Stamp {
             }
             TokenAttachment::Cookie => {
                 let cookies = [&others, b"; ".as_slice(), self.token_header.as_bytes()].concat();
-                headers.insert(COOKIE, secret_header(Zeroizing::new(cookies)).ok_or(StampError::Cookie)?);
+                headers.insert(
+                    COOKIE,
+                    secret_header(Zeroizing::new(cookies)).ok_or(StampError::Cookie)?,
+                );
             }
             TokenAttachment::Bearer => {
                 if others.is_empty() {
@@ -189,21 +210,37 @@ impl Stamp {
 
     #[cold]
     fn foreign_origin(&self) -> StampError {
-        StampError::ForeignOrigin { endpoint: self.endpoint.origin().to_owned() }
+        StampError::ForeignOrigin {
+            endpoint: self.endpoint.origin().to_owned(),
+        }
     }
 }
 
 impl fmt::Debug for BoundPass<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stamp { generation, endpoint, .. } = self.0;
-        write!(f, "BoundPass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}")
+        let Stamp {
+            generation,
+            endpoint,
+            ..
+        } = self.0;
+        write!(
+            f,
+            "BoundPass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}"
+        )
     }
 }
 
 impl fmt::Debug for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stamp { generation, endpoint, .. } = &*self.0;
-        write!(f, "Pass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}")
+        let Stamp {
+            generation,
+            endpoint,
+            ..
+        } = &*self.0;
+        write!(
+            f,
+            "Pass {{ generation: {generation}, endpoint: {endpoint}, token: [redacted] }}"
+        )
     }
 }
 
@@ -215,7 +252,10 @@ fn copy_of(value: &HeaderValue) -> HeaderValue {
 
 /// Every cookie that the caller set but `authToken`, joined as one header value.
 fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+    let pairs = headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
     let is_other = |pair: &&[u8]| {
         let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
         !pair.is_empty() && name.trim_ascii() != TOKEN_COOKIE.as_bytes()

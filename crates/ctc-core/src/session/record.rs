@@ -20,14 +20,14 @@ const FORMAT: u32 = 1;
 
 /// A session as a store keeps it: the token, its generation, and the governor's history.
 ///
-/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as private
-/// as a password. It does not hold user name, password or application key, nor anything that helps to guess
-/// the password: account and credentials are recognised by marks keyed with the application key
-/// (HMAC-SHA-256), and the mark of the credentials is cut to 32 bits, enough to see a change and too little
-/// to confirm a guess.
+/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as
+/// private as a password. It does not hold user name, password or application key, nor anything
+/// that helps to guess the password: account and credentials are recognised by marks keyed with the
+/// application key (HMAC-SHA-256), and the mark of the credentials is cut to 32 bits, enough to see
+/// a change and too little to confirm a guess.
 ///
-/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one login at
-/// most.
+/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one
+/// login at most.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRecord {
     format: u32,
@@ -60,9 +60,13 @@ struct Rejection {
 }
 
 impl SessionRecord {
-    /// What the record is filed under. Records of other origins, accounts or application keys have another.
+    /// What the record is filed under. Records of other origins, accounts or application keys have
+    /// another.
     pub fn key(&self) -> RecordKey {
-        RecordKey { origin: self.origin.clone(), account: self.account.clone() }
+        RecordKey {
+            origin: self.origin.clone(),
+            account: self.account.clone(),
+        }
     }
 
     /// The number of its token.
@@ -80,9 +84,9 @@ impl SessionRecord {
         self.token.is_some() && self.token == other.token
     }
 
-    /// The record with its times by this machine's clock, for a store that has a clock of its own and so
-    /// knows how long ago the record was saved. Left as it is when the two clocks differ by less than
-    /// `tolerance`.
+    /// The record with its times by this machine's clock, for a store that has a clock of its own
+    /// and so knows how long ago the record was saved. Left as it is when the two clocks differ
+    /// by less than `tolerance`.
     #[must_use]
     pub fn by_this_clock(mut self, age: Duration, wall: SystemTime, tolerance: Duration) -> Self {
         let wall = millis(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
@@ -92,12 +96,18 @@ impl SessionRecord {
         }
         let shift = |time: &mut u64| *time = time.saturating_add(should).saturating_sub(saved);
         shift(&mut self.saved_at);
-        self.obtained_at.iter_mut().chain(&mut self.expires_at).for_each(shift);
-        self.pause.iter_mut().for_each(|pause| shift(&mut pause.until));
+        self.obtained_at
+            .iter_mut()
+            .chain(&mut self.expires_at)
+            .for_each(shift);
+        self.pause
+            .iter_mut()
+            .for_each(|pause| shift(&mut pause.until));
         self
     }
 
-    /// The record without its token, for a session that was logged out. The governor's history stays.
+    /// The record without its token, for a session that was logged out. The governor's history
+    /// stays.
     #[must_use]
     pub fn without_token(mut self) -> Self {
         (self.token, self.obtained_at, self.expires_at) = (None, None, None);
@@ -142,7 +152,10 @@ impl Marks {
                 mac.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
                 mac.update(part);
             }
-            mac.finalize()[..length].iter().map(|byte| format!("{byte:02x}")).collect()
+            mac.finalize()[..length]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
         };
         let (username, password) = (credentials.username(), credentials.password());
         Self {
@@ -188,20 +201,35 @@ impl Clocks {
 
     /// A wall time still to come, as an instant; a foolish one counts as 30 days.
     fn to_instant(self, wall: u64) -> Instant {
-        later(self.now, Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN))
+        later(
+            self.now,
+            Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN),
+        )
     }
 }
 
 impl SessionRecord {
     pub(super) fn take(snapshot: Snapshot<'_>, clocks: Clocks) -> Self {
-        let Snapshot { origin, marks, generation, token, history } = snapshot;
+        let Snapshot {
+            origin,
+            marks,
+            generation,
+            token,
+            history,
+        } = snapshot;
         let (mut pause, mut rejection) = (None, None);
         match history.stop {
             Some(Stop::Cooling { until, cause }) => {
-                pause = Some(Pause { until: clocks.to_wall(until), cause });
+                pause = Some(Pause {
+                    until: clocks.to_wall(until),
+                    cause,
+                });
             }
             Some(Stop::Rejected { status }) => {
-                rejection = Some(Rejection { status, credentials: marks.credentials.clone() });
+                rejection = Some(Rejection {
+                    status,
+                    credentials: marks.credentials.clone(),
+                });
             }
             None => {}
         }
@@ -210,8 +238,14 @@ impl SessionRecord {
             origin: origin.to_owned(),
             account: marks.account.clone(),
             generation: generation.number(),
-            obtained_at: token.as_ref().and_then(|token| token.since).map(|since| clocks.to_wall(since)),
-            expires_at: token.as_ref().and_then(|token| token.ends).map(|ends| clocks.to_wall(ends)),
+            obtained_at: token
+                .as_ref()
+                .and_then(|token| token.since)
+                .map(|since| clocks.to_wall(since)),
+            expires_at: token
+                .as_ref()
+                .and_then(|token| token.ends)
+                .map(|ends| clocks.to_wall(ends)),
             token: token.map(|token| token.token),
             saved_at: clocks.wall_ms(),
             login_debt: millis(history.debt),
@@ -225,32 +259,62 @@ impl SessionRecord {
         self.format == FORMAT && self.origin == origin && self.account == marks.account
     }
 
-    /// Its token with its times on the session's clock. A token past its hinted end is still tried: only the
-    /// server says when it is over.
+    /// Its token with its times on the session's clock. A token past its hinted end is still tried:
+    /// only the server says when it is over.
     pub(super) fn token_times(&self, clocks: Clocks) -> Option<TokenTimes> {
         let token = self.token.clone()?;
-        // Unknown when it was obtained in the future, or before this clock began (at boot, on some systems).
-        let age = self.obtained_at.and_then(|then| clocks.wall_ms().checked_sub(then));
+        // Unknown when it was obtained in the future, or before this clock began (at boot, on some
+        // systems).
+        let age = self
+            .obtained_at
+            .and_then(|then| clocks.wall_ms().checked_sub(then));
         let since = age.and_then(|age| clocks.now.checked_sub(Duration::from_millis(age)));
-        Some(TokenTimes { token, since, ends: self.expires_at.map(|wall| clocks.to_instant(wall)) })
+        Some(TokenTimes {
+            token,
+            since,
+            ends: self.expires_at.map(|wall| clocks.to_instant(wall)),
+        })
     }
 
-    /// The history in it. A rejection counts only for the very credentials that were rejected, and no pause
-    /// for longer than `longest_pause`, whatever the clocks say.
+    /// The history in it. A rejection counts only for the very credentials that were rejected, and
+    /// no pause for longer than `longest_pause`, whatever the clocks say.
     ///
-    /// A pause is a span from the save on, so that a clock behind the writer's does not make it hours longer.
-    pub(super) fn history(&self, marks: &Marks, longest_pause: Duration, clocks: Clocks) -> History {
+    /// A pause is a span from the save on, so that a clock behind the writer's does not make it
+    /// hours longer.
+    pub(super) fn history(
+        &self,
+        marks: &Marks,
+        longest_pause: Duration,
+        clocks: Clocks,
+    ) -> History {
         let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
-        let rejected = self.rejection.as_ref().filter(|rejection| rejection.credentials == marks.credentials);
+        let rejected = self
+            .rejection
+            .as_ref()
+            .filter(|rejection| rejection.credentials == marks.credentials);
         // One that is over ends now, which is no pause.
         let pause = self.pause.as_ref().map(|pause| {
-            let left = pause.until.saturating_sub(self.saved_at).saturating_sub(elapsed);
+            let left = pause
+                .until
+                .saturating_sub(self.saved_at)
+                .saturating_sub(elapsed);
             let until = later(clocks.now, Duration::from_millis(left).min(longest_pause));
-            Stop::Cooling { until, cause: pause.cause.clone() }
+            Stop::Cooling {
+                until,
+                cause: pause.cause.clone(),
+            }
         });
-        let stop = rejected.map(|rejection| Stop::Rejected { status: rejection.status }).or(pause);
+        let stop = rejected
+            .map(|rejection| Stop::Rejected {
+                status: rejection.status,
+            })
+            .or(pause);
         let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
-        History { debt, failures: self.failures, stop }
+        History {
+            debt,
+            failures: self.failures,
+            stop,
+        }
     }
 }
 
@@ -258,8 +322,9 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A newer version may name a cause that is not known here: that costs neither the pause nor the token. Binary
-/// formats such as `bincode` cannot skip what they do not know, and are read strictly.
+/// A newer version may name a cause that is not known here: that costs neither the pause nor the
+/// token. Binary formats such as `bincode` cannot skip what they do not know, and are read
+/// strictly.
 fn read_cause<'de, D: Deserializer<'de>>(input: D) -> Result<LoginFailure, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -282,12 +347,20 @@ pub(super) mod status_code {
     use http::StatusCode;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes references")]
-    pub(in super::super) fn serialize<S: Serializer>(status: &StatusCode, out: S) -> Result<S::Ok, S::Error> {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `with` passes references"
+    )]
+    pub(in super::super) fn serialize<S: Serializer>(
+        status: &StatusCode,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
         out.serialize_u16(status.as_u16())
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<StatusCode, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<StatusCode, D::Error> {
         StatusCode::from_u16(u16::deserialize(input)?).map_err(D::Error::custom)
     }
 }
@@ -298,12 +371,19 @@ mod token_text {
 
     use crate::secret::AuthToken;
 
-    pub(super) fn serialize<S: Serializer>(token: &Option<AuthToken>, out: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        token: &Option<AuthToken>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
         token.as_ref().map(AuthToken::as_str).serialize(out)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<AuthToken>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<Option<AuthToken>, D::Error> {
         let text = Option::<String>::deserialize(input)?;
-        text.map(AuthToken::new).transpose().map_err(D::Error::custom)
+        text.map(AuthToken::new)
+            .transpose()
+            .map_err(D::Error::custom)
     }
 }

@@ -12,8 +12,9 @@ use crate::time::Instant;
 impl Session {
     /// Before the login is sent: offers the record that a store holds, read under the store's lock.
     ///
-    /// A token that is newer than the one refused is adopted. Otherwise the record's history counts as this
-    /// session's own: other processes' logins, a pause, a rejection of these very credentials.
+    /// A token that is newer than the one refused is adopted. Otherwise the record's history counts
+    /// as this session's own: other processes' logins, a pause, a rejection of these very
+    /// credentials.
     pub fn login_resumed(
         &mut self,
         ticket: LoginTicket,
@@ -21,7 +22,10 @@ impl Session {
         now: Instant,
         wall: SystemTime,
     ) -> Resumed {
-        let clocks = Clocks { now: self.tick(now), wall };
+        let clocks = Clocks {
+            now: self.tick(now),
+            wall,
+        };
         if !self.holds(&ticket, clocks.now) {
             self.withdraw(ticket, clocks.now);
             return Resumed::Stale;
@@ -47,8 +51,9 @@ impl Session {
         }
     }
 
-    /// After a login that did not succeed and before it is reported: another process may have logged in at the
-    /// same time. Adopts the record's token when it is newer; never [`Resumed::Denied`].
+    /// After a login that did not succeed and before it is reported: another process may have
+    /// logged in at the same time. Adopts the record's token when it is newer; never
+    /// [`Resumed::Denied`].
     pub fn login_overtaken(
         &mut self,
         ticket: LoginTicket,
@@ -56,7 +61,10 @@ impl Session {
         now: Instant,
         wall: SystemTime,
     ) -> Resumed {
-        let clocks = Clocks { now: self.tick(now), wall };
+        let clocks = Clocks {
+            now: self.tick(now),
+            wall,
+        };
         if !self.holds(&ticket, clocks.now) {
             self.land(&ticket, clocks.now);
             return Resumed::Stale;
@@ -64,13 +72,18 @@ impl Session {
         if !self.is_ours_too(record) {
             return Resumed::Continue(ticket);
         }
-        self.adopt(&ticket, record, clocks).map_or(Resumed::Continue(ticket), Resumed::Adopted)
+        self.adopt(&ticket, record, clocks)
+            .map_or(Resumed::Continue(ticket), Resumed::Adopted)
     }
 
-    /// Takes over what other processes of this account put on record (their logins, a pause, a rejection), and
-    /// leaves the token alone. Call it before a record is overwritten at any time other than a login's.
+    /// Takes over what other processes of this account put on record (their logins, a pause, a
+    /// rejection), and leaves the token alone. Call it before a record is overwritten at any
+    /// time other than a login's.
     pub fn learn(&mut self, record: &SessionRecord, now: Instant, wall: SystemTime) {
-        let clocks = Clocks { now: self.tick(now), wall };
+        let clocks = Clocks {
+            now: self.tick(now),
+            wall,
+        };
         if self.is_ours_too(record) {
             self.learn_history(record, clocks);
         }
@@ -78,7 +91,14 @@ impl Session {
 
     fn learn_history(&mut self, record: &SessionRecord, clocks: Clocks) {
         let history = record.history(&self.marks, self.governor.longest_pause(), clocks);
-        let history = if self.overrides_record { History { stop: None, ..history } } else { history };
+        let history = if self.overrides_record {
+            History {
+                stop: None,
+                ..history
+            }
+        } else {
+            history
+        };
         self.governor.learn(history, clocks.now);
     }
 
@@ -86,15 +106,24 @@ impl Session {
         record.belongs_to(self.endpoint.origin(), &self.marks)
     }
 
-    /// Takes up a record's token when it is newer than the one held and the one refused. What it is not, its
-    /// generation is still learned, so that the next token here gets a higher one.
-    fn adopt(&mut self, ticket: &LoginTicket, record: &SessionRecord, clocks: Clocks) -> Option<Generation> {
+    /// Takes up a record's token when it is newer than the one held and the one refused. What it is
+    /// not, its generation is still learned, so that the next token here gets a higher one.
+    fn adopt(
+        &mut self,
+        ticket: &LoginTicket,
+        record: &SessionRecord,
+        clocks: Clocks,
+    ) -> Option<Generation> {
         let recorded = record.generation().min(Generation::MOST_FROM_A_RECORD);
         self.floor = self.floor.max(recorded);
         let found = record.token_times(clocks)?;
-        let newer_than_held = self.open.as_ref().is_none_or(|open| recorded > open.pass.generation());
+        let newer_than_held = self
+            .open
+            .as_ref()
+            .is_none_or(|open| recorded > open.pass.generation());
         let newer_than_refused = self.refused_token.as_ref().is_none_or(|refused| {
-            // Two processes may have given two tokens one number while they could not reach the store.
+            // Two processes may have given two tokens one number while they could not reach the
+            // store.
             recorded >= refused.generation && refused.token != found.token
         });
         if !newer_than_held || !newer_than_refused {
@@ -103,7 +132,8 @@ impl Session {
         let generation = self.open_with(found, Some(recorded))?;
         self.land(ticket, clocks.now);
         self.governor.end_failures();
-        // A reset still outweighs the record's rejection: an adopted token says nothing about the credentials.
+        // A reset still outweighs the record's rejection: an adopted token says nothing about the
+        // credentials.
         Some(generation)
     }
 }

@@ -23,10 +23,13 @@ struct Mark {
 impl RefusedRoutes {
     /// Whether a 401 of this route is known to be about the route.
     pub(super) fn knows(&self, route: Route, now: Instant) -> bool {
-        self.0.iter().any(|mark| mark.route == route && mark.until > now)
+        self.0
+            .iter()
+            .any(|mark| mark.route == route && mark.until > now)
     }
 
-    /// A fresh token was refused here. The span doubles each time that this turns out to be so again.
+    /// A fresh token was refused here. The span doubles each time that this turns out to be so
+    /// again.
     pub(super) fn mark(&mut self, route: Route, first_span: Duration, now: Instant) {
         if let Some(mark) = self.0.iter_mut().find(|mark| mark.route == route) {
             if mark.until <= now {
@@ -36,11 +39,19 @@ impl RefusedRoutes {
             return;
         }
         if self.0.len() >= MOST {
-            let soonest =
-                self.0.iter().enumerate().min_by_key(|(_, mark)| mark.until).map(|(index, _)| index);
+            let soonest = self
+                .0
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, mark)| mark.until)
+                .map(|(index, _)| index);
             self.0.swap_remove(soonest.unwrap_or_default());
         }
-        self.0.push(Mark { route, until: later(now, first_span), span: first_span });
+        self.0.push(Mark {
+            route,
+            until: later(now, first_span),
+            span: first_span,
+        });
     }
 
     /// The route answered with something else than 401.
@@ -73,7 +84,10 @@ mod tests {
             routes.mark(route, hours(10), marked);
             // What is known already is no news.
             routes.mark(route, hours(10), marked + hours(1));
-            assert!(routes.knows(route, marked + hours(span) - Duration::from_millis(1)), "{span}");
+            assert!(
+                routes.knows(route, marked + hours(span) - Duration::from_millis(1)),
+                "{span}"
+            );
             marked += hours(span);
             assert!(!routes.knows(route, marked), "{span}");
         }

@@ -1,12 +1,13 @@
-//! `Retry-After` and `Date`. A date counts only against the answer's own `Date`: no clock but the server's.
+//! `Retry-After` and `Date`. A date counts only against the answer's own `Date`: no clock but the
+//! server's.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// The pause that `Retry-After` asks for, in both its forms (RFC 9110, 10.2.3). `None` when it is absent or rubbish.
-/// Huge numbers saturate; the governor caps them.
+/// The pause that `Retry-After` asks for, in both its forms (RFC 9110, 10.2.3). `None` when it is
+/// absent or rubbish. Huge numbers saturate; the governor caps them.
 pub(crate) fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -14,7 +15,11 @@ pub(crate) fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(text).ok()?;
-    Some(until.duration_since(server_date(headers)?).unwrap_or_default())
+    Some(
+        until
+            .duration_since(server_date(headers)?)
+            .unwrap_or_default(),
+    )
 }
 
 /// The server's own time when it answered.
@@ -48,17 +53,34 @@ mod tests {
         assert_eq!(wait("46", None), seconds(46));
         assert_eq!(wait("  46\t", None), seconds(46));
         assert_eq!(wait("0", None), seconds(0));
-        assert_eq!(wait("Sun, 06 Nov 1994 12:01:30 GMT", Some(NOON)), seconds(90));
-        assert_eq!(wait("Sunday, 06-Nov-94 12:01:30 GMT", Some(NOON)), seconds(90));
-        assert_eq!(wait("Sun, 06 Nov 1994 11:00:00 GMT", Some(NOON)), seconds(0));
+        assert_eq!(
+            wait("Sun, 06 Nov 1994 12:01:30 GMT", Some(NOON)),
+            seconds(90)
+        );
+        assert_eq!(
+            wait("Sunday, 06-Nov-94 12:01:30 GMT", Some(NOON)),
+            seconds(90)
+        );
+        assert_eq!(
+            wait("Sun, 06 Nov 1994 11:00:00 GMT", Some(NOON)),
+            seconds(0)
+        );
         assert_eq!(wait("99999999999999999999999999", None), seconds(u64::MAX));
     }
 
     #[test]
     fn t28_rubbish_reads_as_absent() {
-        for rubbish in
-            ["", "   ", "-5", "+5", "1.5", "soon", "5 seconds", "0x10", "Sun, 99 Nov 1994 12:00:00 GMT"]
-        {
+        for rubbish in [
+            "",
+            "   ",
+            "-5",
+            "+5",
+            "1.5",
+            "soon",
+            "5 seconds",
+            "0x10",
+            "Sun, 99 Nov 1994 12:00:00 GMT",
+        ] {
             assert_eq!(wait(rubbish, Some(NOON)), None, "{rubbish:?}");
         }
         // A date without the server's own date says nothing: its clock may be hours off ours.

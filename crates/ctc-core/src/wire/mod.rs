@@ -1,4 +1,5 @@
-//! The wire format: what is written to and read from HTTP messages. Nothing here remembers anything.
+//! The wire format: what is written to and read from HTTP messages. Nothing here remembers
+//! anything.
 
 mod dates;
 mod requests;

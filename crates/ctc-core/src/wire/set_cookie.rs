@@ -16,7 +16,10 @@ pub(crate) enum TokenChange {
     /// Nothing.
     None,
     /// Here is one, good for this long as far as the cookie tells.
-    Set { token: AuthToken, lifetime: Option<Duration> },
+    Set {
+        token: AuthToken,
+        lifetime: Option<Duration>,
+    },
     /// The one you have is gone.
     Cleared,
     /// There is an `authToken`, but it can be no cookie value.
@@ -31,20 +34,22 @@ pub(crate) fn mentions_token(headers: &HeaderMap) -> bool {
 }
 
 fn sets_token(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .any(|line| line.as_bytes().trim_ascii_start().starts_with(TOKEN_COOKIE.as_bytes()))
+    headers.get_all(SET_COOKIE).iter().any(|line| {
+        line.as_bytes()
+            .trim_ascii_start()
+            .starts_with(TOKEN_COOKIE.as_bytes())
+    })
 }
 
-/// Finds `authToken` by its exact name across all `Set-Cookie` headers. If several set it, the last valid one
-/// wins; a clearing cookie beside one that sets a token is the old token's, and does not count.
+/// Finds `authToken` by its exact name across all `Set-Cookie` headers. If several set it, the last
+/// valid one wins; a clearing cookie beside one that sets a token is the old token's, and does not
+/// count.
 pub(crate) fn read_token_change(headers: &HeaderMap) -> TokenChange {
     read(headers, server_date(headers))
 }
 
-/// As [`read_token_change`], for the answer to a login: a token that is just handed out is not over, whatever some
-/// proxy's clock makes of its `Expires`.
+/// As [`read_token_change`], for the answer to a login: a token that is just handed out is not
+/// over, whatever some proxy's clock makes of its `Expires`.
 pub(crate) fn read_new_token(headers: &HeaderMap) -> TokenChange {
     match read_token_change(headers) {
         TokenChange::Cleared => read(headers, None),
@@ -57,7 +62,9 @@ fn read(headers: &HeaderMap, date: Option<SystemTime>) -> TokenChange {
     for line in headers.get_all(SET_COOKIE) {
         // What is not UTF-8 keeps a replacement character, which no token may have.
         let line = String::from_utf8_lossy(line.as_bytes());
-        let Ok(cookie) = Cookie::parse(line.as_ref()) else { continue };
+        let Ok(cookie) = Cookie::parse(line.as_ref()) else {
+            continue;
+        };
         if cookie.name() != TOKEN_COOKIE {
             continue;
         }
@@ -83,13 +90,15 @@ fn read_cookie(cookie: &Cookie<'_>, date: Option<SystemTime>) -> TokenChange {
     }
 }
 
-/// How long the cookie says it lives: zero when it is over, `None` when it does not say. `Max-Age` beats
-/// `Expires` (RFC 6265, 5.3), and `Expires` counts from the server's own `Date`.
+/// How long the cookie says it lives: zero when it is over, `None` when it does not say. `Max-Age`
+/// beats `Expires` (RFC 6265, 5.3), and `Expires` counts from the server's own `Date`.
 fn lifetime(cookie: &Cookie<'_>, date: Option<SystemTime>) -> Option<Duration> {
     if let Some(max_age) = cookie.max_age() {
         return Some(max_age.try_into().unwrap_or_default());
     }
-    let Some(Expiration::DateTime(expires)) = cookie.expires() else { return None };
+    let Some(Expiration::DateTime(expires)) = cookie.expires() else {
+        return None;
+    };
     // 2000-01-01: no server means a token to end before that, whatever its clock says.
     const LONG_AGO: i64 = 946_684_800;
     let expires = expires.unix_timestamp();
@@ -97,7 +106,9 @@ fn lifetime(cookie: &Cookie<'_>, date: Option<SystemTime>) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     let date = date?.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(Duration::from_secs(expires.unsigned_abs().saturating_sub(date)))
+    Some(Duration::from_secs(
+        expires.unsigned_abs().saturating_sub(date),
+    ))
 }
 
 #[cfg(test)]
@@ -112,14 +123,20 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(DATE, HeaderValue::from_static(NOON));
         for line in lines {
-            headers.append(SET_COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            headers.append(
+                SET_COOKIE,
+                HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            );
         }
         read_token_change(&headers)
     }
 
     fn set(token: &str, lifetime: Option<u64>) -> TokenChange {
         let token = AuthToken::new(token).unwrap();
-        TokenChange::Set { token, lifetime: lifetime.map(Duration::from_secs) }
+        TokenChange::Set {
+            token,
+            lifetime: lifetime.map(Duration::from_secs),
+        }
     }
 
     #[test]
@@ -137,8 +154,14 @@ mod tests {
                 "authToken=AAAA; Path=/connect; Secure; HttpOnly; Expires=Wed, 15 Jan 2031 12:01:00 GMT",
                 Some(120),
             ),
-            ("authToken=AAAA; Expires=Wed, 15 Jan 2031 12:00:00 GMT; Max-Age=60", Some(60)),
-            ("authToken=\"AAAA\"; Version=1; Max-Age=1209600; Path=/connect", Some(1_209_600)),
+            (
+                "authToken=AAAA; Expires=Wed, 15 Jan 2031 12:00:00 GMT; Max-Age=60",
+                Some(60),
+            ),
+            (
+                "authToken=\"AAAA\"; Version=1; Max-Age=1209600; Path=/connect",
+                Some(1_209_600),
+            ),
             ("authToken=AAAA", None),
             ("authToken=AAAA; Expires=garbage", None),
             ("authToken=AAAA; Max-Age=garbage", None),
@@ -169,33 +192,69 @@ mod tests {
     #[test]
     fn t39_found_by_its_exact_name_and_the_last_valid_one_wins() {
         let session = "JSESSIONID=BBBB; Path=/connect; HttpOnly";
-        assert_eq!(read(&[session, "authToken=AAAA", session]), set("AAAA", None));
-        assert_eq!(read(&["authToken=AAAA", session, "authToken=CCCC"]), set("CCCC", None));
-        assert_eq!(read(&["authToken=AAAA", "authToken=C,C"]), set("AAAA", None));
-        assert_eq!(read(&["authToken=; Max-Age=0", "authToken=AAAA"]), set("AAAA", None));
-        assert_eq!(read(&["authToken=AAAA", "authToken=; Max-Age=0"]), set("AAAA", None));
-        for other in
-            ["AUTHTOKEN=AAAA", "xauthToken=AAAA; Path=/", "authToken2=A", "x=authToken=AAAA", session, ""]
-        {
+        assert_eq!(
+            read(&[session, "authToken=AAAA", session]),
+            set("AAAA", None)
+        );
+        assert_eq!(
+            read(&["authToken=AAAA", session, "authToken=CCCC"]),
+            set("CCCC", None)
+        );
+        assert_eq!(
+            read(&["authToken=AAAA", "authToken=C,C"]),
+            set("AAAA", None)
+        );
+        assert_eq!(
+            read(&["authToken=; Max-Age=0", "authToken=AAAA"]),
+            set("AAAA", None)
+        );
+        assert_eq!(
+            read(&["authToken=AAAA", "authToken=; Max-Age=0"]),
+            set("AAAA", None)
+        );
+        for other in [
+            "AUTHTOKEN=AAAA",
+            "xauthToken=AAAA; Path=/",
+            "authToken2=A",
+            "x=authToken=AAAA",
+            session,
+            "",
+        ] {
             assert_eq!(read(&[other]), TokenChange::None, "{other}");
         }
     }
 
     #[test]
     fn t37_the_value_is_kept_byte_for_byte() {
-        for token in ["abc%3D%3D", "a+b/c==", "%zz%", "a\"b", "x".repeat(8192).as_str()] {
-            assert_eq!(read(&[&format!("authToken={token}; Path=/")]), set(token, None));
+        for token in [
+            "abc%3D%3D",
+            "a+b/c==",
+            "%zz%",
+            "a\"b",
+            "x".repeat(8192).as_str(),
+        ] {
+            assert_eq!(
+                read(&[&format!("authToken={token}; Path=/")]),
+                set(token, None)
+            );
         }
     }
 
     #[test]
     fn what_is_no_cookie_value_is_unusable() {
         // The vendor's own sample ends in a typographic quote.
-        for line in ["authToken=SkNC%3D\u{2019}", "authToken=A A", "authToken=A,B"] {
+        for line in [
+            "authToken=SkNC%3D\u{2019}",
+            "authToken=A A",
+            "authToken=A,B",
+        ] {
             assert_eq!(read(&[line]), TokenChange::Unusable, "{line}");
         }
         let mut headers = HeaderMap::new();
-        headers.append(SET_COOKIE, HeaderValue::from_bytes(b"authToken=A\xff").unwrap());
+        headers.append(
+            SET_COOKIE,
+            HeaderValue::from_bytes(b"authToken=A\xff").unwrap(),
+        );
         assert_eq!(read_token_change(&headers), TokenChange::Unusable);
     }
 

@@ -17,7 +17,9 @@ fn moments(base: Instant) -> Vec<Instant> {
     // The very last one, found bit by bit.
     let mut last = base;
     for shift in (0..64).rev() {
-        last = last.checked_add(Duration::from_secs(1 << shift)).unwrap_or(last);
+        last = last
+            .checked_add(Duration::from_secs(1 << shift))
+            .unwrap_or(last);
     }
     moments.push(last);
     moments
@@ -30,7 +32,9 @@ fn a_now_older_than_the_last_one_counts_as_the_last_one() {
     let mut s = s.cooling();
     let until = s.next_deadline().unwrap();
     s.at(0);
-    let Denial::CoolingDown { until: told, .. } = s.denied() else { panic!("cooling") };
+    let Denial::CoolingDown { until: told, .. } = s.denied() else {
+        panic!("cooling")
+    };
     assert_eq!(told, until);
     assert_eq!(s.phase(), Phase::Cooling { until });
     s.at(1010);
@@ -38,7 +42,10 @@ fn a_now_older_than_the_last_one_counts_as_the_last_one() {
     // Back in time: neither does the lease start anew nor the token live longer.
     s.at(0);
     assert_eq!(s.waits().deadline, s.moment(1070));
-    assert!(matches!(s.login(ticket, 200, &[&cookie("T1")]), LoginOutcome::Opened(_)));
+    assert!(matches!(
+        s.login(ticket, 200, &[&cookie("T1")]),
+        LoginOutcome::Opened(_)
+    ));
     let mut sent = s.sent();
     s.at(5000);
     assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
@@ -61,13 +68,18 @@ fn guarantee_10_no_moment_makes_any_verb_panic() {
     let start = Scenario::new().now();
     for first in moments(start) {
         for second in moments(start) {
-            let walls =
-                [UNIX_EPOCH, UNIX_EPOCH - Duration::from_secs(9), SystemTime::UNIX_EPOCH + Duration::MAX / 4];
+            let walls = [
+                UNIX_EPOCH,
+                UNIX_EPOCH - Duration::from_secs(9),
+                SystemTime::UNIX_EPOCH + Duration::MAX / 4,
+            ];
             let walls = walls.map(std::hint::black_box);
             for wall in walls {
                 let mut s = Scenario::new();
                 s.jump_to(first);
-                let Admit::Login(order) = s.admit(&mut call()) else { panic!("the first caller") };
+                let Admit::Login(order) = s.admit(&mut call()) else {
+                    panic!("the first caller")
+                };
                 s.jump_to(second);
                 let response = answer_with(429, "retry-after", "18446744073709551615");
                 let now = s.now();
@@ -100,8 +112,12 @@ fn guarantee_10_no_moment_makes_any_verb_panic() {
 
 #[test]
 fn guarantee_10_no_setting_that_is_accepted_makes_it_panic() {
-    let spans =
-        [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(30 * 24 * 3600), Duration::MAX];
+    let spans = [
+        Duration::ZERO,
+        Duration::from_millis(1),
+        Duration::from_secs(30 * 24 * 3600),
+        Duration::MAX,
+    ];
     for span in spans {
         let mut s = Scenario::with(|settings| {
             let most = span.min(Duration::from_secs(30 * 24 * 3600));
@@ -132,8 +148,22 @@ fn guarantee_10_no_setting_that_is_accepted_makes_it_panic() {
 
 #[test]
 fn guarantee_10_no_set_cookie_line_makes_it_panic() {
-    let pieces =
-        ["authToken", "=", ";", "\"", " ", "Max-Age", "Expires", "-", "9", ",", "\u{ff}", "%", "\t", "T"];
+    let pieces = [
+        "authToken",
+        "=",
+        ";",
+        "\"",
+        " ",
+        "Max-Age",
+        "Expires",
+        "-",
+        "9",
+        ",",
+        "\u{ff}",
+        "%",
+        "\t",
+        "T",
+    ];
     let mut seed = 1_u64;
     for _ in 0..20_000 {
         let mut line = Vec::new();
@@ -142,7 +172,9 @@ fn guarantee_10_no_set_cookie_line_makes_it_panic() {
             let index = usize::try_from(seed >> 33).unwrap() % pieces.len();
             line.extend_from_slice(pieces[index].as_bytes());
         }
-        let Ok(value) = http::HeaderValue::from_bytes(&line) else { continue };
+        let Ok(value) = http::HeaderValue::from_bytes(&line) else {
+            continue;
+        };
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
         let mut response = crate::scenario::answer(200, &[]);

@@ -9,10 +9,16 @@ fn t49_a_login_answered_after_logout_stays_logged_out_and_hands_back_the_orphan(
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     assert!(s.session.logout().is_none(), "no token yet");
-    let LoginOutcome::Stale { orphan: Some(orphan) } = s.login(ticket, 200, &[&cookie("T1")]) else {
+    let LoginOutcome::Stale {
+        orphan: Some(orphan),
+    } = s.login(ticket, 200, &[&cookie("T1")])
+    else {
         panic!("somebody should end that token");
     };
-    assert_eq!(orphan.uri(), "https://connect.calamp.com/connect/services/logout");
+    assert_eq!(
+        orphan.uri(),
+        "https://connect.calamp.com/connect/services/logout"
+    );
     assert_eq!(orphan.headers()["cookie"], "authToken=T1");
     assert_eq!((s.phase(), s.token()), (Phase::Closed, None));
 }
@@ -23,7 +29,10 @@ fn t49_a_failed_login_after_logout_leaves_nothing_to_end() {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
         s.session.close();
-        assert!(matches!(s.login(ticket, code, &[&cookie("T1")]), LoginOutcome::Stale { orphan: None }));
+        assert!(matches!(
+            s.login(ticket, code, &[&cookie("T1")]),
+            LoginOutcome::Stale { orphan: None }
+        ));
         s.session.reopen();
         assert_eq!(s.phase(), Phase::Empty, "{code}");
     }
@@ -35,11 +44,18 @@ fn t51_calls_in_flight_at_logout_finish_and_none_triggers_a_login() {
     let mut calls: Vec<_> = (0..10).map(|_| s.sent()).collect();
     let _ = s.session.logout();
     for (number, call) in calls.iter_mut().enumerate() {
-        let cookies: &[&str] = if number % 3 == 0 { &["authToken=NEW"] } else { &[] };
+        let cookies: &[&str] = if number % 3 == 0 {
+            &["authToken=NEW"]
+        } else {
+            &[]
+        };
         if number % 2 == 0 {
             assert_eq!(s.answer(call, 200, cookies), Verdict::Deliver);
         } else {
-            assert_eq!(s.answer(call, 401, cookies), Verdict::Unauthorized(Unauthorized::Closed));
+            assert_eq!(
+                s.answer(call, 401, cookies),
+                Verdict::Unauthorized(Unauthorized::Closed)
+            );
         }
         assert!(matches!(s.admit(call), Admit::Deny(Denial::Closed)));
     }
@@ -52,9 +68,15 @@ fn t52_logout_closes_at_once_whatever_becomes_of_its_request() {
     let request = s.session.logout().unwrap();
     assert_eq!(s.phase(), Phase::Closed);
     assert_eq!(request.method(), "POST");
-    assert_eq!(request.uri(), "https://connect.calamp.com/connect/services/logout");
+    assert_eq!(
+        request.uri(),
+        "https://connect.calamp.com/connect/services/logout"
+    );
     assert_eq!(request.headers()["cookie"], "authToken=T1");
-    assert_eq!(request.headers()["calamp-services-app"], crate::scenario::KEY);
+    assert_eq!(
+        request.headers()["calamp-services-app"],
+        crate::scenario::KEY
+    );
     assert!(request.body().as_ref().is_empty());
     drop(request); // never sent: closed all the same
     assert_eq!(s.denied(), Denial::Closed);
@@ -63,8 +85,12 @@ fn t52_logout_closes_at_once_whatever_becomes_of_its_request() {
 
 #[test]
 fn the_logout_path_is_a_setting() {
-    let mut s = Scenario::with(|settings| settings.logout_path = "/bye?now=1".to_owned()).open("T1");
-    assert_eq!(s.session.logout().unwrap().uri(), "https://connect.calamp.com/bye?now=1");
+    let mut s =
+        Scenario::with(|settings| settings.logout_path = "/bye?now=1".to_owned()).open("T1");
+    assert_eq!(
+        s.session.logout().unwrap().uri(),
+        "https://connect.calamp.com/bye?now=1"
+    );
 }
 
 #[test]
@@ -109,7 +135,10 @@ fn guarantee_5_a_login_under_way_at_close_opens_nothing_even_after_reopen() {
     let ticket = s.order().ticket;
     s.session.close();
     s.session.reopen();
-    assert!(matches!(s.login(ticket, 200, &[&cookie("T1")]), LoginOutcome::Stale { .. }));
+    assert!(matches!(
+        s.login(ticket, 200, &[&cookie("T1")]),
+        LoginOutcome::Stale { .. }
+    ));
     assert_eq!(s.token(), None);
     let mut s = s.open("T2");
     assert_eq!(s.token().as_deref(), Some("T2"));
@@ -129,7 +158,10 @@ fn every_report_on_a_login_that_no_longer_counts_is_stale() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     s.session.close();
-    assert!(matches!(s.fails(ticket, SendFailure::NotSent), LoginOutcome::Stale { orphan: None }));
+    assert!(matches!(
+        s.fails(ticket, SendFailure::NotSent),
+        LoginOutcome::Stale { orphan: None }
+    ));
     s.session.reopen();
     let ticket = s.order().ticket;
     s.session.close();
@@ -148,7 +180,10 @@ fn guarantee_1_after_reopen_a_login_from_before_is_waited_for() {
     let wait = s.waits();
     // It decides nothing, and its token, which nobody wants any more, is to be logged out.
     let outcome = s.login(before, 200, &[&cookie("T1")]);
-    assert!(matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }), "{outcome:?}");
+    assert!(
+        matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }),
+        "{outcome:?}"
+    );
     assert_ne!(s.session.epoch(), wait.epoch);
     assert_eq!(s.token(), None);
     let _ = s.order();
@@ -195,8 +230,12 @@ fn a_login_that_is_no_longer_wanted_is_not_sent_and_not_counted() {
 fn a_token_that_came_for_another_user_is_handed_back_to_be_logged_out() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    s.session.set_credentials(credentials("bob@example.com", PASSWORD));
+    s.session
+        .set_credentials(credentials("bob@example.com", PASSWORD));
     let outcome = s.login(ticket, 200, &[&cookie("T1")]);
-    assert!(matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }), "{outcome:?}");
+    assert!(
+        matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }),
+        "{outcome:?}"
+    );
     assert_eq!(s.token(), None);
 }

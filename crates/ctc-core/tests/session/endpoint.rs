@@ -1,8 +1,8 @@
 //! Addresses: what is an endpoint, and what may be joined to one.
 
 use ctc_core::{
-    AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, SecretError, Settings, SettingsError,
-    Target,
+    AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, SecretError, Settings,
+    SettingsError, Target,
 };
 use std::time::Duration;
 
@@ -43,8 +43,16 @@ fn an_endpoint_is_scheme_and_host_alone() {
 
 #[test]
 fn plain_http_is_for_loopback_alone() {
-    for url in ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:80", "http://[::1]:8080"] {
-        assert!(Endpoint::danger_plain_http(url).unwrap().is_plain_http(), "{url}");
+    for url in [
+        "http://localhost:1",
+        "http://127.0.0.1",
+        "http://127.9.9.9:80",
+        "http://[::1]:8080",
+    ] {
+        assert!(
+            Endpoint::danger_plain_http(url).unwrap().is_plain_http(),
+            "{url}"
+        );
     }
     for url in [
         "http://connect.calamp.com",
@@ -52,7 +60,11 @@ fn plain_http_is_for_loopback_alone() {
         "http://127.0.0.1.evil.example",
         "http://localhost.evil",
     ] {
-        assert_eq!(Endpoint::danger_plain_http(url), Err(EndpointError::NotLoopback), "{url}");
+        assert_eq!(
+            Endpoint::danger_plain_http(url),
+            Err(EndpointError::NotLoopback),
+            "{url}"
+        );
     }
     let with_tls = Endpoint::danger_plain_http("https://localhost:8443").unwrap();
     assert!(!with_tls.is_plain_http() && !Endpoint::us().is_plain_http());
@@ -63,16 +75,27 @@ fn guarantee_8_t46_an_absolute_url_given_as_a_path_is_joined_only_on_this_origin
     let us = Endpoint::us();
     for (path, joined) in [
         ("/a?b=c", "https://connect.calamp.com/a?b=c"),
-        ("https://connect.calamp.com/a", "https://connect.calamp.com/a"),
-        ("https://connect.calamp.com:443/a", "https://connect.calamp.com:443/a"),
+        (
+            "https://connect.calamp.com/a",
+            "https://connect.calamp.com/a",
+        ),
+        (
+            "https://connect.calamp.com:443/a",
+            "https://connect.calamp.com:443/a",
+        ),
         ("/@evil.example", "https://connect.calamp.com/@evil.example"),
-        ("/:80@evil.example/", "https://connect.calamp.com/:80@evil.example/"),
+        (
+            "/:80@evil.example/",
+            "https://connect.calamp.com/:80@evil.example/",
+        ),
     ] {
         let uri = us.join(path).unwrap();
         assert_eq!(uri, joined);
         assert_eq!(uri.host(), Some("connect.calamp.com"), "{path}");
     }
-    let foreign = || JoinError::ForeignOrigin { endpoint: "https://connect.calamp.com".to_owned() };
+    let foreign = || JoinError::ForeignOrigin {
+        endpoint: "https://connect.calamp.com".to_owned(),
+    };
     for (path, error) in [
         ("https://evil.example/a", foreign()),
         ("http://connect.calamp.com/a", foreign()),
@@ -105,15 +128,25 @@ fn guarantee_8_a_target_taken_apart_is_compared_like_a_whole_one() {
         ("https", "connect.calamp.co.uk", None, false),
         ("https", "", None, false),
     ] {
-        assert_eq!(us.is_origin_of(Target::new(scheme, host, port)), same, "{scheme} {host} {port:?}");
+        assert_eq!(
+            us.is_origin_of(Target::new(scheme, host, port)),
+            same,
+            "{scheme} {host} {port:?}"
+        );
     }
 }
 
 #[test]
 fn a_path_alone_is_completed_and_nothing_else_is_touched() {
     let complete = |uri: &str| Endpoint::eu().complete(uri.parse().unwrap()).to_string();
-    assert_eq!(complete("/connect/x?pg=1"), "https://connect.calamp.co.uk/connect/x?pg=1");
-    assert_eq!(complete("//other.example/x"), "https://connect.calamp.co.uk//other.example/x");
+    assert_eq!(
+        complete("/connect/x?pg=1"),
+        "https://connect.calamp.co.uk/connect/x?pg=1"
+    );
+    assert_eq!(
+        complete("//other.example/x"),
+        "https://connect.calamp.co.uk//other.example/x"
+    );
     for other in ["https://other.example/x", "other.example:443", "*"] {
         assert_eq!(complete(other), other);
     }
@@ -128,8 +161,19 @@ fn secrets_are_checked_and_never_repeated() {
     assert_eq!(Credentials::new("", "p").unwrap_err(), EmptyUsername);
     assert_eq!(Credentials::new("u", "").unwrap_err(), EmptyPassword);
     assert_eq!(AuthToken::new(""), Err(EmptyToken));
-    for (token, at) in [("a;b", 1), ("ab,", 2), ("a b", 1), ("\u{2019}", 0), ("a\r\nx", 1), ("a\0", 1)] {
-        assert_eq!(AuthToken::new(token), Err(TokenCharacter { at }), "{token:?}");
+    for (token, at) in [
+        ("a;b", 1),
+        ("ab,", 2),
+        ("a b", 1),
+        ("\u{2019}", 0),
+        ("a\r\nx", 1),
+        ("a\0", 1),
+    ] {
+        assert_eq!(
+            AuthToken::new(token),
+            Err(TokenCharacter { at }),
+            "{token:?}"
+        );
     }
 }
 
@@ -142,20 +186,49 @@ fn settings_that_contradict_each_other_are_refused() {
         ctc_core::Session::new(Endpoint::us(), key, credentials("u", "p"), settings).err()
     };
     assert_eq!(refused(|_| {}), None);
-    assert_eq!(refused(|s| s.fair_use.refill = Duration::ZERO), Some(SettingsError::NoPause));
-    assert_eq!(refused(|s| s.fair_use.backoff = Duration::ZERO), Some(SettingsError::NoPause));
-    assert_eq!(refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff), None);
+    assert_eq!(
+        refused(|s| s.fair_use.refill = Duration::ZERO),
+        Some(SettingsError::NoPause)
+    );
+    assert_eq!(
+        refused(|s| s.fair_use.backoff = Duration::ZERO),
+        Some(SettingsError::NoPause)
+    );
+    assert_eq!(
+        refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff),
+        None
+    );
     let cap = refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff - Duration::from_millis(1));
     assert_eq!(cap, Some(SettingsError::CapBelowBackoff));
-    assert_eq!(refused(|s| s.lease = s.login_timeout), Some(SettingsError::LeaseTooShort));
-    assert_eq!(refused(|s| s.login_timeout = Duration::ZERO), Some(SettingsError::LeaseTooShort));
-    assert_eq!(refused(|s| s.fair_use.refill = Duration::MAX), Some(SettingsError::TooLong));
-    assert_eq!(refused(|s| s.lease = Duration::MAX), Some(SettingsError::TooLong));
-    for path in ["https://evil.example/logout", "//evil.example/logout", "logout", ""] {
+    assert_eq!(
+        refused(|s| s.lease = s.login_timeout),
+        Some(SettingsError::LeaseTooShort)
+    );
+    assert_eq!(
+        refused(|s| s.login_timeout = Duration::ZERO),
+        Some(SettingsError::LeaseTooShort)
+    );
+    assert_eq!(
+        refused(|s| s.fair_use.refill = Duration::MAX),
+        Some(SettingsError::TooLong)
+    );
+    assert_eq!(
+        refused(|s| s.lease = Duration::MAX),
+        Some(SettingsError::TooLong)
+    );
+    for path in [
+        "https://evil.example/logout",
+        "//evil.example/logout",
+        "logout",
+        "",
+    ] {
         let mut settings = Settings::default();
         settings.logout_path = path.to_owned();
         let key = AppKey::new(KEY).unwrap();
         let result = ctc_core::Session::new(Endpoint::us(), key, credentials("u", "p"), settings);
-        assert!(matches!(result, Err(SettingsError::LogoutPath(_))), "{path}");
+        assert!(
+            matches!(result, Err(SettingsError::LogoutPath(_))),
+            "{path}"
+        );
     }
 }

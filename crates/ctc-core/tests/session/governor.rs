@@ -15,11 +15,18 @@ fn guarantee_2_logins_stay_within_burst_and_refill_whatever_the_server_does() {
         |_| (200, vec![]),
         |_| (500, vec![]),
         |_| (302, vec![cookie("T")]),
-        |n| if n % 2 == 0 { (200, vec![cookie(&format!("T{n}"))]) } else { (429, vec![]) },
+        |n| {
+            if n % 2 == 0 {
+                (200, vec![cookie(&format!("T{n}"))])
+            } else {
+                (429, vec![])
+            }
+        },
     ];
     for (kind, login) in answers.into_iter().enumerate() {
         for clears in [&[] as &[&str], &["authToken=; Max-Age=0"]] {
-            let mut s = Scenario::with(|settings| settings.fair_use.backoff = Duration::from_millis(1));
+            let mut s =
+                Scenario::with(|settings| settings.fair_use.backoff = Duration::from_millis(1));
             let mut logins = 0;
             for second in 0..4000 {
                 s.at(second);
@@ -28,12 +35,18 @@ fn guarantee_2_logins_stay_within_burst_and_refill_whatever_the_server_does() {
                     Sent::Login => {
                         logins += 1;
                         let (code, cookies) = login(logins);
-                        answer(code, &cookies.iter().map(String::as_str).collect::<Vec<_>>())
+                        answer(
+                            code,
+                            &cookies.iter().map(String::as_str).collect::<Vec<_>>(),
+                        )
                     }
                     Sent::Call { .. } => answer(401, clears),
                 });
                 let allowed = 3 + u32::try_from(second / 120).unwrap();
-                assert!(logins <= allowed, "server {kind}: {logins} logins by second {second}");
+                assert!(
+                    logins <= allowed,
+                    "server {kind}: {logins} logins by second {second}"
+                );
             }
             assert!(logins > 2, "server {kind}: it does try");
         }
@@ -47,11 +60,21 @@ fn the_burst_comes_back_one_login_at_a_time() {
     for minutes in [2, 4, 6] {
         s.at(minutes * 60 - 1);
         let now = s.now();
-        let Admit::Deny(denial) = s.session.renew(now) else { panic!("too soon at {minutes}") };
-        assert_eq!(denial, Denial::Paced { until: s.moment(minutes * 60) });
+        let Admit::Deny(denial) = s.session.renew(now) else {
+            panic!("too soon at {minutes}")
+        };
+        assert_eq!(
+            denial,
+            Denial::Paced {
+                until: s.moment(minutes * 60)
+            }
+        );
         s.at(minutes * 60);
         let ticket = s.renewal();
-        assert!(matches!(s.login(ticket, 200, &[&cookie("T")]), LoginOutcome::Opened(_)));
+        assert!(matches!(
+            s.login(ticket, 200, &[&cookie("T")]),
+            LoginOutcome::Opened(_)
+        ));
     }
     // It never saves up more than the burst.
     s.at(30 * 24 * 3600);
@@ -76,7 +99,9 @@ fn pauses_double_up_to_their_cap_with_jitter_that_only_shortens() {
         let mut pauses = Vec::new();
         for _ in 0..12 {
             let ticket = s.order().ticket;
-            let LoginOutcome::Failed(denial) = s.fails(ticket, SendFailure::MaybeSent) else { panic!() };
+            let LoginOutcome::Failed(denial) = s.fails(ticket, SendFailure::MaybeSent) else {
+                panic!()
+            };
             let pause = denial.retry_after(s.now()).unwrap();
             pauses.push(pause);
             s.jump_to(s.now() + pause);
@@ -86,7 +111,10 @@ fn pauses_double_up_to_their_cap_with_jitter_that_only_shortens() {
     for seed in 0..100 {
         for (number, pause) in pauses(seed).into_iter().enumerate() {
             let full = Duration::from_secs((5 << number).min(900));
-            assert!(pause <= full && pause >= full * 3 / 4, "pause {number} is {pause:?}");
+            assert!(
+                pause <= full && pause >= full * 3 / 4,
+                "pause {number} is {pause:?}"
+            );
         }
     }
     assert_eq!(pauses(7), pauses(7), "the same seed gives the same pauses");
@@ -95,9 +123,17 @@ fn pauses_double_up_to_their_cap_with_jitter_that_only_shortens() {
 
 #[test]
 fn a_success_ends_the_doubling() {
-    let mut s = Scenario::new().cooling().after(60).cooling().after(60).open("T1").after(600);
+    let mut s = Scenario::new()
+        .cooling()
+        .after(60)
+        .cooling()
+        .after(60)
+        .open("T1")
+        .after(600);
     let ticket = s.renewal();
-    let LoginOutcome::Failed(denial) = s.login(ticket, 503, &[]) else { panic!("trouble") };
+    let LoginOutcome::Failed(denial) = s.login(ticket, 503, &[]) else {
+        panic!("trouble")
+    };
     assert!(denial.retry_after(s.now()).unwrap() <= Duration::from_secs(5));
 }
 
@@ -129,19 +165,27 @@ fn t33_thirty_days_of_hourly_expiry_and_faults_stay_within_the_budget() {
             Ok((200, _)) => delivered += 1,
             Ok(other) => panic!("{other:?}"),
             Err(denial) => {
-                assert!(denial.retry_after(s.now()).is_some(), "fails with the time of the next try");
+                assert!(
+                    denial.retry_after(s.now()).is_some(),
+                    "fails with the time of the next try"
+                );
                 denied += 1;
             }
         }
     }
     assert!(logins < 30 * 60, "{logins} logins"); // 24 a day for expiry, the rest for trouble
-    assert!(delivered > 30 * 1300 && denied < 30 * 140, "{delivered} delivered, {denied} denied");
+    assert!(
+        delivered > 30 * 1300 && denied < 30 * 140,
+        "{delivered} delivered, {denied} denied"
+    );
 }
 
 #[test]
 fn tokens_that_die_young_make_the_next_refills_longer() {
     let logins_in_an_hour = |short_life: u64| {
-        let mut s = Scenario::with(|settings| settings.fair_use.short_life = Duration::from_secs(short_life));
+        let mut s = Scenario::with(|settings| {
+            settings.fair_use.short_life = Duration::from_secs(short_life)
+        });
         let mut logins = 0;
         for second in 0..3600 {
             s.at(second);
@@ -195,7 +239,10 @@ fn guarantee_2_not_sent_logins_are_paced_by_the_pause_alone() {
             let _ = s.fails(order.ticket, SendFailure::NotSent);
         }
     }
-    assert!((8..=16).contains(&tries), "{tries} tries in an hour offline");
+    assert!(
+        (8..=16).contains(&tries),
+        "{tries} tries in an hour offline"
+    );
     s.pass_time(900);
     let s = s.open("T1");
     assert_eq!(s.token().as_deref(), Some("T1"), "the budget is untouched");

@@ -1,6 +1,8 @@
 //! Many callers, one session: one login, and reports that belong to a generation.
 
-use ctc_core::{Admit, Denial, Endpoint, LoginOutcome, Settings, StampError, Target, Unauthorized, Verdict};
+use ctc_core::{
+    Admit, Denial, Endpoint, LoginOutcome, Settings, StampError, Target, Unauthorized, Verdict,
+};
 use http::{HeaderMap, Uri};
 
 use crate::scenario::{HOST, KEY, PASSWORD, Scenario, call, cookie, stamped};
@@ -12,10 +14,15 @@ fn t01_cold_start_herd_makes_one_login() {
     let rest = s.herd(999);
     assert!(rest.iter().all(|admit| matches!(admit, Admit::Wait(_))));
     let before = s.session.epoch();
-    assert!(matches!(s.login(first.ticket, 200, &[&cookie("T1")]), LoginOutcome::Opened(_)));
+    assert!(matches!(
+        s.login(first.ticket, 200, &[&cookie("T1")]),
+        LoginOutcome::Opened(_)
+    ));
     assert_ne!(s.session.epoch(), before);
     for admit in s.herd(1000) {
-        let Admit::Proceed(pass) = admit else { panic!("{admit:?}") };
+        let Admit::Proceed(pass) = admit else {
+            panic!("{admit:?}")
+        };
         assert_eq!(stamped(&pass, HeaderMap::new())["cookie"], "authToken=T1");
     }
     assert_eq!(s.logins, 1);
@@ -36,7 +43,10 @@ fn t02_expiry_herd(n: usize) {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut calls: Vec<_> = (0..n).map(|_| s.sent()).collect();
     // Every other one comes back before the login, the rest after it.
-    let (early, late): (Vec<_>, Vec<_>) = calls.iter_mut().enumerate().partition(|(index, _)| index % 2 == 0);
+    let (early, late): (Vec<_>, Vec<_>) = calls
+        .iter_mut()
+        .enumerate()
+        .partition(|(index, _)| index % 2 == 0);
     let mut early: Vec<_> = early.into_iter().map(|(_, call)| call).collect();
     for call in &mut early {
         assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
@@ -119,7 +129,10 @@ fn t06_every_path_to_a_login_goes_through_the_same_flight() {
     let mut sent = s.sent();
     let _ticket = s.renewal();
     assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
-    assert!(matches!(s.admit(&mut sent), Admit::Wait(_)), "the renewal under way is this call's login too");
+    assert!(
+        matches!(s.admit(&mut sent), Admit::Wait(_)),
+        "the renewal under way is this call's login too"
+    );
 }
 
 #[test]
@@ -127,7 +140,8 @@ fn t07_callers_that_queue_one_after_the_other_share_one_login() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut calls: Vec<_> = (0..100).map(|_| s.sent()).collect();
     for call in &mut calls {
-        // One at a time, each through to its end: a lock without a second look would log in each time.
+        // One at a time, each through to its end: a lock without a second look would log in each
+        // time.
         assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
         if let Admit::Login(order) = s.admit(call) {
             let _ = s.login(order.ticket, 200, &[&cookie("T2")]);
@@ -142,13 +156,33 @@ fn t07_callers_that_queue_one_after_the_other_share_one_login() {
 fn t08_calls_proceed_while_a_renewal_runs() {
     let mut s = Scenario::new().open("T1").after(3600);
     let _ticket = s.renewal();
-    assert!(s.herd(10_000).iter().all(|admit| matches!(admit, Admit::Proceed(_))));
+    assert!(
+        s.herd(10_000)
+            .iter()
+            .all(|admit| matches!(admit, Admit::Proceed(_)))
+    );
 }
 
 #[test]
 fn t10_accounts_keys_and_hosts_never_mix() {
-    let eu = || Scenario::of(Endpoint::eu(), KEY, "ada@example.com", PASSWORD, Settings::default());
-    let bob = || Scenario::of(Endpoint::us(), KEY, "bob@example.com", PASSWORD, Settings::default());
+    let eu = || {
+        Scenario::of(
+            Endpoint::eu(),
+            KEY,
+            "ada@example.com",
+            PASSWORD,
+            Settings::default(),
+        )
+    };
+    let bob = || {
+        Scenario::of(
+            Endpoint::us(),
+            KEY,
+            "bob@example.com",
+            PASSWORD,
+            Settings::default(),
+        )
+    };
     let mut ada = Scenario::new();
     for mut other in [eu(), bob()] {
         // A ticket of one session reports nothing to another, though both have the same number.
@@ -163,7 +197,12 @@ fn t10_accounts_keys_and_hosts_never_mix() {
     let mut headers = HeaderMap::new();
     let us = Uri::from_static("https://connect.calamp.com/connect/services/devices");
     let refusal = pass.stamp(Target::from(&us), &mut headers).unwrap_err();
-    assert_eq!(refusal, StampError::ForeignOrigin { endpoint: "https://connect.calamp.co.uk".to_owned() });
+    assert_eq!(
+        refusal,
+        StampError::ForeignOrigin {
+            endpoint: "https://connect.calamp.co.uk".to_owned()
+        }
+    );
     assert!(headers.is_empty());
     assert_ne!(HOST, pass.endpoint().origin());
 }
@@ -173,14 +212,18 @@ fn t10_a_foreign_ticket_never_asks_for_a_logout_of_the_other_sessions_token() {
     let foreign = Scenario::new().order().ticket;
     let mut s = Scenario::new().closed();
     let outcome = s.login(foreign, 200, &[&cookie("THEIRS")]);
-    assert!(matches!(outcome, LoginOutcome::Stale { orphan: None }), "{outcome:?}");
+    assert!(
+        matches!(outcome, LoginOutcome::Stale { orphan: None }),
+        "{outcome:?}"
+    );
 }
 
 #[test]
 fn t10_another_user_name_forgets_the_token_and_late_answers_to_it() {
     let mut s = Scenario::new().open("ADA").after(3600);
     let (mut first, mut second) = (s.sent(), s.sent());
-    s.session.set_credentials(crate::scenario::credentials("bob@example.com", PASSWORD));
+    s.session
+        .set_credentials(crate::scenario::credentials("bob@example.com", PASSWORD));
     assert_eq!(s.token(), None);
     let _ = s.answer(&mut first, 200, &["authToken=ADA2"]);
     assert_eq!(s.token(), None, "a token of ada's, for bob");
@@ -194,7 +237,8 @@ fn t10_another_user_name_forgets_the_token_and_late_answers_to_it() {
 fn t10_a_login_under_way_for_another_user_name_opens_nothing() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    s.session.set_credentials(crate::scenario::credentials("bob@example.com", PASSWORD));
+    s.session
+        .set_credentials(crate::scenario::credentials("bob@example.com", PASSWORD));
     let outcome = s.login(ticket, 200, &[&cookie("ADA")]);
     assert!(matches!(outcome, LoginOutcome::Stale { .. }));
     assert_eq!(s.token(), None);
@@ -208,7 +252,11 @@ fn guarantee_1_at_most_one_login_is_in_flight() {
     let ticket = s.order().ticket;
     for second in 0..59 {
         s.at(second);
-        assert!(s.herd(10).iter().all(|admit| matches!(admit, Admit::Wait(_))));
+        assert!(
+            s.herd(10)
+                .iter()
+                .all(|admit| matches!(admit, Admit::Wait(_)))
+        );
         let now = s.now();
         assert!(matches!(s.session.renew(now), Admit::Wait(_)));
     }
@@ -222,11 +270,19 @@ fn guarantee_1_at_most_one_login_is_in_flight() {
 fn guarantee_3_n_callers_and_refused_credentials_make_one_login_and_n_equal_errors() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    assert!(s.herd(999).iter().all(|admit| matches!(admit, Admit::Wait(_))));
-    let LoginOutcome::Failed(first) = s.login(ticket, 401, &[]) else { panic!("refused") };
+    assert!(
+        s.herd(999)
+            .iter()
+            .all(|admit| matches!(admit, Admit::Wait(_)))
+    );
+    let LoginOutcome::Failed(first) = s.login(ticket, 401, &[]) else {
+        panic!("refused")
+    };
     assert!(matches!(first, Denial::Rejected { .. }));
     for admit in s.herd(1000) {
-        let Admit::Deny(denial) = admit else { panic!("{admit:?}") };
+        let Admit::Deny(denial) = admit else {
+            panic!("{admit:?}")
+        };
         assert_eq!(denial, first);
     }
     assert_eq!(s.logins, 1);
@@ -238,7 +294,8 @@ fn guarantee_4_a_call_sees_at_most_one_replay() {
     let mut call = s.sent();
     let mut replays = 0;
     for round in 1..20 {
-        // Each time the token has long been there when the call goes out, so that its age excuses nothing.
+        // Each time the token has long been there when the call goes out, so that its age excuses
+        // nothing.
         match s.answer(&mut call, 401, &[]) {
             Verdict::Retry => replays += 1,
             Verdict::Unauthorized(why) => assert_eq!(why, Unauthorized::AlreadyReplayed),

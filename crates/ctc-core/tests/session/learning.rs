@@ -9,8 +9,13 @@ impl Scenario {
     fn told_to_wait(mut self, code: u16, seconds: &str) -> Self {
         let ticket = self.order().ticket;
         let now = self.now();
-        let outcome = self.session.login_response(ticket, &answer_with(code, "retry-after", seconds), now);
-        assert!(matches!(outcome, LoginOutcome::Failed(Denial::CoolingDown { .. })));
+        let outcome =
+            self.session
+                .login_response(ticket, &answer_with(code, "retry-after", seconds), now);
+        assert!(matches!(
+            outcome,
+            LoginOutcome::Failed(Denial::CoolingDown { .. })
+        ));
         self
     }
 
@@ -25,9 +30,20 @@ impl Scenario {
 fn guarantee_5_a_record_without_a_stop_lifts_no_stop() {
     let mut s = Scenario::new().rejected(401);
     s.learns_of(&s.restarted());
-    assert_eq!(s.phase(), Phase::Rejected { status: status(401) });
+    assert_eq!(
+        s.phase(),
+        Phase::Rejected {
+            status: status(401)
+        }
+    );
     s.learns_of(&s.restarted().cooling());
-    assert_eq!(s.phase(), Phase::Rejected { status: status(401) }, "nor does one with a pause");
+    assert_eq!(
+        s.phase(),
+        Phase::Rejected {
+            status: status(401)
+        },
+        "nor does one with a pause"
+    );
 
     let mut s = Scenario::new().cooling();
     let phase = s.phase();
@@ -39,17 +55,30 @@ fn guarantee_5_a_record_without_a_stop_lifts_no_stop() {
 fn a_renewal_is_not_spared_by_the_very_token_that_it_renews() {
     let mut s = Scenario::new().open("T1");
     let (ticket, record) = (s.renewal(), s.record());
-    assert!(matches!(s.offer_with(ticket, &record), Resumed::Continue(_)));
+    assert!(matches!(
+        s.offer_with(ticket, &record),
+        Resumed::Continue(_)
+    ));
 }
 
 #[test]
 fn a_records_rejection_ends_a_pause_and_its_pause_begins_one() {
     let mut s = Scenario::new().cooling();
     s.learns_of(&s.restarted().rejected(403));
-    assert_eq!(s.phase(), Phase::Rejected { status: status(403) });
+    assert_eq!(
+        s.phase(),
+        Phase::Rejected {
+            status: status(403)
+        }
+    );
     let mut s = Scenario::new();
     s.learns_of(&s.restarted().told_to_wait(503, "700"));
-    assert_eq!(s.phase(), Phase::Cooling { until: s.moment(700) });
+    assert_eq!(
+        s.phase(),
+        Phase::Cooling {
+            until: s.moment(700)
+        }
+    );
 }
 
 #[test]
@@ -57,9 +86,13 @@ fn of_two_pauses_the_longer_holds_and_of_two_alike_our_own() {
     for (recorded, holds, by) in [("600", 700, 503), ("700", 700, 503), ("800", 800, 429)] {
         let mut s = Scenario::new().told_to_wait(503, "700");
         s.learns_of(&s.restarted().told_to_wait(429, recorded));
-        let Denial::CoolingDown { until, cause } = s.denied() else { panic!("it is pausing") };
+        let Denial::CoolingDown { until, cause } = s.denied() else {
+            panic!("it is pausing")
+        };
         assert_eq!(until, s.moment(holds));
-        let LoginFailure::Unavailable { status: told, .. } = cause else { panic!("{cause:?}") };
+        let LoginFailure::Unavailable { status: told, .. } = cause else {
+            panic!("{cause:?}")
+        };
         assert_eq!(told, status(by));
     }
 }

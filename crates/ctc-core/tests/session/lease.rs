@@ -15,8 +15,14 @@ fn t54_an_abandoned_login_is_taken_over_by_the_next_caller() {
     assert_ne!(s.session.epoch(), wait.epoch, "the waiters are woken");
     assert_eq!(s.phase(), Phase::Empty);
     let herd = s.herd(100);
-    let orders = herd.iter().filter(|admit| matches!(admit, Admit::Login(_))).count();
-    let waits = herd.iter().filter(|admit| matches!(admit, Admit::Wait(_))).count();
+    let orders = herd
+        .iter()
+        .filter(|admit| matches!(admit, Admit::Login(_)))
+        .count();
+    let waits = herd
+        .iter()
+        .filter(|admit| matches!(admit, Admit::Wait(_)))
+        .count();
     assert_eq!((orders, waits), (1, 99), "exactly one more attempt");
 }
 
@@ -27,7 +33,12 @@ fn t54_leaders_that_keep_vanishing_spend_the_budget_and_no_more() {
         let ticket = s.order().ticket;
         s.session.abandon(ticket);
     }
-    assert_eq!(s.denied(), Denial::Paced { until: s.moment(120) });
+    assert_eq!(
+        s.denied(),
+        Denial::Paced {
+            until: s.moment(120)
+        }
+    );
 }
 
 #[test]
@@ -58,7 +69,10 @@ fn t56_a_report_past_the_lease_changes_nothing_though_nobody_took_over() {
     let ticket = s.order().ticket;
     let wait = s.waits();
     s.at(60);
-    assert!(matches!(s.login(ticket, 401, &[]), LoginOutcome::Stale { .. }));
+    assert!(matches!(
+        s.login(ticket, 401, &[]),
+        LoginOutcome::Stale { .. }
+    ));
     assert_eq!(s.phase(), Phase::Empty);
     assert_ne!(s.session.epoch(), wait.epoch);
     let _ = s.order();
@@ -81,7 +95,9 @@ fn t59_a_call_started_during_a_renewal_waits_and_never_goes_out_bare() {
     let _ = s.answer(&mut sent, 401, &[]);
     let ticket = s.order().ticket;
     let mut late = call();
-    let Admit::Wait(wait) = s.admit(&mut late) else { panic!("there is no token") };
+    let Admit::Wait(wait) = s.admit(&mut late) else {
+        panic!("there is no token")
+    };
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     assert_ne!(s.session.epoch(), wait.epoch);
     let pass = s.proceeds(&mut late);
@@ -139,8 +155,15 @@ fn guarantee_1_a_holder_that_outlived_its_lease_can_change_nothing() {
         let _second = s.order().ticket;
         let (phase, epoch) = (s.phase(), s.session.epoch());
         report(&mut s, late);
-        assert_eq!((s.phase(), s.session.epoch()), (phase, epoch), "report {number}");
-        assert!(matches!(s.admit(&mut call()), Admit::Wait(_)), "the second still holds the login");
+        assert_eq!(
+            (s.phase(), s.session.epoch()),
+            (phase, epoch),
+            "report {number}"
+        );
+        assert!(
+            matches!(s.admit(&mut call()), Admit::Wait(_)),
+            "the second still holds the login"
+        );
     }
 }
 
@@ -154,9 +177,18 @@ fn a_login_that_had_to_wait_for_the_store_has_its_lease_from_when_it_is_sent() {
     assert_eq!(s.waits().deadline, s.moment(110));
     s.at(100);
     let sent_at = s.wall() - Duration::from_secs(50);
-    assert!(matches!(s.login(ticket, 200, &[&cookie("T1")]), LoginOutcome::Opened(_)));
-    let obtained_at = serde_json::to_value(s.record()).unwrap()["obtained_at"].as_u64().unwrap();
-    assert_eq!(UNIX_EPOCH + Duration::from_millis(obtained_at), sent_at, "and so has its token");
+    assert!(matches!(
+        s.login(ticket, 200, &[&cookie("T1")]),
+        LoginOutcome::Opened(_)
+    ));
+    let obtained_at = serde_json::to_value(s.record()).unwrap()["obtained_at"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(
+        UNIX_EPOCH + Duration::from_millis(obtained_at),
+        sent_at,
+        "and so has its token"
+    );
 }
 
 #[test]
@@ -168,7 +200,9 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
             s.session.close();
             s.session.reopen();
         }),
-        ("new password", |s| s.session.set_credentials(credentials(USER, "another"))),
+        ("new password", |s| {
+            s.session.set_credentials(credentials(USER, "another"))
+        }),
         ("lease over", |s| s.pass_time(60)),
     ];
     for (name, spoil) in spoils {
@@ -181,7 +215,11 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
         assert!(!s.session.holds(&ticket, now), "{name}");
         assert!(!s.session.launch(&ticket, now), "{name}");
         s.at(60);
-        assert_ne!(s.phase(), Phase::Opening, "{name}: its lease is what it was");
+        assert_ne!(
+            s.phase(),
+            Phase::Opening,
+            "{name}: its lease is what it was"
+        );
     }
     let mut s = Scenario::new();
     let foreign = s.restarted().order().ticket;

@@ -36,7 +36,11 @@ impl Cookies {
     fn lines(self) -> &'static [&'static str] {
         match self {
             Self::None => &[],
-            Self::Other => &["JSESSIONID=B; HttpOnly", "AUTHTOKEN=T", "xauthToken=T; Path=/"],
+            Self::Other => &[
+                "JSESSIONID=B; HttpOnly",
+                "AUTHTOKEN=T",
+                "xauthToken=T; Path=/",
+            ],
             Self::Token => &["JSESSIONID=B", "authToken=T; Path=/connect", "lb=1"],
             Self::Quoted => &["authToken=\"T\"; Version=1; Max-Age=1209600"],
             Self::Clearing => &["authToken=\"\"; Max-Age=0"],
@@ -49,7 +53,9 @@ impl Cookies {
 
     fn outcome_of_a_200(self) -> Outcome {
         match self {
-            Self::Token | Self::Quoted | Self::TokenThenClearing | Self::UnusableThenToken => Outcome::Open,
+            Self::Token | Self::Quoted | Self::TokenThenClearing | Self::UnusableThenToken => {
+                Outcome::Open
+            }
             Self::Unusable => Outcome::Cooling(LoginFailure::UnusableToken),
             Self::None | Self::Other | Self::Clearing | Self::Epoch => {
                 Outcome::Cooling(LoginFailure::NoToken)
@@ -76,7 +82,10 @@ fn expected(status: StatusCode, cookies: Cookies) -> Outcome {
 }
 
 fn unavailable(status: StatusCode) -> Outcome {
-    Outcome::Cooling(LoginFailure::Unavailable { status, retry_after: None })
+    Outcome::Cooling(LoginFailure::Unavailable {
+        status,
+        retry_after: None,
+    })
 }
 
 fn outcome(s: &mut Scenario, response: &Response<()>) -> Outcome {
@@ -97,7 +106,11 @@ fn every_status_with_every_form_of_cookie() {
             let mut s = Scenario::new();
             let found = outcome(&mut s, &answer(code, cookies.lines()));
             assert_eq!(found, expected(status(code), cookies), "{code} {cookies:?}");
-            assert_eq!(s.token().is_some(), found == Outcome::Open, "{code} {cookies:?}");
+            assert_eq!(
+                s.token().is_some(),
+                found == Outcome::Open,
+                "{code} {cookies:?}"
+            );
             if found == Outcome::Open {
                 assert_eq!(s.token().as_deref(), Some("T"), "{cookies:?}");
             }
@@ -109,9 +122,17 @@ fn every_status_with_every_form_of_cookie() {
 fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
     for code in [301, 302, 303, 307, 308] {
         let mut s = Scenario::new();
-        let mut response = answer_with(code, "location", "https://evil.example/connect/services/login");
-        response.headers_mut().append("set-cookie", cookie("EVIL").parse().unwrap());
-        let redirected = LoginFailure::Redirected { status: status(code) };
+        let mut response = answer_with(
+            code,
+            "location",
+            "https://evil.example/connect/services/login",
+        );
+        response
+            .headers_mut()
+            .append("set-cookie", cookie("EVIL").parse().unwrap());
+        let redirected = LoginFailure::Redirected {
+            status: status(code),
+        };
         assert_eq!(outcome(&mut s, &response), Outcome::Cooling(redirected));
         assert_eq!(s.session.endpoint().origin(), crate::scenario::HOST);
         s.pass_time(5);
@@ -125,13 +146,27 @@ fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
         (status == 500 || headers.contains_key("x-refused")).then_some(FailedLogin::Refused)
     };
     let with_rule = || Scenario::with(|settings| settings.login_rule = Some(rule));
-    assert_eq!(outcome(&mut with_rule(), &answer(500, &[])), Outcome::Rejected);
-    assert_eq!(outcome(&mut with_rule(), &answer_with(200, "x-refused", "1")), Outcome::Rejected);
-    assert_eq!(outcome(&mut with_rule(), &answer(503, &[])), unavailable(status(503)));
-    assert_eq!(outcome(&mut with_rule(), &answer(401, &[])), Outcome::Rejected);
+    assert_eq!(
+        outcome(&mut with_rule(), &answer(500, &[])),
+        Outcome::Rejected
+    );
+    assert_eq!(
+        outcome(&mut with_rule(), &answer_with(200, "x-refused", "1")),
+        Outcome::Rejected
+    );
+    assert_eq!(
+        outcome(&mut with_rule(), &answer(503, &[])),
+        unavailable(status(503))
+    );
+    assert_eq!(
+        outcome(&mut with_rule(), &answer(401, &[])),
+        Outcome::Rejected
+    );
     // A token in a 200 is a token, whatever a rule for failures says.
     let mut opened = answer_with(200, "x-refused", "1");
-    opened.headers_mut().append("set-cookie", cookie("T").parse().unwrap());
+    opened
+        .headers_mut()
+        .append("set-cookie", cookie("T").parse().unwrap());
     assert_eq!(outcome(&mut with_rule(), &opened), Outcome::Open);
 }
 
@@ -145,7 +180,9 @@ fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
 
 #[test]
 fn guarantee_7_a_rule_that_panics_wedges_nothing() {
-    let mut s = Scenario::with(|settings| settings.login_rule = Some(|_, _| panic!("a rule of the user's")));
+    let mut s = Scenario::with(|settings| {
+        settings.login_rule = Some(|_, _| panic!("a rule of the user's"))
+    });
     let ticket = s.order().ticket;
     let login = std::panic::AssertUnwindSafe(|| s.login(ticket, 500, &[]));
     assert!(std::panic::catch_unwind(login).is_err());
@@ -177,7 +214,8 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         // One login, then one each two minutes.
         let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
         let ticket = s.order().ticket;
-        let LoginOutcome::Failed(Denial::CoolingDown { until, cause: told }) = s.fails(ticket, failure)
+        let LoginOutcome::Failed(Denial::CoolingDown { until, cause: told }) =
+            s.fails(ticket, failure)
         else {
             panic!("a failure to send is for a while");
         };
@@ -206,20 +244,41 @@ fn t28_retry_after_at_login() {
         ("", None, least..=most),
         ("-7", None, least..=most),
         ("86400", Some(86_400), 3600..=3600),
-        ("99999999999999999999999999999999", Some(u64::MAX), 3600..=3600),
+        (
+            "99999999999999999999999999999999",
+            Some(u64::MAX),
+            3600..=3600,
+        ),
         ("Wed, 15 Jan 2031 12:00:00 GMT", None, least..=most),
     ];
     for (text, asked, pause) in cases {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
         let now = s.now();
-        let outcome = s.session.login_response(ticket, &answer_with(429, "retry-after", text), now);
-        let LoginOutcome::Failed(Denial::CoolingDown { until, cause }) = outcome else { panic!("{text}") };
-        assert!(pause.contains(&until.duration_since(now).as_secs()), "{text:?}");
+        let outcome = s
+            .session
+            .login_response(ticket, &answer_with(429, "retry-after", text), now);
+        let LoginOutcome::Failed(Denial::CoolingDown { until, cause }) = outcome else {
+            panic!("{text}")
+        };
+        assert!(
+            pause.contains(&until.duration_since(now).as_secs()),
+            "{text:?}"
+        );
         let retry_after = asked.map(Duration::from_secs);
-        assert_eq!(cause, LoginFailure::Unavailable { status: status(429), retry_after }, "{text:?}");
+        assert_eq!(
+            cause,
+            LoginFailure::Unavailable {
+                status: status(429),
+                retry_after
+            },
+            "{text:?}"
+        );
         s.jump_to(until - Duration::from_millis(1));
-        assert_eq!(s.denied().retry_after(s.now()), Some(Duration::from_millis(1)));
+        assert_eq!(
+            s.denied().retry_after(s.now()),
+            Some(Duration::from_millis(1))
+        );
         s.jump_to(until);
         let _ = s.order();
     }
@@ -230,7 +289,9 @@ fn t28_a_date_counts_from_the_servers_own_clock() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     let mut response = answer_with(503, "retry-after", "Wed, 15 Jan 1997 12:01:30 GMT");
-    response.headers_mut().insert("date", "Wed, 15 Jan 1997 12:00:00 GMT".parse().unwrap());
+    response
+        .headers_mut()
+        .insert("date", "Wed, 15 Jan 1997 12:00:00 GMT".parse().unwrap());
     let now = s.now();
     let _ = s.session.login_response(ticket, &response, now);
     assert_eq!(s.denied().retry_after(now), Some(Duration::from_secs(90)));
@@ -242,7 +303,10 @@ fn the_very_token_just_refused_is_a_failed_login_once() {
     let mut sent = s.sent();
     let _ = s.answer(&mut sent, 401, &[]);
     let same = answer(200, &[&cookie("T1")]);
-    assert_eq!(outcome(&mut s, &same), Outcome::Cooling(LoginFailure::SameToken));
+    assert_eq!(
+        outcome(&mut s, &same),
+        Outcome::Cooling(LoginFailure::SameToken)
+    );
     assert_eq!(s.token(), None);
     s.pass_time(5);
     // A server that knows one token an account must not be locked out for ever.
@@ -253,8 +317,13 @@ fn the_very_token_just_refused_is_a_failed_login_once() {
 fn t41_a_token_just_handed_out_is_not_over_by_a_clock_that_runs_ahead() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    let mut answer = answer(200, &["authToken=T1; Expires=Wed, 15 Jan 2031 11:59:00 GMT"]);
-    answer.headers_mut().insert("date", "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap());
+    let mut answer = answer(
+        200,
+        &["authToken=T1; Expires=Wed, 15 Jan 2031 11:59:00 GMT"],
+    );
+    answer
+        .headers_mut()
+        .insert("date", "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap());
     let now = s.now();
     let outcome = s.session.login_response(ticket, &answer, now);
     assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");

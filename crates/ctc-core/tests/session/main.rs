@@ -2,7 +2,11 @@
 //!
 //! `t03_…` names a case of the failure catalogue, `guarantee_4_…` a guarantee of the crate.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so at once")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so at once"
+)]
 
 mod clocks;
 mod endings;

@@ -9,18 +9,35 @@ fn each_state_says_where_it_stands() {
     let mut s = Scenario::new();
     assert_eq!((s.phase(), s.next_deadline()), (Phase::Empty, None));
     let ticket = s.order().ticket;
-    assert_eq!((s.phase(), s.next_deadline()), (Phase::Opening, Some(s.moment(60))));
+    assert_eq!(
+        (s.phase(), s.next_deadline()),
+        (Phase::Opening, Some(s.moment(60)))
+    );
     let _ = s.login(ticket, 200, &[&cookie("T1")]);
     let generation = s.session.pass().unwrap().generation();
     assert_eq!(generation.number(), 1);
-    assert_eq!((s.phase(), s.next_deadline()), (Phase::Open(generation), None));
+    assert_eq!(
+        (s.phase(), s.next_deadline()),
+        (Phase::Open(generation), None)
+    );
     let _ticket = s.renewal();
-    assert_eq!((s.phase(), s.next_deadline()), (Phase::Open(generation), Some(s.moment(60))));
+    assert_eq!(
+        (s.phase(), s.next_deadline()),
+        (Phase::Open(generation), Some(s.moment(60)))
+    );
     s.session.close();
     assert_eq!(s.phase(), Phase::Closed);
 
     let s = Scenario::new().rejected(403);
-    assert_eq!((s.phase(), s.next_deadline()), (Phase::Rejected { status: status(403) }, None));
+    assert_eq!(
+        (s.phase(), s.next_deadline()),
+        (
+            Phase::Rejected {
+                status: status(403)
+            },
+            None
+        )
+    );
 
     let mut s = Scenario::new().cooling();
     let until = s.next_deadline().unwrap();
@@ -34,7 +51,10 @@ fn a_budget_that_is_spent_and_a_renewal_that_hangs_have_an_end() {
     let mut s = Scenario::new().spent();
     s.session.close();
     s.session.reopen();
-    assert_eq!((s.phase(), s.next_deadline()), (Phase::Empty, Some(s.moment(120))));
+    assert_eq!(
+        (s.phase(), s.next_deadline()),
+        (Phase::Empty, Some(s.moment(120)))
+    );
     s.at(120);
     assert_eq!((s.phase(), s.next_deadline()), (Phase::Empty, None));
 
@@ -48,14 +68,20 @@ fn a_budget_that_is_spent_and_a_renewal_that_hangs_have_an_end() {
 fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
     type Step = fn(&mut Scenario, ctc_core::LoginTicket);
     let steps: [(&str, Step); 10] = [
-        ("opened", |s, ticket| drop(s.login(ticket, 200, &[&cookie("T1")]))),
+        ("opened", |s, ticket| {
+            drop(s.login(ticket, 200, &[&cookie("T1")]))
+        }),
         ("refused", |s, ticket| drop(s.login(ticket, 401, &[]))),
         ("trouble", |s, ticket| drop(s.login(ticket, 500, &[]))),
-        ("not sent", |s, ticket| drop(s.fails(ticket, SendFailure::NotSent))),
+        ("not sent", |s, ticket| {
+            drop(s.fails(ticket, SendFailure::NotSent))
+        }),
         ("abandoned", |s, ticket| s.session.abandon(ticket)),
         ("closed", |s, _| drop(s.session.close())),
         ("logged out", |s, _| drop(s.session.logout())),
-        ("new credentials", |s, _| s.session.set_credentials(credentials(USER, PASSWORD))),
+        ("new credentials", |s, _| {
+            s.session.set_credentials(credentials(USER, PASSWORD))
+        }),
         ("reset", |s, _| s.session.reset()),
         ("lease over", |s, _| {
             s.pass_time(60);
@@ -79,7 +105,12 @@ fn asking_and_looking_change_no_epoch() {
     let mut sent = s.sent();
     let _ = s.answer(&mut sent, 200, &[]);
     let _ = s.answer(&mut sent, 500, &["JSESSIONID=1"]);
-    let _ = (s.record(), s.phase(), s.next_deadline(), s.session.record_key());
+    let _ = (
+        s.record(),
+        s.phase(),
+        s.next_deadline(),
+        s.session.record_key(),
+    );
     let _ = s.herd(100);
     s.session.reopen();
     assert_eq!(s.session.epoch(), epoch);
@@ -101,7 +132,9 @@ fn a_denial_by_the_budget_ends_at_the_moment_it_names() {
         let ticket = s.order().ticket;
         s.session.abandon(ticket);
     }
-    let Denial::Paced { until } = s.denied() else { panic!("spent") };
+    let Denial::Paced { until } = s.denied() else {
+        panic!("spent")
+    };
     assert_eq!(s.phase(), Phase::Empty, "the budget is no phase");
     s.jump_to(until);
     assert!(matches!(s.admit(&mut call()), Admit::Login(_)));

@@ -1,4 +1,5 @@
-//! What prints says what it is about, so that a log can be read. (What it must not say: `secrets.rs`.)
+//! What prints says what it is about, so that a log can be read. (What it must not say:
+//! `secrets.rs`.)
 
 use ctc_core::{AppKey, Endpoint, Generation, Target};
 use http::Uri;
@@ -14,9 +15,18 @@ fn an_endpoint_prints_as_its_origin() {
 
 #[test]
 fn secrets_print_as_their_type() {
-    assert_eq!(format!("{:?}", AppKey::new("k").unwrap()), "AppKey([redacted])");
-    assert_eq!(format!("{:?}", credentials(USER, PASSWORD)), "Credentials([redacted])");
-    assert_eq!(format!("{:?}", Scenario::new().order().request.body()), "FormBody([redacted])");
+    assert_eq!(
+        format!("{:?}", AppKey::new("k").unwrap()),
+        "AppKey([redacted])"
+    );
+    assert_eq!(
+        format!("{:?}", credentials(USER, PASSWORD)),
+        "Credentials([redacted])"
+    );
+    assert_eq!(
+        format!("{:?}", Scenario::new().order().request.body()),
+        "FormBody([redacted])"
+    );
 }
 
 #[test]
@@ -44,11 +54,21 @@ fn a_session_and_its_record_print_where_they_stand() {
     let mut sent = s.sent();
     let _ = s.answer(&mut sent, 401, &[]);
     let session = format!("{:?}", s.session);
-    for part in ["Session {", "open: None", "generation: Generation(1)", "refused: Some(Generation(1))"] {
+    for part in [
+        "Session {",
+        "open: None",
+        "generation: Generation(1)",
+        "refused: Some(Generation(1))",
+    ] {
         assert!(session.contains(part), "{part}: {session}");
     }
     let record = format!("{:?}", Scenario::new().open("T1").record());
-    for part in ["SessionRecord {", "generation: 1", "has_token: true", "rejected: false"] {
+    for part in [
+        "SessionRecord {",
+        "generation: 1",
+        "has_token: true",
+        "rejected: false",
+    ] {
         assert!(record.contains(part), "{part}: {record}");
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ctc_core::{
-    Admit, Call, Epoch, Generation, LoginTicket, Pass, Phase, Resumed, SendFailure, SessionRecord, Verdict,
+    Admit, Call, Epoch, Generation, LoginTicket, Pass, Phase, Resumed, SendFailure, SessionRecord,
+    Verdict,
 };
 
 use crate::scenario::{PASSWORD, Scenario, USER, answer, answer_with, cookie, credentials};
@@ -40,7 +41,8 @@ struct Walk {
     unsent: u64,
     /// When the live ticket ends, as the keeper counts.
     lease: Option<u64>,
-    /// The session was closed since: the ticket decides nothing, but no other login goes out beside it.
+    /// The session was closed since: the ticket decides nothing, but no other login goes out
+    /// beside it.
     void: bool,
     password: &'static str,
     /// What the live ticket's login was made with.
@@ -116,7 +118,10 @@ impl Walk {
         match admit {
             Admit::Login(order) => {
                 assert!(!self.closed, "a login while closed");
-                assert!(self.lease.is_none_or(|until| until <= self.second), "two logins at a time");
+                assert!(
+                    self.lease.is_none_or(|until| until <= self.second),
+                    "two logins at a time"
+                );
                 self.orders += 1;
                 (self.lease, self.void) = (Some(self.second + 60), false);
                 self.sent_password = self.password;
@@ -124,14 +129,25 @@ impl Walk {
             }
             Admit::Wait(wait) => {
                 assert_eq!(wait.epoch, self.s.session.epoch());
-                assert!(self.lease.is_some_and(|until| until > self.second), "waits for nobody");
+                assert!(
+                    self.lease.is_some_and(|until| until > self.second),
+                    "waits for nobody"
+                );
             }
             Admit::Proceed(pass) => {
                 assert!(!self.closed, "a token while closed");
-                assert_eq!(Some(&pass.generation()), self.s.session.pass().map(Pass::generation).as_ref());
+                assert_eq!(
+                    Some(&pass.generation()),
+                    self.s.session.pass().map(Pass::generation).as_ref()
+                );
             }
             Admit::Deny(denial) => {
-                assert!(denial.retry_after(self.s.now()).is_none_or(|wait| !wait.is_zero()), "{denial:?}");
+                assert!(
+                    denial
+                        .retry_after(self.s.now())
+                        .is_none_or(|wait| !wait.is_zero()),
+                    "{denial:?}"
+                );
             }
         }
     }
@@ -144,20 +160,33 @@ impl Walk {
         let mut call = self.calls.swap_remove(index);
         let code = self.random.of(&[200, 200, 401, 401, 401, 403, 500]);
         let token = self.token();
-        let cookies = self.random.of(&[&[] as &[&str], &[], &[], &["authToken=; Max-Age=0"], &["x"]]);
-        let cookies = if cookies == ["x"] { &[token.as_str()] } else { cookies };
+        let cookies =
+            self.random
+                .of(&[&[] as &[&str], &[], &[], &["authToken=; Max-Age=0"], &["x"]]);
+        let cookies = if cookies == ["x"] {
+            &[token.as_str()]
+        } else {
+            cookies
+        };
         let path = format!("/{}", self.random.below(4));
         let newest = call.generation() == self.s.session.pass().map(Pass::generation);
         let before = self.s.token();
         let verdict = self.s.answer_on(&mut call, &path, code, cookies);
         if before.is_some() && !newest {
-            assert_eq!(self.s.token(), before, "an old report touched a newer token");
+            assert_eq!(
+                self.s.token(),
+                before,
+                "an old report touched a newer token"
+            );
         }
         if verdict == Verdict::Retry {
             assert_eq!(code, 401);
             let admit = self.s.admit(&mut call);
             if before.is_some() && cookies.is_empty() {
-                assert!(!matches!(admit, Admit::Deny(_)), "a 401 took the token and no login came of it");
+                assert!(
+                    !matches!(admit, Admit::Deny(_)),
+                    "a 401 took the token and no login came of it"
+                );
             }
             self.admitted(admit);
             self.calls.push(call);
@@ -165,7 +194,9 @@ impl Walk {
     }
 
     fn report(&mut self) {
-        let Some(ticket) = self.tickets.pop() else { return };
+        let Some(ticket) = self.tickets.pop() else {
+            return;
+        };
         // Mostly the live one, sometimes one that is long over.
         let ticket = match self.random.below(6) {
             0 if !self.tickets.is_empty() => std::mem::replace(&mut self.tickets[0], ticket),
@@ -180,10 +211,15 @@ impl Walk {
             0..=3 => drop(self.s.login(ticket, 200, &[&token])),
             4 => drop(self.s.login(ticket, 401, &["authToken="])),
             5 => {
-                let response = answer_with(429, "retry-after", self.random.of(&["7", "700", "never"]));
+                let response =
+                    answer_with(429, "retry-after", self.random.of(&["7", "700", "never"]));
                 drop(self.s.session.login_response(ticket, &response, now));
             }
-            6 => drop(self.s.session.login_response(ticket, &answer(200, &[]), now)),
+            6 => drop(
+                self.s
+                    .session
+                    .login_response(ticket, &answer(200, &[]), now),
+            ),
             7 => {
                 drop(self.s.fails(ticket, SendFailure::NotSent));
                 self.unsent += u64::from(lands);
@@ -192,7 +228,11 @@ impl Walk {
             _ => self.s.session.abandon(ticket),
         }
         if kind > 3 || !live {
-            assert_eq!(self.s.token(), before, "a failed or late login changed the token");
+            assert_eq!(
+                self.s.token(),
+                before,
+                "a failed or late login changed the token"
+            );
         }
         if lands {
             self.lease = None;
@@ -210,7 +250,9 @@ impl Walk {
     }
 
     fn resume(&mut self) {
-        let (Some(record), Some(ticket)) = (self.record.clone(), self.tickets.pop()) else { return };
+        let (Some(record), Some(ticket)) = (self.record.clone(), self.tickets.pop()) else {
+            return;
+        };
         // A login with old credentials is better not sent.
         let live = self.is_live(&ticket) && self.sent_password == self.password;
         let lands = self.lands(&ticket);
@@ -248,7 +290,9 @@ impl Walk {
             }
             step @ (3 | 4) => {
                 self.password = if step == 3 { PASSWORD } else { "another" };
-                self.s.session.set_credentials(credentials(USER, self.password));
+                self.s
+                    .session
+                    .set_credentials(credentials(USER, self.password));
             }
             _ => self.s.session.reset(),
         }
@@ -264,7 +308,10 @@ impl Walk {
 
     /// Whether a caller would have to wait; asked of the phase, which changes nothing.
     fn seen(&self) -> Seen {
-        Seen { epoch: self.s.session.epoch(), waits: self.s.phase() == Phase::Opening }
+        Seen {
+            epoch: self.s.session.epoch(),
+            waits: self.s.phase() == Phase::Opening,
+        }
     }
 
     fn check(&mut self, before: &Seen) {
@@ -284,7 +331,11 @@ impl Walk {
         self.generation = generation;
         let lease_ended = self.lease.is_some_and(|until| until <= self.second);
         if before.waits && !self.seen().waits && !lease_ended {
-            assert_ne!(self.s.session.epoch(), before.epoch, "a waiter could go on and was not woken");
+            assert_ne!(
+                self.s.session.epoch(),
+                before.epoch,
+                "a waiter could go on and was not woken"
+            );
         }
         let allowed = 3 + self.second / 120;
         let logins = self.orders - self.unsent;

@@ -1,7 +1,8 @@
 //! What a store keeps: sessions that outlive their process.
 
 use ctc_core::{
-    Admit, Denial, Endpoint, LoginOutcome, LoginTicket, Phase, Resumed, SessionRecord, Settings, Verdict,
+    Admit, Denial, Endpoint, LoginOutcome, LoginTicket, Phase, Resumed, SessionRecord, Settings,
+    Verdict,
 };
 use serde_json::json;
 
@@ -75,10 +76,20 @@ fn t32_a_program_started_every_minute_with_a_wrong_password_logs_in_once() {
                 logins += 1;
                 let _ = s.login(ticket, 401, &[]);
             }
-            Resumed::Denied(denial) => assert_eq!(denial, Denial::Rejected { status: status(401) }),
+            Resumed::Denied(denial) => assert_eq!(
+                denial,
+                Denial::Rejected {
+                    status: status(401)
+                }
+            ),
             other => panic!("{other:?}"),
         }
-        assert_eq!(s.denied(), Denial::Rejected { status: status(401) });
+        assert_eq!(
+            s.denied(),
+            Denial::Rejected {
+                status: status(401)
+            }
+        );
         record = Some(s.record());
     }
     assert_eq!(logins, 1);
@@ -87,9 +98,16 @@ fn t32_a_program_started_every_minute_with_a_wrong_password_logs_in_once() {
 #[test]
 fn a_rejection_counts_only_for_the_credentials_that_were_rejected() {
     let record = Scenario::new().rejected(401).record();
-    let process = |password: &str| Scenario::of(Endpoint::us(), KEY, USER, password, Settings::default());
-    assert!(matches!(process(PASSWORD).offer(&record), Resumed::Denied(Denial::Rejected { .. })));
-    assert!(matches!(process("the new one!").offer(&record), Resumed::Continue(_)));
+    let process =
+        |password: &str| Scenario::of(Endpoint::us(), KEY, USER, password, Settings::default());
+    assert!(matches!(
+        process(PASSWORD).offer(&record),
+        Resumed::Denied(Denial::Rejected { .. })
+    ));
+    assert!(matches!(
+        process("the new one!").offer(&record),
+        Resumed::Continue(_)
+    ));
     // New credentials in the same process.
     let mut s = Scenario::new().rejected(401);
     let record = s.record();
@@ -102,11 +120,16 @@ fn a_reset_outweighs_the_rejection_in_the_record_once() {
     let mut s = Scenario::new().rejected(401);
     let record = s.record();
     s.session.reset();
-    let Resumed::Continue(ticket) = s.offer(&record) else { panic!("it was reset") };
+    let Resumed::Continue(ticket) = s.offer(&record) else {
+        panic!("it was reset")
+    };
     let _ = s.login(ticket, 401, &[]);
     assert!(matches!(s.denied(), Denial::Rejected { .. }));
     let mut next = s.restarted();
-    assert!(matches!(next.offer(&s.record()), Resumed::Denied(Denial::Rejected { .. })));
+    assert!(matches!(
+        next.offer(&s.record()),
+        Resumed::Denied(Denial::Rejected { .. })
+    ));
 }
 
 #[test]
@@ -132,14 +155,19 @@ fn a_reset_does_not_outweigh_a_rejection_that_came_after_a_login() {
     let mut s = s.open("T1").after(3600);
     let mut sent = s.sent();
     assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
-    assert!(matches!(s.offer(&rejected), Resumed::Denied(Denial::Rejected { .. })));
+    assert!(matches!(
+        s.offer(&rejected),
+        Resumed::Denied(Denial::Rejected { .. })
+    ));
 }
 
 #[test]
 fn a_tokens_times_count_from_when_the_login_was_sent() {
     let mut s = Scenario::new();
     s.at(100);
-    let sent_at = serde_json::to_value(s.record()).unwrap()["saved_at"].as_u64().unwrap();
+    let sent_at = serde_json::to_value(s.record()).unwrap()["saved_at"]
+        .as_u64()
+        .unwrap();
     let ticket = s.order().ticket;
     s.at(120);
     let _ = s.login(ticket, 200, &["authToken=T1; Max-Age=60"]);
@@ -154,8 +182,12 @@ fn a_tokens_times_count_from_when_the_login_was_sent() {
 fn a_pause_and_the_debt_are_carried_over() {
     let s = Scenario::new().cooling();
     let mut other = s.restarted();
-    let Resumed::Denied(denial) = other.offer(&s.record()) else { panic!("it is pausing") };
-    let Denial::CoolingDown { until, .. } = denial else { panic!("{denial:?}") };
+    let Resumed::Denied(denial) = other.offer(&s.record()) else {
+        panic!("it is pausing")
+    };
+    let Denial::CoolingDown { until, .. } = denial else {
+        panic!("{denial:?}")
+    };
     let expected = s.next_deadline().unwrap();
     let apart = until.max(expected) - until.min(expected);
     assert!(apart.as_millis() <= 1, "a record counts in milliseconds");
@@ -164,11 +196,18 @@ fn a_pause_and_the_debt_are_carried_over() {
     let s = Scenario::new().spent();
     let record = s.record().without_token();
     let mut other = s.restarted();
-    let Resumed::Denied(Denial::Paced { until }) = other.offer(&record) else { panic!("spent") };
+    let Resumed::Denied(Denial::Paced { until }) = other.offer(&record) else {
+        panic!("spent")
+    };
     assert_eq!(until, s.moment(120));
     other.at(120);
-    let Resumed::Continue(ticket) = other.offer(&record) else { panic!("one refill later") };
-    assert!(matches!(other.login(ticket, 200, &[&cookie("T9")]), LoginOutcome::Opened(_)));
+    let Resumed::Continue(ticket) = other.offer(&record) else {
+        panic!("one refill later")
+    };
+    assert!(matches!(
+        other.login(ticket, 200, &[&cookie("T9")]),
+        LoginOutcome::Opened(_)
+    ));
 }
 
 #[test]
@@ -199,14 +238,20 @@ fn an_offer_that_is_adopted_or_denied_is_not_counted_as_a_login() {
         let ticket = s.renewal();
         let record = with_field(&record, "token", json!(name));
         let record = with_field(&record, "generation", json!(generation + 2));
-        assert!(matches!(s.offer_with(ticket, &record), Resumed::Adopted(_)), "{name}");
+        assert!(
+            matches!(s.offer_with(ticket, &record), Resumed::Adopted(_)),
+            "{name}"
+        );
     }
     for _ in 0..2 {
         let ticket = s.renewal();
         s.session.abandon(ticket);
     }
     let now = s.now();
-    assert!(matches!(s.session.renew(now), Admit::Deny(Denial::Paced { .. })));
+    assert!(matches!(
+        s.session.renew(now),
+        Admit::Deny(Denial::Paced { .. })
+    ));
 }
 
 #[test]
@@ -232,13 +277,26 @@ fn t10_a_record_of_another_origin_account_key_or_format_is_never_used() {
     }
     for format in [0, 2, u32::MAX] {
         let other_format = with_field(&record, "format", json!(format));
-        assert!(matches!(Scenario::new().offer(&other_format), Resumed::Continue(_)));
+        assert!(matches!(
+            Scenario::new().offer(&other_format),
+            Resumed::Continue(_)
+        ));
     }
     // Not even its rejection, its pause or its debt.
-    let rejected = with_field(&Scenario::new().rejected(401).record(), "origin", json!("https://x.example"));
-    assert!(matches!(Scenario::new().offer(&rejected), Resumed::Continue(_)));
+    let rejected = with_field(
+        &Scenario::new().rejected(401).record(),
+        "origin",
+        json!("https://x.example"),
+    );
+    assert!(matches!(
+        Scenario::new().offer(&rejected),
+        Resumed::Continue(_)
+    ));
     let spent = with_field(&Scenario::new().spent().record(), "account", json!("00"));
-    assert!(matches!(Scenario::new().offer(&spent), Resumed::Continue(_)));
+    assert!(matches!(
+        Scenario::new().offer(&spent),
+        Resumed::Continue(_)
+    ));
 }
 
 #[test]
@@ -247,7 +305,10 @@ fn t10_an_overtaking_record_of_another_account_is_not_used_either() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     let (now, wall) = (s.now(), s.wall());
-    assert!(matches!(s.session.login_overtaken(ticket, &record, now, wall), Resumed::Continue(_)));
+    assert!(matches!(
+        s.session.login_overtaken(ticket, &record, now, wall),
+        Resumed::Continue(_)
+    ));
     assert_eq!(s.token(), None);
 }
 
@@ -257,7 +318,9 @@ fn the_token_just_refused_is_not_taken_up_from_a_record() {
     let record = s.record();
     let mut sent = s.sent();
     let _ = s.answer(&mut sent, 401, &[]);
-    let Resumed::Continue(ticket) = s.offer(&record) else { panic!("that one was refused") };
+    let Resumed::Continue(ticket) = s.offer(&record) else {
+        panic!("that one was refused")
+    };
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     assert_eq!(s.token().as_deref(), Some("T2"));
 }
@@ -272,7 +335,9 @@ fn t65_a_newer_token_of_another_process_is_adopted_without_a_login() {
     assert_eq!(second.answer(&mut two, 401, &[]), Verdict::Retry);
     let first = first.open("T2");
     let epoch = second.session.epoch();
-    let Resumed::Adopted(generation) = second.offer(&first.record()) else { panic!("T2 is newer") };
+    let Resumed::Adopted(generation) = second.offer(&first.record()) else {
+        panic!("T2 is newer")
+    };
     assert_ne!(second.session.epoch(), epoch);
     assert!(generation >= first.session.pass().unwrap().generation());
     assert_eq!(second.token().as_deref(), Some("T2"));
@@ -285,7 +350,9 @@ fn t66_a_login_refused_because_another_process_was_faster_takes_the_winners_toke
     let ticket = loser.order().ticket;
     // The server said 401: the store is read again before that is reported.
     let (now, wall) = (loser.now(), loser.wall());
-    let resumed = loser.session.login_overtaken(ticket, &winner.record(), now, wall);
+    let resumed = loser
+        .session
+        .login_overtaken(ticket, &winner.record(), now, wall);
     assert!(matches!(resumed, Resumed::Adopted(_)));
     assert_eq!(loser.token().as_deref(), Some("WINNER"));
     let mut sent = loser.sent();
@@ -301,7 +368,10 @@ fn t66_without_a_winner_the_refusal_is_reported_as_it_was() {
     let Resumed::Continue(ticket) = s.session.login_overtaken(ticket, &empty, now, wall) else {
         panic!("nothing to adopt");
     };
-    assert!(matches!(s.login(ticket, 401, &[]), LoginOutcome::Failed(Denial::Rejected { .. })));
+    assert!(matches!(
+        s.login(ticket, 401, &[]),
+        LoginOutcome::Failed(Denial::Rejected { .. })
+    ));
 }
 
 #[test]
@@ -314,18 +384,29 @@ fn guarantee_1_t68_an_offer_past_the_lease_changes_nothing() {
     let ticket = s.order().ticket;
     s.at(2 * late);
     let (now, wall) = (s.now(), s.wall());
-    assert!(matches!(s.session.login_overtaken(ticket, &record, now, wall), Resumed::Stale));
+    assert!(matches!(
+        s.session.login_overtaken(ticket, &record, now, wall),
+        Resumed::Stale
+    ));
     assert_eq!(s.token(), None);
 }
 
 #[test]
 fn generations_go_on_from_the_records() {
-    let record = with_field(&Scenario::new().open("T1").record(), "generation", json!(41));
+    let record = with_field(
+        &Scenario::new().open("T1").record(),
+        "generation",
+        json!(41),
+    );
     let mut s = Scenario::new();
-    let Resumed::Adopted(generation) = s.offer(&record) else { panic!("a good token") };
+    let Resumed::Adopted(generation) = s.offer(&record) else {
+        panic!("a good token")
+    };
     assert_eq!(generation.number(), 41);
     let ticket = s.renewal();
-    let LoginOutcome::Opened(generation) = s.login(ticket, 200, &[&cookie("T2")]) else { panic!("200") };
+    let LoginOutcome::Opened(generation) = s.login(ticket, 200, &[&cookie("T2")]) else {
+        panic!("200")
+    };
     assert_eq!(generation.number(), 42);
     assert_eq!(s.record().generation(), generation);
 }
@@ -337,7 +418,12 @@ fn a_record_without_its_token_still_holds_the_history() {
     assert!(matches!(Scenario::new().offer(&record), Resumed::Denied(_)));
     let with = Scenario::new().open("T1").record();
     assert!(with.has_token() && with.same_token(&with));
-    assert!(!with.clone().without_token().same_token(&with.without_token()));
+    assert!(
+        !with
+            .clone()
+            .without_token()
+            .same_token(&with.without_token())
+    );
 }
 
 #[test]
@@ -346,7 +432,9 @@ fn what_a_401_was_promised_holds_when_the_store_is_asked_first() {
     let mut s = Scenario::new();
     for (number, token) in ["T1", "T2", "T3"].into_iter().enumerate() {
         // Each token dies young, which makes the login after the next dearer, and this one not.
-        let Resumed::Continue(ticket) = s.offer(&empty) else { panic!("login {number} was permitted") };
+        let Resumed::Continue(ticket) = s.offer(&empty) else {
+            panic!("login {number} was permitted")
+        };
         let _ = s.login(ticket, 200, &[&cookie(token)]);
         let mut sent = s.sent();
         let verdict = s.answer(&mut sent, 401, &[]);
@@ -369,10 +457,16 @@ fn a_record_that_is_older_than_the_token_held_is_not_adopted() {
 #[test]
 fn t68_a_login_gets_a_higher_generation_than_the_record_it_did_not_adopt() {
     let record = Scenario::new().open("T1").record();
-    let record = with_field(&with_field(&record, "generation", json!(41)), "token", json!(null));
+    let record = with_field(
+        &with_field(&record, "generation", json!(41)),
+        "token",
+        json!(null),
+    );
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    let Resumed::Continue(ticket) = s.offer_with(ticket, &record) else { panic!("no token to adopt") };
+    let Resumed::Continue(ticket) = s.offer_with(ticket, &record) else {
+        panic!("no token to adopt")
+    };
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     assert_eq!(s.record().generation().number(), 42);
 }
@@ -382,8 +476,13 @@ fn a_young_token_from_a_store_that_is_over_already_is_renewed_at_once() {
     let record = Scenario::new().open("T1").record();
     let mut s = Scenario::new();
     let mut call = call();
-    let Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller is elected") };
-    assert!(matches!(s.offer_with(order.ticket, &record), Resumed::Adopted(_)));
+    let Admit::Login(order) = s.admit(&mut call) else {
+        panic!("the first caller is elected")
+    };
+    assert!(matches!(
+        s.offer_with(order.ticket, &record),
+        Resumed::Adopted(_)
+    ));
     let _ = s.proceeds(&mut call);
     assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry);
     let _ = s.order();

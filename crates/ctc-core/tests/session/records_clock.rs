@@ -15,10 +15,17 @@ fn adopts(record: &SessionRecord, later: u64, hours: i64) -> Scenario {
     s.at(later);
     let ticket = s.order().ticket;
     let off = Duration::from_secs(hours.unsigned_abs() * HOUR);
-    let wall = if hours < 0 { s.wall() - off } else { s.wall() + off };
+    let wall = if hours < 0 {
+        s.wall() - off
+    } else {
+        s.wall() + off
+    };
     let now = s.now();
     let resumed = s.session.login_resumed(ticket, record, now, wall);
-    assert!(matches!(resumed, Resumed::Adopted(_)), "{hours} h off: {resumed:?}");
+    assert!(
+        matches!(resumed, Resumed::Adopted(_)),
+        "{hours} h off: {resumed:?}"
+    );
     s
 }
 
@@ -34,19 +41,30 @@ fn t82_a_wall_clock_hours_off_still_tries_the_token() {
 
 #[test]
 fn t82_a_wall_clock_hours_off_and_a_dead_token_cost_one_login() {
-    // The adopting caller waited for the store as one waits for a login: that does not make the token fresh.
+    // The adopting caller waited for the store as one waits for a login: that does not make the
+    // token fresh.
     for hours in [-7, -1, 0, 1, 7, 24 * 365] {
         let mut s = Scenario::new();
         s.at(600);
         let mut call = crate::scenario::call();
-        let ctc_core::Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller") };
+        let ctc_core::Admit::Login(order) = s.admit(&mut call) else {
+            panic!("the first caller")
+        };
         let off = Duration::from_secs(hours_abs(hours));
-        let wall = if hours < 0 { s.wall() - off } else { s.wall() + off };
+        let wall = if hours < 0 {
+            s.wall() - off
+        } else {
+            s.wall() + off
+        };
         let now = s.now();
         let record = Scenario::new().open("T1").record();
         let _ = s.session.login_resumed(order.ticket, &record, now, wall);
         let _ = s.proceeds(&mut call);
-        assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{hours} h off");
+        assert_eq!(
+            s.answer(&mut call, 401, &[]),
+            Verdict::Retry,
+            "{hours} h off"
+        );
         let mut s = s.open("T2");
         let _ = s.proceeds(&mut call);
         assert_eq!(s.answer(&mut call, 200, &[]), Verdict::Deliver);
@@ -65,8 +83,13 @@ fn t75_an_entry_without_expiry_or_date_is_tried_and_replaced() {
         let mut s = Scenario::new();
         s.at(HOUR);
         let mut call = crate::scenario::call();
-        let ctc_core::Admit::Login(order) = s.admit(&mut call) else { panic!("the first caller") };
-        assert!(matches!(s.offer_with(order.ticket, &record), Resumed::Adopted(_)));
+        let ctc_core::Admit::Login(order) = s.admit(&mut call) else {
+            panic!("the first caller")
+        };
+        assert!(matches!(
+            s.offer_with(order.ticket, &record),
+            Resumed::Adopted(_)
+        ));
         let _ = s.proceeds(&mut call);
         assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{field}");
         let s = s.open("T2");
@@ -80,7 +103,9 @@ fn t82_a_pause_is_never_longer_than_the_longest_pause_there_is() {
     let pause = json!({ "until": u64::MAX, "cause": "NoToken" });
     let record = with_field(&record, "pause", pause);
     let mut s = Scenario::new();
-    let Resumed::Denied(denial) = s.offer(&record) else { panic!("a pause") };
+    let Resumed::Denied(denial) = s.offer(&record) else {
+        panic!("a pause")
+    };
     assert!(denial.retry_after(s.now()).unwrap() <= Duration::from_secs(HOUR));
     s.pass_time(HOUR);
     let _ = s.order();
@@ -105,7 +130,13 @@ fn t83_back_from_suspend_a_herd_makes_one_login() {
 #[test]
 fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
     let record = Scenario::new().open("T1").record();
-    for field in ["generation", "obtained_at", "expires_at", "saved_at", "login_debt"] {
+    for field in [
+        "generation",
+        "obtained_at",
+        "expires_at",
+        "saved_at",
+        "login_debt",
+    ] {
         for value in [0, 1, u64::from(u32::MAX), u64::MAX] {
             let record = with_field(&record, field, json!(value));
             for wall in [
@@ -125,12 +156,18 @@ fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
             }
         }
     }
-    for (field, value) in
-        [("token", json!("a b")), ("token", json!("")), ("token", json!(7)), ("saved_at", json!(-1))]
-    {
+    for (field, value) in [
+        ("token", json!("a b")),
+        ("token", json!("")),
+        ("token", json!(7)),
+        ("saved_at", json!(-1)),
+    ] {
         let mut broken = serde_json::to_value(&record).unwrap();
         broken[field] = value;
-        assert!(serde_json::from_value::<SessionRecord>(broken).is_err(), "{field}");
+        assert!(
+            serde_json::from_value::<SessionRecord>(broken).is_err(),
+            "{field}"
+        );
     }
 }
 
@@ -138,7 +175,9 @@ fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
 fn a_debt_beyond_reason_ends_all_the_same() {
     let record = with_field(&Scenario::new().record(), "login_debt", json!(u64::MAX));
     let mut s = Scenario::new();
-    let Resumed::Denied(Denial::Paced { until }) = s.offer(&record) else { panic!("a debt") };
+    let Resumed::Denied(Denial::Paced { until }) = s.offer(&record) else {
+        panic!("a debt")
+    };
     assert!(until <= s.moment(30 * 24 * HOUR));
     s.jump_to(until);
     let _ = s.order();
@@ -146,7 +185,11 @@ fn a_debt_beyond_reason_ends_all_the_same() {
 
 #[test]
 fn the_highest_generation_a_record_can_name_still_tells_old_from_new() {
-    let record = with_field(&Scenario::new().open("T1").record(), "generation", json!(u64::MAX));
+    let record = with_field(
+        &Scenario::new().open("T1").record(),
+        "generation",
+        json!(u64::MAX),
+    );
     let mut s = Scenario::new();
     let _ = s.offer(&record);
     s.pass_time(HOUR);
@@ -170,7 +213,8 @@ fn debt_and_pause_run_down_while_no_process_runs() {
     assert_eq!(s.phase(), Phase::Opening);
 }
 
-/// A record saved by a clock 7 h ahead, paused for 5 s: to a reader the pause is what it was, not hours.
+/// A record saved by a clock 7 h ahead, paused for 5 s: to a reader the pause is what it was, not
+/// hours.
 #[test]
 fn t82_a_pause_written_by_a_clock_ahead_stays_as_long_as_it_was() {
     let record = Scenario::new().cooling().record();
@@ -181,7 +225,10 @@ fn t82_a_pause_written_by_a_clock_ahead_stays_as_long_as_it_was() {
         panic!("a pause")
     };
     let left = denial.retry_after(now).unwrap();
-    assert!(!left.is_zero() && left <= Duration::from_secs(5), "{left:?}");
+    assert!(
+        !left.is_zero() && left <= Duration::from_secs(5),
+        "{left:?}"
+    );
 }
 
 /// A store with a clock of its own knows the age: then neither clock's error matters.
@@ -191,10 +238,18 @@ fn t82_by_this_clock_moves_every_time_alike() {
     let wall = |record: &SessionRecord, field: &str| json!(record)[field].as_u64().unwrap();
     let (age, tolerance) = (Duration::from_secs(600), Duration::from_secs(5));
     let saved = UNIX_EPOCH + Duration::from_millis(wall(&record, "saved_at"));
-    assert_eq!(record.clone().by_this_clock(age, saved + age, tolerance), record, "the clocks agree");
+    assert_eq!(
+        record.clone().by_this_clock(age, saved + age, tolerance),
+        record,
+        "the clocks agree"
+    );
     for off in [-7, 7] {
         let by = Duration::from_secs(hours_abs(off));
-        let here = if off < 0 { saved + age - by } else { saved + age + by };
+        let here = if off < 0 {
+            saved + age - by
+        } else {
+            saved + age + by
+        };
         let moved = record.clone().by_this_clock(age, here, tolerance);
         assert_eq!(wall(&moved, "saved_at"), millis(here - age));
         assert_eq!(
@@ -210,14 +265,29 @@ fn t82_a_record_is_moved_from_the_tolerance_on() {
     let record = Scenario::new().open("T1").record();
     let saved = UNIX_EPOCH + Duration::from_millis(json!(record)["saved_at"].as_u64().unwrap());
     let tolerance = Duration::from_secs(5);
-    for (apart, moves) in [(0, false), (1, false), (4_999, false), (5_000, true), (5_001, true)] {
-        for here in [saved + Duration::from_millis(apart), saved - Duration::from_millis(apart)] {
-            let moved = record.clone().by_this_clock(Duration::ZERO, here, tolerance);
+    for (apart, moves) in [
+        (0, false),
+        (1, false),
+        (4_999, false),
+        (5_000, true),
+        (5_001, true),
+    ] {
+        for here in [
+            saved + Duration::from_millis(apart),
+            saved - Duration::from_millis(apart),
+        ] {
+            let moved = record
+                .clone()
+                .by_this_clock(Duration::ZERO, here, tolerance);
             assert_eq!(moved != record, moves, "{apart} ms");
         }
     }
 }
 
 fn millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis()
+        .try_into()
+        .unwrap()
 }

@@ -12,9 +12,20 @@ fn t23_a_wrong_password_makes_one_login_for_a_thousand_callers_in_ten_minutes() 
     for second in (0..600).step_by(6) {
         s.at(second);
         for admit in s.herd(10) {
-            let Admit::Deny(denial) = admit else { panic!("{admit:?}") };
-            assert_eq!(denial, Denial::Rejected { status: status(401) });
-            assert_eq!(denial.retry_after(s.now()), None, "time alone does not help");
+            let Admit::Deny(denial) = admit else {
+                panic!("{admit:?}")
+            };
+            assert_eq!(
+                denial,
+                Denial::Rejected {
+                    status: status(401)
+                }
+            );
+            assert_eq!(
+                denial.retry_after(s.now()),
+                None,
+                "time alone does not help"
+            );
         }
     }
     assert_eq!(s.logins, 1);
@@ -25,10 +36,14 @@ fn t24_a_failed_login_is_not_retried_by_each_waiter() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     let wait = s.waits();
-    let LoginOutcome::Failed(told) = s.login(ticket, 503, &[]) else { panic!("trouble") };
+    let LoginOutcome::Failed(told) = s.login(ticket, 503, &[]) else {
+        panic!("trouble")
+    };
     assert_ne!(s.session.epoch(), wait.epoch, "the waiters are woken");
     for admit in s.herd(1000) {
-        let Admit::Deny(denial) = admit else { panic!("{admit:?}") };
+        let Admit::Deny(denial) = admit else {
+            panic!("{admit:?}")
+        };
         assert_eq!(denial, told);
     }
     assert_eq!(s.logins, 1);
@@ -40,12 +55,25 @@ fn t25_a_password_changed_elsewhere_costs_one_refused_login() {
     let mut sent = s.sent();
     assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
     let mut s = s.rejected(401);
-    assert!(s.herd(100).iter().all(|admit| matches!(admit, Admit::Deny(Denial::Rejected { .. }))));
+    assert!(
+        s.herd(100)
+            .iter()
+            .all(|admit| matches!(admit, Admit::Deny(Denial::Rejected { .. })))
+    );
     assert_eq!(s.logins, 2);
     s.session.set_credentials(credentials(USER, "the new one!"));
     let order = s.order();
-    assert!(order.request.body().as_ref().ends_with(b"&password=the+new+one%21"));
-    assert!(matches!(s.login(order.ticket, 200, &[&cookie("T2")]), LoginOutcome::Opened(_)));
+    assert!(
+        order
+            .request
+            .body()
+            .as_ref()
+            .ends_with(b"&password=the+new+one%21")
+    );
+    assert!(matches!(
+        s.login(order.ticket, 200, &[&cookie("T2")]),
+        LoginOutcome::Opened(_)
+    ));
 }
 
 #[test]
@@ -60,7 +88,10 @@ fn a_refusal_of_the_old_credentials_says_nothing_about_the_new_ones() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     s.session.set_credentials(credentials(USER, "the new one!"));
-    assert!(matches!(s.login(ticket, 401, &[]), LoginOutcome::Stale { orphan: None }));
+    assert!(matches!(
+        s.login(ticket, 401, &[]),
+        LoginOutcome::Stale { orphan: None }
+    ));
     assert_eq!(s.phase(), Phase::Empty);
     let s = s.open("T1");
     assert_eq!(s.token().as_deref(), Some("T1"));
@@ -73,8 +104,11 @@ fn t30_a_denial_comes_at_once_with_the_time_of_the_next_try() {
     let wait = denial.retry_after(s.now()).unwrap();
     assert!((3..=5).contains(&wait.as_secs()));
     let mut s = Scenario::new().spent();
-    s.session.set_credentials(credentials("bob@example.com", PASSWORD));
-    let Denial::Paced { until } = s.denied() else { panic!("the budget is spent") };
+    s.session
+        .set_credentials(credentials("bob@example.com", PASSWORD));
+    let Denial::Paced { until } = s.denied() else {
+        panic!("the budget is spent")
+    };
     assert_eq!(until, s.moment(120));
 }
 
@@ -113,11 +147,19 @@ fn guarantee_5_no_login_while_rejected_until_the_credentials_change() {
         s.at(day * 24 * 3600);
         assert!(matches!(s.denied(), Denial::Rejected { .. }));
         let now = s.now();
-        assert!(matches!(s.session.renew(now), Admit::Deny(Denial::Rejected { .. })));
+        assert!(matches!(
+            s.session.renew(now),
+            Admit::Deny(Denial::Rejected { .. })
+        ));
         s.session.close();
         s.session.reopen();
     }
-    assert_eq!(s.phase(), Phase::Rejected { status: status(401) });
+    assert_eq!(
+        s.phase(),
+        Phase::Rejected {
+            status: status(401)
+        }
+    );
     assert_eq!(s.logins, 1);
     s.session.set_credentials(credentials(USER, "other"));
     let _ = s.order();
@@ -144,7 +186,12 @@ fn guarantee_6_a_failed_login_never_removes_a_usable_token() {
         let generation = s.session.pass().unwrap().generation();
         let ticket = s.renewal();
         fail(&mut s, ticket);
-        assert!(s.herd(10).iter().all(|admit| matches!(admit, Admit::Proceed(_))), "way {number}");
+        assert!(
+            s.herd(10)
+                .iter()
+                .all(|admit| matches!(admit, Admit::Proceed(_))),
+            "way {number}"
+        );
         assert_eq!(s.phase(), Phase::Open(generation), "way {number}");
         assert_eq!(s.token().as_deref(), Some("T1"), "way {number}");
     }
@@ -156,7 +203,9 @@ fn t36_after_a_failed_renewal_the_next_one_waits_its_turn() {
     let ticket = s.renewal();
     let _ = s.login(ticket, 503, &[]);
     let now = s.now();
-    let Admit::Deny(denial) = s.session.renew(now) else { panic!("too soon") };
+    let Admit::Deny(denial) = s.session.renew(now) else {
+        panic!("too soon")
+    };
     s.pass_time(denial.retry_after(now).unwrap().as_secs() + 1);
     let ticket = s.renewal();
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
@@ -186,10 +235,14 @@ fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
         s.denied().to_string()
     };
     assert!(
-        text(&answer(503, &[])).contains("the server answered 503 Service Unavailable: it is in trouble")
+        text(&answer(503, &[]))
+            .contains("the server answered 503 Service Unavailable: it is in trouble")
     );
     let asked = text(&answer_with(429, "retry-after", "90"));
-    assert!(asked.contains("429 Too Many Requests and asked for a pause of 90 s"), "{asked}");
+    assert!(
+        asked.contains("429 Too Many Requests and asked for a pause of 90 s"),
+        "{asked}"
+    );
 }
 
 #[test]
@@ -204,13 +257,21 @@ fn an_adopted_token_ends_the_series_of_failures() {
     let record = s.restarted().open("T1").record();
     let ticket = s.order().ticket;
     let (now, wall) = (s.now(), s.wall());
-    assert!(matches!(s.session.login_resumed(ticket, &record, now, wall), Resumed::Adopted(_)));
+    assert!(matches!(
+        s.session.login_resumed(ticket, &record, now, wall),
+        Resumed::Adopted(_)
+    ));
     // A month later, one failure.
     s.pass_time(30 * 24 * 3600);
     let mut sent = s.sent();
     let _ = s.answer(&mut sent, 401, &[]);
     let ticket = s.order().ticket;
-    let LoginOutcome::Failed(denial) = s.login(ticket, 503, &[]) else { panic!("a 503 is a failure") };
+    let LoginOutcome::Failed(denial) = s.login(ticket, 503, &[]) else {
+        panic!("a 503 is a failure")
+    };
     let pause = denial.retry_after(s.now()).unwrap();
-    assert!(pause <= Duration::from_secs(5), "the first failure in a month pauses {pause:?}");
+    assert!(
+        pause <= Duration::from_secs(5),
+        "the first failure in a month pauses {pause:?}"
+    );
 }

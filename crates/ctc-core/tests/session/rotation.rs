@@ -18,7 +18,11 @@ fn t40_a_clearing_cookie_on_any_answer_ends_the_token_and_is_never_taken_for_one
             let mut s = Scenario::new().open("T1").after(3600);
             let epoch = s.session.epoch();
             let mut sent = s.sent();
-            assert_eq!(s.answer(&mut sent, code, &[clearing]), Verdict::Deliver, "only a 401 is replayed");
+            assert_eq!(
+                s.answer(&mut sent, code, &[clearing]),
+                Verdict::Deliver,
+                "only a 401 is replayed"
+            );
             assert_eq!(s.phase(), Phase::Empty, "{code} {clearing}");
             assert_ne!(s.session.epoch(), epoch);
             let _ = s.order();
@@ -31,13 +35,22 @@ fn t48_a_new_token_on_an_answer_to_the_present_one_is_taken_up() {
     let mut s = Scenario::new().open("T1").after(3600);
     let before = s.session.pass().unwrap().generation();
     let (mut first, mut second) = (s.sent(), s.sent());
-    assert_eq!(s.answer(&mut first, 200, &[&cookie("T2")]), Verdict::Deliver);
+    assert_eq!(
+        s.answer(&mut first, 200, &[&cookie("T2")]),
+        Verdict::Deliver
+    );
     assert_eq!(s.token().as_deref(), Some("T2"));
     assert!(s.session.pass().unwrap().generation() > before);
     // The other answer is about T1: its cookie is older news.
-    assert_eq!(s.answer(&mut second, 200, &[&cookie("T1B")]), Verdict::Deliver);
+    assert_eq!(
+        s.answer(&mut second, 200, &[&cookie("T1B")]),
+        Verdict::Deliver
+    );
     assert_eq!(s.token().as_deref(), Some("T2"));
-    assert_eq!(s.answer(&mut second, 200, &["authToken=; Max-Age=0"]), Verdict::Deliver);
+    assert_eq!(
+        s.answer(&mut second, 200, &["authToken=; Max-Age=0"]),
+        Verdict::Deliver
+    );
     assert_eq!(s.token().as_deref(), Some("T2"));
 }
 
@@ -80,9 +93,17 @@ fn t39_cookies_of_other_names_change_nothing() {
     let mut s = Scenario::new().open("T1");
     let epoch = s.session.epoch();
     let mut sent = s.sent();
-    let lines = ["JSESSIONID=; Max-Age=0", "AUTHTOKEN=X", "xauthToken=; Max-Age=0", "authToken2=X"];
+    let lines = [
+        "JSESSIONID=; Max-Age=0",
+        "AUTHTOKEN=X",
+        "xauthToken=; Max-Age=0",
+        "authToken2=X",
+    ];
     let _ = s.answer(&mut sent, 200, &lines);
-    assert_eq!((s.token().as_deref(), s.session.epoch()), (Some("T1"), epoch));
+    assert_eq!(
+        (s.token().as_deref(), s.session.epoch()),
+        (Some("T1"), epoch)
+    );
 }
 
 #[test]
@@ -140,12 +161,19 @@ fn news_is_a_401_or_a_cookie_that_begins_like_the_tokens() {
         for code in [200, 204, 302, 400, 401, 403, 500] {
             let headers = set_cookies(cookies);
             let expected = news || code == 401;
-            assert_eq!(Session::is_news(status(code), &headers), expected, "{code} {cookies:?}");
+            assert_eq!(
+                Session::is_news(status(code), &headers),
+                expected,
+                "{code} {cookies:?}"
+            );
             if !expected {
                 let mut s = Scenario::new().open("T1");
                 let (mut sent, epoch) = (s.sent(), s.session.epoch());
                 assert_eq!(s.answer(&mut sent, code, cookies), Verdict::Deliver);
-                assert_eq!((s.session.epoch(), s.token().as_deref()), (epoch, Some("T1")));
+                assert_eq!(
+                    (s.session.epoch(), s.token().as_deref()),
+                    (epoch, Some("T1"))
+                );
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ctc_core::{
-    Admit, AppKey, Call, Credentials, Denial, Endpoint, Instant, LoginOrder, LoginOutcome, LoginTicket, Pass,
-    Phase, Route, SendFailure, Session, SessionRecord, Settings, Target, Unauthorized, Verdict, Wait,
+    Admit, AppKey, Call, Credentials, Denial, Endpoint, Instant, LoginOrder, LoginOutcome,
+    LoginTicket, Pass, Phase, Route, SendFailure, Session, SessionRecord, Settings, Target,
+    Unauthorized, Verdict, Wait,
 };
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
@@ -44,39 +45,72 @@ impl Scenario {
         Self::of(Endpoint::us(), KEY, USER, PASSWORD, settings)
     }
 
-    pub(crate) fn of(endpoint: Endpoint, key: &str, user: &str, password: &str, settings: Settings) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "virtual time needs one moment to count from")]
+    pub(crate) fn of(
+        endpoint: Endpoint,
+        key: &str,
+        user: &str,
+        password: &str,
+        settings: Settings,
+    ) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "virtual time needs one moment to count from"
+        )]
         let base = std::time::Instant::now();
         let key = AppKey::new(key).unwrap();
         let session = Session::new(endpoint, key, credentials(user, password), settings).unwrap();
-        Self { session, logins: 0, base, now: base }
+        Self {
+            session,
+            logins: 0,
+            base,
+            now: base,
+        }
     }
 
     /// Another process of the same account at the same moment, its session empty.
     pub(crate) fn restarted(&self) -> Self {
         let settings = self.session.settings().clone();
-        let other = Self::of(self.session.endpoint().clone(), KEY, USER, PASSWORD, settings);
-        Self { base: self.base, now: self.now, ..other }
+        let other = Self::of(
+            self.session.endpoint().clone(),
+            KEY,
+            USER,
+            PASSWORD,
+            settings,
+        );
+        Self {
+            base: self.base,
+            now: self.now,
+            ..other
+        }
     }
 
     // To a state in a line.
 
     pub(crate) fn open(mut self, token: &str) -> Self {
         let ticket = self.order().ticket;
-        assert!(matches!(self.login(ticket, 200, &[&cookie(token)]), LoginOutcome::Opened(_)));
+        assert!(matches!(
+            self.login(ticket, 200, &[&cookie(token)]),
+            LoginOutcome::Opened(_)
+        ));
         self
     }
 
     pub(crate) fn rejected(mut self, status: u16) -> Self {
         let ticket = self.order().ticket;
-        assert!(matches!(self.login(ticket, status, &[]), LoginOutcome::Failed(Denial::Rejected { .. })));
+        assert!(matches!(
+            self.login(ticket, status, &[]),
+            LoginOutcome::Failed(Denial::Rejected { .. })
+        ));
         self
     }
 
     pub(crate) fn cooling(mut self) -> Self {
         let ticket = self.order().ticket;
         let outcome = self.login(ticket, 503, &[]);
-        assert!(matches!(outcome, LoginOutcome::Failed(Denial::CoolingDown { .. })));
+        assert!(matches!(
+            outcome,
+            LoginOutcome::Failed(Denial::CoolingDown { .. })
+        ));
         self
     }
 
@@ -88,7 +122,9 @@ impl Scenario {
     /// Open, with nothing left of the budget: the next login is denied.
     pub(crate) fn spent(mut self) -> Self {
         for number in 0..10 {
-            let Admit::Login(order) = self.session.renew(self.now) else { return self };
+            let Admit::Login(order) = self.session.renew(self.now) else {
+                return self;
+            };
             self.logins += 1;
             let _ = self.login(order.ticket, 200, &[&cookie(&format!("T{number}"))]);
         }
@@ -184,12 +220,30 @@ impl Scenario {
         self.answer_on(call, "/connect/services/devices", status, cookies)
     }
 
-    pub(crate) fn answer_on(&mut self, call: &mut Call, path: &str, code: u16, cookies: &[&str]) -> Verdict {
-        self.session.observe(call, route(path), status(code), &set_cookies(cookies), self.now)
+    pub(crate) fn answer_on(
+        &mut self,
+        call: &mut Call,
+        path: &str,
+        code: u16,
+        cookies: &[&str],
+    ) -> Verdict {
+        self.session.observe(
+            call,
+            route(path),
+            status(code),
+            &set_cookies(cookies),
+            self.now,
+        )
     }
 
-    pub(crate) fn login(&mut self, ticket: LoginTicket, status: u16, cookies: &[&str]) -> LoginOutcome {
-        self.session.login_response(ticket, &answer(status, cookies), self.now)
+    pub(crate) fn login(
+        &mut self,
+        ticket: LoginTicket,
+        status: u16,
+        cookies: &[&str],
+    ) -> LoginOutcome {
+        self.session
+            .login_response(ticket, &answer(status, cookies), self.now)
     }
 
     pub(crate) fn fails(&mut self, ticket: LoginTicket, failure: SendFailure) -> LoginOutcome {
@@ -219,21 +273,33 @@ impl Scenario {
     }
 
     /// The loop of the crate's first page, for one caller.
-    pub(crate) fn drive(&mut self, path: &str, server: &mut dyn FnMut(Sent<'_>) -> Response<()>) -> Answered {
+    pub(crate) fn drive(
+        &mut self,
+        path: &str,
+        server: &mut dyn FnMut(Sent<'_>) -> Response<()>,
+    ) -> Answered {
         let mut call = call();
         for _turn in 0..10 {
             match self.admit(&mut call) {
                 Admit::Proceed(pass) => {
-                    let response = server(Sent::Call { path, token: &token_of(&pass) });
+                    let response = server(Sent::Call {
+                        path,
+                        token: &token_of(&pass),
+                    });
                     let (status, headers) = (response.status(), response.headers());
-                    match self.session.observe(&mut call, route(path), status, headers, self.now) {
+                    match self
+                        .session
+                        .observe(&mut call, route(path), status, headers, self.now)
+                    {
                         Verdict::Deliver => return Ok((status.as_u16(), None)),
                         Verdict::Unauthorized(why) => return Ok((status.as_u16(), Some(why))),
                         Verdict::Retry => {}
                     }
                 }
                 Admit::Login(order) => {
-                    let _ = self.session.login_response(order.ticket, &server(Sent::Login), self.now);
+                    let _ =
+                        self.session
+                            .login_response(order.ticket, &server(Sent::Login), self.now);
                 }
                 Admit::Wait(_) => panic!("nobody else is there"),
                 Admit::Deny(denial) => return Err(denial),
@@ -264,7 +330,10 @@ pub(crate) fn cookie(token: &str) -> String {
 }
 
 pub(crate) fn set_cookies(lines: &[&str]) -> HeaderMap {
-    lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_str(line).unwrap())).collect()
+    lines
+        .iter()
+        .map(|line| (SET_COOKIE, HeaderValue::from_str(line).unwrap()))
+        .collect()
 }
 
 /// An answer with these `Set-Cookie` lines.
@@ -277,13 +346,21 @@ pub(crate) fn answer(code: u16, cookies: &[&str]) -> Response<()> {
 
 pub(crate) fn answer_with(code: u16, name: &'static str, value: &str) -> Response<()> {
     let mut response = answer(code, &[]);
-    response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    response.headers_mut().insert(
+        HeaderName::from_static(name),
+        HeaderValue::from_str(value).unwrap(),
+    );
     response
 }
 
 pub(crate) fn token_of(pass: &Pass) -> String {
     let headers = stamped(pass, HeaderMap::new());
-    headers["cookie"].to_str().unwrap().strip_prefix("authToken=").unwrap().to_owned()
+    headers["cookie"]
+        .to_str()
+        .unwrap()
+        .strip_prefix("authToken=")
+        .unwrap()
+        .to_owned()
 }
 
 pub(crate) fn stamped(pass: &Pass, mut headers: HeaderMap) -> HeaderMap {
@@ -298,7 +375,11 @@ pub(crate) fn through_json(record: &SessionRecord) -> SessionRecord {
 }
 
 /// The record with one field set to something else.
-pub(crate) fn with_field(record: &SessionRecord, field: &str, value: serde_json::Value) -> SessionRecord {
+pub(crate) fn with_field(
+    record: &SessionRecord,
+    field: &str,
+    value: serde_json::Value,
+) -> SessionRecord {
     let mut json = serde_json::to_value(record).unwrap();
     assert!(json.get(field).is_some(), "a record has no field {field}");
     json[field] = value;

@@ -3,8 +3,8 @@
 use std::fmt::{Debug, Display};
 
 use ctc_core::{
-    Admit, AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, Resumed, SendFailure, Session,
-    Settings, StampError, Target, Verdict,
+    Admit, AppKey, AuthToken, Credentials, Endpoint, EndpointError, JoinError, Resumed,
+    SendFailure, Session, Settings, StampError, Target, Verdict,
 };
 use http::{HeaderMap, Uri};
 
@@ -50,7 +50,10 @@ fn guarantee_9_t78_the_secrets_themselves_print_redacted() {
     shows_nothing(&AppKey::new(KEY).unwrap().to_header_value());
     shows_nothing(&credentials(USER, PASSWORD));
     shows_nothing(&AuthToken::new(TOKEN).unwrap());
-    assert_eq!(format!("{:?}", AuthToken::new(TOKEN).unwrap()), "AuthToken([redacted])");
+    assert_eq!(
+        format!("{:?}", AuthToken::new(TOKEN).unwrap()),
+        "AuthToken([redacted])"
+    );
     says_nothing(&AppKey::new("CANARY\n").unwrap_err());
     says_nothing(&AuthToken::new("CANARY;").unwrap_err());
     says_nothing(&Credentials::new("", "CANARY").unwrap_err());
@@ -80,7 +83,9 @@ fn guarantee_9_t78_a_session_shows_no_secret_in_any_state() {
     let mut admitted = call();
     let admit = s.admit(&mut admitted);
     shows_nothing(&admit);
-    let Admit::Proceed(pass) = admit else { panic!("it is open") };
+    let Admit::Proceed(pass) = admit else {
+        panic!("it is open")
+    };
     let mut headers = HeaderMap::new();
     headers.insert("cookie", "a=CANARY-OF-THE-CALLER".parse().unwrap());
     let uri = Uri::from_static("https://connect.calamp.com/");
@@ -120,7 +125,12 @@ fn guarantee_9_t78_logout_and_orphan_requests_show_no_secret() {
 #[test]
 fn guarantee_9_t79_no_error_repeats_what_it_was_given() {
     let us = Endpoint::us();
-    for path in ["https://evil.example/?q=CANARY", "CANARY", "/CANARY CANARY", "//CANARY/"] {
+    for path in [
+        "https://evil.example/?q=CANARY",
+        "CANARY",
+        "/CANARY CANARY",
+        "//CANARY/",
+    ] {
         says_nothing(&us.join(path).unwrap_err());
     }
     for url in [
@@ -133,11 +143,19 @@ fn guarantee_9_t79_no_error_repeats_what_it_was_given() {
     }
     let pass = scenario().open(TOKEN).session.pass().unwrap().clone();
     let uri = Uri::from_static("https://evil.example/?q=CANARY");
-    says_nothing(&pass.stamp(Target::from(&uri), &mut HeaderMap::new()).unwrap_err());
+    says_nothing(
+        &pass
+            .stamp(Target::from(&uri), &mut HeaderMap::new())
+            .unwrap_err(),
+    );
     let mut settings = Settings::default();
     settings.logout_path = "https://evil.example/CANARY".to_owned();
     let key = AppKey::new(KEY).unwrap();
-    says_nothing(&Session::new(us, key, credentials(USER, PASSWORD), settings).err().unwrap());
+    says_nothing(
+        &Session::new(us, key, credentials(USER, PASSWORD), settings)
+            .err()
+            .unwrap(),
+    );
 }
 
 #[test]
@@ -148,8 +166,12 @@ fn guarantee_9_every_failed_login_is_told_without_what_the_server_sent() {
         let mut response = http::Response::new(TOKEN);
         *response.status_mut() = crate::scenario::status(code);
         *response.headers_mut() = set_cookies(&["authToken=CANARY CANARY", "CANARY=CANARY"]);
-        response.headers_mut().insert("location", "https://CANARY.example/".parse().unwrap());
-        response.headers_mut().insert("retry-after", "CANARY".parse().unwrap());
+        response
+            .headers_mut()
+            .insert("location", "https://CANARY.example/".parse().unwrap());
+        response
+            .headers_mut()
+            .insert("retry-after", "CANARY".parse().unwrap());
         let now = s.now();
         shows_nothing(&s.session.login_response(ticket, &response, now));
         says_nothing(&s.denied());
@@ -162,7 +184,11 @@ fn guarantee_9_every_failed_login_is_told_without_what_the_server_sent() {
 
 #[test]
 fn t78_a_record_holds_the_token_and_no_other_secret() {
-    for s in [scenario().open(TOKEN), scenario().rejected(401), scenario().cooling()] {
+    for s in [
+        scenario().open(TOKEN),
+        scenario().rejected(401),
+        scenario().cooling(),
+    ] {
         let json = serde_json::to_string(&s.record()).unwrap();
         for secret in [KEY, USER, PASSWORD, "CANARY-USER"] {
             assert!(!json.contains(secret), "{json}");

@@ -17,12 +17,21 @@ fn bearer() -> Pass {
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
     lines
         .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+        .map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        })
         .collect()
 }
 
 fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-    headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+    headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.to_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -37,8 +46,15 @@ fn a_bare_request_gets_what_the_vendors_page_shows() {
 
 #[test]
 fn t37_the_token_goes_out_byte_for_byte_as_it_came() {
-    let tokens = ["abc%3D%3D", "a+b/c==", "%zz%", "a\"b", "!#$&'()*-./:<>?@[]^_`{|}~", &"x".repeat(4096)]
-        .map(String::from);
+    let tokens = [
+        "abc%3D%3D",
+        "a+b/c==",
+        "%zz%",
+        "a\"b",
+        "!#$&'()*-./:<>?@[]^_`{|}~",
+        &"x".repeat(4096),
+    ]
+    .map(String::from);
     for token in tokens {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
@@ -62,7 +78,10 @@ fn t16_the_callers_other_cookies_are_kept_and_its_token_and_key_replaced() {
         (&["a=1"] as &[_], "a=1; authToken=T1"),
         (&["authToken=MINE"], "authToken=T1"),
         (&["a=1; authToken=MINE; b=2"], "a=1; b=2; authToken=T1"),
-        (&["a=1", "authToken=MINE; b=2", "authToken=ALSO"], "a=1; b=2; authToken=T1"),
+        (
+            &["a=1", "authToken=MINE; b=2", "authToken=ALSO"],
+            "a=1; b=2; authToken=T1",
+        ),
         (&["  authToken = MINE ;; a=1; "], "a=1; authToken=T1"),
         (
             &["authtoken=other; xauthToken=other; authToken2=x"],
@@ -71,7 +90,10 @@ fn t16_the_callers_other_cookies_are_kept_and_its_token_and_key_replaced() {
         (&["authToken"], "authToken=T1"),
         (&[""], "authToken=T1"),
     ] {
-        let mut lines = vec![("calamp-services-app", "MINE"), ("calamp-services-app", "ALSO")];
+        let mut lines = vec![
+            ("calamp-services-app", "MINE"),
+            ("calamp-services-app", "ALSO"),
+        ];
         lines.extend(cookies.iter().map(|line| ("cookie", *line)));
         let headers = stamped(&pass("T1"), headers(&lines));
         assert_eq!(all(&headers, "cookie"), [expected], "{cookies:?}");
@@ -81,21 +103,32 @@ fn t16_the_callers_other_cookies_are_kept_and_its_token_and_key_replaced() {
 
 #[test]
 fn t43_a_jar_of_the_http_stack_leaves_one_auth_token_on_the_wire() {
-    let jar = headers(&[("cookie", "JSESSIONID=B; authToken=STALE"), ("cookie", "authToken=STALER")]);
+    let jar = headers(&[
+        ("cookie", "JSESSIONID=B; authToken=STALE"),
+        ("cookie", "authToken=STALER"),
+    ]);
     let stamped = stamped(&pass("T1"), jar);
     assert_eq!(all(&stamped, "cookie"), ["JSESSIONID=B; authToken=T1"]);
 }
 
 #[test]
 fn the_callers_own_accept_is_kept() {
-    let headers = stamped(&pass("T1"), headers(&[("accept", "text/csv"), ("accept", "application/xml")]));
+    let headers = stamped(
+        &pass("T1"),
+        headers(&[("accept", "text/csv"), ("accept", "application/xml")]),
+    );
     assert_eq!(all(&headers, "accept"), ["text/csv", "application/xml"]);
 }
 
 #[test]
 fn a_bearer_takes_the_place_of_the_cookie() {
-    let headers =
-        stamped(&bearer(), headers(&[("cookie", "authToken=MINE; a=1"), ("authorization", "Basic x")]));
+    let headers = stamped(
+        &bearer(),
+        headers(&[
+            ("cookie", "authToken=MINE; a=1"),
+            ("authorization", "Basic x"),
+        ]),
+    );
     assert_eq!(all(&headers, "authorization"), ["Bearer T1"]);
     assert_eq!(all(&headers, "cookie"), ["a=1"]);
     assert!(headers["authorization"].is_sensitive());
@@ -133,7 +166,12 @@ fn guarantee_8_token_and_key_never_leave_the_configured_origin() {
             let before = headers(&[("cookie", "authToken=MINE; a=1"), ("accept", "text/csv")]);
             let mut after = before.clone();
             let refusal = pass.stamp(Target::from(&uri), &mut after).unwrap_err();
-            assert_eq!(refusal, StampError::ForeignOrigin { endpoint: crate::scenario::HOST.to_owned() });
+            assert_eq!(
+                refusal,
+                StampError::ForeignOrigin {
+                    endpoint: crate::scenario::HOST.to_owned()
+                }
+            );
             assert_eq!(after, before, "untouched: {address}");
         }
         for address in [
@@ -142,7 +180,8 @@ fn guarantee_8_token_and_key_never_leave_the_configured_origin() {
             "HTTPS://connect.calamp.com",
         ] {
             let uri = Uri::from_static(address);
-            pass.stamp(Target::from(&uri), &mut HeaderMap::new()).unwrap();
+            pass.stamp(Target::from(&uri), &mut HeaderMap::new())
+                .unwrap();
         }
     }
 }
@@ -160,7 +199,12 @@ fn t45_a_plain_http_endpoint_is_bound_to_its_own_port_too() {
         ("http://localhost:8080/a", false),
     ] {
         let uri = Uri::from_static(address);
-        assert_eq!(pass.stamp(Target::from(&uri), &mut HeaderMap::new()).is_ok(), allowed, "{address}");
+        assert_eq!(
+            pass.stamp(Target::from(&uri), &mut HeaderMap::new())
+                .is_ok(),
+            allowed,
+            "{address}"
+        );
     }
 }
 
@@ -169,8 +213,10 @@ fn guarantee_10_as_many_headers_as_http_can_hold_do_not_make_it_panic() {
     for (count, fits) in [(16_384, true), (16_385, false), (24_000, false)] {
         let mut headers = HeaderMap::new();
         for number in 0..count {
-            headers
-                .insert(HeaderName::try_from(format!("x-{number}")).unwrap(), HeaderValue::from_static("1"));
+            headers.insert(
+                HeaderName::try_from(format!("x-{number}")).unwrap(),
+                HeaderValue::from_static("1"),
+            );
         }
         let uri = Uri::from_static("https://connect.calamp.com/");
         let result = pass("T1").stamp(Target::from(&uri), &mut headers);

@@ -43,20 +43,32 @@ fn the_401_table() {
     };
     let not_replayable = Verdict::Unauthorized(Unauthorized::NotReplayable);
     let rows = [
-        Row { name: "a young token that the call did not wait for", token_age: 5, ..retry.clone() },
+        Row {
+            name: "a young token that the call did not wait for",
+            token_age: 5,
+            ..retry.clone()
+        },
         Row {
             name: "a stream: the session is renewed all the same",
             replayable: false,
             verdict: not_replayable.clone(),
             ..retry.clone()
         },
-        Row { name: "a clearing cookie besides", cookies: &["authToken=; Max-Age=0"], ..retry.clone() },
+        Row {
+            name: "a clearing cookie besides",
+            cookies: &["authToken=; Max-Age=0"],
+            ..retry.clone()
+        },
         Row {
             name: "a new token besides: a 401 says that a login is needed",
             cookies: &["authToken=NEW"],
             ..retry.clone()
         },
-        Row { name: "another cookie besides", cookies: &["JSESSIONID=B", "AUTHTOKEN=C"], ..retry.clone() },
+        Row {
+            name: "another cookie besides",
+            cookies: &["JSESSIONID=B", "AUTHTOKEN=C"],
+            ..retry.clone()
+        },
         Row {
             name: "a cleared token is gone even when no login can be made for it",
             spent: true,
@@ -67,17 +79,29 @@ fn the_401_table() {
         retry,
     ];
     for row in rows {
-        let s = if row.spent { Scenario::new().spent() } else { Scenario::new().open("T1") };
+        let s = if row.spent {
+            Scenario::new().spent()
+        } else {
+            Scenario::new().open("T1")
+        };
         let mut s = s.after(row.token_age);
         let mut call = Call::new(row.replayable);
         let _ = s.proceeds(&mut call);
-        assert_eq!(s.answer(&mut call, 401, row.cookies), row.verdict, "{}", row.name);
+        assert_eq!(
+            s.answer(&mut call, 401, row.cookies),
+            row.verdict,
+            "{}",
+            row.name
+        );
         assert_eq!(s.token().is_some(), row.token_after, "{}", row.name);
     }
 
     impl Clone for Row {
         fn clone(&self) -> Self {
-            Self { verdict: self.verdict.clone(), ..*self }
+            Self {
+                verdict: self.verdict.clone(),
+                ..*self
+            }
         }
     }
 }
@@ -88,10 +112,16 @@ fn a_401_when_the_budget_is_spent_keeps_the_token_and_says_until_when() {
     let token = s.token();
     for _ in 0..10 {
         let mut sent = s.sent();
-        let Verdict::Unauthorized(Unauthorized::NoLogin(denial)) = s.answer(&mut sent, 401, &[]) else {
+        let Verdict::Unauthorized(Unauthorized::NoLogin(denial)) = s.answer(&mut sent, 401, &[])
+        else {
             panic!("no login can be made");
         };
-        assert_eq!(denial, Denial::Paced { until: s.moment(120) });
+        assert_eq!(
+            denial,
+            Denial::Paced {
+                until: s.moment(120)
+            }
+        );
         assert_eq!(s.token(), token);
     }
     s.at(120);
@@ -102,7 +132,8 @@ fn a_401_when_the_budget_is_spent_keeps_the_token_and_says_until_when() {
 
 #[test]
 fn a_401_waits_for_a_renewal_under_way_though_the_budget_is_spent() {
-    let mut s = Scenario::with(|settings| settings.fair_use.burst = 2.try_into().unwrap()).open("T1");
+    let mut s =
+        Scenario::with(|settings| settings.fair_use.burst = 2.try_into().unwrap()).open("T1");
     let mut sent = s.sent();
     let ticket = s.renewal();
     assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
@@ -119,7 +150,10 @@ fn a_401_while_refused_keeps_the_token() {
     let _ = s.login(ticket, 403, &[]);
     let mut sent = s.sent();
     let verdict = s.answer(&mut sent, 401, &[]);
-    assert!(matches!(verdict, Verdict::Unauthorized(Unauthorized::NoLogin(Denial::Rejected { .. }))));
+    assert!(matches!(
+        verdict,
+        Verdict::Unauthorized(Unauthorized::NoLogin(Denial::Rejected { .. }))
+    ));
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
 
@@ -144,7 +178,10 @@ fn t11_endless_401_takes_one_login_and_one_replay() {
 #[test]
 fn t11_a_cold_start_into_an_endless_401_takes_one_login_and_no_replay() {
     let mut s = Scenario::new();
-    assert_eq!(s.drive("/a", &mut forbids(&["/a"])), Ok((401, Some(Unauthorized::RouteRefused))));
+    assert_eq!(
+        s.drive("/a", &mut forbids(&["/a"])),
+        Ok((401, Some(Unauthorized::RouteRefused)))
+    );
     assert_eq!(s.logins, 1);
 }
 
@@ -155,7 +192,11 @@ fn t12_polling_one_forbidden_route_for_an_hour_costs_a_handful_of_logins() {
     for _ in 0..360 {
         let (status, why) = s.drive("/a", &mut server).unwrap();
         assert_eq!((status, why), (401, Some(Unauthorized::RouteRefused)));
-        assert_eq!(s.drive("/b", &mut server), Ok((200, None)), "the other route is not affected");
+        assert_eq!(
+            s.drive("/b", &mut server),
+            Ok((200, None)),
+            "the other route is not affected"
+        );
         s.pass_time(10);
     }
     assert!(s.logins <= 6, "{} logins", s.logins);
@@ -203,18 +244,27 @@ fn t12_a_refused_route_is_forgotten_when_it_answers_otherwise() {
     assert!(!s.session.watches_routes());
     s.pass_time(120);
     let mut sent = s.sent();
-    assert_eq!(s.answer_on(&mut sent, "/a", 401, &[]), Verdict::Retry, "now it is about the session again");
+    assert_eq!(
+        s.answer_on(&mut sent, "/a", 401, &[]),
+        Verdict::Retry,
+        "now it is about the session again"
+    );
 }
 
 #[test]
 fn t12_memory_for_refused_routes_is_bounded() {
     let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
     let mut waited = call();
-    let Admit::Login(order) = s.admit(&mut waited) else { panic!("the first") };
+    let Admit::Login(order) = s.admit(&mut waited) else {
+        panic!("the first")
+    };
     let _ = s.login(order.ticket, 200, &[&cookie("T1")]);
     for number in 0..1000 {
         let _ = s.proceeds(&mut waited);
-        assert_eq!(s.answer_on(&mut waited, &format!("/{number}"), 401, &[]), ROUTE_REFUSED);
+        assert_eq!(
+            s.answer_on(&mut waited, &format!("/{number}"), 401, &[]),
+            ROUTE_REFUSED
+        );
     }
     // No longer fresh, and no login to be had: what is still refused is refused from memory.
     s.pass_time(61);
@@ -247,7 +297,10 @@ fn t14_the_replay_carries_the_new_token_and_not_the_old_one() {
     assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry);
     let mut s = s.open("T2");
     let replay = stamped(&s.proceeds(&mut call), sent);
-    assert_eq!(replay.get_all("cookie").iter().collect::<Vec<_>>(), ["authToken=T2"]);
+    assert_eq!(
+        replay.get_all("cookie").iter().collect::<Vec<_>>(),
+        ["authToken=T2"]
+    );
     assert_eq!(replay.get_all("calamp-services-app").iter().count(), 1);
 }
 
@@ -288,7 +341,10 @@ fn t21_the_triggering_call_sees_the_answer_to_its_replay() {
 #[test]
 fn an_answer_to_a_call_that_was_never_admitted_says_nothing() {
     let mut s = Scenario::new().open("T1");
-    assert_eq!(s.answer(&mut call(), 401, &["authToken=X"]), Verdict::Deliver);
+    assert_eq!(
+        s.answer(&mut call(), 401, &["authToken=X"]),
+        Verdict::Deliver
+    );
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
 
@@ -297,16 +353,25 @@ fn t12_a_forbidden_route_that_clears_the_cookie_leaves_the_other_routes_alone() 
     let clearing = ["authToken=; Max-Age=0"];
     let mut s = Scenario::new().open("T1").after(3600);
     let mut poll = s.sent();
-    assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), Verdict::Retry);
+    assert_eq!(
+        s.answer_on(&mut poll, "/forbidden", 401, &clearing),
+        Verdict::Retry
+    );
     let order = s.order();
     let _ = s.login(order.ticket, 200, &[&cookie("T2")]);
     let _ = s.proceeds(&mut poll);
     let refused = Verdict::Unauthorized(Unauthorized::RouteRefused);
-    assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), refused);
+    assert_eq!(
+        s.answer_on(&mut poll, "/forbidden", 401, &clearing),
+        refused
+    );
     for second in 0..60 {
         s.at(3600 + second);
         let mut poll = s.sent();
-        assert_eq!(s.answer_on(&mut poll, "/forbidden", 401, &clearing), refused);
+        assert_eq!(
+            s.answer_on(&mut poll, "/forbidden", 401, &clearing),
+            refused
+        );
         assert_eq!(s.token().as_deref(), Some("T2"));
     }
 }
@@ -316,7 +381,9 @@ fn a_token_is_young_until_it_is_as_old_as_a_short_life() {
     for (age, verdict) in [(59, ROUTE_REFUSED), (60, Verdict::Retry)] {
         let mut s = Scenario::new();
         let mut waited = call();
-        let Admit::Login(order) = s.admit(&mut waited) else { panic!("the first caller") };
+        let Admit::Login(order) = s.admit(&mut waited) else {
+            panic!("the first caller")
+        };
         let _ = s.login(order.ticket, 200, &[&cookie("T1")]);
         let _ = s.proceeds(&mut waited);
         s.at(age);
@@ -330,12 +397,26 @@ fn t12_refused_routes_are_forgotten_with_what_they_are_about() {
     let forgets: [(&str, Forget, bool); 4] = [
         ("reset", |s| s.session.reset(), true),
         ("closed", |s| drop(s.session.close()), true),
-        ("another user", |s| s.session.set_credentials(credentials("bob@example.com", PASSWORD)), true),
-        ("another password", |s| s.session.set_credentials(credentials(USER, "another")), false),
+        (
+            "another user",
+            |s| {
+                s.session
+                    .set_credentials(credentials("bob@example.com", PASSWORD))
+            },
+            true,
+        ),
+        (
+            "another password",
+            |s| s.session.set_credentials(credentials(USER, "another")),
+            false,
+        ),
     ];
     for (name, forget, forgotten) in forgets {
         let mut s = Scenario::new();
-        assert_eq!(s.drive("/a", &mut forbids(&["/a"])), Ok((401, Some(Unauthorized::RouteRefused))));
+        assert_eq!(
+            s.drive("/a", &mut forbids(&["/a"])),
+            Ok((401, Some(Unauthorized::RouteRefused)))
+        );
         assert!(s.session.watches_routes());
         forget(&mut s);
         assert_eq!(s.session.watches_routes(), !forgotten, "{name}");

@@ -1,4 +1,5 @@
-//! What happens to a session, told in one place: to `tracing`, to an [`Observer`], never with a secret.
+//! What happens to a session, told in one place: to `tracing`, to an [`Observer`], never with a
+//! secret.
 
 use ctc_core::{Denial, Generation, Unauthorized};
 use http::StatusCode;
@@ -9,8 +10,9 @@ use crate::store::StoreError;
 /// Hears what happens to a session, as it happens; see
 /// [`SharedSession::set_observer`](crate::SharedSession::set_observer).
 ///
-/// It is called on the thread where it happens, with no lock held: it may ask the session anything, and should be
-/// quick. Ordinary calls are not told of, so that they cost nothing: [`Counts`](crate::Counts) has their number.
+/// It is called on the thread where it happens, with no lock held: it may ask the session anything,
+/// and should be quick. Ordinary calls are not told of, so that they cost nothing:
+/// [`Counts`](crate::Counts) has their number.
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn on_event(&self, event: &SessionEvent<'_>);
@@ -52,7 +54,8 @@ pub enum SessionEvent<'a> {
         /// The number of the token.
         generation: Generation,
     },
-    /// A store's record holds a login back: a pause, a refusal or a spent budget of another process.
+    /// A store's record holds a login back: a pause, a refusal or a spent budget of another
+    /// process.
     HeldBackByStore {
         /// What every caller is told until the next may be made.
         denial: &'a Denial,
@@ -100,8 +103,8 @@ pub enum SessionEvent<'a> {
         /// For the first time since it last worked: only that is told as a warning.
         first: bool,
     },
-    /// A logout found the store's lease in use: another process is about to log in or has just done so, and its record
-    /// stays as it is.
+    /// A logout found the store's lease in use: another process is about to log in or has just done
+    /// so, and its record stays as it is.
     StoreBusy,
 }
 
@@ -118,49 +121,107 @@ impl SessionEvent<'_> {
         match *self {
             Self::LoginSent => tell!(debug, "login_sent", session, "login is sent"),
             Self::LoggedIn { generation } => {
-                tell!(info, "logged_in", session, "logged in", generation = generation.number());
+                tell!(
+                    info,
+                    "logged_in",
+                    session,
+                    "logged in",
+                    generation = generation.number()
+                );
             }
-            Self::LoginFailed { denial } => tell!(warn, "login_failed", session, "login failed", %denial),
+            Self::LoginFailed { denial } => {
+                tell!(warn, "login_failed", session, "login failed", %denial)
+            }
             Self::LoginUnwanted => {
-                tell!(debug, "login_unwanted", session, "login is not sent: it is no longer wanted");
+                tell!(
+                    debug,
+                    "login_unwanted",
+                    session,
+                    "login is not sent: it is no longer wanted"
+                );
             }
             Self::LoginAbandoned => tell!(debug, "login_abandoned", session, "login abandoned"),
             Self::LoginLate => tell!(debug, "login_late", session, "login came too late"),
             Self::Orphaned => {
-                tell!(info, "orphaned", session, "a login was answered too late; its token is logged out");
+                tell!(
+                    info,
+                    "orphaned",
+                    session,
+                    "a login was answered too late; its token is logged out"
+                );
             }
             Self::Adopted { generation } => {
                 let generation = generation.number();
-                tell!(info, "adopted", session, "session adopted from the store", generation = generation);
+                tell!(
+                    info,
+                    "adopted",
+                    session,
+                    "session adopted from the store",
+                    generation = generation
+                );
             }
             Self::HeldBackByStore { denial } => {
                 tell!(warn, "held_back_by_store", session, "the store's record forbids a login", %denial);
             }
-            Self::CallDenied { denial } => tell!(debug, "call_denied", session, "call is not sent", %denial),
+            Self::CallDenied { denial } => {
+                tell!(debug, "call_denied", session, "call is not sent", %denial)
+            }
             Self::CallReplayed => {
-                tell!(debug, "call_replayed", session, "call is sent again with a newer token");
+                tell!(
+                    debug,
+                    "call_replayed",
+                    session,
+                    "call is sent again with a newer token"
+                );
             }
             Self::UnauthorizedDelivered { why } => {
                 tell!(debug, "unauthorized_delivered", session, "401 delivered", %why);
             }
             Self::TokenRotated { generation } => {
                 let generation = generation.number();
-                tell!(info, "token_rotated", session, "token rotated by the server", generation = generation);
+                tell!(
+                    info,
+                    "token_rotated",
+                    session,
+                    "token rotated by the server",
+                    generation = generation
+                );
             }
             Self::TokenOver { generation, status } => {
                 let (generation, status) = (generation.number(), status.as_u16());
-                tell!(info, "token_over", session, "token is over", generation = generation, status = status);
+                tell!(
+                    info,
+                    "token_over",
+                    session,
+                    "token is over",
+                    generation = generation,
+                    status = status
+                );
             }
             Self::LoggedOut => tell!(info, "logged_out", session, "logged out"),
             Self::Closed => tell!(info, "closed", session, "session closed"),
             Self::Reopened => tell!(info, "reopened", session, "session reopened"),
             Self::Reset => tell!(info, "reset", session, "session reset"),
             Self::CredentialsReplaced => {
-                tell!(info, "credentials_replaced", session, "credentials replaced");
+                tell!(
+                    info,
+                    "credentials_replaced",
+                    session,
+                    "credentials replaced"
+                );
             }
-            Self::StoreFailed { operation, error, first } => store_failed(session, operation, error, first),
+            Self::StoreFailed {
+                operation,
+                error,
+                first,
+            } => store_failed(session, operation, error, first),
             Self::StoreBusy => {
-                tell!(debug, "store_busy", session, "logged out beside a login of another process");
+                tell!(
+                    debug,
+                    "store_busy",
+                    session,
+                    "logged out beside a login of another process"
+                );
             }
         }
     }
@@ -190,8 +251,8 @@ fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) 
     }
 }
 
-/// The span of one login, store included. It belongs to the session and has no parent: any task that waits for the
-/// login drives it.
+/// The span of one login, store included. It belongs to the session and has no parent: any task
+/// that waits for the login drives it.
 pub(crate) fn login_span(session: u64) -> Span {
     info_span!(target: "ctc", parent: None, "login", session)
 }

@@ -31,7 +31,11 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push(if field.name() == "event" { format!("event {value}") } else { field.name().to_owned() });
+        self.0.push(if field.name() == "event" {
+            format!("event {value}")
+        } else {
+            field.name().to_owned()
+        });
     }
 
     fn record_error(&mut self, field: &Field, _: &(dyn Error + 'static)) {
@@ -47,7 +51,12 @@ impl Subscriber for Heard {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let (meta, root) = (span.metadata(), span.is_root());
         let fields: Vec<_> = meta.fields().iter().map(|field| field.name()).collect();
-        let text = format!("{} {} {} {fields:?} root={root}", meta.name(), meta.level(), meta.target());
+        let text = format!(
+            "{} {} {} {fields:?} root={root}",
+            meta.name(),
+            meta.level(),
+            meta.target()
+        );
         self.spans.lock().unwrap().push(text);
         Id::from_u64(1)
     }
@@ -58,12 +67,20 @@ impl Subscriber for Heard {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let mut fields = fields.0;
-        for needed in [format!("event {}", meta.name()), "session".to_owned(), "message".to_owned()] {
+        for needed in [
+            format!("event {}", meta.name()),
+            "session".to_owned(),
+            "message".to_owned(),
+        ] {
             let at = fields.iter().position(|field| *field == needed);
-            fields.remove(at.unwrap_or_else(|| panic!("{} lacks {needed}: {fields:?}", meta.name())));
+            fields
+                .remove(at.unwrap_or_else(|| panic!("{} lacks {needed}: {fields:?}", meta.name())));
         }
         fields.sort();
-        self.table.lock().unwrap().insert(meta.name().to_owned(), (meta.level().to_string(), fields));
+        self.table
+            .lock()
+            .unwrap()
+            .insert(meta.name().to_owned(), (meta.level().to_string(), fields));
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -74,13 +91,24 @@ impl Subscriber for Heard {
 
 /// The rows of the chapter's first table.
 fn documented() -> Table {
-    let rows = CHAPTER.lines().skip_while(|line| !line.starts_with("| `event` |")).skip(2);
+    let rows = CHAPTER
+        .lines()
+        .skip_while(|line| !line.starts_with("| `event` |"))
+        .skip(2);
     rows.take_while(|line| line.starts_with('|'))
         .map(|row| {
             let cells: Vec<_> = row.split('|').map(str::trim).collect();
-            let mut fields: Vec<_> = cells[3].split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            let mut fields: Vec<_> = cells[3]
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
             fields.sort();
-            (cells[1].trim_matches('`').to_owned(), (cells[2].to_owned(), fields))
+            (
+                cells[1].trim_matches('`').to_owned(),
+                (cells[2].to_owned(), fields),
+            )
         })
         .collect()
 }
@@ -101,16 +129,29 @@ fn tell_all() {
         SessionEvent::HeldBackByStore { denial },
         SessionEvent::CallDenied { denial },
         SessionEvent::CallReplayed,
-        SessionEvent::UnauthorizedDelivered { why: &Unauthorized::Closed },
+        SessionEvent::UnauthorizedDelivered {
+            why: &Unauthorized::Closed,
+        },
         SessionEvent::TokenRotated { generation },
-        SessionEvent::TokenOver { generation, status: StatusCode::UNAUTHORIZED },
+        SessionEvent::TokenOver {
+            generation,
+            status: StatusCode::UNAUTHORIZED,
+        },
         SessionEvent::LoggedOut,
         SessionEvent::Closed,
         SessionEvent::Reopened,
         SessionEvent::Reset,
         SessionEvent::CredentialsReplaced,
-        SessionEvent::StoreFailed { operation: "load", error, first: true },
-        SessionEvent::StoreFailed { operation: "load", error, first: false },
+        SessionEvent::StoreFailed {
+            operation: "load",
+            error,
+            first: true,
+        },
+        SessionEvent::StoreFailed {
+            operation: "load",
+            error,
+            first: false,
+        },
         SessionEvent::StoreBusy,
     ];
     events.iter().for_each(|event| event.trace(7));
@@ -124,7 +165,10 @@ fn the_table_in_the_manual_is_what_is_emitted() {
         drop(login_span(7));
     });
     assert_eq!(*heard.table.lock().unwrap(), documented());
-    assert_eq!(*heard.spans.lock().unwrap(), [r#"login INFO ctc ["session"] root=true"#]);
+    assert_eq!(
+        *heard.spans.lock().unwrap(),
+        [r#"login INFO ctc ["session"] root=true"#]
+    );
 }
 
 /// A variant that is added must be told of above: this source counts them.
@@ -133,8 +177,13 @@ fn no_event_is_left_out() {
     let source = include_str!("mod.rs");
     let (_, body) = source.split_once("pub enum SessionEvent<'a> {").unwrap();
     let (body, _) = body.split_once("\n}\n").unwrap();
-    let is_variant = |line: &&str| line.starts_with("    ") && line.as_bytes()[4].is_ascii_uppercase();
-    let variants = body.lines().filter(|line| line.len() > 4).filter(is_variant).count();
+    let is_variant =
+        |line: &&str| line.starts_with("    ") && line.as_bytes()[4].is_ascii_uppercase();
+    let variants = body
+        .lines()
+        .filter(|line| line.len() > 4)
+        .filter(is_variant)
+        .count();
     // `StoreFailed` has two names.
     assert_eq!(documented().len(), variants + 1);
 }
@@ -145,12 +194,18 @@ fn the_table_of_counters_is_what_is_counted() {
     let rows = CHAPTER.lines().filter(|line| line.contains("| `ctc_"));
     let names: Vec<_> = rows
         .map(|row| {
-            let (name, facade) = (row.split('`').nth(1).unwrap(), row.split('`').nth(3).unwrap());
+            let (name, facade) = (
+                row.split('`').nth(1).unwrap(),
+                row.split('`').nth(3).unwrap(),
+            );
             assert_eq!(facade, format!("ctc_{name}_total"));
             name
         })
         .collect();
-    let fields: Vec<_> =
-        counts.split(['{', ',']).skip(1).filter_map(|field| Some(field.split_once(':')?.0.trim())).collect();
+    let fields: Vec<_> = counts
+        .split(['{', ','])
+        .skip(1)
+        .filter_map(|field| Some(field.split_once(':')?.0.trim()))
+        .collect();
     assert_eq!(names, fields);
 }

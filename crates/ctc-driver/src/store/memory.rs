@@ -101,15 +101,23 @@ impl Shelf {
         }
         slot.fence += 1;
         slot.held_until = now.checked_add(ttl);
-        Ok(MemoryLease { shelf: Arc::clone(self), key: key.clone(), fence: slot.fence })
+        Ok(MemoryLease {
+            shelf: Arc::clone(self),
+            key: key.clone(),
+            fence: slot.fence,
+        })
     }
 
-    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time, or one of them has
-    /// waited for long enough. All of them then ask again, and for another alarm if they need one.
+    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time, or
+    /// one of them has waited for long enough. All of them then ask again, and for another
+    /// alarm if they need one.
     fn wake_at(self: &Arc<Self>, key: &RecordKey, time: Instant) {
         let mut slots = self.slots();
         let soon_enough = |alarm: Instant| alarm > Instant::now() && alarm <= time;
-        let Some(slot) = slots.get_mut(key).filter(|slot| !slot.alarm.is_some_and(soon_enough)) else {
+        let Some(slot) = slots
+            .get_mut(key)
+            .filter(|slot| !slot.alarm.is_some_and(soon_enough))
+        else {
             return;
         };
         let shelf = Arc::clone(self);
@@ -129,7 +137,10 @@ impl Shelf {
 
 impl MemoryLease {
     fn read(&self) -> Option<SessionRecord> {
-        self.shelf.slots().get(&self.key).and_then(|slot| slot.record.clone())
+        self.shelf
+            .slots()
+            .get(&self.key)
+            .and_then(|slot| slot.record.clone())
     }
 
     fn write(&self, record: &SessionRecord) -> Result<(), StoreError> {
@@ -146,7 +157,12 @@ impl MemoryLease {
 
 impl Drop for MemoryLease {
     fn drop(&mut self) {
-        if let Some(slot) = self.shelf.slots().get_mut(&self.key).filter(|slot| slot.fence == self.fence) {
+        if let Some(slot) = self
+            .shelf
+            .slots()
+            .get_mut(&self.key)
+            .filter(|slot| slot.fence == self.fence)
+        {
             slot.held_until = None;
         }
         self.shelf.released.notify(usize::MAX);
@@ -191,13 +207,21 @@ mod tests {
 
     #[test]
     fn an_alarm_serves_all_who_wait_for_as_long_or_longer() {
-        let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k").credentials("u", "p");
+        let config = SessionConfig::new()
+            .endpoint(Endpoint::us())
+            .app_key("k")
+            .credentials("u", "p");
         let key = config.build().unwrap().record_key();
         let store = MemoryStore::new();
         let held = store.0.take(&key, Duration::MAX);
         let hour = Duration::from_secs(3600);
         let soon = Instant::now() + hour;
-        for (time, alarm) in [(soon + hour, soon + hour), (soon, soon), (soon, soon), (soon + hour, soon)] {
+        for (time, alarm) in [
+            (soon + hour, soon + hour),
+            (soon, soon),
+            (soon, soon),
+            (soon + hour, soon),
+        ] {
             store.0.wake_at(&key, time);
             assert_eq!(store.0.slots()[&key].alarm, Some(alarm));
         }

@@ -11,44 +11,45 @@
 //!                      log in ──▶ save ──▶ release
 //! ```
 //!
-//! While a token is good, only for one that the server rotated on an ordinary answer: the first after a login is
-//! saved at once, further ones at most once a minute, and the answer waits for it (one second at most in the
-//! asynchronous driver). A logout takes its own token out. Each of these is one lease. A store that fails stops
-//! no call: the session goes on in memory, logs in under its own governor, warns once (until the store works
-//! again), and asks the store again at the next login.
+//! While a token is good, only for one that the server rotated on an ordinary answer: the first
+//! after a login is saved at once, further ones at most once a minute, and the answer waits for it
+//! (one second at most in the asynchronous driver). A logout takes its own token out. Each of these
+//! is one lease. A store that fails stops no call: the session goes on in memory, logs in under its
+//! own governor, warns once (until the store works again), and asks the store again at the next
+//! login.
 //!
 //! # What is in a record
 //!
-//! A [`SessionRecord`](ctc_core::SessionRecord) is opaque here: `serde` turns it into whatever form a store
-//! keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. It holds the token, so
-//! **who can read it can act as this account** until the token ends: keep it as private as a password. Some
-//! hundred bytes; some kilobytes at most.
+//! A [`SessionRecord`](ctc_core::SessionRecord) is opaque here: `serde` turns it into whatever form
+//! a store keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. It
+//! holds the token, so **who can read it can act as this account** until the token ends: keep it as
+//! private as a password. Some hundred bytes; some kilobytes at most.
 //!
 //! # Writing a store of your own
 //!
-//! A database, a cloud's secret manager: three rules are all there is, and the store conformance suite of
-//! `ctc-testkit` checks them.
+//! A database, a cloud's secret manager: three rules are all there is, and the store conformance
+//! suite of `ctc-testkit` checks them.
 //!
-//! 1. **One lease a key.** A second [`lease`](SessionStore::lease) waits, for [`LeaseTerms::wait`] at most,
-//!    and is woken soon after a release. A lease ends when it is released or dropped, and at the latest after
-//!    [`LeaseTerms::ttl`]: a holder that died or froze is overtaken. (Sooner is better for one that died: say
-//!    by a lock that the system gives back, or by heartbeats.)
+//! 1. **One lease a key.** A second [`lease`](SessionStore::lease) waits, for [`LeaseTerms::wait`]
+//!    at most, and is woken soon after a release. A lease ends when it is released or dropped, and
+//!    at the latest after [`LeaseTerms::ttl`]: a holder that died or froze is overtaken. (Sooner is
+//!    better for one that died: say by a lock that the system gives back, or by heartbeats.)
 //! 2. **A lease that is over changes nothing.** Its [`save`](StoreLease::save) fails with
-//!    [`StoreError::Lost`], also when the holder was stopped in the midst of it and woke an hour later. That
-//!    takes a **fencing number**: each lease gets the next one, it is kept beside the record, and a write is
-//!    made only if it is still the newest, check and write being one step for the store (a transaction, a
-//!    script, a conditional update). Judge time by one clock alone: the store's own, or
-//!    [`Instant`](std::time::Instant) within the holder.
-//! 3. **A record is all or nothing**, private, and never another key's. What cannot be read, or has another
-//!    [`key`](ctc_core::SessionRecord::key), is no record: [`load`](StoreLease::load) says `None`, not an
-//!    error.
+//!    [`StoreError::Lost`], also when the holder was stopped in the midst of it and woke an hour
+//!    later. That takes a **fencing number**: each lease gets the next one, it is kept beside the
+//!    record, and a write is made only if it is still the newest, check and write being one step
+//!    for the store (a transaction, a script, a conditional update). Judge time by one clock alone:
+//!    the store's own, or [`Instant`](std::time::Instant) within the holder.
+//! 3. **A record is all or nothing**, private, and never another key's. What cannot be read, or has
+//!    another [`key`](ctc_core::SessionRecord::key), is no record: [`load`](StoreLease::load) says
+//!    `None`, not an error.
 //!
-//! And one habit: everything ends in a few seconds. The asynchronous driver gives up on an operation after
-//! five; a blocking one has nobody but the store itself to see to that.
+//! And one habit: everything ends in a few seconds. The asynchronous driver gives up on an
+//! operation after five; a blocking one has nobody but the store itself to see to that.
 //!
 //! Implement [`SessionStore`]; with the feature `unblock` the wrapper `Unblock` makes an
-//! [`AsyncSessionStore`] of it that works on any runtime. A whole one, for a table `ctc (key, fence,
-//! owner_until, record)`:
+//! [`AsyncSessionStore`] of it that works on any runtime. A whole one, for a table `ctc (key,
+//! fence, owner_until, record)`:
 //!
 //! ```
 //! # use std::collections::HashMap;
@@ -180,15 +181,19 @@ pub trait StoreLease: Send {
     fn release(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// Keeps records, for tasks. The twin of [`SessionStore`]; the driver bounds every wait by itself as well.
+/// Keeps records, for tasks. The twin of [`SessionStore`]; the driver bounds every wait by itself
+/// as well.
 #[async_trait]
 pub trait AsyncSessionStore: Send + Sync {
     /// Takes the one lease of this key; see [`SessionStore::lease`].
     ///
     /// # Errors
     /// As there.
-    async fn lease(&self, key: &RecordKey, terms: LeaseTerms)
-    -> Result<Box<dyn AsyncStoreLease>, StoreError>;
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError>;
 }
 
 /// A lease on one record; the twin of [`StoreLease`].

@@ -14,8 +14,9 @@ const SLICE: Duration = Duration::from_millis(250);
 /// A blocking store as an asynchronous one, on any runtime: its work is done on the threads of the
 /// [`blocking`] crate. A store is asked only around a login, so that the way there hardly matters.
 ///
-/// A long wait for a lease is cut into slices of a quarter of a second, each a [`SessionStore::lease`] of its own on
-/// a clone of the store: let clones share what is costly to open.
+/// A long wait for a lease is cut into slices of a quarter of a second, each a
+/// [`SessionStore::lease`] of its own on a clone of the store: let clones share what is costly to
+/// open.
 #[derive(Clone, Debug)]
 pub struct Unblock<S>(pub S);
 
@@ -30,7 +31,10 @@ impl<S: SessionStore + Clone + 'static> AsyncSessionStore for Unblock<S> {
         loop {
             // In slices: a task that is dropped meanwhile leaves no thread behind that waits on.
             let left = give_up.saturating_duration_since(Instant::now());
-            let terms = LeaseTerms { wait: left.min(SLICE), ..terms };
+            let terms = LeaseTerms {
+                wait: left.min(SLICE),
+                ..terms
+            };
             let (store, key) = (self.0.clone(), key.clone());
             match unblock(move || store.lease(&key, terms)).await {
                 Ok(lease) => return Ok(Box::new(Unblocked(Some(lease)))),

@@ -15,7 +15,12 @@ use crate::support::{Answer, World, denial, get, seconds, status};
 
 fn call(world: &World) -> BoxFuture<'static, Answer> {
     let driver = world.asynchronous();
-    async move { driver.execute(get("/devices"), &CallOptions::default()).await }.boxed()
+    async move {
+        driver
+            .execute(get("/devices"), &CallOptions::default())
+            .await
+    }
+    .boxed()
 }
 
 /// Polls up to `times`; whether it was still running then.
@@ -24,7 +29,10 @@ fn poll<T>(future: &mut BoxFuture<'static, T>, times: usize) -> bool {
 }
 
 /// Runs `test` with a call polled 1, 2, 3 … times, until a call is done by then.
-fn at_every_point(worlds: impl Fn() -> World, test: impl Fn(&World, BoxFuture<'static, Answer>, usize)) {
+fn at_every_point(
+    worlds: impl Fn() -> World,
+    test: impl Fn(&World, BoxFuture<'static, Answer>, usize),
+) {
     for times in 0.. {
         let world = worlds();
         let mut leader = call(&world);
@@ -33,7 +41,12 @@ fn at_every_point(worlds: impl Fn() -> World, test: impl Fn(&World, BoxFuture<'s
             return;
         }
         test(&world, leader, times);
-        world.server.set(|state| assert!(state.logins_at_most <= 1, "two at once, after {times} polls"));
+        world.server.set(|state| {
+            assert!(
+                state.logins_at_most <= 1,
+                "two at once, after {times} polls"
+            )
+        });
     }
 }
 
@@ -51,7 +64,11 @@ fn dead_token() -> World {
 
 /// Whether another process finds the session's token.
 fn is_in_the_store(world: &World) -> bool {
-    let kept = world.store.as_ref().unwrap().peek(&world.session.record_key());
+    let kept = world
+        .store
+        .as_ref()
+        .unwrap()
+        .peek(&world.session.record_key());
     kept.is_some_and(|kept| kept.same_token(&world.session.record()))
 }
 
@@ -65,8 +82,16 @@ fn t54_a_leader_cancelled_anywhere_costs_those_who_wait_nothing() {
             drop(leader);
             let mut tasks = Tasks::new();
             others.into_iter().for_each(|other| tasks.spawn(other));
-            assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
-            assert!(world.server.logins() <= logins, "after {times} polls ({on_its_way})");
+            assert!(
+                tasks
+                    .finish()
+                    .into_iter()
+                    .all(|answer| status(answer) == 200)
+            );
+            assert!(
+                world.server.logins() <= logins,
+                "after {times} polls ({on_its_way})"
+            );
             assert!(is_in_the_store(world), "after {times} polls");
         });
     }
@@ -80,7 +105,9 @@ fn t54_a_leader_cancelled_alone_costs_one_more_login_at_most() {
             assert_eq!(status(run(&world.clock, call(world))), 200);
             assert!(world.server.logins() <= logins, "after {times} polls");
             assert!(is_in_the_store(world), "after {times} polls");
-            world.server.set(|state| assert_eq!((state.logins_now, state.calls_now), (0, 0)));
+            world
+                .server
+                .set(|state| assert_eq!((state.logins_now, state.calls_now), (0, 0)));
         });
     }
 }
@@ -131,7 +158,8 @@ fn a_refusal_is_in_the_store_although_the_leader_was_cancelled() {
     }
 }
 
-/// Its failure is not in the store yet, and another process found worse meanwhile: who saves it learns that first.
+/// Its failure is not in the store yet, and another process found worse meanwhile: who saves it
+/// learns that first.
 #[test]
 fn one_denial_for_all_although_the_leader_was_cancelled_and_the_store_knows_more() {
     let failing = || {
@@ -144,7 +172,11 @@ fn one_denial_for_all_although_the_leader_was_cancelled_and_the_store_knows_more
         world.server.every_login(Login::Status(401));
         denial(run(&world.clock, call(&world.restarted())));
         let told = denial(run(&world.clock, call(world)));
-        assert_eq!(denial(run(&world.clock, call(world))), told, "after {times} polls");
+        assert_eq!(
+            denial(run(&world.clock, call(world))),
+            told,
+            "after {times} polls"
+        );
     });
 }
 
@@ -152,7 +184,14 @@ fn one_denial_for_all_although_the_leader_was_cancelled_and_the_store_knows_more
 fn t54_a_thread_takes_over_from_a_cancelled_task() {
     at_every_point(cold, |world, leader, _| {
         drop(leader);
-        assert_eq!(status(world.blocking().execute(get("/devices"), &CallOptions::default())), 200);
+        assert_eq!(
+            status(
+                world
+                    .blocking()
+                    .execute(get("/devices"), &CallOptions::default())
+            ),
+            200
+        );
         assert!(world.server.logins() <= 2);
     });
 }
@@ -164,7 +203,12 @@ fn one_who_waits_can_go_at_any_point() {
         (0..5).for_each(|_| others.spawn(call(world)));
         others.run_until_stalled();
         drop(waiter);
-        assert!(others.finish().into_iter().all(|answer| status(answer) == 200));
+        assert!(
+            others
+                .finish()
+                .into_iter()
+                .all(|answer| status(answer) == 200)
+        );
         assert_eq!(world.server.logins(), 1);
     });
 }
@@ -174,13 +218,19 @@ fn a_leader_that_is_kept_but_never_polled_again_holds_nobody_up() {
     at_every_point(cold, |world, leader, _| {
         let mut others = Tasks::new();
         (0..5).for_each(|_| others.spawn(call(world)));
-        assert!(others.finish().into_iter().all(|answer| status(answer) == 200));
+        assert!(
+            others
+                .finish()
+                .into_iter()
+                .all(|answer| status(answer) == 200)
+        );
         assert_eq!(world.server.logins(), 1);
         drop(leader);
     });
 }
 
-/// Else the task would ask, find the login that is over, and ask again for as long as the present one takes.
+/// Else the task would ask, find the login that is over, and ask again for as long as the present
+/// one takes.
 #[test]
 fn a_task_sleeps_through_a_threads_login_although_somebody_holds_on_to_an_earlier_one() {
     let world = World::new();
@@ -192,14 +242,21 @@ fn a_task_sleeps_through_a_threads_login_although_somebody_holds_on_to_an_earlie
     world.session.close();
     world.session.reopen();
     // As a thread asks for leave. Its login is never made.
-    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else {
+        panic!("not elected")
+    };
     let mut tasks = Tasks::new();
     tasks.spawn(call(&world));
     world.clock.is_read_at_most(10);
     tasks.run_until_stalled();
     assert_eq!(tasks.waiting(), 1);
     world.session.close();
-    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| denial(answer) == Denial::Closed)
+    );
     drop((order, never_polled_again));
 }
 
@@ -247,7 +304,12 @@ fn a_stack_that_panics_in_a_login_takes_one_task_with_it() {
     world.server.hold_logins(false);
     let ended = tasks.finish();
     assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
-    assert!(ended.into_iter().flatten().all(|answer| status(answer) == 200));
+    assert!(
+        ended
+            .into_iter()
+            .flatten()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -257,7 +319,9 @@ fn a_stack_that_always_panics_is_not_asked_for_ever() {
     world.server.every_login(Login::Panic);
     for client in world.clients() {
         for _ in 0..10 {
-            drop(std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices"))));
+            drop(std::panic::catch_unwind(AssertUnwindSafe(|| {
+                client.call("/devices")
+            })));
         }
         denial(client.call("/devices"));
     }
@@ -269,7 +333,9 @@ fn an_observer_that_panics_takes_one_call_with_it_and_the_login_is_given_back() 
     let world = World::new();
     for client in world.clients() {
         // At each event: so it panics a second time when the first panic gives the login back.
-        world.session.set_observer(|event: &SessionEvent<'_>| panic!("{event:?}"));
+        world
+            .session
+            .set_observer(|event: &SessionEvent<'_>| panic!("{event:?}"));
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices")));
         assert!(ended.is_err());
         assert_eq!(world.session.phase(), Phase::Empty);

@@ -1,4 +1,5 @@
-//! The nine guarantees that a driver can break. (The tenth, no panic whatever comes in, is the core's alone.)
+//! The nine guarantees that a driver can break. (The tenth, no panic whatever comes in, is the
+//! core's alone.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -28,11 +29,18 @@ fn guarantee_1_at_most_one_login_in_flight_per_session_and_per_store() {
         first.advance(seconds(600));
         first.server.hold_logins(true);
         let mut tasks = Tasks::new();
-        worlds.iter().for_each(|world| spawn(world, &mut tasks, 20, "/devices"));
+        worlds
+            .iter()
+            .for_each(|world| spawn(world, &mut tasks, 20, "/devices"));
         tasks.run_until_stalled();
-        first.server.set(|state| assert_eq!((state.logins_now, state.logins_at_most), (1, 1), "{round}"));
+        first
+            .server
+            .set(|state| assert_eq!((state.logins_now, state.logins_at_most), (1, 1), "{round}"));
         first.server.hold_logins(false);
-        tasks.finish().into_iter().for_each(|answer| assert_eq!(status(answer), 200));
+        tasks
+            .finish()
+            .into_iter()
+            .for_each(|answer| assert_eq!(status(answer), 200));
     }
 }
 
@@ -62,8 +70,14 @@ fn guarantee_2_logins_are_bounded_whatever_the_server_does_and_however_often_we_
                 if random >> 16 & 15 == 0 {
                     session.session.reset();
                 }
-                let client = session.clients().into_iter().nth(usize::from(asynchronous)).unwrap();
-                drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| client.call("/devices"))));
+                let client = session
+                    .clients()
+                    .into_iter()
+                    .nth(usize::from(asynchronous))
+                    .unwrap();
+                drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(
+                    || client.call("/devices"),
+                )));
                 world.advance(seconds(u64::from(random >> 8 & 31)));
                 let most = 3 + world.clock.elapsed().as_secs() / 120;
                 assert!(u64::try_from(world.server.logins()).unwrap() <= most);
@@ -90,8 +104,11 @@ fn guarantee_3_n_callers_refused_credentials_one_login_n_equal_errors() {
     world.server.every_login(Login::Status(400));
     let mut tasks = Tasks::new();
     spawn(&world, &mut tasks, 500, "/devices");
-    let mut texts: Vec<_> =
-        tasks.finish().into_iter().map(|answer| answer.unwrap_err().to_string()).collect();
+    let mut texts: Vec<_> = tasks
+        .finish()
+        .into_iter()
+        .map(|answer| answer.unwrap_err().to_string())
+        .collect();
     assert_eq!(texts.len(), 500);
     texts.dedup();
     assert_eq!((texts.len(), world.server.logins()), (1, 1));
@@ -109,7 +126,12 @@ fn guarantee_4_a_late_401_never_touches_a_newer_token() {
     tasks.run_until_stalled();
     assert_eq!((tasks.waiting(), world.server.logins()), (10, 2));
     world.server.hold_calls(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -141,9 +163,18 @@ fn guarantee_4_a_call_is_not_sent_a_third_time() {
     world.advance(seconds(3600));
     world.server.revoke_all();
     world.server.hold_calls(false);
-    assert!(tasks.finish().into_iter().all(|answer| why(answer) == Unauthorized::AlreadyReplayed));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| why(answer) == Unauthorized::AlreadyReplayed)
+    );
     assert_eq!((world.server.calls(), world.server.logins()), (2, 2));
-    assert_eq!(status(world.clients()[1].call("/devices")), 200, "the session is renewed all the same");
+    assert_eq!(
+        status(world.clients()[1].call("/devices")),
+        200,
+        "the session is renewed all the same"
+    );
 }
 
 #[test]
@@ -181,7 +212,12 @@ fn guarantee_5_no_login_after_close_although_one_was_waiting_for_the_store() {
     tasks.run_until_stalled();
     world.session.close();
     store.hold(false);
-    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| denial(answer) == Denial::Closed)
+    );
     assert_eq!(world.server.logins(), 0);
 }
 
@@ -190,7 +226,10 @@ fn guarantee_5_no_login_when_rejected_until_the_credentials_change() {
     with_both(World::new, |world, client| {
         world.server.next_login(Login::Status(401));
         for _ in 0..24 {
-            assert!(matches!(denial(client.call("/devices")), Denial::Rejected { .. }));
+            assert!(matches!(
+                denial(client.call("/devices")),
+                Denial::Rejected { .. }
+            ));
             world.session.close();
             world.session.reopen();
             world.advance(seconds(3600));
@@ -214,7 +253,10 @@ fn guarantee_6_a_401_that_no_login_can_cure_now_leaves_the_token() {
             world.advance(seconds(61));
         }
         world.server.route("/f", Route::Forbidden);
-        assert!(matches!(why(client.call("/f")), Unauthorized::NoLogin(Denial::Paced { .. })));
+        assert!(matches!(
+            why(client.call("/f")),
+            Unauthorized::NoLogin(Denial::Paced { .. })
+        ));
         assert_eq!(status(client.call("/devices")), 200);
         assert!(matches!(world.session.phase(), Phase::Open(_)));
     });
@@ -228,8 +270,9 @@ fn guarantee_7_dropping_anything_anywhere_never_wedges_the_session() {
         world.advance(seconds(3600));
         let driver = world.asynchronous();
         let options = CallOptions::default();
-        let mut futures: Vec<_> =
-            (0..4).map(|_| Box::pin(driver.execute(get("/devices"), &options))).collect();
+        let mut futures: Vec<_> = (0..4)
+            .map(|_| Box::pin(driver.execute(get("/devices"), &options)))
+            .collect();
         for (index, future) in futures.iter_mut().enumerate() {
             for _ in 0..(round * (index + 3)) % 17 {
                 if crate::support::run::poll_once(future.as_mut()).is_ready() {
@@ -239,7 +282,11 @@ fn guarantee_7_dropping_anything_anywhere_never_wedges_the_session() {
         }
         drop(futures);
         let client = &world.clients()[round % 2];
-        assert_eq!(status(client.call("/devices")), 200, "wedged in round {round}");
+        assert_eq!(
+            status(client.call("/devices")),
+            200,
+            "wedged in round {round}"
+        );
     }
 }
 
@@ -248,14 +295,25 @@ fn guarantee_7_a_leader_that_never_comes_back_is_replaced_when_its_lease_is_over
     let world = World::new();
     world.server.hold_logins(true);
     let driver = world.asynchronous();
-    let mut lost = Box::pin(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    let mut lost = Box::pin(async move {
+        driver
+            .execute(get("/devices"), &CallOptions::default())
+            .await
+    });
     for _ in 0..5 {
         assert!(crate::support::run::poll_once(lost.as_mut()).is_pending());
     }
     std::mem::forget(lost);
     world.server.hold_logins(false);
     world.advance(seconds(61));
-    assert_eq!(status(world.blocking().execute(get("/devices"), &CallOptions::default())), 200);
+    assert_eq!(
+        status(
+            world
+                .blocking()
+                .execute(get("/devices"), &CallOptions::default())
+        ),
+        200
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -263,8 +321,11 @@ fn guarantee_7_a_leader_that_never_comes_back_is_replaced_when_its_lease_is_over
 fn guarantee_8_token_and_key_never_leave_the_origin() {
     with_both(World::new, |world, client| {
         client.login().unwrap();
-        for url in ["https://evil.example/", "http://connect.calamp.com/", "https://connect.calamp.com:444/"]
-        {
+        for url in [
+            "https://evil.example/",
+            "http://connect.calamp.com/",
+            "https://connect.calamp.com:444/",
+        ] {
             let answer = client.send(Req::to(url), &CallOptions::default());
             assert!(matches!(answer, Err(CallError::Stamp(_))));
         }
@@ -275,7 +336,10 @@ fn guarantee_8_token_and_key_never_leave_the_origin() {
         world.session.close();
         world.session.reopen();
         world.server.next_login(Login::Status(307));
-        assert!(matches!(denial(client.call("/devices")), Denial::CoolingDown { .. }));
+        assert!(matches!(
+            denial(client.call("/devices")),
+            Denial::CoolingDown { .. }
+        ));
         let foreign = |seen: &Seen| matches!(seen, Seen::Call { path, .. } if path != "/moved");
         assert!(!world.server.seen().iter().any(foreign));
     });
@@ -289,17 +353,25 @@ fn guarantee_9_no_secret_is_ever_printed() {
 /// User code runs whenever something is told. Each event in turn is the one at which it panics.
 #[test]
 fn guarantee_7_an_observer_that_panics_wedges_nothing() {
-    let caught = |work: &dyn Fn()| drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+    let caught =
+        |work: &dyn Fn()| drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
     let panics = |world: &World, client: &crate::support::Client, at: usize| {
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
         world.session.set_observer(move |event: &SessionEvent<'_>| {
-            assert_ne!(count.fetch_add(1, Relaxed), at, "the observer panics at {event:?}");
+            assert_ne!(
+                count.fetch_add(1, Relaxed),
+                at,
+                "the observer panics at {event:?}"
+            );
         });
-        // A login is refused, one panics, one succeeds, one is given up before it is sent, and all is logged out.
+        // A login is refused, one panics, one succeeds, one is given up before it is sent, and all
+        // is logged out.
         for answer in [Some(Login::Status(503)), Some(Login::Panic), None] {
             world.server.logins_are_fine();
-            answer.into_iter().for_each(|answer| world.server.every_login(answer));
+            answer
+                .into_iter()
+                .for_each(|answer| world.server.every_login(answer));
             (0..2).for_each(|_| caught(&|| drop(client.call("/devices"))));
             world.advance(seconds(3600));
         }
@@ -321,7 +393,11 @@ fn guarantee_7_an_observer_that_panics_wedges_nothing() {
             let client = world.clients().into_iter().nth(which).unwrap();
             let has_panicked = panics(&world, &client, at);
             world.session.set_observer(|_: &SessionEvent<'_>| {});
-            assert_ne!(world.session.phase(), Phase::Opening, "at event {at}: all wait for the lease");
+            assert_ne!(
+                world.session.phase(),
+                Phase::Opening,
+                "at event {at}: all wait for the lease"
+            );
             world.session.reopen();
             assert_eq!(status(client.call("/devices")), 200, "at event {at}");
             if !has_panicked {
@@ -338,10 +414,17 @@ fn guarantee_7_an_observer_that_panics_at_an_abandoned_login_wedges_nothing() {
     let world = World::new();
     world.server.hold_logins(true);
     world.session.set_observer(|event: &SessionEvent<'_>| {
-        assert!(!matches!(event, SessionEvent::LoginAbandoned), "the observer panics");
+        assert!(
+            !matches!(event, SessionEvent::LoginAbandoned),
+            "the observer panics"
+        );
     });
     let driver = world.asynchronous();
-    let mut call = Box::pin(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    let mut call = Box::pin(async move {
+        driver
+            .execute(get("/devices"), &CallOptions::default())
+            .await
+    });
     assert!(crate::support::run::until_stalled(call.as_mut()).is_pending());
     drop(call);
     assert_eq!(world.session.phase(), Phase::Empty);

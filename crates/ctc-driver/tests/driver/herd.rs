@@ -16,12 +16,22 @@ fn spawn_calls(world: &World, tasks: &mut Tasks<Answer>, count: usize) {
     let driver = Arc::new(world.asynchronous());
     for _ in 0..count {
         let driver = Arc::clone(&driver);
-        tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+        tasks.spawn(async move {
+            driver
+                .execute(get("/devices"), &CallOptions::default())
+                .await
+        });
     }
 }
 
 fn tokens(world: &World) -> Vec<String> {
-    let token = |seen| if let Seen::Call { token, .. } = seen { Some(token) } else { None };
+    let token = |seen| {
+        if let Seen::Call { token, .. } = seen {
+            Some(token)
+        } else {
+            None
+        }
+    };
     let mut tokens: Vec<_> = world.server.seen().into_iter().filter_map(token).collect();
     tokens.dedup();
     tokens
@@ -34,10 +44,22 @@ fn t01_ten_thousand_tasks_on_a_cold_start_make_one_login() {
     let mut tasks = Tasks::new();
     spawn_calls(&world, &mut tasks, MANY);
     tasks.run_until_stalled();
-    assert_eq!((tasks.waiting(), world.server.logins(), world.server.calls()), (MANY, 1, 0));
+    assert_eq!(
+        (tasks.waiting(), world.server.logins(), world.server.calls()),
+        (MANY, 1, 0)
+    );
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().map(status).all(|status| status == 200));
-    assert_eq!((world.server.logins(), tokens(&world)), (1, vec!["token-1".to_owned()]));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .map(status)
+            .all(|status| status == 200)
+    );
+    assert_eq!(
+        (world.server.logins(), tokens(&world)),
+        (1, vec!["token-1".to_owned()])
+    );
 }
 
 #[test]
@@ -49,9 +71,18 @@ fn t02_t07_ten_thousand_tasks_on_a_dead_token_make_one_login() {
     spawn_calls(&world, &mut tasks, MANY);
     tasks.run_until_stalled();
     world.server.hold_calls(false);
-    assert!(tasks.finish().into_iter().map(status).all(|status| status == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .map(status)
+            .all(|status| status == 200)
+    );
     let counts = world.session.counts();
-    assert_eq!((world.server.logins(), counts.unauthorized, counts.replays), (2, 10_000, 10_000));
+    assert_eq!(
+        (world.server.logins(), counts.unauthorized, counts.replays),
+        (2, 10_000, 10_000)
+    );
 }
 
 #[test]
@@ -64,9 +95,14 @@ fn t23_t24_ten_thousand_tasks_with_refused_credentials_make_one_login() {
     tasks.run_until_stalled();
     world.server.hold_logins(false);
     let denials: Vec<_> = tasks.finish().into_iter().map(denial).collect();
-    let rejected = Denial::Rejected { status: http::StatusCode::UNAUTHORIZED };
+    let rejected = Denial::Rejected {
+        status: http::StatusCode::UNAUTHORIZED,
+    };
     assert!(denials.len() == MANY && denials.iter().all(|denial| *denial == rejected));
-    assert_eq!((world.server.logins(), world.session.counts().denied), (1, 10_000));
+    assert_eq!(
+        (world.server.logins(), world.session.counts().denied),
+        (1, 10_000)
+    );
 }
 
 #[test]
@@ -79,7 +115,9 @@ fn t06_t09_every_clone_and_both_drivers_share_the_session() {
             let task = asynchronous.clone();
             let call = async move { task.execute(get("/devices"), &CallOptions::default()).await };
             assert_eq!(status(crate::support::run::run(&world.clock, call)), 200);
-            let answer = blocking.clone().execute(get("/devices"), &CallOptions::default());
+            let answer = blocking
+                .clone()
+                .execute(get("/devices"), &CallOptions::default());
             assert_eq!(status(answer), 200);
         }
         assert_eq!(world.server.logins(), round);
@@ -95,7 +133,12 @@ fn t06_login_and_execute_take_the_same_flight() {
     let driver = world.asynchronous();
     let again = driver.clone();
     tasks.spawn(async move { driver.login(&CallOptions::default()).await.is_ok() });
-    tasks.spawn(async move { again.execute(get("/devices"), &CallOptions::default()).await.is_ok() });
+    tasks.spawn(async move {
+        again
+            .execute(get("/devices"), &CallOptions::default())
+            .await
+            .is_ok()
+    });
     tasks.run_until_stalled();
     world.server.hold_logins(false);
     assert_eq!(tasks.finish(), [true, true]);
@@ -114,7 +157,10 @@ fn t10_two_accounts_never_mix() {
     let [ada, bob] = &worlds;
     assert_ne!(ada.session.record_key(), bob.session.record_key());
     let store = crate::support::store::TestStore::default();
-    let [ada, bob] = [ada, bob].map(|world| World { store: Some(store.clone()), ..world.clone() });
+    let [ada, bob] = [ada, bob].map(|world| World {
+        store: Some(store.clone()),
+        ..world.clone()
+    });
     for round in 0..4 {
         for world in [&ada, &bob, &ada] {
             if round % 2 == 1 {
@@ -137,7 +183,13 @@ fn t83_a_herd_after_ten_hours_of_sleep_makes_one_login() {
     world.advance(crate::support::seconds(36_000));
     let mut tasks = Tasks::new();
     spawn_calls(&world, &mut tasks, 1_000);
-    assert!(tasks.finish().into_iter().map(status).all(|status| status == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .map(status)
+            .all(|status| status == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -148,20 +200,34 @@ fn the_counters_are_right() {
         world.server.revoke_all();
         world.advance(crate::support::seconds(3600));
         assert_eq!(status(client.call("/devices")), 200);
-        world.server.route("/turn", crate::support::server::Route::Rotate);
+        world
+            .server
+            .route("/turn", crate::support::server::Route::Rotate);
         assert_eq!(status(client.call("/turn")), 200);
         world.server.revoke_all();
         world.server.next_login(Login::Status(503));
         world.advance(crate::support::seconds(3600));
         denial(client.call("/devices"));
         let counts = world.session.counts();
-        assert_eq!((counts.calls, counts.unauthorized, counts.replays), (5, 2, 2));
-        assert_eq!((counts.logins, counts.logins_failed, counts.denied), (3, 1, 1));
-        assert_eq!((counts.rotations, counts.adopted, counts.store_failures), (1, 0, 0));
+        assert_eq!(
+            (counts.calls, counts.unauthorized, counts.replays),
+            (5, 2, 2)
+        );
+        assert_eq!(
+            (counts.logins, counts.logins_failed, counts.denied),
+            (3, 1, 1)
+        );
+        assert_eq!(
+            (counts.rotations, counts.adopted, counts.store_failures),
+            (1, 0, 0)
+        );
     });
 }
 
 pub(crate) fn with_dead_token(world: &World) {
-    world.blocking().login(&CallOptions::default()).expect("a login");
+    world
+        .blocking()
+        .login(&CallOptions::default())
+        .expect("a login");
     world.server.revoke_all();
 }

@@ -1,4 +1,5 @@
-//! What one process puts on record is not lost through another. Each case was found by the simulator.
+//! What one process puts on record is not lost through another. Each case was found by the
+//! simulator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -36,13 +37,22 @@ fn a_login_that_is_no_longer_wanted_leaves_the_record_alone() {
     store(&world).hold(true);
     let mut tasks = Tasks::new();
     let driver = world.asynchronous();
-    tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    tasks.spawn(async move {
+        driver
+            .execute(get("/devices"), &CallOptions::default())
+            .await
+    });
     tasks.run_until_stalled();
     world.session.close();
     world.session.reopen();
     store(&world).hold(false);
     // What the others spent is still on record, so that there is no login to be had.
-    assert!(tasks.finish().into_iter().all(|answer| matches!(denial(answer), Denial::Paced { .. })));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| matches!(denial(answer), Denial::Paced { .. }))
+    );
     assert_eq!(world.server.logins(), 3);
 }
 
@@ -86,7 +96,10 @@ fn t68_a_login_that_lost_the_stores_lease_asks_the_store_again() {
             if what == "save" && !slept.swap(true, Relaxed) {
                 // Another process logs in while this one sleeps past its lease.
                 watched.fail("save", Fault::Lost);
-                let winner = World { store: None, ..other.clone() };
+                let winner = World {
+                    store: None,
+                    ..other.clone()
+                };
                 assert_eq!(status(winner.clients()[1].call("/devices")), 200);
                 watched.plant(&key, &winner.session.record());
             } else if what == "lease" && slept.load(Relaxed) {
@@ -94,7 +107,10 @@ fn t68_a_login_that_lost_the_stores_lease_asks_the_store_again() {
             }
         });
         assert_eq!(status(client.call("/devices")), 200);
-        assert_eq!((world.server.logins(), world.session.counts().adopted), (1, 1));
+        assert_eq!(
+            (world.server.logins(), world.session.counts().adopted),
+            (1, 1)
+        );
     });
 }
 
@@ -105,7 +121,8 @@ fn t10_a_record_never_lands_under_another_accounts_key() {
         let (session, changed) = (world.session.clone(), Arc::new(AtomicBool::new(false)));
         store(world).on_operation(move |what| {
             if what == "load" && !changed.swap(true, Relaxed) {
-                session.set_credentials(Credentials::new("bob@example.com", "b0b!b0b!b0b!").unwrap());
+                session
+                    .set_credentials(Credentials::new("bob@example.com", "b0b!b0b!b0b!").unwrap());
             }
         });
         drop(client.call("/devices"));
@@ -123,10 +140,17 @@ fn t30_max_wait_holds_for_the_call_not_for_each_of_its_sendings() {
     let client = &world.clients()[1];
     let mut options = CallOptions::default();
     options.max_wait = seconds(100);
-    for answer in [Login::RetryAfter(503, "60"), Login::Token("token-x"), Login::RetryAfter(503, "60")] {
+    for answer in [
+        Login::RetryAfter(503, "60"),
+        Login::Token("token-x"),
+        Login::RetryAfter(503, "60"),
+    ] {
         world.server.next_login(answer);
     }
     world.server.route("/devices", Route::Forbidden);
-    assert!(matches!(denial(client.send(get("/devices"), &options)), Denial::CoolingDown { .. }));
+    assert!(matches!(
+        denial(client.send(get("/devices"), &options)),
+        Denial::CoolingDown { .. }
+    ));
     assert_eq!(world.clock.elapsed(), seconds(60));
 }

@@ -19,7 +19,9 @@ fn store(world: &World) -> &TestStore {
 }
 
 fn kept(world: &World) -> SessionRecord {
-    store(world).peek(&world.session.record_key()).expect("a record")
+    store(world)
+        .peek(&world.session.record_key())
+        .expect("a record")
 }
 
 #[test]
@@ -46,7 +48,10 @@ fn a_rotated_token_takes_the_place_of_an_older_one_alone() {
         with_both(stored, |world, client| {
             client.login().unwrap();
             // Another process has its first, second or third token on record by now.
-            let other = World { store: None, ..world.restarted() };
+            let other = World {
+                store: None,
+                ..world.restarted()
+            };
             other.blocking().login(&CallOptions::default()).unwrap();
             for _ in 1..number {
                 assert_eq!(status(other.clients()[0].call("/turn")), 200);
@@ -67,12 +72,25 @@ fn a_record_never_goes_to_another_accounts_place() {
     world.server.hold_logins(true);
     let mut tasks = Tasks::new();
     let driver = world.asynchronous();
-    tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+    tasks.spawn(async move {
+        driver
+            .execute(get("/devices"), &CallOptions::default())
+            .await
+    });
     tasks.run_until_stalled();
-    world.session.set_credentials(Credentials::new("bob@example.com", "s3cret!").unwrap());
+    world
+        .session
+        .set_credentials(Credentials::new("bob@example.com", "s3cret!").unwrap());
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
-    let ada = store(&world).peek(&key).expect("the login that was sent is on record");
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
+    let ada = store(&world)
+        .peek(&key)
+        .expect("the login that was sent is on record");
     assert!(ada.key() == key && !ada.has_token());
     assert!(kept(&world).same_token(&world.session.record()));
 }
@@ -89,8 +107,15 @@ fn a_login_that_is_unwanted_by_the_time_the_store_was_asked_is_not_put_on_record
                 }
             });
             assert_eq!(denial(client.call("/devices")), Denial::Closed);
-            assert_eq!(store(world).take_log(), ["lease", "load", "release"], "closed at {operation}");
-            assert!(store(world).peek(&world.session.record_key()).is_none(), "closed at {operation}");
+            assert_eq!(
+                store(world).take_log(),
+                ["lease", "load", "release"],
+                "closed at {operation}"
+            );
+            assert!(
+                store(world).peek(&world.session.record_key()).is_none(),
+                "closed at {operation}"
+            );
         });
     }
 }

@@ -1,7 +1,12 @@
 //! The drivers over a scripted server in memory and in virtual time: no sockets, no sleeps.
 //!
-//! Test names begin with the failure case (`tNN_`) or the guarantee (`guarantee_N_`) that they are about.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+//! Test names begin with the failure case (`tNN_`) or the guarantee (`guarantee_N_`) that they are
+//! about.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod cancel;
 mod guarantees;

@@ -12,7 +12,11 @@ fn tasks(world: &World, count: usize) -> Tasks<Answer> {
     let mut tasks = Tasks::new();
     for _ in 0..count {
         let driver = world.asynchronous();
-        tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+        tasks.spawn(async move {
+            driver
+                .execute(get("/devices"), &CallOptions::default())
+                .await
+        });
     }
     tasks.run_until_stalled();
     tasks
@@ -35,7 +39,12 @@ fn close_wakes_all_who_wait() {
     // One sees the login to its end, so that its token can be logged out.
     assert_eq!(tasks.waiting(), 1);
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| denial(answer) == Denial::Closed)
+    );
 }
 
 #[test]
@@ -43,9 +52,17 @@ fn t49_a_login_answered_after_close_is_logged_out() {
     let (world, tasks) = waiting();
     world.session.close();
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| denial(answer) == Denial::Closed));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| denial(answer) == Denial::Closed)
+    );
     assert_eq!(world.session.phase(), Phase::Closed);
-    assert_eq!((world.server.logouts(), world.server.calls()), (vec!["token-1".to_owned()], 0));
+    assert_eq!(
+        (world.server.logouts(), world.server.calls()),
+        (vec!["token-1".to_owned()], 0)
+    );
     assert_eq!(world.session.counts().orphans, 1);
 }
 
@@ -55,7 +72,12 @@ fn reopen_in_mid_flight_lets_them_log_in_anew() {
     world.session.close();
     world.session.reopen();
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -66,7 +88,12 @@ fn reset_in_mid_flight_changes_nothing_for_those_who_wait() {
     tasks.run_until_stalled();
     assert_eq!(tasks.waiting(), 10);
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 1);
 }
 
@@ -78,7 +105,12 @@ fn credentials_set_in_mid_flight_outlive_the_refusal_of_the_old() {
     let tasks = tasks(&world, 10);
     world.session.set_credentials(credentials("n3w!"));
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -96,7 +128,12 @@ fn a_change_in_mid_flight_does_not_cost_the_login_of_a_cancelled_leader() {
     world.session.reset();
     tasks.run_until_stalled();
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 1);
 }
 
@@ -106,10 +143,21 @@ fn t51_logout_with_calls_in_flight_starts_no_login() {
     world.blocking().login(&CallOptions::default()).unwrap();
     world.server.hold_calls(true);
     let tasks = tasks(&world, 10);
-    assert!(matches!(world.clients()[1].logout(), LoggedOut::Accepted(_)));
+    assert!(matches!(
+        world.clients()[1].logout(),
+        LoggedOut::Accepted(_)
+    ));
     world.server.hold_calls(false);
-    assert!(tasks.finish().into_iter().all(|answer| why(answer) == Unauthorized::Closed));
-    assert_eq!((world.server.logins(), world.server.logouts().len()), (1, 1));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| why(answer) == Unauthorized::Closed)
+    );
+    assert_eq!(
+        (world.server.logins(), world.server.logouts().len()),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -117,21 +165,43 @@ fn t52_logout_says_what_became_of_it_and_always_closes() {
     with_both(World::new, |world, client| {
         let outcome = client.logout();
         assert!(matches!(outcome, LoggedOut::NoToken));
-        assert!(outcome.to_string().ends_with("; there was no token to end on the server"));
+        assert!(
+            outcome
+                .to_string()
+                .ends_with("; there was no token to end on the server")
+        );
         world.session.reopen();
         for (status, expected, told) in [
-            (0, "Unreachable", "the server gave no answer, so the token may live on there: the wire was cut"),
-            (401, "Accepted", "the server agreed (status 401 Unauthorized)"),
+            (
+                0,
+                "Unreachable",
+                "the server gave no answer, so the token may live on there: the wire was cut",
+            ),
+            (
+                401,
+                "Accepted",
+                "the server agreed (status 401 Unauthorized)",
+            ),
             (200, "Accepted", "the server agreed (status 200 OK)"),
-            (500, "Refused", "so the token may live on there: check logout_path"),
+            (
+                500,
+                "Refused",
+                "so the token may live on there: check logout_path",
+            ),
         ] {
             client.login().unwrap();
             world.server.set(|state| state.logout_status = Some(status));
             let outcome = client.logout();
-            assert!(format!("{outcome:?}").starts_with(expected), "{status}: {outcome:?}");
+            assert!(
+                format!("{outcome:?}").starts_with(expected),
+                "{status}: {outcome:?}"
+            );
             let closed = "the session is closed and its token forgotten here; ";
             let text = outcome.to_string();
-            assert!(text.starts_with(closed) && text.ends_with(told), "{status}: {text}");
+            assert!(
+                text.starts_with(closed) && text.ends_with(told),
+                "{status}: {text}"
+            );
             assert_eq!(world.session.phase(), Phase::Closed);
             assert_eq!(denial(client.call("/devices")), Denial::Closed);
             world.session.reopen();
@@ -151,7 +221,12 @@ fn t59_a_call_that_comes_while_the_token_is_renewed_waits() {
     tasks.run_until_stalled();
     assert_eq!((tasks.waiting(), world.server.calls()), (2, 1));
     world.server.hold_logins(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     // The server itself fails on a request without a token.
     assert_eq!((world.server.logins(), world.server.calls()), (2, 3));
 }
@@ -168,7 +243,11 @@ fn t60_a_slow_call_holds_nobody_up() {
         assert!(matches!(world.session.phase(), Phase::Open(_)));
     }
     world.server.hold_calls(false);
-    assert!(slow.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        slow.finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
 }
 
 #[test]
@@ -193,7 +272,11 @@ fn a_login_that_was_closed_before_it_was_sent_is_not_sent() {
                     session.close();
                 }
             });
-            assert_eq!(denial(client.call("/devices")), Denial::Closed, "closed at {operation}");
+            assert_eq!(
+                denial(client.call("/devices")),
+                Denial::Closed,
+                "closed at {operation}"
+            );
             assert_eq!(world.server.logins(), 0, "closed at {operation}");
         });
     }
@@ -215,7 +298,11 @@ fn t46_a_request_to_elsewhere_is_not_sent() {
             }
         }
         assert_eq!(world.server.calls(), 0);
-        assert_eq!(world.server.logins(), 0, "no login is spent on a call that can never be made");
+        assert_eq!(
+            world.server.logins(),
+            0,
+            "no login is spent on a call that can never be made"
+        );
     });
 }
 

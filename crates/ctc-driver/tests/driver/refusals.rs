@@ -22,7 +22,9 @@ fn t23_t58_a_wrong_password_is_sent_once_in_ten_minutes() {
     with_both(World::new, |world, client| {
         world.server.every_login(Login::Status(401));
         for _ in 0..600 {
-            let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("no login, no call") };
+            let Err(CallError::Denied(denied)) = client.call("/devices") else {
+                panic!("no login, no call")
+            };
             assert!(matches!(denied.denial(), Denial::Rejected { .. }));
             assert_eq!(denied.retry_after(), None);
             world.advance(seconds(1));
@@ -43,8 +45,18 @@ fn t25_a_password_changed_elsewhere() {
         assert_eq!(world.server.logins(), 2);
         world.session.set_credentials(credentials("n3w!"));
         assert_eq!(status(client.call("/devices")), 200);
-        let last = world.server.seen().into_iter().rfind(|seen| matches!(seen, Seen::Login { .. })).unwrap();
-        assert_eq!(last, Seen::Login { form: "username=ada%40example.com&password=n3w%21".to_owned() });
+        let last = world
+            .server
+            .seen()
+            .into_iter()
+            .rfind(|seen| matches!(seen, Seen::Login { .. }))
+            .unwrap();
+        assert_eq!(
+            last,
+            Seen::Login {
+                form: "username=ada%40example.com&password=n3w%21".to_owned()
+            }
+        );
     });
 }
 
@@ -53,7 +65,9 @@ fn t27_what_an_earlier_login_failed_with_is_no_cause_of_an_answer() {
     with_both(World::new, |world, client| {
         for (login, has_cause) in [(Login::MaybeSent, true), (Login::Status(503), false)] {
             world.server.next_login(login);
-            let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("no login, no call") };
+            let Err(CallError::Denied(denied)) = client.call("/devices") else {
+                panic!("no login, no call")
+            };
             assert_eq!(denied.source().is_some(), has_cause);
             world.advance(seconds(60));
         }
@@ -64,8 +78,16 @@ fn t27_what_an_earlier_login_failed_with_is_no_cause_of_an_answer() {
 fn t27_no_answer_is_a_pause_with_its_cause_and_no_refusal() {
     with_both(World::new, |world, client| {
         world.server.next_login(Login::MaybeSent);
-        let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("no login, no call") };
-        assert!(matches!(denied.denial(), Denial::CoolingDown { cause: LoginFailure::MaybeSent, .. }));
+        let Err(CallError::Denied(denied)) = client.call("/devices") else {
+            panic!("no login, no call")
+        };
+        assert!(matches!(
+            denied.denial(),
+            Denial::CoolingDown {
+                cause: LoginFailure::MaybeSent,
+                ..
+            }
+        ));
         assert_eq!(denied.source().unwrap().to_string(), "the wire was cut");
         assert!(denied.retry_after().unwrap() <= seconds(5));
         world.advance(seconds(5));
@@ -107,7 +129,9 @@ fn t30_a_pause_fails_at_once_and_says_when_to_come_back() {
         world.server.next_login(Login::RetryAfter(503, "60"));
         for _ in 0..3 {
             let before = world.clock.elapsed();
-            let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("denied") };
+            let Err(CallError::Denied(denied)) = client.call("/devices") else {
+                panic!("denied")
+            };
             assert_eq!(denied.retry_after(), Some(seconds(60)));
             assert_eq!(world.clock.elapsed(), before, "nobody waited");
         }
@@ -136,7 +160,10 @@ fn t30_waiting_is_opt_in_and_bounded() {
     let world = World::new();
     let client = &world.clients()[1];
     world.server.next_login(Login::RetryAfter(503, "60"));
-    assert!(matches!(denial(client.send(get("/devices"), &patient(59))), Denial::CoolingDown { .. }));
+    assert!(matches!(
+        denial(client.send(get("/devices"), &patient(59))),
+        Denial::CoolingDown { .. }
+    ));
     assert_eq!(world.clock.elapsed(), seconds(0));
     assert_eq!(status(client.send(get("/devices"), &patient(60))), 200);
     assert_eq!(world.clock.elapsed(), seconds(60));
@@ -149,10 +176,17 @@ fn t30_a_thread_can_wait_too() {
     settings.fair_use.backoff = pause;
     let world = World::new();
     let session = SharedSession::new(session_for("ada", settings));
-    let driver = Driver::new(session, Blocking(world.server.clone(), world.clock.clone()), None);
+    let driver = Driver::new(
+        session,
+        Blocking(world.server.clone(), world.clock.clone()),
+        None,
+    );
     world.server.next_login(Login::Status(503));
     // Patience for one pause: a thread that asked again without having waited would have none left.
-    assert_eq!(status(driver.execute(get("/devices"), &CallOptions::new().max_wait(pause))), 200);
+    assert_eq!(
+        status(driver.execute(get("/devices"), &CallOptions::new().max_wait(pause))),
+        200
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -166,7 +200,10 @@ fn t30_being_woken_early_costs_no_patience() {
         denial(client.call("/devices"));
         world.session.reset();
     }
-    assert!(matches!(denial(client.call("/devices")), Denial::Paced { .. }));
+    assert!(matches!(
+        denial(client.call("/devices")),
+        Denial::Paced { .. }
+    ));
     let mut tasks = Tasks::new();
     let driver = world.asynchronous();
     tasks.spawn(async move { driver.execute(get("/devices"), &patient(121)).await });
@@ -178,7 +215,12 @@ fn t30_being_woken_early_costs_no_patience() {
     tasks.run_until_stalled();
     assert_eq!(tasks.waiting(), 1, "gave up too early");
     world.advance(seconds(70));
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
 }
 
 #[test]
@@ -191,7 +233,12 @@ fn t30_new_credentials_end_the_wait() {
     tasks.run_until_stalled();
     assert_eq!(tasks.waiting(), 1);
     world.session.set_credentials(credentials("n3w!"));
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
 }
 
 #[test]
@@ -249,9 +296,17 @@ fn t56_a_login_that_hangs_is_over_after_its_time_out() {
     with_both(World::new, |world, client| {
         world.server.next_login(Login::Hang);
         let denial = denial(client.call("/devices"));
-        assert!(matches!(denial, Denial::CoolingDown { cause: LoginFailure::MaybeSent, .. }));
+        assert!(matches!(
+            denial,
+            Denial::CoolingDown {
+                cause: LoginFailure::MaybeSent,
+                ..
+            }
+        ));
         assert_eq!(world.clock.elapsed(), seconds(30));
-        world.server.set(|state| assert_eq!(state.logins_now, 0, "the slot is free again"));
+        world
+            .server
+            .set(|state| assert_eq!(state.logins_now, 0, "the slot is free again"));
         world.advance(seconds(5));
         assert_eq!(status(client.call("/devices")), 200);
     });
@@ -264,11 +319,20 @@ fn t56_all_who_wait_for_a_login_that_hangs_hear_of_it() {
     let mut tasks = Tasks::new();
     for _ in 0..1_000 {
         let driver = world.asynchronous();
-        tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+        tasks.spawn(async move {
+            driver
+                .execute(get("/devices"), &CallOptions::default())
+                .await
+        });
     }
     tasks.run_until_stalled();
     assert_eq!(tasks.waiting(), 1_000);
     world.advance(seconds(30));
-    assert!(tasks.finish().into_iter().all(|answer| matches!(denial(answer), Denial::CoolingDown { .. })));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| matches!(denial(answer), Denial::CoolingDown { .. }))
+    );
     assert_eq!(world.server.logins(), 1);
 }

@@ -17,8 +17,20 @@ fn stored() -> World {
 
 /// The token that the last call went out with.
 fn last_token(world: &World) -> String {
-    let token = |seen: Seen| if let Seen::Call { token, .. } = seen { Some(token) } else { None };
-    world.server.seen().into_iter().filter_map(token).next_back().unwrap()
+    let token = |seen: Seen| {
+        if let Seen::Call { token, .. } = seen {
+            Some(token)
+        } else {
+            None
+        }
+    };
+    world
+        .server
+        .seen()
+        .into_iter()
+        .filter_map(token)
+        .next_back()
+        .unwrap()
 }
 
 fn generation(world: &World) -> Generation {
@@ -28,8 +40,13 @@ fn generation(world: &World) -> Generation {
     }
 }
 
-/// A renewal that the server holds back while `meanwhile` runs. `None` when the HTTP stack panicked.
-fn renew_while(world: &World, client: &Client, meanwhile: impl FnOnce()) -> Option<Result<(), Denied>> {
+/// A renewal that the server holds back while `meanwhile` runs. `None` when the HTTP stack
+/// panicked.
+fn renew_while(
+    world: &World,
+    client: &Client,
+    meanwhile: impl FnOnce(),
+) -> Option<Result<(), Denied>> {
     world.server.hold_logins(true);
     match client {
         Client::Async(..) => {
@@ -37,7 +54,10 @@ fn renew_while(world: &World, client: &Client, meanwhile: impl FnOnce()) -> Opti
             let renewal = async move { driver.renew(&CallOptions::default()).await };
             tasks.spawn(AssertUnwindSafe(renewal).catch_unwind());
             tasks.run_until_stalled();
-            assert_eq!((tasks.waiting(), world.server.set(|state| state.logins_now)), (1, 1));
+            assert_eq!(
+                (tasks.waiting(), world.server.set(|state| state.logins_now)),
+                (1, 1)
+            );
             meanwhile();
             world.server.hold_logins(false);
             tasks.finish().pop().unwrap().ok()
@@ -73,14 +93,37 @@ fn guarantee_6_a_failed_login_never_removes_a_usable_token() {
                 let (token, before) = (last_token(world), generation(world));
                 world.server.next_login(failure.clone());
                 let renewed = renew_while(world, client, || {
-                    assert_eq!(status(client.call("/devices")), 200, "while it runs: {failure:?}");
+                    assert_eq!(
+                        status(client.call("/devices")),
+                        200,
+                        "while it runs: {failure:?}"
+                    );
                     assert_eq!(last_token(world), token);
                 });
                 let panicked = matches!(failure, Login::Panic);
-                assert!(if panicked { renewed.is_none() } else { renewed.unwrap().is_err() }, "{failure:?}");
-                assert_eq!(world.session.counts().logins_failed, u64::from(!panicked), "{failure:?}");
-                assert_eq!(status(client.call("/devices")), 200, "after it: {failure:?}");
-                assert_eq!((last_token(world), generation(world)), (token, before), "{failure:?}");
+                assert!(
+                    if panicked {
+                        renewed.is_none()
+                    } else {
+                        renewed.unwrap().is_err()
+                    },
+                    "{failure:?}"
+                );
+                assert_eq!(
+                    world.session.counts().logins_failed,
+                    u64::from(!panicked),
+                    "{failure:?}"
+                );
+                assert_eq!(
+                    status(client.call("/devices")),
+                    200,
+                    "after it: {failure:?}"
+                );
+                assert_eq!(
+                    (last_token(world), generation(world)),
+                    (token, before),
+                    "{failure:?}"
+                );
                 assert_eq!(world.server.logins(), 2);
             });
         }
@@ -92,13 +135,23 @@ fn a_renewal_brings_a_new_token_and_no_call_waits_for_it() {
     with_both(stored, |world, client| {
         assert_eq!(status(client.call("/devices")), 200);
         let (token, before) = (last_token(world), generation(world));
-        let renewed = renew_while(world, client, || assert_eq!(status(client.call("/devices")), 200));
+        let renewed = renew_while(world, client, || {
+            assert_eq!(status(client.call("/devices")), 200)
+        });
         assert!(renewed.unwrap().is_ok());
         assert!(generation(world) > before);
         assert_eq!(status(client.call("/devices")), 200);
         assert_ne!(last_token(world), token);
-        assert_eq!((world.server.logins(), world.session.counts().unauthorized), (2, 0));
-        let kept = world.store.as_ref().unwrap().peek(&world.session.record_key()).unwrap();
+        assert_eq!(
+            (world.server.logins(), world.session.counts().unauthorized),
+            (2, 0)
+        );
+        let kept = world
+            .store
+            .as_ref()
+            .unwrap()
+            .peek(&world.session.record_key())
+            .unwrap();
         assert!(kept.same_token(&world.session.record()));
     });
 }
@@ -178,14 +231,23 @@ fn t54_a_renewal_cancelled_anywhere_leaves_the_session_as_it_was_or_renewed() {
         world.blocking().login(&CallOptions::default()).unwrap();
         let driver = world.asynchronous();
         let mut renewal = async move { driver.renew(&CallOptions::default()).await }.boxed();
-        let polled = (0..times).all(|_| crate::support::run::poll_once(renewal.as_mut()).is_pending());
+        let polled =
+            (0..times).all(|_| crate::support::run::poll_once(renewal.as_mut()).is_pending());
         drop(renewal);
         let client = &world.clients()[1];
         assert_eq!(status(client.call("/devices")), 200, "after {times} polls");
         assert_eq!(world.session.counts().unauthorized, 0);
         assert!(world.server.logins() <= 2);
-        let kept = world.store.as_ref().unwrap().peek(&world.session.record_key()).unwrap();
-        assert!(kept.same_token(&world.session.record()), "after {times} polls");
+        let kept = world
+            .store
+            .as_ref()
+            .unwrap()
+            .peek(&world.session.record_key())
+            .unwrap();
+        assert!(
+            kept.same_token(&world.session.record()),
+            "after {times} polls"
+        );
         if !polled {
             return;
         }

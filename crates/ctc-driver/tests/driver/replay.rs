@@ -36,10 +36,18 @@ fn t12_a_forbidden_route_polled_for_an_hour() {
         world.server.route("/secret", Route::Forbidden);
         for _ in 0..360 {
             why(client.call("/secret"));
-            assert_eq!(status(client.call("/devices")), 200, "the other route is unaffected");
+            assert_eq!(
+                status(client.call("/devices")),
+                200,
+                "the other route is unaffected"
+            );
             world.advance(seconds(10));
         }
-        assert!(world.server.logins() <= 5, "{} logins in an hour", world.server.logins());
+        assert!(
+            world.server.logins() <= 5,
+            "{} logins in an hour",
+            world.server.logins()
+        );
     });
 }
 
@@ -65,7 +73,9 @@ fn t12_a_route_that_is_allowed_again_is_served_at_once() {
 #[test]
 fn an_ordinary_answer_does_not_bother_the_session() {
     with_both(World::new, |world, client| {
-        world.server.route("/other", Route::Cookie(200, "colour=blue"));
+        world
+            .server
+            .route("/other", Route::Cookie(200, "colour=blue"));
         client.login().unwrap();
         let before = world.clock.reads();
         for path in ["/devices", "/other"] {
@@ -83,7 +93,10 @@ fn t13_only_401_is_ours() {
             assert_eq!(status(client.call("/devices")), code);
         }
         world.server.route("/devices", Route::NoAnswer);
-        assert!(matches!(client.call("/devices"), Err(CallError::Transport(_))));
+        assert!(matches!(
+            client.call("/devices"),
+            Err(CallError::Transport(_))
+        ));
         assert_eq!((world.server.logins(), world.server.calls()), (1, 9));
     });
 }
@@ -103,8 +116,15 @@ fn t18_bytes_are_sent_again_whole_and_streams_never() {
         world.advance(seconds(3600));
         let stream = || Req::new(Method::PUT, "/devices").body(b"once").stream();
         let always = options(Replay::Always);
-        assert_eq!(why(client.send(stream(), &always)), Unauthorized::NotReplayable);
-        assert_eq!(status(client.send(stream(), &always)), 200, "the session is renewed all the same");
+        assert_eq!(
+            why(client.send(stream(), &always)),
+            Unauthorized::NotReplayable
+        );
+        assert_eq!(
+            status(client.send(stream(), &always)),
+            200,
+            "the session is renewed all the same"
+        );
         assert_eq!((world.server.logins(), world.server.calls()), (3, 4));
     });
 }
@@ -115,14 +135,26 @@ fn t19_a_post_is_sent_again_only_when_allowed() {
         client.login().unwrap();
         world.server.revoke_all();
         world.advance(seconds(3600));
-        assert_eq!(why(client.send(post("/jobs"), &CallOptions::default())), Unauthorized::NotReplayable);
-        assert_eq!(status(client.send(post("/jobs"), &CallOptions::default())), 200);
+        assert_eq!(
+            why(client.send(post("/jobs"), &CallOptions::default())),
+            Unauthorized::NotReplayable
+        );
+        assert_eq!(
+            status(client.send(post("/jobs"), &CallOptions::default())),
+            200
+        );
         world.server.revoke_all();
         world.advance(seconds(3600));
-        assert_eq!(status(client.send(post("/jobs"), &options(Replay::Always))), 200);
+        assert_eq!(
+            status(client.send(post("/jobs"), &options(Replay::Always))),
+            200
+        );
         world.server.revoke_all();
         world.advance(seconds(3600));
-        assert_eq!(why(client.send(get("/jobs"), &options(Replay::Never))), Unauthorized::NotReplayable);
+        assert_eq!(
+            why(client.send(get("/jobs"), &options(Replay::Never))),
+            Unauthorized::NotReplayable
+        );
     });
 }
 
@@ -133,7 +165,9 @@ fn t14_t16_t21_the_caller_sees_200_and_the_replay_has_one_new_cookie() {
         world.server.revoke_all();
         world.advance(seconds(3600));
         let own = "lang=en; authToken=forged";
-        let request = get("/devices").header("cookie", own).header("calamp-services-app", "forged");
+        let request = get("/devices")
+            .header("cookie", own)
+            .header("calamp-services-app", "forged");
         assert_eq!(status(client.send(request, &CallOptions::default())), 200);
         let tokens: Vec<_> = world.server.seen().into_iter().filter_map(token).collect();
         assert_eq!(tokens, ["token-1", "token-2"]);
@@ -143,7 +177,9 @@ fn t14_t16_t21_the_caller_sees_200_and_the_replay_has_one_new_cookie() {
 #[test]
 fn t40_a_clearing_cookie_drops_the_token_but_only_a_401_is_sent_again() {
     with_both(World::new, |world, client| {
-        world.server.route("/bye", Route::Cookie(200, "authToken=; Max-Age=0"));
+        world
+            .server
+            .route("/bye", Route::Cookie(200, "authToken=; Max-Age=0"));
         assert_eq!(status(client.call("/bye")), 200);
         assert_eq!(world.server.calls(), 1);
         world.advance(seconds(3600));
@@ -157,7 +193,9 @@ fn t48_a_late_cookie_never_replaces_a_newer_token() {
     let world = World::new();
     let driver = world.asynchronous();
     world.blocking().login(&CallOptions::default()).unwrap();
-    world.server.route("/late", Route::Cookie(200, "authToken=from-the-past"));
+    world
+        .server
+        .route("/late", Route::Cookie(200, "authToken=from-the-past"));
     world.server.hold_calls(true);
     let mut tasks = Tasks::new();
     let (late, other) = (driver.clone(), driver.clone());
@@ -168,9 +206,17 @@ fn t48_a_late_cookie_never_replaces_a_newer_token() {
     tasks.run_until_stalled();
     assert_eq!((tasks.waiting(), world.server.logins()), (1, 2));
     world.server.hold_calls(false);
-    assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+    assert!(
+        tasks
+            .finish()
+            .into_iter()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(status(world.clients()[1].call("/devices")), 200);
-    assert_eq!((world.server.logins(), world.session.counts().rotations), (2, 0));
+    assert_eq!(
+        (world.server.logins(), world.session.counts().rotations),
+        (2, 0)
+    );
 }
 
 #[test]
@@ -180,7 +226,10 @@ fn a_rotated_token_serves_the_next_call() {
         for _ in 0..10 {
             assert_eq!(status(client.call("/turn")), 200);
         }
-        assert_eq!((world.server.logins(), world.session.counts().rotations), (1, 10));
+        assert_eq!(
+            (world.server.logins(), world.session.counts().rotations),
+            (1, 10)
+        );
     });
 }
 
@@ -197,9 +246,17 @@ fn a_stack_that_panics_in_a_call_leaves_the_session_alone() {
 }
 
 fn body(seen: Seen) -> Option<Vec<u8>> {
-    if let Seen::Call { body, .. } = seen { Some(body) } else { None }
+    if let Seen::Call { body, .. } = seen {
+        Some(body)
+    } else {
+        None
+    }
 }
 
 fn token(seen: Seen) -> Option<String> {
-    if let Seen::Call { token, .. } = seen { Some(token) } else { None }
+    if let Seen::Call { token, .. } = seen {
+        Some(token)
+    } else {
+        None
+    }
 }

@@ -1,4 +1,5 @@
-//! Tokens that come with ordinary answers on their way into the store: soon, seldom, and in nobody's way.
+//! Tokens that come with ordinary answers on their way into the store: soon, seldom, and in
+//! nobody's way.
 
 use ctc_driver::Clock;
 
@@ -33,12 +34,18 @@ fn a_rotated_token_is_saved_at_once_and_further_ones_once_a_minute() {
         store(world).take_log();
         assert_eq!(status(client.call("/turn")), 200);
         assert!(is_in_the_store(world), "the first");
-        assert_eq!(store(world).take_log(), ["lease", "load", "save", "release"]);
+        assert_eq!(
+            store(world).take_log(),
+            ["lease", "load", "save", "release"]
+        );
         for _ in 0..59 {
             world.advance(seconds(1));
             assert_eq!(status(client.call("/turn")), 200);
         }
-        assert!(store(world).take_log().is_empty(), "nothing within the minute");
+        assert!(
+            store(world).take_log().is_empty(),
+            "nothing within the minute"
+        );
         world.advance(seconds(1));
         // Any call will do.
         assert_eq!(status(client.call("/devices")), 200);
@@ -70,7 +77,12 @@ fn logout_takes_out_of_the_store_the_older_token_of_its_own() {
         assert_eq!(status(client.call("/turn")), 200);
         assert!(!is_in_the_store(world), "too soon after the last");
         client.logout();
-        assert!(!store(world).peek(&world.session.record_key()).unwrap().has_token());
+        assert!(
+            !store(world)
+                .peek(&world.session.record_key())
+                .unwrap()
+                .has_token()
+        );
     });
 }
 
@@ -79,14 +91,22 @@ fn logout_takes_out_of_the_store_the_older_token_of_its_own() {
 fn logout_takes_out_of_the_store_the_adopted_token_that_was_rotated_since() {
     with_both(sliding, |world, client| {
         let first = world.restarted();
-        first.blocking().login(&ctc_driver::CallOptions::default()).unwrap();
+        first
+            .blocking()
+            .login(&ctc_driver::CallOptions::default())
+            .unwrap();
         client.login().unwrap();
         store(world).fail("save", Fault::Unavailable);
         assert_eq!(status(client.call("/turn")), 200);
         store(world).work_again();
         assert_eq!(world.session.counts().adopted, 1);
         client.logout();
-        assert!(!store(world).peek(&world.session.record_key()).unwrap().has_token());
+        assert!(
+            !store(world)
+                .peek(&world.session.record_key())
+                .unwrap()
+                .has_token()
+        );
     });
 }
 

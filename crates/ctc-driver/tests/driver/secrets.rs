@@ -1,4 +1,5 @@
-//! Canaries: a password, a key and tokens that must turn up nowhere but on the wire and in the store.
+//! Canaries: a password, a key and tokens that must turn up nowhere but on the wire and in the
+//! store.
 
 use std::error::Error;
 use std::fmt::{Debug, Write};
@@ -52,7 +53,11 @@ impl Subscriber for Listener {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut text = Text(format!("{} {}", event.metadata().level(), event.metadata().name()));
+        let mut text = Text(format!(
+            "{} {}",
+            event.metadata().level(),
+            event.metadata().name()
+        ));
         event.record(&mut text);
         lock(&self.0).push(text.0);
     }
@@ -75,7 +80,8 @@ fn world(store: &TestStore) -> World {
     }
 }
 
-/// Walks a session through everything that can happen to it; what anybody could print of it is in the result.
+/// Walks a session through everything that can happen to it; what anybody could print of it is in
+/// the result.
 fn everything(heard: &Listener) -> String {
     let mut printed = String::new();
     let mut print = |value: &dyn Debug| writeln!(printed, "{value:?} {value:#?}").unwrap();
@@ -89,13 +95,22 @@ fn everything(heard: &Listener) -> String {
         assert_eq!(status(client.call("/devices")), 200);
         world.server.route("/turn", Route::Rotate);
         assert_eq!(status(client.call("/turn")), 200);
-        print(&(world.session.clone(), world.session.record(), world.session.record_key()));
-        print(&(world.blocking(), world.asynchronous(), world.session.settings()));
+        print(&(
+            world.session.clone(),
+            world.session.record(),
+            world.session.record_key(),
+        ));
+        print(&(
+            world.blocking(),
+            world.asynchronous(),
+            world.session.settings(),
+        ));
         world.server.revoke_all();
         world.advance(seconds(3600));
         world.server.next_login(Login::MaybeSent);
-        let Err(error) =
-            client.send(post("/devices"), &CallOptions::default()).and_then(|_| client.call("/x"))
+        let Err(error) = client
+            .send(post("/devices"), &CallOptions::default())
+            .and_then(|_| client.call("/x"))
         else {
             panic!("the login failed");
         };
@@ -109,7 +124,8 @@ fn everything(heard: &Listener) -> String {
         world.server.route("/forbidden", Route::Forbidden);
         print(&client.call("/forbidden"));
         let elsewhere = crate::support::transport::Req::to("https://elsewhere.example/?q=1");
-        let Err(error @ CallError::Stamp(_)) = client.send(elsewhere, &CallOptions::default()) else {
+        let Err(error @ CallError::Stamp(_)) = client.send(elsewhere, &CallOptions::default())
+        else {
             panic!("sent elsewhere");
         };
         print(&(error.to_string(), error));
@@ -118,7 +134,9 @@ fn everything(heard: &Listener) -> String {
         world.advance(seconds(3600));
         world.server.next_login(Login::Status(401));
         denial(client.call("/devices"));
-        world.session.set_credentials(Credentials::new("CANARY-user", "CANARY-2").unwrap());
+        world
+            .session
+            .set_credentials(Credentials::new("CANARY-user", "CANARY-2").unwrap());
         store.fail("save", Fault::Unavailable);
         assert_eq!(status(client.call("/devices")), 200);
         world.session.close();
@@ -132,7 +150,11 @@ fn everything(heard: &Listener) -> String {
 pub(crate) fn scan() {
     let heard = Listener::default();
     let printed = tracing::subscriber::with_default(heard.clone(), || everything(&heard));
-    assert!(!printed.contains("CANARY"), "{}", printed.split("CANARY").next().unwrap_or_default());
+    assert!(
+        !printed.contains("CANARY"),
+        "{}",
+        printed.split("CANARY").next().unwrap_or_default()
+    );
     let events = lock(&heard.0).len();
     assert!(events > 30, "{events} events are too few to have looked");
 }
@@ -151,21 +173,32 @@ fn t73_a_broken_store_is_warned_of_once() {
             world.session.set_credentials(credentials("n3w!"));
             world.server.revoke_all();
             world.advance(seconds(3600));
-            assert_eq!(status(client.send(get("/devices"), &CallOptions::default())), 200);
+            assert_eq!(
+                status(client.send(get("/devices"), &CallOptions::default())),
+                200
+            );
         }
     });
     let events = lock(&heard.0);
     let about_the_store = |event: &&String| event.contains("store_failed");
-    let levels: Vec<_> = events.iter().filter(about_the_store).map(|event| &event[..4]).collect();
+    let levels: Vec<_> = events
+        .iter()
+        .filter(about_the_store)
+        .map(|event| &event[..4])
+        .collect();
     assert_eq!(levels, ["WARN", "DEBU"]);
 }
 
 #[test]
 fn what_is_printed_of_a_driver_says_how_its_session_stands() {
     let world = World::new();
-    let printed = [format!("{:?}", world.blocking()), format!("{:?}", world.asynchronous())];
+    let printed = [
+        format!("{:?}", world.blocking()),
+        format!("{:?}", world.asynchronous()),
+    ];
     for (printed, name) in printed.iter().zip(["Driver", "AsyncDriver"]) {
-        let session = format!("{name} {{ session: SharedSession {{ phase: Empty, counts: Counts {{");
+        let session =
+            format!("{name} {{ session: SharedSession {{ phase: Empty, counts: Counts {{");
         assert!(printed.starts_with(&session), "{printed}");
     }
 }
@@ -174,8 +207,12 @@ fn what_is_printed_of_a_driver_says_how_its_session_stands() {
 fn the_cookies_of_every_answer_are_marked_by_both_drivers() {
     let world = World::new();
     world.server.route("/turn", Route::Rotate);
-    world.server.route("/other", Route::Cookie(200, "colour=blue"));
-    world.server.route("/refused", Route::Cookie(401, "colour=blue"));
+    world
+        .server
+        .route("/other", Route::Cookie(200, "colour=blue"));
+    world
+        .server
+        .route("/refused", Route::Cookie(401, "colour=blue"));
     for path in ["/turn", "/other", "/refused"] {
         let options = CallOptions::default();
         let answers = [
@@ -183,7 +220,10 @@ fn the_cookies_of_every_answer_are_marked_by_both_drivers() {
             block_on(world.asynchronous().execute(get(path), &options)),
         ];
         for answer in answers {
-            assert!(answer.unwrap().headers()["set-cookie"].is_sensitive(), "{path}");
+            assert!(
+                answer.unwrap().headers()["set-cookie"].is_sensitive(),
+                "{path}"
+            );
         }
     }
 }

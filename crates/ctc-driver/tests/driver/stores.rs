@@ -4,7 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Denial, LoginFailure, Settings};
-use ctc_driver::{AsyncSessionStore, CallError, CallOptions, LeaseTerms, LoggedOut, MemoryStore, StoreError};
+use ctc_driver::{
+    AsyncSessionStore, CallError, CallOptions, LeaseTerms, LoggedOut, MemoryStore, StoreError,
+};
 use futures_util::FutureExt;
 
 use crate::support::run::{Tasks, block_on, poll_once};
@@ -35,7 +37,13 @@ fn t32_a_program_started_fifty_times_logs_in_once() {
         for _ in 0..50 {
             let (world, client) = restarted(world, client);
             assert_eq!(status(client.call("/devices")), 200);
-            assert_eq!((world.session.counts().adopted, world.session.counts().logins), (1, 0));
+            assert_eq!(
+                (
+                    world.session.counts().adopted,
+                    world.session.counts().logins
+                ),
+                (1, 0)
+            );
         }
         assert_eq!(world.server.logins(), 1);
     });
@@ -45,11 +53,17 @@ fn t32_a_program_started_fifty_times_logs_in_once() {
 fn the_store_is_asked_first_the_debit_saved_before_sending_and_nothing_while_open() {
     with_both(stored, |world, client| {
         let (server, key) = (world.server.clone(), world.session.record_key());
-        let (watched, debits) = (store(world).clone(), std::sync::Arc::new(std::sync::Mutex::new(vec![])));
+        let (watched, debits) = (
+            store(world).clone(),
+            std::sync::Arc::new(std::sync::Mutex::new(vec![])),
+        );
         let noted = std::sync::Arc::clone(&debits);
         store(world).on_operation(move |what| {
             let has_token = watched.peek(&key).map(|record| record.has_token());
-            noted.lock().unwrap().push((what.to_owned(), server.logins(), has_token));
+            noted
+                .lock()
+                .unwrap()
+                .push((what.to_owned(), server.logins(), has_token));
         });
         assert_eq!(status(client.call("/devices")), 200);
         let log = debits.lock().unwrap().clone();
@@ -60,7 +74,10 @@ fn the_store_is_asked_first_the_debit_saved_before_sending_and_nothing_while_ope
             ("save", 1, Some(false)),
             ("release", 1, Some(true)),
         ];
-        assert_eq!(log, expected.map(|(what, logins, kept)| (what.to_owned(), logins, kept)));
+        assert_eq!(
+            log,
+            expected.map(|(what, logins, kept)| (what.to_owned(), logins, kept))
+        );
         store(world).take_log();
         for _ in 0..10 {
             assert_eq!(status(client.call("/devices")), 200);
@@ -75,7 +92,9 @@ fn a_process_that_dies_in_mid_login_has_spent_it() {
         world.server.every_login(Login::Panic);
         for _ in 0..10 {
             let (_, client) = restarted(world, client);
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| client.call("/devices"))));
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(
+                || client.call("/devices"),
+            )));
         }
         assert_eq!(world.server.logins(), 3);
     });
@@ -89,11 +108,16 @@ fn a_rejection_is_carried_over_restarts_until_the_password_changes() {
         for _ in 0..60 {
             world.advance(seconds(60));
             let (_, client) = restarted(world, client);
-            assert!(matches!(denial(client.call("/devices")), Denial::Rejected { .. }));
+            assert!(matches!(
+                denial(client.call("/devices")),
+                Denial::Rejected { .. }
+            ));
         }
         assert_eq!(world.server.logins(), 1);
         let (world, client) = restarted(world, client);
-        world.session.set_credentials(crate::support::credentials("n3w!"));
+        world
+            .session
+            .set_credentials(crate::support::credentials("n3w!"));
         assert_eq!(status(client.call("/devices")), 200);
     });
 }
@@ -119,8 +143,17 @@ fn a_busy_store_is_a_denial_and_no_login_goes_out() {
         || World::with_store(&TestStore::failing("lease", Fault::Busy)),
         |world, client| {
             let denial = denial(client.call("/devices"));
-            assert!(matches!(denial, Denial::CoolingDown { cause: LoginFailure::StoreBusy, .. }));
-            assert_eq!((world.server.logins(), world.session.counts().logins), (0, 0));
+            assert!(matches!(
+                denial,
+                Denial::CoolingDown {
+                    cause: LoginFailure::StoreBusy,
+                    ..
+                }
+            ));
+            assert_eq!(
+                (world.server.logins(), world.session.counts().logins),
+                (0, 0)
+            );
         },
     );
 }
@@ -130,9 +163,18 @@ fn a_store_that_never_grants_its_lease_is_busy_in_the_end() {
     let world = stored();
     store(&world).hold(true);
     let denial = denial(world.clients()[1].call("/devices"));
-    assert!(matches!(denial, Denial::CoolingDown { cause: LoginFailure::StoreBusy, .. }));
+    assert!(matches!(
+        denial,
+        Denial::CoolingDown {
+            cause: LoginFailure::StoreBusy,
+            ..
+        }
+    ));
     assert_eq!(world.server.logins(), 0);
-    assert!(world.clock.elapsed() <= seconds(60), "within the session's own lease");
+    assert!(
+        world.clock.elapsed() <= seconds(60),
+        "within the session's own lease"
+    );
     store(&world).hold(false);
     world.advance(seconds(5));
     assert_eq!(status(world.clients()[1].call("/devices")), 200);
@@ -144,17 +186,29 @@ fn a_login_waits_for_the_store_as_long_as_it_can_a_logout_a_while_and_a_rotation
         world.server.route("/turn", Route::Rotate);
         assert_eq!(status(client.call("/turn")), 200);
         client.logout();
-        let terms = |wait| LeaseTerms { wait: seconds(wait), ttl: seconds(60) };
+        let terms = |wait| LeaseTerms {
+            wait: seconds(wait),
+            ttl: seconds(60),
+        };
         assert_eq!(store(world).terms(), [terms(50), terms(0), terms(5)]);
     });
     let short = || {
         let mut settings = Settings::default();
         (settings.login_timeout, settings.lease) = (seconds(4), seconds(8));
-        World { store: Some(TestStore::default()), ..World::with_settings(settings) }
+        World {
+            store: Some(TestStore::default()),
+            ..World::with_settings(settings)
+        }
     };
     with_both(short, |world, client| {
         client.login().unwrap();
-        assert_eq!(store(world).terms(), [LeaseTerms { wait: seconds(4), ttl: seconds(8) }]);
+        assert_eq!(
+            store(world).terms(),
+            [LeaseTerms {
+                wait: seconds(4),
+                ttl: seconds(8)
+            }]
+        );
     });
 }
 
@@ -191,12 +245,21 @@ fn t65_twenty_sessions_on_one_store_make_one_login() {
         for world in &worlds {
             for _ in 0..5 {
                 let driver = world.asynchronous();
-                tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+                tasks.spawn(async move {
+                    driver
+                        .execute(get("/devices"), &CallOptions::default())
+                        .await
+                });
             }
         }
         tasks.run_until_stalled();
         first.server.hold_logins(false);
-        assert!(tasks.finish().into_iter().all(|answer| status(answer) == 200));
+        assert!(
+            tasks
+                .finish()
+                .into_iter()
+                .all(|answer| status(answer) == 200)
+        );
         assert_eq!(first.server.logins(), round);
         first.server.revoke_all();
         first.advance(seconds(3600));
@@ -208,22 +271,38 @@ fn t65_twenty_threads_with_a_session_each_make_one_login() {
     let first = stored();
     first.server.hold_logins(true);
     std::thread::scope(|scope| {
-        let call = || first.restarted().blocking().execute(get("/devices"), &CallOptions::default());
+        let call = || {
+            first
+                .restarted()
+                .blocking()
+                .execute(get("/devices"), &CallOptions::default())
+        };
         let threads: Vec<_> = (0..20).map(|_| scope.spawn(call)).collect();
         first.server.wait_until(|state| state.logins_now == 1);
         first.server.hold_logins(false);
-        assert!(threads.into_iter().all(|thread| status(thread.join().unwrap()) == 200));
+        assert!(
+            threads
+                .into_iter()
+                .all(|thread| status(thread.join().unwrap()) == 200)
+        );
     });
     assert_eq!(first.server.logins(), 1);
 }
 
-/// The other process does not take the lease (another host's clock, a lost lease): both log in, and the
-/// server refuses the second.
+/// The other process does not take the lease (another host's clock, a lost lease): both log in, and
+/// the server refuses the second.
 #[test]
 fn t66_a_refused_second_login_adopts_the_winners_token() {
     with_both(stored, |world, client| {
-        let winner = World { store: None, ..world.restarted() };
-        let (record, store, key) = (winner.session.clone(), store(world).clone(), world.session.record_key());
+        let winner = World {
+            store: None,
+            ..world.restarted()
+        };
+        let (record, store, key) = (
+            winner.session.clone(),
+            store(world).clone(),
+            world.session.record_key(),
+        );
         winner.blocking().login(&CallOptions::default()).unwrap();
         world.server.next_login(Login::Status(403));
         // The winner's record appears after ours was loaded, while our login is on the wire.
@@ -237,7 +316,10 @@ fn t66_a_refused_second_login_adopts_the_winners_token() {
             }
         });
         assert_eq!(status(client.call("/devices")), 200);
-        assert_eq!((world.server.logins(), world.session.counts().adopted), (2, 1));
+        assert_eq!(
+            (world.server.logins(), world.session.counts().adopted),
+            (2, 1)
+        );
     });
 }
 
@@ -260,14 +342,22 @@ fn t82_a_wall_clock_hours_off_costs_one_login_at_most() {
     for ahead in [true, false] {
         with_both(stored, |world, client| {
             let off = seconds(7 * 3600);
-            world.clock.wall_is_ahead(if ahead { seconds(0) } else { off });
+            world
+                .clock
+                .wall_is_ahead(if ahead { seconds(0) } else { off });
             assert_eq!(status(client.call("/devices")), 200);
-            world.clock.wall_is_ahead(if ahead { off } else { seconds(0) });
+            world
+                .clock
+                .wall_is_ahead(if ahead { off } else { seconds(0) });
             for _ in 0..20 {
                 let (_, client) = restarted(world, client);
                 assert_eq!(status(client.call("/devices")), 200);
             }
-            assert_eq!(world.server.logins(), 1, "the token is tried, whatever the clock says");
+            assert_eq!(
+                world.server.logins(),
+                1,
+                "the token is tried, whatever the clock says"
+            );
             world.server.revoke_all();
             let (_, client) = restarted(world, client);
             assert_eq!(status(client.call("/devices")), 200);
@@ -320,7 +410,12 @@ fn logout_takes_out_of_the_store_what_is_its_own() {
         world.advance(seconds(3600));
         assert_eq!(status(newer.call("/devices")), 200);
         client.logout();
-        assert!(store(world).peek(&key).unwrap().same_token(&other.session.record()));
+        assert!(
+            store(world)
+                .peek(&key)
+                .unwrap()
+                .same_token(&other.session.record())
+        );
     });
 }
 
@@ -339,8 +434,16 @@ fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
         let (other, theirs) = restarted(world, client);
         other.server.next_login(Login::MaybeSent);
         theirs.call("/devices").unwrap_err();
-        let Err(CallError::Denied(denied)) = client.call("/devices") else { panic!("not denied") };
-        assert!(matches!(denied.denial(), Denial::CoolingDown { cause: LoginFailure::MaybeSent, .. }));
+        let Err(CallError::Denied(denied)) = client.call("/devices") else {
+            panic!("not denied")
+        };
+        assert!(matches!(
+            denied.denial(),
+            Denial::CoolingDown {
+                cause: LoginFailure::MaybeSent,
+                ..
+            }
+        ));
         assert!(denied.source().is_none(), "{denied}: {:?}", denied.source());
     });
 }
@@ -348,15 +451,24 @@ fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
 #[test]
 fn the_memory_store_makes_nobody_wait_for_longer_than_asked() {
     let (memory, key) = (MemoryStore::new(), World::new().session.record_key());
-    let terms = |wait| LeaseTerms { wait, ttl: seconds(3600) };
-    let held = AsyncSessionStore::lease(&memory, &key, terms(seconds(0))).now_or_never().unwrap();
+    let terms = |wait| LeaseTerms {
+        wait,
+        ttl: seconds(3600),
+    };
+    let held = AsyncSessionStore::lease(&memory, &key, terms(seconds(0)))
+        .now_or_never()
+        .unwrap();
     assert!(held.is_ok());
     let at_once = AsyncSessionStore::lease(&memory, &key, terms(seconds(0))).now_or_never();
     assert!(matches!(at_once, Some(Err(StoreError::Busy))));
     // One that waits for longer is there already.
     let mut patient = AsyncSessionStore::lease(&memory, &key, terms(seconds(1800)));
     assert!(poll_once(patient.as_mut()).is_pending());
-    let soon = block_on(AsyncSessionStore::lease(&memory, &key, terms(Duration::from_millis(20))));
+    let soon = block_on(AsyncSessionStore::lease(
+        &memory,
+        &key,
+        terms(Duration::from_millis(20)),
+    ));
     assert!(matches!(soon, Err(StoreError::Busy)));
     drop(held);
     assert!(block_on(patient).is_ok());

@@ -25,11 +25,21 @@ fn herd(world: &World, meanwhile: impl FnOnce()) -> Vec<Answer> {
             world.server.set(|_| {});
             driver.execute(get("/devices"), &CallOptions::default())
         };
-        let spawn = |_| thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, call);
-        let threads: Vec<_> = (0..MANY).map(spawn).map(|thread| thread.expect("a thread")).collect();
+        let spawn = |_| {
+            thread::Builder::new()
+                .stack_size(128 * 1024)
+                .spawn_scoped(scope, call)
+        };
+        let threads: Vec<_> = (0..MANY)
+            .map(spawn)
+            .map(|thread| thread.expect("a thread"))
+            .collect();
         world.server.wait_until(|_| begun.load(SeqCst) == MANY);
         meanwhile();
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
     })
 }
 
@@ -52,7 +62,10 @@ fn t02_a_thousand_threads_on_a_dead_token_make_one_login() {
         world.server.hold_calls(false);
     });
     assert!(answers.into_iter().map(status).all(|status| status == 200));
-    assert_eq!((world.server.logins(), world.session.counts().replays), (2, 1_000));
+    assert_eq!(
+        (world.server.logins(), world.session.counts().replays),
+        (2, 1_000)
+    );
 }
 
 #[test]
@@ -61,8 +74,15 @@ fn t23_a_thousand_threads_with_refused_credentials_make_one_login() {
     world.server.every_login(Login::Status(403));
     world.server.hold_logins(true);
     let answers = herd(&world, || world.server.hold_logins(false));
-    let rejected = Denial::Rejected { status: http::StatusCode::FORBIDDEN };
-    assert!(answers.into_iter().map(denial).all(|denial| denial == rejected));
+    let rejected = Denial::Rejected {
+        status: http::StatusCode::FORBIDDEN,
+    };
+    assert!(
+        answers
+            .into_iter()
+            .map(denial)
+            .all(|denial| denial == rejected)
+    );
     assert_eq!(world.server.logins(), 1);
 }
 
@@ -71,18 +91,32 @@ fn tasks_wait_for_the_login_of_a_thread() {
     let world = World::new();
     world.server.hold_logins(true);
     thread::scope(|scope| {
-        let leader = scope.spawn(|| world.blocking().execute(get("/devices"), &CallOptions::default()));
+        let leader = scope.spawn(|| {
+            world
+                .blocking()
+                .execute(get("/devices"), &CallOptions::default())
+        });
         world.server.wait_until(|state| state.logins_now == 1);
         let mut tasks = Tasks::new();
         for _ in 0..100 {
             let driver = world.asynchronous();
-            tasks.spawn(async move { driver.execute(get("/devices"), &CallOptions::default()).await });
+            tasks.spawn(async move {
+                driver
+                    .execute(get("/devices"), &CallOptions::default())
+                    .await
+            });
         }
         tasks.run_until_stalled();
         assert_eq!(tasks.waiting(), 100);
         world.server.hold_logins(false);
         assert_eq!(status(leader.join().unwrap()), 200);
-        assert!(tasks.finish().into_iter().map(status).all(|status| status == 200));
+        assert!(
+            tasks
+                .finish()
+                .into_iter()
+                .map(status)
+                .all(|status| status == 200)
+        );
     });
     assert_eq!(world.server.logins(), 1);
 }
@@ -93,13 +127,22 @@ fn threads_wait_for_the_login_of_a_task() {
     world.server.hold_logins(true);
     thread::scope(|scope| {
         let driver = world.asynchronous();
-        let task = scope.spawn(move || block_on(driver.execute(get("/devices"), &CallOptions::default())));
+        let task =
+            scope.spawn(move || block_on(driver.execute(get("/devices"), &CallOptions::default())));
         world.server.wait_until(|state| state.logins_now == 1);
-        let call = || world.blocking().execute(get("/devices"), &CallOptions::default());
+        let call = || {
+            world
+                .blocking()
+                .execute(get("/devices"), &CallOptions::default())
+        };
         let threads: Vec<_> = (0..20).map(|_| scope.spawn(call)).collect();
         world.server.hold_logins(false);
         assert_eq!(status(task.join().unwrap()), 200);
-        assert!(threads.into_iter().all(|thread| status(thread.join().unwrap()) == 200));
+        assert!(
+            threads
+                .into_iter()
+                .all(|thread| status(thread.join().unwrap()) == 200)
+        );
     });
     assert_eq!(world.server.logins(), 1);
 }
@@ -114,9 +157,15 @@ fn threads_and_tasks_change_places_under_fire() {
             scope.spawn(move || {
                 for _ in 0..200 {
                     let answer = if which % 2 == 0 {
-                        world.blocking().execute(get("/devices"), &CallOptions::default())
+                        world
+                            .blocking()
+                            .execute(get("/devices"), &CallOptions::default())
                     } else {
-                        block_on(world.asynchronous().execute(get("/devices"), &CallOptions::default()))
+                        block_on(
+                            world
+                                .asynchronous()
+                                .execute(get("/devices"), &CallOptions::default()),
+                        )
                     };
                     drop(answer);
                 }
@@ -128,7 +177,9 @@ fn threads_and_tasks_change_places_under_fire() {
             thread::yield_now();
         }
     });
-    world.server.set(|state| assert!(state.logins_at_most <= 1 && state.logins_now == 0));
+    world
+        .server
+        .set(|state| assert!(state.logins_at_most <= 1 && state.logins_now == 0));
 }
 
 #[test]
@@ -138,16 +189,26 @@ fn a_stack_that_panics_in_a_login_takes_one_thread_with_it() {
     world.server.hold_logins(true);
     let call = || {
         let driver = world.blocking();
-        catch_unwind(AssertUnwindSafe(|| driver.execute(get("/devices"), &CallOptions::default())))
+        catch_unwind(AssertUnwindSafe(|| {
+            driver.execute(get("/devices"), &CallOptions::default())
+        }))
     };
     let ended: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..20).map(|_| scope.spawn(call)).collect();
         world.server.wait_until(|state| state.logins_now == 1);
         world.server.hold_logins(false);
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
-    assert!(ended.into_iter().flatten().all(|answer| status(answer) == 200));
+    assert!(
+        ended
+            .into_iter()
+            .flatten()
+            .all(|answer| status(answer) == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -156,14 +217,21 @@ fn t49_a_login_answered_after_close_is_logged_out() {
     let world = World::new();
     world.server.hold_logins(true);
     thread::scope(|scope| {
-        let leader = scope.spawn(|| world.blocking().execute(get("/devices"), &CallOptions::default()));
+        let leader = scope.spawn(|| {
+            world
+                .blocking()
+                .execute(get("/devices"), &CallOptions::default())
+        });
         world.server.wait_until(|state| state.logins_now == 1);
         world.session.close();
         world.server.hold_logins(false);
         assert_eq!(denial(leader.join().unwrap()), Denial::Closed);
     });
     assert_eq!(world.server.logouts(), ["token-1"]);
-    assert_eq!((world.session.counts().orphans, world.server.calls()), (1, 0));
+    assert_eq!(
+        (world.session.counts().orphans, world.server.calls()),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -171,7 +239,11 @@ fn a_thread_that_waits_is_woken_by_close() {
     let world = World::new();
     world.server.hold_logins(true);
     thread::scope(|scope| {
-        let call = || world.blocking().execute(post("/devices"), &CallOptions::default());
+        let call = || {
+            world
+                .blocking()
+                .execute(post("/devices"), &CallOptions::default())
+        };
         let leader = scope.spawn(call);
         world.server.wait_until(|state| state.logins_now == 1);
         let waiter = scope.spawn(call);
@@ -186,13 +258,19 @@ fn a_thread_that_waits_is_woken_by_close() {
 #[test]
 fn t57_a_change_before_the_wait_is_not_missed() {
     let world = World::new();
-    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
-    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else { panic!("elected twice") };
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else {
+        panic!("not elected")
+    };
+    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else {
+        panic!("elected twice")
+    };
     world.session.close();
     let (done, returned) = mpsc::channel();
     let session = world.session.clone();
     thread::spawn(move || done.send(session.wait(wait)).unwrap());
-    let changed = returned.recv_timeout(seconds(20)).expect("it waits for a change that has come already");
+    let changed = returned
+        .recv_timeout(seconds(20))
+        .expect("it waits for a change that has come already");
     assert!(changed);
     drop(order);
 }
@@ -200,21 +278,32 @@ fn t57_a_change_before_the_wait_is_not_missed() {
 #[test]
 fn a_wait_whose_time_is_up_says_that_nothing_has_changed() {
     let world = World::new();
-    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else { panic!("not elected") };
-    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else { panic!("elected twice") };
-    assert!(!world.session.wait(Wait { deadline: world.clock.now(), ..wait }));
+    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else {
+        panic!("not elected")
+    };
+    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else {
+        panic!("elected twice")
+    };
+    assert!(!world.session.wait(Wait {
+        deadline: world.clock.now(),
+        ..wait
+    }));
     drop(order);
 }
 
-/// Each look at the session reads the clock: threads that waited by looking again and again would read it for
-/// as long as the login takes.
+/// Each look at the session reads the clock: threads that waited by looking again and again would
+/// read it for as long as the login takes.
 #[test]
 fn threads_that_wait_for_a_login_look_at_the_session_a_few_times_each() {
     const THREADS: usize = 10;
     const OUR_LOOKS: usize = 1_000;
     let world = World::new();
     world.server.hold_logins(true);
-    let call = || world.blocking().execute(get("/devices"), &CallOptions::default());
+    let call = || {
+        world
+            .blocking()
+            .execute(get("/devices"), &CallOptions::default())
+    };
     thread::scope(|scope| {
         let leader = scope.spawn(call);
         world.server.wait_until(|state| state.logins_now == 1);
@@ -224,7 +313,12 @@ fn threads_that_wait_for_a_login_look_at_the_session_a_few_times_each() {
             world.session.phase();
         }
         world.server.hold_logins(false);
-        assert!(waiters.into_iter().chain([leader]).all(|thread| status(thread.join().unwrap()) == 200));
+        assert!(
+            waiters
+                .into_iter()
+                .chain([leader])
+                .all(|thread| status(thread.join().unwrap()) == 200)
+        );
     });
     let their_looks = world.clock.reads() - OUR_LOOKS;
     assert!(their_looks <= 10 * (THREADS + 1), "{their_looks}");

@@ -13,13 +13,15 @@ type Told = Arc<Mutex<Vec<&'static str>>>;
 fn listen(world: &World) -> Told {
     let told = Told::default();
     let notes = Arc::clone(&told);
-    world.session.set_observer(move |event: &SessionEvent<'_>| match event {
-        SessionEvent::StoreFailed { first, .. } => {
-            lock(&notes).push(if *first { "warning" } else { "again" });
-        }
-        SessionEvent::StoreBusy => lock(&notes).push("busy"),
-        _ => {}
-    });
+    world
+        .session
+        .set_observer(move |event: &SessionEvent<'_>| match event {
+            SessionEvent::StoreFailed { first, .. } => {
+                lock(&notes).push(if *first { "warning" } else { "again" });
+            }
+            SessionEvent::StoreBusy => lock(&notes).push("busy"),
+            _ => {}
+        });
     told
 }
 
@@ -62,7 +64,10 @@ fn t73_a_store_that_fails_in_one_thing_is_warned_of_once() {
             store.fail(operation, Fault::Unavailable);
             (0..3).for_each(|_| log_in_anew(world, client));
             let told = take(&told);
-            assert!(told[0] == "warning" && told[1..].iter().all(|told| *told == "again"), "{told:?}");
+            assert!(
+                told[0] == "warning" && told[1..].iter().all(|told| *told == "again"),
+                "{told:?}"
+            );
         });
     }
 }
@@ -74,7 +79,10 @@ fn a_logout_beside_another_processs_login_is_no_failure_of_the_store() {
         client.login().unwrap();
         store.fail("lease", Fault::Busy);
         assert!(matches!(client.logout(), LoggedOut::Accepted(_)));
-        assert_eq!((take(&told), world.session.counts().store_failures), (vec!["busy"], 0));
+        assert_eq!(
+            (take(&told), world.session.counts().store_failures),
+            (vec!["busy"], 0)
+        );
         store.work_again();
         world.session.reopen();
         client.login().unwrap();

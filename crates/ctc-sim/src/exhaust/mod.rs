@@ -1,7 +1,9 @@
-//! Every order of events, to a stated depth: a breadth-first search over the real [`ctc_core::Session`].
+//! Every order of events, to a stated depth: a breadth-first search over the real
+//! [`ctc_core::Session`].
 //!
-//! A session cannot be cloned, so each path is replayed from the start. Two paths that lead to the same state
-//! (all that `Debug` shows of a session, with times relative to now, and what the callers know) count once.
+//! A session cannot be cloned, so each path is replayed from the start. Two paths that lead to the
+//! same state (all that `Debug` shows of a session, with times relative to now, and what the
+//! callers know) count once.
 
 mod one;
 mod parts;
@@ -52,7 +54,13 @@ pub fn exhaust(depth: Option<usize>) -> Vec<Searched> {
 fn search<W: Small>(world: &'static str, depth: usize) -> Searched {
     let mut seen = HashSet::from([hash(&W::new().state())]);
     let mut frontier: Vec<Vec<W::Event>> = vec![Vec::new()];
-    let mut searched = Searched { world, states: 1, transitions: 0, depth, violation: None };
+    let mut searched = Searched {
+        world,
+        states: 1,
+        transitions: 0,
+        depth,
+        violation: None,
+    };
     for _ in 0..depth {
         let half = frontier.len().div_ceil(2);
         let (left, right) = frontier.split_at(half);
@@ -109,19 +117,26 @@ fn hash(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// `Debug` of a session without what only counts (epoch, ticket numbers) and with times relative to `now`.
+/// `Debug` of a session without what only counts (epoch, ticket numbers) and with times relative to
+/// `now`.
 fn canonical(session: &impl Debug, now: i64) -> String {
     let text = format!("{session:?}");
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
-    while let Some(at) =
-        ["tv_sec: ", "epoch: Epoch(", "ticket: "].iter().filter_map(|key| Some((rest.find(key)?, *key))).min()
+    while let Some(at) = ["tv_sec: ", "epoch: Epoch(", "ticket: "]
+        .iter()
+        .filter_map(|key| Some((rest.find(key)?, *key)))
+        .min()
     {
         let (start, key) = (at.0 + at.1.len(), at.1);
         out.push_str(&rest[..start]);
-        let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+        let digits = rest[start..]
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(0);
         if key == "tv_sec: " {
-            let second = rest[start..start + digits].parse::<i64>().unwrap_or_default();
+            let second = rest[start..start + digits]
+                .parse::<i64>()
+                .unwrap_or_default();
             out.push_str(&(second - now).to_string());
         }
         rest = &rest[start + digits..];

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ctc_core::{
-    Admit, Call, LoginOutcome, LoginTicket, Phase, Route, SendFailure, Session, Target, Verdict, Wait,
+    Admit, Call, LoginOutcome, LoginTicket, Phase, Route, SendFailure, Session, Target, Verdict,
+    Wait,
 };
 use http::header::COOKIE;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -39,8 +40,13 @@ pub(crate) enum Answer {
     UnauthorizedAndClears,
 }
 
-const ANSWERS: [Answer; 5] =
-    [Answer::Fine, Answer::Rotates, Answer::Clears, Answer::Unauthorized, Answer::UnauthorizedAndClears];
+const ANSWERS: [Answer; 5] = [
+    Answer::Fine,
+    Answer::Rotates,
+    Answer::Clears,
+    Answer::Unauthorized,
+    Answer::UnauthorizedAndClears,
+];
 const LOGINS: [Login; 7] = [
     Login::Token,
     Login::RefusedToken,
@@ -85,8 +91,13 @@ impl Small for OneSession {
     type Event = Event;
 
     fn new() -> Self {
-        let callers =
-            (0..CALLERS).map(|_| Caller { at: At::Idle, call: Call::new(true), sends: 0 }).collect();
+        let callers = (0..CALLERS)
+            .map(|_| Caller {
+                at: At::Idle,
+                call: Call::new(true),
+                sends: 0,
+            })
+            .collect();
         Self {
             session: session(),
             base: base(),
@@ -103,8 +114,17 @@ impl Small for OneSession {
     }
 
     fn events(&self) -> Vec<Event> {
-        let mut events = vec![Event::Reset, Event::NewCredentials, Event::Pass(1), Event::Pass(LEASE + 1)];
-        events.push(if self.closed { Event::Reopen } else { Event::Close });
+        let mut events = vec![
+            Event::Reset,
+            Event::NewCredentials,
+            Event::Pass(1),
+            Event::Pass(LEASE + 1),
+        ];
+        events.push(if self.closed {
+            Event::Reopen
+        } else {
+            Event::Close
+        });
         for (i, caller) in self.callers.iter().enumerate() {
             match &caller.at {
                 At::Idle => events.extend([Event::Ask(i), Event::Cancel(i)]),
@@ -177,7 +197,9 @@ impl Small for OneSession {
                 let at = match &caller.at {
                     At::Idle => "idle".to_owned(),
                     At::OnTheWire => "wire".to_owned(),
-                    At::Leads(_) => format!("leads {}", self.out.is_some_and(|(leader, _)| leader == i)),
+                    At::Leads(_) => {
+                        format!("leads {}", self.out.is_some_and(|(leader, _)| leader == i))
+                    }
                     At::Waits(wait) => format!("waits {}", live(wait)),
                     At::Done => return "done".to_owned(),
                 };
@@ -210,14 +232,24 @@ impl OneSession {
     fn holds_same(&self) -> bool {
         let mut headers = HeaderMap::new();
         let home = Uri::from_static("https://connect.calamp.com/");
-        let stamped =
-            self.session.pass().is_some_and(|pass| pass.stamp(Target::from(&home), &mut headers).is_ok());
-        stamped && headers.get(COOKIE).is_some_and(|cookie| cookie.as_bytes().ends_with(b"SAME"))
+        let stamped = self
+            .session
+            .pass()
+            .is_some_and(|pass| pass.stamp(Target::from(&home), &mut headers).is_ok());
+        stamped
+            && headers
+                .get(COOKIE)
+                .is_some_and(|cookie| cookie.as_bytes().ends_with(b"SAME"))
     }
 
     fn carried_by(&self, event: Event) -> Option<u64> {
-        let Event::Answer(i, _) = event else { return None };
-        self.callers[i].call.generation().map(ctc_core::Generation::number)
+        let Event::Answer(i, _) = event else {
+            return None;
+        };
+        self.callers[i]
+            .call
+            .generation()
+            .map(ctc_core::Generation::number)
     }
 
     fn ask(&mut self, i: usize) -> Result<(), String> {
@@ -244,7 +276,13 @@ impl OneSession {
                 self.out = Some((i, self.now));
                 self.elected.push(self.now);
                 let spent = |since: &u64, count: u64| count > BURST + (self.now - since) / REFILL;
-                if self.elected.iter().rev().zip(1..).any(|(since, count)| spent(since, count)) {
+                if self
+                    .elected
+                    .iter()
+                    .rev()
+                    .zip(1..)
+                    .any(|(since, count)| spent(since, count))
+                {
                     return Err("G2: more logins than the budget allows".into());
                 }
             }
@@ -276,11 +314,21 @@ impl OneSession {
             _ => {}
         }
         let refused = matches!(answer, Answer::Unauthorized | Answer::UnauthorizedAndClears);
-        let status = if refused { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+        let status = if refused {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::OK
+        };
         let route = Route::new(&Method::GET, "/");
         let caller = &mut self.callers[i];
-        let verdict = self.session.observe(&mut caller.call, route, status, &headers, now);
-        caller.at = if verdict == Verdict::Retry { At::Idle } else { At::Done };
+        let verdict = self
+            .session
+            .observe(&mut caller.call, route, status, &headers, now);
+        caller.at = if verdict == Verdict::Retry {
+            At::Idle
+        } else {
+            At::Done
+        };
         if !refused && verdict != Verdict::Deliver {
             return Err("G4: only a 401 is sent again".into());
         }
@@ -289,13 +337,21 @@ impl OneSession {
 
     fn login(&mut self, i: usize, login: Login) -> Result<(), String> {
         let now = self.instant();
-        let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Idle) else { return Ok(()) };
-        let late = self.out.is_none_or(|(leader, at)| leader != i || self.now >= at + LEASE);
+        let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Idle) else {
+            return Ok(());
+        };
+        let late = self
+            .out
+            .is_none_or(|(leader, at)| leader != i || self.now >= at + LEASE);
         self.serial += 1;
         let outcome = match login {
-            Login::NoAnswer => self.session.login_failed(ticket, SendFailure::MaybeSent, now),
+            Login::NoAnswer => self
+                .session
+                .login_failed(ticket, SendFailure::MaybeSent, now),
             Login::NotSent => self.session.login_failed(ticket, SendFailure::NotSent, now),
-            answered => self.session.login_response(ticket, &response(answered, self.serial), now),
+            answered => self
+                .session
+                .login_response(ticket, &response(answered, self.serial), now),
         };
         if late && !matches!(outcome, LoginOutcome::Stale { .. }) {
             return Err("G1: a report past its lease counts".into());
@@ -319,7 +375,10 @@ impl OneSession {
     /// Did what changed follow from the event?
     fn check(&self, event: Event, before: Option<u64>, carried: Option<u64>) -> Result<(), String> {
         let after = self.held();
-        let (gained, lost) = (after.is_some() && after != before, before.is_some() && after.is_none());
+        let (gained, lost) = (
+            after.is_some() && after != before,
+            before.is_some() && after.is_none(),
+        );
         if gained && after < before {
             return Err("G4: a generation went back".into());
         }
@@ -332,7 +391,11 @@ impl OneSession {
             return Err(format!("G4: {before:?} -> {after:?} by {event:?}"));
         }
         if lost && !may_lose {
-            let which = if matches!(event, Event::Login(..)) { "G6" } else { "G4" };
+            let which = if matches!(event, Event::Login(..)) {
+                "G6"
+            } else {
+                "G4"
+            };
             return Err(format!("{which}: the token is gone by {event:?}"));
         }
         let settled = self.out.is_none() || after.is_some() || self.closed;

@@ -1,4 +1,5 @@
-//! What both small worlds are made of: the session, its server's answers to a login, and the clock's start.
+//! What both small worlds are made of: the session, its server's answers to a login, and the
+//! clock's start.
 
 use std::time::{Duration, Instant};
 
@@ -27,12 +28,15 @@ pub(crate) fn session() -> Session {
     settings.fair_use.burst = std::num::NonZeroU32::MIN.saturating_add(1);
     settings.lease = Duration::from_secs(LEASE);
     let key = AppKey::new("CANARY-KEY");
-    let session = key.ok().and_then(|key| Session::new(Endpoint::us(), key, credentials(), settings).ok());
+    let session = key
+        .ok()
+        .and_then(|key| Session::new(Endpoint::us(), key, credentials(), settings).ok());
     session.unwrap_or_else(|| unreachable!("the settings are valid"))
 }
 
 pub(crate) fn credentials() -> Credentials {
-    Credentials::new("CANARY-USER", "CANARY-PASSWORD").unwrap_or_else(|_| unreachable!("neither is empty"))
+    Credentials::new("CANARY-USER", "CANARY-PASSWORD")
+        .unwrap_or_else(|_| unreachable!("neither is empty"))
 }
 
 pub(crate) fn base() -> Instant {
@@ -42,8 +46,13 @@ pub(crate) fn base() -> Instant {
 
 pub(crate) fn seconds_of(instant: Instant) -> i64 {
     let text = format!("{instant:?}");
-    let digits = text.split("tv_sec: ").nth(1).and_then(|rest| rest.split(',').next());
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    let digits = text
+        .split("tv_sec: ")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next());
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default()
 }
 
 pub(crate) fn set_cookie(headers: &mut HeaderMap, line: &str) {
@@ -61,7 +70,9 @@ pub(crate) fn response(login: Login, serial: u64) -> Response<()> {
         Login::Refused => *answer.status_mut() = StatusCode::UNAUTHORIZED,
         Login::Unavailable => {
             *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
         _ => {}
     }

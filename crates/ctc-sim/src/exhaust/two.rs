@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ctc_core::{
-    Admit, Call, LoginOrder, LoginOutcome, LoginTicket, Phase, Resumed, Route, SendFailure, Session,
-    SessionRecord, Verdict,
+    Admit, Call, LoginOrder, LoginOutcome, LoginTicket, Phase, Resumed, Route, SendFailure,
+    Session, SessionRecord, Verdict,
 };
 use http::{HeaderMap, Method, StatusCode};
 
-use super::parts::{BURST, LEASE, Login, REFILL, base, number, response, seconds_of, session, set_cookie};
+use super::parts::{
+    BURST, LEASE, Login, REFILL, base, number, response, seconds_of, session, set_cookie,
+};
 use super::{Small, canonical};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +69,13 @@ pub(crate) struct TwoSessions {
 
 impl Process {
     fn new() -> Self {
-        Self { session: session(), call: Call::new(true), at: At::Idle, top: 0, closed: false }
+        Self {
+            session: session(),
+            call: Call::new(true),
+            at: At::Idle,
+            top: 0,
+            closed: false,
+        }
     }
 }
 
@@ -76,13 +84,24 @@ impl Small for TwoSessions {
 
     fn new() -> Self {
         let processes = [Process::new(), Process::new()];
-        Self { processes, store: Shelf::default(), base: base(), now: 0, sent: Vec::new(), serial: 0 }
+        Self {
+            processes,
+            store: Shelf::default(),
+            base: base(),
+            now: 0,
+            sent: Vec::new(),
+            serial: 0,
+        }
     }
 
     fn events(&self) -> Vec<Event> {
         let mut events = vec![Event::Pass(LEASE + 1)];
         for (i, process) in self.processes.iter().enumerate() {
-            events.push(if process.closed { Event::Reopen(i) } else { Event::Close(i) });
+            events.push(if process.closed {
+                Event::Reopen(i)
+            } else {
+                Event::Close(i)
+            });
             match &process.at {
                 At::Idle => events.push(Event::Ask(i)),
                 At::OnTheWire => {
@@ -96,7 +115,12 @@ impl Small for TwoSessions {
                 }
                 At::Leased(..) => events.extend([Event::Send(i), Event::Abandon(i), Event::Die(i)]),
                 At::Sent(..) => {
-                    let answers = [Login::Token, Login::Refused, Login::Unavailable, Login::NoAnswer];
+                    let answers = [
+                        Login::Token,
+                        Login::Refused,
+                        Login::Unavailable,
+                        Login::NoAnswer,
+                    ];
                     events.extend(answers.map(|login| Event::Login(i, login)));
                     events.extend([Event::Abandon(i), Event::Die(i)]);
                 }
@@ -135,25 +159,41 @@ impl Small for TwoSessions {
             .processes
             .iter()
             .map(|process| {
-                let holds = |fence: &u64| *fence == self.store.fence && self.store.held_until > self.now;
+                let holds =
+                    |fence: &u64| *fence == self.store.fence && self.store.held_until > self.now;
                 let at = match &process.at {
                     At::Idle => "idle".to_owned(),
                     At::OnTheWire => "wire".to_owned(),
                     At::Elected(order) => {
-                        format!("elected {}", process.session.holds(&order.ticket, self.instant()))
+                        format!(
+                            "elected {}",
+                            process.session.holds(&order.ticket, self.instant())
+                        )
                     }
                     At::Leased(ticket, fence) => {
-                        format!("leased {} {}", holds(fence), process.session.holds(ticket, self.instant()))
+                        format!(
+                            "leased {} {}",
+                            holds(fence),
+                            process.session.holds(ticket, self.instant())
+                        )
                     }
                     At::Sent(ticket, fence) => {
-                        format!("sent {} {}", holds(fence), process.session.holds(ticket, self.instant()))
+                        format!(
+                            "sent {} {}",
+                            holds(fence),
+                            process.session.holds(ticket, self.instant())
+                        )
                     }
                 };
                 // Whose token the store has makes a difference, and which number it has.
                 let stored = self.store.record.as_ref().is_some_and(|record| {
                     record.same_token(&process.session.record(self.instant(), self.wall()))
                 });
-                format!("{} {at} {:?} {stored}", canonical(&process.session, second), process.call)
+                format!(
+                    "{} {at} {:?} {stored}",
+                    canonical(&process.session, second),
+                    process.call
+                )
             })
             .collect();
         processes.sort();
@@ -162,8 +202,13 @@ impl Small for TwoSessions {
             if let Some(fields) = value.as_object_mut() {
                 for (name, field) in fields.iter_mut() {
                     if name.ends_with("_at") || name == "pause" {
-                        let at = field.as_u64().or_else(|| field.get("until")?.as_u64()).unwrap_or_default();
-                        *field = (i64::try_from(at / 1000).unwrap_or_default() - self.wall_second()).into();
+                        let at = field
+                            .as_u64()
+                            .or_else(|| field.get("until")?.as_u64())
+                            .unwrap_or_default();
+                        *field = (i64::try_from(at / 1000).unwrap_or_default()
+                            - self.wall_second())
+                        .into();
                     }
                 }
                 let has_token = record.has_token();
@@ -216,7 +261,9 @@ impl TwoSessions {
         }
         let process = &mut self.processes[i];
         let route = Route::new(&Method::GET, "/");
-        let verdict = process.session.observe(&mut process.call, route, status, &headers, now);
+        let verdict = process
+            .session
+            .observe(&mut process.call, route, status, &headers, now);
         process.at = At::Idle;
         if verdict != Verdict::Retry {
             process.call = Call::new(true);
@@ -230,7 +277,12 @@ impl TwoSessions {
                 );
             }
             let ours = self.record(i);
-            if self.store.record.as_ref().is_none_or(|kept| kept.generation() <= ours.generation()) {
+            if self
+                .store
+                .record
+                .as_ref()
+                .is_none_or(|kept| kept.generation() <= ours.generation())
+            {
                 self.store.record = Some(ours);
             }
         }
@@ -242,9 +294,13 @@ impl TwoSessions {
         self.store.held_until = self.now + LEASE;
         let fence = self.store.fence;
         let process = &mut self.processes[i];
-        let At::Elected(order) = std::mem::replace(&mut process.at, At::Idle) else { return };
+        let At::Elected(order) = std::mem::replace(&mut process.at, At::Idle) else {
+            return;
+        };
         let resumed = match &self.store.record {
-            Some(record) => process.session.login_resumed(order.ticket, record, now, wall),
+            Some(record) => process
+                .session
+                .login_resumed(order.ticket, record, now, wall),
             None => Resumed::Continue(order.ticket),
         };
         match resumed {
@@ -260,7 +316,8 @@ impl TwoSessions {
 
     fn send(&mut self, i: usize) -> Result<(), String> {
         let now = self.instant();
-        let At::Leased(ticket, fence) = std::mem::replace(&mut self.processes[i].at, At::Idle) else {
+        let At::Leased(ticket, fence) = std::mem::replace(&mut self.processes[i].at, At::Idle)
+        else {
             return Ok(());
         };
         let record = self.record(i);
@@ -290,7 +347,13 @@ impl TwoSessions {
         self.store.record = Some(record);
         self.sent.push(self.now);
         let spent = |since: &u64, count: u64| count > BURST + (self.now - since) / REFILL;
-        if self.sent.iter().rev().zip(1..).any(|(since, count)| spent(since, count)) {
+        if self
+            .sent
+            .iter()
+            .rev()
+            .zip(1..)
+            .any(|(since, count)| spent(since, count))
+        {
             return Err("G2: more logins over one store than the budget allows".into());
         }
         self.processes[i].at = At::Sent(ticket, fence);
@@ -319,9 +382,13 @@ impl TwoSessions {
         }
         let Some(ticket) = ticket else { return Ok(()) };
         let outcome = if login == Login::NoAnswer {
-            process.session.login_failed(ticket, SendFailure::MaybeSent, now)
+            process
+                .session
+                .login_failed(ticket, SendFailure::MaybeSent, now)
         } else {
-            process.session.login_response(ticket, &response(login, self.serial), now)
+            process
+                .session
+                .login_response(ticket, &response(login, self.serial), now)
         };
         if !counts && !matches!(outcome, LoginOutcome::Stale { .. }) {
             return Err("G1: a report that no longer counts changed something".into());
@@ -350,7 +417,9 @@ impl TwoSessions {
     }
 
     fn record(&self, i: usize) -> SessionRecord {
-        self.processes[i].session.record(self.instant(), self.wall())
+        self.processes[i]
+            .session
+            .record(self.instant(), self.wall())
     }
 
     fn store_is_held_by(&self, fence: u64) -> bool {

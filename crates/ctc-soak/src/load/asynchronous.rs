@@ -18,7 +18,10 @@ const TASKS: u64 = 24;
 
 pub(super) fn client(setup: &Setup, name: &str) -> Result<ClientBuilder, Failure> {
     let account = setup.account(name);
-    let http = http_client_builder().user_agent(&account).pool_idle_timeout(IDLE).build()?;
+    let http = http_client_builder()
+        .user_agent(&account)
+        .pool_idle_timeout(IDLE)
+        .build()?;
     Ok(Client::builder()
         .endpoint(Endpoint::danger_plain_http(&setup.url)?)
         .app_key(ctc_testkit::DEFAULT_APP_KEY)
@@ -32,7 +35,12 @@ pub(super) fn client(setup: &Setup, name: &str) -> Result<ClientBuilder, Failure
 pub(super) async fn mend(client: &Client) -> Result<(), Failure> {
     let mut last = None;
     for _ in 0..50 {
-        match client.get(DEVICES).max_wait(Duration::from_secs(5)).send().await {
+        match client
+            .get(DEVICES)
+            .max_wait(Duration::from_secs(5))
+            .send()
+            .await
+        {
             Ok(answer) if answer.status() == 200 => {
                 answer.bytes().await?;
                 return Ok(());
@@ -51,13 +59,23 @@ pub(super) async fn round(
     until: Instant,
     weather: Weather,
 ) -> [(&'static str, Deeds); 2] {
-    let tasks: Vec<_> =
-        (0..TASKS).map(|at| tokio::spawn(calls(client.clone(), Rng::new(seed + at), until))).collect();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|at| tokio::spawn(calls(client.clone(), Rng::new(seed + at), until)))
+        .collect();
     let others = async {
         let mut deeds = Deeds::default();
-        let (mut step, half) = (0, Instant::now() + until.saturating_duration_since(Instant::now()) / 2);
+        let (mut step, half) = (
+            0,
+            Instant::now() + until.saturating_duration_since(Instant::now()) / 2,
+        );
         while Instant::now() < until {
-            super::meddle(client.session(), &setup.account("reqwest"), weather, step, Instant::now() > half);
+            super::meddle(
+                client.session(),
+                &setup.account("reqwest"),
+                weather,
+                step,
+                Instant::now() > half,
+            );
             if weather == Weather::Logouts {
                 drop(client.logout().await);
                 client.session().reopen();
@@ -91,7 +109,9 @@ async fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
     let result = match Deed::next(rng) {
         Deed::Get(path) => whole(client.get(path)).await,
         Deed::Post => {
-            let note = client.post("/connect/services/devices/1001/notes").body("a note");
+            let note = client
+                .post("/connect/services/devices/1001/notes")
+                .body("a note");
             whole(note.replay(Replay::Never)).await
         }
         Deed::Clone => {
@@ -103,7 +123,10 @@ async fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
             // A path that is known to be one.
             let mut request = Request::new(Vec::new());
             *request.uri_mut() = http::Uri::from_static(DEVICES);
-            AsyncCaller::fetch(client, request).await.map(drop).map_err(|error| of_a_fetch(&error))
+            AsyncCaller::fetch(client, request)
+                .await
+                .map(drop)
+                .map_err(|error| of_a_fetch(&error))
         }
         Deed::Patient => whole(get().max_wait(Duration::from_millis(200))).await,
         Deed::TimedOut(after) => whole(get().timeout(after)).await,
@@ -171,7 +194,8 @@ async fn churn(setup: &Setup, mut rng: Rng, until: Instant, weather: Weather) ->
     let mut deeds = Deeds::default();
     let pause = if weather == Weather::Churn { 3 } else { 100 };
     while Instant::now() < until {
-        let built = client(setup, "reqwest-churn").map(|builder| builder.store(setup.store()).build());
+        let built =
+            client(setup, "reqwest-churn").map(|builder| builder.store(setup.store()).build());
         let Ok(Ok(client)) = built else {
             deeds.failed("not built");
             continue;

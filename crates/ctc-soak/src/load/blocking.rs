@@ -19,7 +19,11 @@ const THREADS: u64 = 8;
 
 pub(super) fn client(setup: &Setup, name: &str) -> Result<ClientBuilder, Failure> {
     let account = setup.account(name);
-    let http = http_client_builder().user_agent(account.clone()).max_idle_age(IDLE).build().new_agent();
+    let http = http_client_builder()
+        .user_agent(account.clone())
+        .max_idle_age(IDLE)
+        .build()
+        .new_agent();
     Ok(Client::builder()
         .endpoint(Endpoint::danger_plain_http(&setup.url)?)
         .app_key(ctc_testkit::DEFAULT_APP_KEY)
@@ -59,7 +63,13 @@ pub(super) fn round(
         let churner = scope.spawn(|| churn(setup, Rng::new(seed + 100), until, weather));
         let (mut deeds, mut step) = (Deeds::default(), 0);
         while Instant::now() < until {
-            super::meddle(client.session(), &setup.account("ureq"), weather, step, Instant::now() > half);
+            super::meddle(
+                client.session(),
+                &setup.account("ureq"),
+                weather,
+                step,
+                Instant::now() > half,
+            );
             if weather == Weather::Logouts {
                 drop(client.logout());
                 client.session().reopen();
@@ -74,7 +84,10 @@ pub(super) fn round(
                 Err(_) => deeds.failed("panicked"),
             }
         }
-        vec![("ureq", deeds), ("ureq-churn", churner.join().unwrap_or_default())]
+        vec![
+            ("ureq", deeds),
+            ("ureq-churn", churner.join().unwrap_or_default()),
+        ]
     })
 }
 
@@ -91,7 +104,9 @@ fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
     let result = match Deed::next(rng) {
         Deed::Get(path) => whole(client.get(path)),
         Deed::Post => {
-            let note = client.post("/connect/services/devices/1001/notes").body("a note");
+            let note = client
+                .post("/connect/services/devices/1001/notes")
+                .body("a note");
             whole(note.replay(Replay::Never))
         }
         Deed::Clone => {
@@ -102,7 +117,9 @@ fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
         Deed::Fetch => {
             let mut request = Request::new(Vec::new());
             *request.uri_mut() = http::Uri::from_static(DEVICES);
-            Caller::fetch(client, request).map(drop).map_err(|error| of_a_fetch(&error))
+            Caller::fetch(client, request)
+                .map(drop)
+                .map_err(|error| of_a_fetch(&error))
         }
         Deed::Patient => whole(get().max_wait(Duration::from_millis(200))),
         Deed::TimedOut(after) | Deed::Cancelled(after) => whole(get().timeout(after)),

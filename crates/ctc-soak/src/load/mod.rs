@@ -29,7 +29,8 @@ pub(crate) const DEVICES: &str = "/connect/services/devices";
 pub(crate) const BURST: u32 = 10;
 pub(crate) const REFILL: Duration = Duration::from_millis(100);
 
-/// Bytes that may be in use at a quiet point beyond the most of the warm-up: tables grow by doubling.
+/// Bytes that may be in use at a quiet point beyond the most of the warm-up: tables grow by
+/// doubling.
 pub(crate) const SLACK: u64 = 64 * 1024;
 /// Rounds until the figures are taken as the base.
 pub(crate) const WARM_UP: u64 = 4;
@@ -38,8 +39,9 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(400);
 /// How long a connection may be idle; short, so that a quiet client is soon without.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// The accounts, named as their clients are: two that live as long as the soak, two whose clients come and go and
-/// share a store, and the same once more for a first life before anything is measured.
+/// The accounts, named as their clients are: two that live as long as the soak, two whose clients
+/// come and go and share a store, and the same once more for a first life before anything is
+/// measured.
 pub(crate) const ACCOUNTS: [&str; 8] = [
     "reqwest",
     "ureq",
@@ -81,8 +83,20 @@ pub(crate) fn run() -> Result<(), Failure> {
         let line = orders.next().ok_or("the first process has gone")??;
         Ok(serde_json::from_str(&line)?)
     };
-    let Order::Begin { url, store, seed, leak } = next()? else { return Err("no beginning".into()) };
-    let setup = |first: &'static str| Setup { url: url.clone(), store: store.clone().into(), first };
+    let Order::Begin {
+        url,
+        store,
+        seed,
+        leak,
+    } = next()?
+    else {
+        return Err("no beginning".into());
+    };
+    let setup = |first: &'static str| Setup {
+        url: url.clone(),
+        store: store.clone().into(),
+        first,
+    };
     // What is made once in a process and then kept is made by a first life.
     let mut first = Stage::new(setup("first-"), seed)?;
     for weather in [Weather::Calm, Weather::Churn] {
@@ -103,14 +117,20 @@ pub(crate) fn run() -> Result<(), Failure> {
             }
             Order::Settle => {
                 let figures = stage.settle()?;
-                report(&Report::Settled { figures, clients: stage.counts() })?;
+                report(&Report::Settled {
+                    figures,
+                    clients: stage.counts(),
+                })?;
             }
             Order::End => break,
             Order::Begin { .. } => return Err("begun already".into()),
         }
     }
     drop(stage);
-    report(&Report::Ended { before, after: idle(Some(&before)) })
+    report(&Report::Ended {
+        before,
+        after: idle(Some(&before)),
+    })
 }
 
 fn report(report: &Report) -> Result<(), Failure> {
@@ -175,10 +195,21 @@ struct Stage {
 
 impl Stage {
     fn new(setup: Setup, seed: u64) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         let reqwest = asynchronous::client(&setup, "reqwest")?.build()?;
         let ureq = blocking::client(&setup, "ureq")?.build()?;
-        Ok(Self { setup, seed, reqwest, ureq, base: Figures::default(), settled: 0, runtime })
+        Ok(Self {
+            setup,
+            seed,
+            reqwest,
+            ureq,
+            base: Figures::default(),
+            settled: 0,
+            runtime,
+        })
     }
 
     /// Everybody calls until the time is over, and comes back.
@@ -188,8 +219,13 @@ impl Stage {
         let mut all = BTreeMap::new();
         std::thread::scope(|scope| {
             let threads = scope.spawn(|| blocking::round(&self.ureq, setup, seed, until, weather));
-            let tasks =
-                self.runtime.block_on(asynchronous::round(&self.reqwest, setup, seed, until, weather));
+            let tasks = self.runtime.block_on(asynchronous::round(
+                &self.reqwest,
+                setup,
+                seed,
+                until,
+                weather,
+            ));
             // A thread that panicked has told its panic; the round then has nothing of it.
             for (name, deeds) in tasks.into_iter().chain(threads.join().unwrap_or_default()) {
                 all.insert(name.to_owned(), deeds);
@@ -201,7 +237,11 @@ impl Stage {
     /// Mends the clients, and waits until they are as idle as they ever were.
     fn settle(&mut self) -> Result<Figures, Failure> {
         for session in [self.reqwest.session(), self.ureq.session()] {
-            let name = if session.number() == self.ureq.session().number() { "ureq" } else { "reqwest" };
+            let name = if session.number() == self.ureq.session().number() {
+                "ureq"
+            } else {
+                "reqwest"
+            };
             session.set_credentials(Credentials::new(self.setup.account(name), PASSWORD)?);
             session.set_observer(|_: &SessionEvent<'_>| {});
             session.reopen();
@@ -226,8 +266,13 @@ impl Stage {
     }
 
     fn counts(&self) -> BTreeMap<String, crate::protocol::Counted> {
-        let counts = [("reqwest", self.reqwest.session()), ("ureq", self.ureq.session())];
-        counts.map(|(name, session)| (name.to_owned(), session.counts().into())).into()
+        let counts = [
+            ("reqwest", self.reqwest.session()),
+            ("ureq", self.ureq.session()),
+        ];
+        counts
+            .map(|(name, session)| (name.to_owned(), session.counts().into()))
+            .into()
     }
 
     fn leak(&self, leak: Leak) -> Result<(), Failure> {
@@ -236,7 +281,9 @@ impl Stage {
             Leak::Client => {
                 for number in 0..8 {
                     std::mem::forget(asynchronous::client(&self.setup, "reqwest")?.build()?);
-                    std::mem::forget(blocking::client(&self.setup, &format!("ureq{number}"))?.build()?);
+                    std::mem::forget(
+                        blocking::client(&self.setup, &format!("ureq{number}"))?.build()?,
+                    );
                 }
             }
             Leak::Task => drop(self.runtime.spawn(std::future::pending::<()>())),
@@ -250,11 +297,14 @@ impl Stage {
     }
 }
 
-/// What somebody else does to a session while it is in use. `half` is whether the round is half over.
+/// What somebody else does to a session while it is in use. `half` is whether the round is half
+/// over.
 fn meddle(session: &SharedSession, account: &str, weather: Weather, step: u64, half: bool) {
     // A new observer each time: the former one must go.
     let ballast = vec![0_u8; 1024];
-    session.set_observer(move |_: &SessionEvent<'_>| assert!(!std::hint::black_box(&ballast).is_empty()));
+    session.set_observer(move |_: &SessionEvent<'_>| {
+        assert!(!std::hint::black_box(&ballast).is_empty())
+    });
     match weather {
         Weather::WrongPassword if step == 0 || half => {
             let password = if half { PASSWORD } else { WRONG_PASSWORD };

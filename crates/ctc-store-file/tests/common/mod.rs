@@ -5,16 +5,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use ctc_driver::ctc_core::{Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings};
+use ctc_driver::ctc_core::{
+    Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings,
+};
 use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease};
 use ctc_store_file::FileStore;
 
-pub(crate) const TERMS: LeaseTerms =
-    LeaseTerms { wait: Duration::from_secs(5), ttl: Duration::from_secs(30) };
+pub(crate) const TERMS: LeaseTerms = LeaseTerms {
+    wait: Duration::from_secs(5),
+    ttl: Duration::from_secs(30),
+};
 
 pub(crate) fn session(user: &str) -> Session {
     let credentials = Credentials::new(user, "s3cret!s3cret!").unwrap();
-    Session::new(Endpoint::us(), AppKey::new("key").unwrap(), credentials, Settings::default()).unwrap()
+    Session::new(
+        Endpoint::us(),
+        AppKey::new("key").unwrap(),
+        credentials,
+        Settings::default(),
+    )
+    .unwrap()
 }
 
 pub(crate) fn record(user: &str, token: &str) -> SessionRecord {
@@ -46,6 +56,10 @@ pub(crate) fn path(store: &FileStore, user: &str) -> PathBuf {
 
 /// The names in a folder whose end is this.
 pub(crate) fn named(folder: &Path, part: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.file_name().unwrap().to_str().unwrap().contains(part)).collect()
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().contains(part))
+        .collect()
 }

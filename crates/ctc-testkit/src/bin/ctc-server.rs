@@ -1,5 +1,9 @@
 //! A CTC server on loopback for a shell, a browser or a client in any language.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -40,7 +44,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ctc-server: {error}");
-            if let Some(source) = error.source().filter(|source| source.to_string() != error.to_string()) {
+            if let Some(source) = error
+                .source()
+                .filter(|source| source.to_string() != error.to_string())
+            {
                 eprintln!("  because: {source}");
             }
             ExitCode::FAILURE
@@ -61,7 +68,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         .fleet(options.devices, options.events)
         .start()?;
     if let (Some(path), Some(pem)) = (&options.cert_out, server.certificate_pem()) {
-        std::fs::write(path, pem).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        std::fs::write(path, pem)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     greet(&server, &options);
     loop {
@@ -115,8 +123,17 @@ fn greet(server: &Server, options: &Options) {
     println!("application key {}", options.app_key);
     println!();
     println!("curl -i{trust} '{url}/connect/services/login?useAuthToken=true' \\");
-    println!("  -H {} \\", quoted(&format!("calamp-services-app: {}", options.app_key)));
-    println!("  --data-urlencode {} \\", quoted(&format!("username={}", options.username)));
-    println!("  --data-urlencode {}", quoted(&format!("password={}", options.password)));
+    println!(
+        "  -H {} \\",
+        quoted(&format!("calamp-services-app: {}", options.app_key))
+    );
+    println!(
+        "  --data-urlencode {} \\",
+        quoted(&format!("username={}", options.username))
+    );
+    println!(
+        "  --data-urlencode {}",
+        quoted(&format!("password={}", options.password))
+    );
     println!("curl{trust} {url}/_ctc/counts");
 }

@@ -2,7 +2,9 @@
 
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
-use ctc_driver::{AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LoggedOut, SharedSession};
+use ctc_driver::{
+    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LoggedOut, SharedSession,
+};
 use futures_util::future::{abortable, poll_fn};
 
 use super::{
@@ -52,30 +54,52 @@ impl<S: AsyncStack> AnyStack for Asynchronous<S> {
         });
         let transport = made.wait().ok()??;
         let driver = AsyncDriver::new(session, transport, None);
-        Some(Box::new(Tasks { stack: Arc::clone(&self.0), runtime, driver }))
+        Some(Box::new(Tasks {
+            stack: Arc::clone(&self.0),
+            runtime,
+            driver,
+        }))
     }
 }
 
 impl<S: AsyncStack> Client for Tasks<S> {
     fn start(&self, call: Call) -> Option<Pending<Result<Head, CallFailed>>> {
-        let Call { method, url, headers, payload, options } = call;
+        let Call {
+            method,
+            url,
+            headers,
+            payload,
+            options,
+        } = call;
         let request = self.stack.request(method, &url, headers, payload)?;
-        let (driver, stack, runtime) =
-            (self.driver.clone(), Arc::clone(&self.stack), Arc::clone(&self.runtime));
+        let (driver, stack, runtime) = (
+            self.driver.clone(),
+            Arc::clone(&self.stack),
+            Arc::clone(&self.runtime),
+        );
         Some(start(&*self.runtime, async move {
-            let response = driver.execute(request, &options).await.map_err(CallFailed::from)?;
+            let response = driver
+                .execute(request, &options)
+                .await
+                .map_err(CallFailed::from)?;
             Ok(Head {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
                 why: stack.unauthorized(&response),
-                body: Box::new(Body { stack, runtime, response }),
+                body: Box::new(Body {
+                    stack,
+                    runtime,
+                    response,
+                }),
             })
         }))
     }
 
     fn login(&self) -> Pending<Result<(), Denied>> {
         let driver = self.driver.clone();
-        start(&*self.runtime, async move { driver.login(&CallOptions::default()).await })
+        start(&*self.runtime, async move {
+            driver.login(&CallOptions::default()).await
+        })
     }
 
     fn logout(&self) -> Pending<LoggedOut> {
@@ -90,7 +114,11 @@ impl<S: AsyncStack> Client for Tasks<S> {
 
 impl<S: AsyncStack> Unread for Body<S> {
     fn read(self: Box<Self>) -> Pending<Result<Vec<u8>, BoxError>> {
-        let Self { stack, runtime, response } = *self;
+        let Self {
+            stack,
+            runtime,
+            response,
+        } = *self;
         start(&*runtime, async move { stack.read(response).await })
     }
 }

@@ -1,4 +1,5 @@
-//! Where a case works: servers, clients of the stack under test, and the checks that most cases need.
+//! Where a case works: servers, clients of the stack under test, and the checks that most cases
+//! need.
 
 use std::{
     fmt::Display,
@@ -20,7 +21,8 @@ use super::{
     suite::AnyStack,
 };
 use crate::{
-    Builder, Class, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry, Server, VirtualClock,
+    Builder, Class, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry, Server,
+    VirtualClock,
 };
 
 pub(super) const DEVICES: &str = "/connect/services/devices";
@@ -53,7 +55,11 @@ impl Default for Setup {
         settings.fair_use.burst = NonZeroU32::MIN.saturating_add(199);
         settings.fair_use.refill = Duration::from_secs(1);
         settings.login_timeout = LIMIT;
-        Self { username: DEFAULT_USERNAME.into(), password: DEFAULT_PASSWORD.into(), settings }
+        Self {
+            username: DEFAULT_USERNAME.into(),
+            password: DEFAULT_PASSWORD.into(),
+            settings,
+        }
     }
 }
 
@@ -72,7 +78,10 @@ impl Setup {
 
 impl<'a> Bench<'a> {
     pub(super) fn new(stack: &'a dyn AnyStack) -> Self {
-        Self { stack, servers: Mutex::default() }
+        Self {
+            stack,
+            servers: Mutex::default(),
+        }
     }
 
     /// A server with the defaults and a client that has not logged in.
@@ -101,7 +110,10 @@ impl<'a> Bench<'a> {
         match builder.start() {
             Ok(server) => {
                 let server = Arc::new(server);
-                self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&server));
+                self.servers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Arc::clone(&server));
                 Ok(server)
             }
             Err(error) => fail("the server", "to start".into(), error.to_string()),
@@ -112,7 +124,11 @@ impl<'a> Bench<'a> {
     #[track_caller]
     pub(super) fn client(&self, server: &Server, setup: Setup) -> Checked<TestClient> {
         let certificate = server.certificate_pem().zip(server.certificate_der());
-        self.client_of(&server.url(), certificate.map(|(pem, der)| Certificate { pem, der }), setup)
+        self.client_of(
+            &server.url(),
+            certificate.map(|(pem, der)| Certificate { pem, der }),
+            setup,
+        )
     }
 
     /// A client of whatever is at `url`.
@@ -129,14 +145,30 @@ impl<'a> Bench<'a> {
             Err(error) => return fail("the session", "to be made".into(), error),
         };
         match self.stack.connect(session.clone(), certificate) {
-            Some(client) => Ok(TestClient { client, session, clock, url: url.to_owned() }),
-            None if certificate.is_some() => Err(Stop::Skipped("the stack says that it speaks no TLS")),
-            None => fail("a transport", "to be made".into(), "making it hung or panicked".into()),
+            Some(client) => Ok(TestClient {
+                client,
+                session,
+                clock,
+                url: url.to_owned(),
+            }),
+            None if certificate.is_some() => {
+                Err(Stop::Skipped("the stack says that it speaks no TLS"))
+            }
+            None => fail(
+                "a transport",
+                "to be made".into(),
+                "making it hung or panicked".into(),
+            ),
         }
     }
 
     pub(super) fn show_journals(&self, failure: &mut Failure) {
-        for server in self.servers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for server in self
+            .servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             failure.show_journal(server);
         }
     }
@@ -146,7 +178,8 @@ fn session(url: &str, setup: Setup) -> Result<Session, String> {
     let text = |error: &dyn Display| error.to_string();
     let endpoint = Endpoint::danger_plain_http(url).map_err(|error| text(&error))?;
     let key = AppKey::new(DEFAULT_APP_KEY).map_err(|error| text(&error))?;
-    let credentials = Credentials::new(setup.username, setup.password).map_err(|error| text(&error))?;
+    let credentials =
+        Credentials::new(setup.username, setup.password).map_err(|error| text(&error))?;
     Session::new(endpoint, key, credentials, setup.settings).map_err(|error| text(&error))
 }
 
@@ -172,7 +205,11 @@ impl TestClient {
     pub(super) fn open(&self) -> Checked {
         match self.login()? {
             Ok(()) => Ok(()),
-            Err(denied) => fail("the login", "to succeed".into(), format!("{denied} {denied:?}")),
+            Err(denied) => fail(
+                "the login",
+                "to succeed".into(),
+                format!("{denied} {denied:?}"),
+            ),
         }
     }
 
@@ -191,13 +228,21 @@ impl TestClient {
     }
 
     pub(super) fn start(&self, call: Call) -> Checked<Pending<Result<Head, CallFailed>>> {
-        self.client.start(call).ok_or(Stop::Skipped("the stack says that it cannot make such a request"))
+        self.client.start(call).ok_or(Stop::Skipped(
+            "the stack says that it cannot make such a request",
+        ))
     }
 
     /// Starts so many calls at once, and waits until all are under way.
     #[track_caller]
-    pub(super) fn herd(&self, size: usize, call: &Call) -> Checked<Vec<Pending<Result<Head, CallFailed>>>> {
-        let herd = (0..size).map(|_| self.start(call.clone())).collect::<Checked<Vec<_>>>()?;
+    pub(super) fn herd(
+        &self,
+        size: usize,
+        call: &Call,
+    ) -> Checked<Vec<Pending<Result<Head, CallFailed>>>> {
+        let herd = (0..size)
+            .map(|_| self.start(call.clone()))
+            .collect::<Checked<Vec<_>>>()?;
         herd.iter().try_for_each(Pending::begun)?;
         Ok(herd)
     }
@@ -221,7 +266,11 @@ impl TestClient {
     #[track_caller]
     pub(super) fn failed(&self, call: Call) -> Checked<CallFailed> {
         match self.start(call)?.wait()? {
-            Ok(head) => fail("the call", "to fail".into(), format!("an answer of {}", head.status)),
+            Ok(head) => fail(
+                "the call",
+                "to fail".into(),
+                format!("an answer of {}", head.status),
+            ),
             Err(failed) => Ok(failed),
         }
     }
@@ -255,14 +304,20 @@ impl Scene {
     pub(super) fn until(&self, what: &str, wanted: impl Fn(&Counts) -> bool) -> Checked {
         match self.server.wait_until(wanted, LIMIT) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                fail(format!("the server waited for {what}"), "it to come".into(), error.to_string())
-            }
+            Err(error) => fail(
+                format!("the server waited for {what}"),
+                "it to come".into(),
+                error.to_string(),
+            ),
         }
     }
 
     pub(super) fn entries(&self, class: Class) -> Vec<Entry> {
-        self.server.journal().into_iter().filter(|entry| entry.class == class).collect()
+        self.server
+            .journal()
+            .into_iter()
+            .filter(|entry| entry.class == class)
+            .collect()
     }
 
     /// The last request of a class.
@@ -270,15 +325,24 @@ impl Scene {
     pub(super) fn last(&self, class: Class) -> Checked<Entry> {
         match self.entries(class).pop() {
             Some(entry) => Ok(entry),
-            None => fail(format!("a request of class {class:?}"), "one".into(), "none".into()),
+            None => fail(
+                format!("a request of class {class:?}"),
+                "one".into(),
+                "none".into(),
+            ),
         }
     }
 
-    /// Checks logins (requests to the login path) and calls, and that no rule of the interface was broken.
+    /// Checks logins (requests to the login path) and calls, and that no rule of the interface was
+    /// broken.
     #[track_caller]
     pub(super) fn counts(&self, login_requests: u64, calls: u64) -> Checked {
         let counts = self.server.counts();
-        equal("requests to the login path", counts.login_requests, login_requests)?;
+        equal(
+            "requests to the login path",
+            counts.login_requests,
+            login_requests,
+        )?;
         equal("calls that the server saw", counts.calls, calls)?;
         self.clean()
     }
@@ -288,7 +352,15 @@ impl Scene {
     pub(super) fn clean(&self) -> Checked {
         let counts = self.server.counts();
         equal("violations", counts.violations, 0)?;
-        equal("logins made although a token was alive", counts.needless_logins, 0)?;
-        that("one login at a time", counts.logins_in_flight_max <= 1, counts)
+        equal(
+            "logins made although a token was alive",
+            counts.needless_logins,
+            0,
+        )?;
+        that(
+            "one login at a time",
+            counts.logins_in_flight_max <= 1,
+            counts,
+        )
     }
 }

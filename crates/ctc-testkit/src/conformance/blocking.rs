@@ -42,21 +42,36 @@ impl<S: BlockingStack> AnyStack for Blocking<S> {
             Some(certificate) => self.0.transport_trusting(certificate)?,
         };
         let driver = Driver::new(session, transport, None);
-        Some(Box::new(Threads { stack: Arc::clone(&self.0), driver }))
+        Some(Box::new(Threads {
+            stack: Arc::clone(&self.0),
+            driver,
+        }))
     }
 }
 
 impl<S: BlockingStack> Client for Threads<S> {
     fn start(&self, call: Call) -> Option<Pending<Result<Head, CallFailed>>> {
-        let Call { method, url, headers, payload, options } = call;
+        let Call {
+            method,
+            url,
+            headers,
+            payload,
+            options,
+        } = call;
         // Made here only to see whether it can be; a request need not be able to change threads.
-        self.stack.request(method.clone(), &url, headers.clone(), payload.clone())?;
+        self.stack
+            .request(method.clone(), &url, headers.clone(), payload.clone())?;
         let (driver, stack) = (self.driver.clone(), Arc::clone(&self.stack));
         Some(start(move || {
             let Some(request) = stack.request(method, &url, headers, payload) else {
-                return Err(CallFailed { why: Why::Unknown, texts: "no request this time".into() });
+                return Err(CallFailed {
+                    why: Why::Unknown,
+                    texts: "no request this time".into(),
+                });
             };
-            let response = driver.execute(request, &options).map_err(CallFailed::from)?;
+            let response = driver
+                .execute(request, &options)
+                .map_err(CallFailed::from)?;
             Ok(Head {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
@@ -90,10 +105,12 @@ impl<S: BlockingStack> Unread for Body<S> {
 
 fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Pending<T> {
     let (started, done, begun) = pending(None);
-    let thread = thread::Builder::new().name("conformance".into()).spawn(move || {
-        let _ = begun.send(());
-        let _ = done.send(work());
-    });
+    let thread = thread::Builder::new()
+        .name("conformance".into())
+        .spawn(move || {
+            let _ = begun.send(());
+            let _ = done.send(work());
+        });
     // Without a thread the channels close, and the case says so.
     drop(thread);
     started

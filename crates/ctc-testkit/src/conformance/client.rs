@@ -1,7 +1,8 @@
-//! A client under test with its types forgotten, so that cases are plain code that is compiled once.
+//! A client under test with its types forgotten, so that cases are plain code that is compiled
+//! once.
 //!
-//! Cases are written once, without `async`: a call is started and waited for. Async stacks run it as a task,
-//! blocking stacks on a thread.
+//! Cases are written once, without `async`: a call is started and waited for. Async stacks run it
+//! as a task, blocking stacks on a thread.
 
 use std::{
     error::Error,
@@ -57,7 +58,10 @@ impl Call {
     }
 
     pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self.headers.append(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
         self
     }
 
@@ -103,8 +107,17 @@ impl Head {
     #[track_caller]
     pub(super) fn read(self) -> Checked<Answer> {
         match self.body.read().wait()? {
-            Ok(body) => Ok(Answer { status: self.status, headers: self.headers, why: self.why, body }),
-            Err(error) => fail("the body of an answer", "to be read".into(), error.to_string()),
+            Ok(body) => Ok(Answer {
+                status: self.status,
+                headers: self.headers,
+                why: self.why,
+                body,
+            }),
+            Err(error) => fail(
+                "the body of an answer",
+                "to be read".into(),
+                error.to_string(),
+            ),
         }
     }
 }
@@ -172,12 +185,16 @@ impl<T> Pending<T> {
     pub(super) fn wait(self) -> Checked<T> {
         match self.result.recv_timeout(LIMIT) {
             Ok(result) => Ok(result),
-            Err(RecvTimeoutError::Timeout) => {
-                fail("a request of the stack", format!("to end within {LIMIT:?}"), "it hangs".into())
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                fail("a request of the stack", "to end".into(), "it panicked, or was dropped".into())
-            }
+            Err(RecvTimeoutError::Timeout) => fail(
+                "a request of the stack",
+                format!("to end within {LIMIT:?}"),
+                "it hangs".into(),
+            ),
+            Err(RecvTimeoutError::Disconnected) => fail(
+                "a request of the stack",
+                "to end".into(),
+                "it panicked, or was dropped".into(),
+            ),
         }
     }
 
@@ -186,7 +203,11 @@ impl<T> Pending<T> {
     pub(super) fn begun(&self) -> Checked {
         match self.begun.recv_timeout(LIMIT) {
             Ok(()) => Ok(()),
-            Err(_) => fail("a request of the stack", "to begin".into(), "the runtime did not run it".into()),
+            Err(_) => fail(
+                "a request of the stack",
+                "to begin".into(),
+                "the runtime did not run it".into(),
+            ),
         }
     }
 
@@ -201,10 +222,20 @@ impl<T> Pending<T> {
 }
 
 /// Both ends of a [`Pending`].
-pub(super) fn pending<T>(abort: Option<AbortHandle>) -> (Pending<T>, mpsc::Sender<T>, mpsc::Sender<()>) {
+pub(super) fn pending<T>(
+    abort: Option<AbortHandle>,
+) -> (Pending<T>, mpsc::Sender<T>, mpsc::Sender<()>) {
     let (told, result) = mpsc::channel();
     let (beginning, begun) = mpsc::channel();
-    (Pending { result, begun, abort }, told, beginning)
+    (
+        Pending {
+            result,
+            begun,
+            abort,
+        },
+        told,
+        beginning,
+    )
 }
 
 impl<T> fmt::Debug for Pending<T> {

@@ -34,16 +34,31 @@ pub(super) enum Stop {
 pub(super) type Checked<T = ()> = Result<T, Stop>;
 
 /// Fails unless `seen` is as expected.
-#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called, mostly with literals")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "reads better where it is called, mostly with literals"
+)]
 #[track_caller]
-pub(super) fn equal<T: PartialEq + fmt::Debug>(what: impl fmt::Display, seen: T, expected: T) -> Checked {
-    if seen == expected { Ok(()) } else { fail(what, format!("{expected:?}"), format!("{seen:?}")) }
+pub(super) fn equal<T: PartialEq + fmt::Debug>(
+    what: impl fmt::Display,
+    seen: T,
+    expected: T,
+) -> Checked {
+    if seen == expected {
+        Ok(())
+    } else {
+        fail(what, format!("{expected:?}"), format!("{seen:?}"))
+    }
 }
 
 /// Fails unless `holds`; `seen` says what there is instead.
 #[track_caller]
 pub(super) fn that(what: impl fmt::Display, holds: bool, seen: impl fmt::Debug) -> Checked {
-    if holds { Ok(()) } else { fail(what, "to hold".into(), format!("{seen:?}")) }
+    if holds {
+        Ok(())
+    } else {
+        fail(what, "to hold".into(), format!("{seen:?}"))
+    }
 }
 
 #[track_caller]
@@ -61,18 +76,36 @@ pub(super) fn fail<T>(what: impl fmt::Display, expected: String, seen: String) -
 impl Failure {
     pub(super) fn show_journal(&mut self, server: &Server) {
         let journal = server.journal();
-        self.journal.push(format!("{} saw {} requests, at the end:", server.url(), journal.len()));
+        self.journal.push(format!(
+            "{} saw {} requests, at the end:",
+            server.url(),
+            journal.len()
+        ));
         let from = journal.len().saturating_sub(SHOWN);
         self.journal.extend(journal[from..].iter().map(line));
     }
 }
 
 fn line(entry: &Entry) -> String {
-    let status = entry.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-    let query = if entry.query.is_empty() { String::new() } else { format!("?{}", entry.query) };
-    let Entry { seq, connection, method, path, body_len, .. } = entry;
+    let status = entry
+        .status
+        .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let query = if entry.query.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", entry.query)
+    };
+    let Entry {
+        seq,
+        connection,
+        method,
+        path,
+        body_len,
+        ..
+    } = entry;
     let cookies = entry.header("cookie").join(" | ");
-    let mut text = format!("  #{seq} on connection {connection}: {method} {path}{query} ({body_len} bytes)");
+    let mut text =
+        format!("  #{seq} on connection {connection}: {method} {path}{query} ({body_len} bytes)");
     if !cookies.is_empty() {
         text.push_str(&format!(" with cookie {cookies}"));
     }
@@ -89,7 +122,9 @@ impl fmt::Display for Failure {
         writeln!(f, "  expected: {}", self.expected)?;
         writeln!(f, "  seen:     {}", self.seen)?;
         write!(f, "  checked at {}", self.place)?;
-        self.journal.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        self.journal
+            .iter()
+            .try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 

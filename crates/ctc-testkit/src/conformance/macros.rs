@@ -2,8 +2,9 @@
 
 /// Makes one `#[test]` of every case of the [conformance suite](crate::conformance):
 /// `conformance_tests!(async, stack)` for an [`AsyncStack`](crate::conformance::AsyncStack),
-/// `conformance_tests!(blocking, stack)` for a [`BlockingStack`](crate::conformance::BlockingStack). `stack`
-/// is an expression, evaluated for every test. Needs no async test attribute: the suite brings a runtime.
+/// `conformance_tests!(blocking, stack)` for a
+/// [`BlockingStack`](crate::conformance::BlockingStack). `stack` is an expression, evaluated for
+/// every test. Needs no async test attribute: the suite brings a runtime.
 #[macro_export]
 macro_rules! conformance_tests {
     (async, $stack:expr) => {

@@ -1,13 +1,14 @@
-//! The conformance suite: what every HTTP stack must do to carry a CTC session, against real sockets.
+//! The conformance suite: what every HTTP stack must do to carry a CTC session, against real
+//! sockets.
 //!
-//! It drives [`ctc_driver`] over the stack and a [`Server`](crate::Server), lets that server go wrong, and
-//! judges by what the server saw as well as by what the caller got. The shipped adapters pass it; so should
-//! yours.
+//! It drives [`ctc_driver`] over the stack and a [`Server`](crate::Server), lets that server go
+//! wrong, and judges by what the server saw as well as by what the caller got. The shipped adapters
+//! pass it; so should yours.
 //!
 //! # Putting a stack of your own through it
 //!
-//! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`]. Then, in a
-//! file below `tests/`:
+//! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`].
+//! Then, in a file below `tests/`:
 //!
 //! ```
 //! use ctc_driver::{Transport, TransportError, ctc_core::{FormBody, Unauthorized}};
@@ -65,8 +66,8 @@
 //! ctc_testkit::conformance_tests!(blocking, MyStack::default()); // one #[test] for each case
 //! ```
 //!
-//! or all of it at once: `Suite::blocking(MyStack).run().assert_passed()`. A case that the stack says it
-//! cannot run is skipped, and named on the standard error output.
+//! or all of it at once: `Suite::blocking(MyStack).run().assert_passed()`. A case that the stack
+//! says it cannot run is skipped, and named on the standard error output.
 
 mod asynchronous;
 mod bench;

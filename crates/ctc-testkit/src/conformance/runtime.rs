@@ -6,20 +6,24 @@ use tokio::{runtime::Builder, sync::mpsc};
 
 use super::stack::{Runtime, Task};
 
-/// A tokio runtime on a thread of its own, which ends when this is dropped. With one thread only, a transport
-/// that blocks stops everything, and is found out.
+/// A tokio runtime on a thread of its own, which ends when this is dropped. With one thread only, a
+/// transport that blocks stops everything, and is found out.
 pub(super) fn tokio() -> Box<dyn Runtime> {
     let (tasks, mut queue) = mpsc::unbounded_channel::<Task>();
-    let started = thread::Builder::new().name("conformance".into()).spawn(move || {
-        let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
-        runtime.block_on(async move {
-            while let Some(task) = queue.recv().await {
-                tokio::spawn(task);
-            }
+    let started = thread::Builder::new()
+        .name("conformance".into())
+        .spawn(move || {
+            let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+                return;
+            };
+            runtime.block_on(async move {
+                while let Some(task) = queue.recv().await {
+                    tokio::spawn(task);
+                }
+            });
+            // Whatever is left over must not keep this thread.
+            runtime.shutdown_background();
         });
-        // Whatever is left over must not keep this thread.
-        runtime.shutdown_background();
-    });
     // Without a thread nothing answers, and the case says so.
     drop(started);
     Box::new(move |task| drop(tasks.send(task)))

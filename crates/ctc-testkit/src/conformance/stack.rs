@@ -1,4 +1,5 @@
-//! What the suite must know of an HTTP stack beyond its transport: how to make one, a request, and a body.
+//! What the suite must know of an HTTP stack beyond its transport: how to make one, a request, and
+//! a body.
 
 use std::{error::Error, fmt, future::Future, pin::Pin};
 
@@ -36,13 +37,16 @@ pub struct Certificate<'a> {
 
 impl fmt::Debug for Certificate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("der_len", &self.der.len()).finish_non_exhaustive()
+        f.debug_struct("Certificate")
+            .field("der_len", &self.der.len())
+            .finish_non_exhaustive()
     }
 }
 
 /// An asynchronous HTTP stack, ready to be put through the suite.
 ///
-/// The transport that it makes must be set up as the product sets it up. Every case gets one of its own.
+/// The transport that it makes must be set up as the product sets it up. Every case gets one of its
+/// own.
 pub trait AsyncStack: Send + Sync + 'static {
     /// The transport under test.
     type Transport: AsyncTransport + 'static;
@@ -50,14 +54,15 @@ pub trait AsyncStack: Send + Sync + 'static {
     /// A fresh transport. Called on the [`runtime`](Self::runtime).
     fn transport(&self) -> Self::Transport;
 
-    /// A fresh transport that trusts `certificate`; `None` (the default) says that this stack speaks no TLS,
-    /// and skips those cases.
+    /// A fresh transport that trusts `certificate`; `None` (the default) says that this stack
+    /// speaks no TLS, and skips those cases.
     fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<Self::Transport> {
         let _ = certificate;
         None
     }
 
-    /// A request as a user of this stack makes it; `None` when it has no such body, which skips the case.
+    /// A request as a user of this stack makes it; `None` when it has no such body, which skips the
+    /// case.
     fn request(
         &self,
         method: Method,
@@ -72,20 +77,25 @@ pub trait AsyncStack: Send + Sync + 'static {
         response: <Self::Transport as AsyncTransport>::Response,
     ) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send;
 
-    /// What [`Incoming::explain`](ctc_driver::Incoming::explain) left on a delivered 401. The default knows
-    /// nothing, and skips the case about it.
-    fn unauthorized(&self, response: &<Self::Transport as AsyncTransport>::Response) -> Option<Unauthorized> {
+    /// What [`Incoming::explain`](ctc_driver::Incoming::explain) left on a delivered 401. The
+    /// default knows nothing, and skips the case about it.
+    fn unauthorized(
+        &self,
+        response: &<Self::Transport as AsyncTransport>::Response,
+    ) -> Option<Unauthorized> {
         let _ = response;
         None
     }
 
-    /// Whether an answer is delivered before its body has arrived. Say `false` for a stack that buffers.
+    /// Whether an answer is delivered before its body has arrived. Say `false` for a stack that
+    /// buffers.
     fn streams_answers(&self) -> bool {
         true
     }
 
-    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A runtime
-    /// of your own is a closure that spawns: `Box::new(|task| smol::spawn(task).detach())`.
+    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A
+    /// runtime of your own is a closure that spawns: `Box::new(|task|
+    /// smol::spawn(task).detach())`.
     fn runtime(&self) -> Box<dyn Runtime> {
         runtime::tokio()
     }
@@ -118,10 +128,14 @@ pub trait BlockingStack: Send + Sync + 'static {
     ///
     /// # Errors
     /// When it breaks off.
-    fn read(&self, response: <Self::Transport as Transport>::Response) -> Result<Vec<u8>, BoxError>;
+    fn read(&self, response: <Self::Transport as Transport>::Response)
+    -> Result<Vec<u8>, BoxError>;
 
     /// See [`AsyncStack::unauthorized`].
-    fn unauthorized(&self, response: &<Self::Transport as Transport>::Response) -> Option<Unauthorized> {
+    fn unauthorized(
+        &self,
+        response: &<Self::Transport as Transport>::Response,
+    ) -> Option<Unauthorized> {
         let _ = response;
         None
     }

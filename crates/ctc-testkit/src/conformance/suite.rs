@@ -36,7 +36,8 @@ pub(super) trait AnyStack: Send + Sync {
 pub struct Case {
     /// Its name: a sentence, and the name of its test.
     pub name: &'static str,
-    /// The numbers of the failure cases that it covers, like `T37`; empty for a mere rule of the port.
+    /// The numbers of the failure cases that it covers, like `T37`; empty for a mere rule of the
+    /// port.
     pub covers: &'static str,
     pub(super) run: fn(&Bench<'_>) -> Checked,
 }
@@ -55,12 +56,16 @@ pub struct Suite {
 impl Suite {
     /// The suite for an async stack.
     pub fn asynchronous(stack: impl AsyncStack) -> Self {
-        Self { stack: Box::new(Asynchronous(Arc::new(stack))) }
+        Self {
+            stack: Box::new(Asynchronous(Arc::new(stack))),
+        }
     }
 
     /// The suite for a blocking stack.
     pub fn blocking(stack: impl BlockingStack) -> Self {
-        Self { stack: Box::new(Blocking(Arc::new(stack))) }
+        Self {
+            stack: Box::new(Blocking(Arc::new(stack))),
+        }
     }
 
     /// Every case, by name.
@@ -70,12 +75,21 @@ impl Suite {
 
     /// Runs every case, one after the other.
     pub fn run(&self) -> Report {
-        Report { lines: CASES.iter().map(|case| self.line(case)).collect() }
+        Report {
+            lines: CASES.iter().map(|case| self.line(case)).collect(),
+        }
     }
 
-    /// Runs the case of this name. A name that there is not gives an empty report, which does not pass.
+    /// Runs the case of this name. A name that there is not gives an empty report, which does not
+    /// pass.
     pub fn run_case(&self, name: &str) -> Report {
-        Report { lines: CASES.iter().filter(|case| case.name == name).map(|case| self.line(case)).collect() }
+        Report {
+            lines: CASES
+                .iter()
+                .filter(|case| case.name == name)
+                .map(|case| self.line(case))
+                .collect(),
+        }
     }
 
     fn line(&self, case: &Case) -> Line {
@@ -89,13 +103,19 @@ impl Suite {
                 Outcome::Failed(*failure)
             }
         };
-        Line { case: *case, outcome, took: start.elapsed() }
+        Line {
+            case: *case,
+            outcome,
+            took: start.elapsed(),
+        }
     }
 }
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Suite").field("async", &self.stack.is_async()).finish_non_exhaustive()
+        f.debug_struct("Suite")
+            .field("async", &self.stack.is_async())
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,16 +159,20 @@ impl Report {
 
     /// The cases that failed.
     pub fn failures(&self) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(|line| matches!(line.outcome, Outcome::Failed(_)))
+        self.lines
+            .iter()
+            .filter(|line| matches!(line.outcome, Outcome::Failed(_)))
     }
 
     /// The cases that were skipped.
     pub fn skipped(&self) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(|line| matches!(line.outcome, Outcome::Skipped(_)))
+        self.lines
+            .iter()
+            .filter(|line| matches!(line.outcome, Outcome::Skipped(_)))
     }
 
-    /// Panics with the report unless it [`passed`](Self::passed). Skipped cases are named on the standard
-    /// error output, past a test harness that captures it.
+    /// Panics with the report unless it [`passed`](Self::passed). Skipped cases are named on the
+    /// standard error output, past a test harness that captures it.
     ///
     /// # Panics
     /// As said: this is the assertion of a test.
@@ -156,10 +180,15 @@ impl Report {
     pub fn assert_passed(&self) {
         use std::io::Write;
         for line in self.skipped() {
-            // In one piece, since tests run side by side. There is nobody to tell when it cannot be written.
+            // In one piece, since tests run side by side. There is nobody to tell when it cannot be
+            // written.
             let _ = std::io::stderr().write_all(format!("conformance: {line}").as_bytes());
         }
-        assert!(self.passed(), "the stack does not conform ({} cases run):\n{self}", self.lines.len());
+        assert!(
+            self.passed(),
+            "the stack does not conform ({} cases run):\n{self}",
+            self.lines.len()
+        );
     }
 }
 
@@ -175,8 +204,12 @@ impl fmt::Display for Line {
         let took = self.took.as_millis();
         match &self.outcome {
             Outcome::Passed => writeln!(f, "passed  {took:>5} ms  {name}  {covers}"),
-            Outcome::Skipped(reason) => writeln!(f, "SKIPPED {took:>5} ms  {name}  {covers}: {reason}"),
-            Outcome::Failed(failure) => writeln!(f, "FAILED  {took:>5} ms  {name}  {covers}: {failure}"),
+            Outcome::Skipped(reason) => {
+                writeln!(f, "SKIPPED {took:>5} ms  {name}  {covers}: {reason}")
+            }
+            Outcome::Failed(failure) => {
+                writeln!(f, "FAILED  {took:>5} ms  {name}  {covers}: {failure}")
+            }
         }
     }
 }

@@ -25,7 +25,11 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn new(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Payload::whole(Bytes::new()) }
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body: Payload::whole(Bytes::new()),
+        }
     }
 
     /// A status by its number; one that HTTP does not know becomes 500.
@@ -34,8 +38,11 @@ impl Answer {
     }
 
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
-        let text = serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        Self::new(status).with("content-type", "application/json;charset=UTF-8").body(text)
+        let text = serde_json::to_string(value)
+            .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        Self::new(status)
+            .with("content-type", "application/json;charset=UTF-8")
+            .body(text)
     }
 
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
@@ -114,22 +121,36 @@ impl Payload {
     /// This body, but with pauses. Only bodies held in memory can be paced.
     pub(super) fn paced(self, chunk: u32, pause: Duration) -> Self {
         match self {
-            Self::Whole(rest) => Self::Paced { rest, chunk: chunk.max(1) as usize, pause, sleep: None },
+            Self::Whole(rest) => Self::Paced {
+                rest,
+                chunk: chunk.max(1) as usize,
+                pause,
+                sleep: None,
+            },
             other => other,
         }
     }
 
-    /// This body, but broken off half-way. An empty body becomes one that promises more than it sends.
+    /// This body, but broken off half-way. An empty body becomes one that promises more than it
+    /// sends.
     pub(super) fn broken(self) -> Self {
         match self {
             Self::Whole(bytes) => {
                 let first = bytes.slice(..bytes.len() / 2);
-                Self::Broken { first: Some(first), declared: bytes.len().max(1) as u64, flushed: false }
+                Self::Broken {
+                    first: Some(first),
+                    declared: bytes.len().max(1) as u64,
+                    flushed: false,
+                }
             }
             other => {
                 let declared = other.size_hint().exact().unwrap_or(0).max(2);
                 let first = Bytes::from_static(b"x");
-                Self::Broken { first: Some(first), declared, flushed: false }
+                Self::Broken {
+                    first: Some(first),
+                    declared,
+                    flushed: false,
+                }
             }
         }
     }
@@ -158,7 +179,12 @@ impl Body for Payload {
                 *left -= size;
                 Poll::Ready(Some(Ok(Frame::data(pattern(size)))))
             }
-            Self::Paced { rest, chunk, pause, sleep } => {
+            Self::Paced {
+                rest,
+                chunk,
+                pause,
+                sleep,
+            } => {
                 if let Some(pausing) = sleep {
                     std::task::ready!(pausing.as_mut().poll(context));
                     *sleep = None;
@@ -172,7 +198,8 @@ impl Body for Payload {
             }
             Self::Broken { first, flushed, .. } => match first.take() {
                 Some(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                // Hyper flushes what it holds when a body has nothing to give yet, and not when it fails.
+                // Hyper flushes what it holds when a body has nothing to give yet, and not when it
+                // fails.
                 _ if !*flushed => {
                     *flushed = true;
                     context.waker().wake_by_ref();
@@ -204,5 +231,10 @@ impl Body for Payload {
 
 fn pattern(size: u64) -> Bytes {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
-    LETTERS.iter().copied().cycle().take(size as usize).collect()
+    LETTERS
+        .iter()
+        .copied()
+        .cycle()
+        .take(size as usize)
+        .collect()
 }

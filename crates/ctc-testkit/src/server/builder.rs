@@ -86,7 +86,10 @@ impl Default for Builder {
             clock_offset: 0,
             journal_limit: 100_000,
         };
-        Self { settings, address: SocketAddr::from(([127, 0, 0, 1], 0)) }
+        Self {
+            settings,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
     }
 }
 
@@ -99,7 +102,9 @@ impl Builder {
 
     /// Adds an account; without any, there is one: [`DEFAULT_USERNAME`] with [`DEFAULT_PASSWORD`].
     pub fn account(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
-        self.settings.accounts.push((username.into(), password.into()));
+        self.settings
+            .accounts
+            .push((username.into(), password.into()));
         self
     }
 
@@ -139,7 +144,8 @@ impl Builder {
         self
     }
 
-    /// Locks an account after so many refused logins in a row: then the right password is refused, too.
+    /// Locks an account after so many refused logins in a row: then the right password is refused,
+    /// too.
     pub fn lock_after(mut self, refusals: u32) -> Self {
         self.settings.lock_after = Some(refusals);
         self
@@ -163,8 +169,8 @@ impl Builder {
         self
     }
 
-    /// How long a token lives by the server's clock, and what its cookie says: 14 days by default. See
-    /// [`Server::advance`].
+    /// How long a token lives by the server's clock, and what its cookie says: 14 days by default.
+    /// See [`Server::advance`].
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.token_lifetime = lifetime;
         self

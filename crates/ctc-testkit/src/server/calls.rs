@@ -34,7 +34,10 @@ fn device_route(state: &mut State, settings: &Settings, request: &Received, rest
         return Answer::new(StatusCode::NOT_FOUND);
     };
     match (&request.method, tail) {
-        (&Method::GET, "") => settings.fleet.one(id).map_or_else(|| Answer::new(StatusCode::NOT_FOUND), ok),
+        (&Method::GET, "") => settings
+            .fleet
+            .one(id)
+            .map_or_else(|| Answer::new(StatusCode::NOT_FOUND), ok),
         (&Method::GET, "avlevents") => match page(request) {
             Some(page) => settings
                 .fleet
@@ -44,7 +47,10 @@ fn device_route(state: &mut State, settings: &Settings, request: &Received, rest
         },
         (&Method::GET, "notes") => {
             let notes = state.notes.get(&id).map(Vec::as_slice).unwrap_or_default();
-            let results: Vec<Value> = notes.iter().map(|text| json!({ "note": { "text": text } })).collect();
+            let results: Vec<Value> = notes
+                .iter()
+                .map(|text| json!({ "note": { "text": text } }))
+                .collect();
             ok(json!({ "response": { "results": results, "totalCount": results.len() } }))
         }
         (&Method::POST, "notes") => {
@@ -53,7 +59,10 @@ fn device_route(state: &mut State, settings: &Settings, request: &Received, rest
             notes.push(text.clone());
             let note = json!({ "note": { "id": notes.len(), "text": text } });
             state.counts.writes += 1;
-            Answer::json(StatusCode::CREATED, &json!({ "response": { "results": [note] } }))
+            Answer::json(
+                StatusCode::CREATED,
+                &json!({ "response": { "results": [note] } }),
+            )
         }
         (_, "" | "avlevents" | "notes") => Answer::new(StatusCode::METHOD_NOT_ALLOWED),
         _ => Answer::new(StatusCode::NOT_FOUND),
@@ -66,7 +75,8 @@ fn test_route(rest: &str, request: &Received) -> Answer {
         ("forbidden", _) => Answer::new(StatusCode::FORBIDDEN),
         ("bytes", count) => match count.parse() {
             Ok(count) => {
-                let mut answer = Answer::new(StatusCode::OK).with("content-type", "application/octet-stream");
+                let mut answer =
+                    Answer::new(StatusCode::OK).with("content-type", "application/octet-stream");
                 answer.body = Payload::Pattern(count);
                 answer
             }
@@ -99,7 +109,10 @@ fn echo(request: &Received) -> Answer {
 }
 
 fn page(request: &Received) -> Option<Page> {
-    Page::parse(request.parameter("pg").as_deref(), request.parameter("pgsize").as_deref())
+    Page::parse(
+        request.parameter("pg").as_deref(),
+        request.parameter("pgsize").as_deref(),
+    )
 }
 
 fn ok(value: impl Into<Value>) -> Answer {

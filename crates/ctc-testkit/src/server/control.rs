@@ -10,7 +10,9 @@ pub(super) fn answer(shared: &Shared, request: &Received) -> Answer {
     let post = request.method == Method::POST;
     let account = request.parameter("user");
     match request.path.trim_start_matches("/_ctc").trim_matches('/') {
-        "" if get => Answer::new(StatusCode::OK).with("content-type", "text/plain").body(super::CONTROL_HELP),
+        "" if get => Answer::new(StatusCode::OK)
+            .with("content-type", "text/plain")
+            .body(super::CONTROL_HELP),
         "counts" if get => Answer::json(StatusCode::OK, &shared.counts()),
         "journal" if get => Answer::json(StatusCode::OK, &shared.journal()),
         "faults" if post => inject(shared, &request.body),
@@ -41,7 +43,10 @@ fn inject(shared: &Shared, body: &[u8]) -> Answer {
             let id = shared.change(|state| state.inject(rule));
             Answer::json(StatusCode::CREATED, &json!({ "rule": id }))
         }
-        Err(error) => Answer::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+        Err(error) => Answer::json(
+            StatusCode::BAD_REQUEST,
+            &json!({ "error": error.to_string() }),
+        ),
     }
 }
 

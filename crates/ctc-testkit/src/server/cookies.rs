@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use rustls::crypto::CryptoProvider;
 use serde::{Deserialize, Serialize};
 
-/// What the tokens of this server look like: 76 characters of base64 like the vendor's sample, with or without
-/// padding. A client carries each byte for byte.
+/// What the tokens of this server look like: 76 characters of base64 like the vendor's sample, with
+/// or without padding. A client carries each byte for byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenStyle {
@@ -62,11 +62,15 @@ impl ClearingForm {
             Self::Quoted => "authToken=\"\"; Path=/connect",
             Self::MaxAgeZero => "authToken=AAAA; Max-Age=0; Path=/connect",
             Self::MaxAgeNegative => "authToken=AAAA; Max-Age=-1; Path=/connect",
-            Self::ExpiresPast => "authToken=AAAA; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect",
+            Self::ExpiresPast => {
+                "authToken=AAAA; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect"
+            }
             Self::EmptyMaxAgeExpires => {
                 "authToken=; Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect"
             }
-            Self::QuotedExpires => "authToken=\"\"; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect",
+            Self::QuotedExpires => {
+                "authToken=\"\"; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect"
+            }
             Self::Deleted => {
                 "authToken=deleted; Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/connect"
             }
@@ -83,7 +87,10 @@ pub(super) struct Mint {
 
 impl Mint {
     pub(super) fn new(style: TokenStyle) -> Self {
-        Self { provider: rustls::crypto::ring::default_provider(), style }
+        Self {
+            provider: rustls::crypto::ring::default_provider(),
+            style,
+        }
     }
 
     pub(super) fn token(&self) -> String {
@@ -95,16 +102,24 @@ impl Mint {
     }
 
     pub(super) fn session_id(&self) -> String {
-        self.random::<16>().iter().map(|byte| format!("{byte:02X}")).collect()
+        self.random::<16>()
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect()
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         // Tokens guard nothing here: the time is good enough on a machine without randomness.
         if self.provider.secure_random.fill(&mut bytes).is_err() {
-            let nanos =
-                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-            bytes.iter_mut().zip(nanos.to_le_bytes()).for_each(|(byte, noise)| *byte = noise);
+            let nanos = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_nanos();
+            bytes
+                .iter_mut()
+                .zip(nanos.to_le_bytes())
+                .for_each(|(byte, noise)| *byte = noise);
         }
         bytes
     }
@@ -114,10 +129,14 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0u32, |bits, i| bits << 8 | u32::from(group.get(i).copied().unwrap_or(0)));
+        let bits = (0..3).fold(0u32, |bits, i| {
+            bits << 8 | u32::from(group.get(i).copied().unwrap_or(0))
+        });
         for position in 0..4 {
             if position <= group.len() {
-                text.push(char::from(ALPHABET[(bits >> (18 - 6 * position)) as usize & 63]));
+                text.push(char::from(
+                    ALPHABET[(bits >> (18 - 6 * position)) as usize & 63],
+                ));
             } else {
                 text.push('=');
             }
@@ -126,8 +145,8 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The `Set-Cookie` lines of an accepted login. `Secure` is set on https only: on plain http a client's cookie jar
-/// would drop such a cookie, and tests about jars would show nothing.
+/// The `Set-Cookie` lines of an accepted login. `Secure` is set on https only: on plain http a
+/// client's cookie jar would drop such a cookie, and tests about jars would show nothing.
 pub(super) fn login_lines(
     mint: &Mint,
     token: &str,
@@ -137,9 +156,15 @@ pub(super) fn login_lines(
 ) -> [String; 3] {
     let secure = if tls { "; Secure" } else { "" };
     [
-        format!("JSESSIONID={}; Path=/connect{secure}; HttpOnly", mint.session_id()),
+        format!(
+            "JSESSIONID={}; Path=/connect{secure}; HttpOnly",
+            mint.session_id()
+        ),
         token_line(token, lifetime, now, tls),
-        format!("JSESSIONID={}; Path=/connect{secure}; HttpOnly", mint.session_id()),
+        format!(
+            "JSESSIONID={}; Path=/connect{secure}; HttpOnly",
+            mint.session_id()
+        ),
     ]
 }
 
@@ -155,10 +180,13 @@ pub(super) fn token_line(token: &str, lifetime: Duration, now: SystemTime, tls: 
 
 /// `Wed, 15 Jan 2031 12:00:00 GMT` as `Wed, 15-Jan-2031 12:00:00 GMT`.
 fn dashed(date: &str) -> String {
-    date.char_indices().map(|(at, c)| if at == 7 || at == 11 { '-' } else { c }).collect()
+    date.char_indices()
+        .map(|(at, c)| if at == 7 || at == 11 { '-' } else { c })
+        .collect()
 }
 
-/// The last time that this server knows, since 1970; it is in the year 9987: an HTTP date has room for four digits.
+/// The last time that this server knows, since 1970; it is in the year 9987: an HTTP date has room
+/// for four digits.
 const LATEST: Duration = Duration::from_secs(253_000_000_000);
 
 /// A later time, but not later than the last one.
@@ -171,7 +199,9 @@ pub(super) fn later(time: SystemTime, by: Duration) -> SystemTime {
 pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 {
-        time.checked_sub(by).map_or(SystemTime::UNIX_EPOCH, |time| time.max(SystemTime::UNIX_EPOCH))
+        time.checked_sub(by).map_or(SystemTime::UNIX_EPOCH, |time| {
+            time.max(SystemTime::UNIX_EPOCH)
+        })
     } else {
         later(time, by)
     }
@@ -194,13 +224,21 @@ mod tests {
         assert_eq!(Mint::new(TokenStyle::Plain).token().len(), 76);
         let padded = Mint::new(TokenStyle::Padded).token();
         assert!(padded.len() == 76 && padded.ends_with("=="));
-        assert!(Mint::new(TokenStyle::PercentEncoded).token().ends_with("%3D%3D"));
+        assert!(
+            Mint::new(TokenStyle::PercentEncoded)
+                .token()
+                .ends_with("%3D%3D")
+        );
     }
 
     #[test]
     fn no_time_is_out_of_range() {
         let now = SystemTime::now();
-        for time in [later(now, Duration::MAX), shifted(now, i64::MAX), shifted(now, i64::MIN)] {
+        for time in [
+            later(now, Duration::MAX),
+            shifted(now, i64::MAX),
+            shifted(now, i64::MIN),
+        ] {
             assert!(httpdate::fmt_http_date(time).ends_with(" GMT"));
         }
         assert!(token_line("A", Duration::MAX, now, false).contains("9987"));

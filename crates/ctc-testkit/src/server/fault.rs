@@ -51,8 +51,8 @@ pub enum Times {
     Forever,
 }
 
-/// A fault, and when it strikes. If several rules are due on one request, all of them strike, in the order in
-/// which they were injected; of those that replace the answer, the first wins.
+/// A fault, and when it strikes. If several rules are due on one request, all of them strike, in
+/// the order in which they were injected; of those that replace the answer, the first wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// The requests it looks at.
@@ -70,17 +70,28 @@ pub struct Rule {
 impl Rule {
     /// A rule that strikes on the next match only.
     pub fn once(on: Matcher, fault: Fault) -> Self {
-        Self { on, times: Times::Once, after: 0, fault }
+        Self {
+            on,
+            times: Times::Once,
+            after: 0,
+            fault,
+        }
     }
 
     /// A rule that strikes on the next `n` matches.
     pub fn times(n: u32, on: Matcher, fault: Fault) -> Self {
-        Self { times: Times::N(n), ..Self::once(on, fault) }
+        Self {
+            times: Times::N(n),
+            ..Self::once(on, fault)
+        }
     }
 
     /// A rule that strikes on every match.
     pub fn forever(on: Matcher, fault: Fault) -> Self {
-        Self { times: Times::Forever, ..Self::once(on, fault) }
+        Self {
+            times: Times::Forever,
+            ..Self::once(on, fault)
+        }
     }
 
     /// The same rule, striking only after `k` matches went by.
@@ -128,14 +139,15 @@ pub enum RetryAfter {
     Absent,
     /// Seconds from now.
     Seconds(u64),
-    /// An HTTP date this many seconds from now, by the server's clock (which may be wrong); may be negative.
+    /// An HTTP date this many seconds from now, by the server's clock (which may be wrong); may be
+    /// negative.
     DateIn(i64),
     /// Any text: garbage, white space, a number too large for any integer.
     Raw(String),
 }
 
-/// Something that goes wrong. `act` asks whether the request takes effect (a token is issued, a note is
-/// written) although its answer is replaced or lost.
+/// Something that goes wrong. `act` asks whether the request takes effect (a token is issued, a
+/// note is written) although its answer is replaced or lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -195,8 +207,9 @@ pub enum Fault {
     },
     /// The login is answered with 200 but brings no token, and none is issued.
     NoToken,
-    /// The login is answered with 200 and exactly these `Set-Cookie` lines; `{token}` stands for a new token. Any
-    /// other value in an `authToken` line becomes a live token of the account, too.
+    /// The login is answered with 200 and exactly these `Set-Cookie` lines; `{token}` stands for a
+    /// new token. Any other value in an `authToken` line becomes a live token of the account,
+    /// too.
     SetCookies(Vec<String>),
     /// The answer has these headers as well.
     Headers(Vec<(String, String)>),
@@ -208,10 +221,11 @@ pub enum Fault {
     HugeBody(u64),
     /// The request waits this many milliseconds before it is looked at.
     Delay(u64),
-    /// The answer waits this many milliseconds once it is made: the request has taken effect meanwhile.
+    /// The answer waits this many milliseconds once it is made: the request has taken effect
+    /// meanwhile.
     Late(u64),
-    /// The request waits until [`Server::release`](crate::Server::release) is called: a test without sleeps. Until then
-    /// it is counted in [`Counts::held`](crate::Counts::held).
+    /// The request waits until [`Server::release`](crate::Server::release) is called: a test
+    /// without sleeps. Until then it is counted in [`Counts::held`](crate::Counts::held).
     Hold {
         /// Before: it is looked at after the wait. After: it takes effect, and its answer waits.
         #[serde(default)]
@@ -257,30 +271,54 @@ pub enum Fault {
 impl Fault {
     /// A bare status, without acting.
     pub fn status(status: u16) -> Self {
-        Self::Answer { status, headers: Vec::new(), body: String::new(), act: false }
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+            act: false,
+        }
     }
 
     /// 200 with a page of HTML that wants to be read by a person.
     pub fn html_page() -> Self {
         let headers = vec![("content-type".into(), "text/html;charset=UTF-8".into())];
-        let body = "<!DOCTYPE html><html><title>Sign in</title><body>Please sign in.</body></html>".into();
-        Self::Answer { status: 200, headers, body, act: false }
+        let body =
+            "<!DOCTYPE html><html><title>Sign in</title><body>Please sign in.</body></html>".into();
+        Self::Answer {
+            status: 200,
+            headers,
+            body,
+            act: false,
+        }
     }
 
     /// A refusal dressed as a server error: 500 with a body that says that the password is invalid.
     pub fn password_invalid() -> Self {
-        let headers = vec![("content-type".into(), "application/json;charset=UTF-8".into())];
+        let headers = vec![(
+            "content-type".into(),
+            "application/json;charset=UTF-8".into(),
+        )];
         let body = r#"{"error":"password invalid"}"#.into();
-        Self::Answer { status: 500, headers, body, act: false }
+        Self::Answer {
+            status: 500,
+            headers,
+            body,
+            act: false,
+        }
     }
 
     /// 429 with `Retry-After` in seconds.
     pub fn throttle(seconds: u64) -> Self {
-        Self::Throttle { retry_after: RetryAfter::Seconds(seconds) }
+        Self::Throttle {
+            retry_after: RetryAfter::Seconds(seconds),
+        }
     }
 
     /// The request takes effect, but its answer is lost with the connection.
     pub fn lost_answer() -> Self {
-        Self::Cut { at: Point::BeforeAnswer, act: true }
+        Self::Cut {
+            at: Point::BeforeAnswer,
+            act: true,
+        }
     }
 }

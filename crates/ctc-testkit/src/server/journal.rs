@@ -2,7 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-/// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] tells the whole length.
+/// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] tells the whole
+/// length.
 pub const JOURNALED_BODY: usize = 64 * 1024;
 
 /// What kind of request it was, by its path.
@@ -33,7 +34,8 @@ pub enum Violation {
     WrongKey,
     /// More than one `calamp-services-app` header.
     DuplicateKey,
-    /// A password, a token or an application key in the query string; on a login also a user's name.
+    /// A password, a token or an application key in the query string; on a login also a user's
+    /// name.
     CredentialsInQuery,
     /// A login (or logout) by another method than `POST`.
     WrongMethod,
@@ -41,7 +43,8 @@ pub enum Violation {
     MissingUseAuthToken,
     /// A login whose body is not declared `application/x-www-form-urlencoded`.
     WrongContentType,
-    /// A login body that is no form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or far too long.
+    /// A login body that is no form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or far
+    /// too long.
     BadForm,
     /// A login form without `username` or `password`.
     MissingField,
@@ -84,19 +87,27 @@ pub struct Entry {
     pub body_len: u64,
     /// The rule it broke, if any.
     pub violation: Option<Violation>,
-    /// The status it was answered with; `None` while it waits, and for ever if the answer was withheld.
+    /// The status it was answered with; `None` while it waits, and for ever if the answer was
+    /// withheld.
     pub status: Option<u16>,
 }
 
 impl Entry {
     /// The values of every header of this name (in lower case).
     pub fn header(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// Every `authToken` cookie on the request, byte for byte.
     pub fn tokens(&self) -> Vec<&str> {
-        self.header("cookie").into_iter().flat_map(super::inspect::auth_tokens).collect()
+        self.header("cookie")
+            .into_iter()
+            .flat_map(super::inspect::auth_tokens)
+            .collect()
     }
 }
 
@@ -121,8 +132,9 @@ pub struct Counts {
     pub unauthorized: u64,
     /// Requests that broke a rule of the interface: see [`Violation`].
     pub violations: u64,
-    /// Logins accepted although the account held a token that was alive and that nothing had told the client
-    /// to give up: neither a 401 nor a clearing cookie. Not refused, but unfair use.
+    /// Logins accepted although the account held a token that was alive and that nothing had told
+    /// the client to give up: neither a 401 nor a clearing cookie. Not refused, but unfair
+    /// use.
     pub needless_logins: u64,
     /// Tokens alive now, over all accounts.
     pub live_tokens: u64,

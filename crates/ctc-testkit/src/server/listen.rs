@@ -37,7 +37,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It only drops tasks that never block, so this is short; a panic in it has been reported already.
+            // It only drops tasks that never block, so this is short; a panic in it has been
+            // reported already.
             let _ = thread.join();
         }
     }
@@ -45,12 +46,18 @@ impl Drop for Running {
 
 pub(super) fn start(builder: Builder) -> Result<Server, StartError> {
     let Builder { settings, address } = builder;
-    let identity = if settings.tls { Some(Identity::make()?) } else { None };
+    let identity = if settings.tls {
+        Some(Identity::make()?)
+    } else {
+        None
+    };
     let acceptor = identity.as_ref().map(Identity::acceptor).transpose()?;
     let shared = Arc::new(Shared::new(settings));
 
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Thread)?;
     let (stop, stopped) = oneshot::channel();
     let (bound, told) = mpsc::channel();
     let thread_shared = Arc::clone(&shared);
@@ -70,15 +77,29 @@ pub(super) fn start(builder: Builder) -> Result<Server, StartError> {
             // Dropping the runtime here cuts every connection.
         })
         .map_err(StartError::Thread)?;
-    let running = Running { stop: Some(stop), thread: Some(thread) };
-    let local = told.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    let running = Running {
+        stop: Some(stop),
+        thread: Some(thread),
+    };
+    let local = told
+        .recv()
+        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
     let local: SocketAddr = local.map_err(|source| StartError::Bind { address, source })?;
-    Ok(Server { shared, address: local, identity, _running: running })
+    Ok(Server {
+        shared,
+        address: local,
+        identity,
+        _running: running,
+    })
 }
 
 /// Listens with a long queue, so that a herd of new connections is not turned away.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // On Windows this would share a taken port; elsewhere it frees one that was used a moment ago.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
@@ -96,11 +117,21 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, shared: Ar
         };
         id += 1;
         shared.change(|state| state.counts.connections += 1);
-        tokio::spawn(connection(stream, id, acceptor.clone(), Arc::clone(&shared)));
+        tokio::spawn(connection(
+            stream,
+            id,
+            acceptor.clone(),
+            Arc::clone(&shared),
+        ));
     }
 }
 
-async fn connection(stream: TcpStream, id: u64, acceptor: Option<TlsAcceptor>, shared: Arc<Shared>) {
+async fn connection(
+    stream: TcpStream,
+    id: u64,
+    acceptor: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+) {
     // Small answers must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     match acceptor {
@@ -113,10 +144,18 @@ async fn connection(stream: TcpStream, id: u64, acceptor: Option<TlsAcceptor>, s
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, id: u64, shared: Arc<Shared>) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    id: u64,
+    shared: Arc<Shared>,
+) {
     let wire = Arc::new(Wire::default());
-    let io = TokioIo::new(Wired { stream, wire: Arc::clone(&wire) });
-    let service = service_fn(move |request| respond(Arc::clone(&shared), id, Arc::clone(&wire), request));
+    let io = TokioIo::new(Wired {
+        stream,
+        wire: Arc::clone(&wire),
+    });
+    let service =
+        service_fn(move |request| respond(Arc::clone(&shared), id, Arc::clone(&wire), request));
     // An error here is a client that went away, or a scripted end.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

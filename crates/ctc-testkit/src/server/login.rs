@@ -13,13 +13,20 @@ use super::{
 };
 
 /// A login that kept to the rules: accepted or refused.
-pub(super) fn login(state: &mut State, settings: &Settings, who: &Credentials, faults: &[Fault]) -> Answer {
+pub(super) fn login(
+    state: &mut State,
+    settings: &Settings,
+    who: &Credentials,
+    faults: &[Fault],
+) -> Answer {
     if let Some(refused) = refused(state, settings, who, faults) {
         return refused;
     }
     if faults.contains(&Fault::NoToken) {
-        return accepted()
-            .with("set-cookie", &format!("JSESSIONID={}; Path=/connect", state.mint.session_id()));
+        return accepted().with(
+            "set-cookie",
+            &format!("JSESSIONID={}; Path=/connect", state.mint.session_id()),
+        );
     }
     let now = state.now();
     state.refusals.remove(&who.username);
@@ -45,7 +52,13 @@ pub(super) fn login(state: &mut State, settings: &Settings, who: &Credentials, f
     } else {
         state.tokens.issue(&token, &who.username, ends);
         let shown = state.shown_now();
-        let lines = cookies::login_lines(&state.mint, &token, settings.token_lifetime, shown, settings.tls);
+        let lines = cookies::login_lines(
+            &state.mint,
+            &token,
+            settings.token_lifetime,
+            shown,
+            settings.tls,
+        );
         lines.iter().for_each(|line| answer.set_cookie(line));
         state.issued = Some(token);
     }
@@ -64,7 +77,10 @@ pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Ans
             state.tokens.end_all(account.as_deref(), Life::Revoked);
         }
     }
-    Answer::new(StatusCode::OK).with("set-cookie", cookies::ClearingForm::EmptyMaxAgeExpires.line())
+    Answer::new(StatusCode::OK).with(
+        "set-cookie",
+        cookies::ClearingForm::EmptyMaxAgeExpires.line(),
+    )
 }
 
 /// Issues a new token in the place of a live one (or beside it), and makes the line that brings it.
@@ -76,12 +92,22 @@ pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old
     if !keep_old {
         state.tokens.end(old, Life::Revoked);
     }
-    let line = cookies::token_line(&token, settings.token_lifetime, state.shown_now(), settings.tls);
+    let line = cookies::token_line(
+        &token,
+        settings.token_lifetime,
+        state.shown_now(),
+        settings.tls,
+    );
     state.issued = Some(token);
     line
 }
 
-fn refused(state: &mut State, settings: &Settings, who: &Credentials, faults: &[Fault]) -> Option<Answer> {
+fn refused(
+    state: &mut State,
+    settings: &Settings,
+    who: &Credentials,
+    faults: &[Fault],
+) -> Option<Answer> {
     let scripted = faults.iter().find_map(|fault| match fault {
         Fault::Refuse { status } => Some(*status),
         _ => None,
@@ -89,8 +115,10 @@ fn refused(state: &mut State, settings: &Settings, who: &Credentials, faults: &[
     if let Some(status) = scripted {
         return Some(Answer::status(status));
     }
-    let known =
-        settings.accounts.iter().any(|(name, password)| *name == who.username && *password == who.password);
+    let known = settings
+        .accounts
+        .iter()
+        .any(|(name, password)| *name == who.username && *password == who.password);
     if known && !state.locked.contains(&who.username) {
         return None;
     }
@@ -106,5 +134,7 @@ fn refused(state: &mut State, settings: &Settings, who: &Credentials, faults: &[
 
 fn accepted() -> Answer {
     // The vendor's page does not show the body of this answer.
-    Answer::new(StatusCode::OK).with("content-type", "application/json;charset=UTF-8").body("{}")
+    Answer::new(StatusCode::OK)
+        .with("content-type", "application/json;charset=UTF-8")
+        .body("{}")
 }

@@ -36,7 +36,8 @@ pub const DEFAULT_APP_KEY: &str = "00000000-0000-4000-8000-00000000c7c0";
 /// A text about the control path: what `GET /_ctc/` answers, and a part of `ctc-server --help`.
 pub const CONTROL_HELP: &str = include_str!("control.txt");
 
-/// A CTC server on loopback, with a thread of its own. Dropping it closes the port and cuts every connection.
+/// A CTC server on loopback, with a thread of its own. Dropping it closes the port and cuts every
+/// connection.
 ///
 /// All methods are synchronous and short, so that blocking and async tests alike can call them.
 pub struct Server {
@@ -126,7 +127,12 @@ impl Server {
         wanted: impl Fn(&Counts) -> bool,
         timeout: Duration,
     ) -> Result<Counts, TimedOut> {
-        self.shared.wait_until(wanted, timeout).map_err(|counts| TimedOut { waited: timeout, counts })
+        self.shared
+            .wait_until(wanted, timeout)
+            .map_err(|counts| TimedOut {
+                waited: timeout,
+                counts,
+            })
     }
 
     /// Adds a rule to the script of faults.
@@ -151,17 +157,20 @@ impl Server {
 
     /// Revokes every token; says how many were alive.
     pub fn revoke_all(&self) -> usize {
-        self.shared.change(|state| state.tokens.end_all(None, Life::Revoked))
+        self.shared
+            .change(|state| state.tokens.end_all(None, Life::Revoked))
     }
 
     /// Revokes every token of one account; says how many were alive.
     pub fn revoke(&self, username: &str) -> usize {
-        self.shared.change(|state| state.tokens.end_all(Some(username), Life::Revoked))
+        self.shared
+            .change(|state| state.tokens.end_all(Some(username), Life::Revoked))
     }
 
     /// Lets every token expire; says how many were alive.
     pub fn expire_all(&self) -> usize {
-        self.shared.change(|state| state.tokens.end_all(None, Life::Expired))
+        self.shared
+            .change(|state| state.tokens.end_all(None, Life::Expired))
     }
 
     /// The next call with a live token is answered with a new one, and the old one dies (or not).
@@ -171,7 +180,8 @@ impl Server {
 
     /// Locks an account: its logins are refused, its tokens live on.
     pub fn lock(&self, username: &str) {
-        self.shared.change(|state| state.locked.insert(username.to_owned()));
+        self.shared
+            .change(|state| state.locked.insert(username.to_owned()));
     }
 
     /// Unlocks an account.
@@ -187,14 +197,16 @@ impl Server {
         self.shared.change(|state| state.advance(by));
     }
 
-    /// Sets how many seconds `Date` and the cookie's `Expires` are off. Tokens live as long as ever.
+    /// Sets how many seconds `Date` and the cookie's `Expires` are off. Tokens live as long as
+    /// ever.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.shared.change(|state| state.clock_offset = seconds);
     }
 
     /// The notes written to a device, in order: a write that was replayed stands there twice.
     pub fn notes(&self, device: u64) -> Vec<String> {
-        self.shared.change(|state| state.notes.get(&device).cloned().unwrap_or_default())
+        self.shared
+            .change(|state| state.notes.get(&device).cloned().unwrap_or_default())
     }
 }
 

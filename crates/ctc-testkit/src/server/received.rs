@@ -56,12 +56,17 @@ impl Received {
     /// All headers as text, in lower case, secrets included.
     pub(super) fn header_list(&self) -> Vec<(String, String)> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        self.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+            .collect()
     }
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 fn fnv(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.iter().fold(start, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -1,4 +1,5 @@
-//! From a request that arrived to the answer it gets: the faults that are due, and the act in between.
+//! From a request that arrived to the answer it gets: the faults that are due, and the act in
+//! between.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +49,10 @@ pub(super) async fn respond(
 
 /// Whether the client may never see the token that its answer should bring.
 fn loses_the_token(fault: &Fault) -> bool {
-    matches!(fault, Fault::Hang { .. } | Fault::Cut { .. } | Fault::Answer { .. } | Fault::Raw(_))
+    matches!(
+        fault,
+        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Answer { .. } | Fault::Raw(_)
+    )
 }
 
 /// The waits that are scripted before a request is looked at, or once its answer is made.
@@ -68,14 +72,26 @@ async fn wait(shared: &Shared, faults: &[Fault], now: When) {
 }
 
 /// Sends an answer, or does to it what is scripted.
-async fn send(answer: Answer, faults: &[Fault], wire: &Wire) -> Result<Response<Payload>, BrokenOff> {
+async fn send(
+    answer: Answer,
+    faults: &[Fault],
+    wire: &Wire,
+) -> Result<Response<Payload>, BrokenOff> {
     let mut answer = answer;
     for fault in faults {
         match fault {
             Fault::Hang { .. } => std::future::pending().await,
-            Fault::Cut { at: Point::BeforeAnswer, .. } => return Err(BrokenOff),
-            Fault::Cut { at: Point::MidHeaders, .. } => wire.cut_after(30),
-            Fault::Cut { at: Point::MidBody, .. } => answer.body = answer.body.broken(),
+            Fault::Cut {
+                at: Point::BeforeAnswer,
+                ..
+            } => return Err(BrokenOff),
+            Fault::Cut {
+                at: Point::MidHeaders,
+                ..
+            } => wire.cut_after(30),
+            Fault::Cut {
+                at: Point::MidBody, ..
+            } => answer.body = answer.body.broken(),
             Fault::Raw(text) => wire.replace(text),
             Fault::SlowBody { chunk, pause } => {
                 answer.body = answer.body.paced(*chunk, Duration::from_millis(*pause));
@@ -96,7 +112,10 @@ impl State {
             }
         }
         self.end_presented(arrival, When::Before);
-        let replacement = arrival.faults.iter().find_map(|fault| self.replacement(fault));
+        let replacement = arrival
+            .faults
+            .iter()
+            .find_map(|fault| self.replacement(fault));
         let mut answer = match replacement {
             Some((answer, false)) => answer,
             Some((answer, true)) => {
@@ -124,22 +143,39 @@ impl State {
         match &arrival.checked {
             Checked::Free => Answer::new(StatusCode::NOT_FOUND),
             Checked::Broken(violation) => refusal(*violation),
-            Checked::Login(credentials) => login::login(self, settings, credentials, &arrival.faults),
-            Checked::Call(token) if !self.tokens.is_live(token, now) => Answer::new(StatusCode::UNAUTHORIZED),
-            Checked::Call(token) if arrival.class == Class::Logout => login::logout(self, settings, token),
+            Checked::Login(credentials) => {
+                login::login(self, settings, credentials, &arrival.faults)
+            }
+            Checked::Call(token) if !self.tokens.is_live(token, now) => {
+                Answer::new(StatusCode::UNAUTHORIZED)
+            }
+            Checked::Call(token) if arrival.class == Class::Logout => {
+                login::logout(self, settings, token)
+            }
             Checked::Call(_) => calls::call(self, settings, request),
         }
     }
 
-    /// The answer that stands in for the ordinary one, and whether the request takes effect all the same.
+    /// The answer that stands in for the ordinary one, and whether the request takes effect all the
+    /// same.
     fn replacement(&self, fault: &Fault) -> Option<(Answer, bool)> {
         match fault {
-            Fault::Answer { status, headers, body, act } => {
+            Fault::Answer {
+                status,
+                headers,
+                body,
+                act,
+            } => {
                 let mut answer = Answer::status(*status).body(body.clone());
-                headers.iter().for_each(|(name, value)| answer.append(name, value));
+                headers
+                    .iter()
+                    .for_each(|(name, value)| answer.append(name, value));
                 Some((answer, *act))
             }
-            Fault::Clear { status: Some(status), .. } => Some((Answer::status(*status), false)),
+            Fault::Clear {
+                status: Some(status),
+                ..
+            } => Some((Answer::status(*status), false)),
             Fault::Throttle { retry_after } => {
                 let answer = Answer::new(StatusCode::TOO_MANY_REQUESTS);
                 Some((self.retry_after(answer, retry_after), false))
@@ -167,7 +203,13 @@ impl State {
     }
 
     /// Adds to an answer what a fault adds.
-    fn spoil(&mut self, settings: &Settings, arrival: &Arrival, fault: &Fault, answer: &mut Answer) {
+    fn spoil(
+        &mut self,
+        settings: &Settings,
+        arrival: &Arrival,
+        fault: &Fault,
+        answer: &mut Answer,
+    ) {
         match fault {
             Fault::Rotate { keep_old } => {
                 let now = self.now();
@@ -186,7 +228,9 @@ impl State {
                     }
                 }
             }
-            Fault::Headers(lines) => lines.iter().for_each(|(name, value)| answer.append(name, value)),
+            Fault::Headers(lines) => lines
+                .iter()
+                .for_each(|(name, value)| answer.append(name, value)),
             Fault::ManyHeaders(count) => {
                 (0..*count).for_each(|at| answer.append(&format!("x-filler-{at}"), "filler"));
             }
@@ -197,7 +241,9 @@ impl State {
     }
 
     fn end_presented(&mut self, arrival: &Arrival, now: When) {
-        let Checked::Call(token) = &arrival.checked else { return };
+        let Checked::Call(token) = &arrival.checked else {
+            return;
+        };
         for fault in &arrival.faults {
             match fault {
                 Fault::Revoke { when } if *when == now => self.tokens.end(token, Life::Revoked),
@@ -209,7 +255,15 @@ impl State {
 
     fn write_down(&mut self, arrival: &Arrival, status: StatusCode) {
         let withheld = |fault: &Fault| {
-            matches!(fault, Fault::Hang { .. } | Fault::Cut { at: Point::BeforeAnswer, .. } | Fault::Raw(_))
+            matches!(
+                fault,
+                Fault::Hang { .. }
+                    | Fault::Cut {
+                        at: Point::BeforeAnswer,
+                        ..
+                    }
+                    | Fault::Raw(_)
+            )
         };
         if arrival.faults.iter().any(withheld) {
             return;
@@ -220,7 +274,9 @@ impl State {
                 self.tokens.tell_given_up(token);
                 self.counts.unauthorized += u64::from(arrival.class == Class::Call);
             }
-            Checked::Login(_) if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) => {
+            Checked::Login(_)
+                if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) =>
+            {
                 self.counts.logins_refused += 1;
             }
             _ => {}
@@ -233,7 +289,10 @@ fn refusal(violation: Violation) -> Answer {
     match violation {
         Violation::WrongMethod => Answer::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST"),
         Violation::MissingToken | Violation::UnknownToken => Answer::new(StatusCode::UNAUTHORIZED),
-        other => Answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({ "violation": other })),
+        other => Answer::json(
+            StatusCode::BAD_REQUEST,
+            &serde_json::json!({ "violation": other }),
+        ),
     }
 }
 
@@ -245,7 +304,9 @@ struct LoginInFlight<'a> {
 
 impl<'a> LoginInFlight<'a> {
     fn enter(shared: &'a Shared, arrival: &'a Arrival) -> Option<Self> {
-        let Checked::Login(credentials) = &arrival.checked else { return None };
+        let Checked::Login(credentials) = &arrival.checked else {
+            return None;
+        };
         let account = credentials.username.as_str();
         shared.change(|state| state.login_enters(account));
         Some(Self { shared, account })

@@ -89,7 +89,12 @@ impl Shared {
             logins_in_flight: HashMap::new(),
             advanced: Duration::ZERO,
         };
-        Self { settings, state: Mutex::new(state), changed: Condvar::new(), gate: watch::Sender::new(0) }
+        Self {
+            settings,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            gate: watch::Sender::new(0),
+        }
     }
 
     /// Changes the state and wakes whoever waits for a change.
@@ -147,7 +152,10 @@ impl Shared {
                 return Err(counts);
             }
             let nothing_new = |state: &mut State| state.changes == seen;
-            drop(self.changed.wait_timeout_while(self.lock(), left, nothing_new));
+            drop(
+                self.changed
+                    .wait_timeout_while(self.lock(), left, nothing_new),
+            );
         }
     }
 
@@ -156,7 +164,9 @@ impl Shared {
         let class = inspect::classify(&self.settings, &request.path);
         let checked = match class {
             Class::Login => inspect::login(&self.settings, request).map(Checked::Login),
-            Class::Logout | Class::Call => inspect::call(&self.settings, request).map(Checked::Call),
+            Class::Logout | Class::Call => {
+                inspect::call(&self.settings, request).map(Checked::Call)
+            }
             Class::Control | Class::Other => Ok(Checked::Free),
         };
         let checked = checked.unwrap_or_else(Checked::Broken);
@@ -181,13 +191,19 @@ impl State {
 
     pub(super) fn counts(&mut self) -> Counts {
         let now = self.now();
-        Counts { live_tokens: self.tokens.live(now), ..self.counts }
+        Counts {
+            live_tokens: self.tokens.live(now),
+            ..self.counts
+        }
     }
 
     /// Forgets the journal and the sums. Tokens, rules, locks and notes stay.
     pub(super) fn reset_journal(&mut self) {
         self.journal.clear();
-        self.counts = Counts { held: self.counts.held, ..Counts::default() };
+        self.counts = Counts {
+            held: self.counts.held,
+            ..Counts::default()
+        };
     }
 
     /// Writes down how a request was answered.
@@ -213,7 +229,12 @@ impl State {
     pub(super) fn inject(&mut self, rule: Rule) -> RuleId {
         self.last_rule += 1;
         let id = RuleId(self.last_rule);
-        self.rules.push(ActiveRule { id, rule, matches: 0, strikes: 0 });
+        self.rules.push(ActiveRule {
+            id,
+            rule,
+            matches: 0,
+            strikes: 0,
+        });
         id
     }
 
@@ -264,7 +285,12 @@ impl State {
             violation,
             status: None,
         });
-        Arrival { seq: self.last_seq, class, checked, faults: self.due(class, request) }
+        Arrival {
+            seq: self.last_seq,
+            class,
+            checked,
+            faults: self.due(class, request),
+        }
     }
 
     /// The faults due on a request; rules that are used up go.
@@ -273,7 +299,11 @@ impl State {
             return Vec::new();
         }
         let mut faults = Vec::new();
-        for active in self.rules.iter_mut().filter(|active| active.rule.on.matches(class, request)) {
+        for active in self
+            .rules
+            .iter_mut()
+            .filter(|active| active.rule.on.matches(class, request))
+        {
             active.matches = active.matches.saturating_add(1);
             if active.matches > active.rule.after && !active.used_up() {
                 active.strikes = active.strikes.saturating_add(1);
@@ -297,7 +327,8 @@ impl<'a> Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.change(|state| state.counts.held = state.counts.held.saturating_sub(1));
+        self.0
+            .change(|state| state.counts.held = state.counts.held.saturating_sub(1));
     }
 }
 
@@ -319,7 +350,9 @@ impl Matcher {
             Self::AnyCall => class == Class::Call,
             Self::Any => true,
             Self::Path(prefix) => request.path.starts_with(prefix),
-            Self::Route { method, path } => request.method.as_str() == method && request.path == *path,
+            Self::Route { method, path } => {
+                request.method.as_str() == method && request.path == *path
+            }
         }
     }
 }

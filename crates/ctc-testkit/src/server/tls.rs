@@ -20,13 +20,23 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn make() -> Result<Self, StartError> {
         let failed = |error: rcgen::Error| StartError::Certificate(Box::new(error));
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let names = [
+            "localhost".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ];
         let mut params = CertificateParams::new(names).map_err(failed)?;
-        params.distinguished_name.push(DnType::CommonName, "ctc-testkit");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "ctc-testkit");
         let key = KeyPair::generate().map_err(failed)?;
         let certificate = params.self_signed(&key).map_err(failed)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok(Self { pem: certificate.pem(), der: certificate.der().clone(), key })
+        Ok(Self {
+            pem: certificate.pem(),
+            der: certificate.der().clone(),
+            key,
+        })
     }
 }
 

@@ -28,8 +28,13 @@ pub(super) struct Tokens {
 impl Tokens {
     /// Records a token given out; whether the client gets it is not known yet.
     pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime) {
-        let token =
-            Token { account: account.to_owned(), life: Life::Live, expires, held: false, given_up: false };
+        let token = Token {
+            account: account.to_owned(),
+            life: Life::Live,
+            expires,
+            held: false,
+            given_up: false,
+        };
         self.by_value.insert(unquoted(value).to_owned(), token);
     }
 
@@ -40,7 +45,9 @@ impl Tokens {
     }
 
     pub(super) fn account(&self, value: &str) -> Option<&str> {
-        self.by_value.get(unquoted(value)).map(|token| token.account.as_str())
+        self.by_value
+            .get(unquoted(value))
+            .map(|token| token.account.as_str())
     }
 
     pub(super) fn is_live(&mut self, value: &str, now: SystemTime) -> bool {
@@ -83,15 +90,21 @@ impl Tokens {
 
     /// Whether an account has a token in use: a login now is needless.
     pub(super) fn in_use(&mut self, account: &str, now: SystemTime) -> bool {
-        self.by_value.values_mut().filter(|token| token.account == account).any(|token| {
-            token.age(now);
-            token.life == Life::Live && token.held && !token.given_up
-        })
+        self.by_value
+            .values_mut()
+            .filter(|token| token.account == account)
+            .any(|token| {
+                token.age(now);
+                token.life == Life::Live && token.held && !token.given_up
+            })
     }
 
     pub(super) fn live(&mut self, now: SystemTime) -> u64 {
         self.by_value.values_mut().for_each(|token| token.age(now));
-        self.by_value.values().filter(|token| token.life == Life::Live).count() as u64
+        self.by_value
+            .values()
+            .filter(|token| token.life == Life::Live)
+            .count() as u64
     }
 }
 
@@ -111,5 +124,8 @@ impl Token {
 
 /// Quotes around a cookie's value are no part of it: clients may carry them or drop them.
 fn unquoted(value: &str) -> &str {
-    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+    value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+        .unwrap_or(value)
 }

@@ -56,10 +56,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wired<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wired<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let mut stream = Pin::new(&mut this.stream);
-        let mut plan = this.wire.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plan = this
+            .wire
+            .plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match &mut *plan {
             Plan::Whole => stream.poll_write(context, bytes),
             Plan::CutAfter(0) => {

@@ -7,7 +7,9 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
-use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+};
 
 pub(super) struct OnThreads<S>(pub(super) S);
 

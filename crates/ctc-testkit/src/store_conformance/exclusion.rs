@@ -21,13 +21,16 @@ pub(super) fn one_holder(bench: &Bench<'_>) -> Result<(), String> {
         }
         Ok(())
     })?;
-    ensure(!crowded.load(SeqCst), || "two held the lease at the same time".into())
+    ensure(!crowded.load(SeqCst), || {
+        "two held the lease at the same time".into()
+    })
 }
 
 pub(super) fn never_torn(bench: &Bench<'_>) -> Result<(), String> {
     // Lengths that differ by kilobytes: a mixture of two records could not be read.
-    let records: Vec<_> =
-        (1..=THREADS).map(|n| bench.account.record(&format!("t{n}").repeat(n * 500))).collect();
+    let records: Vec<_> = (1..=THREADS)
+        .map(|n| bench.account.record(&format!("t{n}").repeat(n * 500)))
+        .collect();
     let mut lease = bench.lease(SLACK, LONG)?;
     ok("save", lease.save(&records[0]))?;
     ok("release", lease.release())?;
@@ -35,9 +38,10 @@ pub(super) fn never_torn(bench: &Bench<'_>) -> Result<(), String> {
         for _ in 0..ROUNDS {
             let mut lease = bench.lease(LONG, LONG)?;
             let found = ok("load", lease.load())?;
-            ensure(found.as_ref().is_some_and(|found| records.contains(found)), || {
-                format!("this is no record that was saved: {found:?}")
-            })?;
+            ensure(
+                found.as_ref().is_some_and(|found| records.contains(found)),
+                || format!("this is no record that was saved: {found:?}"),
+            )?;
             ok("save", lease.save(&records[n]))?;
             ok("release", lease.release())?;
         }
@@ -49,6 +53,8 @@ fn at_once(work: impl Fn(usize) -> Result<(), String> + Sync) -> Result<(), Stri
     thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || work(n))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into())))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into())))
     })
 }

@@ -13,7 +13,10 @@ const SHORT: Duration = Duration::from_millis(400);
 
 pub(super) fn keys_apart(bench: &Bench<'_>) -> Result<(), String> {
     let _held = bench.lease(SLACK, LONG)?;
-    let other = Bench { account: Account::new(), ..*bench };
+    let other = Bench {
+        account: Account::new(),
+        ..*bench
+    };
     let (lease, took) = timed(|| other.lease(LONG, LONG));
     lease?;
     ensure(took < SLACK, || format!("it took {took:?}"))
@@ -28,7 +31,9 @@ pub(super) fn bounded_wait(bench: &Bench<'_>) -> Result<(), String> {
             Err(error) => return Err(format!("Busy was due, and this came: {}", told(&error))),
             Ok(_) => return Err("the lease was given twice".into()),
         }
-        ensure(took >= wait && took < wait + SLACK, || format!("asked to wait {wait:?}, it took {took:?}"))?;
+        ensure(took >= wait && took < wait + SLACK, || {
+            format!("asked to wait {wait:?}, it took {took:?}")
+        })?;
     }
     ok("release", held.release())
 }
@@ -44,7 +49,10 @@ pub(super) fn drop_frees(bench: &Bench<'_>) -> Result<(), String> {
     })
 }
 
-fn wakes(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>) -> Result<(), String>) -> Result<(), String> {
+fn wakes(
+    bench: &Bench<'_>,
+    end: fn(Box<dyn StoreLease>) -> Result<(), String>,
+) -> Result<(), String> {
     let held = bench.lease(SLACK, LONG)?;
     let pause = Duration::from_millis(500);
     let (ended, (second, took)) = thread::scope(|scope| {
@@ -53,18 +61,25 @@ fn wakes(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>) -> Result<(), String>) 
             end(held)
         });
         let second = timed(|| bench.lease(LONG, LONG));
-        (holder.join().unwrap_or_else(|_| Err("panicked".into())), second)
+        (
+            holder.join().unwrap_or_else(|_| Err("panicked".into())),
+            second,
+        )
     });
     ended?;
     second?;
-    ensure(took < pause + SLACK, || format!("the waiter came {took:?} after it began to wait, not {pause:?}"))
+    ensure(took < pause + SLACK, || {
+        format!("the waiter came {took:?} after it began to wait, not {pause:?}")
+    })
 }
 
 pub(super) fn overtaken(bench: &Bench<'_>) -> Result<(), String> {
     let _frozen = bench.lease(SLACK, SHORT)?;
     let (second, took) = timed(|| bench.lease(LONG, LONG));
     second?;
-    ensure(took < SHORT + SLACK, || format!("it took {took:?} for a lease of {SHORT:?}"))
+    ensure(took < SHORT + SLACK, || {
+        format!("it took {took:?} for a lease of {SHORT:?}")
+    })
 }
 
 pub(super) fn late_write_loses(bench: &Bench<'_>) -> Result<(), String> {
@@ -75,7 +90,9 @@ pub(super) fn late_write_loses(bench: &Bench<'_>) -> Result<(), String> {
     ok("save by the new holder", second.save(&ours))?;
     lost(frozen.save(&bench.account.record("later")))?;
     let found = ok("load", second.load())?;
-    ensure(found.as_ref() == Some(&ours), || format!("the late write changed the record: {found:?}"))
+    ensure(found.as_ref() == Some(&ours), || {
+        format!("the late write changed the record: {found:?}")
+    })
 }
 
 pub(super) fn over_is_over(bench: &Bench<'_>) -> Result<(), String> {
@@ -85,7 +102,9 @@ pub(super) fn over_is_over(bench: &Bench<'_>) -> Result<(), String> {
     thread::sleep(SHORT + Duration::from_millis(100));
     lost(lease.save(&bench.account.record("late")))?;
     let found = ok("load", bench.lease(SLACK, LONG)?.load())?;
-    ensure(found.as_ref() == Some(&first), || format!("the late write changed the record: {found:?}"))
+    ensure(found.as_ref() == Some(&first), || {
+        format!("the late write changed the record: {found:?}")
+    })
 }
 
 pub(super) fn release_is_owners(bench: &Bench<'_>) -> Result<(), String> {
@@ -106,7 +125,10 @@ fn still_held_after(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(
         Err(error) => return Err(told(&error)),
         Ok(_) => return Err("a third got the lease while the second held it".into()),
     }
-    ok("save by the new holder", second.save(&bench.account.record("second")))
+    ok(
+        "save by the new holder",
+        second.save(&bench.account.record("second")),
+    )
 }
 
 fn lost(result: Result<(), StoreError>) -> Result<(), String> {

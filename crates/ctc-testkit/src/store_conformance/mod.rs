@@ -13,9 +13,9 @@
 //! # }
 //! ```
 //!
-//! Both use keys of their own, at random, so that a store that is in use is not disturbed. They take some
-//! seconds: leases must be seen to end. Asynchronous stores are polled on plain threads, since the driver may
-//! poll them on any runtime.
+//! Both use keys of their own, at random, so that a store that is in use is not disturbed. They
+//! take some seconds: leases must be seen to end. Asynchronous stores are polled on plain threads,
+//! since the driver may poll them on any runtime.
 
 mod async_bench;
 mod exclusion;
@@ -43,7 +43,9 @@ pub fn check<S: SessionStore + 'static>(open: impl Fn() -> S + Sync) -> Result<P
 ///
 /// # Errors
 /// As for [`check`].
-pub fn check_async<S: AsyncSessionStore + 'static>(open: impl Fn() -> S + Sync) -> Result<Passed, Failures> {
+pub fn check_async<S: AsyncSessionStore + 'static>(
+    open: impl Fn() -> S + Sync,
+) -> Result<Passed, Failures> {
     run(&|| Box::new(OnThreads(open())))
 }
 
@@ -58,29 +60,75 @@ type Case = fn(&Bench<'_>) -> Result<(), String>;
 
 const CASES: &[(&str, Case)] = &[
     ("a key without a record has none", records::nothing_at_first),
-    ("what was saved is what is loaded, by another process too", records::saved_is_loaded),
-    ("a pause and a rejection are kept with it", records::history_is_kept),
-    ("another origin, user or application key is another record", records::keys_do_not_mix),
-    ("a token of any length and sign comes back as it was", records::odd_tokens),
+    (
+        "what was saved is what is loaded, by another process too",
+        records::saved_is_loaded,
+    ),
+    (
+        "a pause and a rejection are kept with it",
+        records::history_is_kept,
+    ),
+    (
+        "another origin, user or application key is another record",
+        records::keys_do_not_mix,
+    ),
+    (
+        "a token of any length and sign comes back as it was",
+        records::odd_tokens,
+    ),
     ("the lease is given to one at a time", exclusion::one_holder),
     ("no record is ever torn", exclusion::never_torn),
-    ("leases of different keys do not wait for each other", leases::keys_apart),
-    ("a busy lease is waited for as long as asked and not longer", leases::bounded_wait),
-    ("a waiter is woken soon after a release", leases::release_wakes),
+    (
+        "leases of different keys do not wait for each other",
+        leases::keys_apart,
+    ),
+    (
+        "a busy lease is waited for as long as asked and not longer",
+        leases::bounded_wait,
+    ),
+    (
+        "a waiter is woken soon after a release",
+        leases::release_wakes,
+    ),
     ("a dropped lease is free again soon", leases::drop_frees),
-    ("a holder that outstays its time is overtaken", leases::overtaken),
-    ("an overtaken holder writes nothing", leases::late_write_loses),
-    ("a lease whose time is over writes nothing, overtaken or not", leases::over_is_over),
-    ("giving back an overtaken lease leaves the new holder's alone", leases::release_is_owners),
+    (
+        "a holder that outstays its time is overtaken",
+        leases::overtaken,
+    ),
+    (
+        "an overtaken holder writes nothing",
+        leases::late_write_loses,
+    ),
+    (
+        "a lease whose time is over writes nothing, overtaken or not",
+        leases::over_is_over,
+    ),
+    (
+        "giving back an overtaken lease leaves the new holder's alone",
+        leases::release_is_owners,
+    ),
     ("so does dropping one", leases::drop_is_owners),
 ];
 
 fn run(open: Opener<'_>) -> Result<Passed, Failures> {
     let failures: Vec<_> = CASES
         .iter()
-        .filter_map(|(name, case)| Some((*name, case(&Bench { open, account: Account::new() }).err()?)))
+        .filter_map(|(name, case)| {
+            Some((
+                *name,
+                case(&Bench {
+                    open,
+                    account: Account::new(),
+                })
+                .err()?,
+            ))
+        })
         .collect();
-    if failures.is_empty() { Ok(Passed(CASES.len())) } else { Err(Failures(failures)) }
+    if failures.is_empty() {
+        Ok(Passed(CASES.len()))
+    } else {
+        Err(Failures(failures))
+    }
 }
 
 type Opener<'a> = &'a (dyn Fn() -> Box<dyn SessionStore> + Sync);
@@ -99,7 +147,8 @@ const SLACK: Duration = Duration::from_secs(2);
 impl Bench<'_> {
     /// Takes the lease by a handle of its own.
     fn lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, String> {
-        self.try_lease(wait, ttl).map_err(|error| format!("no lease: {}", told(&error)))
+        self.try_lease(wait, ttl)
+            .map_err(|error| format!("no lease: {}", told(&error)))
     }
 
     fn try_lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, StoreError> {
@@ -129,7 +178,9 @@ fn told(error: &StoreError) -> String {
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} cases failed", self.0.len(), CASES.len())?;
-        self.0.iter().try_for_each(|(case, why)| write!(f, "\n- {case}: {why}"))
+        self.0
+            .iter()
+            .try_for_each(|(case, why)| write!(f, "\n- {case}: {why}"))
     }
 }
 

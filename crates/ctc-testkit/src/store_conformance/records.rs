@@ -7,7 +7,9 @@ use super::{Bench, LONG, SLACK, ensure, ok};
 
 pub(super) fn nothing_at_first(bench: &Bench<'_>) -> Result<(), String> {
     let found = load(bench)?;
-    ensure(found.is_none(), || "there was a record before anything was saved".into())
+    ensure(found.is_none(), || {
+        "there was a record before anything was saved".into()
+    })
 }
 
 pub(super) fn saved_is_loaded(bench: &Bench<'_>) -> Result<(), String> {
@@ -20,7 +22,11 @@ pub(super) fn saved_is_loaded(bench: &Bench<'_>) -> Result<(), String> {
 pub(super) fn history_is_kept(bench: &Bench<'_>) -> Result<(), String> {
     round_trip(bench, &bench.account.paused(), "a pause")?;
     round_trip(bench, &bench.account.rejected(), "a rejection")?;
-    round_trip(bench, &bench.account.record("token").without_token(), "a record without a token")
+    round_trip(
+        bench,
+        &bench.account.record("token").without_token(),
+        "a record without a token",
+    )
 }
 
 pub(super) fn keys_do_not_mix(bench: &Bench<'_>) -> Result<(), String> {
@@ -33,17 +39,27 @@ pub(super) fn keys_do_not_mix(bench: &Bench<'_>) -> Result<(), String> {
     ];
     round_trip(bench, &account.record("mine"), "the first account")?;
     for other in &others {
-        let bench = Bench { account: other.clone(), ..*bench };
+        let bench = Bench {
+            account: other.clone(),
+            ..*bench
+        };
         nothing_at_first(&bench)?;
         round_trip(&bench, &other.record("theirs"), "another account")?;
     }
     let found = load(bench)?;
-    ensure(found.is_some_and(|found| found.key() == account.key()), || "another account's record came".into())
+    ensure(
+        found.is_some_and(|found| found.key() == account.key()),
+        || "another account's record came".into(),
+    )
 }
 
 pub(super) fn odd_tokens(bench: &Bench<'_>) -> Result<(), String> {
     let long = "Ab0+/=".repeat(700);
-    for token in ["%7B%22a%22%3Anull%7D==", "!#$&'()*+-./:<=>?@[]^_`{|}~", &long] {
+    for token in [
+        "%7B%22a%22%3Anull%7D==",
+        "!#$&'()*+-./:<=>?@[]^_`{|}~",
+        &long,
+    ] {
         round_trip(bench, &bench.account.record(token), "an odd token")?;
     }
     Ok(())
@@ -54,7 +70,9 @@ fn round_trip(bench: &Bench<'_>, record: &SessionRecord, what: &str) -> Result<(
     ok("save", lease.save(record))?;
     ok("release", lease.release())?;
     let found = load(bench)?;
-    ensure(found.as_ref() == Some(record), || format!("{what} came back as {found:?}"))
+    ensure(found.as_ref() == Some(record), || {
+        format!("{what} came back as {found:?}")
+    })
 }
 
 fn load(bench: &Bench<'_>) -> Result<Option<SessionRecord>, String> {

@@ -26,11 +26,17 @@ impl Account {
     }
 
     pub(super) fn at(&self, origin: &str) -> Self {
-        Self { origin: origin.into(), ..self.clone() }
+        Self {
+            origin: origin.into(),
+            ..self.clone()
+        }
     }
 
     pub(super) fn with_app_key(&self, app_key: &str) -> Self {
-        Self { app_key: app_key.into(), ..self.clone() }
+        Self {
+            app_key: app_key.into(),
+            ..self.clone()
+        }
     }
 
     pub(super) fn key(&self) -> RecordKey {
@@ -39,7 +45,9 @@ impl Account {
 
     /// A record with this token.
     pub(super) fn record(&self, token: &str) -> SessionRecord {
-        self.after_login(http::Response::builder().header("set-cookie", format!("authToken={token}; Path=/")))
+        self.after_login(
+            http::Response::builder().header("set-cookie", format!("authToken={token}; Path=/")),
+        )
     }
 
     /// A record of a refused login.
@@ -49,7 +57,11 @@ impl Account {
 
     /// A record of a server in trouble.
     pub(super) fn paused(&self) -> SessionRecord {
-        self.after_login(http::Response::builder().status(503).header("retry-after", "60"))
+        self.after_login(
+            http::Response::builder()
+                .status(503)
+                .header("retry-after", "60"),
+        )
     }
 
     #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
@@ -65,6 +77,12 @@ impl Account {
     fn session(&self) -> Session {
         let endpoint = Endpoint::new(&self.origin).unwrap();
         let credentials = Credentials::new(&self.user, "conformance-password!").unwrap();
-        Session::new(endpoint, AppKey::new(&self.app_key).unwrap(), credentials, Settings::default()).unwrap()
+        Session::new(
+            endpoint,
+            AppKey::new(&self.app_key).unwrap(),
+            credentials,
+            Settings::default(),
+        )
+        .unwrap()
     }
 }

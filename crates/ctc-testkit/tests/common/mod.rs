@@ -1,4 +1,5 @@
-//! A client with no manners of its own: it sends exactly what a test says, and shows exactly what came back.
+//! A client with no manners of its own: it sends exactly what a test says, and shows exactly what
+//! came back.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
@@ -35,13 +36,19 @@ impl Reply {
     }
 
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+            .collect()
     }
 
     /// The value of the last `authToken` line, as it stands there.
     pub(crate) fn token(&self) -> Option<&str> {
         let lines = self.all("set-cookie").into_iter().rev();
-        lines.filter_map(|line| line.strip_prefix("authToken=")).find_map(|rest| rest.split(';').next())
+        lines
+            .filter_map(|line| line.strip_prefix("authToken="))
+            .find_map(|rest| rest.split(';').next())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -56,13 +63,17 @@ impl Reply {
 impl Client<TcpStream> {
     pub(crate) fn connect(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address()).expect("connect");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a time-out");
         stream.set_nodelay(true).expect("no delay");
         Self { stream }
     }
 
     pub(crate) fn set_timeout(&self, timeout: Duration) {
-        self.stream.set_read_timeout(Some(timeout)).expect("a time-out");
+        self.stream
+            .set_read_timeout(Some(timeout))
+            .expect("a time-out");
     }
 }
 
@@ -90,7 +101,9 @@ impl<S: Read + Write> Client<S> {
         body: &[u8],
     ) -> io::Result<()> {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
-        headers.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\r\n")));
+        headers
+            .iter()
+            .for_each(|(name, value)| text.push_str(&format!("{name}: {value}\r\n")));
         text.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
         self.stream.write_all(&[text.as_bytes(), body].concat())?;
         self.stream.flush()
@@ -105,14 +118,23 @@ impl<S: Read + Write> Client<S> {
         }
         let head = String::from_utf8_lossy(&head).into_owned();
         let mut lines = head.lines();
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1))
+            .and_then(|code| code.parse().ok());
         let headers: Vec<_> = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_owned(), value.trim_start_matches(' ').to_owned()))
             .collect();
-        let mut reply =
-            Reply { status: status.ok_or(io::ErrorKind::InvalidData)?, headers, body: Vec::new() };
-        let length = reply.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        let mut reply = Reply {
+            status: status.ok_or(io::ErrorKind::InvalidData)?,
+            headers,
+            body: Vec::new(),
+        };
+        let length = reply
+            .header("content-length")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(0);
         if !head_only {
             reply.body.resize(length, 0);
             self.stream.read_exact(&mut reply.body)?;
@@ -133,8 +155,13 @@ impl<S: Read + Write> Client<S> {
     }
 
     pub(crate) fn login_as(&mut self, username: &str, password: &str) -> Reply {
-        self.send("POST", LOGIN, &[KEY, FORM], form(username, password).as_bytes())
-            .expect("an answer to the login")
+        self.send(
+            "POST",
+            LOGIN,
+            &[KEY, FORM],
+            form(username, password).as_bytes(),
+        )
+        .expect("an answer to the login")
     }
 
     pub(crate) fn token(&mut self) -> String {
@@ -143,12 +170,14 @@ impl<S: Read + Write> Client<S> {
 
     pub(crate) fn get(&mut self, path: &str, token: &str) -> Reply {
         let cookie = format!("authToken={token}");
-        self.send("GET", path, &[KEY, ("Cookie", &cookie)], b"").expect("an answer to the call")
+        self.send("GET", path, &[KEY, ("Cookie", &cookie)], b"")
+            .expect("an answer to the call")
     }
 
     pub(crate) fn post(&mut self, path: &str, token: &str, body: &[u8]) -> Reply {
         let cookie = format!("authToken={token}");
-        self.send("POST", path, &[KEY, ("Cookie", &cookie)], body).expect("an answer to the call")
+        self.send("POST", path, &[KEY, ("Cookie", &cookie)], body)
+            .expect("an answer to the call")
     }
 }
 

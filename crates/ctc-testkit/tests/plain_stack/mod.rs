@@ -1,5 +1,5 @@
-//! A blocking HTTP stack on bare sockets. It does all that a transport must, and goes wrong in one way if
-//! told to: that is how the suite itself is tested.
+//! A blocking HTTP stack on bare sockets. It does all that a transport must, and goes wrong in one
+//! way if told to: that is how the suite itself is tested.
 
 mod wire;
 
@@ -108,9 +108,10 @@ impl Outgoing for PlainRequest {
         match (&self.payload, self.vice) {
             (Payload::Stream(_), Some(Vice::ReplaysStreams)) => Some(self.clone()),
             (Payload::Stream(_), _) => None,
-            (Payload::Bytes(_), Some(Vice::DropsRequestBodyOnReplay)) => {
-                Some(Self { payload: Payload::Empty, ..self.clone() })
-            }
+            (Payload::Bytes(_), Some(Vice::DropsRequestBodyOnReplay)) => Some(Self {
+                payload: Payload::Empty,
+                ..self.clone()
+            }),
             _ => Some(self.clone()),
         }
     }
@@ -122,18 +123,32 @@ impl Transport for PlainTransport {
     type Error = PlainError;
 
     fn send(&self, request: PlainRequest) -> Result<Response<Body>, PlainError> {
-        let turn = self.vice(Vice::OneCallAtATime).then(|| self.turn.lock().unwrap());
+        let turn = self
+            .vice(Vice::OneCallAtATime)
+            .then(|| self.turn.lock().unwrap());
         let answer = self.exchange(request, None);
         drop(turn);
         answer
     }
 
-    fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, PlainError> {
+    fn send_login(
+        &self,
+        request: Request<FormBody>,
+        timeout: Duration,
+    ) -> Result<Response<()>, PlainError> {
         let (head, form) = request.into_parts();
         let payload = Payload::Bytes(form.as_ref().to_vec());
-        let request = PlainRequest { head: Request::from_parts(head, ()), payload, vice: self.vice };
+        let request = PlainRequest {
+            head: Request::from_parts(head, ()),
+            payload,
+            vice: self.vice,
+        };
         let until = Instant::now() + timeout;
-        let until = if self.vice(Vice::LoginNeverTimesOut) { None } else { Some(until) };
+        let until = if self.vice(Vice::LoginNeverTimesOut) {
+            None
+        } else {
+            Some(until)
+        };
         let (head, body) = self.exchange(request, until)?.into_parts();
         if self.vice(Vice::TimesOutPerRead) {
             body.read_patiently(timeout);
@@ -153,14 +168,23 @@ impl Transport for PlainTransport {
 impl PlainTransport {
     fn new(vice: Option<Vice>, trusted: Option<Vec<u8>>) -> Self {
         let pool = Arc::new(Pool::new(trusted, vice == Some(Vice::TrustsAnyCertificate)));
-        Self { vice, pool, jar: Mutex::default(), turn: Mutex::default() }
+        Self {
+            vice,
+            pool,
+            jar: Mutex::default(),
+            turn: Mutex::default(),
+        }
     }
 
     fn vice(&self, vice: Vice) -> bool {
         self.vice == Some(vice)
     }
 
-    fn exchange(&self, request: PlainRequest, until: Option<Instant>) -> Result<Response<Body>, PlainError> {
+    fn exchange(
+        &self,
+        request: PlainRequest,
+        until: Option<Instant>,
+    ) -> Result<Response<Body>, PlainError> {
         let mut request = request;
         self.spoil(&mut request);
         let sent = self.pool.exchange(&request.head, &request.payload, until);
@@ -175,15 +199,24 @@ impl PlainTransport {
         if self.vice(Vice::StatusIsError) && response.status().as_u16() >= 400 {
             return Err(PlainError::Status(response.status().as_u16()));
         }
-        let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let location = response
+            .headers()
+            .get(header::LOCATION)
+            .and_then(|value| value.to_str().ok());
         match location.map(str::to_owned) {
-            Some(location) if self.vice(Vice::FollowsRedirects) && response.status().is_redirection() => {
+            Some(location)
+                if self.vice(Vice::FollowsRedirects) && response.status().is_redirection() =>
+            {
                 let base = request.head.uri();
                 let absolute = match base.authority() {
-                    Some(authority) if location.starts_with('/') => format!("http://{authority}{location}"),
+                    Some(authority) if location.starts_with('/') => {
+                        format!("http://{authority}{location}")
+                    }
                     _ => location,
                 };
-                let Ok(uri) = absolute.parse() else { return Ok(response) };
+                let Ok(uri) = absolute.parse() else {
+                    return Ok(response);
+                };
                 *request.head.uri_mut() = uri;
                 response.into_body().discard();
                 self.pool.exchange(&request.head, &request.payload, until)
@@ -221,12 +254,17 @@ impl PlainTransport {
     }
 
     fn spoil_answer(&self, response: &mut Response<Body>) {
-        let set = response.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
+        let set = response
+            .headers()
+            .get(header::SET_COOKIE)
+            .and_then(|value| value.to_str().ok());
         if let (true, Some(line)) = (self.vice(Vice::KeepsCookies), set) {
             let pair = line.split(';').next().unwrap_or_default();
             *self.jar.lock().unwrap() = HeaderValue::from_str(pair).ok();
         }
-        if self.vice(Vice::LosesResponseHeaders) && !response.headers().contains_key(header::SET_COOKIE) {
+        if self.vice(Vice::LosesResponseHeaders)
+            && !response.headers().contains_key(header::SET_COOKIE)
+        {
             response.headers_mut().clear();
         }
     }
@@ -234,9 +272,15 @@ impl PlainTransport {
     fn misreport(&self, error: PlainError, request: &PlainRequest) -> PlainError {
         let text = error.to_string();
         match (self.vice, &request.payload) {
-            (Some(Vice::EveryErrorIsMaybeSent), _) => PlainError::Misjudged(SendFailure::MaybeSent, text),
-            (Some(Vice::EveryErrorIsNotSent), _) => PlainError::Misjudged(SendFailure::NotSent, text),
-            (Some(Vice::ErrorsShowUrl), _) => PlainError::Chatty(format!("{text}: {}", request.head.uri())),
+            (Some(Vice::EveryErrorIsMaybeSent), _) => {
+                PlainError::Misjudged(SendFailure::MaybeSent, text)
+            }
+            (Some(Vice::EveryErrorIsNotSent), _) => {
+                PlainError::Misjudged(SendFailure::NotSent, text)
+            }
+            (Some(Vice::ErrorsShowUrl), _) => {
+                PlainError::Chatty(format!("{text}: {}", request.head.uri()))
+            }
             (Some(Vice::ErrorsShowForm), Payload::Bytes(form)) => {
                 PlainError::Chatty(format!("{text}: {}", String::from_utf8_lossy(form)))
             }
@@ -265,7 +309,11 @@ impl BlockingStack for PlainStack {
     ) -> Option<PlainRequest> {
         let mut head = Request::builder().method(method).uri(url).body(()).ok()?;
         *head.headers_mut() = headers;
-        Some(PlainRequest { head, payload, vice: self.0 })
+        Some(PlainRequest {
+            head,
+            payload,
+            vice: self.0,
+        })
     }
 
     fn read(&self, response: Response<Body>) -> Result<Vec<u8>, BoxError> {

@@ -11,7 +11,8 @@ use std::{
 use ctc_testkit::conformance::Payload;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -42,13 +43,18 @@ impl Pool {
             roots.add(CertificateDer::from(der)).unwrap();
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let mut tls = config.with_root_certificates(roots).with_no_client_auth();
         if trusts_all {
-            tls.dangerous().set_certificate_verifier(Arc::new(TrustsAll));
+            tls.dangerous()
+                .set_certificate_verifier(Arc::new(TrustsAll));
         }
-        Self { idle: Mutex::default(), tls: Arc::new(tls) }
+        Self {
+            idle: Mutex::default(),
+            tls: Arc::new(tls),
+        }
     }
 
     pub(crate) fn exchange(
@@ -61,15 +67,31 @@ impl Pool {
         let kept = self.idle.lock().unwrap().get_mut(&key).and_then(Vec::pop);
         let mut connection = match kept {
             Some(connection) => connection,
-            None => self.connect(head.uri(), until).map_err(PlainError::Connect)?,
+            None => self
+                .connect(head.uri(), until)
+                .map_err(PlainError::Connect)?,
         };
         connection.bound(until).map_err(PlainError::Broken)?;
         write(&mut connection, head, payload).map_err(PlainError::Broken)?;
         let response = read_head(&mut connection, until).map_err(PlainError::Broken)?;
-        let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let bodiless = head.method() == Method::HEAD || [204, 304].contains(&response.status().as_u16());
-        let left = if bodiless { 0 } else { length.and_then(|text| text.parse().ok()).unwrap_or(0) };
-        let mut body = Body { connection: Some(connection), left, until, key, pool: Arc::clone(self) };
+        let length = response
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok());
+        let bodiless =
+            head.method() == Method::HEAD || [204, 304].contains(&response.status().as_u16());
+        let left = if bodiless {
+            0
+        } else {
+            length.and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        let mut body = Body {
+            connection: Some(connection),
+            left,
+            until,
+            key,
+            pool: Arc::clone(self),
+        };
         body.give_back();
         Ok(response.map(|()| body))
     }
@@ -82,13 +104,17 @@ impl Pool {
         let mut io: Box<dyn Stream> = Box::new(socket.try_clone()?);
         if uri.scheme_str() == Some("https") {
             let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-            let mut session = ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
+            let mut session =
+                ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
             while session.is_handshaking() {
                 session.complete_io(&mut io)?;
             }
             io = Box::new(StreamOwned::new(session, io));
         }
-        Ok(Connection { io: BufReader::new(io), socket })
+        Ok(Connection {
+            io: BufReader::new(io),
+            socket,
+        })
     }
 }
 
@@ -100,7 +126,9 @@ impl Connection {
 }
 
 fn remaining(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    until
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(1))
 }
 
 fn origin(uri: &Uri) -> String {
@@ -110,10 +138,15 @@ fn origin(uri: &Uri) -> String {
 fn write(connection: &mut Connection, head: &Request<()>, payload: &Payload) -> io::Result<()> {
     let uri = head.uri();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    let host = uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .unwrap_or_default();
     let mut bytes = format!("{} {target} HTTP/1.1\r\nhost: {host}\r\n", head.method()).into_bytes();
     for (name, value) in head.headers() {
-        bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        bytes.extend_from_slice(
+            &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat(),
+        );
     }
     match payload {
         Payload::Empty => bytes.extend_from_slice(b"\r\n"),
@@ -142,18 +175,27 @@ fn read_head(connection: &mut Connection, until: Option<Instant>) -> io::Result<
     for number in 0.. {
         connection.bound(until)?;
         let mut line = Vec::new();
-        room -= (&mut connection.io).take(room).read_until(b'\n', &mut line)? as u64;
+        room -= (&mut connection.io)
+            .take(room)
+            .read_until(b'\n', &mut line)? as u64;
         let line = line.strip_suffix(b"\r\n").ok_or_else(invalid)?;
         if number == 0 {
-            let status =
-                line.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).ok_or_else(invalid)?;
-            *response.status_mut() = http::StatusCode::from_bytes(status).map_err(io::Error::other)?;
+            let status = line
+                .strip_prefix(b"HTTP/1.1 ")
+                .and_then(|rest| rest.get(..3))
+                .ok_or_else(invalid)?;
+            *response.status_mut() =
+                http::StatusCode::from_bytes(status).map_err(io::Error::other)?;
         } else if line.is_empty() {
             break;
         } else {
-            let colon = line.iter().position(|byte| *byte == b':').ok_or_else(invalid)?;
+            let colon = line
+                .iter()
+                .position(|byte| *byte == b':')
+                .ok_or_else(invalid)?;
             let name = HeaderName::from_bytes(&line[..colon]).map_err(io::Error::other)?;
-            let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).map_err(io::Error::other)?;
+            let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii())
+                .map_err(io::Error::other)?;
             response.headers_mut().append(name, value);
         }
     }
@@ -178,7 +220,9 @@ impl Body {
             if piece.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let taken = piece.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let taken = piece
+                .len()
+                .min(usize::try_from(self.left).unwrap_or(usize::MAX));
             all.extend_from_slice(&piece[..taken]);
             connection.io.consume(taken);
             self.left -= taken as u64;
@@ -200,7 +244,9 @@ impl Body {
             if connection.bound(Some(Instant::now() + timeout)).is_err() {
                 return;
             }
-            let Ok(taken) = connection.io.fill_buf().map(<[u8]>::len) else { return };
+            let Ok(taken) = connection.io.fill_buf().map(<[u8]>::len) else {
+                return;
+            };
             if taken == 0 {
                 return;
             }
@@ -215,7 +261,9 @@ impl Body {
             && let Some(connection) = self.connection.take()
         {
             let mut idle = self.pool.idle.lock().unwrap();
-            idle.entry(std::mem::take(&mut self.key)).or_default().push(connection);
+            idle.entry(std::mem::take(&mut self.key))
+                .or_default()
+                .push(connection);
         }
     }
 }
@@ -254,6 +302,8 @@ impl ServerCertVerifier for TrustsAll {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        rustls::crypto::ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -1,9 +1,15 @@
 //! A server, a session on it, and hyper's client: what the tests of the layer begin with.
-#![allow(dead_code, clippy::unwrap_used, reason = "not every test needs all of it; helpers fail like tests")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "not every test needs all of it; helpers fail like tests"
+)]
 
 use bytes::Bytes;
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
-use ctc_tower::{CallError, CtcLayer, CtcService, Endpoint, SessionConfig, SharedSession, TowerError};
+use ctc_tower::{
+    CallError, CtcLayer, CtcService, Endpoint, SessionConfig, SharedSession, TowerError,
+};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
@@ -44,6 +50,17 @@ pub(crate) type Answer = Result<Response<Incoming>, CallError<TowerError>>;
 
 /// The tokens of all calls (not logins) to the server, in order.
 pub(crate) fn tokens(server: &Server) -> Vec<String> {
-    let calls = server.journal().into_iter().filter(|entry| entry.class == ctc_testkit::Class::Call);
-    calls.flat_map(|entry| entry.tokens().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+    let calls = server
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.class == ctc_testkit::Class::Call);
+    calls
+        .flat_map(|entry| {
+            entry
+                .tokens()
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }

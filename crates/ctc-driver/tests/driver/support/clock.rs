@@ -34,7 +34,11 @@ struct State {
 impl VirtualClock {
     pub(crate) fn new() -> Self {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
-        Self(Arc::new(Shared { start: Instant::now(), wall, state: Mutex::default() }))
+        Self(Arc::new(Shared {
+            start: Instant::now(),
+            wall,
+            state: Mutex::default(),
+        }))
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -42,7 +46,12 @@ impl VirtualClock {
             let mut state = lock(&self.0.state);
             state.elapsed += by;
             let elapsed = state.elapsed;
-            state.timers.iter().filter(|timer| timer.1 <= elapsed).map(|timer| timer.2.clone()).collect()
+            state
+                .timers
+                .iter()
+                .filter(|timer| timer.1 <= elapsed)
+                .map(|timer| timer.2.clone())
+                .collect()
         };
         woken.into_iter().for_each(Waker::wake);
     }
@@ -51,7 +60,11 @@ impl VirtualClock {
     pub(crate) fn advance_to_next_timer(&self) -> bool {
         let next = {
             let state = lock(&self.0.state);
-            state.timers.iter().map(|timer| timer.1.saturating_sub(state.elapsed)).min()
+            state
+                .timers
+                .iter()
+                .map(|timer| timer.1.saturating_sub(state.elapsed))
+                .min()
         };
         next.inspect(|pause| self.advance(*pause)).is_some()
     }
@@ -77,7 +90,11 @@ impl VirtualClock {
     }
 
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep { clock: self.clone(), until: self.elapsed() + duration, id: None }
+        Sleep {
+            clock: self.clone(),
+            until: self.elapsed() + duration,
+            id: None,
+        }
     }
 }
 
@@ -85,7 +102,10 @@ impl Clock for VirtualClock {
     fn now(&self) -> Instant {
         let mut state = lock(&self.0.state);
         state.reads += 1;
-        assert!(state.most_reads.is_none_or(|most| state.reads <= most), "who reads the clock that often?");
+        assert!(
+            state.most_reads.is_none_or(|most| state.reads <= most),
+            "who reads the clock that often?"
+        );
         self.0.start + state.elapsed
     }
 
@@ -124,7 +144,9 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            lock(&self.clock.0.state).timers.retain(|timer| timer.0 != id);
+            lock(&self.clock.0.state)
+                .timers
+                .retain(|timer| timer.0 != id);
         }
     }
 }

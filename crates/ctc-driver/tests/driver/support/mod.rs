@@ -9,10 +9,12 @@ pub(crate) mod transport;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{AppKey, Credentials, Denial, Endpoint, Session, Settings, Unauthorized};
+use ctc_driver::ctc_core::{
+    AppKey, Credentials, Denial, Endpoint, Session, Settings, Unauthorized,
+};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallError, CallOptions, Denied, Driver, LoggedOut, SessionStore,
-    SharedSession,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, Denied, Driver, LoggedOut,
+    SessionStore, SharedSession,
 };
 use http::{Method, Response};
 
@@ -67,27 +69,52 @@ impl World {
         let clock = VirtualClock::new();
         let session = session_for("ada@example.com", settings);
         let session = SharedSession::with_clock(session, clock.clone());
-        Self { clock, server: Server::new(), session, store: None }
+        Self {
+            clock,
+            server: Server::new(),
+            session,
+            store: None,
+        }
     }
 
     pub(crate) fn with_store(store: &TestStore) -> Self {
-        Self { store: Some(store.clone()), ..Self::new() }
+        Self {
+            store: Some(store.clone()),
+            ..Self::new()
+        }
     }
 
     /// Another process: the same account, server and store, nothing of the memory.
     pub(crate) fn restarted(&self) -> Self {
         let session = session_for("ada@example.com", Settings::default());
-        Self { session: SharedSession::with_clock(session, self.clock.clone()), ..self.clone() }
+        Self {
+            session: SharedSession::with_clock(session, self.clock.clone()),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn blocking(&self) -> Driver<Blocking> {
-        let store = self.store.clone().map(|store| Arc::new(store) as Arc<dyn SessionStore>);
-        Driver::new(self.session.clone(), Blocking(self.server.clone(), self.clock.clone()), store)
+        let store = self
+            .store
+            .clone()
+            .map(|store| Arc::new(store) as Arc<dyn SessionStore>);
+        Driver::new(
+            self.session.clone(),
+            Blocking(self.server.clone(), self.clock.clone()),
+            store,
+        )
     }
 
     pub(crate) fn asynchronous(&self) -> AsyncDriver<Async> {
-        let store = self.store.clone().map(|store| Arc::new(store) as Arc<dyn AsyncSessionStore>);
-        AsyncDriver::new(self.session.clone(), Async(self.server.clone(), self.clock.clone()), store)
+        let store = self
+            .store
+            .clone()
+            .map(|store| Arc::new(store) as Arc<dyn AsyncSessionStore>);
+        AsyncDriver::new(
+            self.session.clone(),
+            Async(self.server.clone(), self.clock.clone()),
+            store,
+        )
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -137,7 +164,10 @@ impl Client {
 
 impl World {
     pub(crate) fn clients(&self) -> [Client; 2] {
-        [Client::Blocking(self.blocking()), Client::Async(self.asynchronous(), self.clock.clone())]
+        [
+            Client::Blocking(self.blocking()),
+            Client::Async(self.asynchronous(), self.clock.clone()),
+        ]
     }
 }
 
@@ -148,7 +178,9 @@ pub(crate) fn with_both(make: impl Fn() -> World, test: impl Fn(&World, &Client)
         let client = world.clients().into_iter().nth(which).expect("two clients");
         test(&world, &client);
         // Whatever the server did, and in every test that comes by here.
-        world.server.set(|state| assert!(state.logins_at_most <= 1, "two logins in flight"));
+        world
+            .server
+            .set(|state| assert!(state.logins_at_most <= 1, "two logins in flight"));
     }
 }
 

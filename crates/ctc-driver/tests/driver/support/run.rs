@@ -42,7 +42,10 @@ pub(crate) fn run<F: Future>(clock: &VirtualClock, future: F) -> F::Output {
         if let Poll::Ready(output) = until_stalled(future.as_mut()) {
             return output;
         }
-        assert!(clock.advance_to_next_timer(), "wedged: nobody will ever wake this task");
+        assert!(
+            clock.advance_to_next_timer(),
+            "wedged: nobody will ever wake this task"
+        );
     }
 }
 
@@ -85,7 +88,10 @@ pub(crate) struct Tasks<T> {
 
 impl<T> Tasks<T> {
     pub(crate) fn new() -> Self {
-        Self { running: FuturesUnordered::new(), done: Vec::new() }
+        Self {
+            running: FuturesUnordered::new(),
+            done: Vec::new(),
+        }
     }
 
     pub(crate) fn spawn(&mut self, task: impl Future<Output = T> + Send + 'static) {

@@ -38,9 +38,17 @@ pub(crate) enum Route {
 /// What came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    Login { form: String },
-    Logout { token: String },
-    Call { path: String, token: String, body: Vec<u8> },
+    Login {
+        form: String,
+    },
+    Logout {
+        token: String,
+    },
+    Call {
+        path: String,
+        token: String,
+        body: Vec<u8>,
+    },
 }
 
 #[derive(Default)]
@@ -127,15 +135,27 @@ impl Server {
     }
 
     pub(crate) fn logins(&self) -> usize {
-        self.seen().iter().filter(|seen| matches!(seen, Seen::Login { .. })).count()
+        self.seen()
+            .iter()
+            .filter(|seen| matches!(seen, Seen::Login { .. }))
+            .count()
     }
 
     pub(crate) fn calls(&self) -> usize {
-        self.seen().iter().filter(|seen| matches!(seen, Seen::Call { .. })).count()
+        self.seen()
+            .iter()
+            .filter(|seen| matches!(seen, Seen::Call { .. }))
+            .count()
     }
 
     pub(crate) fn logouts(&self) -> Vec<String> {
-        let token = |seen| if let Seen::Logout { token } = seen { Some(token) } else { None };
+        let token = |seen| {
+            if let Seen::Logout { token } = seen {
+                Some(token)
+            } else {
+                None
+            }
+        };
         self.seen().into_iter().filter_map(token).collect()
     }
 
@@ -180,18 +200,28 @@ impl Server {
                 state.logins_at_most = state.logins_at_most.max(state.logins_now);
             }
         });
-        OnTheWire { server: self.clone(), kind: if logout { Kind::Logout } else { Kind::Login } }
+        OnTheWire {
+            server: self.clone(),
+            kind: if logout { Kind::Logout } else { Kind::Login },
+        }
     }
 
     pub(crate) fn arrive_call(&self, path: &str, headers: &HeaderMap, body: &[u8]) -> OnTheWire {
         let token = token_of(headers);
         let (path, body) = (path.to_owned(), body.to_vec());
-        let seen = Seen::Call { path: path.clone(), token: token.clone(), body };
+        let seen = Seen::Call {
+            path: path.clone(),
+            token: token.clone(),
+            body,
+        };
         self.set(|state| {
             state.seen.push(seen);
             state.calls_now += 1;
         });
-        OnTheWire { server: self.clone(), kind: Kind::Call { path, token } }
+        OnTheWire {
+            server: self.clone(),
+            kind: Kind::Call { path, token },
+        }
     }
 }
 
@@ -252,7 +282,10 @@ impl State {
         match self.script.pop_front().or_else(|| self.always.clone()) {
             None => {
                 let token = self.issue();
-                Reply::Answer(answer(200, Some(&format!("authToken={token}; Path=/connect; HttpOnly"))))
+                Reply::Answer(answer(
+                    200,
+                    Some(&format!("authToken={token}; Path=/connect; HttpOnly")),
+                ))
             }
             Some(Login::Token(token)) => {
                 self.valid.insert(token.to_owned());
@@ -261,7 +294,9 @@ impl State {
             Some(Login::Status(status)) => Reply::Answer(answer(status, None)),
             Some(Login::RetryAfter(status, pause)) => {
                 let mut answer = answer(status, None);
-                answer.headers_mut().insert("retry-after", pause.parse().expect("a header"));
+                answer
+                    .headers_mut()
+                    .insert("retry-after", pause.parse().expect("a header"));
                 Reply::Answer(answer)
             }
             Some(Login::NotSent) => Reply::NotSent,
@@ -301,18 +336,23 @@ fn answer(status: u16, cookie: Option<&str>) -> Response<String> {
     let mut response = Response::new(status.to_string());
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     if let Some(cookie) = cookie {
-        response.headers_mut().insert("set-cookie", cookie.parse().expect("a header"));
+        response
+            .headers_mut()
+            .insert("set-cookie", cookie.parse().expect("a header"));
     }
     response
 }
 
-/// The one token of a request; exactly one `Cookie` header and one key is demanded of every request.
+/// The one token of a request; exactly one `Cookie` header and one key is demanded of every
+/// request.
 fn token_of(headers: &HeaderMap) -> String {
     let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
     assert_eq!(cookies.len(), 1, "a request without a token, or with two");
     assert_eq!(headers.get_all("calamp-services-app").iter().count(), 1);
     let cookies = cookies[0].to_str().expect("a text");
-    let mut tokens = cookies.split("; ").filter_map(|pair| pair.strip_prefix("authToken="));
+    let mut tokens = cookies
+        .split("; ")
+        .filter_map(|pair| pair.strip_prefix("authToken="));
     let token = tokens.next().expect("a token").to_owned();
     assert_eq!(tokens.next(), None, "two tokens");
     token

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease,
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError,
+    StoreLease,
 };
 use event_listener::Event;
 
@@ -94,7 +95,9 @@ impl TestStore {
 
     /// Writes a record past every lease, as a holder on another host would.
     pub(crate) fn plant(&self, key: &RecordKey, record: &SessionRecord) {
-        lock(&self.0.state).planted.insert(key.clone(), record.clone());
+        lock(&self.0.state)
+            .planted
+            .insert(key.clone(), record.clone());
     }
 
     fn planted(&self, key: &RecordKey) -> Option<SessionRecord> {
@@ -137,14 +140,20 @@ impl SessionStore for TestStore {
         lock(&self.0.state).terms.push(terms);
         self.begin("lease")?;
         let inner = SessionStore::lease(&self.0.memory, key, terms)?;
-        Ok(Box::new(Lease { store: self.clone(), key: key.clone(), inner }))
+        Ok(Box::new(Lease {
+            store: self.clone(),
+            key: key.clone(),
+            inner,
+        }))
     }
 }
 
 impl StoreLease for Lease<Box<dyn StoreLease>> {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
         self.store.begin("load")?;
-        self.store.planted(&self.key).map_or_else(|| self.inner.load(), |record| Ok(Some(record)))
+        self.store
+            .planted(&self.key)
+            .map_or_else(|| self.inner.load(), |record| Ok(Some(record)))
     }
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
@@ -170,7 +179,11 @@ impl AsyncSessionStore for TestStore {
         self.begin("lease")?;
         self.granted().await;
         let inner = AsyncSessionStore::lease(&self.0.memory, key, terms).await?;
-        Ok(Box::new(Lease { store: self.clone(), key: key.clone(), inner }))
+        Ok(Box::new(Lease {
+            store: self.clone(),
+            key: key.clone(),
+            inner,
+        }))
     }
 }
 

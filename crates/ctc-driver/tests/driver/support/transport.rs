@@ -22,12 +22,21 @@ pub(crate) struct Req {
 
 impl Req {
     pub(crate) fn new(method: Method, path: &str) -> Self {
-        let inner = Request::builder().method(method).uri(format!("{HOST}{path}")).body(Vec::new());
-        Self { inner: inner.expect("a request"), stream: false }
+        let inner = Request::builder()
+            .method(method)
+            .uri(format!("{HOST}{path}"))
+            .body(Vec::new());
+        Self {
+            inner: inner.expect("a request"),
+            stream: false,
+        }
     }
 
     pub(crate) fn to(url: &str) -> Self {
-        Self { inner: Request::get(url).body(Vec::new()).expect("a request"), stream: false }
+        Self {
+            inner: Request::get(url).body(Vec::new()).expect("a request"),
+            stream: false,
+        }
     }
 
     pub(crate) fn body(mut self, body: &[u8]) -> Self {
@@ -41,7 +50,9 @@ impl Req {
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.inner.headers_mut().append(name, http::HeaderValue::from_static(value));
+        self.inner
+            .headers_mut()
+            .append(name, http::HeaderValue::from_static(value));
         self
     }
 }
@@ -66,7 +77,10 @@ impl Outgoing for Req {
     }
 
     fn keep(&self) -> Option<Self> {
-        (!self.stream).then(|| Self { inner: self.inner.clone(), stream: false })
+        (!self.stream).then(|| Self {
+            inner: self.inner.clone(),
+            stream: false,
+        })
     }
 }
 
@@ -110,12 +124,18 @@ impl Transport for Blocking {
 
     fn send(&self, request: Req) -> Result<Response<String>, Cut> {
         let request = request.inner;
-        let wire = self.0.arrive_call(request.uri().path(), request.headers(), request.body());
+        let wire = self
+            .0
+            .arrive_call(request.uri().path(), request.headers(), request.body());
         wire.pass_blocking();
         self.finish(&wire, Duration::ZERO)
     }
 
-    fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, Cut> {
+    fn send_login(
+        &self,
+        request: Request<FormBody>,
+        timeout: Duration,
+    ) -> Result<Response<()>, Cut> {
         let wire = self.0.arrive(&request);
         wire.pass_blocking();
         self.finish(&wire, timeout).map(|answer| answer.map(drop))
@@ -141,7 +161,9 @@ impl AsyncTransport for Async {
     async fn send(&self, request: Req) -> Result<Response<String>, Cut> {
         let request = request.inner;
         give_way().await;
-        let wire = self.0.arrive_call(request.uri().path(), request.headers(), request.body());
+        let wire = self
+            .0
+            .arrive_call(request.uri().path(), request.headers(), request.body());
         give_way().await;
         wire.pass().await;
         finish(&wire).await

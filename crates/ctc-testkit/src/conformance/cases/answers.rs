@@ -6,15 +6,18 @@ use super::prelude::*;
 
 /// Statuses that clients treat each in a way of their own. 401 is the session's.
 const STATUSES: [u16; 44] = [
-    200, 201, 202, 203, 204, 205, 206, 226, 299, 300, 304, 305, 306, 399, 400, 402, 403, 404, 405, 406, 407,
-    408, 409, 410, 411, 412, 413, 415, 416, 417, 418, 421, 422, 423, 425, 426, 428, 429, 431, 451, 499, 500,
-    503, 599,
+    200, 201, 202, 203, 204, 205, 206, 226, 299, 300, 304, 305, 306, 399, 400, 402, 403, 404, 405,
+    406, 407, 408, 409, 410, 411, 412, 413, 415, 416, 417, 418, 421, 422, 423, 425, 426, 428, 429,
+    431, 451, 499, 500, 503, 599,
 ];
 
 pub(super) fn every_status_is_an_answer(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     for status in STATUSES {
-        scene.client.expect(scene.client.get(&format!("/connect/test/status/{status}")), status)?;
+        scene.client.expect(
+            scene.client.get(&format!("/connect/test/status/{status}")),
+            status,
+        )?;
     }
     scene.counts(1, STATUSES.len() as u64)
 }
@@ -22,50 +25,100 @@ pub(super) fn every_status_is_an_answer(bench: &Bench<'_>) -> Checked {
 pub(super) fn refusals_come_with_headers_and_body(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     for status in [400, 403, 404, 409, 429, 500, 502, 503] {
-        let headers = vec![("x-reason".into(), "because".into()), ("retry-after".into(), "46".into())];
-        let answer = Fault::Answer { status, headers, body: "a reason".into(), act: false };
+        let headers = vec![
+            ("x-reason".into(), "because".into()),
+            ("retry-after".into(), "46".into()),
+        ];
+        let answer = Fault::Answer {
+            status,
+            headers,
+            body: "a reason".into(),
+            act: false,
+        };
         scene.server.inject(Rule::once(Matcher::AnyCall, answer));
         let answer = scene.client.expect(scene.client.get(DEVICES), status)?;
         equal("a header", answer.header("x-reason"), Some("because"))?;
         equal("another header", answer.header("retry-after"), Some("46"))?;
         equal("the body", answer.text().as_str(), "a reason")?;
     }
-    equal("the token that was good all along", scene.server.counts().live_tokens, 1)?;
+    equal(
+        "the token that was good all along",
+        scene.server.counts().live_tokens,
+        1,
+    )?;
     scene.counts(1, 8)
 }
 
 pub(super) fn set_cookie_lines_all_arrive(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let lines = ["a=1; Path=/", "b=2; Path=/connect", "c=\"3, 4\""];
-    let headers = lines.map(|line| ("set-cookie".to_owned(), line.to_owned())).to_vec();
-    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::Headers(headers)));
+    let headers = lines
+        .map(|line| ("set-cookie".to_owned(), line.to_owned()))
+        .to_vec();
+    scene
+        .server
+        .inject(Rule::once(Matcher::AnyCall, Fault::Headers(headers)));
     let answer = scene.client.expect(scene.client.get(DEVICES), 200)?;
-    let seen: Vec<_> = answer.headers.get_all("set-cookie").iter().filter_map(|v| v.to_str().ok()).collect();
+    let seen: Vec<_> = answer
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect();
     equal("the Set-Cookie lines", seen, lines.to_vec())?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     let cookies = scene.last(Class::Call)?.header("cookie").concat();
-    that("none of them is sent back", cookies.starts_with("authToken="), cookies)
+    that(
+        "none of them is sent back",
+        cookies.starts_with("authToken="),
+        cookies,
+    )
 }
 
 pub(super) fn large_body_arrives_whole(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     const SIZE: usize = 3_000_001;
-    let answer = scene.client.expect(scene.client.get(&format!("/connect/test/bytes/{SIZE}")), 200)?;
+    let answer = scene.client.expect(
+        scene.client.get(&format!("/connect/test/bytes/{SIZE}")),
+        200,
+    )?;
     equal("its length", answer.body.len(), SIZE)?;
-    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::ManyHeaders(50)));
-    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::HugeHeader(8_000)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::AnyCall, Fault::ManyHeaders(50)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::AnyCall, Fault::HugeHeader(8_000)));
     let answer = scene.client.expect(scene.client.get(DEVICES), 200)?;
-    equal("the length of a long header", answer.header("x-filler").map(str::len), Some(8_000))
+    equal(
+        "the length of a long header",
+        answer.header("x-filler").map(str::len),
+        Some(8_000),
+    )
 }
 
 /// A body that stands still after its first byte, while other calls go on.
 pub(super) fn slow_download_blocks_nobody(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let route = Matcher::Path("/connect/services/devices/1001/avlevents".into());
-    scene.server.inject(Rule::once(route, Fault::SlowBody { chunk: 1, pause: 3_600_000 }));
-    let download = scene.client.start(scene.client.get("/connect/services/devices/1001/avlevents"))?;
-    scene.until("the head of a download to be sent", |counts| counts.calls == 1)?;
-    let head = if bench.stack.streams_answers() { Some(download.wait()?) } else { None };
+    scene.server.inject(Rule::once(
+        route,
+        Fault::SlowBody {
+            chunk: 1,
+            pause: 3_600_000,
+        },
+    ));
+    let download = scene
+        .client
+        .start(scene.client.get("/connect/services/devices/1001/avlevents"))?;
+    scene.until("the head of a download to be sent", |counts| {
+        counts.calls == 1
+    })?;
+    let head = if bench.stack.streams_answers() {
+        Some(download.wait()?)
+    } else {
+        None
+    };
     if let Some(Ok(head)) = &head {
         equal("the status of the download", head.status, 200)?;
     }
@@ -80,14 +133,28 @@ pub(super) fn slow_download_blocks_nobody(bench: &Bench<'_>) -> Checked {
 /// A body that breaks off is an error of whoever reads it, and none of the session.
 pub(super) fn broken_body_is_told(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
-    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::Cut { at: Point::MidBody, act: true }));
+    scene.server.inject(Rule::once(
+        Matcher::AnyCall,
+        Fault::Cut {
+            at: Point::MidBody,
+            act: true,
+        },
+    ));
     match scene.client.start(scene.client.get(DEVICES))?.wait()? {
         // A stack that buffers finds out before it delivers.
-        Err(failed) => that("a transport error", matches!(failed.why, Why::Transport(_)), failed)?,
+        Err(failed) => that(
+            "a transport error",
+            matches!(failed.why, Why::Transport(_)),
+            failed,
+        )?,
         Ok(head) => {
             equal("the status", head.status, 200)?;
             let body = head.body.read().wait()?;
-            that("reading it fails", body.is_err(), body.map(|body| body.len()))?;
+            that(
+                "reading it fails",
+                body.is_err(),
+                body.map(|body| body.len()),
+            )?;
         }
     }
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -102,12 +169,18 @@ pub(super) fn connections_are_kept(bench: &Bench<'_>) -> Checked {
     few_connections(&scene, 12)
 }
 
-/// A 401 with a body of less than 64 KiB is read to its end, so that its connection serves the replay.
+/// A 401 with a body of less than 64 KiB is read to its end, so that its connection serves the
+/// replay.
 pub(super) fn connections_are_kept_across_replays(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     for _ in 0..8 {
         scene.client.clock.advance(HOUR);
-        let refusal = Fault::Answer { status: 401, headers: vec![], body: "x".repeat(60_000), act: false };
+        let refusal = Fault::Answer {
+            status: 401,
+            headers: vec![],
+            body: "x".repeat(60_000),
+            act: false,
+        };
         scene.server.inject(Rule::once(Matcher::AnyCall, refusal));
         scene.client.expect(scene.client.get(DEVICES), 200)?;
     }
@@ -115,8 +188,18 @@ pub(super) fn connections_are_kept_across_replays(bench: &Bench<'_>) -> Checked 
     few_connections(&scene, 16)
 }
 
-/// Few, and not one: a pool may open another connection while the last one is on its way back to it.
+/// Few, and not one: a pool may open another connection while the last one is on its way back to
+/// it.
 fn few_connections(scene: &Scene, calls: usize) -> Checked {
-    let used: BTreeSet<_> = scene.server.journal().iter().map(|entry| entry.connection).collect();
-    that(format!("{calls} calls in a row use 4 connections at most"), used.len() <= 4, used)
+    let used: BTreeSet<_> = scene
+        .server
+        .journal()
+        .iter()
+        .map(|entry| entry.connection)
+        .collect();
+    that(
+        format!("{calls} calls in a row use 4 connections at most"),
+        used.len() <= 4,
+        used,
+    )
 }

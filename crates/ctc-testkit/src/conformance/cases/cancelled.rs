@@ -5,21 +5,31 @@ use crate::When;
 
 pub(super) fn cancelled_leader_costs_no_login(bench: &Bench<'_>) -> Checked {
     let scene = async_scene(bench)?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::Before },
+    ));
     let leader = scene.client.start(scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
     let others = scene.client.herd(5, &scene.client.get(DEVICES))?;
     leader.cancel();
     scene.server.release();
     for call in others {
-        equal("the status of a call that waited", answered(call)?.status, 200)?;
+        equal(
+            "the status of a call that waited",
+            answered(call)?.status,
+            200,
+        )?;
     }
     scene.counts(1, 5)
 }
 
 pub(super) fn cancelling_all_wedges_nothing(bench: &Bench<'_>) -> Checked {
     let scene = async_scene(bench)?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::Before },
+    ));
     let herd = scene.client.herd(5, &scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
     for call in herd {
@@ -33,14 +43,20 @@ pub(super) fn cancelling_all_wedges_nothing(bench: &Bench<'_>) -> Checked {
 pub(super) fn cancelled_call_wedges_nothing(bench: &Bench<'_>) -> Checked {
     let scene = async_scene(bench)?;
     scene.client.open()?;
-    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::once(
+        Matcher::AnyCall,
+        Fault::Hold { when: When::Before },
+    ));
     let call = scene.client.start(scene.client.get(DEVICES))?;
     scene.until("the call", |counts| counts.held == 1)?;
     call.cancel();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     // In the middle of a renewal that it caused itself.
     scene.server.revoke_all();
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::Before },
+    ));
     let call = scene.client.start(scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held >= 1)?;
     call.cancel();
@@ -49,5 +65,9 @@ pub(super) fn cancelled_call_wedges_nothing(bench: &Bench<'_>) -> Checked {
 }
 
 fn async_scene(bench: &Bench<'_>) -> Checked<Scene> {
-    if bench.stack.is_async() { bench.scene() } else { Err(Stop::Skipped("threads cannot be cancelled")) }
+    if bench.stack.is_async() {
+        bench.scene()
+    } else {
+        Err(Stop::Skipped("threads cannot be cancelled"))
+    }
 }

@@ -8,41 +8,75 @@ const MANY: usize = 24;
 
 pub(super) fn cold_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::Before },
+    ));
     let herd = scene.client.herd(MANY, &scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
-    equal("calls before there is a token", scene.server.counts().calls, 0)?;
+    equal(
+        "calls before there is a token",
+        scene.server.counts().calls,
+        0,
+    )?;
     scene.server.release();
     for call in herd {
-        equal("the status of a call of the herd", answered(call)?.status, 200)?;
+        equal(
+            "the status of a call of the herd",
+            answered(call)?.status,
+            200,
+        )?;
     }
     scene.counts(1, MANY as u64)
 }
 
 pub(super) fn herd_on_a_dead_token_logs_in_once(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
-    scene.server.inject(Rule::times(MANY as u32, Matcher::AnyCall, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::times(
+        MANY as u32,
+        Matcher::AnyCall,
+        Fault::Hold { when: When::Before },
+    ));
     let herd = scene.client.herd(MANY, &scene.client.get(DEVICES))?;
     scene.until("the herd", |counts| counts.held == MANY as u64)?;
     scene.server.revoke_all();
     scene.server.release();
     for call in herd {
-        equal("the status of a call of the herd", answered(call)?.status, 200)?;
+        equal(
+            "the status of a call of the herd",
+            answered(call)?.status,
+            200,
+        )?;
     }
-    equal("answers of 401", scene.server.counts().unauthorized, MANY as u64)?;
+    equal(
+        "answers of 401",
+        scene.server.counts().unauthorized,
+        MANY as u64,
+    )?;
     scene.counts(2, 2 * MANY as u64)
 }
 
 pub(super) fn refused_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
-    let scene =
-        bench.scene_of(Server::builder(), Setup::default().account("fleet+test@example.com", "wrong!"))?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
+    let scene = bench.scene_of(
+        Server::builder(),
+        Setup::default().account("fleet+test@example.com", "wrong!"),
+    )?;
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::Before },
+    ));
     let herd = scene.client.herd(MANY, &scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
     scene.server.release();
     for call in herd {
         match call.wait()? {
-            Ok(head) => return fail("a call of the herd", "a denial".into(), head.status.to_string()),
+            Ok(head) => {
+                return fail(
+                    "a call of the herd",
+                    "a denial".into(),
+                    head.status.to_string(),
+                );
+            }
             Err(failed) => rejected(&denied(failed)?, 401)?,
         }
     }
@@ -57,19 +91,29 @@ pub(super) fn refused_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 0)
 }
 
-/// The herd's login is refused while the old token is still believed good by some: all are told, none asks
-/// again.
+/// The herd's login is refused while the old token is still believed good by some: all are told,
+/// none asks again.
 pub(super) fn herd_whose_renewal_is_refused_is_told(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     scene.server.lock("fleet+test@example.com");
-    scene.server.inject(Rule::times(MANY as u32, Matcher::AnyCall, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::times(
+        MANY as u32,
+        Matcher::AnyCall,
+        Fault::Hold { when: When::Before },
+    ));
     let herd = scene.client.herd(MANY, &scene.client.get(DEVICES))?;
     scene.until("the herd", |counts| counts.held == MANY as u64)?;
     scene.server.revoke_all();
     scene.server.release();
     for call in herd {
         match call.wait()? {
-            Ok(head) => return fail("a call of the herd", "a denial".into(), head.status.to_string()),
+            Ok(head) => {
+                return fail(
+                    "a call of the herd",
+                    "a denial".into(),
+                    head.status.to_string(),
+                );
+            }
             Err(failed) => rejected(&denied(failed)?, 401)?,
         }
     }
@@ -79,7 +123,9 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(bench: &Bench<'_>) -> Checke
 #[track_caller]
 fn rejected(denied: &Denied, status: u16) -> Checked {
     match denied.denial() {
-        Denial::Rejected { status: seen } => equal("the status of the refusal", seen.as_u16(), status)?,
+        Denial::Rejected { status: seen } => {
+            equal("the status of the refusal", seen.as_u16(), status)?
+        }
         other => return fail("the denial", "Rejected".into(), format!("{other:?}")),
     }
     equal("when to come back", denied.retry_after(), None)

@@ -4,16 +4,32 @@ use super::prelude::*;
 use crate::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry};
 
 /// What an HTTP client may add to a request of its own accord.
-const CLIENTS_OWN: [&str; 7] =
-    ["host", "content-length", "accept", "accept-encoding", "accept-language", "user-agent", "connection"];
+const CLIENTS_OWN: [&str; 7] = [
+    "host",
+    "content-length",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "user-agent",
+    "connection",
+];
 
 pub(super) fn login_is_the_vendors(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let login = scene.last(Class::Login)?;
     is_the_vendors(&login)?;
     let form: Vec<_> = form_urlencoded::parse(&login.body).into_owned().collect();
-    let expected = [("username", DEFAULT_USERNAME), ("password", DEFAULT_PASSWORD)];
-    equal("the form", form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())?;
+    let expected = [
+        ("username", DEFAULT_USERNAME),
+        ("password", DEFAULT_PASSWORD),
+    ];
+    equal(
+        "the form",
+        form,
+        expected
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+    )?;
     scene.counts(1, 0)
 }
 
@@ -21,11 +37,23 @@ fn is_the_vendors(login: &Entry) -> Checked {
     equal("the method of the login", login.method.as_str(), "POST")?;
     equal("its path", login.path.as_str(), "/connect/services/login")?;
     equal("its query", login.query.as_str(), "useAuthToken=true")?;
-    equal("its content type", login.header("content-type"), vec!["application/x-www-form-urlencoded"])?;
-    equal("its key", login.header("calamp-services-app"), vec![DEFAULT_APP_KEY])?;
+    equal(
+        "its content type",
+        login.header("content-type"),
+        vec!["application/x-www-form-urlencoded"],
+    )?;
+    equal(
+        "its key",
+        login.header("calamp-services-app"),
+        vec![DEFAULT_APP_KEY],
+    )?;
     equal("its cookies", login.header("cookie"), Vec::<&str>::new())?;
     let length = login.body_len.to_string();
-    equal("its content length", login.header("content-length"), vec![length.as_str()])?;
+    equal(
+        "its content length",
+        login.header("content-length"),
+        vec![length.as_str()],
+    )?;
     let ours = ["content-type", "calamp-services-app"];
     let strange: Vec<_> = login
         .headers
@@ -33,10 +61,15 @@ fn is_the_vendors(login: &Entry) -> Checked {
         .map(|(name, _)| name.as_str())
         .filter(|name| !ours.contains(name) && !CLIENTS_OWN.contains(name))
         .collect();
-    equal("headers of the login that neither the page nor HTTP asks for", strange, Vec::new())
+    equal(
+        "headers of the login that neither the page nor HTTP asks for",
+        strange,
+        Vec::new(),
+    )
 }
 
-/// The server sets cookies with every login, and its clearing one: a jar in the transport would show them.
+/// The server sets cookies with every login, and its clearing one: a jar in the transport would
+/// show them.
 pub(super) fn second_login_carries_no_cookie(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -45,7 +78,11 @@ pub(super) fn second_login_carries_no_cookie(bench: &Bench<'_>) -> Checked {
     let logins = scene.entries(Class::Login);
     equal("logins", logins.len(), 2)?;
     logins.iter().try_for_each(is_the_vendors)?;
-    equal("both logins are one and the same", &logins[0].body, &logins[1].body)
+    equal(
+        "both logins are one and the same",
+        &logins[0].body,
+        &logins[1].body,
+    )
 }
 
 pub(super) fn any_password_arrives(bench: &Bench<'_>) -> Checked {
@@ -62,10 +99,14 @@ pub(super) fn any_password_arrives(bench: &Bench<'_>) -> Checked {
     let accounts = passwords.map(|password| (format!("{password}@example.com"), password));
     let builder = accounts
         .iter()
-        .fold(Server::builder(), |builder, (name, password)| builder.account(name.as_str(), *password));
+        .fold(Server::builder(), |builder, (name, password)| {
+            builder.account(name.as_str(), *password)
+        });
     let server = bench.server(builder)?;
     for (name, password) in &accounts {
-        bench.client(&server, Setup::default().account(name, password))?.open()?;
+        bench
+            .client(&server, Setup::default().account(name, password))?
+            .open()?;
     }
     equal("logins", server.counts().logins, accounts.len() as u64)?;
     equal("violations", server.counts().violations, 0)
@@ -78,7 +119,11 @@ pub(super) fn password_and_key_are_never_in_a_url(bench: &Bench<'_>) -> Checked 
     for entry in scene.server.journal() {
         for secret in [DEFAULT_PASSWORD, "password", DEFAULT_APP_KEY, "authToken="] {
             let url = format!("{}?{}", entry.path, entry.query);
-            that(format!("no {secret:?} in a URL"), !url.contains(secret), url)?;
+            that(
+                format!("no {secret:?} in a URL"),
+                !url.contains(secret),
+                url,
+            )?;
         }
     }
     scene.clean()
@@ -87,7 +132,9 @@ pub(super) fn password_and_key_are_never_in_a_url(bench: &Bench<'_>) -> Checked 
 /// A page that wants to be read by a person is no login.
 pub(super) fn html_page_is_no_login(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::html_page()));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::html_page()));
     let denied = scene.client.denied(scene.client.get(DEVICES))?;
     equal("the cause", cause(&denied)?, LoginFailure::NoToken)?;
     scene.counts(1, 0)
@@ -96,9 +143,15 @@ pub(super) fn html_page_is_no_login(bench: &Bench<'_>) -> Checked {
 /// Headers and bodies of a size that an HTTP client must take.
 pub(super) fn large_login_answer_is_taken(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::ManyHeaders(50)));
-    scene.server.inject(Rule::once(Matcher::Login, Fault::HugeHeader(8_000)));
-    scene.server.inject(Rule::once(Matcher::Login, Fault::HugeBody(2_000_000)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::ManyHeaders(50)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::HugeHeader(8_000)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::HugeBody(2_000_000)));
     scene.client.open()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.counts(1, 1)
@@ -107,8 +160,12 @@ pub(super) fn large_login_answer_is_taken(bench: &Bench<'_>) -> Checked {
 /// Headers past all reason: any end will do, but an end, and one that is told to the caller.
 pub(super) fn absurd_login_answer_does_no_harm(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::ManyHeaders(20_000)));
-    scene.server.inject(Rule::once(Matcher::Login, Fault::HugeHeader(4_000_000)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::ManyHeaders(20_000)));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::HugeHeader(4_000_000)));
     if let Err(denied) = scene.client.login()? {
         equal("the cause", cause(&denied)?, LoginFailure::MaybeSent)?;
     }
@@ -120,7 +177,9 @@ pub(super) fn absurd_login_answer_does_no_harm(bench: &Bench<'_>) -> Checked {
 
 /// Two accounts over two transports of one stack: nothing may be shared behind them.
 pub(super) fn accounts_never_mix(bench: &Bench<'_>) -> Checked {
-    let builder = Server::builder().account("ada@example.com", "one!").account("bob@example.com", "two!");
+    let builder = Server::builder()
+        .account("ada@example.com", "one!")
+        .account("bob@example.com", "two!");
     let server = bench.server(builder)?;
     let (ada, bob) = (
         bench.client(&server, Setup::default().account("ada@example.com", "one!"))?,
@@ -129,7 +188,8 @@ pub(super) fn accounts_never_mix(bench: &Bench<'_>) -> Checked {
     for token in ["ADA", "BOB"] {
         let line = format!("authToken={token}; Path=/connect");
         server.inject(
-            Rule::once(Matcher::Login, Fault::SetCookies(vec![line])).after(u32::from(token == "BOB")),
+            Rule::once(Matcher::Login, Fault::SetCookies(vec![line]))
+                .after(u32::from(token == "BOB")),
         );
     }
     ada.open()?;
@@ -138,9 +198,20 @@ pub(super) fn accounts_never_mix(bench: &Bench<'_>) -> Checked {
         ada.expect(ada.get("/connect/test/echo/ADA"), 200)?;
         bob.expect(bob.get("/connect/test/echo/BOB"), 200)?;
     }
-    for entry in server.journal().into_iter().filter(|entry| entry.class == Class::Call) {
-        let expected = format!("authToken={}", entry.path.trim_start_matches("/connect/test/echo/"));
-        equal("the cookie of a call", entry.header("cookie"), vec![expected.as_str()])?;
+    for entry in server
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.class == Class::Call)
+    {
+        let expected = format!(
+            "authToken={}",
+            entry.path.trim_start_matches("/connect/test/echo/")
+        );
+        equal(
+            "the cookie of a call",
+            entry.header("cookie"),
+            vec![expected.as_str()],
+        )?;
     }
     equal("violations", server.counts().violations, 0)
 }

@@ -13,10 +13,22 @@ pub(super) fn logout_is_as_assumed(bench: &Bench<'_>) -> Checked {
     equal("the method", logout.method.as_str(), "POST")?;
     equal("the path", logout.path.as_str(), "/connect/services/logout")?;
     equal("the query", logout.query.as_str(), "")?;
-    equal("the keys", logout.header("calamp-services-app"), vec![DEFAULT_APP_KEY])?;
-    equal("the cookies", logout.header("cookie"), call.header("cookie"))?;
+    equal(
+        "the keys",
+        logout.header("calamp-services-app"),
+        vec![DEFAULT_APP_KEY],
+    )?;
+    equal(
+        "the cookies",
+        logout.header("cookie"),
+        call.header("cookie"),
+    )?;
     equal("the body", logout.body_len, 0)?;
-    equal("the transfer encoding", logout.header("transfer-encoding"), Vec::<&str>::new())?;
+    equal(
+        "the transfer encoding",
+        logout.header("transfer-encoding"),
+        Vec::<&str>::new(),
+    )?;
     equal("tokens alive", scene.server.counts().live_tokens, 0)?;
     equal("logouts", scene.server.counts().logouts, 1)?;
     scene.counts(1, 1)
@@ -33,7 +45,11 @@ pub(super) fn closed_session_sends_nothing(bench: &Bench<'_>) -> Checked {
         Err(denied) => equal("the denial", denied.denial(), &Denial::Closed)?,
     }
     let again = scene.client.logout()?;
-    that("a second logout has no token to end", matches!(again, LoggedOut::NoToken), &again)?;
+    that(
+        "a second logout has no token to end",
+        matches!(again, LoggedOut::NoToken),
+        &again,
+    )?;
     equal("requests", scene.server.journal().len(), before)?;
     // Only when asked does it begin anew.
     scene.client.session.reopen();
@@ -49,28 +65,53 @@ pub(super) fn logout_tells_how_it_went(bench: &Bench<'_>) -> Checked {
         scene.client.session.reopen();
         scene.client.open()?;
         let location = ("location".to_owned(), DEVICES.to_owned());
-        let fault = Fault::Answer { status, headers: vec![location], body: String::new(), act: false };
+        let fault = Fault::Answer {
+            status,
+            headers: vec![location],
+            body: String::new(),
+            act: false,
+        };
         scene.server.inject(Rule::once(Matcher::Logout, fault));
         match scene.client.logout()? {
             LoggedOut::Refused(seen) => equal("the status", seen.as_u16(), status)?,
-            other => return fail("the logout", format!("Refused({status})"), format!("{other:?}")),
+            other => {
+                return fail(
+                    "the logout",
+                    format!("Refused({status})"),
+                    format!("{other:?}"),
+                );
+            }
         }
         // The token is let go of, whatever the server said; it lives on there.
         scene.server.revoke_all();
     }
-    equal("calls that came of a redirect", scene.server.counts().calls, 0)?;
+    equal(
+        "calls that came of a redirect",
+        scene.server.counts().calls,
+        0,
+    )?;
     scene.counts(4, 0)
 }
 
 pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
     let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
-    for fault in [Fault::Hang { act: false }, Fault::Cut { at: Point::BeforeAnswer, act: false }] {
+    for fault in [
+        Fault::Hang { act: false },
+        Fault::Cut {
+            at: Point::BeforeAnswer,
+            act: false,
+        },
+    ] {
         scene.client.session.reopen();
         scene.client.open()?;
-        scene.server.inject(Rule::forever(Matcher::Logout, fault.clone()));
+        scene
+            .server
+            .inject(Rule::forever(Matcher::Logout, fault.clone()));
         match scene.client.logout()? {
-            LoggedOut::Unreachable(error) => that("it says why", !error.to_string().is_empty(), error)?,
+            LoggedOut::Unreachable(error) => {
+                that("it says why", !error.to_string().is_empty(), error)?
+            }
             other => {
                 return fail(
                     format!("the logout after {fault:?}"),
@@ -79,35 +120,59 @@ pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Check
                 );
             }
         }
-        equal("the denial", scene.client.denied(scene.client.get(DEVICES))?.denial(), &Denial::Closed)?;
+        equal(
+            "the denial",
+            scene.client.denied(scene.client.get(DEVICES))?.denial(),
+            &Denial::Closed,
+        )?;
         scene.server.clear_faults();
         scene.server.revoke_all();
     }
-    equal("requests to the login path", scene.server.counts().login_requests, 2)
+    equal(
+        "requests to the login path",
+        scene.server.counts().login_requests,
+        2,
+    )
 }
 
 pub(super) fn logout_with_calls_under_way_causes_no_login(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
-    scene.server.inject(Rule::times(6, Matcher::AnyCall, Fault::Hold { when: When::Before }));
+    scene.server.inject(Rule::times(
+        6,
+        Matcher::AnyCall,
+        Fault::Hold { when: When::Before },
+    ));
     let herd = scene.client.herd(6, &scene.client.get(DEVICES))?;
     scene.until("the calls", |counts| counts.held == 6)?;
     accepted(&scene.client.logout()?, 200)?;
     scene.server.release();
     for call in herd {
         // The token was revoked before the server looked at them.
-        equal("the status of a call under way", answered(call)?.status, 401)?;
+        equal(
+            "the status of a call under way",
+            answered(call)?.status,
+            401,
+        )?;
     }
     scene.counts(1, 6)
 }
 
-/// The login is answered after the session was closed: nobody gets its token, and the server is told.
+/// The login is answered after the session was closed: nobody gets its token, and the server is
+/// told.
 pub(super) fn login_answered_after_logout_opens_nothing(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::After },
+    ));
     let call = scene.client.start(scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
     let early = scene.client.logout()?;
-    that("there was no token yet", matches!(early, LoggedOut::NoToken), &early)?;
+    that(
+        "there was no token yet",
+        matches!(early, LoggedOut::NoToken),
+        &early,
+    )?;
     scene.server.release();
     match call.wait()? {
         Ok(head) => return fail("the call", "a denial".into(), head.status.to_string()),
@@ -122,6 +187,10 @@ pub(super) fn login_answered_after_logout_opens_nothing(bench: &Bench<'_>) -> Ch
 fn accepted(out: &LoggedOut, status: u16) -> Checked {
     match out {
         LoggedOut::Accepted(seen) => equal("the status of the logout", seen.as_u16(), status),
-        other => fail("the logout", format!("Accepted({status})"), format!("{other:?}")),
+        other => fail(
+            "the logout",
+            format!("Accepted({status})"),
+            format!("{other:?}"),
+        ),
     }
 }

@@ -146,7 +146,8 @@ mod prelude {
         Some(Certificate { pem, der })
     }
 
-    /// A URL at which nobody listens, and what keeps it so: its port is the near end of a connection.
+    /// A URL at which nobody listens, and what keeps it so: its port is the near end of a
+    /// connection.
     pub(super) fn nobody_there(bench: &Bench<'_>) -> Checked<(String, std::net::TcpStream)> {
         let server = bench.server(Server::builder())?;
         let taken = std::net::TcpStream::connect(server.address())

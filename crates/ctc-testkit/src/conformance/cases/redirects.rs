@@ -11,14 +11,25 @@ pub(super) fn redirected_call_is_delivered_not_followed(bench: &Bench<'_>) -> Ch
     let mut calls = 0;
     for status in STATUSES {
         for method in [Method::GET, Method::POST] {
-            let fault = Fault::Redirect { status, location: ECHO.into() };
+            let fault = Fault::Redirect {
+                status,
+                location: ECHO.into(),
+            };
             scene.server.inject(Rule::once(Matcher::AnyCall, fault));
             let call = scene.client.call(method.clone(), DEVICES);
-            let call = if method == Method::POST { call.bytes("{}") } else { call };
+            let call = if method == Method::POST {
+                call.bytes("{}")
+            } else {
+                call
+            };
             let answer = scene.client.expect(call, status)?;
             equal("the location", answer.header("location"), Some(ECHO))?;
             calls += 1;
-            equal(format!("calls after a {method} with {status}"), scene.server.counts().calls, calls)?;
+            equal(
+                format!("calls after a {method} with {status}"),
+                scene.server.counts().calls,
+                calls,
+            )?;
         }
     }
     scene.counts(1, calls)
@@ -30,15 +41,30 @@ pub(super) fn redirect_takes_nothing_to_another_origin(bench: &Bench<'_>) -> Che
     for status in STATUSES {
         for method in [Method::GET, Method::PUT] {
             let location = format!("{}{ECHO}", other.url());
-            let fault = Fault::Redirect { status, location: location.clone() };
+            let fault = Fault::Redirect {
+                status,
+                location: location.clone(),
+            };
             scene.server.inject(Rule::once(Matcher::AnyCall, fault));
             let call = scene.client.call(method.clone(), DEVICES);
-            let call = if method == Method::PUT { call.bytes("{}") } else { call };
+            let call = if method == Method::PUT {
+                call.bytes("{}")
+            } else {
+                call
+            };
             let answer = scene.client.expect(call, status)?;
-            equal("the location", answer.header("location"), Some(location.as_str()))?;
+            equal(
+                "the location",
+                answer.header("location"),
+                Some(location.as_str()),
+            )?;
         }
     }
-    equal("connections to the other origin", other.counts().connections, 0)?;
+    equal(
+        "connections to the other origin",
+        other.counts().connections,
+        0,
+    )?;
     equal("requests to it", other.journal().len(), 0)?;
     scene.counts(1, 10)
 }
@@ -50,15 +76,30 @@ pub(super) fn redirected_login_is_a_failure(bench: &Bench<'_>) -> Checked {
     for status in STATUSES {
         for origin in [String::new(), other.url()] {
             let location = format!("{origin}/connect/services/login?useAuthToken=true");
-            scene.server.inject(Rule::once(Matcher::Login, Fault::Redirect { status, location }));
+            scene.server.inject(Rule::once(
+                Matcher::Login,
+                Fault::Redirect { status, location },
+            ));
             scene.client.clock.advance(HOUR);
             let denied = scene.client.denied(scene.client.get(DEVICES))?;
             let what = format!("{:?}", cause(&denied)?);
-            equal("the cause", what, format!("Redirected {{ status: {status} }}"))?;
+            equal(
+                "the cause",
+                what,
+                format!("Redirected {{ status: {status} }}"),
+            )?;
             logins += 1;
-            equal(format!("logins after a {status}"), scene.server.counts().login_requests, logins)?;
+            equal(
+                format!("logins after a {status}"),
+                scene.server.counts().login_requests,
+                logins,
+            )?;
         }
     }
-    equal("connections to the other origin", other.counts().connections, 0)?;
+    equal(
+        "connections to the other origin",
+        other.counts().connections,
+        0,
+    )?;
     scene.counts(logins, 0)
 }

@@ -14,12 +14,33 @@ pub(super) fn dead_token_is_renewed_unseen(bench: &Bench<'_>) -> Checked {
     let calls = scene.entries(Class::Call);
     let statuses: Vec<_> = calls.iter().filter_map(|entry| entry.status).collect();
     equal("the statuses on the wire", statuses, vec![200, 401, 200])?;
-    equal("the token of the second call", calls[1].tokens(), calls[0].tokens())?;
-    that("the replay carries another", calls[2].tokens() != calls[1].tokens(), calls[2].tokens())?;
-    equal("Cookie headers on the replay", calls[2].header("cookie").len(), 1)?;
-    let order: Vec<_> = scene.server.journal().iter().map(|entry| entry.class).collect();
+    equal(
+        "the token of the second call",
+        calls[1].tokens(),
+        calls[0].tokens(),
+    )?;
+    that(
+        "the replay carries another",
+        calls[2].tokens() != calls[1].tokens(),
+        calls[2].tokens(),
+    )?;
+    equal(
+        "Cookie headers on the replay",
+        calls[2].header("cookie").len(),
+        1,
+    )?;
+    let order: Vec<_> = scene
+        .server
+        .journal()
+        .iter()
+        .map(|entry| entry.class)
+        .collect();
     use Class::{Call, Login};
-    equal("the order of requests", order, vec![Login, Call, Call, Login, Call])?;
+    equal(
+        "the order of requests",
+        order,
+        vec![Login, Call, Call, Login, Call],
+    )?;
     scene.counts(2, 3)
 }
 
@@ -27,11 +48,22 @@ pub(super) fn body_is_sent_again_whole(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let body: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
     scene.server.revoke_all();
-    let answer = scene.client.expect(scene.client.call(Method::PUT, ECHO).bytes(body.clone()), 200)?;
+    let answer = scene.client.expect(
+        scene.client.call(Method::PUT, ECHO).bytes(body.clone()),
+        200,
+    )?;
     let calls = scene.entries(Class::Call);
     let lengths: Vec<_> = calls.iter().map(|entry| entry.body_len).collect();
-    equal("the lengths of both bodies", lengths, vec![body.len() as u64; 2])?;
-    that("both start alike", calls[0].body == calls[1].body, "other bytes")?;
+    equal(
+        "the lengths of both bodies",
+        lengths,
+        vec![body.len() as u64; 2],
+    )?;
+    that(
+        "both start alike",
+        calls[0].body == calls[1].body,
+        "other bytes",
+    )?;
     let checksum = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -61,14 +93,20 @@ pub(super) fn post_is_not_replayed_unless_allowed(bench: &Bench<'_>) -> Checked 
     // And a call that must not be sent twice is not, whatever its method.
     scene.client.clock.advance(HOUR);
     scene.server.revoke_all();
-    scene.client.expect(scene.client.get(DEVICES).replayed(Replay::Never), 401)?;
+    scene
+        .client
+        .expect(scene.client.get(DEVICES).replayed(Replay::Never), 401)?;
     scene.counts(3, 5)
 }
 
 pub(super) fn stream_is_not_replayed(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     scene.server.revoke_all();
-    let upload = scene.client.call(Method::PUT, ECHO).stream(&[b"one, ", b"two"]).replayed(Replay::Always);
+    let upload = scene
+        .client
+        .call(Method::PUT, ECHO)
+        .stream(&[b"one, ", b"two"])
+        .replayed(Replay::Always);
     scene.client.expect(upload.clone(), 401)?;
     scene.counts(1, 1)?;
     scene.client.expect(upload, 200)?;
@@ -76,10 +114,17 @@ pub(super) fn stream_is_not_replayed(bench: &Bench<'_>) -> Checked {
 }
 
 pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
-    let fault = || Fault::Answer { status: 401, headers: vec![], body: "no".into(), act: false };
+    let fault = || Fault::Answer {
+        status: 401,
+        headers: vec![],
+        body: "no".into(),
+        act: false,
+    };
     // From a session that was open: one login, one replay.
     let scene = bench.open_scene()?;
-    scene.server.inject(Rule::forever(Matcher::AnyCall, fault()));
+    scene
+        .server
+        .inject(Rule::forever(Matcher::AnyCall, fault()));
     let answer = scene.client.expect(scene.client.get(DEVICES), 401)?;
     equal("the body of the 401", answer.text().as_str(), "no")?;
     scene.counts(2, 2)?;
@@ -87,10 +132,16 @@ pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
     for _ in 0..5 {
         scene.client.expect(scene.client.get(DEVICES), 401)?;
     }
-    equal("requests to the login path", scene.server.counts().login_requests, 2)?;
+    equal(
+        "requests to the login path",
+        scene.server.counts().login_requests,
+        2,
+    )?;
     // From a session that was not: the first answer comes with a fresh token already.
     let scene = bench.scene()?;
-    scene.server.inject(Rule::forever(Matcher::AnyCall, fault()));
+    scene
+        .server
+        .inject(Rule::forever(Matcher::AnyCall, fault()));
     scene.client.expect(scene.client.get(DEVICES), 401)?;
     scene.counts(1, 1)
 }
@@ -100,10 +151,14 @@ pub(super) fn delivered_401_says_why(bench: &Bench<'_>) -> Checked {
     scene.server.revoke_all();
     let once = scene.client.get(DEVICES).replayed(Replay::Never);
     let Some(why) = scene.client.expect(once, 401)?.why else {
-        return Err(Stop::Skipped("the stack does not show why a 401 was delivered"));
+        return Err(Stop::Skipped(
+            "the stack does not show why a 401 was delivered",
+        ));
     };
     equal("why", why, Unauthorized::NotReplayable)?;
-    scene.server.inject(Rule::forever(Matcher::AnyCall, Fault::status(401)));
+    scene
+        .server
+        .inject(Rule::forever(Matcher::AnyCall, Fault::status(401)));
     let refused = scene.client.expect(scene.client.get(DEVICES), 401)?;
     equal("why", refused.why, Some(Unauthorized::RouteRefused))
 }
@@ -112,7 +167,9 @@ pub(super) fn delivered_401_says_why(bench: &Bench<'_>) -> Checked {
 pub(super) fn late_401_costs_no_login(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let hold = Fault::Hold { when: When::Before };
-    scene.server.inject(Rule::once(Matcher::Path(ECHO.into()), hold));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Path(ECHO.into()), hold));
     let late = scene.client.start(scene.client.get(ECHO))?;
     scene.until("the late call", |counts| counts.held == 1)?;
     scene.server.revoke_all();
@@ -131,7 +188,11 @@ pub(super) fn rotated_token_is_adopted(bench: &Bench<'_>) -> Checked {
         let old = scene.last(Class::Call)?;
         scene.client.expect(scene.client.get(DEVICES), 200)?;
         let new = scene.last(Class::Call)?;
-        that("the next call carries the new token", old.tokens() != new.tokens(), new.tokens())?;
+        that(
+            "the next call carries the new token",
+            old.tokens() != new.tokens(),
+            new.tokens(),
+        )?;
         equal("its Cookie headers", new.header("cookie").len(), 1)?;
     }
     scene.counts(1, 4)
@@ -143,9 +204,14 @@ pub(super) fn late_rotation_is_ignored(bench: &Bench<'_>) -> Checked {
     let route = || Matcher::Path(ECHO.into());
     scene.server.inject(Rule::once(
         route(),
-        Fault::Headers(vec![("set-cookie".into(), "authToken=LATE; Path=/connect".into())]),
+        Fault::Headers(vec![(
+            "set-cookie".into(),
+            "authToken=LATE; Path=/connect".into(),
+        )]),
     ));
-    scene.server.inject(Rule::once(route(), Fault::Hold { when: When::After }));
+    scene
+        .server
+        .inject(Rule::once(route(), Fault::Hold { when: When::After }));
     let late = scene.client.start(scene.client.get(ECHO))?;
     scene.until("the late call", |counts| counts.held == 1)?;
     scene.server.revoke_all();
@@ -162,7 +228,11 @@ pub(super) fn clearing_cookie_ends_the_token(bench: &Bench<'_>) -> Checked {
     for form in ClearingForm::ALL {
         for status in [None, Some(401), Some(500)] {
             scene.client.clock.advance(HOUR);
-            let fault = Fault::Clear { form, status, revoke: status == Some(401) };
+            let fault = Fault::Clear {
+                form,
+                status,
+                revoke: status == Some(401),
+            };
             scene.server.inject(Rule::once(Matcher::AnyCall, fault));
             // A 401 is replayed; the others are delivered.
             let seen = status.filter(|status| *status != 401).unwrap_or(200);

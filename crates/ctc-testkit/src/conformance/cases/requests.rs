@@ -10,18 +10,31 @@ const ACCEPT: &str = "application/json;charset=UTF-8";
 
 /// Token values that something on the way might decode, trim or pad.
 pub(super) fn token_is_carried_byte_for_byte(bench: &Bench<'_>) -> Checked {
-    for token in ["abc%3D%3D", "a+b/c==", "%41%2f%2F", "x=y=z", "!#$&'()*-.^_`|~"] {
+    for token in [
+        "abc%3D%3D",
+        "a+b/c==",
+        "%41%2f%2F",
+        "x=y=z",
+        "!#$&'()*-.^_`|~",
+    ] {
         let scene = bench.scene()?;
         let lines = [
             "JSESSIONID=BBBB; Path=/connect".to_owned(),
             format!("authToken={token}; Path=/connect; HttpOnly"),
             "lb=CCCC; Path=/".to_owned(),
         ];
-        scene.server.inject(Rule::once(Matcher::Login, Fault::SetCookies(lines.to_vec())));
+        scene.server.inject(Rule::once(
+            Matcher::Login,
+            Fault::SetCookies(lines.to_vec()),
+        ));
         for _ in 0..2 {
             scene.client.expect(scene.client.get(ECHO), 200)?;
             let cookie = format!("authToken={token}");
-            equal("the cookies", scene.last(Class::Call)?.header("cookie"), vec![cookie.as_str()])?;
+            equal(
+                "the cookies",
+                scene.last(Class::Call)?.header("cookie"),
+                vec![cookie.as_str()],
+            )?;
         }
         scene.counts(1, 2)?;
     }
@@ -32,11 +45,23 @@ pub(super) fn call_carries_key_and_one_cookie(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     let call = scene.last(Class::Call)?;
-    equal("the keys", call.header("calamp-services-app"), vec![DEFAULT_APP_KEY])?;
-    equal("the number of Cookie headers", call.header("cookie").len(), 1)?;
+    equal(
+        "the keys",
+        call.header("calamp-services-app"),
+        vec![DEFAULT_APP_KEY],
+    )?;
+    equal(
+        "the number of Cookie headers",
+        call.header("cookie").len(),
+        1,
+    )?;
     equal("the number of tokens", call.tokens().len(), 1)?;
     let cookie = format!("authToken={}", call.tokens().concat());
-    equal("the cookie and nothing beside it", call.header("cookie").concat(), cookie)?;
+    equal(
+        "the cookie and nothing beside it",
+        call.header("cookie").concat(),
+        cookie,
+    )?;
     equal("the default Accept", call.header("accept"), vec![ACCEPT])?;
     scene.counts(1, 1)
 }
@@ -44,8 +69,14 @@ pub(super) fn call_carries_key_and_one_cookie(bench: &Bench<'_>) -> Checked {
 pub(super) fn callers_headers_are_kept(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let call = || {
-        let call = scene.client.get(ECHO).header("accept", "text/csv").header("x-trace", "a b,c");
-        let call = call.header("cookie", "lang=en; authToken=STALE").header("cookie", "authToken=OLD; b=2");
+        let call = scene
+            .client
+            .get(ECHO)
+            .header("accept", "text/csv")
+            .header("x-trace", "a b,c");
+        let call = call
+            .header("cookie", "lang=en; authToken=STALE")
+            .header("cookie", "authToken=OLD; b=2");
         call.header("calamp-services-app", "another-key")
     };
     scene.client.expect(call(), 200)?;
@@ -57,20 +88,43 @@ pub(super) fn callers_headers_are_kept(bench: &Bench<'_>) -> Checked {
     for entry in &calls {
         let cookie = format!("lang=en; b=2; authToken={}", entry.tokens().concat());
         equal("the cookies", entry.header("cookie"), vec![cookie.as_str()])?;
-        equal("the keys", entry.header("calamp-services-app"), vec![DEFAULT_APP_KEY])?;
-        equal("the caller's Accept", entry.header("accept"), vec!["text/csv"])?;
-        equal("the caller's header", entry.header("x-trace"), vec!["a b,c"])?;
+        equal(
+            "the keys",
+            entry.header("calamp-services-app"),
+            vec![DEFAULT_APP_KEY],
+        )?;
+        equal(
+            "the caller's Accept",
+            entry.header("accept"),
+            vec!["text/csv"],
+        )?;
+        equal(
+            "the caller's header",
+            entry.header("x-trace"),
+            vec!["a b,c"],
+        )?;
     }
-    that("the replay carries a new token", calls[1].tokens() != calls[2].tokens(), calls[2].tokens())?;
+    that(
+        "the replay carries a new token",
+        calls[1].tokens() != calls[2].tokens(),
+        calls[2].tokens(),
+    )?;
     scene.counts(2, 3)
 }
 
 pub(super) fn url_arrives_as_it_was(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let query = "a=b%20c&d=%2F%3f&e=1+2&f&g==&esn=1,2;3&h=%C3%A9";
-    scene.client.expect(scene.client.get(&format!("{ECHO}/x%2Fy/z%20~?{query}")), 200)?;
+    scene.client.expect(
+        scene.client.get(&format!("{ECHO}/x%2Fy/z%20~?{query}")),
+        200,
+    )?;
     let call = scene.last(Class::Call)?;
-    equal("the path", call.path.as_str(), "/connect/test/echo/x%2Fy/z%20~")?;
+    equal(
+        "the path",
+        call.path.as_str(),
+        "/connect/test/echo/x%2Fy/z%20~",
+    )?;
     equal("the query", call.query.as_str(), query)
 }
 
@@ -79,53 +133,115 @@ pub(super) fn get_has_no_body(bench: &Bench<'_>) -> Checked {
     scene.client.expect(scene.client.get(ECHO), 200)?;
     let call = scene.last(Class::Call)?;
     equal("the body", call.body_len, 0)?;
-    equal("the content length", call.header("content-length"), Vec::<&str>::new())?;
-    equal("the transfer encoding", call.header("transfer-encoding"), Vec::<&str>::new())?;
-    equal("the content type", call.header("content-type"), Vec::<&str>::new())
+    equal(
+        "the content length",
+        call.header("content-length"),
+        Vec::<&str>::new(),
+    )?;
+    equal(
+        "the transfer encoding",
+        call.header("transfer-encoding"),
+        Vec::<&str>::new(),
+    )?;
+    equal(
+        "the content type",
+        call.header("content-type"),
+        Vec::<&str>::new(),
+    )
 }
 
 pub(super) fn post_has_its_length(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let body = br#"{"name":"Truck 1"}"#;
-    let call = scene.client.call(Method::POST, ECHO).header("content-type", "application/json");
+    let call = scene
+        .client
+        .call(Method::POST, ECHO)
+        .header("content-type", "application/json");
     scene.client.expect(call.bytes(*body), 200)?;
     let entry = scene.last(Class::Call)?;
     equal("the body", entry.body.as_slice(), body.as_slice())?;
     has_length(&entry)?;
-    equal("the content type", entry.header("content-type"), vec!["application/json"])?;
+    equal(
+        "the content type",
+        entry.header("content-type"),
+        vec!["application/json"],
+    )?;
 
-    let large = (0..1_500_000u32).flat_map(u32::to_le_bytes).take(1_500_000).collect::<Vec<_>>();
-    scene.client.expect(scene.client.call(Method::POST, ECHO).bytes(large.clone()), 200)?;
+    let large = (0..1_500_000u32)
+        .flat_map(u32::to_le_bytes)
+        .take(1_500_000)
+        .collect::<Vec<_>>();
+    scene.client.expect(
+        scene.client.call(Method::POST, ECHO).bytes(large.clone()),
+        200,
+    )?;
     let entry = scene.last(Class::Call)?;
-    equal("the length of a large body", entry.body_len, large.len() as u64)?;
-    that("its start is what was sent", large.starts_with(&entry.body), "other bytes")?;
+    equal(
+        "the length of a large body",
+        entry.body_len,
+        large.len() as u64,
+    )?;
+    that(
+        "its start is what was sent",
+        large.starts_with(&entry.body),
+        "other bytes",
+    )?;
     has_length(&entry)
 }
 
 fn has_length(entry: &Entry) -> Checked {
     let length = entry.body_len.to_string();
-    equal("the content length", entry.header("content-length"), vec![length.as_str()])?;
-    equal("the transfer encoding", entry.header("transfer-encoding"), Vec::<&str>::new())
+    equal(
+        "the content length",
+        entry.header("content-length"),
+        vec![length.as_str()],
+    )?;
+    equal(
+        "the transfer encoding",
+        entry.header("transfer-encoding"),
+        Vec::<&str>::new(),
+    )
 }
 
 /// Without a length at all, or with a length of zero: HTTP allows both.
 pub(super) fn empty_post_is_empty(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
-    for call in [scene.client.call(Method::POST, ECHO), scene.client.call(Method::POST, ECHO).bytes([])] {
+    for call in [
+        scene.client.call(Method::POST, ECHO),
+        scene.client.call(Method::POST, ECHO).bytes([]),
+    ] {
         scene.client.expect(call, 200)?;
         let entry = scene.last(Class::Call)?;
         equal("the body", entry.body_len, 0)?;
-        equal("the transfer encoding", entry.header("transfer-encoding"), Vec::<&str>::new())?;
+        equal(
+            "the transfer encoding",
+            entry.header("transfer-encoding"),
+            Vec::<&str>::new(),
+        )?;
         let lengths = entry.header("content-length");
-        that("a content length of 0, if any", lengths.is_empty() || lengths == ["0"], lengths)?;
+        that(
+            "a content length of 0, if any",
+            lengths.is_empty() || lengths == ["0"],
+            lengths,
+        )?;
     }
     Ok(())
 }
 
 pub(super) fn stream_arrives_whole(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
-    scene.client.expect(scene.client.call(Method::PUT, ECHO).stream(&[b"one, ", b"two, ", b"three"]), 200)?;
-    equal("the body", scene.last(Class::Call)?.body.as_slice(), b"one, two, three".as_slice())?;
+    scene.client.expect(
+        scene
+            .client
+            .call(Method::PUT, ECHO)
+            .stream(&[b"one, ", b"two, ", b"three"]),
+        200,
+    )?;
+    equal(
+        "the body",
+        scene.last(Class::Call)?.body.as_slice(),
+        b"one, two, three".as_slice(),
+    )?;
     scene.counts(1, 1)
 }
 
@@ -143,9 +259,19 @@ pub(super) fn every_method_arrives(bench: &Bench<'_>) -> Checked {
     for method in methods {
         let call = scene.client.call(method.clone(), ECHO);
         let with_body = [Method::PUT, Method::PATCH, Method::POST].contains(&method);
-        let answer = scene.client.expect(if with_body { call.bytes("{}") } else { call }, 200)?;
-        equal("the method", scene.last(Class::Call)?.method.as_str(), method.as_str())?;
-        equal("an answer without a body", answer.body.is_empty(), method == Method::HEAD)?;
+        let answer = scene
+            .client
+            .expect(if with_body { call.bytes("{}") } else { call }, 200)?;
+        equal(
+            "the method",
+            scene.last(Class::Call)?.method.as_str(),
+            method.as_str(),
+        )?;
+        equal(
+            "an answer without a body",
+            answer.body.is_empty(),
+            method == Method::HEAD,
+        )?;
     }
     scene.clean()
 }
@@ -159,13 +285,24 @@ pub(super) fn other_origin_is_refused(bench: &Bench<'_>) -> Checked {
         format!("http://localhost:{}{DEVICES}", other.port()),
         format!("http://localhost:{port}{DEVICES}"),
         format!("https://127.0.0.1:{port}{DEVICES}"),
-        format!("http://127.0.0.1:{port}@127.0.0.1:{}{DEVICES}", other.port()),
+        format!(
+            "http://127.0.0.1:{port}@127.0.0.1:{}{DEVICES}",
+            other.port()
+        ),
     ];
     for url in foreign {
         let failed = scene.client.failed(Call::new(Method::GET, url.as_str()))?;
         let refused = matches!(failed.why, Why::Stamp(StampError::ForeignOrigin { .. }));
-        that(format!("{url} is refused for its origin"), refused, failed.why)?;
+        that(
+            format!("{url} is refused for its origin"),
+            refused,
+            failed.why,
+        )?;
     }
-    equal("connections to the other origin", other.counts().connections, 0)?;
+    equal(
+        "connections to the other origin",
+        other.counts().connections,
+        0,
+    )?;
     scene.counts(1, 0)
 }

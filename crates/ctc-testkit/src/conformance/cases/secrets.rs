@@ -12,16 +12,26 @@ const QUERY: &str = "CANARY-QUERY";
 pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
     let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
-    let call = || scene.client.get(&format!("{DEVICES}?pg=1&customer={QUERY}"));
+    let call = || {
+        scene
+            .client
+            .get(&format!("{DEVICES}?pg=1&customer={QUERY}"))
+    };
     let mut printed = String::new();
     // Logins that fail in every way that a transport can notice.
     for fault in [
         Fault::lost_answer(),
-        Fault::Cut { at: Point::MidHeaders, act: true },
+        Fault::Cut {
+            at: Point::MidHeaders,
+            act: true,
+        },
         Fault::Raw("220 hello".into()),
         Fault::HugeHeader(4_000_000),
         Fault::Hang { act: true },
-        Fault::Redirect { status: 307, location: format!("http://127.0.0.1:1/?q={QUERY}") },
+        Fault::Redirect {
+            status: 307,
+            location: format!("http://127.0.0.1:1/?q={QUERY}"),
+        },
         Fault::throttle(1),
         Fault::NoToken,
     ] {
@@ -36,8 +46,14 @@ pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
     scene.client.expect(call(), 200)?;
     // Calls that do.
     for fault in [
-        Fault::Cut { at: Point::BeforeAnswer, act: false },
-        Fault::Cut { at: Point::MidHeaders, act: false },
+        Fault::Cut {
+            at: Point::BeforeAnswer,
+            act: false,
+        },
+        Fault::Cut {
+            at: Point::MidHeaders,
+            act: false,
+        },
         Fault::Raw("220 hello".into()),
         Fault::HugeHeader(4_000_000),
     ] {
@@ -47,20 +63,40 @@ pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
         }
         scene.server.remove_fault(rule);
     }
-    scene.server.inject(Rule::once(Matcher::AnyCall, Fault::Cut { at: Point::MidBody, act: true }));
+    scene.server.inject(Rule::once(
+        Matcher::AnyCall,
+        Fault::Cut {
+            at: Point::MidBody,
+            act: true,
+        },
+    ));
     if let Ok(head) = scene.client.start(call())?.wait()?
         && let Err(error) = head.body.read().wait()?
     {
         printed.push_str(&texts(&*error));
     }
-    printed.push_str(&format!("{} {:?}", scene.client.debug(), scene.client.session));
-    scene.server.inject(Rule::forever(Matcher::Logout, Fault::Cut { at: Point::MidHeaders, act: false }));
+    printed.push_str(&format!(
+        "{} {:?}",
+        scene.client.debug(),
+        scene.client.session
+    ));
+    scene.server.inject(Rule::forever(
+        Matcher::Logout,
+        Fault::Cut {
+            at: Point::MidHeaders,
+            act: false,
+        },
+    ));
     let out = scene.client.logout()?;
     printed.push_str(&format!("{out:?}"));
     if let LoggedOut::Unreachable(error) = &out {
         printed.push_str(&texts(&**error));
     }
-    that("there was something to look at", printed.len() > 500, &printed)?;
+    that(
+        "there was something to look at",
+        printed.len() > 500,
+        &printed,
+    )?;
     tells_nothing(&scene.server.journal(), &printed)
 }
 
@@ -78,21 +114,41 @@ pub(super) fn errors_of_connecting_tell_no_secret(bench: &Bench<'_>) -> Checked 
     let journal = server.journal();
     drop(server);
     let failed = client.failed(client.get(&format!("{DEVICES}?customer={QUERY}")))?;
-    that("a transport error", matches!(failed.why, Why::Transport(_)), &failed.why)?;
+    that(
+        "a transport error",
+        matches!(failed.why, Why::Transport(_)),
+        &failed.why,
+    )?;
     printed.push_str(&failed.texts);
     tells_nothing(&journal, &printed)
 }
 
 fn tells_nothing(journal: &[Entry], printed: &str) -> Checked {
     let encoded: String = form_urlencoded::byte_serialize(DEFAULT_PASSWORD.as_bytes()).collect();
-    let mut canaries: Vec<_> =
-        [DEFAULT_PASSWORD, &encoded, DEFAULT_APP_KEY, QUERY, "useAuthToken"].map(str::to_owned).into();
-    canaries.extend(journal.iter().flat_map(|entry| entry.tokens()).map(str::to_owned));
+    let mut canaries: Vec<_> = [
+        DEFAULT_PASSWORD,
+        &encoded,
+        DEFAULT_APP_KEY,
+        QUERY,
+        "useAuthToken",
+    ]
+    .map(str::to_owned)
+    .into();
+    canaries.extend(
+        journal
+            .iter()
+            .flat_map(|entry| entry.tokens())
+            .map(str::to_owned),
+    );
     for canary in canaries {
         if let Some(at) = printed.find(&canary) {
             let around: String = printed[..at].chars().rev().take(200).collect();
             let around: String = around.chars().rev().collect();
-            return fail("what is printed", format!("not to contain {canary:?}"), format!("…{around}<here>"));
+            return fail(
+                "what is printed",
+                format!("not to contain {canary:?}"),
+                format!("…{around}<here>"),
+            );
         }
     }
     Ok(())
@@ -115,16 +171,29 @@ pub(super) fn unknown_certificate_is_not_trusted(bench: &Bench<'_>) -> Checked {
     let server = bench.server(Server::builder().tls(true))?;
     for client in [
         bench.client_of(&server.url(), None, Setup::default())?,
-        bench.client_of(&server.url(), certificate(&trusted.server), Setup::default())?,
+        bench.client_of(
+            &server.url(),
+            certificate(&trusted.server),
+            Setup::default(),
+        )?,
     ] {
         let denied = client.denied(client.get(DEVICES))?;
-        that("the cause is no answer", is_no_answer(&cause(&denied)?), &denied)?;
-        that("the denial has a source", denied.source().is_some(), &denied)?;
+        that(
+            "the cause is no answer",
+            is_no_answer(&cause(&denied)?),
+            &denied,
+        )?;
+        that(
+            "the denial has a source",
+            denied.source().is_some(),
+            &denied,
+        )?;
     }
     equal("requests that got through", server.journal().len(), 0)
 }
 
-/// A stack that cannot tell a broken handshake from a broken answer says `MaybeSent`, which is never wrong.
+/// A stack that cannot tell a broken handshake from a broken answer says `MaybeSent`, which is
+/// never wrong.
 fn is_no_answer(cause: &LoginFailure) -> bool {
     matches!(cause, LoginFailure::NotSent | LoginFailure::MaybeSent)
 }
@@ -136,6 +205,10 @@ pub(super) fn plain_server_gets_nothing_over_https(bench: &Bench<'_>) -> Checked
     let url = format!("https://localhost:{}", plain.port());
     let client = bench.client_of(&url, certificate(&trusted.server), Setup::default())?;
     let denied = client.denied(client.get(DEVICES))?;
-    that("the cause is no answer", is_no_answer(&cause(&denied)?), &denied)?;
+    that(
+        "the cause is no answer",
+        is_no_answer(&cause(&denied)?),
+        &denied,
+    )?;
     equal("requests that got through", plain.journal().len(), 0)
 }

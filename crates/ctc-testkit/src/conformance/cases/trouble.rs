@@ -9,18 +9,33 @@ pub(super) fn throttled_login_waits_as_asked(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
     for retry_after in [RetryAfter::Seconds(46), RetryAfter::DateIn(46)] {
         scene.client.clock.advance(HOUR);
-        scene.server.inject(Rule::once(Matcher::Login, Fault::Throttle { retry_after: retry_after.clone() }));
+        scene.server.inject(Rule::once(
+            Matcher::Login,
+            Fault::Throttle {
+                retry_after: retry_after.clone(),
+            },
+        ));
         let before = scene.server.counts().login_requests;
         for _ in 0..2 {
             let denied = scene.client.denied(scene.client.get(DEVICES))?;
             match cause(&denied)? {
-                LoginFailure::Unavailable { status, .. } => equal("the status", status.as_u16(), 429)?,
+                LoginFailure::Unavailable { status, .. } => {
+                    equal("the status", status.as_u16(), 429)?
+                }
                 other => return fail("the cause", "Unavailable".into(), format!("{other:?}")),
             }
             let pause = denied.retry_after().unwrap_or_default().as_secs();
-            that(format!("{retry_after:?} is obeyed"), (44..=47).contains(&pause), pause)?;
+            that(
+                format!("{retry_after:?} is obeyed"),
+                (44..=47).contains(&pause),
+                pause,
+            )?;
         }
-        equal("requests to the login path", scene.server.counts().login_requests, before + 1)?;
+        equal(
+            "requests to the login path",
+            scene.server.counts().login_requests,
+            before + 1,
+        )?;
     }
     scene.client.clock.advance(Duration::from_secs(48));
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -31,10 +46,14 @@ pub(super) fn unavailable_login_is_typed(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
     for status in [408, 425, 500, 502, 503] {
         scene.client.clock.advance(HOUR);
-        scene.server.inject(Rule::once(Matcher::Login, Fault::status(status)));
+        scene
+            .server
+            .inject(Rule::once(Matcher::Login, Fault::status(status)));
         let denied = scene.client.denied(scene.client.get(DEVICES))?;
         match cause(&denied)? {
-            LoginFailure::Unavailable { status: seen, .. } => equal("the status", seen.as_u16(), status)?,
+            LoginFailure::Unavailable { status: seen, .. } => {
+                equal("the status", seen.as_u16(), status)?
+            }
             other => return fail("the cause", "Unavailable".into(), format!("{other:?}")),
         }
     }
@@ -44,7 +63,9 @@ pub(super) fn unavailable_login_is_typed(bench: &Bench<'_>) -> Checked {
 pub(super) fn hanging_login_is_bounded(bench: &Bench<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
     let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hang { act: false }));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::Hang { act: false }));
     let start = Instant::now();
     let herd = scene.client.herd(4, &scene.client.get(DEVICES))?;
     for call in herd {
@@ -53,10 +74,18 @@ pub(super) fn hanging_login_is_bounded(bench: &Bench<'_>) -> Checked {
             Err(failed) => denied(failed)?,
         };
         equal("the cause", cause(&denied)?, LoginFailure::MaybeSent)?;
-        that("the denial has a source", denied.source().is_some(), &denied)?;
+        that(
+            "the denial has a source",
+            denied.source().is_some(),
+            &denied,
+        )?;
     }
     let took = start.elapsed();
-    that("it lasts as long as login_timeout, more or less", (timeout..16 * timeout).contains(&took), took)?;
+    that(
+        "it lasts as long as login_timeout, more or less",
+        (timeout..16 * timeout).contains(&took),
+        took,
+    )?;
     scene.client.clock.advance(HOUR);
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.counts(2, 1)
@@ -65,10 +94,30 @@ pub(super) fn hanging_login_is_bounded(bench: &Bench<'_>) -> Checked {
 /// The head of the answer comes, and then its body: never, or in drops that each come in time.
 pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
-    let page = Fault::Answer { status: 503, headers: vec![], body: "x".repeat(60), act: false };
+    let page = Fault::Answer {
+        status: 503,
+        headers: vec![],
+        body: "x".repeat(60),
+        act: false,
+    };
     let scripts = [
-        (vec![Fault::SlowBody { chunk: 1, pause: 3_600_000 }], "logged in"),
-        (vec![page, Fault::SlowBody { chunk: 1, pause: 100 }], "the server answered 503"),
+        (
+            vec![Fault::SlowBody {
+                chunk: 1,
+                pause: 3_600_000,
+            }],
+            "logged in",
+        ),
+        (
+            vec![
+                page,
+                Fault::SlowBody {
+                    chunk: 1,
+                    pause: 100,
+                },
+            ],
+            "the server answered 503",
+        ),
     ];
     for (script, says) in scripts {
         let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
@@ -78,12 +127,20 @@ pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
         let start = Instant::now();
         let login = scene.client.login()?;
         let took = start.elapsed();
-        that("it lasts no longer than login_timeout, more or less", took < 16 * timeout, took)?;
+        that(
+            "it lasts no longer than login_timeout, more or less",
+            took < 16 * timeout,
+            took,
+        )?;
         let told = match login {
             Ok(()) => "logged in".to_owned(),
             Err(denied) => cause(&denied)?.to_string(),
         };
-        that("the head tells all, and the body does not matter", told.starts_with(says), told)?;
+        that(
+            "the head tells all, and the body does not matter",
+            told.starts_with(says),
+            told,
+        )?;
         scene.client.clock.advance(HOUR);
         scene.client.expect(scene.client.get(DEVICES), 200)?;
     }
@@ -92,7 +149,10 @@ pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
 
 pub(super) fn slow_login_is_waited_for(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
-    scene.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
+    scene.server.inject(Rule::once(
+        Matcher::Login,
+        Fault::Hold { when: When::After },
+    ));
     let call = scene.client.start(scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
     scene.server.release();
@@ -104,32 +164,59 @@ pub(super) fn lost_login_answer_is_maybe_sent(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
     let faults = [
         Fault::lost_answer(),
-        Fault::Cut { at: Point::MidHeaders, act: true },
-        Fault::Cut { at: Point::BeforeAnswer, act: false },
+        Fault::Cut {
+            at: Point::MidHeaders,
+            act: true,
+        },
+        Fault::Cut {
+            at: Point::BeforeAnswer,
+            act: false,
+        },
         Fault::Raw("220 hello, this is no HTTP\r\n".into()),
     ];
     for (logins, fault) in (1..).zip(faults) {
         scene.client.clock.advance(HOUR);
-        scene.server.inject(Rule::once(Matcher::Login, fault.clone()));
+        scene
+            .server
+            .inject(Rule::once(Matcher::Login, fault.clone()));
         let denied = scene.client.denied(scene.client.get(DEVICES))?;
-        equal(format!("the cause after {fault:?}"), cause(&denied)?, LoginFailure::MaybeSent)?;
-        that("the denial has a source", denied.source().is_some(), &denied)?;
-        equal("requests to the login path", scene.server.counts().login_requests, logins)?;
+        equal(
+            format!("the cause after {fault:?}"),
+            cause(&denied)?,
+            LoginFailure::MaybeSent,
+        )?;
+        that(
+            "the denial has a source",
+            denied.source().is_some(),
+            &denied,
+        )?;
+        equal(
+            "requests to the login path",
+            scene.server.counts().login_requests,
+            logins,
+        )?;
     }
     scene.client.clock.advance(HOUR);
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.clean()
 }
 
-/// Clients send a request again when the connection that they had kept is closed. A login is no such request.
+/// Clients send a request again when the connection that they had kept is closed. A login is no
+/// such request.
 pub(super) fn login_on_a_kept_connection_is_sent_once(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.server.revoke_all();
-    scene.server.inject(Rule::once(Matcher::Login, Fault::lost_answer()));
+    scene
+        .server
+        .inject(Rule::once(Matcher::Login, Fault::lost_answer()));
     let denied = scene.client.denied(scene.client.get(DEVICES))?;
     equal("the cause", cause(&denied)?, LoginFailure::MaybeSent)?;
-    equal("requests to the login path", scene.server.counts().login_requests, 2)
+    equal(
+        "requests to the login path",
+        scene.server.counts().login_requests,
+        2,
+    )
 }
 
 pub(super) fn unreachable_login_is_not_sent(bench: &Bench<'_>) -> Checked {
@@ -137,20 +224,36 @@ pub(super) fn unreachable_login_is_not_sent(bench: &Bench<'_>) -> Checked {
     let client = bench.client_of(&url, None, Setup::default())?;
     let denied = client.denied(client.get(DEVICES))?;
     equal("the cause", cause(&denied)?, LoginFailure::NotSent)?;
-    that("the denial has a source", denied.source().is_some(), &denied)
+    that(
+        "the denial has a source",
+        denied.source().is_some(),
+        &denied,
+    )
 }
 
 /// A call that gets no answer is the caller's error, and costs neither the token nor a login.
 pub(super) fn lost_call_leaves_the_session_alone(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     for at in [Point::BeforeAnswer, Point::MidHeaders] {
-        // A connection that was kept may be tried twice by the client, for a GET: it is cut for good.
-        let rule = scene.server.inject(Rule::forever(Matcher::AnyCall, Fault::Cut { at, act: false }));
+        // A connection that was kept may be tried twice by the client, for a GET: it is cut for
+        // good.
+        let rule = scene.server.inject(Rule::forever(
+            Matcher::AnyCall,
+            Fault::Cut { at, act: false },
+        ));
         let failed = scene.client.failed(scene.client.get(DEVICES))?;
-        that("a transport error", matches!(failed.why, Why::Transport(SendFailure::MaybeSent)), failed)?;
+        that(
+            "a transport error",
+            matches!(failed.why, Why::Transport(SendFailure::MaybeSent)),
+            failed,
+        )?;
         scene.server.remove_fault(rule);
         scene.client.expect(scene.client.get(DEVICES), 200)?;
     }
-    equal("requests to the login path", scene.server.counts().login_requests, 1)?;
+    equal(
+        "requests to the login path",
+        scene.server.counts().login_requests,
+        1,
+    )?;
     scene.clean()
 }
