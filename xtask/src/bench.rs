@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::shell::{cargo, run as run_command};
 
-const PEERS: &str = "crates/ctc-bench/peers/Cargo.toml";
+const PEERS: &str = "crates/proof/bench/peers/Cargo.toml";
 
 /// Builds with thin LTO, then runs; `args` go to `ctc-bench`. `--peers` runs the other token layers
 /// first.

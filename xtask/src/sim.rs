@@ -49,7 +49,7 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
         [] => shell::run(test(&root)),
         [flag] if flag == "--sabotage" => {
             let copy = root.join("target/sabotage");
-            for sabotage in read_all(&root.join("crates/ctc-sim/sabotage/threads"))? {
+            for sabotage in read_all(&root.join("crates/proof/sim/sabotage/threads"))? {
                 let Sabotage { name, patch, .. } = sabotage;
                 let text = read(&patch)?;
                 let shows = text
@@ -88,7 +88,7 @@ struct Sabotage {
 
 fn sabotage(name: &str) -> Result<(), String> {
     let root = workspace_root()?;
-    let all = read_all(&root.join("crates/ctc-sim/sabotage"))?;
+    let all = read_all(&root.join("crates/proof/sim/sabotage"))?;
     if name == "list" {
         for sabotage in &all {
             println!(
@@ -230,7 +230,7 @@ fn read_all(folder: &Path) -> Result<Vec<Sabotage>, String> {
 fn copy_workspace(root: &Path, copy: &Path) -> Result<(), String> {
     let manifest = read(&root.join("Cargo.toml"))?;
     let members = |line: &str| match line.starts_with("members = [") {
-        true => "members = [\"crates/*\"]\n".to_owned(),
+        true => "members = [\"crates/ctc-*\", \"crates/proof/*\"]\n".to_owned(),
         false => format!("{line}\n"),
     };
     write(
@@ -238,7 +238,7 @@ fn copy_workspace(root: &Path, copy: &Path) -> Result<(), String> {
         &manifest.lines().map(members).collect::<String>(),
     )?;
     write(&copy.join("Cargo.lock"), &read(&root.join("Cargo.lock"))?)?;
-    for folder in ["ctc-core", "ctc-driver", "ctc-sim"] {
+    for folder in ["ctc-core", "ctc-driver", "proof/sim"] {
         let from = root.join("crates").join(folder);
         let to = copy.join("crates").join(folder);
         for file in ["Cargo.toml", "README.md"] {

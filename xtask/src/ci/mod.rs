@@ -200,8 +200,8 @@ fn crates() -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let manifest = read(&format!("crates/{name}/Cargo.toml"))?;
-        if !manifest.lines().any(|line| line == "publish = false") {
+        // `proof` holds what is not published.
+        if name != "proof" {
             names.push(name);
         }
     }

@@ -1,6 +1,6 @@
 //! Other token layers on the same work: a token that is cached, and herds on an empty and on an expired cache.
 //!
-//! Run it by `cargo xtask bench --peers`; it writes `crates/ctc-bench/pictures/peers.json`.
+//! Run it by `cargo xtask bench --peers`; it writes `crates/proof/bench/pictures/peers.json`.
 
 mod endpoint;
 mod peers;
@@ -84,7 +84,7 @@ fn run() -> Result<(), Failure> {
             peer["note"].as_str().unwrap_or_default()
         );
     }
-    let file = "crates/ctc-bench/pictures/peers.json";
+    let file = "crates/proof/bench/pictures/peers.json";
     std::fs::write(file, format!("{:#}\n", json!({"callers": CALLERS, "peers": found})))?;
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(
     allocations: &Figures,
     instructions: Option<&Figures>,
 ) -> Result<bool, Failure> {
-    let file = Path::new("crates/ctc-bench/figures.json");
+    let file = Path::new("crates/proof/bench/figures.json");
     let rustc = machine()["rustc"].as_str().unwrap_or_default().to_owned();
     if write {
         let instructions = instructions.ok_or("valgrind is not installed")?.clone();

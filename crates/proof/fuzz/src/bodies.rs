@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their input. `crates/ctc-sim/tests` runs the same bodies on a
+//! What the fuzz targets do with their input. `crates/proof/sim/tests` runs the same bodies on a
 //! stable toolchain.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,8 +1,8 @@
-//! The fuzz targets of `crates/ctc-core/fuzz` on a stable toolchain: their seeds, and mutations of
+//! The fuzz targets of `crates/proof/fuzz` on a stable toolchain: their seeds, and mutations of
 //! them by chance.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-#[path = "../../ctc-core/fuzz/src/bodies.rs"]
+#[path = "../../fuzz/src/bodies.rs"]
 mod bodies;
 
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Chance {
 
 fn smoke(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../ctc-core/fuzz/seeds")
+        .join("../fuzz/seeds")
         .join(target);
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap()

@@ -1,6 +1,6 @@
 //! Properties over sequences of events and over wire input, with inputs that shrink.
 
-#[path = "../../ctc-core/fuzz/src/bodies.rs"]
+#[path = "../../fuzz/src/bodies.rs"]
 mod bodies;
 
 use proptest::prelude::*;
