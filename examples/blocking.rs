@@ -88,10 +88,10 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 
     println!("Logged out: {:?}.", client.logout());
     match client.get("/connect/services/devices").send() {
-        Ok(answer) => {
+        Ok(response) => {
             return Err(format!(
                 "a call after logout was sent, and answered {}",
-                answer.status()
+                response.status()
             )
             .into());
         }
@@ -107,15 +107,15 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 fn pages(client: &Client, path: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let mut items = Vec::new();
     for page in 1_u32.. {
-        let mut answer = client
+        let mut response = client
             .get(path)
             .query(&[("pg", page), ("pgsize", 100)])
             .send()?;
-        if !answer.status().is_success() {
-            return Err(format!("{path} answered {}", answer.status()).into());
+        if !response.status().is_success() {
+            return Err(format!("{path} answered {}", response.status()).into());
         }
-        let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
-        let results = answer["response"]["results"]
+        let response: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+        let results = response["response"]["results"]
             .as_array()
             .ok_or("an answer without results")?;
         if results.is_empty() {
@@ -166,12 +166,15 @@ fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 /// A real account: one login and one call. The token is kept valid; a program that runs often
 /// should keep it in a store.
 fn real_account(client: &Client) -> Result<(), Box<dyn Error>> {
-    let mut answer = client
+    let mut response = client
         .get("/connect/services/devices")
         .query(&[("pgsize", 5)])
         .send()?;
-    println!("Logged in. The first devices, status {}:", answer.status());
-    println!("{}", answer.body_mut().read_to_string()?);
+    println!(
+        "Logged in. The first devices, status {}:",
+        response.status()
+    );
+    println!("{}", response.body_mut().read_to_string()?);
     println!("done: {:?}", client.session().counts());
     Ok(())
 }

@@ -62,7 +62,7 @@ fn run() -> Result<(), String> {
             adapter: adapter(n),
             login_timeout: Duration::from_secs(10),
             lease: Duration::from_secs(40),
-            short_life: Duration::from_secs(60),
+            short_token_lifetime: Duration::from_secs(60),
         };
         (0..options.processes).map(job).collect()
     };

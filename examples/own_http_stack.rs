@@ -123,22 +123,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nThe server revokes the token. We do not know that, and just call.");
     server.revoke_all();
-    let answer = ctc.execute(call()?, &options).await?;
+    let response = ctc.execute(call()?, &options).await?;
     let counts = server.counts();
-    println!("  We got {}.", answer.status());
+    println!("  We got {}.", response.status());
     println!(
         "  The server saw {} answer of 401, and then login number {}.",
         counts.unauthorized, counts.logins
     );
-    let text = String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?;
+    let text = String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?;
     println!("  It begins: {text:.60}…");
 
     println!("\nWe log out.");
     println!("  The server's word: {:?}", ctc.logout().await);
     match ctc.execute(call()?, &options).await {
-        Ok(answer) => println!(
+        Ok(response) => println!(
             "  A call after that got {}, and should not have.",
-            answer.status()
+            response.status()
         ),
         Err(error) => println!("  A call after that is not even sent: {error}."),
     }

@@ -83,10 +83,10 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 
     println!("Logged out: {:?}.", client.logout().await);
     match client.get("/connect/services/devices").send().await {
-        Ok(answer) => {
+        Ok(response) => {
             return Err(format!(
                 "a call after logout was sent, and answered {}",
-                answer.status()
+                response.status()
             )
             .into());
         }
@@ -103,14 +103,14 @@ async fn pages(client: &Client, path: &str) -> Result<Vec<Value>, Box<dyn Error>
     let mut items = Vec::new();
     for page in 1_u32.. {
         let query = [("pg", page), ("pgsize", 100)];
-        let answer = client
+        let response = client
             .get(path)
             .query(&query)
             .send()
             .await?
             .error_for_status()?;
-        let answer: Value = answer.json().await?;
-        let results = answer["response"]["results"]
+        let response: Value = response.json().await?;
+        let results = response["response"]["results"]
             .as_array()
             .ok_or("an answer without results")?;
         if results.is_empty() {
@@ -156,13 +156,16 @@ async fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 /// A real account: one login and one call. The token is kept valid; a program that runs often
 /// should keep it in a store.
 async fn real_account(client: &Client) -> Result<(), Box<dyn Error>> {
-    let answer = client
+    let response = client
         .get("/connect/services/devices")
         .query(&[("pgsize", 5)])
         .send()
         .await?;
-    println!("Logged in. The first devices, status {}:", answer.status());
-    println!("{}", answer.text().await?);
+    println!(
+        "Logged in. The first devices, status {}:",
+        response.status()
+    );
+    println!("{}", response.text().await?);
     println!("done: {:?}", client.session().counts());
     Ok(())
 }

@@ -28,9 +28,9 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync
     for page in 1..=3 {
         let path = format!("/connect/services/devices?pg={page}");
         let request = Request::get(path).body(Full::<Bytes>::default())?;
-        let answer = service.ready().await?.call(request).await?;
-        let status = answer.status();
-        let length = answer.into_body().collect().await?.to_bytes().len();
+        let response = service.ready().await?.call(request).await?;
+        let status = response.status();
+        let length = response.into_body().collect().await?.to_bytes().len();
         println!("Page {page}: {status}, {length} bytes. Now the server revokes the token.");
         server.revoke_all();
     }

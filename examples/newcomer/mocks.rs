@@ -8,8 +8,8 @@ fn count_devices<C: Caller>(ctc: &C) -> Result<usize, CallError<C::Error>> {
     let request = Request::get("/connect/services/devices")
         .body(Vec::new())
         .expect("a valid path");
-    let answer = ctc.fetch(request)?;
-    Ok(String::from_utf8_lossy(answer.body())
+    let response = ctc.fetch(request)?;
+    Ok(String::from_utf8_lossy(response.body())
         .matches(r#""device""#)
         .count())
 }

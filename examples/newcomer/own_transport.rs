@@ -56,14 +56,14 @@ fn exchange(
     }
     stream.set_write_timeout(Some(left()?))?;
     stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
-    let (mut answer, mut part) = (Vec::new(), [0; 8192]);
+    let (mut response, mut part) = (Vec::new(), [0; 8192]);
     while let read @ 1.. = stream
         .set_read_timeout(Some(left()?))
         .and_then(|()| stream.read(&mut part))?
     {
-        answer.extend(&part[..read]);
+        response.extend(&part[..read]);
     }
-    let (head, body) = str::from_utf8(&answer)
+    let (head, body) = str::from_utf8(&response)
         .unwrap_or_default()
         .split_once("\r\n\r\n")
         .unwrap_or_default();
@@ -83,12 +83,12 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;
     let request = Request::get("/connect/services/devices?pgsize=1").body(Vec::new())?;
-    let answer = Driver::new(session, Tcp, None).execute(request, &CallOptions::new())?;
+    let response = Driver::new(session, Tcp, None).execute(request, &CallOptions::new())?;
     writeln!(
         io::stdout(),
         "{}: {}",
-        answer.status(),
-        String::from_utf8_lossy(answer.body())
+        response.status(),
+        String::from_utf8_lossy(response.body())
     )?;
     Ok(())
 }

@@ -48,14 +48,14 @@ impl<C: Caller> Fleet<C> {
 
     fn one<I: Item>(&self, call: Call<I>) -> Result<I, Error> {
         let (reading, request) = call.into_parts();
-        let answer = self.ctc.fetch(request);
-        reading.one(&answer.map_err(|error| Error::of_call(reading.action, error))?)
+        let response = self.ctc.fetch(request);
+        reading.one(&response.map_err(|error| Error::of_call(reading.action, error))?)
     }
 
     fn list<I: Item>(&self, call: Call<I>) -> Result<Vec<I>, Error> {
         let (reading, request) = call.into_parts();
-        let answer = self.ctc.fetch(request);
-        reading.items(&answer.map_err(|error| Error::of_call(reading.action, error))?)
+        let response = self.ctc.fetch(request);
+        reading.items(&response.map_err(|error| Error::of_call(reading.action, error))?)
     }
 
     fn pages<'a, I: Item + 'a>(

@@ -1,4 +1,4 @@
-//! Each call as a request, and as the reading of its answer. No I/O: both clients share it.
+//! Each call as a request, and as the reading of its response. No I/O: both clients share it.
 
 use std::marker::PhantomData;
 
@@ -92,25 +92,25 @@ impl<I: Item> Call<I> {
     }
 }
 
-/// How the answer to a call is read.
+/// How the response to a call is read.
 pub(super) struct Reading<I> {
     pub(super) action: &'static str,
     items: PhantomData<I>,
 }
 
 impl<I: Item> Reading<I> {
-    pub(super) fn items(&self, answer: &Response<Vec<u8>>) -> Result<Vec<I>, Error> {
-        let (action, status) = (self.action, answer.status());
+    pub(super) fn items(&self, response: &Response<Vec<u8>>) -> Result<Vec<I>, Error> {
+        let (action, status) = (self.action, response.status());
         if !status.is_success() {
-            let source = answer.extensions().get::<Unauthorized>().cloned();
+            let source = response.extensions().get::<Unauthorized>().cloned();
             return Err(Error::Status {
                 action,
                 status,
                 source,
             });
         }
-        let envelope: Envelope<I::Wrapped> = serde_json::from_slice(answer.body())
-            .map_err(|source| Error::Answer { action, source })?;
+        let envelope: Envelope<I::Wrapped> = serde_json::from_slice(response.body())
+            .map_err(|source| Error::ServerResponse { action, source })?;
         Ok(envelope
             .response
             .results
@@ -119,11 +119,11 @@ impl<I: Item> Reading<I> {
             .collect())
     }
 
-    pub(super) fn one(&self, answer: &Response<Vec<u8>>) -> Result<I, Error> {
-        let first = self.items(answer)?.into_iter().next();
+    pub(super) fn one(&self, response: &Response<Vec<u8>>) -> Result<I, Error> {
+        let first = self.items(response)?.into_iter().next();
         first.ok_or_else(|| {
             let source = serde::de::Error::custom("no result in it");
-            Error::Answer {
+            Error::ServerResponse {
                 action: self.action,
                 source,
             }

@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// CTC's answer is not of the shape that this SDK knows.
     #[error("cannot {action}: the answer is not as expected")]
-    Answer {
+    ServerResponse {
         /// What was to be done.
         action: &'static str,
         /// What was wrong about it.

@@ -6,12 +6,12 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `calls.rs` | each call as a request and as the reading of its answer: no I/O, so it stands here once |
+//! | `calls.rs` | each call as a request and as the reading of its response: no I/O, so it stands here once |
 //! | `paging.rs` | which page is next: no I/O either |
 //! | `fleet.rs`, `blocking.rs` | the two thin clients over them |
 //! | `model.rs`, `error.rs` | what comes back, and what goes wrong |
 //!
-//! The answers' shapes are those of the server in `ctc-testkit`, which are in part made up: read
+//! The responses' shapes are those of the server in `ctc-testkit`, which are in part made up: read
 //! the vendor's reference before you write your own.
 
 pub mod blocking;

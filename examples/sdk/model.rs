@@ -69,7 +69,7 @@ pub struct Note {
     pub text: String,
 }
 
-/// The envelope that every answer comes in, and the wrapper of each item in it.
+/// The envelope that every response comes in, and the wrapper of each item in it.
 #[derive(Deserialize)]
 pub(super) struct Envelope<W> {
     pub(super) response: Results<W>,

@@ -158,7 +158,7 @@ mod mocked {
         let error = events.next().unwrap().unwrap_err();
         let told = explain(&error);
         assert!(
-            told.starts_with("cannot read the device's events: the call got no answer"),
+            told.starts_with("cannot read the device's events: the call got no response"),
             "{told}"
         );
         assert!(told.ends_with(": no line"), "{told}");
@@ -201,7 +201,7 @@ mod mocked {
                 .device(TRUCK)
                 .unwrap_err();
             assert!(
-                matches!(error, Error::Answer { .. }) && error.source().is_some(),
+                matches!(error, Error::ServerResponse { .. }) && error.source().is_some(),
                 "{error:?}"
             );
         }

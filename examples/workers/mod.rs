@@ -38,8 +38,8 @@ pub struct Job {
     pub login_timeout: Duration,
     /// How long the lease lasts.
     pub lease: Duration,
-    /// A token that dies younger counts as odd; see `FairUse::short_life`.
-    pub short_life: Duration,
+    /// A token that dies younger counts as odd; see `FairUse::short_token_lifetime`.
+    pub short_token_lifetime: Duration,
 }
 
 /// Where a session is kept.

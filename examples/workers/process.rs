@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
-    answers: Receiver<String>,
+    responses: Receiver<String>,
 }
 
 impl Worker {
@@ -62,7 +62,7 @@ impl Worker {
             .stdout
             .take()
             .ok_or("a worker without standard output")?;
-        let (sender, answers) = channel();
+        let (sender, responses) = channel();
         thread::spawn(move || {
             // Only lines of JSON are answers: a test program writes some of its own.
             let lines = BufReader::new(stdout).lines().map_while(Result::ok);
@@ -72,10 +72,10 @@ impl Worker {
                     let _ = sender.send(line);
                 });
         });
-        Ok(Self { child, answers })
+        Ok(Self { child, responses })
     }
 
-    /// Gives a command, without waiting for the answer.
+    /// Gives a command, without waiting for the response.
     ///
     /// # Errors
     /// When the process is gone.
@@ -89,7 +89,7 @@ impl Worker {
         writeln!(stdin, "{line}").map_err(|error| format!("a worker is gone: {error}"))
     }
 
-    /// Waits for the answer to a command.
+    /// Waits for the response to a command.
     ///
     /// # Errors
     /// When none comes within a minute.
@@ -98,7 +98,7 @@ impl Worker {
         serde_json::from_str(&line).map_err(|error| format!("a worker said {line:?}: {error}"))
     }
 
-    /// Gives a command and waits for the answer.
+    /// Gives a command and waits for the response.
     ///
     /// # Errors
     /// As [`tell`](Self::tell) and [`report`](Self::report).
@@ -119,7 +119,7 @@ impl Worker {
     }
 
     fn line(&self) -> Result<String, String> {
-        self.answers
+        self.responses
             .recv_timeout(PATIENCE)
             .map_err(|_| "a worker does not answer".to_owned())
     }

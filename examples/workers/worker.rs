@@ -88,7 +88,7 @@ impl Client {
                     .credentials(&job.username, &job.password)
                     .settings(|settings| {
                         (settings.login_timeout, settings.lease) = (job.login_timeout, job.lease);
-                        settings.fair_use.short_life = job.short_life;
+                        settings.fair_use.short_token_lifetime = job.short_token_lifetime;
                     });
                 let builder = match &job.place {
                     Place::File(folder) => builder.store(FileStore::at(folder)),
@@ -123,7 +123,7 @@ impl Client {
         match self {
             Self::Blocking(client) => std::thread::scope(|scope| {
                 let one = || match client.get(PATH).send() {
-                    Ok(answer) => judge(answer.status()),
+                    Ok(response) => judge(response.status()),
                     Err(error) => Err(crate::explain(&error)),
                 };
                 let threads: Vec<_> = (0..callers).map(|_| scope.spawn(one)).collect();
@@ -138,7 +138,7 @@ impl Client {
                     let client = client.clone();
                     calls.spawn(async move {
                         match client.get(PATH).send().await {
-                            Ok(answer) => judge(answer.status()),
+                            Ok(response) => judge(response.status()),
                             Err(error) => Err(crate::explain(&error)),
                         }
                     });

@@ -24,7 +24,7 @@ pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
 
 /// Whether rustup has this toolchain.
 pub(crate) fn has_toolchain(toolchain: &str) -> bool {
-    answers("rustup", &["run", toolchain, "rustc", "--version"])
+    responses("rustup", &["run", toolchain, "rustc", "--version"])
 }
 
 /// Whether this cargo subcommand is installed.
@@ -76,7 +76,7 @@ pub(crate) fn read_lines(mut command: Command, mut see: impl FnMut(&str)) -> Res
 }
 
 /// Whether this program is there and answers.
-pub(crate) fn answers(program: &str, args: &[&str]) -> bool {
+pub(crate) fn responses(program: &str, args: &[&str]) -> bool {
     let quiet = Command::new(program)
         .args(args)
         .stdout(Stdio::null())

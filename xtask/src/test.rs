@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test, and their sum.
 
-use crate::shell::{answers, cargo, read_lines};
+use crate::shell::{cargo, read_lines, responses};
 
 /// Runs the tests of every crate and example, documentation included; `args` go to `cargo test`.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             skipped += number_before(result, " ignored");
         }
     })?;
-    if !answers("redis-server", &["--version"]) {
+    if !responses("redis-server", &["--version"]) {
         println!(
             "\nLEFT OUT: all tests that need a real Redis (in ctc-store-redis and ctc-examples `stores`)."
         );

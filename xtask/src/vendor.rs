@@ -3,12 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::shell::{answers, cargo, run as run_command};
+use crate::shell::{cargo, responses, run as run_command};
 
 /// Logs in to `ctc-server` and calls it with the client of the vendor's page, over http and over
 /// https.
 pub(crate) fn run() -> Result<(), String> {
-    if !answers("python3", &["-c", "import requests"]) {
+    if !responses("python3", &["-c", "import requests"]) {
         return Err(
             "python3 with the module requests is needed (Debian: python3-requests)".to_owned(),
         );

@@ -3,15 +3,15 @@
 //!
 //! CTC's login answers with a cookie `authToken` that is to be kept until the server says 401 or
 //! logout ends it; clients that log in again and again break the vendor's fair-usage policy. This
-//! crate knows when to log in, what to send, what the answers mean, and when to stop. It never
+//! crate knows when to log in, what to send, what the responses mean, and when to stop. It never
 //! sends anything itself: `ctc-reqwest`, `ctc-ureq`, or an HTTP stack of your own do that, and
 //! `ctc-driver` lets many callers share one session.
 //!
 //! # The loop
 //!
-//! 1. [`Session::admit`] asks for leave. The answer says what is next:
+//! 1. [`Session::admit`] asks for leave. The response says what is next:
 //! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then let [`Session::observe`]
-//!    see the answer: deliver it, or go to 1 and send the request once more.
+//!    see the response: deliver it, or go to 1 and send the request once more.
 //! 3. [`Admit::Login`]: send the order's request, report with [`Session::login_response`] or
 //!    [`Session::login_failed`], go to 1.
 //! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to
@@ -43,7 +43,7 @@
 //!                 let (status, headers) = (response.status(), response.headers());
 //!                 match session.observe(&mut call, route, status, headers, Instant::now()) {
 //!                     Verdict::Deliver | Verdict::Unauthorized(_) => return Ok(Some(response)),
-//!                     Verdict::Retry => {}
+//!                     Verdict::Replay => {}
 //!                 }
 //!             }
 //!             Admit::Login(order) => {
@@ -62,7 +62,7 @@
 //!     }
 //! }
 //!
-//! // A server that answers the login with a token, and every call with 200.
+//! // A server that responses the login with a token, and every call with 200.
 //! use ctc_core::{AppKey, Credentials, Endpoint, Settings};
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
 //! let mut session = Session::new(Endpoint::us(), AppKey::new("my-key")?, credentials, Settings::default())?;

@@ -1,6 +1,6 @@
 //! The manual of the core. Nothing in here but pages.
 //!
-//! - [`driving_it_yourself`]: the loop, step by step, and what each answer of the session asks of
+//! - [`driving_it_yourself`]: the loop, step by step, and what each response of the session asks of
 //!   you.
 //! - [`fair_use`]: the governor, and every setting of it.
 //! - [`security`]: what is protected, against whom, and what is not.

@@ -55,7 +55,7 @@ impl Settings {
         let fair_use = &self.fair_use;
         if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1)
         {
-            return Err(SettingsError::NoPause);
+            return Err(SettingsError::IntervalTooShort);
         }
         if fair_use.backoff_cap < fair_use.backoff {
             return Err(SettingsError::CapBelowBackoff);
@@ -88,7 +88,7 @@ pub(crate) const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 pub enum SettingsError {
     /// Refill or back-off near zero: nothing would keep logins apart.
     #[error("fair_use.refill and fair_use.backoff must be at least 1 ms: they keep logins apart")]
-    NoPause,
+    IntervalTooShort,
     /// The cap of the back-off is below its first pause.
     #[error("fair_use.backoff_cap must not be shorter than fair_use.backoff")]
     CapBelowBackoff,
@@ -121,9 +121,9 @@ pub struct FairUse {
     pub retry_after_cap: Duration,
     /// How long a route's 401 is taken as "not allowed here" after a fresh token did not cure it;
     /// it doubles each time (to one day at most). Default 2 minutes.
-    pub refused_route_memory: Duration,
+    pub rejected_route_memory: Duration,
     /// A token that dies younger than this makes the next refill longer. Default 1 minute.
-    pub short_life: Duration,
+    pub short_token_lifetime: Duration,
 }
 
 impl Default for FairUse {
@@ -134,8 +134,8 @@ impl Default for FairUse {
             backoff: Duration::from_secs(5),
             backoff_cap: Duration::from_secs(15 * 60),
             retry_after_cap: Duration::from_secs(3600),
-            refused_route_memory: Duration::from_secs(120),
-            short_life: Duration::from_secs(60),
+            rejected_route_memory: Duration::from_secs(120),
+            short_token_lifetime: Duration::from_secs(60),
         }
     }
 }
@@ -168,7 +168,7 @@ pub type LoginRule = fn(StatusCode, &HeaderMap) -> Option<FailedLogin>;
 #[non_exhaustive]
 pub enum FailedLogin {
     /// The credentials or the request are refused: no login until they change.
-    Refused,
+    Rejected,
     /// The server is in trouble: try again after a pause.
     Unavailable,
 }

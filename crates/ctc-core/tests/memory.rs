@@ -86,7 +86,7 @@ fn count_on_heap(needles: &[Needle]) -> Vec<usize> {
     counts
 }
 
-/// A login's answer whose own memory is wiped as well: it stands for the HTTP stack's.
+/// A login's response whose own memory is wiped as well: it stands for the HTTP stack's.
 fn login_answer(token: &Needle) -> Response<()> {
     let line = Zeroizing::new(
         format!("authToken={}; Path=/connect; HttpOnly", token.reveal()).into_bytes(),

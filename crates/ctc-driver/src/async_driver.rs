@@ -15,17 +15,17 @@ use futures_util::future::{Either, select};
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::held::Held;
-use crate::login::{self, LoginIo, SendError, StoreAccess};
-use crate::logout::{self, LoggedOut};
-use crate::options::{CallOptions, Patience};
-use crate::pending::{Panic, Pending, SharedLogin};
+use crate::login::{self, BoxedLease, LoginIo, SendError};
+use crate::logout::{self, LogoutOutcome};
+use crate::options::{CallOptions, RemainingWait};
+use crate::pending::{NotAdmitted, Panic, SharedLogin};
 use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
-use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, Saving};
+use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, SaveGuard};
+use crate::sent_request::SentRequest;
 use crate::shared::SharedSession;
 use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
-/// How long an answer that is not delivered may take to be read to its end.
+/// How long a response that is not delivered may take to be read to its end.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and
@@ -74,7 +74,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error: every answer is delivered.
+    /// [`CallError`]. A status is never an error: every response is delivered.
     pub fn execute<'a>(
         &'a self,
         request: T::Request,
@@ -101,7 +101,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         async move {
             let mut call = Call::new(false);
-            let mut patience = Patience::new(options.max_wait);
+            let mut patience = RemainingWait::new(options.max_wait);
             loop {
                 // Two futures in turn, which share their room: a caller that waits holds nothing of
                 // what one that sends does.
@@ -124,8 +124,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let rest = {
             let request = place.as_mut().expect("a request to send");
             request.complete(self.session().bound_to());
-            let held = Held::of(request, options);
-            if !self.session().leave(call, request, &held)? {
+            let held = SentRequest::of(request, options);
+            if !self.session().stamp_for_sending(call, request, &held)? {
                 return Ok(None);
             }
             let sending = place.take().map(|request| self.io.transport.send(request));
@@ -138,7 +138,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 .session()
                 .observe_answer(call, || held.route(), status, headers);
             if observed.sets_cookies {
-                response.hide_cookies();
+                response.mark_cookies_sensitive();
             }
             let saving = if observed.unsaved {
                 self.saving()
@@ -149,31 +149,31 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 return Ok(Some(response));
             }
             // What few calls need is kept on the heap, so that all others are small.
-            Box::pin(self.answer(observed.verdict, saving, response, held, place))
+            Box::pin(self.response(observed.verdict, saving, response, held, place))
         };
         Ok(rest.await)
     }
 
-    /// Does what an answer that says something of the session asks for.
-    async fn answer(
+    /// Does what a response that says something of the session asks for.
+    async fn response(
         &self,
         verdict: Verdict,
-        saving: Option<Saving<'_>>,
+        saving: Option<SaveGuard<'_>>,
         mut response: T::Response,
-        held: Held<T::Request>,
+        held: SentRequest<T::Request>,
         place: &mut Option<T::Request>,
     ) -> Option<T::Response> {
         if let Some(saving) = saving {
-            self.save_the_rest(saving).await;
+            self.save_pending(saving).await;
         }
         match verdict {
             Verdict::Deliver => Some(response),
             Verdict::Unauthorized(why) => {
-                response.explain(why);
+                response.attach_reason(why);
                 Some(response)
             }
-            Verdict::Retry => {
-                *place = held.again();
+            Verdict::Replay => {
+                *place = held.into_request();
                 if place.is_none() {
                     return Some(response);
                 }
@@ -190,7 +190,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut patience = Patience::new(options.max_wait);
+        let mut patience = RemainingWait::new(options.max_wait);
         self.admit(&mut Call::new(false), &mut patience).await
     }
 
@@ -204,42 +204,42 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut patience = Patience::new(options.max_wait);
+        let mut patience = RemainingWait::new(options.max_wait);
         self.obtain(login::renewal(self.session()), &mut patience)
             .await
     }
 
-    /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
-    pub async fn logout(&self) -> LoggedOut {
+    /// Closes the session at once, then tells the server and the store. See [`LogoutOutcome`].
+    pub async fn logout(&self) -> LogoutOutcome {
         logout::log_out(self.session(), &*self.io).await
     }
 
     /// When the store does not have everything yet: leave to save it, if it is time to.
-    fn saving(&self) -> Option<Saving<'_>> {
+    fn saving(&self) -> Option<SaveGuard<'_>> {
         self.io
             .store
             .as_ref()
-            .and_then(|_| Saving::when_due(self.session()))
+            .and_then(|_| SaveGuard::when_due(self.session()))
     }
 
-    /// Takes into the store what it does not have yet. No answer is held back for longer than a
+    /// Takes into the store what it does not have yet. No response is held back for longer than a
     /// second, whatever the store does.
-    async fn save_the_rest(&self, saving: Saving<'_>) {
-        let work = saving::save_the_rest(self.session(), &*self.io);
+    async fn save_pending(&self, saving: SaveGuard<'_>) {
+        let work = saving::save_pending(self.session(), &*self.io);
         let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
         if done.is_none() {
             let late = StoreError::Unavailable(Box::new(NoAnswer(SAVE_TIMEOUT)));
             self.session().store_failed("save", &late);
         }
         if done != Some(false) {
-            saving.over();
+            saving.complete();
         }
     }
 
     fn admit<'a>(
         &'a self,
         call: &'a mut Call,
-        patience: &'a mut Patience,
+        patience: &'a mut RemainingWait,
     ) -> impl Future<Output = Result<(), Denied>> + Send + use<'a, T> {
         self.obtain(move |session, now| session.admit(call, now), patience)
     }
@@ -248,7 +248,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     async fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
-        patience: &mut Patience,
+        patience: &mut RemainingWait,
     ) -> Result<(), Denied> {
         let mut listener = None;
         let mut driven = None;
@@ -259,24 +259,24 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             drop(driven.take());
             // The login was driven to its report and no further, and this was the last task to let
             // go of it.
-            if matches!(asked, Ok(()) | Err(Pending::Denied(_)))
-                && self.session().keeping().has_unsaved()
+            if matches!(asked, Ok(()) | Err(NotAdmitted::Denied(_)))
+                && self.session().store_view().has_unsaved()
                 && let Some(saving) = self.saving()
             {
-                Box::pin(self.save_the_rest(saving)).await;
+                Box::pin(self.save_pending(saving)).await;
                 // The store may have told of a failure elsewhere. Nothing is due for a while, so
                 // this is not for ever.
                 continue;
             }
             match asked {
                 Ok(()) => return Ok(()),
-                Err(Pending::Flight { flight, wait }) => {
+                Err(NotAdmitted::Attempt { flight, wait }) => {
                     self.drive(&flight, wait).await;
                     // Not let go of before the next answer: it may need this task still.
                     driven = Some(flight);
                 }
-                Err(Pending::Wait(wait)) => self.wait(wait).await,
-                Err(Pending::Denied(denial)) => {
+                Err(NotAdmitted::Wait(wait)) => self.wait(wait).await,
+                Err(NotAdmitted::Denied(denial)) => {
                     let began = self.session().now();
                     let Some(pause) = patience.allows(&denial, began) else {
                         return Err(self.session().denied(denial));
@@ -300,7 +300,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     fn begin(&self, order: LoginOrder) -> SharedLogin {
         let io = Arc::clone(&self.io);
         // Made here and not inside: even a future that is never polled gives its login back.
-        let flight = login::Flight::new(self.session(), order);
+        let flight = login::Attempt::new(self.session(), order);
         let login = async move { login::log_in(flight, &*io).await };
         // A panic would else go on in every task that waits. The session is sound: the ticket is
         // given back.
@@ -349,7 +349,7 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
         &self,
         key: &RecordKey,
         terms: LeaseTerms,
-    ) -> Result<Option<StoreAccess>, StoreError> {
+    ) -> Result<Option<BoxedLease>, StoreError> {
         let Some(store) = &self.store else {
             return Ok(None);
         };
@@ -374,7 +374,7 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
         )
         .await
         {
-            Some(answer) => answer.map_err(|error| SendError {
+            Some(response) => response.map_err(|error| SendError {
                 failure: error.failure(),
                 error: Arc::new(error),
             }),

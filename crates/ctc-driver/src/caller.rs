@@ -39,7 +39,7 @@ pub trait Caller: Send + Sync {
     /// The URI may be just a path (`/connect/…`): it then goes to the session's endpoint.
     /// [`CallOptions`] in the request's extensions hold for this call instead of the client's
     /// own. A 401 that the session could not cure has its reason, an
-    /// [`Unauthorized`](ctc_core::Unauthorized), in the answer's extensions.
+    /// [`Unauthorized`](ctc_core::Unauthorized), in the response's extensions.
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error.
@@ -114,15 +114,15 @@ pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<C
     request.extensions_mut().remove()
 }
 
-/// Marks what the `Set-Cookie` lines of an answer say as sensitive: a rotated token is among them,
-/// and whoever has the answer may print it.
-pub fn hide_cookies(headers: &mut HeaderMap) {
+/// Marks what the `Set-Cookie` lines of a response say as sensitive: a rotated token is among them,
+/// and whoever has the response may print it.
+pub fn mark_cookies_sensitive(headers: &mut HeaderMap) {
     if let Ok(Entry::Occupied(mut lines)) = headers.try_entry(SET_COOKIE) {
         lines.iter_mut().for_each(|line| line.set_sensitive(true));
     }
 }
 
-/// An answer with its whole body.
+/// A response with its whole body.
 ///
 /// # Errors
 /// [`CallError::Body`] when the body breaks off.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::lanes::{Lanes, Padded};
+use crate::sharded::{Padded, Sharded};
 
 /// What a session did so far: a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Counts {
     pub logins_failed: u64,
     /// Sessions taken over from a store in place of a login.
     pub adopted: u64,
-    /// Tokens that the server replaced on an ordinary answer.
+    /// Tokens that the server replaced on an ordinary response.
     pub rotations: u64,
     /// Store operations that failed.
     pub store_failures: u64,
@@ -93,16 +93,16 @@ impl Counter {
 
 /// A counter for what every call does: each thread counts in its own lane.
 #[derive(Debug)]
-pub(crate) struct LaneCounter(Lanes<Padded<Counter>>);
+pub(crate) struct LaneCounter(Sharded<Padded<Counter>>);
 
 impl LaneCounter {
     #[inline]
     pub(crate) fn count(&self) {
-        self.0.mine().0.count();
+        self.0.local().0.count();
     }
 
     fn new(name: &'static str) -> Self {
-        Self(Lanes::new(|| Padded(Counter::new(name))))
+        Self(Sharded::new(|| Padded(Counter::new(name))))
     }
 
     fn sum(&self) -> u64 {

@@ -9,12 +9,12 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::held::Held;
-use crate::login::{self, Flight, LoginIo, SendError, StoreAccess};
-use crate::logout::{self, LoggedOut};
-use crate::options::{CallOptions, Patience};
+use crate::login::{self, Attempt, BoxedLease, LoginIo, SendError};
+use crate::logout::{self, LogoutOutcome};
+use crate::options::{CallOptions, RemainingWait};
 use crate::ports::{Incoming, Outgoing, Transport, TransportError};
-use crate::saving::{self, Saving};
+use crate::saving::{self, SaveGuard};
+use crate::sent_request::SentRequest;
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 
@@ -57,7 +57,7 @@ impl<T: Transport> Driver<T> {
     /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error: every answer is delivered.
+    /// [`CallError`]. A status is never an error: every response is delivered.
     pub fn execute(
         &self,
         mut request: T::Request,
@@ -65,43 +65,46 @@ impl<T: Transport> Driver<T> {
     ) -> Result<T::Response, CallError<T::Error>> {
         request.complete(self.session().bound_to());
         let mut call = Call::new(false);
-        let mut patience = Patience::new(options.max_wait);
+        let mut patience = RemainingWait::new(options.max_wait);
         loop {
-            let held = Held::of(&request, options);
-            if !self.session().leave(&mut call, &mut request, &held)? {
+            let held = SentRequest::of(&request, options);
+            if !self
+                .session()
+                .stamp_for_sending(&mut call, &mut request, &held)?
+            {
                 self.admit(&mut call, &mut patience)?;
                 continue;
             }
-            // Looked at where it is: an answer that is taken out of its result is moved twice.
-            let mut answer = self
+            // Looked at where it is: a response that is taken out of its result is moved twice.
+            let mut sent = self
                 .io
                 .transport
                 .send(request)
                 .map_err(CallError::Transport);
-            let Ok(response) = &mut answer else {
-                return answer;
+            let Ok(response) = &mut sent else {
+                return sent;
             };
             let (status, headers) = (response.status(), response.headers());
             let observed =
                 self.session()
                     .observe_answer(&mut call, || held.route(), status, headers);
             if observed.sets_cookies {
-                response.hide_cookies();
+                response.mark_cookies_sensitive();
             }
             if observed.unsaved {
-                self.save_the_rest();
+                self.save_pending();
             }
             match observed.verdict {
-                Verdict::Deliver => return answer,
+                Verdict::Deliver => return sent,
                 Verdict::Unauthorized(why) => {
-                    response.explain(why);
-                    return answer;
+                    response.attach_reason(why);
+                    return sent;
                 }
-                Verdict::Retry => {
-                    let Some(again) = held.again() else {
-                        return answer;
+                Verdict::Replay => {
+                    let Some(again) = held.into_request() else {
+                        return sent;
                     };
-                    self.io.transport.discard(answer?);
+                    self.io.transport.discard(sent?);
                     request = again;
                 }
             }
@@ -113,7 +116,10 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// [`Denied`] when the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(&mut Call::new(false), &mut Patience::new(options.max_wait))
+        self.admit(
+            &mut Call::new(false),
+            &mut RemainingWait::new(options.max_wait),
+        )
     }
 
     /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
@@ -128,26 +134,26 @@ impl<T: Transport> Driver<T> {
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         self.obtain(
             login::renewal(self.session()),
-            &mut Patience::new(options.max_wait),
+            &mut RemainingWait::new(options.max_wait),
         )
     }
 
-    /// Closes the session at once, then tells the server and the store. See [`LoggedOut`].
-    pub fn logout(&self) -> LoggedOut {
+    /// Closes the session at once, then tells the server and the store. See [`LogoutOutcome`].
+    pub fn logout(&self) -> LogoutOutcome {
         finish(logout::log_out(self.session(), &*self.io))
     }
 
     /// Takes into the store what it does not have yet, if it is time to.
-    fn save_the_rest(&self) {
+    fn save_pending(&self) {
         if self.io.store.is_some()
-            && let Some(saving) = Saving::when_due(self.session())
-            && finish(saving::save_the_rest(self.session(), &*self.io))
+            && let Some(saving) = SaveGuard::when_due(self.session())
+            && finish(saving::save_pending(self.session(), &*self.io))
         {
-            saving.over();
+            saving.complete();
         }
     }
 
-    fn admit(&self, call: &mut Call, patience: &mut Patience) -> Result<(), Denied> {
+    fn admit(&self, call: &mut Call, patience: &mut RemainingWait) -> Result<(), Denied> {
         self.obtain(|session, now| session.admit(call, now), patience)
     }
 
@@ -155,7 +161,7 @@ impl<T: Transport> Driver<T> {
     fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
-        patience: &mut Patience,
+        patience: &mut RemainingWait,
     ) -> Result<(), Denied> {
         loop {
             let (admit, epoch) = self
@@ -165,7 +171,7 @@ impl<T: Transport> Driver<T> {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
                     finish(login::log_in(
-                        Flight::new(self.session(), *order),
+                        Attempt::new(self.session(), *order),
                         &*self.io,
                     ));
                 }
@@ -201,7 +207,7 @@ impl<T: Transport> LoginIo for Io<T> {
         &self,
         key: &RecordKey,
         terms: LeaseTerms,
-    ) -> Result<Option<StoreAccess>, StoreError> {
+    ) -> Result<Option<BoxedLease>, StoreError> {
         let Some(store) = &self.store else {
             return Ok(None);
         };

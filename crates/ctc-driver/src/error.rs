@@ -21,20 +21,20 @@ pub enum CallError<E: TransportError> {
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The HTTP stack failed. The session is as it was.
-    #[error("{}", no_answer(.0.failure()))]
+    #[error("{}", no_response(.0.failure()))]
     Transport(#[source] E),
-    /// The answer came, but its body broke off: the server may well have done what was asked. Only
+    /// The response came, but its body broke off: the server may well have done what was asked. Only
     /// from calls that read whole bodies ([`Caller`](crate::Caller),
     /// [`AsyncCaller`](crate::AsyncCaller)).
     #[error("the call was answered, but the answer's body broke off")]
     Body(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What to tell a caller whose request got no answer: above all, whether it may have had an effect.
-pub fn no_answer(failure: SendFailure) -> &'static str {
+/// What to tell a caller whose request got no response: above all, whether it may have had an effect.
+pub fn no_response(failure: SendFailure) -> &'static str {
     match failure {
         SendFailure::MaybeSent => {
-            "the call got no answer, and the server may have acted on it: \
+            "the call got no response, and the server may have acted on it: \
              make it again only if that does no harm"
         }
         SendFailure::NotSent => {
@@ -70,7 +70,7 @@ impl Denied {
         }
     }
 
-    pub(crate) fn because(mut self, source: Option<Arc<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(mut self, source: Option<Arc<dyn Error + Send + Sync>>) -> Self {
         self.source = source;
         self
     }

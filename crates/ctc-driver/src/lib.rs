@@ -57,8 +57,6 @@ mod counters;
 mod driver;
 mod error;
 mod events;
-mod held;
-mod lanes;
 mod login;
 mod logout;
 pub mod manual;
@@ -66,6 +64,8 @@ mod options;
 mod pending;
 mod ports;
 mod saving;
+mod sent_request;
+mod sharded;
 mod shared;
 mod store;
 mod sync;
@@ -78,12 +78,12 @@ pub use counters::Counts;
 pub use ctc_core;
 pub use driver::Driver;
 #[doc(hidden)]
-pub use error::no_answer;
+pub use error::no_response;
 pub use error::{CallError, Denied};
 pub use events::{Observer, SessionEvent};
-pub use logout::LoggedOut;
+pub use logout::LogoutOutcome;
 pub use options::{CallOptions, Replay};
-pub use ports::{AsyncTransport, Incoming, Kept, Outgoing, Transport, TransportError};
+pub use ports::{AsyncTransport, Incoming, Outgoing, ReplayCopy, Transport, TransportError};
 pub use shared::SharedSession;
 #[cfg(feature = "unblock")]
 pub use store::Unblock;
@@ -95,7 +95,7 @@ pub use store::{
 /// What the shipped adapters share with each other: no part of the stable surface.
 #[doc(hidden)]
 pub mod adapter {
-    pub use crate::caller::{hide_cookies, prepare, whole};
+    pub use crate::caller::{mark_cookies_sensitive, prepare, whole};
 }
 
 /// The README's snippet, compiled.

@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use tracing::Instrument;
 
 use crate::events::{SessionEvent, login_span};
-use crate::saving::{Saved, Saving, Store, full_wait, lease};
+use crate::saving::{SaveGuard, SaveOutcome, Store, full_wait, lease};
 use crate::shared::SharedSession;
 use crate::store::{AsyncStoreLease, LeaseTerms, StoreError};
 
@@ -25,14 +25,14 @@ pub(crate) trait LoginIo: Send + Sync {
         &self,
         key: &RecordKey,
         terms: LeaseTerms,
-    ) -> Result<Option<StoreAccess>, StoreError>;
+    ) -> Result<Option<BoxedLease>, StoreError>;
     /// Sends a login or logout, bounded in time.
     async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError>;
 }
 
-pub(crate) type StoreAccess = Box<dyn AsyncStoreLease>;
+pub(crate) type BoxedLease = Box<dyn AsyncStoreLease>;
 
-/// No answer, and whether the server may have seen the request.
+/// No response, and whether the server may have seen the request.
 pub(crate) struct SendError {
     pub(crate) failure: SendFailure,
     pub(crate) error: Arc<dyn Error + Send + Sync>,
@@ -48,31 +48,31 @@ pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant)
 }
 
 /// Makes the login that `order` asks for, or finds that another process made it already.
-pub(crate) async fn log_in(flight: Flight, io: &dyn LoginIo) {
-    let span = login_span(flight.session.number());
-    steps(flight, io).instrument(span).await;
+pub(crate) async fn log_in(attempt: Attempt, io: &dyn LoginIo) {
+    let span = login_span(attempt.session.number());
+    steps(attempt, io).instrument(span).await;
 }
 
-async fn steps(mut flight: Flight, io: &dyn LoginIo) {
-    let session = &flight.session.clone();
-    let Some((request, mut store)) = prepare(session, &mut flight, io).await else {
+async fn steps(mut attempt: Attempt, io: &dyn LoginIo) {
+    let session = &attempt.session.clone();
+    let Some((request, mut store)) = prepare(session, &mut attempt, io).await else {
         return;
     };
     session.counters().logins.count();
     session.tell(SessionEvent::LoginSent);
-    let answer = io.send(request).await;
-    let succeeded = answer
+    let response = io.send(request).await;
+    let succeeded = response
         .as_ref()
-        .is_ok_and(|answer| answer.status() == StatusCode::OK);
-    if !succeeded && flight.overtaken(store.load(session).await) == Offered::Over {
+        .is_ok_and(|response| response.status() == StatusCode::OK);
+    if !succeeded && attempt.overtaken(store.load(session).await) == Offered::NotNeeded {
         return store.release(session).await;
     }
     // Whoever drives this may all go half way: then one of them, or the next call, saves what it
     // brought.
-    let saving = Saving::of_login(session);
-    let orphan = flight.report(answer);
+    let saving = SaveGuard::of_login(session);
+    let orphan = attempt.report(response);
     store.save(session).await;
-    saving.over();
+    saving.complete();
     store.release(session).await;
     if let Some(logout) = orphan {
         drop(io.send(*logout).await);
@@ -82,7 +82,7 @@ async fn steps(mut flight: Flight, io: &dyn LoginIo) {
 /// Takes the store's lease and asks its record. `None` when no login is to be sent.
 async fn prepare(
     session: &SharedSession,
-    flight: &mut Flight,
+    attempt: &mut Attempt,
     io: &dyn LoginIo,
 ) -> Option<(Request<FormBody>, Store)> {
     let mut again = true;
@@ -90,7 +90,7 @@ async fn prepare(
         let mut store = match lease(session, io, full_wait(session)).await {
             Ok(store) => store,
             Err(StoreError::Busy) => {
-                flight.give_up();
+                attempt.give_up();
                 return None;
             }
             Err(error) => {
@@ -98,20 +98,20 @@ async fn prepare(
                 Store::none()
             }
         };
-        let offered = flight.resume(store.load(session).await);
-        let goes = offered == Offered::Goes && flight.is_wanted();
+        let offered = attempt.resume(store.load(session).await);
+        let goes = offered == Offered::Proceed && attempt.is_wanted();
         // On record before it is sent: a process that dies in mid-login has spent this login all
         // the same. And a pause or debt that another clock wrote counts by ours from here
         // on, or it might never end.
         let saves = goes || offered == Offered::Denied;
-        if saves && store.save(session).await == Saved::TooLate && goes && again {
+        if saves && store.save(session).await == SaveOutcome::LeaseLost && goes && again {
             // This process slept past its lease: another may have logged in by now. Once only: a
             // store that loses every lease is a broken one.
             again = false;
             continue;
         }
         // The store may have taken its time, and the session been closed meanwhile.
-        if goes && let Some(request) = flight.take_off() {
+        if goes && let Some(request) = attempt.start() {
             return Some((request, store));
         }
         store.release(session).await;
@@ -123,22 +123,22 @@ async fn prepare(
 #[derive(PartialEq, Eq)]
 enum Offered {
     /// Nothing: it goes on.
-    Goes,
+    Proceed,
     /// Its history forbids it, and this session has taken that history over.
     Denied,
     /// It is needless, or no longer wanted.
-    Over,
+    NotNeeded,
 }
 
 /// The right to make one login; gives it back to the session when it is dropped half way.
-pub(crate) struct Flight {
+pub(crate) struct Attempt {
     session: SharedSession,
     ticket: Option<LoginTicket>,
     /// Until it is sent.
     request: Option<Request<FormBody>>,
 }
 
-impl Flight {
+impl Attempt {
     pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
         Self {
             session: session.clone(),
@@ -170,7 +170,7 @@ impl Flight {
     ) -> Offered {
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?)))
         else {
-            return Offered::Goes;
+            return Offered::Proceed;
         };
         match self
             .session
@@ -178,31 +178,31 @@ impl Flight {
         {
             Resumed::Continue(ticket) => {
                 self.ticket = Some(ticket);
-                return Offered::Goes;
+                return Offered::Proceed;
             }
             Resumed::Adopted(generation) => {
-                self.session.keeping().keep(&record);
+                self.session.store_view().set_saved(&record);
                 self.session.counters().adopted.count();
                 self.session.tell(SessionEvent::Adopted { generation });
             }
             Resumed::Denied(denial) => {
                 self.session
-                    .tell(SessionEvent::HeldBackByStore { denial: &denial });
+                    .tell(SessionEvent::DeniedByStore { denial: &denial });
                 return Offered::Denied;
             }
             Resumed::Stale => self.session.tell(SessionEvent::LoginLate),
         }
-        Offered::Over
+        Offered::NotNeeded
     }
 
     /// The request to send, if the login is still wanted.
-    fn take_off(&mut self) -> Option<Request<FormBody>> {
-        let launched = self.ask(Session::launch);
+    fn start(&mut self) -> Option<Request<FormBody>> {
+        let launched = self.ask(Session::login_starting);
         if launched { self.request.take() } else { None }
     }
 
     fn is_wanted(&mut self) -> bool {
-        self.ask(|session, ticket, now| session.holds(ticket, now))
+        self.ask(|session, ticket, now| session.login_is_wanted(ticket, now))
     }
 
     /// Asks whether the login is still wanted. If not it is not sent, and costs nothing.
@@ -214,18 +214,18 @@ impl Flight {
         if !wanted && let Some(ticket) = self.ticket.take() {
             // Given back first, told second: an observer that panics holds nobody up.
             self.session
-                .with(|session, now| session.withdraw(ticket, now));
+                .with(|session, now| session.cancel_unsent(ticket, now));
             self.session.tell(SessionEvent::LoginUnwanted);
         }
         wanted
     }
 
-    /// Reports the answer. Returns the logout of a token that nobody holds.
+    /// Reports the response. Returns the logout of a token that nobody holds.
     fn report(
         &mut self,
-        answer: Result<Response<()>, SendError>,
+        response: Result<Response<()>, SendError>,
     ) -> Option<Box<Request<FormBody>>> {
-        match answer {
+        match response {
             Ok(response) => {
                 let ticket = self.ticket.take()?;
                 let outcome = self
@@ -238,7 +238,7 @@ impl Flight {
                 let outcome = self.session.with(|session, now| {
                     let outcome = session.login_failed(ticket, failed.failure, now);
                     if let LoginOutcome::Failed(denial) = &outcome {
-                        self.session.keep_login_error(denial.clone(), failed.error);
+                        self.session.set_login_error(denial.clone(), failed.error);
                     }
                     outcome
                 });
@@ -282,13 +282,13 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let sent = self.request.is_none();
             self.session.with(|session, now| match sent {
                 true => session.abandon(ticket),
-                false => session.withdraw(ticket, now),
+                false => session.cancel_unsent(ticket, now),
             });
             self.session
                 .tell_while_dropping(SessionEvent::LoginAbandoned);

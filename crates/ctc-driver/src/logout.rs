@@ -16,25 +16,25 @@ use crate::store::StoreError;
 /// How a logout went. Whatever it says, the session is closed and its token forgotten here.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum LoggedOut {
+pub enum LogoutOutcome {
     /// There was no token to end.
     NoToken,
     /// The server answered with success, or with 401: the token was over already. Whether a 2xx
     /// really revokes is the server's word.
     Accepted(StatusCode),
     /// The server answered with something else; the token may live on there.
-    Refused(StatusCode),
+    Rejected(StatusCode),
     /// The server did not answer; the token may live on there.
     Unreachable(Arc<dyn Error + Send + Sync>),
 }
 
-impl fmt::Display for LoggedOut {
+impl fmt::Display for LogoutOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the session is closed and its token forgotten here; ")?;
         match self {
             Self::NoToken => f.write_str("there was no token to end on the server"),
             Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
-            Self::Refused(status) => {
+            Self::Rejected(status) => {
                 write!(
                     f,
                     "the server answered {status}, so the token may live on there: check logout_path"
@@ -55,14 +55,15 @@ impl fmt::Display for LoggedOut {
 
 /// Closes the session at once, takes its token out of the store if it is still there, and tells the
 /// server.
-pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LoggedOut {
+pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> LogoutOutcome {
     let (closed, logout) = session.log_out();
-    session.keeping().forget_unsaved();
+    session.store_view().forget_unsaved();
     match lease(session, io, STORE_TIMEOUT).await {
         Ok(mut store) => {
             // The store may have an older token of this session's than the one that was closed.
-            let ours =
-                |kept: &SessionRecord| kept.same_token(&closed) || session.keeping().has_kept(kept);
+            let ours = |kept: &SessionRecord| {
+                kept.same_token(&closed) || session.store_view().is_saved(kept)
+            };
             let kept = store.load(session).await.filter(ours);
             if let Some(kept) = kept {
                 store.write(session, &kept.without_token()).await;
@@ -74,15 +75,15 @@ pub(crate) async fn log_out(session: &SharedSession, io: &dyn LoginIo) -> Logged
         Err(error) => session.store_failed("lease", &error),
     }
     let Some(logout) = logout else {
-        return LoggedOut::NoToken;
+        return LogoutOutcome::NoToken;
     };
     match io.send(logout).await {
-        Ok(answer) => match answer.status() {
+        Ok(response) => match response.status() {
             status if status.is_success() || status == StatusCode::UNAUTHORIZED => {
-                LoggedOut::Accepted(status)
+                LogoutOutcome::Accepted(status)
             }
-            status => LoggedOut::Refused(status),
+            status => LogoutOutcome::Rejected(status),
         },
-        Err(failed) => LoggedOut::Unreachable(failed.error),
+        Err(failed) => LogoutOutcome::Unreachable(failed.error),
     }
 }

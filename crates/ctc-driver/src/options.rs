@@ -71,9 +71,9 @@ pub enum Replay {
 
 /// How long a denied caller is ready to wait all told.
 #[derive(Debug)]
-pub(crate) struct Patience(Duration);
+pub(crate) struct RemainingWait(Duration);
 
-impl Patience {
+impl RemainingWait {
     pub(crate) fn new(max_wait: Duration) -> Self {
         Self(max_wait)
     }

@@ -1,4 +1,4 @@
-//! What a caller hears from a session: what to wait for, and what an answer meant.
+//! What a caller hears from a session: what to wait for, and what a response meant.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ pub(crate) type SharedLogin = Shared<BoxFuture<'static, Option<Panic>>>;
 /// without it.
 pub(crate) type Panic = Arc<std::sync::Mutex<Option<Box<dyn Any + Send>>>>;
 
-/// What an answer meant.
-pub(crate) struct Observed {
+/// What a response meant.
+pub(crate) struct Observation {
     pub(crate) verdict: Verdict,
-    /// There is something that a store should know of, say a new token that the answer brought.
+    /// There is something that a store should know of, say a new token that the response brought.
     pub(crate) unsaved: bool,
     /// It sets cookies, of whatever name.
     pub(crate) sets_cookies: bool,
 }
 
 /// Why a task has no pass yet.
-pub(crate) enum Pending {
+pub(crate) enum NotAdmitted {
     /// A login to drive. `wait` is `None` for the elected task, which drives it to its end.
-    Flight {
+    Attempt {
         flight: SharedLogin,
         wait: Option<Wait>,
     },

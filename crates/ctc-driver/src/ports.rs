@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use ctc_core::{Endpoint, FormBody, Pass, Route, SendFailure, StampError, Target, Unauthorized};
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::caller::hide_cookies;
+use crate::caller::mark_cookies_sensitive;
 
 /// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
 pub trait Outgoing: Sized {
     /// What is kept of a request that may have to be sent once more: `Self`, or less if that is
     /// cheaper to make.
-    type Kept: Kept<Self>;
+    type ReplayCopy: ReplayCopy<Self>;
 
     /// Its method.
     fn method(&self) -> &Method;
@@ -27,7 +27,7 @@ pub trait Outgoing: Sized {
     fn headers_mut(&mut self) -> &mut HeaderMap;
     /// What it takes to send it once more, or `None` when its body is a stream that can be read
     /// only once. Called before the request is stamped.
-    fn keep(&self) -> Option<Self::Kept>;
+    fn replay_copy(&self) -> Option<Self::ReplayCopy>;
 
     /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is
     /// stamped. Nothing to do by default: for stacks whose requests always have a full URL.
@@ -42,25 +42,25 @@ pub trait Outgoing: Sized {
 }
 
 /// What is kept of a request `R` while it is out. A request that is kept whole is ready for it.
-pub trait Kept<R> {
+pub trait ReplayCopy<R> {
     /// The route of the request.
     fn route(&self) -> Route;
     /// The request once more, not stamped.
-    fn again(self) -> R;
+    fn into_request(self) -> R;
 }
 
-impl<R: Outgoing<Kept = R>> Kept<R> for R {
+impl<R: Outgoing<ReplayCopy = R>> ReplayCopy<R> for R {
     fn route(&self) -> Route {
         Outgoing::route(self)
     }
 
-    fn again(self) -> R {
+    fn into_request(self) -> R {
         self
     }
 }
 
 impl<B: Clone> Outgoing for http::Request<B> {
-    type Kept = Self;
+    type ReplayCopy = Self;
 
     fn method(&self) -> &Method {
         self.method()
@@ -78,7 +78,7 @@ impl<B: Clone> Outgoing for http::Request<B> {
         self.headers_mut()
     }
 
-    fn keep(&self) -> Option<Self> {
+    fn replay_copy(&self) -> Option<Self> {
         Some(self.clone())
     }
 
@@ -89,7 +89,7 @@ impl<B: Clone> Outgoing for http::Request<B> {
     }
 }
 
-/// An answer as far as the session looks at it. Ready for `http::Response<B>`.
+/// A response as far as the session looks at it. Ready for `http::Response<B>`.
 pub trait Incoming {
     /// Its status.
     fn status(&self) -> StatusCode;
@@ -97,13 +97,13 @@ pub trait Incoming {
     fn headers(&self) -> &HeaderMap;
     /// Called on a 401 that is about to be delivered: keeps why the session did not cure it where
     /// the caller finds it. The shipped transports put it into the response's extensions.
-    fn explain(&mut self, why: Unauthorized) {
+    fn attach_reason(&mut self, why: Unauthorized) {
         let _ = why;
     }
-    /// Called on an answer that sets cookies: marks them as sensitive, as
-    /// [`adapter::hide_cookies`](crate::adapter::hide_cookies) does. A rotated token may be among
+    /// Called on a response that sets cookies: marks them as sensitive, as
+    /// [`adapter::mark_cookies_sensitive`](crate::adapter::mark_cookies_sensitive) does. A rotated token may be among
     /// them.
-    fn hide_cookies(&mut self);
+    fn mark_cookies_sensitive(&mut self);
 }
 
 impl<B> Incoming for http::Response<B> {
@@ -115,12 +115,12 @@ impl<B> Incoming for http::Response<B> {
         self.headers()
     }
 
-    fn explain(&mut self, why: Unauthorized) {
+    fn attach_reason(&mut self, why: Unauthorized) {
         self.extensions_mut().insert(why);
     }
 
-    fn hide_cookies(&mut self) {
-        hide_cookies(self.headers_mut());
+    fn mark_cookies_sensitive(&mut self) {
+        mark_cookies_sensitive(self.headers_mut());
     }
 }
 
@@ -158,10 +158,10 @@ pub trait Transport: Send + Sync {
     /// Sends a stamped request.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout, and gives up after `timeout` all told. The answer's head says all:
+    /// Sends a login or logout, and gives up after `timeout` all told. The response's head says all:
     /// its body is read to its end at most to keep the connection, and one that does not end
     /// costs no login that succeeded.
     ///
@@ -170,14 +170,14 @@ pub trait Transport: Send + Sync {
     /// form.as_ref().to_vec())`).
     ///
     /// # Errors
-    /// When there is no answer in time.
+    /// When there is no response in time.
     fn send_login(
         &self,
         request: http::Request<FormBody>,
         timeout: Duration,
     ) -> Result<http::Response<()>, Self::Error>;
 
-    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the
+    /// Lets go of a response that is not delivered. Reading a short body to its end keeps the
     /// connection usable.
     fn discard(&self, response: Self::Response) {
         drop(response);
@@ -192,7 +192,7 @@ pub trait Transport: Send + Sync {
 #[async_trait]
 pub trait AsyncTransport: Send + Sync {
     /// Its requests.
-    type Request: Outgoing<Kept: Send> + Send;
+    type Request: Outgoing<ReplayCopy: Send> + Send;
     /// Its answers.
     type Response: Incoming + Send;
     /// Its errors.
@@ -201,18 +201,18 @@ pub trait AsyncTransport: Send + Sync {
     /// Sends a stamped request.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
     /// Sends a login or logout. The driver gives up waiting by itself, with [`sleep`](Self::sleep).
-    /// The answer's head says all: its body is read to its end at most to keep the connection,
+    /// The response's head says all: its body is read to its end at most to keep the connection,
     /// and for a moment only.
     ///
     /// The form holds the password: see [`Transport::send_login`] for how to make it a body of
     /// another type.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     async fn send_login(
         &self,
         request: http::Request<FormBody>,
@@ -221,7 +221,7 @@ pub trait AsyncTransport: Send + Sync {
     /// Returns after `duration`, by the timer of the runtime that this stack belongs to.
     async fn sleep(&self, duration: Duration);
 
-    /// Lets go of an answer that is not delivered. Reading a short body to its end keeps the
+    /// Lets go of a response that is not delivered. Reading a short body to its end keeps the
     /// connection usable.
     async fn discard(&self, response: Self::Response) {
         drop(response);

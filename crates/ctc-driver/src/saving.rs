@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctc_core::{Instant, RecordKey, SessionRecord};
 
-use crate::login::{LoginIo, StoreAccess};
+use crate::login::{BoxedLease, LoginIo};
 use crate::shared::SharedSession;
 use crate::store::{LeaseTerms, StoreError};
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering::SeqCst};
@@ -14,7 +14,7 @@ use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering::SeqCst};
 /// How long a store operation may take; a longer one counts as a store out of reach.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may be held back, all told, while the store is told of the token that it
+/// How long a response may be held back, all told, while the store is told of the token that it
 /// brought.
 pub(crate) const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ const SAVE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A session's view of its store.
 #[derive(Default)]
-pub(crate) struct Keeping {
+pub(crate) struct StoreView {
     /// There is something that the store does not have yet. Every call looks at this.
     unsaved: AtomicBool,
     /// It failed, and did not work since.
@@ -40,7 +40,7 @@ struct State {
     kept: Option<SessionRecord>,
 }
 
-impl Keeping {
+impl StoreView {
     /// There is something to save.
     pub(crate) fn note_unsaved(&self) {
         self.unsaved.store(true, SeqCst);
@@ -58,17 +58,17 @@ impl Keeping {
     }
 
     /// Whether it worked up to now.
-    pub(crate) fn goes_down(&self) -> bool {
+    pub(crate) fn mark_down(&self) -> bool {
         !self.is_down.swap(true, SeqCst)
     }
 
     /// The store has this session's token as of `record`.
-    pub(crate) fn keep(&self, record: &SessionRecord) {
+    pub(crate) fn set_saved(&self, record: &SessionRecord) {
         self.state().kept = Some(record.clone());
     }
 
     /// Whether `record` has a token that this session put into the store or found there.
-    pub(crate) fn has_kept(&self, record: &SessionRecord) -> bool {
+    pub(crate) fn is_saved(&self, record: &SessionRecord) -> bool {
         self.state()
             .kept
             .as_ref()
@@ -82,36 +82,36 @@ impl Keeping {
 
 /// A save on its way. Dropped half way, it leaves word that something is not saved.
 #[must_use]
-pub(crate) struct Saving<'a>(Option<&'a Keeping>);
+pub(crate) struct SaveGuard<'a>(Option<&'a StoreView>);
 
-impl<'a> Saving<'a> {
+impl<'a> SaveGuard<'a> {
     /// A login's save: everything up to now goes with it.
     pub(crate) fn of_login(session: &'a SharedSession) -> Self {
-        session.keeping().forget_unsaved();
-        Self(Some(session.keeping()))
+        session.store_view().forget_unsaved();
+        Self(Some(session.store_view()))
     }
 
     /// For one caller at a time, and not before it is time. `None` for all others.
     pub(crate) fn when_due(session: &'a SharedSession) -> Option<Self> {
-        let (keeping, now) = (session.keeping(), session.now());
-        let mut state = keeping.state();
-        if state.next.is_some_and(|next| now < next) || !keeping.unsaved.swap(false, SeqCst) {
+        let (store_view, now) = (session.store_view(), session.now());
+        let mut state = store_view.state();
+        if state.next.is_some_and(|next| now < next) || !store_view.unsaved.swap(false, SeqCst) {
             return None;
         }
         state.next = now.checked_add(SAVE_PAUSE);
-        Some(Self(Some(keeping)))
+        Some(Self(Some(store_view)))
     }
 
     /// It is done, or the store failed and is not asked again.
-    pub(crate) fn over(mut self) {
+    pub(crate) fn complete(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Saving<'_> {
+impl Drop for SaveGuard<'_> {
     fn drop(&mut self) {
-        if let Some(keeping) = self.0 {
-            keeping.note_unsaved();
+        if let Some(store_view) = self.0 {
+            store_view.note_unsaved();
         }
     }
 }
@@ -143,18 +143,18 @@ pub(crate) async fn lease(
 
 /// The store's lease, if there is a store and it works. Its failures are noted and go no further.
 pub(crate) struct Store {
-    lease: Option<(StoreAccess, RecordKey)>,
+    lease: Option<(BoxedLease, RecordKey)>,
     has_saved: bool,
     has_failed: bool,
 }
 
 /// What became of a save.
 #[derive(PartialEq, Eq)]
-pub(crate) enum Saved {
+pub(crate) enum SaveOutcome {
     /// It is done, or there is no store that could do it.
-    AsFarAsCanBe,
+    Done,
     /// The lease is over: another holder may have written since.
-    TooLate,
+    LeaseLost,
 }
 
 impl Store {
@@ -176,30 +176,34 @@ impl Store {
     }
 
     /// Saves the session as it is now.
-    pub(crate) async fn save(&mut self, session: &SharedSession) -> Saved {
+    pub(crate) async fn save(&mut self, session: &SharedSession) -> SaveOutcome {
         if self.lease.is_none() {
-            Saved::AsFarAsCanBe
+            SaveOutcome::Done
         } else {
             self.write(session, &session.record()).await
         }
     }
 
-    pub(crate) async fn write(&mut self, session: &SharedSession, record: &SessionRecord) -> Saved {
+    pub(crate) async fn write(
+        &mut self,
+        session: &SharedSession,
+        record: &SessionRecord,
+    ) -> SaveOutcome {
         // The account may have changed since: its record has a place and a lease of its own.
         let Some((lease, _)) = self.lease.as_mut().filter(|(_, key)| *key == record.key()) else {
-            return Saved::AsFarAsCanBe;
+            return SaveOutcome::Done;
         };
         let Err(error) = lease.save(record).await else {
-            session.keeping().keep(record);
+            session.store_view().set_saved(record);
             self.has_saved = true;
-            return Saved::AsFarAsCanBe;
+            return SaveOutcome::Done;
         };
         self.has_failed = true;
         session.store_failed("save", &error);
-        if matches!(error, StoreError::Lost) {
-            Saved::TooLate
+        if matches!(error, StoreError::LeaseLost) {
+            SaveOutcome::LeaseLost
         } else {
-            Saved::AsFarAsCanBe
+            SaveOutcome::Done
         }
     }
 
@@ -209,7 +213,7 @@ impl Store {
             // A store that fails in one thing of many is one that is down: it is not warned of each
             // time.
             Ok(()) if self.has_saved && !self.has_failed => {
-                session.keeping().is_down.store(false, SeqCst)
+                session.store_view().is_down.store(false, SeqCst)
             }
             Ok(()) => {}
             Err(error) => session.store_failed("release", &error),
@@ -220,14 +224,14 @@ impl Store {
 /// Takes into the store what it does not have yet: a token that the server rotated, or what a login
 /// brought whose save was cut off. Not if the store has a newer token or is in use: whoever holds
 /// its lease is about to log in or has just done so. `false` in the latter case: try again later.
-pub(crate) async fn save_the_rest(session: &SharedSession, io: &dyn LoginIo) -> bool {
+pub(crate) async fn save_pending(session: &SharedSession, io: &dyn LoginIo) -> bool {
     match lease(session, io, Duration::ZERO).await {
         Ok(mut store) => {
             let kept = store.load(session).await;
             if let Some(kept) = &kept {
                 // Its history is not to be lost with it.
                 let wall = session.wall();
-                session.with(|session, now| session.learn(kept, now, wall));
+                session.with(|session, now| session.merge_history(kept, now, wall));
             }
             let ours = session.record();
             // Without a token: a login failed, or the session was closed. That takes no token out

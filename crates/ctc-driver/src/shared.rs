@@ -19,10 +19,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::counters::{Counters, Counts};
 use crate::error::Denied;
 use crate::events::{Observer, SessionEvent};
-use crate::lanes::Lanes;
-use crate::pending::{Observed, Panic, Pending, SharedLogin};
+use crate::pending::{NotAdmitted, Observation, Panic, SharedLogin};
 use crate::ports::{Outgoing, stamp};
-use crate::saving::Keeping;
+use crate::saving::StoreView;
+use crate::sharded::Sharded;
 use crate::store::StoreError;
 use crate::sync::{
     ArcSwapOption, AtomicBool, Condvar, Event, EventListener, Mutex, MutexGuard, Ordering,
@@ -40,9 +40,9 @@ struct Inner {
     endpoint: Endpoint,
     /// The pass that calls go out with while the session is open, in memory of its own for each
     /// lane.
-    published: ArcSwapOption<Lanes<Pass>>,
-    /// Whether every answer is worth a look; see [`Session::watches_routes`].
-    watches_routes: AtomicBool,
+    published: ArcSwapOption<Sharded<Pass>>,
+    /// Whether every response is worth a look; see [`Session::needs_every_response`].
+    needs_every_response: AtomicBool,
     session: Mutex<Session>,
     flight: Mutex<Option<WeakShared<BoxFuture<'static, Option<Panic>>>>>,
     /// The transport's error of a login, and the denial that came of it: for those who only hear
@@ -52,7 +52,7 @@ struct Inner {
     /// the thousand.
     waiting_tasks: Event,
     waiting_threads: Condvar,
-    keeping: Keeping,
+    store_view: StoreView,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     number: u64,
@@ -73,13 +73,13 @@ impl SharedSession {
         Self(Arc::new(Inner {
             endpoint: session.endpoint().clone(),
             published: ArcSwapOption::empty(),
-            watches_routes: AtomicBool::new(false),
+            needs_every_response: AtomicBool::new(false),
             session: Mutex::new(session),
             flight: Mutex::new(None),
             login_error: Mutex::new(None),
             waiting_tasks: Event::new(),
             waiting_threads: Condvar::new(),
-            keeping: Keeping::default(),
+            store_view: StoreView::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
@@ -178,7 +178,7 @@ impl SharedSession {
         let Some(published) = &*published else {
             return Ok(false);
         };
-        let pass = published.mine();
+        let pass = published.local();
         stamp(pass, request)?;
         call.carry(pass.generation());
         Ok(true)
@@ -202,7 +202,7 @@ impl SharedSession {
         self.with(|session, now| session.admit(call, now))
     }
 
-    /// See [`Session::observe`]. Takes the lock only when the answer can matter to the session.
+    /// See [`Session::observe`]. Takes the lock only when the response can matter to the session.
     #[inline]
     pub fn observe(
         &self,
@@ -235,20 +235,21 @@ impl SharedSession {
         route: impl FnOnce() -> Route,
         status: StatusCode,
         headers: &HeaderMap,
-    ) -> Observed {
+    ) -> Observation {
         // By a walk, which for few headers costs less than to look a name up; and once for all who
         // ask.
         let sets_cookies = headers.keys().any(|name| name == SET_COOKIE);
         let may_be_news = sets_cookies || status == StatusCode::UNAUTHORIZED;
-        let watches_routes = self.0.watches_routes.load(Ordering::Acquire);
-        let verdict = if watches_routes || (may_be_news && Session::is_news(status, headers)) {
-            self.observe_closely(call, route(), status, headers)
-        } else {
-            Verdict::Deliver
-        };
-        Observed {
+        let needs_every_response = self.0.needs_every_response.load(Ordering::Acquire);
+        let verdict =
+            if needs_every_response || (may_be_news && Session::affects_session(status, headers)) {
+                self.observe_closely(call, route(), status, headers)
+            } else {
+                Verdict::Deliver
+            };
+        Observation {
             verdict,
-            unsaved: self.0.keeping.has_unsaved(),
+            unsaved: self.0.store_view.has_unsaved(),
             sets_cookies,
         }
     }
@@ -267,11 +268,13 @@ impl SharedSession {
         });
         match (before, after) {
             (_, Some(generation)) if after != before => {
-                self.0.keeping.note_unsaved();
+                self.0.store_view.note_unsaved();
                 self.0.counters.rotations.count();
                 self.tell(SessionEvent::TokenRotated { generation });
             }
-            (Some(generation), None) => self.tell(SessionEvent::TokenOver { generation, status }),
+            (Some(generation), None) => {
+                self.tell(SessionEvent::TokenInvalidated { generation, status })
+            }
             _ => {}
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -280,7 +283,7 @@ impl SharedSession {
         match &verdict {
             Verdict::Deliver => {}
             Verdict::Unauthorized(why) => self.tell(SessionEvent::UnauthorizedDelivered { why }),
-            Verdict::Retry => {
+            Verdict::Replay => {
                 self.0.counters.replays.count();
                 self.tell(SessionEvent::CallReplayed);
             }
@@ -306,23 +309,23 @@ impl SharedSession {
         &self,
         ask: impl FnOnce(&mut Session, Instant) -> Admit,
         begin: impl FnOnce(Box<ctc_core::LoginOrder>) -> SharedLogin,
-    ) -> Result<(), Pending> {
+    ) -> Result<(), NotAdmitted> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         match self.with(ask) {
             Admit::Proceed(_) => Ok(()),
-            Admit::Deny(denial) => Err(Pending::Denied(denial)),
+            Admit::Deny(denial) => Err(NotAdmitted::Denied(denial)),
             Admit::Login(order) => {
                 let flight = begin(order);
                 *slot = flight.downgrade();
-                Err(Pending::Flight { flight, wait: None })
+                Err(NotAdmitted::Attempt { flight, wait: None })
             }
             Admit::Wait(wait) => match slot.as_ref().and_then(WeakShared::upgrade) {
-                Some(flight) if flight.peek().is_none() => Err(Pending::Flight {
+                Some(flight) if flight.peek().is_none() => Err(NotAdmitted::Attempt {
                     flight,
                     wait: Some(wait),
                 }),
                 // The leader is a thread, in the blocking driver.
-                _ => Err(Pending::Wait(wait)),
+                _ => Err(NotAdmitted::Wait(wait)),
             },
         }
     }
@@ -352,11 +355,11 @@ impl SharedSession {
             .clone()
             .and_then(|(of, error)| (of == denial).then_some(error));
         let retry_after = denial.retry_after(self.now());
-        Denied::new(denial, retry_after).because(source)
+        Denied::new(denial, retry_after).with_source(source)
     }
 
     /// Called before anybody hears of the denial.
-    pub(crate) fn keep_login_error(&self, denial: Denial, error: Arc<dyn Error + Send + Sync>) {
+    pub(crate) fn set_login_error(&self, denial: Denial, error: Arc<dyn Error + Send + Sync>) {
         *self.login_error() = Some((denial, error));
     }
 
@@ -371,7 +374,7 @@ impl SharedSession {
 
     pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
         self.0.counters.store_failures.count();
-        let first = self.0.keeping.goes_down();
+        let first = self.0.store_view.mark_down();
         self.tell(SessionEvent::StoreFailed {
             operation,
             error,
@@ -393,8 +396,8 @@ impl SharedSession {
         }
     }
 
-    pub(crate) fn keeping(&self) -> &Keeping {
-        &self.0.keeping
+    pub(crate) fn store_view(&self) -> &StoreView {
+        &self.0.store_view
     }
 
     /// As [`tell`](Self::tell), for what is told from a `drop`. An observer that panics there too,
@@ -418,15 +421,15 @@ impl SharedSession {
 
     fn publish(&self, session: &Session) {
         self.0
-            .watches_routes
-            .store(session.watches_routes(), Ordering::Release);
+            .needs_every_response
+            .store(session.needs_every_response(), Ordering::Release);
         let next = session.pass();
         let current = self.0.published.load();
         let current = current
             .as_ref()
-            .map(|published| published.mine().generation());
+            .map(|published| published.local().generation());
         if current != next.map(Pass::generation) {
-            let next = next.map(|pass| Lanes::new(|| pass.unshared()));
+            let next = next.map(|pass| Sharded::new(|| pass.deep_clone()));
             self.0.published.store(next.map(Arc::new));
         }
     }

@@ -23,11 +23,11 @@ fn open() -> SharedSession {
         panic!("not elected")
     };
     let cookie = format!("authToken={}; Path=/connect", "A".repeat(256));
-    let answer = Response::builder()
+    let response = Response::builder()
         .header("set-cookie", cookie)
         .body(())
         .unwrap();
-    drop(session.login_response(order.ticket, &answer, now));
+    drop(session.login_response(order.ticket, &response, now));
     let session = SharedSession::new(session);
     // The first look publishes the pass.
     assert!(matches!(

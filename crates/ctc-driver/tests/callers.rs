@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
-use ctc_driver::adapter::hide_cookies;
+use ctc_driver::adapter::mark_cookies_sensitive;
 use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Unauthorized};
 use ctc_driver::{
     AsyncCaller, AsyncDriver, AsyncTransport, CallError, CallOptions, Caller, Driver, Outgoing,
@@ -49,7 +49,7 @@ impl Stack {
             .unwrap()
     }
 
-    fn answer(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+    fn response(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.0
             .lock()
             .unwrap()
@@ -78,7 +78,7 @@ impl Transport for Stack {
     type Error = Cut;
 
     fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Cut> {
-        Ok(self.answer(request))
+        Ok(self.response(request))
     }
 
     fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Cut> {
@@ -130,7 +130,7 @@ impl AsyncTransport for Stack {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Pieces>, Cut> {
         let breaks_off = self.0.lock().unwrap().breaks_off;
         Ok(self
-            .answer(request)
+            .response(request)
             .map(|body| Pieces::of(&body, breaks_off)))
     }
 
@@ -181,20 +181,20 @@ fn both() -> [(Stack, Fetch); 2] {
 #[test]
 fn a_bare_path_goes_to_the_endpoint_and_the_whole_answer_comes_back() {
     for (stack, fetch) in both() {
-        let answer = fetch(
+        let response = fetch(
             Request::put("/devices?pg=1")
                 .body(b"whole bodies in and out".to_vec())
                 .unwrap(),
         );
-        let answer = answer.unwrap();
+        let response = response.unwrap();
         assert_eq!(
             (
-                answer.status().as_u16(),
-                answer.headers()["x-kept"].as_bytes()
+                response.status().as_u16(),
+                response.headers()["x-kept"].as_bytes()
             ),
             (200, &b"yes"[..])
         );
-        assert_eq!(answer.body(), b"whole bodies in and out");
+        assert_eq!(response.body(), b"whole bodies in and out");
         assert_eq!(
             stack.seen(),
             ["PUT https://connect.calamp.co.uk/devices?pg=1"; 2],
@@ -207,9 +207,9 @@ fn a_bare_path_goes_to_the_endpoint_and_the_whole_answer_comes_back() {
 fn options_in_the_extensions_are_for_this_call() {
     for (stack, fetch) in both() {
         let post = || Request::post("/devices").body(b"x".to_vec()).unwrap();
-        let answer = fetch(post()).unwrap();
+        let response = fetch(post()).unwrap();
         assert_eq!(
-            answer.extensions().get(),
+            response.extensions().get(),
             Some(&Unauthorized::NotReplayable)
         );
         assert_eq!(stack.seen().len(), 1);
@@ -227,12 +227,12 @@ fn options_in_the_extensions_are_for_this_call() {
 fn a_body_that_breaks_off_is_no_answer() {
     let [_, (stack, fetch)] = both();
     stack.0.lock().unwrap().breaks_off = true;
-    let answer = fetch(
+    let response = fetch(
         Request::get("/devices")
             .body(b"half of it".to_vec())
             .unwrap(),
     );
-    assert!(matches!(answer, Err(CallError::Body(_))), "{answer:?}");
+    assert!(matches!(response, Err(CallError::Body(_))), "{response:?}");
 }
 
 #[test]
@@ -275,12 +275,12 @@ fn an_error_of_sockets_says_whether_anything_was_sent() {
         (
             io::ErrorKind::ConnectionReset,
             SendFailure::MaybeSent,
-            "the call got no answer",
+            "the call got no response",
         ),
         (
             io::ErrorKind::TimedOut,
             SendFailure::MaybeSent,
-            "the call got no answer",
+            "the call got no response",
         ),
     ] {
         let error = io::Error::from(kind);
@@ -298,7 +298,7 @@ fn an_adapter_hides_every_cookie_that_an_answer_sets_and_nothing_else() {
         let line =
             |name: &&'static str| (HeaderName::from_static(name), HeaderValue::from_static("v"));
         let mut headers: HeaderMap = names.iter().map(line).collect();
-        hide_cookies(&mut headers);
+        mark_cookies_sensitive(&mut headers);
         headers
     };
     for names in [

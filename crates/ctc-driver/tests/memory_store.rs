@@ -100,12 +100,12 @@ fn t68_a_lease_that_is_over_writes_nothing_and_gives_nothing_back() {
     let (store, (key, record)) = (MemoryStore::new(), record_of("ada"));
     let mut over = lease(&store, &key, Duration::ZERO);
     assert!(
-        matches!(over.save(&record), Err(StoreError::Lost)),
+        matches!(over.save(&record), Err(StoreError::LeaseLost)),
         "its time is over"
     );
     let mut next = lease(&store, &key, LONG);
     assert!(
-        matches!(over.save(&record), Err(StoreError::Lost)),
+        matches!(over.save(&record), Err(StoreError::LeaseLost)),
         "another holds it"
     );
     assert!(store.peek(&key).is_none());
@@ -177,5 +177,5 @@ fn tasks_read_and_write_like_threads() {
     let late = AsyncStoreLease::save(&mut *over, &record)
         .now_or_never()
         .unwrap();
-    assert!(matches!(late, Err(StoreError::Lost)));
+    assert!(matches!(late, Err(StoreError::LeaseLost)));
 }

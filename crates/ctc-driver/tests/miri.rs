@@ -161,8 +161,8 @@ fn tasks_on_threads_share_a_login_and_one_is_dropped() {
         );
         thread::scope(|scope| {
             scope.spawn(|| {
-                let answer = block_on(driver.execute(get(), &CallOptions::default()));
-                assert_eq!(answer.unwrap().status(), 200);
+                let response = block_on(driver.execute(get(), &CallOptions::default()));
+                assert_eq!(response.unwrap().status(), 200);
             });
             drop(leader);
         });

@@ -88,8 +88,8 @@ fn the_blocking_port_can_be_mocked() {
         .returning(|_| Ok(Response::new(b"[]".to_vec())));
     let driver = Driver::new(session(), stack, None);
     for _ in 0..2 {
-        let answer = driver.execute(request(), &CallOptions::default()).unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
+        let response = driver.execute(request(), &CallOptions::default()).unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
     }
 }
 
@@ -107,14 +107,14 @@ fn the_asynchronous_port_can_be_mocked() {
         .returning(|_| Err(NoLine));
     stack.expect_sleep().returning(|_| ());
     let driver = AsyncDriver::new(session(), stack, None);
-    let answer = driver
+    let response = driver
         .execute(request(), &CallOptions::default())
         .now_or_never()
         .expect("no waiting");
     assert!(
-        answer
+        response
             .unwrap_err()
             .to_string()
-            .starts_with("the call got no answer")
+            .starts_with("the call got no response")
     );
 }

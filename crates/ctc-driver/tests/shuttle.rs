@@ -65,7 +65,7 @@ impl Server {
         self.0.calls.fetch_add(1, SeqCst);
         let current = self.0.newest.load(SeqCst);
         let good = request.headers()["cookie"] == format!("authToken=T{current}").as_str();
-        let mut answer = Response::builder().status(if good { 200 } else { 401 });
+        let mut response = Response::builder().status(if good { 200 } else { 401 });
         if good
             && self.0.rotates
             && self
@@ -74,9 +74,9 @@ impl Server {
                 .compare_exchange(current, current + 1, SeqCst, SeqCst)
                 .is_ok()
         {
-            answer = answer.header("set-cookie", format!("authToken=T{}", current + 1));
+            response = response.header("set-cookie", format!("authToken=T{}", current + 1));
         }
-        answer.body(Vec::new()).expect("valid")
+        response.body(Vec::new()).expect("valid")
     }
 
     fn revoke(&self) {
@@ -134,9 +134,9 @@ fn get() -> Request<Vec<u8>> {
         .expect("valid")
 }
 
-fn is_fine_or_closed(answer: Result<Response<Vec<u8>>, CallError<Dead>>) -> bool {
-    match answer {
-        Ok(answer) => answer.status() == 200 || answer.status() == 401,
+fn is_fine_or_closed(response: Result<Response<Vec<u8>>, CallError<Dead>>) -> bool {
+    match response {
+        Ok(response) => response.status() == 200 || response.status() == 401,
         Err(CallError::Denied(denied)) => *denied.denial() == Denial::Closed,
         Err(_) => false,
     }
@@ -181,11 +181,11 @@ fn tasks_and_threads_wait_for_each_others_login() {
             let (blocking, asynchronous) = (blocking.clone(), asynchronous.clone());
             thread::spawn(move || {
                 let options = CallOptions::default();
-                let answer = match number % 2 {
+                let response = match number % 2 {
                     0 => blocking.execute(get(), &options),
                     _ => future::block_on(asynchronous.execute(get(), &options)),
                 };
-                assert_eq!(answer.expect("an answer").status(), 200);
+                assert_eq!(response.expect("an answer").status(), 200);
             })
         };
         let callers: Vec<_> = (0..4).map(caller).collect();
@@ -303,11 +303,11 @@ fn what_is_published_is_what_the_session_holds() {
         let rotation = thread::spawn({
             let session = session.clone();
             move || {
-                let answer = Response::builder()
+                let response = Response::builder()
                     .header("set-cookie", "authToken=turned")
                     .body(());
                 let route = || Route::new(&Method::GET, "/devices");
-                let headers = answer.expect("valid").headers().clone();
+                let headers = response.expect("valid").headers().clone();
                 let _ = session.observe(&mut call, route, StatusCode::OK, &headers);
             }
         });

@@ -165,8 +165,11 @@ fn an_operation_that_is_dropped_half_way_ends_the_lease() {
     drop(closed);
     assert!(matches!(
         block_on(lease.save(&record)),
-        Err(StoreError::Lost)
+        Err(StoreError::LeaseLost)
     ));
-    assert!(matches!(block_on(lease.load()), Err(StoreError::Lost)));
-    assert!(matches!(block_on(lease.release()), Err(StoreError::Lost)));
+    assert!(matches!(block_on(lease.load()), Err(StoreError::LeaseLost)));
+    assert!(matches!(
+        block_on(lease.release()),
+        Err(StoreError::LeaseLost)
+    ));
 }

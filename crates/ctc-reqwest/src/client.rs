@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LoggedOut, Replay, SessionConfig,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LogoutOutcome, Replay, SessionConfig,
     SharedSession,
 };
 use http::Method;
@@ -71,7 +71,7 @@ impl Client {
 
     /// Closes the session at once and asks the server to revoke the token. Calls after it are
     /// refused without a login, until [`SharedSession::reopen`].
-    pub async fn logout(&self) -> LoggedOut {
+    pub async fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout().await
     }
 
@@ -111,7 +111,7 @@ impl Client {
     /// Sends a native request, which must go to the endpoint.
     ///
     /// # Errors
-    /// [`Error`] when there is no answer.
+    /// [`Error`] when there is no response.
     pub fn execute(
         &self,
         request: reqwest::Request,
@@ -122,7 +122,7 @@ impl Client {
     /// As [`execute`](Self::execute), with options in place of the client's own.
     ///
     /// # Errors
-    /// [`Error`] when there is no answer.
+    /// [`Error`] when there is no response.
     pub fn execute_with<'a>(
         &'a self,
         request: reqwest::Request,

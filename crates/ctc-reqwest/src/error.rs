@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_answer};
+use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_response};
 
-/// Why a call failed. A status is never an error: every answer is delivered.
+/// Why a call failed. A status is never an error: every response is delivered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,7 +24,7 @@ pub enum Error {
     /// The request could not take key and token. Nothing was sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
-    /// The request got no answer.
+    /// The request got no response.
     #[error("{}", .0.of_a_call())]
     Send(#[from] SendError),
 }
@@ -41,7 +41,7 @@ impl From<CallError<SendError>> for Error {
     }
 }
 
-/// Why a request got no answer. It names neither the query nor a header nor a body.
+/// Why a request got no response. It names neither the query nor a header nor a body.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -77,7 +77,7 @@ impl SendError {
             Self::LeftOrigin => {
                 "the call was answered by another host, so its answer is not handed on"
             }
-            _ => no_answer(self.failure()),
+            _ => no_response(self.failure()),
         }
     }
 }

@@ -47,13 +47,13 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied, LoggedOut,
-    MemoryStore, Replay, SharedSession,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied,
+    LogoutOutcome, MemoryStore, Replay, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
 pub use reqwest;
-pub use transport::{Inbound, KeptOutbound, Outbound, ReqwestTransport};
+pub use transport::{Inbound, Outbound, OutboundCopy, ReqwestTransport};
 
 /// The README's snippet, compiled.
 #[cfg(doctest)]

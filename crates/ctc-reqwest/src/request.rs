@@ -110,7 +110,7 @@ impl RequestBuilder {
         self.request.map(|request| *request).map_err(|error| *error)
     }
 
-    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not
+    /// Sends it. Every response is delivered, whatever its status; a 401 that the session could not
     /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
     /// The response is reqwest's own. Reading its body can fail with an error that prints the URL
@@ -118,7 +118,7 @@ impl RequestBuilder {
     /// have them.
     ///
     /// # Errors
-    /// [`Error`] when there is no answer.
+    /// [`Error`] when there is no response.
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
         let Self {
             client,

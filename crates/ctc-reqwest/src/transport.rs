@@ -8,17 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::ctc_core::{FormBody, Route, Target, Unauthorized};
-use ctc_driver::{AsyncTransport, Incoming, Kept, Outgoing, adapter};
+use ctc_driver::{AsyncTransport, Incoming, Outgoing, ReplayCopy, adapter};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
 
-/// Longest body of an answer that is read to its end to keep the connection, when the answer is not
+/// Longest body of a response that is read to its end to keep the connection, when the response is not
 /// delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
-/// How long the body of a login's answer may take to be read to its end.
+/// How long the body of a login's response may take to be read to its end.
 const LOGIN_DRAIN: Duration = Duration::from_millis(100);
 
 /// A [`reqwest::Client`] as an [`AsyncTransport`].
@@ -81,7 +81,7 @@ impl Outbound {
 
 /// What is kept of an [`Outbound`] while it is out.
 #[derive(Debug)]
-pub struct KeptOutbound(Copy);
+pub struct OutboundCopy(Copy);
 
 #[derive(Debug)]
 enum Copy {
@@ -101,7 +101,7 @@ enum Copy {
 pub struct Inbound(pub Response);
 
 impl Outgoing for Outbound {
-    type Kept = KeptOutbound;
+    type ReplayCopy = OutboundCopy;
 
     fn method(&self) -> &Method {
         self.request.method()
@@ -119,12 +119,12 @@ impl Outgoing for Outbound {
         self.request.headers_mut()
     }
 
-    fn keep(&self) -> Option<KeptOutbound> {
+    fn replay_copy(&self) -> Option<OutboundCopy> {
         let Self {
             request,
             built_here,
         } = self;
-        Some(KeptOutbound(if *built_here && request.body().is_none() {
+        Some(OutboundCopy(if *built_here && request.body().is_none() {
             // `try_clone` takes more: it makes room on the heap for extensions, and for a map of
             // headers twice.
             Copy::Parts {
@@ -143,7 +143,7 @@ impl Outgoing for Outbound {
     }
 }
 
-impl Kept<Outbound> for KeptOutbound {
+impl ReplayCopy<Outbound> for OutboundCopy {
     fn route(&self) -> Route {
         match &self.0 {
             Copy::Parts { method, url, .. } => Route::new(method, url.path()),
@@ -151,7 +151,7 @@ impl Kept<Outbound> for KeptOutbound {
         }
     }
 
-    fn again(self) -> Outbound {
+    fn into_request(self) -> Outbound {
         match self.0 {
             Copy::Parts {
                 method,
@@ -185,12 +185,12 @@ impl Incoming for Inbound {
         self.0.headers()
     }
 
-    fn explain(&mut self, why: Unauthorized) {
+    fn attach_reason(&mut self, why: Unauthorized) {
         self.0.extensions_mut().insert(why);
     }
 
-    fn hide_cookies(&mut self) {
-        adapter::hide_cookies(self.0.headers_mut());
+    fn mark_cookies_sensitive(&mut self) {
+        adapter::mark_cookies_sensitive(self.0.headers_mut());
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ctc_reqwest::reqwest::{self, redirect::Policy};
 use ctc_reqwest::{
-    BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure, Replay,
-    SendError, Unauthorized, http_client_builder,
+    BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoginFailure, LogoutOutcome,
+    Replay, SendError, Unauthorized, http_client_builder,
 };
 use ctc_testkit::{
     DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
@@ -181,10 +181,10 @@ async fn t11_t18_a_401_that_is_delivered_says_why() {
     let client = client(&server);
     client.login().await.unwrap();
     server.revoke_all();
-    let answer = client.post(ECHO).body("x").send().await.unwrap();
-    assert_eq!(answer.status(), 401);
+    let response = client.post(ECHO).body("x").send().await.unwrap();
+    assert_eq!(response.status(), 401);
     assert_eq!(
-        answer.extensions().get(),
+        response.extensions().get(),
         Some(&Unauthorized::NotReplayable)
     );
     // The session is renewed for the next call, and a POST that may be sent twice is.
@@ -193,7 +193,7 @@ async fn t11_t18_a_401_that_is_delivered_says_why() {
         200
     );
     server.revoke_all();
-    let answer = client
+    let response = client
         .post(ECHO)
         .body("whole")
         .replay(Replay::Always)
@@ -202,7 +202,7 @@ async fn t11_t18_a_401_that_is_delivered_says_why() {
         .unwrap();
     assert_eq!(
         (
-            answer.status().as_u16(),
+            response.status().as_u16(),
             server.journal().pop().unwrap().body
         ),
         (200, b"whole".to_vec())
@@ -240,7 +240,7 @@ async fn t27_t56_trouble_at_login_is_a_typed_error_with_its_source() {
     let Err(Error::Denied(denied)) = client.login().await else {
         panic!("should be denied")
     };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+    let Denial::BackingOff { cause, .. } = denied.denial() else {
         panic!("{denied:?}")
     };
     assert_eq!(*cause, LoginFailure::MaybeSent);
@@ -320,10 +320,10 @@ async fn a_client_of_ones_own_that_follows_redirects_is_found_out() {
             location,
         },
     ));
-    let answer = client.get(DEVICES).send().await;
+    let response = client.get(DEVICES).send().await;
     assert!(
-        matches!(answer, Err(Error::Send(SendError::LeftOrigin))),
-        "{answer:?}"
+        matches!(response, Err(Error::Send(SendError::LeftOrigin))),
+        "{response:?}"
     );
 
     let fresh = reqwest::Client::builder()
@@ -350,10 +350,10 @@ async fn a_client_of_ones_own_that_follows_redirects_is_found_out() {
 async fn t51_t52_logout_is_explicit_and_final() {
     let server = Server::start().unwrap();
     let client = client(&server);
-    assert!(matches!(client.logout().await, LoggedOut::NoToken));
+    assert!(matches!(client.logout().await, LogoutOutcome::NoToken));
     client.session().reopen();
     client.login().await.unwrap();
-    assert!(matches!(client.logout().await, LoggedOut::Accepted(status) if status == 200));
+    assert!(matches!(client.logout().await, LogoutOutcome::Accepted(status) if status == 200));
     let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else {
         panic!("should be denied")
     };

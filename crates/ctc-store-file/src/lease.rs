@@ -47,7 +47,7 @@ impl FileLease {
     fn lock(&self) -> Result<Locked<'_>, StoreError> {
         let mut locked = Locked::lock(&self.files)?;
         if !locked.read()?.is(&self.taken.claim) {
-            return Err(StoreError::Lost);
+            return Err(StoreError::LeaseLost);
         }
         self.in_time()?;
         Ok(locked)
@@ -57,7 +57,11 @@ impl FileLease {
         let over = self
             .deadline
             .is_some_and(|deadline| deadline <= Instant::now());
-        if over { Err(StoreError::Lost) } else { Ok(()) }
+        if over {
+            Err(StoreError::LeaseLost)
+        } else {
+            Ok(())
+        }
     }
 
     fn read(&self) -> Result<Found, StoreError> {

@@ -65,7 +65,7 @@
 //!   with one warning.
 //!
 //! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a
-//! minute at most when the server replaces the token on an ordinary answer; never else while a
+//! minute at most when the server replaces the token on an ordinary response; never else while a
 //! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any
 //! runtime.
 

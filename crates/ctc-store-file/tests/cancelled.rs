@@ -55,7 +55,7 @@ fn a_dropped_save_ends_the_lease() {
         let _ = held.save(&record).now_or_never();
         assert!(matches!(
             block_on(held.save(&record)),
-            Ok(()) | Err(StoreError::Lost)
+            Ok(()) | Err(StoreError::LeaseLost)
         ));
         drop(held);
         assert!(load(&store, "ada").is_none_or(|found| found == record));

@@ -36,11 +36,11 @@ impl Transport for Ctc {
 
     fn send(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Never> {
         let call = self.calls.fetch_add(1, SeqCst);
-        let mut answer = Response::builder();
+        let mut response = Response::builder();
         if call % 3 == 2 {
-            answer = answer.header("set-cookie", format!("authToken=R{call}"));
+            response = response.header("set-cookie", format!("authToken=R{call}"));
         }
-        Ok(answer.body(vec![]).unwrap())
+        Ok(response.body(vec![]).unwrap())
     }
 
     fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {

@@ -118,7 +118,11 @@ impl RedisLease {
         let over = self
             .deadline
             .is_some_and(|deadline| deadline <= Instant::now());
-        if over { Err(StoreError::Lost) } else { Ok(()) }
+        if over {
+            Err(StoreError::LeaseLost)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -134,7 +138,7 @@ impl StoreLease for RedisLease {
         match serde_json::from_slice::<SessionRecord>(&text) {
             Ok(record) if record.key() == self.key => {
                 let age = Duration::from_millis(age);
-                Ok(Some(record.by_this_clock(
+                Ok(Some(record.with_local_clock(
                     age,
                     SystemTime::now(),
                     CLOCKS_AGREE,
@@ -154,10 +158,10 @@ impl StoreLease for RedisLease {
         let mut command = self.claim.call_as_owner(scripts::SAVE);
         command
             .arg(text.as_str())
-            .arg(kept(self.settings.keep_for))
+            .arg(kept(self.settings.record_ttl))
             .arg(lease_kept(&self.settings, self.ttl));
         match self.link.send("write to", &command)? {
-            0 => Err(StoreError::Lost),
+            0 => Err(StoreError::LeaseLost),
             _ => Ok(()),
         }
     }
@@ -223,14 +227,14 @@ fn span(ttl: Duration) -> Duration {
 }
 
 /// How long Redis keeps a record, or a lease that nobody takes, in ms.
-fn kept(keep_for: Duration) -> u64 {
-    millis(keep_for.min(LONGEST_KEPT))
+fn kept(record_ttl: Duration) -> u64 {
+    millis(record_ttl.min(LONGEST_KEPT))
 }
 
 /// However short records are kept, a lease does not go away under its holder, and its number with
 /// it.
 fn lease_kept(settings: &Settings, ttl: Duration) -> u64 {
-    kept(settings.keep_for.max(ttl.saturating_add(SPAN)))
+    kept(settings.record_ttl.max(ttl.saturating_add(SPAN)))
 }
 
 fn millis(span: Duration) -> u64 {

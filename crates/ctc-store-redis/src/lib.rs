@@ -20,7 +20,7 @@
 //! rejection in force; and the same name with `:lease`, who may log in now. Not in it are user
 //! name, password and application key, nor anything that helps to guess the password: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written
-//! them for [`keep_for`](RedisStore::keep_for), 30 days by default; the lease never before it may
+//! them for [`record_ttl`](RedisStore::record_ttl), 30 days by default; the lease never before it may
 //! end.
 //!
 //! # Who can read it
@@ -50,7 +50,7 @@
 //! # While Redis is away
 //!
 //! Calls with a token in hand notice next to nothing: Redis is asked around a login, and once a
-//! minute at most when the server replaces the token on an ordinary answer, which then waits for
+//! minute at most when the server replaces the token on an ordinary response, which then waits for
 //! it. A login waits for it for [`timeout`](RedisStore::timeout) (2 s by default; a restart within
 //! that is ridden out), then is made without it, by each process under its own governor. There is
 //! one warning, and the store is used again from the next login on. The same goes for a Redis that
@@ -111,7 +111,7 @@ impl RedisStore {
         let settings = Settings {
             client: Arc::new(client),
             prefix: "ctc".to_owned(),
-            keep_for: Duration::from_secs(30 * 24 * 3600),
+            record_ttl: Duration::from_secs(30 * 24 * 3600),
             timeout: Duration::from_secs(2),
         };
         Self {
@@ -130,8 +130,8 @@ impl RedisStore {
     /// the count of the logins of late: keep it for hours at least, or the login budget is
     /// forgotten before it refills. No lease is cut short by it.
     #[must_use]
-    pub fn keep_for(mut self, keep_for: Duration) -> Self {
-        Arc::make_mut(&mut self.settings).keep_for = keep_for;
+    pub fn record_ttl(mut self, record_ttl: Duration) -> Self {
+        Arc::make_mut(&mut self.settings).record_ttl = record_ttl;
         self
     }
 
@@ -188,13 +188,13 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings {
             prefix,
-            keep_for,
+            record_ttl,
             timeout,
             ..
         } = &*self.settings;
         f.debug_struct("RedisStore")
             .field("prefix", prefix)
-            .field("keep_for", keep_for)
+            .field("record_ttl", record_ttl)
             .field("timeout", timeout)
             .finish_non_exhaustive()
     }

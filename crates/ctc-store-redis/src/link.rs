@@ -38,13 +38,13 @@ impl Link {
         let give_up = Instant::now() + self.timeout;
         loop {
             let error = match self.try_send(command, give_up) {
-                Ok(answer) => return Ok(answer),
+                Ok(response) => return Ok(response),
                 Err(error) => error,
             };
             let refused = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
             let starting = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
             if !refused {
-                // An answer may still be on its way; nobody must take it for that of the next
+                // A response may still be on its way; nobody must take it for that of the next
                 // command.
                 self.connection = None;
             }

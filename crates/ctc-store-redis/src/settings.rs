@@ -11,7 +11,7 @@ use crate::link::Link;
 pub(crate) struct Settings {
     pub(crate) client: Arc<redis::Client>,
     pub(crate) prefix: String,
-    pub(crate) keep_for: Duration,
+    pub(crate) record_ttl: Duration,
     pub(crate) timeout: Duration,
 }
 

@@ -33,8 +33,8 @@ fn record(token: &str) -> SessionRecord {
     let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default()).unwrap();
     let now = Instant::now();
     if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-        let answer = http::Response::builder().header("set-cookie", format!("authToken={token}"));
-        let _ = session.login_response(order.ticket, &answer.body(()).unwrap(), now);
+        let response = http::Response::builder().header("set-cookie", format!("authToken={token}"));
+        let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
     }
     session.record(now, SystemTime::now())
 }
@@ -110,19 +110,19 @@ fn it_refuses_and_repeats_what_it_was_sent() {
     fails(&store, "cannot take the lease in Redis");
 }
 
-/// A store in something that answers everything with this.
-fn answering(answer: &'static str) -> RedisStore {
+/// A store in something that responses everything with this.
+fn answering(response: &'static str) -> RedisStore {
     use std::io::{Read, Write};
 
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    // Without a password nothing is sent before the first command that needs an answer.
+    // Without a password nothing is sent before the first command that needs a response.
     let url = format!("redis://{}", other.local_addr().unwrap());
     thread::spawn(move || {
         for mut stream in other.incoming().flatten() {
             thread::spawn(move || {
                 let mut buffer = [0; 8192];
                 while stream.read(&mut buffer).is_ok_and(|read| read > 0)
-                    && stream.write_all(answer.as_bytes()).is_ok()
+                    && stream.write_all(response.as_bytes()).is_ok()
                 {}
             });
         }
@@ -202,15 +202,15 @@ fn names_expire_and_do_not_mix() {
     };
     let one = RedisStore::open(&redis.url())
         .unwrap()
-        .keep_for(Duration::from_secs(100));
+        .record_ttl(Duration::from_secs(100));
     let other = RedisStore::open(&redis.url()).unwrap().prefix("other");
     let mut held = lease(&one).unwrap();
     held.save(&record("T")).unwrap();
     held.release().unwrap();
     let name = one.record_name(&record("T").key());
     for name in [name.clone(), name.replace(":record", ":lease")] {
-        let answer = redis.command(&format!("TTL {name}")).unwrap();
-        let left: i64 = answer
+        let response = redis.command(&format!("TTL {name}")).unwrap();
+        let left: i64 = response
             .lines()
             .next()
             .unwrap()
@@ -247,15 +247,21 @@ fn a_lease_without_heartbeats_is_overtaken() {
     first.save(&record("in-time")).unwrap();
     let mut second = lease(&store).unwrap();
     second.save(&record("second")).unwrap();
-    assert!(matches!(first.save(&record("late")), Err(StoreError::Lost)));
+    assert!(matches!(
+        first.save(&record("late")),
+        Err(StoreError::LeaseLost)
+    ));
     // Redis that forgot everything counts from one again; the owner's mark still tells the two
     // apart.
     redis.command("FLUSHALL").unwrap();
     let mut third = lease(&store).unwrap();
-    assert!(matches!(first.save(&record("late")), Err(StoreError::Lost)));
+    assert!(matches!(
+        first.save(&record("late")),
+        Err(StoreError::LeaseLost)
+    ));
     assert!(matches!(
         second.save(&record("late")),
-        Err(StoreError::Lost)
+        Err(StoreError::LeaseLost)
     ));
     third.save(&record("third")).unwrap();
 }

@@ -119,8 +119,8 @@ mod tests {
         let mut seen = Vec::new();
         for number in 1..=4 {
             let page = Page { number, size: 10 };
-            let answer = fleet.devices(page, "/d");
-            let results = answer["response"]["results"]
+            let response = fleet.devices(page, "/d");
+            let results = response["response"]["results"]
                 .as_array()
                 .expect("results")
                 .clone();

@@ -144,7 +144,7 @@ impl RedisServer {
         let give_up = Instant::now() + Duration::from_secs(10);
         while self
             .command("PING")
-            .is_none_or(|answer| answer.contains("LOADING"))
+            .is_none_or(|response| response.contains("LOADING"))
         {
             if Instant::now() > give_up {
                 return Err(NoRedis::NoAnswer);
@@ -154,16 +154,16 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Sends one command in words, and returns the answer as it came. `None` when there is none.
+    /// Sends one command in words, and returns the response as it came. `None` when there is none.
     pub fn command(&self, words: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream
             .write_all(format!("{words}\r\nQUIT\r\n").as_bytes())
             .ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        (!answer.is_empty()).then_some(answer)
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        (!response.is_empty()).then_some(response)
     }
 }
 

@@ -65,7 +65,7 @@ fn the_control_path_shows_and_changes() {
     assert_eq!(journal[1]["violation"], json!(null));
 
     let rule = r#"{"on": {"route": {"method": "GET", "path": "/connect/services/devices"}},
-                   "times": {"n": 1}, "fault": {"answer": {"status": 503}}}"#;
+                   "times": {"n": 1}, "fault": {"respond": {"status": 503}}}"#;
     assert_eq!(
         control("POST", "/_ctc/faults", rule).json(),
         json!({ "rule": 1 })

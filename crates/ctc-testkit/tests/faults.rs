@@ -188,7 +188,7 @@ fn a_login_fails_in_every_way() {
     let dressed = faulty(Fault::password_invalid());
     assert!(dressed.status == 500 && dressed.text().contains("password invalid"));
     let headers = vec![("X-Reason".to_owned(), "maintenance".to_owned())];
-    let any = faulty(Fault::Answer {
+    let any = faulty(Fault::Respond {
         status: 409,
         headers,
         body: "later".into(),
@@ -266,7 +266,7 @@ fn clocks_are_wrong_or_missing() {
 #[test]
 fn a_lost_login_still_happened_but_is_not_held_against_the_client() {
     let server = Server::start().unwrap();
-    server.inject(Rule::once(Matcher::Login, Fault::lost_answer()));
+    server.inject(Rule::once(Matcher::Login, Fault::lost_response()));
     let lost =
         Client::connect(&server).send("POST", common::LOGIN, &[common::KEY, common::FORM], &{
             common::form(DEFAULT_USERNAME, DEFAULT_PASSWORD).into_bytes()
@@ -313,9 +313,9 @@ fn a_token_that_never_arrived_is_not_held_against_the_client() {
     );
     drop(client);
 
-    // A new token was lost with the answer that brought it, and the old one is dead.
+    // A new token was lost with the response that brought it, and the old one is dead.
     server.rotate(false);
-    server.inject(Rule::once(Matcher::AnyCall, Fault::lost_answer()));
+    server.inject(Rule::once(Matcher::AnyCall, Fault::lost_response()));
     let cookie = format!("authToken={token}");
     let lost =
         Client::connect(&server).send("GET", DEVICES, &[common::KEY, ("Cookie", &cookie)], b"");

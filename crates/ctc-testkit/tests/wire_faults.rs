@@ -43,7 +43,7 @@ fn a_connection_is_cut_before_the_answer() {
     let scene = Scene::new();
     let bytes = scene
         .call(Fault::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: false,
         })
         .read_to_end();

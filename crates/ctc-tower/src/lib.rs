@@ -114,7 +114,7 @@ pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, Endpoint, FairUse, LoginFailure, Phase, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Denied, LoggedOut,
+    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Denied, LogoutOutcome,
     MemoryStore, Replay, SessionConfig, SharedSession,
 };
 pub use layer::{CtcLayer, CtcService};

@@ -19,10 +19,10 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::bodies::Bodies;
 
-/// Longest body of an answer that is read to its end to keep the connection, when the answer is not
+/// Longest body of a response that is read to its end to keep the connection, when the response is not
 /// delivered.
 const DRAIN_BYTES: usize = 64 * 1024;
-/// How long the body of a login's answer may take to be read to its end.
+/// How long the body of a login's response may take to be read to its end.
 const LOGIN_DRAIN: Duration = Duration::from_millis(100);
 
 /// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
@@ -73,7 +73,7 @@ impl<B> Outbound<B> {
 }
 
 impl<B> Outgoing for Outbound<B> {
-    type Kept = Self;
+    type ReplayCopy = Self;
 
     fn method(&self) -> &Method {
         self.request.method()
@@ -91,7 +91,7 @@ impl<B> Outgoing for Outbound<B> {
         self.request.headers_mut()
     }
 
-    fn keep(&self) -> Option<Self> {
+    fn replay_copy(&self) -> Option<Self> {
         Some(Self {
             request: self.bodies.again(&self.request)?,
             bodies: self.bodies,

@@ -24,7 +24,7 @@ fn gateway(server: &Server) -> Router {
 
 async fn forward(State(mut upstream): State<Upstream>, request: Request) -> Response {
     match upstream.call(request).await {
-        Ok(answer) => answer.map(Body::new),
+        Ok(response) => response.map(Body::new),
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }
 }
@@ -37,9 +37,9 @@ async fn an_axum_gateway_passes_streams_on() {
     let request = Request::get(format!("{DEVICES}/1001"))
         .body(Body::empty())
         .unwrap();
-    let answer = gateway.clone().oneshot(request).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let response = gateway.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(String::from_utf8_lossy(&body).contains("Truck 1"));
 
     let pieces = ["all ", "is ", "well"].map(Ok::<_, std::io::Error>);
@@ -67,8 +67,8 @@ async fn a_gateways_clients_cannot_choose_the_host_or_smuggle_a_token() {
     let request = Request::get("http://127.0.0.1:9/connect/services/devices")
         .body(Body::empty())
         .unwrap();
-    let answer = gateway.clone().oneshot(request).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    let response = gateway.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
 
     let request = Request::get("//127.0.0.1:9/x").body(Body::empty()).unwrap();
     assert_eq!(
@@ -109,10 +109,11 @@ async fn reqwest_is_a_service_like_any_other() {
         let request = http::Request::get(DEVICES)
             .body(reqwest::Body::default())
             .unwrap();
-        let answer: http::Response<reqwest::Body> = service.clone().oneshot(request).await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let response: http::Response<reqwest::Body> =
+            service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
         assert!(
-            !answer
+            !response
                 .into_body()
                 .collect()
                 .await

@@ -32,11 +32,11 @@ impl<E> Policy<Request<Full<Bytes>>, Response<Incoming>, E> for RetryUnavailable
     fn retry(
         &mut self,
         _: &mut Request<Full<Bytes>>,
-        answer: &mut Result<Response<Incoming>, E>,
+        response: &mut Result<Response<Incoming>, E>,
     ) -> Option<Self::Future> {
-        let again = answer
+        let again = response
             .as_ref()
-            .is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE);
+            .is_ok_and(|response| response.status() == StatusCode::SERVICE_UNAVAILABLE);
         again.then(|| std::future::ready(()))
     }
 
@@ -57,8 +57,8 @@ async fn outer_retry_after_an_inner_renewal_uses_the_new_token() {
     // The dead token's 401 goes by; the replay with the new token meets the 503.
     server.inject(Rule::once(Matcher::AnyCall, Fault::status(503)).after(1));
 
-    let answer = service.oneshot(devices()).await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = service.oneshot(devices()).await.unwrap();
+    assert_eq!(response.status(), 200);
     let tokens = tokens(&server);
     assert_eq!(tokens.len(), 4, "first call, 401, 503, retry");
     assert_eq!(tokens[0], tokens[1]);
@@ -128,7 +128,7 @@ async fn inner_timeout_bounds_the_login_as_well() {
         panic!("{error:?}")
     };
     assert!(
-        matches!(denied.denial(), Denial::CoolingDown { .. }),
+        matches!(denied.denial(), Denial::BackingOff { .. }),
         "{denied:?}"
     );
     assert!(chain(&error).contains("timed out"), "{}", chain(&error));
@@ -151,7 +151,7 @@ async fn inner_concurrency_limit_holds_for_the_login_too() {
         assert!(
             calls
                 .into_iter()
-                .all(|answer| answer.unwrap().status() == 200)
+                .all(|response| response.unwrap().status() == 200)
         );
         assert_eq!(
             most.load(Ordering::SeqCst),
@@ -186,7 +186,7 @@ async fn inner_load_shedding_of_a_login_counts_as_not_sent() {
     let CallError::Denied(denied) = &error else {
         panic!("{error:?}")
     };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+    let Denial::BackingOff { cause, .. } = denied.denial() else {
         panic!("{denied:?}")
     };
     assert_eq!(*cause, LoginFailure::NotSent);
@@ -229,7 +229,7 @@ async fn inner_rate_limit_works_through_a_buffer() {
     assert!(
         calls
             .into_iter()
-            .all(|answer| answer.unwrap().status() == 200)
+            .all(|response| response.unwrap().status() == 200)
     );
     assert!(
         begin.elapsed() >= Duration::from_millis(100),
@@ -256,9 +256,9 @@ fn watched(
         let (service, running, most) = (service.clone(), Arc::clone(&running), Arc::clone(&most));
         async move {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            let answer = service.oneshot(request).await;
+            let response = service.oneshot(request).await;
             running.fetch_sub(1, Ordering::SeqCst);
-            answer
+            response
         }
     })
 }

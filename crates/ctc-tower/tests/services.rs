@@ -7,7 +7,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::{Answer, DEVICES, Hyper, ctc, devices, hyper, session};
+use common::{DEVICES, Hyper, ServerResponse, ctc, devices, hyper, session};
 use ctc_testkit::Server;
 use ctc_tower::{
     AsyncCaller, CallError, CallOptions, CtcLayer, CtcService, Denial, LoginFailure, Replay,
@@ -29,7 +29,7 @@ async fn clones_share_one_session() {
     assert!(
         calls
             .into_iter()
-            .all(|answer| answer.unwrap().status() == 200)
+            .all(|response| response.unwrap().status() == 200)
     );
     // A second service over another client shares it too, if it is given the same session.
     let second = CtcLayer::new(service.driver().session().clone()).layer(hyper::<Full<Bytes>>());
@@ -70,7 +70,7 @@ async fn it_goes_where_services_go() {
     assert!(
         calls
             .into_iter()
-            .all(|answer| answer.unwrap().status() == 200)
+            .all(|response| response.unwrap().status() == 200)
     );
 
     // And a boxed service goes inside.
@@ -87,7 +87,7 @@ async fn a_service_that_is_never_ready_sends_nothing() {
     let CallError::Denied(denied) = &error else {
         panic!("{error:?}")
     };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+    let Denial::BackingOff { cause, .. } = denied.denial() else {
         panic!("{denied:?}")
     };
     assert_eq!(*cause, LoginFailure::NotSent);
@@ -148,10 +148,10 @@ async fn options_in_a_requests_extensions_hold_for_that_request() {
     assert_eq!(note(None).await.unwrap().status(), StatusCode::CREATED);
 
     server.revoke_all();
-    let answer = note(None).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let response = note(None).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
-        answer.extensions().get(),
+        response.extensions().get(),
         Some(&Unauthorized::NotReplayable)
     );
     server.revoke_all();
@@ -169,9 +169,9 @@ async fn login_and_logout_go_by_the_driver() {
     let service = ctc(&server);
     service.driver().login(&CallOptions::new()).await.unwrap();
     service.driver().logout().await;
-    let answer: Answer = service.oneshot(devices()).await;
+    let response: ServerResponse = service.oneshot(devices()).await;
     assert!(
-        matches!(answer.unwrap_err(), CallError::Denied(denied) if *denied.denial() == Denial::Closed)
+        matches!(response.unwrap_err(), CallError::Denied(denied) if *denied.denial() == Denial::Closed)
     );
     assert_eq!(
         (
@@ -190,10 +190,10 @@ async fn it_is_a_caller() {
     let request = Request::get(format!("{DEVICES}/1001"))
         .body(Vec::new())
         .unwrap();
-    let answer = service.fetch(request).await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = service.fetch(request).await.unwrap();
+    assert_eq!(response.status(), 200);
     assert!(
-        String::from_utf8(answer.into_body())
+        String::from_utf8(response.into_body())
             .unwrap()
             .contains("Truck 1")
     );

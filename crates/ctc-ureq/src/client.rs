@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Settings};
 use ctc_driver::{
-    CallError, CallOptions, Driver, LoggedOut, Replay, SessionConfig, SessionStore, SharedSession,
+    CallError, CallOptions, Driver, LogoutOutcome, Replay, SessionConfig, SessionStore,
+    SharedSession,
 };
 use http::{Method, Request};
 
@@ -72,7 +73,7 @@ impl Client {
 
     /// Closes the session at once and asks the server to revoke the token. Calls after it are
     /// refused without a login, until [`SharedSession::reopen`].
-    pub fn logout(&self) -> LoggedOut {
+    pub fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout()
     }
 
@@ -128,7 +129,7 @@ impl Client {
     /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
     ///
     /// # Errors
-    /// [`Error`] when there is no answer.
+    /// [`Error`] when there is no response.
     pub fn execute<B: Into<Body>>(
         &self,
         request: Request<B>,
@@ -139,7 +140,7 @@ impl Client {
     /// As [`execute`](Self::execute), with options in place of the client's own.
     ///
     /// # Errors
-    /// [`Error`] when there is no answer.
+    /// [`Error`] when there is no response.
     pub fn execute_with<B: Into<Body>>(
         &self,
         request: Request<B>,
@@ -187,7 +188,7 @@ pub struct ClientBuilder {
 }
 
 /// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and
-/// hands every status back as an answer. Add certificates, proxies or limits, and give it to
+/// hands every status back as a response. Add certificates, proxies or limits, and give it to
 /// [`ClientBuilder::http_client`].
 pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()

@@ -3,10 +3,10 @@
 use std::error::Error as StdError;
 
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_answer};
+use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_response};
 use ureq::Timeout;
 
-/// Why a call failed. A status is never an error: every answer is delivered.
+/// Why a call failed. A status is never an error: every response is delivered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,8 +25,8 @@ pub enum Error {
     /// The request could not take key and token. Nothing was sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
-    /// The request got no answer.
-    #[error("{}", no_answer(.0.failure()))]
+    /// The request got no response.
+    #[error("{}", no_response(.0.failure()))]
     Send(#[from] SendError),
 }
 
@@ -42,7 +42,7 @@ impl From<CallError<SendError>> for Error {
     }
 }
 
-/// Why a request got no answer. It names neither the query nor a header nor a body.
+/// Why a request got no response. It names neither the query nor a header nor a body.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {

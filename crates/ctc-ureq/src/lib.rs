@@ -49,12 +49,12 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LoggedOut, MemoryStore, Replay,
-    SessionStore, SharedSession,
+    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LogoutOutcome, MemoryStore,
+    Replay, SessionStore, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
-pub use transport::{KeptOutbound, Outbound, UreqTransport};
+pub use transport::{Outbound, OutboundCopy, UreqTransport};
 pub use ureq;
 
 /// The README's snippet, compiled.

@@ -121,11 +121,11 @@ impl RequestBuilder {
             .map_or_else(|| Ok(request.map(|()| body)), |error| Err(*error))
     }
 
-    /// Sends it. Every answer is delivered, whatever its status; a 401 that the session could not
+    /// Sends it. Every response is delivered, whatever its status; a 401 that the session could not
     /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
     /// # Errors
-    /// [`Error`] when there is no answer.
+    /// [`Error`] when there is no response.
     pub fn send(self) -> Result<http::Response<ureq::Body>, Error> {
         match self.wrong {
             None => self.client.send(self.outbound, &self.options),

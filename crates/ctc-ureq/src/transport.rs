@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, FormBody, Route, Target};
-use ctc_driver::{Kept, Outgoing, Transport};
+use ctc_driver::{Outgoing, ReplayCopy, Transport};
 use http::header::CONTENT_LENGTH;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use ureq::{Agent, AsSendBody, SendBody};
@@ -13,7 +13,7 @@ use crate::body::{Body, Content};
 use crate::error::SendError;
 use crate::headers::FewHeaders;
 
-/// Longest body of an answer that is read to its end to keep the connection, when the answer is not
+/// Longest body of a response that is read to its end to keep the connection, when the response is not
 /// delivered.
 const DRAIN_BYTES: u64 = 64 * 1024;
 
@@ -47,11 +47,11 @@ impl UreqTransport {
         request: Request<B>,
         timeout: Option<Duration>,
     ) -> Result<Response<ureq::Body>, SendError> {
-        let answer = self.run_on_agent(request, timeout);
-        // What this answer has set must not go out with another call.
+        let response = self.run_on_agent(request, timeout);
+        // What this response has set must not go out with another call.
         #[cfg(feature = "cookies")]
         self.agent.cookie_jar_lock().clear();
-        Ok(answer?)
+        Ok(response?)
     }
 
     fn run_on_agent<B: AsSendBody>(
@@ -101,7 +101,7 @@ impl Outbound {
 
 /// What is kept of an [`Outbound`] while it is out.
 #[derive(Debug)]
-pub struct KeptOutbound {
+pub struct OutboundCopy {
     method: Method,
     uri: Uri,
     version: Version,
@@ -112,7 +112,7 @@ pub struct KeptOutbound {
 }
 
 impl Outgoing for Outbound {
-    type Kept = KeptOutbound;
+    type ReplayCopy = OutboundCopy;
 
     fn method(&self) -> &Method {
         self.request.method()
@@ -130,9 +130,9 @@ impl Outgoing for Outbound {
         self.request.headers_mut()
     }
 
-    fn keep(&self) -> Option<KeptOutbound> {
+    fn replay_copy(&self) -> Option<OutboundCopy> {
         let request = &self.request;
-        Some(KeptOutbound {
+        Some(OutboundCopy {
             body: self.body.replay()?,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -148,12 +148,12 @@ impl Outgoing for Outbound {
     }
 }
 
-impl Kept<Outbound> for KeptOutbound {
+impl ReplayCopy<Outbound> for OutboundCopy {
     fn route(&self) -> Route {
         Route::new(&self.method, self.uri.path())
     }
 
-    fn again(self) -> Outbound {
+    fn into_request(self) -> Outbound {
         let Self {
             method,
             uri,

@@ -11,7 +11,7 @@ use ctc_testkit::{
 };
 use ctc_ureq::ureq::{self, Agent};
 use ctc_ureq::{
-    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoggedOut, LoginFailure,
+    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoginFailure, LogoutOutcome,
     Replay, SendError, Unauthorized,
 };
 use http::{Method, Request};
@@ -167,16 +167,16 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
     let client = client(&server);
     client.login().unwrap();
     server.revoke_all();
-    let answer = client.post(ECHO).body("x").send().unwrap();
-    assert_eq!(answer.status(), 401);
+    let response = client.post(ECHO).body("x").send().unwrap();
+    assert_eq!(response.status(), 401);
     assert_eq!(
-        answer.extensions().get(),
+        response.extensions().get(),
         Some(&Unauthorized::NotReplayable)
     );
     // The session is renewed for the next call, and a POST that may be sent twice is.
     assert_eq!(client.post(ECHO).body("x").send().unwrap().status(), 200);
     server.revoke_all();
-    let answer = client
+    let response = client
         .post(ECHO)
         .body("whole")
         .replay(Replay::Always)
@@ -184,7 +184,7 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
         .unwrap();
     assert_eq!(
         (
-            answer.status().as_u16(),
+            response.status().as_u16(),
             server.journal().pop().unwrap().body
         ),
         (200, b"whole".to_vec())
@@ -222,7 +222,7 @@ fn t27_t56_trouble_at_login_is_a_typed_error_with_its_source() {
     let Err(Error::Denied(denied)) = client.login() else {
         panic!("should be denied")
     };
-    let Denial::CoolingDown { cause, .. } = denied.denial() else {
+    let Denial::BackingOff { cause, .. } = denied.denial() else {
         panic!("{denied:?}")
     };
     assert_eq!(*cause, LoginFailure::MaybeSent);
@@ -298,8 +298,11 @@ fn an_agent_of_ones_own_follows_no_redirect_and_hands_back_every_status() {
         },
     ));
     assert_eq!(client.get(DEVICES).send().unwrap().status(), 302);
-    let answer = client.get("/connect/test/status/503").send().unwrap();
-    assert_eq!((answer.status().as_u16(), other.journal().len()), (503, 0));
+    let response = client.get("/connect/test/status/503").send().unwrap();
+    assert_eq!(
+        (response.status().as_u16(), other.journal().len()),
+        (503, 0)
+    );
 }
 
 #[test]
@@ -314,7 +317,9 @@ fn t63_a_blocking_call_in_an_async_worker_works_and_nests_no_runtime() {
         assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
         let client = client.clone();
         let inside =
-            tokio::spawn(async move { client.get(DEVICES).send().map(|answer| answer.status()) });
+            tokio::spawn(
+                async move { client.get(DEVICES).send().map(|response| response.status()) },
+            );
         assert_eq!(inside.await.unwrap().unwrap(), 200);
     });
 }
@@ -323,10 +328,10 @@ fn t63_a_blocking_call_in_an_async_worker_works_and_nests_no_runtime() {
 fn t51_t52_logout_is_explicit_and_final() {
     let server = Server::start().unwrap();
     let client = client(&server);
-    assert!(matches!(client.logout(), LoggedOut::NoToken));
+    assert!(matches!(client.logout(), LogoutOutcome::NoToken));
     client.session().reopen();
     client.login().unwrap();
-    assert!(matches!(client.logout(), LoggedOut::Accepted(status) if status == 200));
+    assert!(matches!(client.logout(), LogoutOutcome::Accepted(status) if status == 200));
     let Err(Error::Denied(denied)) = client.get(DEVICES).send() else {
         panic!("should be denied")
     };

@@ -21,8 +21,8 @@ pub(crate) use ctc_reqwest as adapter;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
-    RUNTIME.block_on(answer)
+pub(crate) fn wait<T>(response: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(response)
 }
 
 pub(crate) fn http_client(certificate: &[u8]) -> ctc_reqwest::reqwest::Client {
@@ -35,8 +35,8 @@ pub(crate) fn http_client(certificate: &[u8]) -> ctc_reqwest::reqwest::Client {
 
 pub(crate) fn herd(client: &Client) {
     let calls = (0..8).map(|_| client.get(DEVICES).send());
-    for answer in wait(futures_util::future::join_all(calls)) {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in wait(futures_util::future::join_all(calls)) {
+        assert_eq!(response.unwrap().status(), 200);
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn stack(certificate: &[u8], panics: Panics) -> Stack {
 
 pub(crate) fn outbound(client: &Client, stamps: &HeaderMap) -> Outbound {
     let outbound = Outbound::new(client.get(DEVICES).headers(stamps.clone()).build().unwrap());
-    show!(ctc_reqwest::KeptOutbound, &outbound.keep().unwrap());
+    show!(ctc_reqwest::OutboundCopy, &outbound.replay_copy().unwrap());
     outbound
 }
 
@@ -82,9 +82,9 @@ impl AsyncTransport for Stack {
     async fn send(&self, request: Outbound) -> Result<Inbound, SendError> {
         show!(ctc_reqwest::Outbound, &request);
         assert!(self.1 != Panics::AtCalls, "{request:?}");
-        let answer = self.0.send(request).await?;
-        show!(ctc_reqwest::Inbound, &answer);
-        Ok(answer)
+        let response = self.0.send(request).await?;
+        show!(ctc_reqwest::Inbound, &response);
+        Ok(response)
     }
 
     async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
@@ -103,10 +103,10 @@ pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, stor
     let store = store.map(|store| Arc::new(store) as _);
     let driver = AsyncDriver::new(session.clone(), stack, store);
     show!(ctc_driver::AsyncDriver<Stack>, &driver);
-    let answer = wait(driver.execute(
+    let response = wait(driver.execute(
         outbound(client, &HeaderMap::new()),
         &ctc_driver::CallOptions::new(),
     ));
-    println!("{answer:?} {answer:#?}");
-    answer.unwrap();
+    println!("{response:?} {response:#?}");
+    response.unwrap();
 }

@@ -22,8 +22,8 @@ use crate::store::Spoilt;
 use crate::{DEVICES, Panics};
 pub(crate) use ctc_ureq as adapter;
 
-pub(crate) fn wait<T>(answer: T) -> T {
-    answer
+pub(crate) fn wait<T>(response: T) -> T {
+    response
 }
 
 pub(crate) fn http_client(certificate: &[u8]) -> Agent {
@@ -64,7 +64,7 @@ pub(crate) fn outbound(client: &Client, stamps: &HeaderMap) -> Outbound {
     request.headers_mut().clone_from(stamps);
     let outbound = Outbound::new(request, None);
     show!(ctc_ureq::Body, &outbound.body);
-    show!(ctc_ureq::KeptOutbound, &outbound.keep().unwrap());
+    show!(ctc_ureq::OutboundCopy, &outbound.replay_copy().unwrap());
     outbound
 }
 
@@ -84,9 +84,9 @@ impl Transport for Stack {
     fn send(&self, request: Outbound) -> Result<Response<ureq::Body>, SendError> {
         show!(ctc_ureq::Outbound, &request);
         assert!(self.1 != Panics::AtCalls, "{request:?}");
-        let answer = self.0.send(request)?;
-        println!("{answer:?} {answer:#?}");
-        Ok(answer)
+        let response = self.0.send(request)?;
+        println!("{response:?} {response:#?}");
+        Ok(response)
     }
 
     fn send_login(
@@ -105,10 +105,10 @@ pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, stor
     let store = store.map(|store| Arc::new(store) as _);
     let driver = Driver::new(session.clone(), stack, store);
     show!(ctc_driver::Driver<Stack>, &driver);
-    let answer = driver.execute(
+    let response = driver.execute(
         outbound(client, &HeaderMap::new()),
         &ctc_driver::CallOptions::new(),
     );
-    println!("{answer:?} {answer:#?}");
-    answer.unwrap();
+    println!("{response:?} {response:#?}");
+    response.unwrap();
 }

@@ -62,9 +62,9 @@ pub(crate) fn session(
         show!(ctc_driver::ctc_core::Wait, &wait);
     }
     show!(ctc_driver::ctc_core::Session, &session);
-    assert!(session.launch(&order.ticket, now));
-    let answer = login(order.request);
-    let outcome = session.login_response(order.ticket, &answer, now);
+    assert!(session.login_starting(&order.ticket, now));
+    let response = login(order.request);
+    let outcome = session.login_response(order.ticket, &response, now);
     show!(ctc_driver::ctc_core::LoginOutcome, &outcome);
     assert!(matches!(outcome, LoginOutcome::Opened(_)));
 
@@ -79,7 +79,7 @@ pub(crate) fn session(
         panic!("no pass")
     };
     stamped(&pass, &send);
-    stamped(&pass.unshared(), &send);
+    stamped(&pass.deep_clone(), &send);
     let elsewhere = Target::new("https", "elsewhere.example", None);
     show!(ctc_driver::ctc_core::Target<'_>, &elsewhere);
     let error = pass.bound_for(elsewhere).unwrap_err();
@@ -126,7 +126,7 @@ fn resumed(mut session: Session, now: Instant) {
     let resumed = session.login_resumed(order.ticket, &record, now, SystemTime::now());
     show!(ctc_driver::ctc_core::Resumed, &resumed);
     if let ctc_driver::ctc_core::Resumed::Continue(ticket) = resumed {
-        assert!(session.launch(&ticket, now));
+        assert!(session.login_starting(&ticket, now));
         println!(
             "{:?}",
             session.login_failed(ticket, SendFailure::MaybeSent, now)
@@ -138,7 +138,7 @@ fn resumed(mut session: Session, now: Instant) {
         panic!("a login may be made")
     };
     show!(ctc_driver::ctc_core::Denial, denial);
-    if let ctc_driver::ctc_core::Denial::CoolingDown { cause, .. } = denial {
+    if let ctc_driver::ctc_core::Denial::BackingOff { cause, .. } = denial {
         show!(ctc_driver::ctc_core::LoginFailure, cause);
     }
     let denied = Denied::new(denial.clone(), None);
@@ -180,7 +180,7 @@ fn small_things(endpoint: &Endpoint) {
 
 type Body = Full<Bytes>;
 
-/// The session as a layer of tower, around a service that answers by itself.
+/// The session as a layer of tower, around a service that responses by itself.
 fn service(endpoint: &Endpoint) {
     let session = SharedSession::new(new_session(endpoint));
     let layer = CtcLayer::<Body>::new(session);
@@ -190,8 +190,9 @@ fn service(endpoint: &Endpoint) {
         if request.uri().path().ends_with("/broken") {
             return Err(io::Error::other("the line is dead"));
         }
-        let answer = Response::builder().header("set-cookie", format!("authToken={TOKEN}; Path=/"));
-        Ok(answer.body(Body::default()).unwrap())
+        let response =
+            Response::builder().header("set-cookie", format!("authToken={TOKEN}; Path=/"));
+        Ok(response.body(Body::default()).unwrap())
     });
     let service = layer.layer(inside);
     show!(ctc_tower::CtcService<_, Body>, &service);

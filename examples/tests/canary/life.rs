@@ -43,7 +43,7 @@ pub(crate) fn live(stage: &Stage) {
 fn quick(settings: &mut Settings) {
     let fair_use = &mut settings.fair_use;
     fair_use.burst = NonZeroU32::MIN.saturating_add(999);
-    fair_use.short_life = Duration::ZERO;
+    fair_use.short_token_lifetime = Duration::ZERO;
 }
 
 /// Everything from the environment, but for where the server is.
@@ -120,8 +120,8 @@ fn renewed(stage: &Stage, client: &Client) {
     }
     for keep_old in [true, false] {
         stage.server.rotate(keep_old);
-        let answer = wait(client.get(DEVICES).send()).unwrap();
-        println!("{answer:?} {answer:#?}");
+        let response = wait(client.get(DEVICES).send()).unwrap();
+        println!("{response:?} {response:#?}");
         herd(client);
     }
     stage.server.rotate(false);
@@ -150,7 +150,7 @@ fn failed_logins(stage: &Stage, client: &Client) {
         Fault::Refuse { status: 403 },
         redirect,
         Fault::Raw("what is this\r\n\r\n".to_owned()),
-        Fault::lost_answer(),
+        Fault::lost_response(),
         Fault::Cut {
             at: Point::MidHeaders,
             act: true,
@@ -193,7 +193,7 @@ fn failed_calls(stage: &Stage, client: &Client) {
     show!(adapter::RequestBuilder, &builder());
     for fault in [
         Fault::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: false,
         },
         Fault::Cut {
@@ -232,19 +232,19 @@ fn failed_calls(stage: &Stage, client: &Client) {
 }
 
 fn delivered(stage: &Stage, client: &Client) {
-    let answer = wait(client.get("/connect/test/status/401").send()).unwrap();
-    println!("{answer:?}");
+    let response = wait(client.get("/connect/test/status/401").send()).unwrap();
+    println!("{response:?}");
     show!(
         ctc_driver::ctc_core::Unauthorized,
-        answer.extensions().get::<Unauthorized>().unwrap()
+        response.extensions().get::<Unauthorized>().unwrap()
     );
     client.session().reset();
     herd(client);
     stage.server.revoke_all();
-    let answer = wait(client.post("/connect/services/devices").send()).unwrap();
+    let response = wait(client.post("/connect/services/devices").send()).unwrap();
     println!(
-        "{answer:?} {}",
-        answer.extensions().get::<Unauthorized>().unwrap()
+        "{response:?} {}",
+        response.extensions().get::<Unauthorized>().unwrap()
     );
     herd(client);
 }
@@ -334,7 +334,7 @@ fn logouts(server: &Server, client: &Client) {
     server.inject(Rule::once(Matcher::Logout, Fault::status(404)));
     wait(client.login()).unwrap();
     let logged_out = wait(client.logout());
-    show!(ctc_driver::LoggedOut, &logged_out);
+    show!(ctc_driver::LogoutOutcome, &logged_out);
     println!("{logged_out}");
     tell(&wait(client.get(DEVICES).send()).unwrap_err());
     client.session().reopen();

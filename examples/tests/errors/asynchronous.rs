@@ -10,12 +10,12 @@ use ctc_testkit::{Fault, Matcher, Rule, Server};
 use crate::Report;
 pub(crate) use ctc_reqwest as adapter;
 
-pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(response: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
-        .block_on(answer)
+        .block_on(response)
 }
 
 pub(crate) fn http_client() -> Client {

@@ -13,8 +13,8 @@ use ctc_ureq::{Body, RequestBuilder, http_client_builder};
 use crate::Report;
 pub(crate) use ctc_ureq as adapter;
 
-pub(crate) fn wait<T>(answer: T) -> T {
-    answer
+pub(crate) fn wait<T>(response: T) -> T {
+    response
 }
 
 pub(crate) fn http_client() -> Agent {

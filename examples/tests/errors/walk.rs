@@ -35,15 +35,15 @@ pub(crate) fn everything(report: &mut Report) {
     report.heading("The call");
     paths(report);
     requests(report);
-    no_answer(report);
+    no_response(report);
     report.heading(
         "A 401 that is delivered: why the session did not cure it (in the response's extensions)",
     );
     delivered(report);
-    report.heading("The logout (LoggedOut, which is no error)");
+    report.heading("The logout (LogoutOutcome, which is no error)");
     logouts(report);
     report.heading("The store (as events; calls go on)");
-    report.tell("the lease is over", &StoreError::Lost);
+    report.tell("the lease is over", &StoreError::LeaseLost);
     let disk = std::io::Error::other("read-only file system");
     report.tell(
         "the store is out of reach",
@@ -206,7 +206,7 @@ fn in_trouble(report: &mut Report) {
         (
             "the login's answer breaks off",
             Fault::Cut {
-                at: Point::BeforeAnswer,
+                at: Point::BeforeResponse,
                 act: false,
             },
         ),
@@ -295,7 +295,7 @@ fn requests(report: &mut Report) {
     report.tell("a query that is not made of pairs", &error);
 }
 
-fn no_answer(report: &mut Report) {
+fn no_response(report: &mut Report) {
     let server = Server::start().unwrap();
     let client = client(&server);
     wait(client.login()).unwrap();
@@ -311,7 +311,7 @@ fn no_answer(report: &mut Report) {
     server.inject(Rule::once(
         Matcher::AnyCall,
         Fault::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: false,
         },
     ));
@@ -325,18 +325,18 @@ fn no_answer(report: &mut Report) {
 }
 
 fn delivered(report: &mut Report) {
-    let mut told = |what, answer: &http::Extensions| {
+    let mut told = |what, response: &http::Extensions| {
         report.tell(
             what,
-            answer
+            response
                 .get::<Unauthorized>()
                 .unwrap_or_else(|| panic!("{what}: no reason")),
         );
     };
     let server = Server::start().unwrap();
     let client = client(&server);
-    let answer = wait(client.get(FORBIDDEN).send()).unwrap();
-    told("a fresh token is refused too", answer.extensions());
+    let response = wait(client.get(FORBIDDEN).send()).unwrap();
+    told("a fresh token is refused too", response.extensions());
 
     server.revoke_all();
     let request = with_stream(client.post("/connect/test/echo")).replay(Replay::Always);

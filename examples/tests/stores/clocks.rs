@@ -43,7 +43,7 @@ on_both_stores! {
 
 /// A pause that was written by a clock hours ahead (say, before it was set right) does not last for
 /// hours, nor is it passed over. Redis measures by its own clock instead: see
-/// `SessionRecord::by_this_clock`.
+/// `SessionRecord::with_local_clock`.
 #[test]
 fn a_pause_stays_a_pause() {
     let (stage, ctc) = (Stage::on_file(), Ctc::default());
@@ -114,14 +114,14 @@ impl Host {
         let request = Request::get("https://connect.calamp.co.uk/connect/services/devices")
             .body(vec![])
             .unwrap();
-        let answer = self
+        let response = self
             .0
             .execute(request, &CallOptions::default())
             .map_err(|error| error.to_string())?;
-        if answer.status().is_success() {
+        if response.status().is_success() {
             Ok(())
         } else {
-            Err(answer.status().to_string())
+            Err(response.status().to_string())
         }
     }
 }

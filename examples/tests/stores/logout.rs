@@ -79,7 +79,7 @@ on_both_stores! {
         let client = client(stage);
         client.login().unwrap();
         stage.server.inject(Rule::forever(Matcher::Logout, Fault::Cut { at: Default::default(), act: false }));
-        assert!(matches!(client.logout(), ctc_ureq::LoggedOut::Unreachable(_)));
+        assert!(matches!(client.logout(), ctc_ureq::LogoutOutcome::Unreachable(_)));
         let report = stage.start().run(Command::Call(1)).unwrap();
         assert_eq!((report.adopted, report.logins), (0, 1), "{report:?}");
     }

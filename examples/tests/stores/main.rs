@@ -76,7 +76,7 @@ impl Stage {
             login_timeout: Duration::from_secs(8),
             lease: Duration::from_secs(40),
             // Tests kill tokens by the minute, which is no sign of a route that is forbidden.
-            short_life: Duration::ZERO,
+            short_token_lifetime: Duration::ZERO,
         }
     }
 

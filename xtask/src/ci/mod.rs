@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::shell::{answers, cargo, run as run_command};
+use crate::shell::{cargo, responses, run as run_command};
 use crate::{bench, fleet, sim, soak, test, vendor};
 
 mod api;
@@ -221,7 +221,7 @@ fn docs() -> Result<Outcome, String> {
 
 fn fleets() -> Result<Outcome, String> {
     for store in ["file", "redis"] {
-        if store == "redis" && !answers("redis-server", &["--version"]) {
+        if store == "redis" && !responses("redis-server", &["--version"]) {
             return Ok(Outcome::Skipped(
                 "redis: `apt-get install redis-server`".to_owned(),
             ));

@@ -1,7 +1,7 @@
 //! Steps that are another tool's work, skipped where it is not installed.
 
 use super::{Outcome, plain, skipped};
-use crate::shell::{answers, has_subcommand};
+use crate::shell::{has_subcommand, responses};
 
 /// Licences, bans and sources always; advisories where their database can be had.
 pub(super) fn policy() -> Result<Outcome, String> {
@@ -20,7 +20,7 @@ pub(super) fn policy() -> Result<Outcome, String> {
         "bans",
         "sources",
     ])?;
-    if !answers("cargo", &["deny", "--log-level", "off", "fetch", "db"]) {
+    if !responses("cargo", &["deny", "--log-level", "off", "fetch", "db"]) {
         return Ok(skipped(
             "advisories only: their database is out of reach; the rest was checked",
         ));

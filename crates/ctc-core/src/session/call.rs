@@ -1,4 +1,4 @@
-//! One call's own memory, and what the session says of its answer.
+//! One call's own memory, and what the session says of its response.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,7 +7,7 @@ use http::Method;
 use super::login::Denial;
 use super::pass::Generation;
 
-/// One call, from its first [`admit`](crate::Session::admit) to the answer that is delivered. A
+/// One call, from its first [`admit`](crate::Session::admit) to the response that is delivered. A
 /// replay is the same call.
 #[derive(Debug)]
 pub struct Call {
@@ -61,11 +61,11 @@ impl Call {
         }
         self.replayed = true;
         self.saw_login = false;
-        Verdict::Retry
+        Verdict::Replay
     }
 }
 
-/// What to do with an answer.
+/// What to do with a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
@@ -75,7 +75,7 @@ pub enum Verdict {
     Unauthorized(Unauthorized),
     /// Throw it away, [`admit`](crate::Session::admit) the call again and send the request once
     /// more.
-    Retry,
+    Replay,
 }
 
 /// Why a 401 was delivered.
@@ -87,7 +87,7 @@ pub enum Unauthorized {
     #[error(
         "a fresh token is refused here too, so no login helps: ask whether this account may use this route"
     )]
-    RouteRefused,
+    RouteRejected,
     /// No login may go out now. The token is kept: other routes may still take it.
     #[error("the token is refused, and no new login may be made now: make the call again later")]
     NoLogin(#[source] Denial),

@@ -21,11 +21,11 @@ pub(super) struct Governor {
     debt: Duration,
     debt_as_of: Option<Instant>,
     failures: u32,
-    short_lives: u32,
+    short_lifetimes: u32,
     /// What the next login costs besides its own refill.
     surcharge: Duration,
     /// What the last login cost, surcharge included, unless it was taken back.
-    last_debit: Duration,
+    last_charge: Duration,
     stop: Option<Stop>,
     random: u64,
 }
@@ -33,7 +33,7 @@ pub(super) struct Governor {
 /// Why no login goes out, apart from the budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    Cooling { until: Instant, cause: LoginFailure },
+    BackingOff { until: Instant, cause: LoginFailure },
     Rejected { status: StatusCode },
 }
 
@@ -52,20 +52,20 @@ impl Governor {
             debt: Duration::ZERO,
             debt_as_of: None,
             failures: 0,
-            short_lives: 0,
+            short_lifetimes: 0,
             surcharge: Duration::ZERO,
-            last_debit: Duration::ZERO,
+            last_charge: Duration::ZERO,
             stop: None,
             random: seed,
         }
     }
 
     /// `Ok` when a login may go out at `now`.
-    pub(super) fn permit(&self, now: Instant) -> Result<(), Denial> {
+    pub(super) fn check(&self, now: Instant) -> Result<(), Denial> {
         match &self.stop {
             Some(Stop::Rejected { status }) => return Err(Denial::Rejected { status: *status }),
-            Some(Stop::Cooling { until, cause }) if *until > now => {
-                return Err(Denial::CoolingDown {
+            Some(Stop::BackingOff { until, cause }) if *until > now => {
+                return Err(Denial::BackingOff {
                     until: *until,
                     cause: cause.clone(),
                 });
@@ -74,7 +74,7 @@ impl Governor {
         }
         let room = self.rules.refill.saturating_mul(self.rules.burst.get() - 1);
         match self.debt_at(now).checked_sub(room) {
-            Some(excess) if !excess.is_zero() => Err(Denial::Paced {
+            Some(excess) if !excess.is_zero() => Err(Denial::BudgetSpent {
                 until: later(now, excess),
             }),
             _ => Ok(()),
@@ -82,18 +82,18 @@ impl Governor {
     }
 
     /// Counts a login that is about to go out.
-    pub(super) fn debit(&mut self, now: Instant) {
-        self.last_debit = self
+    pub(super) fn charge(&mut self, now: Instant) {
+        self.last_charge = self
             .rules
             .refill
             .saturating_add(std::mem::take(&mut self.surcharge));
-        self.debt = self.debt_at(now).saturating_add(self.last_debit);
+        self.debt = self.debt_at(now).saturating_add(self.last_charge);
         self.debt_as_of = Some(now);
     }
 
     /// Takes the last debit back: that login never reached the server.
     pub(super) fn refund(&mut self, now: Instant) {
-        let debit = std::mem::take(&mut self.last_debit);
+        let debit = std::mem::take(&mut self.last_charge);
         self.surcharge = self.surcharge.max(debit.saturating_sub(self.rules.refill));
         self.debt = self.debt_at(now).saturating_sub(debit);
         self.debt_as_of = Some(now);
@@ -101,7 +101,7 @@ impl Governor {
 
     /// Ends a pause or a rejection: a login succeeded, or somebody says that the next one may. The
     /// budget stays: it protects the account, not the caller.
-    pub(super) fn forgive(&mut self) {
+    pub(super) fn clear_stop(&mut self) {
         self.failures = 0;
         self.stop = None;
     }
@@ -135,31 +135,31 @@ impl Governor {
             .unwrap_or_default()
             .min(self.rules.retry_after_cap);
         let until = later(now, pause.max(asked));
-        self.stop = Some(Stop::Cooling {
+        self.stop = Some(Stop::BackingOff {
             until,
             cause: cause.clone(),
         });
-        Denial::CoolingDown { until, cause }
+        Denial::BackingOff { until, cause }
     }
 
     /// Notes how long a token lived: the login that replaces one that died young costs up to eight
     /// refills, doubling. It is not held back itself: what was permitted stays permitted.
-    pub(super) fn token_died(&mut self, age: Duration) {
-        if age >= self.rules.short_life {
-            self.short_lives = 0;
+    pub(super) fn token_invalidated(&mut self, age: Duration) {
+        if age >= self.rules.short_token_lifetime {
+            self.short_lifetimes = 0;
             self.surcharge = Duration::ZERO;
             return;
         }
         self.surcharge = self
             .rules
             .refill
-            .saturating_mul((1 << self.short_lives.min(3)) - 1);
-        self.short_lives = self.short_lives.saturating_add(1);
+            .saturating_mul((1 << self.short_lifetimes.min(3)) - 1);
+        self.short_lifetimes = self.short_lifetimes.saturating_add(1);
     }
 
     pub(super) fn stop_at(&self, now: Instant) -> Option<&Stop> {
         match &self.stop {
-            Some(Stop::Cooling { until, .. }) if *until <= now => None,
+            Some(Stop::BackingOff { until, .. }) if *until <= now => None,
             stop => stop.as_ref(),
         }
     }
@@ -173,13 +173,13 @@ impl Governor {
     }
 
     /// Takes over what other processes of the same account did.
-    pub(super) fn learn(&mut self, history: History, now: Instant) {
+    pub(super) fn merge_history(&mut self, history: History, now: Instant) {
         self.debt = self.debt_at(now).max(history.debt.min(self.most_debt()));
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
             (_, None) | (Some(Stop::Rejected { .. }), _) => false,
-            (Some(Stop::Cooling { until: own, .. }), Some(Stop::Cooling { until, .. })) => {
+            (Some(Stop::BackingOff { until: own, .. }), Some(Stop::BackingOff { until, .. })) => {
                 until > own
             }
             _ => true,

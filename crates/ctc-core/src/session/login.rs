@@ -1,4 +1,4 @@
-//! The words of a login: order, ticket, outcome, denial; and how its answer is read.
+//! The words of a login: order, ticket, outcome, denial; and how its response is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub enum Resumed {
     Stale,
 }
 
-/// How far a request got that had no answer.
+/// How far a request got that had no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendFailure {
     /// It never left: no name, no connection, no TLS. It does not count against the login budget.
@@ -106,7 +106,7 @@ pub enum Denial {
     },
     /// The last login failed; the next is allowed at `until`.
     #[error("the last CTC login failed ({cause}); no other is tried before the pause ends")]
-    CoolingDown {
+    BackingOff {
         /// When the next login may go out.
         until: Instant,
         /// What went wrong.
@@ -114,7 +114,7 @@ pub enum Denial {
     },
     /// Too many logins of late; the next is allowed at `until`.
     #[error("the CTC login budget is spent (fair use); no login is made before it refills")]
-    Paced {
+    BudgetSpent {
         /// When the next login may go out.
         until: Instant,
     },
@@ -127,7 +127,7 @@ impl Denial {
     /// How long to wait before asking again can help; `None` when time alone does not help.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
         match self {
-            Self::CoolingDown { until, .. } | Self::Paced { until } => {
+            Self::BackingOff { until, .. } | Self::BudgetSpent { until } => {
                 Some(until.saturating_duration_since(now))
             }
             Self::Rejected { .. } | Self::Closed => None,
@@ -165,7 +165,7 @@ pub enum LoginFailure {
     /// The server could not be reached.
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
-    /// No answer came back.
+    /// No response came back.
     #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,
     /// Another process was logging in, and did not come to an end.
@@ -200,14 +200,14 @@ pub enum LoginFailure {
     },
 }
 
-/// The answer to a login, read but not yet acted upon. How a token is *obtained* ends here.
+/// The response to a login, read but not yet acted upon. How a token is *obtained* ends here.
 #[derive(Debug)]
 pub(super) enum LoginReading {
     Token {
         token: AuthToken,
         lifetime: Option<Duration>,
     },
-    Refused(StatusCode),
+    Rejected(StatusCode),
     Failed {
         cause: LoginFailure,
         pause: Option<Duration>,
@@ -226,10 +226,10 @@ impl LoginReading {
         }
         let refused = rule.and_then(|rule| rule(status, headers)).map_or_else(
             || refuses_by_status(status),
-            |ruled| ruled == FailedLogin::Refused,
+            |ruled| ruled == FailedLogin::Rejected,
         );
         if refused {
-            Self::Refused(status)
+            Self::Rejected(status)
         } else if status == StatusCode::OK {
             failed(LoginFailure::NoToken)
         } else if status.is_redirection() {

@@ -16,11 +16,11 @@
 //! while the old token serves.
 
 mod call;
-mod flight;
 mod governor;
 mod login;
 mod observe;
 mod pass;
+mod pending_login;
 mod record;
 mod resume;
 mod routes;
@@ -43,10 +43,10 @@ use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
 use crate::settings::{Settings, SettingsError};
 use crate::time::Instant;
 use crate::wire::Requests;
-use flight::Flight;
 use governor::{Governor, Stop};
+use pending_login::PendingLogin;
 use record::{Clocks, Marks, Snapshot, TokenTimes};
-use routes::RefusedRoutes;
+use routes::RejectedRoutes;
 
 /// One account's session with one CTC instance.
 ///
@@ -61,17 +61,17 @@ pub struct Session {
     marks: Marks,
 
     open: Option<Open>,
-    flight: Option<Flight>,
+    pending_login: Option<PendingLogin>,
     governor: Governor,
     closed: bool,
 
     /// Of the newest token, whether it still serves or not.
     generation: Generation,
     /// Of the newest token that a store told of: whoever logs in here next gets a higher one.
-    floor: Generation,
+    min_generation: Generation,
     /// The token that the server last refused, so that it is not taken up again.
-    refused_token: Option<RefusedToken>,
-    refused_routes: RefusedRoutes,
+    rejected_token: Option<RejectedToken>,
+    rejected_routes: RejectedRoutes,
     /// Someone lifted a rejection; a record that still holds it does not count.
     overrides_record: bool,
 
@@ -104,7 +104,7 @@ impl Open {
 }
 
 #[derive(Debug)]
-struct RefusedToken {
+struct RejectedToken {
     token: AuthToken,
     generation: Generation,
 }
@@ -116,11 +116,11 @@ pub enum Phase {
     /// No token, and the next caller may log in (as far as the budget allows).
     Empty,
     /// A login is on its way.
-    Opening,
+    LoggingIn,
     /// There is a token. A renewal may be on its way all the same.
     Open(Generation),
     /// No token, and the last login failed: the next is allowed at `until`.
-    Cooling {
+    BackingOff {
         /// When the pause ends.
         until: Instant,
     },
@@ -167,12 +167,12 @@ impl Session {
             credentials,
             settings,
             open: None,
-            flight: None,
+            pending_login: None,
             closed: false,
             generation: Generation::default(),
-            floor: Generation::default(),
-            refused_token: None,
-            refused_routes: RefusedRoutes::default(),
+            min_generation: Generation::default(),
+            rejected_token: None,
+            rejected_routes: RejectedRoutes::default(),
             overrides_record: false,
             epoch: Epoch::default(),
             latest: None,
@@ -191,9 +191,9 @@ impl Session {
             call.carry(open.pass.generation());
             return Admit::Proceed(open.pass.clone());
         }
-        let answer = self.elect(now);
-        call.saw_login |= matches!(answer, Admit::Login(_) | Admit::Wait(_));
-        answer
+        let response = self.elect(now);
+        call.saw_login |= matches!(response, Admit::Login(_) | Admit::Wait(_));
+        response
     }
 
     /// Asks for a login although there is a token, which goes on serving until the new one is
@@ -210,7 +210,7 @@ impl Session {
     }
 
     /// Closes the session at once and forgets the token. The request, when there was a token, ends
-    /// it on the server: sending it is best effort, and its answer changes nothing.
+    /// it on the server: sending it is best effort, and its response changes nothing.
     ///
     /// Its address is our assumption ([`Settings::logout_path`]).
     pub fn logout(&mut self) -> Option<Request<FormBody>> {
@@ -222,11 +222,11 @@ impl Session {
     pub fn close(&mut self) -> Option<Pass> {
         let open = self.open.take();
         self.closed = true;
-        if let Some(flight) = &mut self.flight {
-            flight.void = true;
+        if let Some(pending_login) = &mut self.pending_login {
+            pending_login.superseded = true;
         }
         self.forget_account();
-        self.bump();
+        self.advance_epoch();
         open.map(|open| open.pass)
     }
 
@@ -234,7 +234,7 @@ impl Session {
     pub fn reopen(&mut self) {
         if self.closed {
             self.closed = false;
-            self.bump();
+            self.advance_epoch();
         }
     }
 
@@ -249,18 +249,18 @@ impl Session {
         }
         self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
         self.credentials = credentials;
-        self.governor.forgive();
-        self.bump();
+        self.governor.clear_stop();
+        self.advance_epoch();
     }
 
     /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
     /// the next login also overrides what a store's record says of them. The login budget stays
     /// as it is.
     pub fn reset(&mut self) {
-        self.governor.forgive();
-        self.refused_routes.clear();
+        self.governor.clear_stop();
+        self.rejected_routes.clear();
         self.overrides_record = true;
-        self.bump();
+        self.advance_epoch();
     }
 
     /// The session as a store should keep it.
@@ -275,7 +275,7 @@ impl Session {
             origin: self.endpoint.origin(),
             marks: &self.marks,
             generation: self.open.as_ref().map_or_else(
-                || self.generation.max(self.floor),
+                || self.generation.max(self.min_generation),
                 |open| open.pass.generation(),
             ),
             token,
@@ -301,11 +301,11 @@ impl Session {
         if let Some(open) = &self.open {
             return Phase::Open(open.pass.generation());
         }
-        if self.is_flying(now) {
-            return Phase::Opening;
+        if self.has_pending_login(now) {
+            return Phase::LoggingIn;
         }
         match self.governor.stop_at(now) {
-            Some(Stop::Cooling { until, .. }) => Phase::Cooling { until: *until },
+            Some(Stop::BackingOff { until, .. }) => Phase::BackingOff { until: *until },
             Some(Stop::Rejected { status }) => Phase::Rejected { status: *status },
             None => Phase::Empty,
         }
@@ -321,10 +321,10 @@ impl Session {
         self.epoch
     }
 
-    /// Whether every answer is worth an [`observe`](Self::observe): some route's 401 is remembered,
-    /// and an answer other than 401 would end that.
-    pub fn watches_routes(&self) -> bool {
-        !self.refused_routes.is_empty()
+    /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is remembered,
+    /// and a response other than 401 would end that.
+    pub fn needs_every_response(&self) -> bool {
+        !self.rejected_routes.is_empty()
     }
 
     /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget.
@@ -333,15 +333,15 @@ impl Session {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         match self.phase(now) {
             Phase::Closed | Phase::Rejected { .. } => None,
-            Phase::Cooling { until } => Some(until),
-            Phase::Empty => match self.governor.permit(now) {
-                Err(Denial::Paced { until }) => Some(until),
+            Phase::BackingOff { until } => Some(until),
+            Phase::Empty => match self.governor.check(now) {
+                Err(Denial::BudgetSpent { until }) => Some(until),
                 _ => None,
             },
-            Phase::Opening | Phase::Open(_) => self
-                .flight
+            Phase::LoggingIn | Phase::Open(_) => self
+                .pending_login
                 .as_ref()
-                .map(|flight| flight.lease_until)
+                .map(|pending_login| pending_login.lease_until)
                 .filter(|lease| *lease > now),
         }
     }
@@ -360,8 +360,10 @@ impl Session {
     fn open_with(&mut self, found: TokenTimes, recorded: Option<Generation>) -> Option<Generation> {
         let TokenTimes { token, since, ends } = found;
         let own = self.generation.next();
-        let generation =
-            recorded.map_or_else(|| own.max(self.floor.next()), |recorded| own.max(recorded));
+        let generation = recorded.map_or_else(
+            || own.max(self.min_generation.next()),
+            |recorded| own.max(recorded),
+        );
         let pass = self.make_pass(generation, token)?;
         self.generation = generation;
         self.open = Some(Open {
@@ -370,7 +372,7 @@ impl Session {
             adopted: recorded.is_some(),
             ends,
         });
-        self.bump();
+        self.advance_epoch();
         Some(generation)
     }
 
@@ -384,16 +386,16 @@ impl Session {
         )
     }
 
-    /// What is known so far no longer counts; a late answer to an earlier call says nothing any
+    /// What is known so far no longer counts; a late response to an earlier call says nothing any
     /// more.
     fn forget_account(&mut self) {
         self.generation = self.generation.next();
-        self.refused_token = None;
-        self.refused_routes.clear();
+        self.rejected_token = None;
+        self.rejected_routes.clear();
     }
 
-    fn has_refused(&self, token: &AuthToken) -> bool {
-        self.refused_token
+    fn has_rejected(&self, token: &AuthToken) -> bool {
+        self.rejected_token
             .as_ref()
             .is_some_and(|refused| refused.token == *token)
     }
@@ -404,7 +406,7 @@ impl Session {
         now
     }
 
-    fn bump(&mut self) {
+    fn advance_epoch(&mut self) {
         self.epoch.0 = self.epoch.0.wrapping_add(1);
     }
 }
@@ -414,19 +416,19 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("endpoint", &self.endpoint)
             .field("open", &self.open)
-            .field("flight", &self.flight)
+            .field("pending_login", &self.pending_login)
             .field("governor", &self.governor)
             .field("closed", &self.closed)
             .field("generation", &self.generation)
-            .field("floor", &self.floor)
+            .field("min_generation", &self.min_generation)
             .field(
                 "refused",
                 &self
-                    .refused_token
+                    .rejected_token
                     .as_ref()
                     .map(|refused| refused.generation),
             )
-            .field("refused_routes", &self.refused_routes)
+            .field("rejected_routes", &self.rejected_routes)
             .field("overrides_record", &self.overrides_record)
             .field("epoch", &self.epoch)
             .field("latest", &self.latest)

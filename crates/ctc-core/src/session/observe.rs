@@ -1,25 +1,25 @@
-//! What an answer to a call says about the session: the 401 table, rotation, clearing cookies.
+//! What a response to a call says about the session: the 401 table, rotation, clearing cookies.
 
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Route, Unauthorized, Verdict};
 use super::record::TokenTimes;
-use super::{Open, RefusedToken, Session};
+use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
 use crate::wire::{TokenChange, mentions_token, read_token_change};
 
 impl Session {
-    /// Whether an answer can say anything about a session: it is a 401, or sets or clears the
+    /// Whether a response can say anything about a session: it is a 401, or sets or clears the
     /// token's cookie.
     #[inline]
-    pub fn is_news(status: StatusCode, headers: &HeaderMap) -> bool {
+    pub fn affects_session(status: StatusCode, headers: &HeaderMap) -> bool {
         status == StatusCode::UNAUTHORIZED || mentions_token(headers)
     }
 
-    /// What does this answer say about the session, and what is to become of it?
+    /// What does this response say about the session, and what is to become of it?
     ///
-    /// Needed only when [`is_news`](Self::is_news) says so and while
-    /// [`watches_routes`](Self::watches_routes): any other answer is [`Verdict::Deliver`] and
+    /// Needed only when [`affects_session`](Self::affects_session) says so and while
+    /// [`needs_every_response`](Self::needs_every_response): any other response is [`Verdict::Deliver`] and
     /// changes nothing.
     pub fn observe(
         &mut self,
@@ -36,7 +36,7 @@ impl Session {
         if status == StatusCode::UNAUTHORIZED {
             return self.unauthorized(call, route, headers, now);
         }
-        self.refused_routes.forget(route);
+        self.rejected_routes.forget(route);
         // What is said to a call with an older token is about that token.
         if call.carried == Some(self.generation) && !self.closed {
             self.take_token_change(headers, now);
@@ -62,16 +62,16 @@ impl Session {
             .filter(|open| call.carried == Some(open.pass.generation()));
         if let Some(open) = current {
             if self.is_about_the_route(call, route, open, now) {
-                let span = self.settings.fair_use.refused_route_memory;
-                self.refused_routes.mark(route, span, now);
-                return Verdict::Unauthorized(Unauthorized::RouteRefused);
+                let span = self.settings.fair_use.rejected_route_memory;
+                self.rejected_routes.mark(route, span, now);
+                return Verdict::Unauthorized(Unauthorized::RouteRejected);
             }
             // The 401 takes the token away only when another can be had for it; a clearing cookie
             // always does.
             let cleared = read_token_change(headers) == TokenChange::Cleared;
             if !cleared
-                && !self.is_flying(now)
-                && let Err(denial) = self.governor.permit(now)
+                && !self.has_pending_login(now)
+                && let Err(denial) = self.governor.check(now)
             {
                 return Verdict::Unauthorized(Unauthorized::NoLogin(denial));
             }
@@ -86,12 +86,12 @@ impl Session {
     /// ago. A token that was only adopted from a store is no such proof by itself, but a second
     /// one refused here is.
     fn is_about_the_route(&self, call: &Call, route: Route, open: &Open, now: Instant) -> bool {
-        let young = open.age(now) < self.settings.fair_use.short_life;
+        let young = open.age(now) < self.settings.fair_use.short_token_lifetime;
         let obtained_for_this_call = call.saw_login && !open.adopted || call.replayed;
-        young && obtained_for_this_call || self.refused_routes.knows(route, now)
+        young && obtained_for_this_call || self.rejected_routes.knows(route, now)
     }
 
-    /// What an answer other than 401 to a call with the newest token says about that token.
+    /// What a response other than 401 to a call with the newest token says about that token.
     fn take_token_change(&mut self, headers: &HeaderMap, now: Instant) {
         match read_token_change(headers) {
             TokenChange::Set { token, lifetime } => {
@@ -102,7 +102,7 @@ impl Session {
                     .filter(|open| *open.pass.token() == token)
                 {
                     open.ends = ends;
-                } else if !self.has_refused(&token) {
+                } else if !self.has_rejected(&token) {
                     self.open_with(
                         TokenTimes {
                             token,
@@ -120,10 +120,10 @@ impl Session {
 
     fn drop_token(&mut self, now: Instant) {
         if let Some(open) = self.open.take() {
-            self.governor.token_died(open.age(now));
+            self.governor.token_invalidated(open.age(now));
             let (token, generation) = (open.pass.token().clone(), open.pass.generation());
-            self.refused_token = Some(RefusedToken { token, generation });
-            self.bump();
+            self.rejected_token = Some(RejectedToken { token, generation });
+            self.advance_epoch();
         }
     }
 }

@@ -111,7 +111,7 @@ impl Pass {
     /// references to them; threads that stamp with passes of their own do not fight over those
     /// counts.
     #[must_use]
-    pub fn unshared(&self) -> Self {
+    pub fn deep_clone(&self) -> Self {
         let Stamp {
             generation,
             endpoint,

@@ -88,7 +88,12 @@ impl SessionRecord {
     /// and so knows how long ago the record was saved. Left as it is when the two clocks differ
     /// by less than `tolerance`.
     #[must_use]
-    pub fn by_this_clock(mut self, age: Duration, wall: SystemTime, tolerance: Duration) -> Self {
+    pub fn with_local_clock(
+        mut self,
+        age: Duration,
+        wall: SystemTime,
+        tolerance: Duration,
+    ) -> Self {
         let wall = millis(wall.duration_since(UNIX_EPOCH).unwrap_or_default());
         let (saved, should) = (self.saved_at, wall.saturating_sub(millis(age)));
         if saved.abs_diff(should) < millis(tolerance) {
@@ -219,7 +224,7 @@ impl SessionRecord {
         } = snapshot;
         let (mut pause, mut rejection) = (None, None);
         match history.stop {
-            Some(Stop::Cooling { until, cause }) => {
+            Some(Stop::BackingOff { until, cause }) => {
                 pause = Some(Pause {
                     until: clocks.to_wall(until),
                     cause,
@@ -299,7 +304,7 @@ impl SessionRecord {
                 .saturating_sub(self.saved_at)
                 .saturating_sub(elapsed);
             let until = later(clocks.now, Duration::from_millis(left).min(longest_pause));
-            Stop::Cooling {
+            Stop::BackingOff {
                 until,
                 cause: pause.cause.clone(),
             }

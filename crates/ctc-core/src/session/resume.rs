@@ -26,8 +26,8 @@ impl Session {
             now: self.tick(now),
             wall,
         };
-        if !self.holds(&ticket, clocks.now) {
-            self.withdraw(ticket, clocks.now);
+        if !self.login_is_wanted(&ticket, clocks.now) {
+            self.cancel_unsent(ticket, clocks.now);
             return Resumed::Stale;
         }
         if !self.is_ours_too(record) {
@@ -39,13 +39,13 @@ impl Session {
         if let Some(generation) = self.adopt(&ticket, record, clocks) {
             return Resumed::Adopted(generation);
         }
-        match self.governor.permit(clocks.now) {
+        match self.governor.check(clocks.now) {
             Ok(()) => {
-                self.governor.debit(clocks.now);
+                self.governor.charge(clocks.now);
                 Resumed::Continue(ticket)
             }
             Err(denial) => {
-                self.land(&ticket, clocks.now);
+                self.take_pending(&ticket, clocks.now);
                 Resumed::Denied(denial)
             }
         }
@@ -65,8 +65,8 @@ impl Session {
             now: self.tick(now),
             wall,
         };
-        if !self.holds(&ticket, clocks.now) {
-            self.land(&ticket, clocks.now);
+        if !self.login_is_wanted(&ticket, clocks.now) {
+            self.take_pending(&ticket, clocks.now);
             return Resumed::Stale;
         }
         if !self.is_ours_too(record) {
@@ -79,7 +79,7 @@ impl Session {
     /// Takes over what other processes of this account put on record (their logins, a pause, a
     /// rejection), and leaves the token alone. Call it before a record is overwritten at any
     /// time other than a login's.
-    pub fn learn(&mut self, record: &SessionRecord, now: Instant, wall: SystemTime) {
+    pub fn merge_history(&mut self, record: &SessionRecord, now: Instant, wall: SystemTime) {
         let clocks = Clocks {
             now: self.tick(now),
             wall,
@@ -99,7 +99,7 @@ impl Session {
         } else {
             history
         };
-        self.governor.learn(history, clocks.now);
+        self.governor.merge_history(history, clocks.now);
     }
 
     fn is_ours_too(&self, record: &SessionRecord) -> bool {
@@ -115,13 +115,13 @@ impl Session {
         clocks: Clocks,
     ) -> Option<Generation> {
         let recorded = record.generation().min(Generation::MOST_FROM_A_RECORD);
-        self.floor = self.floor.max(recorded);
+        self.min_generation = self.min_generation.max(recorded);
         let found = record.token_times(clocks)?;
         let newer_than_held = self
             .open
             .as_ref()
             .is_none_or(|open| recorded > open.pass.generation());
-        let newer_than_refused = self.refused_token.as_ref().is_none_or(|refused| {
+        let newer_than_refused = self.rejected_token.as_ref().is_none_or(|refused| {
             // Two processes may have given two tokens one number while they could not reach the
             // store.
             recorded >= refused.generation && refused.token != found.token
@@ -130,7 +130,7 @@ impl Session {
             return None;
         }
         let generation = self.open_with(found, Some(recorded))?;
-        self.land(ticket, clocks.now);
+        self.take_pending(ticket, clocks.now);
         self.governor.end_failures();
         // A reset still outweighs the record's rejection: an adopted token says nothing about the
         // credentials.

@@ -11,7 +11,7 @@ const MOST: usize = 64;
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Default)]
-pub(super) struct RefusedRoutes(Vec<Mark>);
+pub(super) struct RejectedRoutes(Vec<Mark>);
 
 #[derive(Debug)]
 struct Mark {
@@ -20,7 +20,7 @@ struct Mark {
     span: Duration,
 }
 
-impl RefusedRoutes {
+impl RejectedRoutes {
     /// Whether a 401 of this route is known to be about the route.
     pub(super) fn knows(&self, route: Route, now: Instant) -> bool {
         self.0
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_route_is_known_for_a_span_that_doubles_up_to_a_day() {
         let hours = |count: u64| Duration::from_secs(count * 3600);
-        let (route, mut routes) = (Route::new(&Method::GET, "/a"), RefusedRoutes::default());
+        let (route, mut routes) = (Route::new(&Method::GET, "/a"), RejectedRoutes::default());
         #[expect(clippy::disallowed_methods, reason = "a moment to count from")]
         let mut marked = Instant::now();
         for span in [10, 20, 24, 24] {

@@ -1,4 +1,4 @@
-//! `Retry-After` and `Date`. A date counts only against the answer's own `Date`: no clock but the
+//! `Retry-After` and `Date`. A date counts only against the response's own `Date`: no clock but the
 //! server's.
 
 use std::time::{Duration, SystemTime};

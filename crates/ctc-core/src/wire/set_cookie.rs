@@ -1,4 +1,4 @@
-//! What an answer's `Set-Cookie` headers say about the token.
+//! What a response's `Set-Cookie` headers say about the token.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use super::TOKEN_COOKIE;
 use super::dates::server_date;
 use crate::secret::AuthToken;
 
-/// What an answer says about the token.
+/// What a response says about the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TokenChange {
     /// Nothing.
@@ -48,7 +48,7 @@ pub(crate) fn read_token_change(headers: &HeaderMap) -> TokenChange {
     read(headers, server_date(headers))
 }
 
-/// As [`read_token_change`], for the answer to a login: a token that is just handed out is not
+/// As [`read_token_change`], for the response to a login: a token that is just handed out is not
 /// over, whatever some proxy's clock makes of its `Expires`.
 pub(crate) fn read_new_token(headers: &HeaderMap) -> TokenChange {
     match read_token_change(headers) {

@@ -32,11 +32,11 @@ fn a_now_older_than_the_last_one_counts_as_the_last_one() {
     let mut s = s.cooling();
     let until = s.next_deadline().unwrap();
     s.at(0);
-    let Denial::CoolingDown { until: told, .. } = s.denied() else {
+    let Denial::BackingOff { until: told, .. } = s.denied() else {
         panic!("cooling")
     };
     assert_eq!(told, until);
-    assert_eq!(s.phase(), Phase::Cooling { until });
+    assert_eq!(s.phase(), Phase::BackingOff { until });
     s.at(1010);
     let ticket = s.order().ticket;
     // Back in time: neither does the lease start anew nor the token live longer.
@@ -48,7 +48,7 @@ fn a_now_older_than_the_last_one_counts_as_the_last_one() {
     ));
     let mut sent = s.sent();
     s.at(5000);
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn guarantee_10_no_moment_makes_any_verb_panic() {
                 }
                 let mut sent = call();
                 if let Admit::Proceed(_) = s.admit(&mut sent) {
-                    let _ = s.answer(&mut sent, 401, &["authToken=T2; Max-Age=99999999999"]);
+                    let _ = s.response(&mut sent, 401, &["authToken=T2; Max-Age=99999999999"]);
                 }
                 let _ = (s.next_deadline(), s.phase(), s.session.record(first, wall));
                 if let Admit::Login(order) = s.session.renew(second) {
@@ -126,8 +126,8 @@ fn guarantee_10_no_setting_that_is_accepted_makes_it_panic() {
             settings.fair_use.backoff = most.max(Duration::from_millis(1));
             settings.fair_use.backoff_cap = most.max(Duration::from_millis(1));
             settings.fair_use.retry_after_cap = most;
-            settings.fair_use.refused_route_memory = span;
-            settings.fair_use.short_life = span;
+            settings.fair_use.rejected_route_memory = span;
+            settings.fair_use.short_token_lifetime = span;
         });
         for _ in 0..100 {
             if let Admit::Login(order) = s.admit(&mut call()) {
@@ -139,7 +139,7 @@ fn guarantee_10_no_setting_that_is_accepted_makes_it_panic() {
                 let _ = s.login(order.ticket, 200, &[&cookie("T1")]);
             }
             if let Admit::Proceed(_) = s.admit(&mut waited) {
-                let _ = s.answer(&mut waited, 401, &[]);
+                let _ = s.response(&mut waited, 401, &[]);
             }
             s.pass_time(1);
         }
@@ -177,7 +177,7 @@ fn guarantee_10_no_set_cookie_line_makes_it_panic() {
         };
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
-        let mut response = crate::scenario::answer(200, &[]);
+        let mut response = crate::scenario::response(200, &[]);
         response.headers_mut().insert("set-cookie", value);
         let now = s.now();
         let _ = s.session.login_response(ticket, &response, now);

@@ -50,10 +50,10 @@ fn t51_calls_in_flight_at_logout_finish_and_none_triggers_a_login() {
             &[]
         };
         if number % 2 == 0 {
-            assert_eq!(s.answer(call, 200, cookies), Verdict::Deliver);
+            assert_eq!(s.response(call, 200, cookies), Verdict::Deliver);
         } else {
             assert_eq!(
-                s.answer(call, 401, cookies),
+                s.response(call, 401, cookies),
                 Verdict::Unauthorized(Unauthorized::Closed)
             );
         }
@@ -142,14 +142,14 @@ fn guarantee_5_a_login_under_way_at_close_opens_nothing_even_after_reopen() {
     assert_eq!(s.token(), None);
     let mut s = s.open("T2");
     assert_eq!(s.token().as_deref(), Some("T2"));
-    // …and answers to calls from before do not touch what came after.
+    // …and responses to calls from before do not touch what came after.
     let mut old = s.sent();
     s.session.close();
     s.session.reopen();
-    let _ = s.answer(&mut old, 200, &[&cookie("OLD")]);
+    let _ = s.response(&mut old, 200, &[&cookie("OLD")]);
     assert_eq!(s.token(), None);
     let mut s = s.open("T3").after(3600);
-    let _ = s.answer(&mut old, 401, &["authToken=; Max-Age=0"]);
+    let _ = s.response(&mut old, 401, &["authToken=; Max-Age=0"]);
     assert_eq!(s.token().as_deref(), Some("T3"));
 }
 
@@ -204,7 +204,7 @@ fn guarantee_1_after_reopen_a_login_that_was_never_reported_is_waited_for_until_
 fn a_logout_forgets_the_token_that_was_refused_before() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
+    let _ = s.response(&mut sent, 401, &[]);
     s.session.close();
     s.session.reopen();
     let s = s.open("T1");
@@ -216,11 +216,11 @@ fn a_login_that_is_no_longer_wanted_is_not_sent_and_not_counted() {
     let mut s = Scenario::new();
     for _ in 0..20 {
         let order = s.order();
-        assert!(s.session.holds(&order.ticket, s.now()));
+        assert!(s.session.login_is_wanted(&order.ticket, s.now()));
         s.session.set_credentials(credentials(USER, "another"));
-        assert!(!s.session.holds(&order.ticket, s.now()));
+        assert!(!s.session.login_is_wanted(&order.ticket, s.now()));
         let now = s.now();
-        s.session.withdraw(order.ticket, now);
+        s.session.cancel_unsent(order.ticket, now);
         s.session.set_credentials(credentials(USER, PASSWORD));
     }
     let _ = s.order();

@@ -188,11 +188,11 @@ fn settings_that_contradict_each_other_are_refused() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(
         refused(|s| s.fair_use.refill = Duration::ZERO),
-        Some(SettingsError::NoPause)
+        Some(SettingsError::IntervalTooShort)
     );
     assert_eq!(
         refused(|s| s.fair_use.backoff = Duration::ZERO),
-        Some(SettingsError::NoPause)
+        Some(SettingsError::IntervalTooShort)
     );
     assert_eq!(
         refused(|s| s.fair_use.backoff_cap = s.fair_use.backoff),

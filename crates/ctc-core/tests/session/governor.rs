@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use ctc_core::{Admit, Denial, LoginOutcome, SendFailure, Verdict};
 
-use crate::scenario::{Scenario, Sent, answer, cookie};
+use crate::scenario::{Scenario, Sent, cookie, response};
 
 #[test]
 fn guarantee_2_logins_stay_within_burst_and_refill_whatever_the_server_does() {
     type Login = fn(u32) -> (u16, Vec<String>);
-    let answers: [Login; 6] = [
+    let responses: [Login; 6] = [
         |n| (200, vec![cookie(&format!("T{n}"))]),
         |_| (200, vec![cookie("ALWAYS-THE-SAME")]),
         |_| (200, vec![]),
@@ -23,7 +23,7 @@ fn guarantee_2_logins_stay_within_burst_and_refill_whatever_the_server_does() {
             }
         },
     ];
-    for (kind, login) in answers.into_iter().enumerate() {
+    for (kind, login) in responses.into_iter().enumerate() {
         for clears in [&[] as &[&str], &["authToken=; Max-Age=0"]] {
             let mut s =
                 Scenario::with(|settings| settings.fair_use.backoff = Duration::from_millis(1));
@@ -35,12 +35,12 @@ fn guarantee_2_logins_stay_within_burst_and_refill_whatever_the_server_does() {
                     Sent::Login => {
                         logins += 1;
                         let (code, cookies) = login(logins);
-                        answer(
+                        response(
                             code,
                             &cookies.iter().map(String::as_str).collect::<Vec<_>>(),
                         )
                     }
-                    Sent::Call { .. } => answer(401, clears),
+                    Sent::Call { .. } => response(401, clears),
                 });
                 let allowed = 3 + u32::try_from(second / 120).unwrap();
                 assert!(
@@ -65,7 +65,7 @@ fn the_burst_comes_back_one_login_at_a_time() {
         };
         assert_eq!(
             denial,
-            Denial::Paced {
+            Denial::BudgetSpent {
                 until: s.moment(minutes * 60)
             }
         );
@@ -151,15 +151,15 @@ fn t33_thirty_days_of_hourly_expiry_and_faults_stay_within_the_budget() {
         let answered = s.drive("/a", &mut |sent| match sent {
             Sent::Login if faulty => {
                 logins += 1;
-                answer(503, &[])
+                response(503, &[])
             }
             Sent::Login => {
                 logins += 1;
                 token = format!("T{logins}");
-                answer(200, &[&cookie(&token)])
+                response(200, &[&cookie(&token)])
             }
-            Sent::Call { token: sent, .. } if sent == token => answer(200, &[]),
-            Sent::Call { .. } => answer(401, &[]),
+            Sent::Call { token: sent, .. } if sent == token => response(200, &[]),
+            Sent::Call { .. } => response(401, &[]),
         });
         match answered {
             Ok((200, _)) => delivered += 1,
@@ -182,9 +182,9 @@ fn t33_thirty_days_of_hourly_expiry_and_faults_stay_within_the_budget() {
 
 #[test]
 fn tokens_that_die_young_make_the_next_refills_longer() {
-    let logins_in_an_hour = |short_life: u64| {
+    let logins_in_an_hour = |short_token_lifetime: u64| {
         let mut s = Scenario::with(|settings| {
-            settings.fair_use.short_life = Duration::from_secs(short_life)
+            settings.fair_use.short_token_lifetime = Duration::from_secs(short_token_lifetime)
         });
         let mut logins = 0;
         for second in 0..3600 {
@@ -193,9 +193,9 @@ fn tokens_that_die_young_make_the_next_refills_longer() {
             let _ = s.drive("/a", &mut |sent| match sent {
                 Sent::Login => {
                     logins += 1;
-                    answer(200, &[&cookie(&format!("T{logins}"))])
+                    response(200, &[&cookie(&format!("T{logins}"))])
                 }
-                Sent::Call { .. } => answer(200, &["authToken=; Max-Age=0"]),
+                Sent::Call { .. } => response(200, &["authToken=; Max-Age=0"]),
             });
         }
         logins
@@ -209,7 +209,10 @@ fn a_token_that_lives_long_ends_the_lengthening() {
     let mut s = Scenario::new();
     let die = |s: &mut Scenario| {
         let mut sent = s.sent();
-        assert_eq!(s.answer(&mut sent, 200, &["authToken="]), Verdict::Deliver);
+        assert_eq!(
+            s.response(&mut sent, 200, &["authToken="]),
+            Verdict::Deliver
+        );
     };
     // Young deaths, each an hour apart: none, one, three refills more.
     for (name, extra) in [("A", 0), ("B", 120), ("C", 360)] {

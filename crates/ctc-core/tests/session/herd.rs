@@ -49,7 +49,7 @@ fn t02_expiry_herd(n: usize) {
         .partition(|(index, _)| index % 2 == 0);
     let mut early: Vec<_> = early.into_iter().map(|(_, call)| call).collect();
     for call in &mut early {
-        assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
+        assert_eq!(s.response(call, 401, &[]), Verdict::Replay);
     }
     let ticket = s.order().ticket;
     for call in &mut early {
@@ -57,14 +57,14 @@ fn t02_expiry_herd(n: usize) {
     }
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     for call in late.into_iter().map(|(_, call)| call) {
-        assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
+        assert_eq!(s.response(call, 401, &[]), Verdict::Replay);
         early.push(call);
     }
     assert_eq!(early.len(), n);
     for call in early {
         let pass = s.proceeds(call);
         assert_eq!(stamped(&pass, HeaderMap::new())["cookie"], "authToken=T2");
-        assert_eq!(s.answer(call, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.response(call, 200, &[]), Verdict::Deliver);
     }
     assert_eq!(s.logins, 2, "one to open, one to renew");
 }
@@ -76,7 +76,7 @@ fn t03_late_401_for_an_old_token_replays_without_login() {
     let ticket = s.renewal();
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     s.pass_time(5);
-    assert_eq!(s.answer(&mut old, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut old, 401, &[]), Verdict::Replay);
     assert_eq!(s.token().as_deref(), Some("T2"));
     let pass = s.proceeds(&mut old);
     assert_eq!(stamped(&pass, HeaderMap::new())["cookie"], "authToken=T2");
@@ -96,10 +96,10 @@ fn guarantee_4_a_report_about_an_old_generation_never_touches_a_newer_token() {
     ] {
         let mut s = Scenario::new().open("T1").after(3600);
         let (mut first, mut second) = (s.sent(), s.sent());
-        assert_eq!(s.answer(&mut first, 401, &[]), Verdict::Retry);
+        assert_eq!(s.response(&mut first, 401, &[]), Verdict::Replay);
         let mut s = s.open("T2");
         let generation = s.session.pass().unwrap().generation();
-        let _ = s.answer(&mut second, code, &cookies);
+        let _ = s.response(&mut second, code, &cookies);
         assert_eq!(s.token().as_deref(), Some("T2"), "{code} {cookies:?}");
         assert_eq!(s.session.pass().unwrap().generation(), generation);
     }
@@ -110,11 +110,11 @@ fn t04_a_401_from_before_a_finished_renewal_is_stale_and_not_a_permission() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut slow = s.sent();
     let mut other = s.sent();
-    let _ = s.answer(&mut other, 401, &[]);
+    let _ = s.response(&mut other, 401, &[]);
     let mut s = s.open("T2");
     // The new token is seconds old: that must not be read as "a fresh token was refused".
-    assert_eq!(s.answer(&mut slow, 401, &[]), Verdict::Retry);
-    assert!(!s.session.watches_routes());
+    assert_eq!(s.response(&mut slow, 401, &[]), Verdict::Replay);
+    assert!(!s.session.needs_every_response());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn t06_every_path_to_a_login_goes_through_the_same_flight() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
     let _ticket = s.renewal();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     assert!(
         matches!(s.admit(&mut sent), Admit::Wait(_)),
         "the renewal under way is this call's login too"
@@ -142,12 +142,12 @@ fn t07_callers_that_queue_one_after_the_other_share_one_login() {
     for call in &mut calls {
         // One at a time, each through to its end: a lock without a second look would log in each
         // time.
-        assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
+        assert_eq!(s.response(call, 401, &[]), Verdict::Replay);
         if let Admit::Login(order) = s.admit(call) {
             let _ = s.login(order.ticket, 200, &[&cookie("T2")]);
             let _ = s.proceeds(call);
         }
-        assert_eq!(s.answer(call, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.response(call, 200, &[]), Verdict::Deliver);
     }
     assert_eq!(s.logins, 2);
 }
@@ -225,11 +225,11 @@ fn t10_another_user_name_forgets_the_token_and_late_answers_to_it() {
     s.session
         .set_credentials(crate::scenario::credentials("bob@example.com", PASSWORD));
     assert_eq!(s.token(), None);
-    let _ = s.answer(&mut first, 200, &["authToken=ADA2"]);
+    let _ = s.response(&mut first, 200, &["authToken=ADA2"]);
     assert_eq!(s.token(), None, "a token of ada's, for bob");
     let s = s.open("BOB");
     let mut s = s.after(1);
-    let _ = s.answer(&mut second, 401, &[]);
+    let _ = s.response(&mut second, 401, &[]);
     assert_eq!(s.token().as_deref(), Some("BOB"));
 }
 
@@ -296,8 +296,8 @@ fn guarantee_4_a_call_sees_at_most_one_replay() {
     for round in 1..20 {
         // Each time the token has long been there when the call goes out, so that its age excuses
         // nothing.
-        match s.answer(&mut call, 401, &[]) {
-            Verdict::Retry => replays += 1,
+        match s.response(&mut call, 401, &[]) {
+            Verdict::Replay => replays += 1,
             Verdict::Unauthorized(why) => assert_eq!(why, Unauthorized::AlreadyReplayed),
             Verdict::Deliver => panic!("a 401 needs a word"),
         }

@@ -5,7 +5,7 @@ use ctc_core::{Denial, LoginFailure, LoginOutcome, Phase, Resumed};
 use crate::scenario::{Scenario, answer_with, status};
 
 impl Scenario {
-    /// Cooling for as long as the server asked, by an answer with this status.
+    /// Cooling for as long as the server asked, by a response with this status.
     fn told_to_wait(mut self, code: u16, seconds: &str) -> Self {
         let ticket = self.order().ticket;
         let now = self.now();
@@ -14,7 +14,7 @@ impl Scenario {
                 .login_response(ticket, &answer_with(code, "retry-after", seconds), now);
         assert!(matches!(
             outcome,
-            LoginOutcome::Failed(Denial::CoolingDown { .. })
+            LoginOutcome::Failed(Denial::BackingOff { .. })
         ));
         self
     }
@@ -22,7 +22,7 @@ impl Scenario {
     /// Takes over what another process has on record at this moment.
     fn learns_of(&mut self, other: &Self) {
         let (now, wall) = (self.now(), self.wall());
-        self.session.learn(&other.record(), now, wall);
+        self.session.merge_history(&other.record(), now, wall);
     }
 }
 
@@ -75,7 +75,7 @@ fn a_records_rejection_ends_a_pause_and_its_pause_begins_one() {
     s.learns_of(&s.restarted().told_to_wait(503, "700"));
     assert_eq!(
         s.phase(),
-        Phase::Cooling {
+        Phase::BackingOff {
             until: s.moment(700)
         }
     );
@@ -86,7 +86,7 @@ fn of_two_pauses_the_longer_holds_and_of_two_alike_our_own() {
     for (recorded, holds, by) in [("600", 700, 503), ("700", 700, 503), ("800", 800, 429)] {
         let mut s = Scenario::new().told_to_wait(503, "700");
         s.learns_of(&s.restarted().told_to_wait(429, recorded));
-        let Denial::CoolingDown { until, cause } = s.denied() else {
+        let Denial::BackingOff { until, cause } = s.denied() else {
             panic!("it is pausing")
         };
         assert_eq!(until, s.moment(holds));

@@ -35,7 +35,7 @@ fn t54_leaders_that_keep_vanishing_spend_the_budget_and_no_more() {
     }
     assert_eq!(
         s.denied(),
-        Denial::Paced {
+        Denial::BudgetSpent {
             until: s.moment(120)
         }
     );
@@ -49,7 +49,7 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
     assert_eq!(wait.deadline, s.moment(60));
     assert_eq!(s.next_deadline(), Some(wait.deadline));
     s.at(59);
-    assert_eq!(s.phase(), Phase::Opening);
+    assert_eq!(s.phase(), Phase::LoggingIn);
     let _ = s.waits();
     s.at(60);
     assert_eq!(s.phase(), Phase::Empty);
@@ -58,7 +58,7 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
     // The first one wakes up at last: it can change nothing any more.
     let late = s.login(hung, 200, &[&cookie("LATE")]);
     assert!(matches!(late, LoginOutcome::Stale { orphan: None }));
-    assert_eq!(s.phase(), Phase::Opening);
+    assert_eq!(s.phase(), Phase::LoggingIn);
     let _ = s.login(second, 200, &[&cookie("T1")]);
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
@@ -92,7 +92,7 @@ fn t56_logins_that_hang_for_ever_stay_within_the_budget() {
 fn t59_a_call_started_during_a_renewal_waits_and_never_goes_out_bare() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
+    let _ = s.response(&mut sent, 401, &[]);
     let ticket = s.order().ticket;
     let mut late = call();
     let Admit::Wait(wait) = s.admit(&mut late) else {
@@ -134,7 +134,7 @@ fn guarantee_7_a_ticket_dropped_in_any_state_never_wedges_past_the_lease() {
 fn guarantee_7_a_dropped_call_leaves_nothing_behind() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
+    let _ = s.response(&mut sent, 401, &[]);
     // It was to be replayed, but its caller is gone.
     let s = s.open("T2");
     assert_eq!(s.token().as_deref(), Some("T2"));
@@ -173,7 +173,7 @@ fn a_login_that_had_to_wait_for_the_store_has_its_lease_from_when_it_is_sent() {
     let ticket = s.order().ticket;
     s.at(50);
     let now = s.now();
-    assert!(s.session.launch(&ticket, now));
+    assert!(s.session.login_starting(&ticket, now));
     assert_eq!(s.waits().deadline, s.moment(110));
     s.at(100);
     let sent_at = s.wall() - Duration::from_secs(50);
@@ -209,15 +209,15 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
         let now = s.now();
-        assert!(s.session.holds(&ticket, now), "{name}");
+        assert!(s.session.login_is_wanted(&ticket, now), "{name}");
         spoil(&mut s);
         let now = s.now();
-        assert!(!s.session.holds(&ticket, now), "{name}");
-        assert!(!s.session.launch(&ticket, now), "{name}");
+        assert!(!s.session.login_is_wanted(&ticket, now), "{name}");
+        assert!(!s.session.login_starting(&ticket, now), "{name}");
         s.at(60);
         assert_ne!(
             s.phase(),
-            Phase::Opening,
+            Phase::LoggingIn,
             "{name}: its lease is what it was"
         );
     }
@@ -225,5 +225,5 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
     let foreign = s.restarted().order().ticket;
     let _ticket = s.order().ticket;
     let now = s.now();
-    assert!(!s.session.holds(&foreign, now) && !s.session.launch(&foreign, now));
+    assert!(!s.session.login_is_wanted(&foreign, now) && !s.session.login_starting(&foreign, now));
 }

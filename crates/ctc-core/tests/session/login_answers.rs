@@ -1,11 +1,11 @@
-//! Every answer to a login, and what it is taken for.
+//! Every response to a login, and what it is taken for.
 
 use std::time::Duration;
 
 use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, Phase, SendFailure};
 use http::{Response, StatusCode};
 
-use crate::scenario::{Scenario, answer, answer_with, cookie, status};
+use crate::scenario::{Scenario, answer_with, cookie, response, status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cookies {
@@ -93,7 +93,7 @@ fn outcome(s: &mut Scenario, response: &Response<()>) -> Outcome {
     let now = s.now();
     match s.session.login_response(ticket, response, now) {
         LoginOutcome::Opened(_) => Outcome::Open,
-        LoginOutcome::Failed(Denial::CoolingDown { cause, .. }) => Outcome::Cooling(cause),
+        LoginOutcome::Failed(Denial::BackingOff { cause, .. }) => Outcome::Cooling(cause),
         LoginOutcome::Failed(Denial::Rejected { .. }) => Outcome::Rejected,
         other => panic!("{other:?}"),
     }
@@ -104,7 +104,7 @@ fn every_status_with_every_form_of_cookie() {
     for code in 100..1000 {
         for cookies in Cookies::ALL {
             let mut s = Scenario::new();
-            let found = outcome(&mut s, &answer(code, cookies.lines()));
+            let found = outcome(&mut s, &response(code, cookies.lines()));
             assert_eq!(found, expected(status(code), cookies), "{code} {cookies:?}");
             assert_eq!(
                 s.token().is_some(),
@@ -143,11 +143,11 @@ fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
 #[test]
 fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
     let rule = |status: StatusCode, headers: &http::HeaderMap| {
-        (status == 500 || headers.contains_key("x-refused")).then_some(FailedLogin::Refused)
+        (status == 500 || headers.contains_key("x-refused")).then_some(FailedLogin::Rejected)
     };
     let with_rule = || Scenario::with(|settings| settings.login_rule = Some(rule));
     assert_eq!(
-        outcome(&mut with_rule(), &answer(500, &[])),
+        outcome(&mut with_rule(), &response(500, &[])),
         Outcome::Rejected
     );
     assert_eq!(
@@ -155,11 +155,11 @@ fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
         Outcome::Rejected
     );
     assert_eq!(
-        outcome(&mut with_rule(), &answer(503, &[])),
+        outcome(&mut with_rule(), &response(503, &[])),
         unavailable(status(503))
     );
     assert_eq!(
-        outcome(&mut with_rule(), &answer(401, &[])),
+        outcome(&mut with_rule(), &response(401, &[])),
         Outcome::Rejected
     );
     // A token in a 200 is a token, whatever a rule for failures says.
@@ -175,7 +175,10 @@ fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
     let mut s = Scenario::with(|settings| {
         settings.login_rule = Some(|status, _| (status == 403).then_some(FailedLogin::Unavailable));
     });
-    assert_eq!(outcome(&mut s, &answer(403, &[])), unavailable(status(403)));
+    assert_eq!(
+        outcome(&mut s, &response(403, &[])),
+        unavailable(status(403))
+    );
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         // One login, then one each two minutes.
         let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
         let ticket = s.order().ticket;
-        let LoginOutcome::Failed(Denial::CoolingDown { until, cause: told }) =
+        let LoginOutcome::Failed(Denial::BackingOff { until, cause: told }) =
             s.fails(ticket, failure)
         else {
             panic!("a failure to send is for a while");
@@ -223,7 +226,7 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         s.jump_to(until);
         match s.admit(&mut crate::scenario::call()) {
             ctc_core::Admit::Login(_) => assert!(!charged),
-            ctc_core::Admit::Deny(Denial::Paced { until }) => {
+            ctc_core::Admit::Deny(Denial::BudgetSpent { until }) => {
                 assert!(charged);
                 assert_eq!(until, s.moment(120));
             }
@@ -258,7 +261,7 @@ fn t28_retry_after_at_login() {
         let outcome = s
             .session
             .login_response(ticket, &answer_with(429, "retry-after", text), now);
-        let LoginOutcome::Failed(Denial::CoolingDown { until, cause }) = outcome else {
+        let LoginOutcome::Failed(Denial::BackingOff { until, cause }) = outcome else {
             panic!("{text}")
         };
         assert!(
@@ -301,8 +304,8 @@ fn t28_a_date_counts_from_the_servers_own_clock() {
 fn the_very_token_just_refused_is_a_failed_login_once() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
-    let same = answer(200, &[&cookie("T1")]);
+    let _ = s.response(&mut sent, 401, &[]);
+    let same = response(200, &[&cookie("T1")]);
     assert_eq!(
         outcome(&mut s, &same),
         Outcome::Cooling(LoginFailure::SameToken)
@@ -317,14 +320,14 @@ fn the_very_token_just_refused_is_a_failed_login_once() {
 fn t41_a_token_just_handed_out_is_not_over_by_a_clock_that_runs_ahead() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    let mut answer = answer(
+    let mut response = response(
         200,
         &["authToken=T1; Expires=Wed, 15 Jan 2031 11:59:00 GMT"],
     );
-    answer
+    response
         .headers_mut()
         .insert("date", "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap());
     let now = s.now();
-    let outcome = s.session.login_response(ticket, &answer, now);
+    let outcome = s.session.login_response(ticket, &response, now);
     assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");
 }

@@ -11,7 +11,7 @@ fn each_state_says_where_it_stands() {
     let ticket = s.order().ticket;
     assert_eq!(
         (s.phase(), s.next_deadline()),
-        (Phase::Opening, Some(s.moment(60)))
+        (Phase::LoggingIn, Some(s.moment(60)))
     );
     let _ = s.login(ticket, 200, &[&cookie("T1")]);
     let generation = s.session.pass().unwrap().generation();
@@ -41,7 +41,7 @@ fn each_state_says_where_it_stands() {
 
     let mut s = Scenario::new().cooling();
     let until = s.next_deadline().unwrap();
-    assert_eq!(s.phase(), Phase::Cooling { until });
+    assert_eq!(s.phase(), Phase::BackingOff { until });
     s.jump_to(until);
     assert_eq!(s.phase(), Phase::Empty);
 }
@@ -103,8 +103,8 @@ fn asking_and_looking_change_no_epoch() {
     let mut s = Scenario::new().open("T1");
     let epoch = s.session.epoch();
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 200, &[]);
-    let _ = s.answer(&mut sent, 500, &["JSESSIONID=1"]);
+    let _ = s.response(&mut sent, 200, &[]);
+    let _ = s.response(&mut sent, 500, &["JSESSIONID=1"]);
     let _ = (
         s.record(),
         s.phase(),
@@ -132,7 +132,7 @@ fn a_denial_by_the_budget_ends_at_the_moment_it_names() {
         let ticket = s.order().ticket;
         s.session.abandon(ticket);
     }
-    let Denial::Paced { until } = s.denied() else {
+    let Denial::BudgetSpent { until } = s.denied() else {
         panic!("spent")
     };
     assert_eq!(s.phase(), Phase::Empty, "the budget is no phase");

@@ -52,7 +52,7 @@ fn a_pass_and_a_ticket_print_their_number() {
 fn a_session_and_its_record_print_where_they_stand() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
+    let _ = s.response(&mut sent, 401, &[]);
     let session = format!("{:?}", s.session);
     for part in [
         "Session {",

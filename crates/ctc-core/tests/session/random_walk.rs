@@ -7,7 +7,7 @@ use ctc_core::{
     Verdict,
 };
 
-use crate::scenario::{PASSWORD, Scenario, USER, answer, answer_with, cookie, credentials};
+use crate::scenario::{PASSWORD, Scenario, USER, answer_with, cookie, credentials, response};
 
 /// `SplitMix64`: small, seeded, the same everywhere.
 struct Random(u64);
@@ -179,7 +179,7 @@ impl Walk {
                 "an old report touched a newer token"
             );
         }
-        if verdict == Verdict::Retry {
+        if verdict == Verdict::Replay {
             assert_eq!(code, 401);
             let admit = self.s.admit(&mut call);
             if before.is_some() && cookies.is_empty() {
@@ -218,7 +218,7 @@ impl Walk {
             6 => drop(
                 self.s
                     .session
-                    .login_response(ticket, &answer(200, &[]), now),
+                    .login_response(ticket, &response(200, &[]), now),
             ),
             7 => {
                 drop(self.s.fails(ticket, SendFailure::NotSent));
@@ -310,7 +310,7 @@ impl Walk {
     fn seen(&self) -> Seen {
         Seen {
             epoch: self.s.session.epoch(),
-            waits: self.s.phase() == Phase::Opening,
+            waits: self.s.phase() == Phase::LoggingIn,
         }
     }
 

@@ -53,7 +53,7 @@ fn t32_t34_one_process_per_command_logs_in_once() {
         }
         assert_eq!(s.token().as_deref(), Some("T1"));
         let mut sent = s.sent();
-        logins += u32::from(s.answer(&mut sent, 200, &[]) != Verdict::Deliver);
+        logins += u32::from(s.response(&mut sent, 200, &[]) != Verdict::Deliver);
         record = s.record();
     }
     assert_eq!(logins, 0);
@@ -143,7 +143,7 @@ fn a_reset_outweighs_the_records_rejection_until_a_login_was_made_whatever_was_a
     assert!(matches!(s.offer(&both), Resumed::Adopted(_)));
     s.pass_time(3600);
     let mut sent = s.sent();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     assert!(matches!(s.offer(&both), Resumed::Continue(_)));
 }
 
@@ -154,7 +154,7 @@ fn a_reset_does_not_outweigh_a_rejection_that_came_after_a_login() {
     s.session.reset();
     let mut s = s.open("T1").after(3600);
     let mut sent = s.sent();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     assert!(matches!(
         s.offer(&rejected),
         Resumed::Denied(Denial::Rejected { .. })
@@ -185,7 +185,7 @@ fn a_pause_and_the_debt_are_carried_over() {
     let Resumed::Denied(denial) = other.offer(&s.record()) else {
         panic!("it is pausing")
     };
-    let Denial::CoolingDown { until, .. } = denial else {
+    let Denial::BackingOff { until, .. } = denial else {
         panic!("{denial:?}")
     };
     let expected = s.next_deadline().unwrap();
@@ -196,7 +196,7 @@ fn a_pause_and_the_debt_are_carried_over() {
     let s = Scenario::new().spent();
     let record = s.record().without_token();
     let mut other = s.restarted();
-    let Resumed::Denied(Denial::Paced { until }) = other.offer(&record) else {
+    let Resumed::Denied(Denial::BudgetSpent { until }) = other.offer(&record) else {
         panic!("spent")
     };
     assert_eq!(until, s.moment(120));
@@ -250,7 +250,7 @@ fn an_offer_that_is_adopted_or_denied_is_not_counted_as_a_login() {
     let now = s.now();
     assert!(matches!(
         s.session.renew(now),
-        Admit::Deny(Denial::Paced { .. })
+        Admit::Deny(Denial::BudgetSpent { .. })
     ));
 }
 
@@ -273,7 +273,7 @@ fn t10_a_record_of_another_origin_account_key_or_format_is_never_used() {
     for mut other in others {
         assert_ne!(other.session.record_key(), record.key());
         assert!(matches!(other.offer(&record), Resumed::Continue(_)));
-        assert_eq!((other.token(), other.phase()), (None, Phase::Opening));
+        assert_eq!((other.token(), other.phase()), (None, Phase::LoggingIn));
     }
     for format in [0, 2, u32::MAX] {
         let other_format = with_field(&record, "format", json!(format));
@@ -317,7 +317,7 @@ fn the_token_just_refused_is_not_taken_up_from_a_record() {
     let mut s = Scenario::new().open("T1").after(3600);
     let record = s.record();
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
+    let _ = s.response(&mut sent, 401, &[]);
     let Resumed::Continue(ticket) = s.offer(&record) else {
         panic!("that one was refused")
     };
@@ -331,8 +331,8 @@ fn t65_a_newer_token_of_another_process_is_adopted_without_a_login() {
     let mut second = first.restarted();
     assert!(matches!(second.offer(&first.record()), Resumed::Adopted(_)));
     let (mut one, mut two) = (first.sent(), second.sent());
-    assert_eq!(first.answer(&mut one, 401, &[]), Verdict::Retry);
-    assert_eq!(second.answer(&mut two, 401, &[]), Verdict::Retry);
+    assert_eq!(first.response(&mut one, 401, &[]), Verdict::Replay);
+    assert_eq!(second.response(&mut two, 401, &[]), Verdict::Replay);
     let first = first.open("T2");
     let epoch = second.session.epoch();
     let Resumed::Adopted(generation) = second.offer(&first.record()) else {
@@ -356,7 +356,7 @@ fn t66_a_login_refused_because_another_process_was_faster_takes_the_winners_toke
     assert!(matches!(resumed, Resumed::Adopted(_)));
     assert_eq!(loser.token().as_deref(), Some("WINNER"));
     let mut sent = loser.sent();
-    assert_eq!(loser.answer(&mut sent, 200, &[]), Verdict::Deliver);
+    assert_eq!(loser.response(&mut sent, 200, &[]), Verdict::Deliver);
 }
 
 #[test]
@@ -437,8 +437,8 @@ fn what_a_401_was_promised_holds_when_the_store_is_asked_first() {
         };
         let _ = s.login(ticket, 200, &[&cookie(token)]);
         let mut sent = s.sent();
-        let verdict = s.answer(&mut sent, 401, &[]);
-        assert_eq!(verdict == Verdict::Retry, number < 2, "login {number}");
+        let verdict = s.response(&mut sent, 401, &[]);
+        assert_eq!(verdict == Verdict::Replay, number < 2, "login {number}");
     }
     assert_eq!(s.token().as_deref(), Some("T3"));
 }
@@ -484,6 +484,6 @@ fn a_young_token_from_a_store_that_is_over_already_is_renewed_at_once() {
         Resumed::Adopted(_)
     ));
     let _ = s.proceeds(&mut call);
-    assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut call, 401, &[]), Verdict::Replay);
     let _ = s.order();
 }

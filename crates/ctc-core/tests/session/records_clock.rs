@@ -34,7 +34,7 @@ fn t82_a_wall_clock_hours_off_still_tries_the_token() {
     for hours in [-7, -1, 0, 1, 7, 24 * 365] {
         let mut s = adopts(&Scenario::new().open("T1").record(), 600, hours);
         let mut sent = s.sent();
-        assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.response(&mut sent, 200, &[]), Verdict::Deliver);
         assert_eq!(s.token().as_deref(), Some("T1"));
     }
 }
@@ -61,13 +61,13 @@ fn t82_a_wall_clock_hours_off_and_a_dead_token_cost_one_login() {
         let _ = s.session.login_resumed(order.ticket, &record, now, wall);
         let _ = s.proceeds(&mut call);
         assert_eq!(
-            s.answer(&mut call, 401, &[]),
-            Verdict::Retry,
+            s.response(&mut call, 401, &[]),
+            Verdict::Replay,
             "{hours} h off"
         );
         let mut s = s.open("T2");
         let _ = s.proceeds(&mut call);
-        assert_eq!(s.answer(&mut call, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.response(&mut call, 200, &[]), Verdict::Deliver);
     }
 }
 
@@ -91,7 +91,7 @@ fn t75_an_entry_without_expiry_or_date_is_tried_and_replaced() {
             Resumed::Adopted(_)
         ));
         let _ = s.proceeds(&mut call);
-        assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry, "{field}");
+        assert_eq!(s.response(&mut call, 401, &[]), Verdict::Replay, "{field}");
         let s = s.open("T2");
         assert!(!s.record().same_token(&record));
     }
@@ -117,12 +117,12 @@ fn t83_back_from_suspend_a_herd_makes_one_login() {
     let mut s = Scenario::new().open("T1").after(120);
     let mut calls: Vec<_> = (0..100).map(|_| s.sent()).collect();
     for call in &mut calls {
-        assert_eq!(s.answer(call, 401, &[]), Verdict::Retry);
+        assert_eq!(s.response(call, 401, &[]), Verdict::Replay);
     }
     let mut s = s.open("T2");
     for call in &mut calls {
         let _ = s.proceeds(call);
-        assert_eq!(s.answer(call, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.response(call, 200, &[]), Verdict::Deliver);
     }
     assert_eq!(s.logins, 2);
 }
@@ -152,7 +152,7 @@ fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
                 let saved = s.session.record(now, wall);
                 assert!(saved.same_token(&record));
                 let mut sent = s.sent();
-                let _ = s.answer(&mut sent, 401, &[]);
+                let _ = s.response(&mut sent, 401, &[]);
             }
         }
     }
@@ -175,7 +175,7 @@ fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
 fn a_debt_beyond_reason_ends_all_the_same() {
     let record = with_field(&Scenario::new().record(), "login_debt", json!(u64::MAX));
     let mut s = Scenario::new();
-    let Resumed::Denied(Denial::Paced { until }) = s.offer(&record) else {
+    let Resumed::Denied(Denial::BudgetSpent { until }) = s.offer(&record) else {
         panic!("a debt")
     };
     assert!(until <= s.moment(30 * 24 * HOUR));
@@ -196,7 +196,7 @@ fn the_highest_generation_a_record_can_name_still_tells_old_from_new() {
     let mut old = s.sent();
     let ticket = s.renewal();
     let _ = s.login(ticket, 200, &[crate::scenario::cookie("T2").as_str()]);
-    assert_eq!(s.answer(&mut old, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut old, 401, &[]), Verdict::Replay);
     assert_eq!(s.token().as_deref(), Some("T2"));
 }
 
@@ -210,7 +210,7 @@ fn debt_and_pause_run_down_while_no_process_runs() {
     let mut s = Scenario::new();
     s.at(10);
     assert!(matches!(s.offer(&record), Resumed::Continue(_)));
-    assert_eq!(s.phase(), Phase::Opening);
+    assert_eq!(s.phase(), Phase::LoggingIn);
 }
 
 /// A record saved by a clock 7 h ahead, paused for 5 s: to a reader the pause is what it was, not
@@ -239,7 +239,7 @@ fn t82_by_this_clock_moves_every_time_alike() {
     let (age, tolerance) = (Duration::from_secs(600), Duration::from_secs(5));
     let saved = UNIX_EPOCH + Duration::from_millis(wall(&record, "saved_at"));
     assert_eq!(
-        record.clone().by_this_clock(age, saved + age, tolerance),
+        record.clone().with_local_clock(age, saved + age, tolerance),
         record,
         "the clocks agree"
     );
@@ -250,7 +250,7 @@ fn t82_by_this_clock_moves_every_time_alike() {
         } else {
             saved + age + by
         };
-        let moved = record.clone().by_this_clock(age, here, tolerance);
+        let moved = record.clone().with_local_clock(age, here, tolerance);
         assert_eq!(wall(&moved, "saved_at"), millis(here - age));
         assert_eq!(
             wall(&moved, "obtained_at"),
@@ -278,7 +278,7 @@ fn t82_a_record_is_moved_from_the_tolerance_on() {
         ] {
             let moved = record
                 .clone()
-                .by_this_clock(Duration::ZERO, here, tolerance);
+                .with_local_clock(Duration::ZERO, here, tolerance);
             assert_eq!(moved != record, moves, "{apart} ms");
         }
     }

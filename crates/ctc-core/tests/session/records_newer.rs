@@ -10,7 +10,7 @@ fn a_cause_that_is_not_known_here_costs_neither_the_pause_nor_the_record() {
     let mut cooling = Scenario::new().cooling();
     let known = serde_json::to_value(cooling.record()).unwrap()["pause"].clone();
     assert_eq!(known["cause"]["Unavailable"]["status"], json!(503));
-    let Denial::CoolingDown {
+    let Denial::BackingOff {
         until: expected, ..
     } = cooling.denied()
     else {
@@ -24,7 +24,7 @@ fn a_cause_that_is_not_known_here_costs_neither_the_pause_nor_the_record() {
         let mut pause = known.clone();
         pause["cause"] = cause;
         let record = with_field(&cooling.record(), "pause", pause);
-        let Resumed::Denied(Denial::CoolingDown { until, cause }) = Scenario::new().offer(&record)
+        let Resumed::Denied(Denial::BackingOff { until, cause }) = Scenario::new().offer(&record)
         else {
             panic!("a pause is a pause");
         };

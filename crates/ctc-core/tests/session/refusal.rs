@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ctc_core::{Admit, Denial, LoginOutcome, Phase, Resumed, SendFailure, Verdict};
 
-use crate::scenario::{PASSWORD, Scenario, USER, answer, answer_with, cookie, credentials, status};
+use crate::scenario::{
+    PASSWORD, Scenario, USER, answer_with, cookie, credentials, response, status,
+};
 
 #[test]
 fn t23_a_wrong_password_makes_one_login_for_a_thousand_callers_in_ten_minutes() {
@@ -53,7 +55,7 @@ fn t24_a_failed_login_is_not_retried_by_each_waiter() {
 fn t25_a_password_changed_elsewhere_costs_one_refused_login() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut sent = s.sent();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     let mut s = s.rejected(401);
     assert!(
         s.herd(100)
@@ -106,7 +108,7 @@ fn t30_a_denial_comes_at_once_with_the_time_of_the_next_try() {
     let mut s = Scenario::new().spent();
     s.session
         .set_credentials(credentials("bob@example.com", PASSWORD));
-    let Denial::Paced { until } = s.denied() else {
+    let Denial::BudgetSpent { until } = s.denied() else {
         panic!("the budget is spent")
     };
     assert_eq!(until, s.moment(120));
@@ -137,7 +139,7 @@ fn a_reset_leaves_the_budget_as_it_is() {
         s = s.rejected(401);
         s.session.reset();
     }
-    assert!(matches!(s.denied(), Denial::Paced { .. }));
+    assert!(matches!(s.denied(), Denial::BudgetSpent { .. }));
 }
 
 #[test]
@@ -235,7 +237,7 @@ fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
         s.denied().to_string()
     };
     assert!(
-        text(&answer(503, &[]))
+        text(&response(503, &[]))
             .contains("the server answered 503 Service Unavailable: it is in trouble")
     );
     let asked = text(&answer_with(429, "retry-after", "90"));
@@ -264,7 +266,7 @@ fn an_adopted_token_ends_the_series_of_failures() {
     // A month later, one failure.
     s.pass_time(30 * 24 * 3600);
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 401, &[]);
+    let _ = s.response(&mut sent, 401, &[]);
     let ticket = s.order().ticket;
     let LoginOutcome::Failed(denial) = s.login(ticket, 503, &[]) else {
         panic!("a 503 is a failure")

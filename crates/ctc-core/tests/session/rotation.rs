@@ -1,4 +1,4 @@
-//! Tokens that come and go with ordinary answers.
+//! Tokens that come and go with ordinary responses.
 
 use ctc_core::{Phase, Session, Verdict};
 
@@ -19,7 +19,7 @@ fn t40_a_clearing_cookie_on_any_answer_ends_the_token_and_is_never_taken_for_one
             let epoch = s.session.epoch();
             let mut sent = s.sent();
             assert_eq!(
-                s.answer(&mut sent, code, &[clearing]),
+                s.response(&mut sent, code, &[clearing]),
                 Verdict::Deliver,
                 "only a 401 is replayed"
             );
@@ -36,19 +36,19 @@ fn t48_a_new_token_on_an_answer_to_the_present_one_is_taken_up() {
     let before = s.session.pass().unwrap().generation();
     let (mut first, mut second) = (s.sent(), s.sent());
     assert_eq!(
-        s.answer(&mut first, 200, &[&cookie("T2")]),
+        s.response(&mut first, 200, &[&cookie("T2")]),
         Verdict::Deliver
     );
     assert_eq!(s.token().as_deref(), Some("T2"));
     assert!(s.session.pass().unwrap().generation() > before);
-    // The other answer is about T1: its cookie is older news.
+    // The other response is about T1: its cookie is older news.
     assert_eq!(
-        s.answer(&mut second, 200, &[&cookie("T1B")]),
+        s.response(&mut second, 200, &[&cookie("T1B")]),
         Verdict::Deliver
     );
     assert_eq!(s.token().as_deref(), Some("T2"));
     assert_eq!(
-        s.answer(&mut second, 200, &["authToken=; Max-Age=0"]),
+        s.response(&mut second, 200, &["authToken=; Max-Age=0"]),
         Verdict::Deliver
     );
     assert_eq!(s.token().as_deref(), Some("T2"));
@@ -59,7 +59,7 @@ fn t48_the_present_token_set_again_is_no_new_one() {
     let mut s = Scenario::new().open("T1");
     let (epoch, generation) = (s.session.epoch(), s.session.pass().unwrap().generation());
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 200, &["authToken=T1; Max-Age=60"]);
+    let _ = s.response(&mut sent, 200, &["authToken=T1; Max-Age=60"]);
     assert_eq!(s.session.pass().unwrap().generation(), generation);
     assert_eq!(s.session.epoch(), epoch);
 }
@@ -68,8 +68,8 @@ fn t48_the_present_token_set_again_is_no_new_one() {
 fn t48_a_late_answer_does_not_bring_back_the_token_just_refused() {
     let mut s = Scenario::new().open("T1").after(3600);
     let (mut first, mut second) = (s.sent(), s.sent());
-    let _ = s.answer(&mut first, 401, &[]);
-    let _ = s.answer(&mut second, 200, &[&cookie("T1")]);
+    let _ = s.response(&mut first, 401, &[]);
+    let _ = s.response(&mut second, 200, &[&cookie("T1")]);
     assert_eq!(s.phase(), Phase::Empty);
 }
 
@@ -77,10 +77,10 @@ fn t48_a_late_answer_does_not_bring_back_the_token_just_refused() {
 fn t48_a_token_on_a_late_answer_spares_the_login_that_was_due() {
     let mut s = Scenario::new().open("T1").after(3600);
     let (mut first, mut second) = (s.sent(), s.sent());
-    let _ = s.answer(&mut first, 401, &[]);
+    let _ = s.response(&mut first, 401, &[]);
     let ticket = s.order().ticket;
     let wait = s.waits();
-    let _ = s.answer(&mut second, 200, &[&cookie("T2")]);
+    let _ = s.response(&mut second, 200, &[&cookie("T2")]);
     assert_ne!(s.session.epoch(), wait.epoch, "the waiters can go on");
     assert_eq!(s.token().as_deref(), Some("T2"));
     // The login that was on its way brings the newest.
@@ -99,7 +99,7 @@ fn t39_cookies_of_other_names_change_nothing() {
         "xauthToken=; Max-Age=0",
         "authToken2=X",
     ];
-    let _ = s.answer(&mut sent, 200, &lines);
+    let _ = s.response(&mut sent, 200, &lines);
     assert_eq!(
         (s.token().as_deref(), s.session.epoch()),
         (Some("T1"), epoch)
@@ -110,7 +110,7 @@ fn t39_cookies_of_other_names_change_nothing() {
 fn a_token_that_is_no_cookie_value_changes_nothing() {
     let mut s = Scenario::new().open("T1");
     let mut sent = s.sent();
-    let _ = s.answer(&mut sent, 200, &["authToken=A B"]);
+    let _ = s.response(&mut sent, 200, &["authToken=A B"]);
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
 
@@ -128,7 +128,7 @@ fn t41_t86_the_expiry_is_a_hint_and_decides_nothing() {
         let _ = s.login(ticket, 200, &[&format!("authToken=T1{attribute}")]);
         s.pass_time(365 * 24 * 3600);
         let mut sent = s.sent();
-        assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
+        assert_eq!(s.response(&mut sent, 200, &[]), Verdict::Deliver);
         assert_eq!(s.logins, 1, "{attribute:?}");
     }
 }
@@ -140,14 +140,14 @@ fn t86_a_server_that_ends_the_session_early_costs_one_login() {
     let _ = s.login(ticket, 200, &["authToken=T1; Max-Age=3600"]);
     s.pass_time(300);
     let mut sent = s.sent();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     let mut s = s.open("T2");
     let _ = s.proceeds(&mut sent);
-    assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
+    assert_eq!(s.response(&mut sent, 200, &[]), Verdict::Deliver);
     assert_eq!(s.logins, 2);
 }
 
-/// Drivers ask this first, and say nothing of an answer that is none.
+/// Drivers ask this first, and say nothing of a response that is none.
 #[test]
 fn news_is_a_401_or_a_cookie_that_begins_like_the_tokens() {
     let lines: [(&[&str], bool); 5] = [
@@ -162,14 +162,14 @@ fn news_is_a_401_or_a_cookie_that_begins_like_the_tokens() {
             let headers = set_cookies(cookies);
             let expected = news || code == 401;
             assert_eq!(
-                Session::is_news(status(code), &headers),
+                Session::affects_session(status(code), &headers),
                 expected,
                 "{code} {cookies:?}"
             );
             if !expected {
                 let mut s = Scenario::new().open("T1");
                 let (mut sent, epoch) = (s.sent(), s.session.epoch());
-                assert_eq!(s.answer(&mut sent, code, cookies), Verdict::Deliver);
+                assert_eq!(s.response(&mut sent, code, cookies), Verdict::Deliver);
                 assert_eq!(
                     (s.session.epoch(), s.token().as_deref()),
                     (epoch, Some("T1"))

@@ -109,7 +109,7 @@ impl Scenario {
         let outcome = self.login(ticket, 503, &[]);
         assert!(matches!(
             outcome,
-            LoginOutcome::Failed(Denial::CoolingDown { .. })
+            LoginOutcome::Failed(Denial::BackingOff { .. })
         ));
         self
     }
@@ -169,9 +169,9 @@ impl Scenario {
     // The verbs, at the present moment.
 
     pub(crate) fn admit(&mut self, call: &mut Call) -> Admit {
-        let answer = self.session.admit(call, self.now);
-        self.logins += u32::from(matches!(answer, Admit::Login(_)));
-        answer
+        let response = self.session.admit(call, self.now);
+        self.logins += u32::from(matches!(response, Admit::Login(_)));
+        response
     }
 
     pub(crate) fn order(&mut self) -> LoginOrder {
@@ -216,7 +216,7 @@ impl Scenario {
         }
     }
 
-    pub(crate) fn answer(&mut self, call: &mut Call, status: u16, cookies: &[&str]) -> Verdict {
+    pub(crate) fn response(&mut self, call: &mut Call, status: u16, cookies: &[&str]) -> Verdict {
         self.answer_on(call, "/connect/services/devices", status, cookies)
     }
 
@@ -243,7 +243,7 @@ impl Scenario {
         cookies: &[&str],
     ) -> LoginOutcome {
         self.session
-            .login_response(ticket, &answer(status, cookies), self.now)
+            .login_response(ticket, &response(status, cookies), self.now)
     }
 
     pub(crate) fn fails(&mut self, ticket: LoginTicket, failure: SendFailure) -> LoginOutcome {
@@ -293,7 +293,7 @@ impl Scenario {
                     {
                         Verdict::Deliver => return Ok((status.as_u16(), None)),
                         Verdict::Unauthorized(why) => return Ok((status.as_u16(), Some(why))),
-                        Verdict::Retry => {}
+                        Verdict::Replay => {}
                     }
                 }
                 Admit::Login(order) => {
@@ -336,8 +336,8 @@ pub(crate) fn set_cookies(lines: &[&str]) -> HeaderMap {
         .collect()
 }
 
-/// An answer with these `Set-Cookie` lines.
-pub(crate) fn answer(code: u16, cookies: &[&str]) -> Response<()> {
+/// A response with these `Set-Cookie` lines.
+pub(crate) fn response(code: u16, cookies: &[&str]) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = status(code);
     *response.headers_mut() = set_cookies(cookies);
@@ -345,7 +345,7 @@ pub(crate) fn answer(code: u16, cookies: &[&str]) -> Response<()> {
 }
 
 pub(crate) fn answer_with(code: u16, name: &'static str, value: &str) -> Response<()> {
-    let mut response = answer(code, &[]);
+    let mut response = response(code, &[]);
     response.headers_mut().insert(
         HeaderName::from_static(name),
         HeaderValue::from_str(value).unwrap(),

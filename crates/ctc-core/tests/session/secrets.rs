@@ -93,7 +93,7 @@ fn guarantee_9_t78_a_session_shows_no_secret_in_any_state() {
     shows_nothing(&headers);
     shows_nothing(&pass);
     s.pass_time(3600);
-    shows_nothing(&s.answer(&mut admitted, 401, &[&cookie(TOKEN)]));
+    shows_nothing(&s.response(&mut admitted, 401, &[&cookie(TOKEN)]));
     shows_nothing(&admitted);
     shows_nothing(&s.session);
 

@@ -3,9 +3,11 @@
 use ctc_core::{Admit, Call, Denial, Unauthorized, Verdict};
 use http::{HeaderMap, Response};
 
-use crate::scenario::{PASSWORD, Scenario, Sent, USER, answer, call, cookie, credentials, stamped};
+use crate::scenario::{
+    PASSWORD, Scenario, Sent, USER, call, cookie, credentials, response, stamped,
+};
 
-const ROUTE_REFUSED: Verdict = Verdict::Unauthorized(Unauthorized::RouteRefused);
+const ROUTE_REFUSED: Verdict = Verdict::Unauthorized(Unauthorized::RouteRejected);
 
 /// A server that gives a new token for each login and refuses some routes whatever the token.
 fn forbids(paths: &'static [&'static str]) -> impl FnMut(Sent<'_>) -> Response<()> {
@@ -13,11 +15,11 @@ fn forbids(paths: &'static [&'static str]) -> impl FnMut(Sent<'_>) -> Response<(
     move |sent| match sent {
         Sent::Login => {
             logins += 1;
-            answer(200, &[&cookie(&format!("T{logins}"))])
+            response(200, &[&cookie(&format!("T{logins}"))])
         }
-        Sent::Call { path, .. } if paths.contains(&path) => answer(401, &[]),
-        Sent::Call { token, .. } if token == format!("T{logins}") => answer(200, &[]),
-        Sent::Call { .. } => answer(401, &[]),
+        Sent::Call { path, .. } if paths.contains(&path) => response(401, &[]),
+        Sent::Call { token, .. } if token == format!("T{logins}") => response(200, &[]),
+        Sent::Call { .. } => response(401, &[]),
     }
 }
 
@@ -38,7 +40,7 @@ fn the_401_table() {
         replayable: true,
         spent: false,
         cookies: &[],
-        verdict: Verdict::Retry,
+        verdict: Verdict::Replay,
         token_after: false,
     };
     let not_replayable = Verdict::Unauthorized(Unauthorized::NotReplayable);
@@ -88,7 +90,7 @@ fn the_401_table() {
         let mut call = Call::new(row.replayable);
         let _ = s.proceeds(&mut call);
         assert_eq!(
-            s.answer(&mut call, 401, row.cookies),
+            s.response(&mut call, 401, row.cookies),
             row.verdict,
             "{}",
             row.name
@@ -112,13 +114,13 @@ fn a_401_when_the_budget_is_spent_keeps_the_token_and_says_until_when() {
     let token = s.token();
     for _ in 0..10 {
         let mut sent = s.sent();
-        let Verdict::Unauthorized(Unauthorized::NoLogin(denial)) = s.answer(&mut sent, 401, &[])
+        let Verdict::Unauthorized(Unauthorized::NoLogin(denial)) = s.response(&mut sent, 401, &[])
         else {
             panic!("no login can be made");
         };
         assert_eq!(
             denial,
-            Denial::Paced {
+            Denial::BudgetSpent {
                 until: s.moment(120)
             }
         );
@@ -126,7 +128,7 @@ fn a_401_when_the_budget_is_spent_keeps_the_token_and_says_until_when() {
     }
     s.at(120);
     let mut sent = s.sent();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     assert!(matches!(s.admit(&mut sent), Admit::Login(_)));
 }
 
@@ -136,11 +138,11 @@ fn a_401_waits_for_a_renewal_under_way_though_the_budget_is_spent() {
         Scenario::with(|settings| settings.fair_use.burst = 2.try_into().unwrap()).open("T1");
     let mut sent = s.sent();
     let ticket = s.renewal();
-    assert_eq!(s.answer(&mut sent, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
     assert!(matches!(s.admit(&mut sent), Admit::Wait(_)));
     let _ = s.login(ticket, 200, &[&cookie("T2")]);
     let _ = s.proceeds(&mut sent);
-    assert_eq!(s.answer(&mut sent, 200, &[]), Verdict::Deliver);
+    assert_eq!(s.response(&mut sent, 200, &[]), Verdict::Deliver);
 }
 
 #[test]
@@ -149,7 +151,7 @@ fn a_401_while_refused_keeps_the_token() {
     let ticket = s.renewal();
     let _ = s.login(ticket, 403, &[]);
     let mut sent = s.sent();
-    let verdict = s.answer(&mut sent, 401, &[]);
+    let verdict = s.response(&mut sent, 401, &[]);
     assert!(matches!(
         verdict,
         Verdict::Unauthorized(Unauthorized::NoLogin(Denial::Rejected { .. }))
@@ -164,14 +166,14 @@ fn t11_endless_401_takes_one_login_and_one_replay() {
     let answered = s.drive("/a", &mut |request| match request {
         Sent::Login => {
             logins += 1;
-            answer(200, &[&cookie("T1")])
+            response(200, &[&cookie("T1")])
         }
         Sent::Call { .. } => {
             sent += 1;
-            answer(401, &[])
+            response(401, &[])
         }
     });
-    assert_eq!(answered, Ok((401, Some(Unauthorized::RouteRefused))));
+    assert_eq!(answered, Ok((401, Some(Unauthorized::RouteRejected))));
     assert_eq!((logins, sent), (1, 2));
 }
 
@@ -180,7 +182,7 @@ fn t11_a_cold_start_into_an_endless_401_takes_one_login_and_no_replay() {
     let mut s = Scenario::new();
     assert_eq!(
         s.drive("/a", &mut forbids(&["/a"])),
-        Ok((401, Some(Unauthorized::RouteRefused)))
+        Ok((401, Some(Unauthorized::RouteRejected)))
     );
     assert_eq!(s.logins, 1);
 }
@@ -191,7 +193,7 @@ fn t12_polling_one_forbidden_route_for_an_hour_costs_a_handful_of_logins() {
     let mut server = forbids(&["/a"]);
     for _ in 0..360 {
         let (status, why) = s.drive("/a", &mut server).unwrap();
-        assert_eq!((status, why), (401, Some(Unauthorized::RouteRefused)));
+        assert_eq!((status, why), (401, Some(Unauthorized::RouteRejected)));
         assert_eq!(
             s.drive("/b", &mut server),
             Ok((200, None)),
@@ -225,9 +227,9 @@ fn t12_a_forbidden_route_that_also_clears_the_cookie_stays_within_the_budget() {
         let _ = s.drive("/a", &mut |sent| match sent {
             Sent::Login => {
                 logins += 1;
-                answer(200, &[&cookie(&format!("T{logins}"))])
+                response(200, &[&cookie(&format!("T{logins}"))])
             }
-            Sent::Call { .. } => answer(401, &["authToken=; Max-Age=0"]),
+            Sent::Call { .. } => response(401, &["authToken=; Max-Age=0"]),
         });
         s.pass_time(10);
     }
@@ -238,15 +240,15 @@ fn t12_a_forbidden_route_that_also_clears_the_cookie_stays_within_the_budget() {
 fn t12_a_refused_route_is_forgotten_when_it_answers_otherwise() {
     let mut s = Scenario::new();
     let _ = s.drive("/a", &mut forbids(&["/a"]));
-    assert!(s.session.watches_routes());
+    assert!(s.session.needs_every_response());
     let mut sent = s.sent();
     assert_eq!(s.answer_on(&mut sent, "/a", 200, &[]), Verdict::Deliver);
-    assert!(!s.session.watches_routes());
+    assert!(!s.session.needs_every_response());
     s.pass_time(120);
     let mut sent = s.sent();
     assert_eq!(
         s.answer_on(&mut sent, "/a", 401, &[]),
-        Verdict::Retry,
+        Verdict::Replay,
         "now it is about the session again"
     );
 }
@@ -283,7 +285,7 @@ fn t13_no_status_but_401_touches_the_session() {
         let mut s = Scenario::new().open("T1").after(3600);
         let epoch = s.session.epoch();
         let mut sent = s.sent();
-        assert_eq!(s.answer(&mut sent, code, &[]), Verdict::Deliver, "{code}");
+        assert_eq!(s.response(&mut sent, code, &[]), Verdict::Deliver, "{code}");
         assert_eq!(s.token().as_deref(), Some("T1"), "{code}");
         assert_eq!(s.session.epoch(), epoch, "{code}");
     }
@@ -294,7 +296,7 @@ fn t14_the_replay_carries_the_new_token_and_not_the_old_one() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut call = call();
     let sent = stamped(&s.proceeds(&mut call), HeaderMap::new());
-    assert_eq!(s.answer(&mut call, 401, &[]), Verdict::Retry);
+    assert_eq!(s.response(&mut call, 401, &[]), Verdict::Replay);
     let mut s = s.open("T2");
     let replay = stamped(&s.proceeds(&mut call), sent);
     assert_eq!(
@@ -309,11 +311,11 @@ fn t18_t19_what_is_not_to_be_sent_twice_is_delivered_and_the_session_renewed() {
     let mut s = Scenario::new().open("T1").after(3600);
     let mut stream = Call::new(false);
     let _ = s.proceeds(&mut stream);
-    let verdict = s.answer(&mut stream, 401, &[]);
+    let verdict = s.response(&mut stream, 401, &[]);
     assert_eq!(verdict, Verdict::Unauthorized(Unauthorized::NotReplayable));
     let mut s = s.open("T2");
     let mut next = s.sent();
-    assert_eq!(s.answer(&mut next, 201, &[]), Verdict::Deliver);
+    assert_eq!(s.response(&mut next, 201, &[]), Verdict::Deliver);
 }
 
 #[test]
@@ -323,7 +325,10 @@ fn a_call_may_learn_as_it_is_sent_whether_it_can_be_sent_twice() {
         let mut call = Call::new(!replayable);
         call.set_replayable(replayable);
         let _ = s.proceeds(&mut call);
-        assert_eq!(s.answer(&mut call, 401, &[]) == Verdict::Retry, replayable);
+        assert_eq!(
+            s.response(&mut call, 401, &[]) == Verdict::Replay,
+            replayable
+        );
     }
 }
 
@@ -342,7 +347,7 @@ fn t21_the_triggering_call_sees_the_answer_to_its_replay() {
 fn an_answer_to_a_call_that_was_never_admitted_says_nothing() {
     let mut s = Scenario::new().open("T1");
     assert_eq!(
-        s.answer(&mut call(), 401, &["authToken=X"]),
+        s.response(&mut call(), 401, &["authToken=X"]),
         Verdict::Deliver
     );
     assert_eq!(s.token().as_deref(), Some("T1"));
@@ -355,12 +360,12 @@ fn t12_a_forbidden_route_that_clears_the_cookie_leaves_the_other_routes_alone() 
     let mut poll = s.sent();
     assert_eq!(
         s.answer_on(&mut poll, "/forbidden", 401, &clearing),
-        Verdict::Retry
+        Verdict::Replay
     );
     let order = s.order();
     let _ = s.login(order.ticket, 200, &[&cookie("T2")]);
     let _ = s.proceeds(&mut poll);
-    let refused = Verdict::Unauthorized(Unauthorized::RouteRefused);
+    let refused = Verdict::Unauthorized(Unauthorized::RouteRejected);
     assert_eq!(
         s.answer_on(&mut poll, "/forbidden", 401, &clearing),
         refused
@@ -378,7 +383,7 @@ fn t12_a_forbidden_route_that_clears_the_cookie_leaves_the_other_routes_alone() 
 
 #[test]
 fn a_token_is_young_until_it_is_as_old_as_a_short_life() {
-    for (age, verdict) in [(59, ROUTE_REFUSED), (60, Verdict::Retry)] {
+    for (age, verdict) in [(59, ROUTE_REFUSED), (60, Verdict::Replay)] {
         let mut s = Scenario::new();
         let mut waited = call();
         let Admit::Login(order) = s.admit(&mut waited) else {
@@ -387,7 +392,7 @@ fn a_token_is_young_until_it_is_as_old_as_a_short_life() {
         let _ = s.login(order.ticket, 200, &[&cookie("T1")]);
         let _ = s.proceeds(&mut waited);
         s.at(age);
-        assert_eq!(s.answer(&mut waited, 401, &[]), verdict, "{age} s");
+        assert_eq!(s.response(&mut waited, 401, &[]), verdict, "{age} s");
     }
 }
 
@@ -415,10 +420,10 @@ fn t12_refused_routes_are_forgotten_with_what_they_are_about() {
         let mut s = Scenario::new();
         assert_eq!(
             s.drive("/a", &mut forbids(&["/a"])),
-            Ok((401, Some(Unauthorized::RouteRefused)))
+            Ok((401, Some(Unauthorized::RouteRejected)))
         );
-        assert!(s.session.watches_routes());
+        assert!(s.session.needs_every_response());
         forget(&mut s);
-        assert_eq!(s.session.watches_routes(), !forgotten, "{name}");
+        assert_eq!(s.session.needs_every_response(), !forgotten, "{name}");
     }
 }

@@ -56,7 +56,7 @@ pub enum SessionEvent<'a> {
     },
     /// A store's record holds a login back: a pause, a refusal or a spent budget of another
     /// process.
-    HeldBackByStore {
+    DeniedByStore {
         /// What every caller is told until the next may be made.
         denial: &'a Denial,
     },
@@ -72,16 +72,16 @@ pub enum SessionEvent<'a> {
         /// Why the session did not cure it.
         why: &'a Unauthorized,
     },
-    /// The server gave a new token on an ordinary answer.
+    /// The server gave a new token on an ordinary response.
     TokenRotated {
         /// The number of the new token.
         generation: Generation,
     },
     /// The server refused or cleared the token.
-    TokenOver {
+    TokenInvalidated {
         /// The number of the token.
         generation: Generation,
-        /// Of the answer that said so.
+        /// Of the response that said so.
         status: StatusCode,
     },
     /// The session was logged out.
@@ -160,8 +160,8 @@ impl SessionEvent<'_> {
                     generation = generation
                 );
             }
-            Self::HeldBackByStore { denial } => {
-                tell!(warn, "held_back_by_store", session, "the store's record forbids a login", %denial);
+            Self::DeniedByStore { denial } => {
+                tell!(warn, "denied_by_store", session, "the store's record forbids a login", %denial);
             }
             Self::CallDenied { denial } => {
                 tell!(debug, "call_denied", session, "call is not sent", %denial)
@@ -187,11 +187,11 @@ impl SessionEvent<'_> {
                     generation = generation
                 );
             }
-            Self::TokenOver { generation, status } => {
+            Self::TokenInvalidated { generation, status } => {
                 let (generation, status) = (generation.number(), status.as_u16());
                 tell!(
                     info,
-                    "token_over",
+                    "token_invalidated",
                     session,
                     "token is over",
                     generation = generation,

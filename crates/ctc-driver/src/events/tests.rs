@@ -116,7 +116,7 @@ fn documented() -> Table {
 fn tell_all() {
     let generation = Generation::default();
     let denial = &Denial::Closed;
-    let error = &StoreError::Lost;
+    let error = &StoreError::LeaseLost;
     let events = [
         SessionEvent::LoginSent,
         SessionEvent::LoggedIn { generation },
@@ -126,14 +126,14 @@ fn tell_all() {
         SessionEvent::LoginLate,
         SessionEvent::Orphaned,
         SessionEvent::Adopted { generation },
-        SessionEvent::HeldBackByStore { denial },
+        SessionEvent::DeniedByStore { denial },
         SessionEvent::CallDenied { denial },
         SessionEvent::CallReplayed,
         SessionEvent::UnauthorizedDelivered {
             why: &Unauthorized::Closed,
         },
         SessionEvent::TokenRotated { generation },
-        SessionEvent::TokenOver {
+        SessionEvent::TokenInvalidated {
             generation,
             status: StatusCode::UNAUTHORIZED,
         },

@@ -145,10 +145,10 @@ impl MemoryLease {
 
     fn write(&self, record: &SessionRecord) -> Result<(), StoreError> {
         let mut slots = self.shelf.slots();
-        let slot = slots.get_mut(&self.key).ok_or(StoreError::Lost)?;
+        let slot = slots.get_mut(&self.key).ok_or(StoreError::LeaseLost)?;
         let in_time = slot.held_until.is_some_and(|until| until > Instant::now());
         if slot.fence != self.fence || !in_time {
-            return Err(StoreError::Lost);
+            return Err(StoreError::LeaseLost);
         }
         slot.record = Some(record.clone());
         Ok(())

@@ -11,8 +11,8 @@
 //!                      log in ──▶ save ──▶ release
 //! ```
 //!
-//! While a token is good, only for one that the server rotated on an ordinary answer: the first
-//! after a login is saved at once, further ones at most once a minute, and the answer waits for it
+//! While a token is good, only for one that the server rotated on an ordinary response: the first
+//! after a login is saved at once, further ones at most once a minute, and the response waits for it
 //! (one second at most in the asynchronous driver). A logout takes its own token out. Each of these
 //! is one lease. A store that fails stops no call: the session goes on in memory, logs in under its
 //! own governor, warns once (until the store works again), and asks the store again at the next
@@ -35,7 +35,7 @@
 //!    at the latest after [`LeaseTerms::ttl`]: a holder that died or froze is overtaken. (Sooner is
 //!    better for one that died: say by a lock that the system gives back, or by heartbeats.)
 //! 2. **A lease that is over changes nothing.** Its [`save`](StoreLease::save) fails with
-//!    [`StoreError::Lost`], also when the holder was stopped in the midst of it and woke an hour
+//!    [`StoreError::LeaseLost`], also when the holder was stopped in the midst of it and woke an hour
 //!    later. That takes a **fencing number**: each lease gets the next one, it is kept beside the
 //!    record, and a write is made only if it is still the newest, check and write being one step
 //!    for the store (a transaction, a script, a conditional update). Judge time by one clock alone:
@@ -110,7 +110,7 @@
 //!
 //!     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
 //!         match self.table.update(&self.key, self.fence, record)? {
-//!             0 => Err(StoreError::Lost), // somebody overtook us, or our time is over
+//!             0 => Err(StoreError::LeaseLost), // somebody overtook us, or our time is over
 //!             _ => Ok(()),
 //!         }
 //!     }
@@ -171,7 +171,7 @@ pub trait StoreLease: Send {
     /// Replaces the record.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when the lease is over, and then nothing was changed.
+    /// [`StoreError::LeaseLost`] when the lease is over, and then nothing was changed.
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError>;
 
     /// Gives the lease back, and wakes who waits for it.
@@ -227,7 +227,7 @@ pub enum StoreError {
     Busy,
     /// The lease is over: another holder may have written since.
     #[error("the login lease of the session store is over; nothing was written")]
-    Lost,
+    LeaseLost,
     /// The store is out of reach, full, read-only or unreadable.
     #[error("the session store is not available; the session goes on in memory only")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),

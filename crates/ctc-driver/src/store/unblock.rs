@@ -53,7 +53,7 @@ impl Unblocked {
         &mut self,
         work: impl FnOnce(&mut dyn StoreLease) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
-        let mut lease = self.0.take().ok_or(StoreError::Lost)?;
+        let mut lease = self.0.take().ok_or(StoreError::LeaseLost)?;
         let (lease, result) = unblock(move || {
             let result = work(&mut *lease);
             (lease, result)
@@ -76,7 +76,7 @@ impl AsyncStoreLease for Unblocked {
     }
 
     async fn release(mut self: Box<Self>) -> Result<(), StoreError> {
-        let lease = self.0.take().ok_or(StoreError::Lost)?;
+        let lease = self.0.take().ok_or(StoreError::LeaseLost)?;
         unblock(move || lease.release()).await
     }
 }

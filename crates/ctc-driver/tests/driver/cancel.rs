@@ -86,7 +86,7 @@ fn t54_a_leader_cancelled_anywhere_costs_those_who_wait_nothing() {
                 tasks
                     .finish()
                     .into_iter()
-                    .all(|answer| status(answer) == 200)
+                    .all(|response| status(response) == 200)
             );
             assert!(
                 world.server.logins() <= logins,
@@ -112,7 +112,7 @@ fn t54_a_leader_cancelled_alone_costs_one_more_login_at_most() {
     }
 }
 
-/// Nobody makes a call afterwards, whose answer would be another chance to save the token.
+/// Nobody makes a call afterwards, whose response would be another chance to save the token.
 #[test]
 fn t32_a_login_whose_leader_is_cancelled_anywhere_is_in_the_store() {
     for times in 0.. {
@@ -207,7 +207,7 @@ fn one_who_waits_can_go_at_any_point() {
             others
                 .finish()
                 .into_iter()
-                .all(|answer| status(answer) == 200)
+                .all(|response| status(response) == 200)
         );
         assert_eq!(world.server.logins(), 1);
     });
@@ -222,7 +222,7 @@ fn a_leader_that_is_kept_but_never_polled_again_holds_nobody_up() {
             others
                 .finish()
                 .into_iter()
-                .all(|answer| status(answer) == 200)
+                .all(|response| status(response) == 200)
         );
         assert_eq!(world.server.logins(), 1);
         drop(leader);
@@ -255,7 +255,7 @@ fn a_task_sleeps_through_a_threads_login_although_somebody_holds_on_to_an_earlie
         tasks
             .finish()
             .into_iter()
-            .all(|answer| denial(answer) == Denial::Closed)
+            .all(|response| denial(response) == Denial::Closed)
     );
     drop((order, never_polled_again));
 }
@@ -284,7 +284,7 @@ fn when_all_go_the_login_is_given_back() {
     world.server.hold_logins(true);
     let mut calls: Vec<_> = (0..5).map(|_| call(&world)).collect();
     calls.iter_mut().for_each(|call| assert!(poll(call, 4)));
-    assert_eq!(world.session.phase(), Phase::Opening);
+    assert_eq!(world.session.phase(), Phase::LoggingIn);
     drop(calls);
     assert_eq!(world.session.phase(), Phase::Empty);
     world.server.set(|state| assert_eq!(state.logins_now, 0));
@@ -308,7 +308,7 @@ fn a_stack_that_panics_in_a_login_takes_one_task_with_it() {
         ended
             .into_iter()
             .flatten()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 2);
 }

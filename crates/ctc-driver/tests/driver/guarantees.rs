@@ -40,7 +40,7 @@ fn guarantee_1_at_most_one_login_in_flight_per_session_and_per_store() {
         tasks
             .finish()
             .into_iter()
-            .for_each(|answer| assert_eq!(status(answer), 200));
+            .for_each(|response| assert_eq!(status(response), 200));
     }
 }
 
@@ -93,8 +93,13 @@ fn guarantee_3_n_callers_one_dead_token_one_login_n_answers() {
     crate::herd::with_dead_token(&world);
     let mut tasks = Tasks::new();
     spawn(&world, &mut tasks, 500, "/devices");
-    let answers = tasks.finish();
-    assert!(answers.len() == 500 && answers.into_iter().all(|answer| status(answer) == 200));
+    let responses = tasks.finish();
+    assert!(
+        responses.len() == 500
+            && responses
+                .into_iter()
+                .all(|response| status(response) == 200)
+    );
     assert_eq!(world.server.logins(), 2);
 }
 
@@ -107,7 +112,7 @@ fn guarantee_3_n_callers_refused_credentials_one_login_n_equal_errors() {
     let mut texts: Vec<_> = tasks
         .finish()
         .into_iter()
-        .map(|answer| answer.unwrap_err().to_string())
+        .map(|response| response.unwrap_err().to_string())
         .collect();
     assert_eq!(texts.len(), 500);
     texts.dedup();
@@ -130,7 +135,7 @@ fn guarantee_4_a_late_401_never_touches_a_newer_token() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 2);
 }
@@ -142,7 +147,7 @@ fn guarantee_4_a_call_sees_at_most_one_replay() {
         world.advance(seconds(3600));
         world.server.route("/devices", Route::Forbidden);
         for sent in [2, 3, 4] {
-            assert_eq!(why(client.call("/devices")), Unauthorized::RouteRefused);
+            assert_eq!(why(client.call("/devices")), Unauthorized::RouteRejected);
             assert_eq!(world.server.calls(), sent);
         }
     });
@@ -167,7 +172,7 @@ fn guarantee_4_a_call_is_not_sent_a_third_time() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| why(answer) == Unauthorized::AlreadyReplayed)
+            .all(|response| why(response) == Unauthorized::AlreadyReplayed)
     );
     assert_eq!((world.server.calls(), world.server.logins()), (2, 2));
     assert_eq!(
@@ -216,7 +221,7 @@ fn guarantee_5_no_login_after_close_although_one_was_waiting_for_the_store() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| denial(answer) == Denial::Closed)
+            .all(|response| denial(response) == Denial::Closed)
     );
     assert_eq!(world.server.logins(), 0);
 }
@@ -255,7 +260,7 @@ fn guarantee_6_a_401_that_no_login_can_cure_now_leaves_the_token() {
         world.server.route("/f", Route::Forbidden);
         assert!(matches!(
             why(client.call("/f")),
-            Unauthorized::NoLogin(Denial::Paced { .. })
+            Unauthorized::NoLogin(Denial::BudgetSpent { .. })
         ));
         assert_eq!(status(client.call("/devices")), 200);
         assert!(matches!(world.session.phase(), Phase::Open(_)));
@@ -326,8 +331,8 @@ fn guarantee_8_token_and_key_never_leave_the_origin() {
             "http://connect.calamp.com/",
             "https://connect.calamp.com:444/",
         ] {
-            let answer = client.send(Req::to(url), &CallOptions::default());
-            assert!(matches!(answer, Err(CallError::Stamp(_))));
+            let response = client.send(Req::to(url), &CallOptions::default());
+            assert!(matches!(response, Err(CallError::Stamp(_))));
         }
         assert_eq!(world.server.calls(), 0);
         // A redirect is delivered, not followed; at login it is a failure.
@@ -338,7 +343,7 @@ fn guarantee_8_token_and_key_never_leave_the_origin() {
         world.server.next_login(Login::Status(307));
         assert!(matches!(
             denial(client.call("/devices")),
-            Denial::CoolingDown { .. }
+            Denial::BackingOff { .. }
         ));
         let foreign = |seen: &Seen| matches!(seen, Seen::Call { path, .. } if path != "/moved");
         assert!(!world.server.seen().iter().any(foreign));
@@ -367,11 +372,11 @@ fn guarantee_7_an_observer_that_panics_wedges_nothing() {
         });
         // A login is refused, one panics, one succeeds, one is given up before it is sent, and all
         // is logged out.
-        for answer in [Some(Login::Status(503)), Some(Login::Panic), None] {
+        for response in [Some(Login::Status(503)), Some(Login::Panic), None] {
             world.server.logins_are_fine();
-            answer
+            response
                 .into_iter()
-                .for_each(|answer| world.server.every_login(answer));
+                .for_each(|response| world.server.every_login(response));
             (0..2).for_each(|_| caught(&|| drop(client.call("/devices"))));
             world.advance(seconds(3600));
         }
@@ -395,7 +400,7 @@ fn guarantee_7_an_observer_that_panics_wedges_nothing() {
             world.session.set_observer(|_: &SessionEvent<'_>| {});
             assert_ne!(
                 world.session.phase(),
-                Phase::Opening,
+                Phase::LoggingIn,
                 "at event {at}: all wait for the lease"
             );
             world.session.reopen();

@@ -115,10 +115,10 @@ fn t06_t09_every_clone_and_both_drivers_share_the_session() {
             let task = asynchronous.clone();
             let call = async move { task.execute(get("/devices"), &CallOptions::default()).await };
             assert_eq!(status(crate::support::run::run(&world.clock, call)), 200);
-            let answer = blocking
+            let response = blocking
                 .clone()
                 .execute(get("/devices"), &CallOptions::default());
-            assert_eq!(status(answer), 200);
+            assert_eq!(status(response), 200);
         }
         assert_eq!(world.server.logins(), round);
         world.advance(crate::support::seconds(3600));

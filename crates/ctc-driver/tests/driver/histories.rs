@@ -51,7 +51,7 @@ fn a_login_that_is_no_longer_wanted_leaves_the_record_alone() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| matches!(denial(answer), Denial::Paced { .. }))
+            .all(|response| matches!(denial(response), Denial::BudgetSpent { .. }))
     );
     assert_eq!(world.server.logins(), 3);
 }
@@ -80,9 +80,9 @@ fn a_rotated_token_is_saved_with_the_history_that_others_left() {
         world.server.revoke_all();
         world.advance(seconds(61));
         let third = world.restarted();
-        let answer = third.clients()[1].call("/devices");
+        let response = third.clients()[1].call("/devices");
         // The record's token is dead, and the three logins so far leave room for none.
-        assert_eq!((status(answer), world.server.logins()), (401, 3));
+        assert_eq!((status(response), world.server.logins()), (401, 3));
     });
 }
 
@@ -135,22 +135,22 @@ fn t10_a_record_never_lands_under_another_accounts_key() {
 #[test]
 fn t30_max_wait_holds_for_the_call_not_for_each_of_its_sendings() {
     let mut settings = Settings::default();
-    settings.fair_use.short_life = seconds(0);
+    settings.fair_use.short_token_lifetime = seconds(0);
     let world = World::with_settings(settings);
     let client = &world.clients()[1];
     let mut options = CallOptions::default();
     options.max_wait = seconds(100);
-    for answer in [
+    for response in [
         Login::RetryAfter(503, "60"),
         Login::Token("token-x"),
         Login::RetryAfter(503, "60"),
     ] {
-        world.server.next_login(answer);
+        world.server.next_login(response);
     }
     world.server.route("/devices", Route::Forbidden);
     assert!(matches!(
         denial(client.send(get("/devices"), &options)),
-        Denial::CoolingDown { .. }
+        Denial::BackingOff { .. }
     ));
     assert_eq!(world.clock.elapsed(), seconds(60));
 }

@@ -86,7 +86,7 @@ fn a_record_never_goes_to_another_accounts_place() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     let ada = store(&world)
         .peek(&key)

@@ -1,7 +1,7 @@
 //! The session is closed, reopened or given other credentials while logins and calls are under way.
 
 use ctc_driver::ctc_core::{Denial, Phase, Unauthorized};
-use ctc_driver::{CallError, CallOptions, LoggedOut};
+use ctc_driver::{CallError, CallOptions, LogoutOutcome};
 
 use crate::support::run::Tasks;
 use crate::support::server::{Login, Route};
@@ -43,7 +43,7 @@ fn close_wakes_all_who_wait() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| denial(answer) == Denial::Closed)
+            .all(|response| denial(response) == Denial::Closed)
     );
 }
 
@@ -56,7 +56,7 @@ fn t49_a_login_answered_after_close_is_logged_out() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| denial(answer) == Denial::Closed)
+            .all(|response| denial(response) == Denial::Closed)
     );
     assert_eq!(world.session.phase(), Phase::Closed);
     assert_eq!(
@@ -76,7 +76,7 @@ fn reopen_in_mid_flight_lets_them_log_in_anew() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 2);
 }
@@ -92,7 +92,7 @@ fn reset_in_mid_flight_changes_nothing_for_those_who_wait() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 1);
 }
@@ -109,7 +109,7 @@ fn credentials_set_in_mid_flight_outlive_the_refusal_of_the_old() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 2);
 }
@@ -132,7 +132,7 @@ fn a_change_in_mid_flight_does_not_cost_the_login_of_a_cancelled_leader() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 1);
 }
@@ -145,14 +145,14 @@ fn t51_logout_with_calls_in_flight_starts_no_login() {
     let tasks = tasks(&world, 10);
     assert!(matches!(
         world.clients()[1].logout(),
-        LoggedOut::Accepted(_)
+        LogoutOutcome::Accepted(_)
     ));
     world.server.hold_calls(false);
     assert!(
         tasks
             .finish()
             .into_iter()
-            .all(|answer| why(answer) == Unauthorized::Closed)
+            .all(|response| why(response) == Unauthorized::Closed)
     );
     assert_eq!(
         (world.server.logins(), world.server.logouts().len()),
@@ -164,7 +164,7 @@ fn t51_logout_with_calls_in_flight_starts_no_login() {
 fn t52_logout_says_what_became_of_it_and_always_closes() {
     with_both(World::new, |world, client| {
         let outcome = client.logout();
-        assert!(matches!(outcome, LoggedOut::NoToken));
+        assert!(matches!(outcome, LogoutOutcome::NoToken));
         assert!(
             outcome
                 .to_string()
@@ -185,7 +185,7 @@ fn t52_logout_says_what_became_of_it_and_always_closes() {
             (200, "Accepted", "the server agreed (status 200 OK)"),
             (
                 500,
-                "Refused",
+                "Rejected",
                 "so the token may live on there: check logout_path",
             ),
         ] {
@@ -225,7 +225,7 @@ fn t59_a_call_that_comes_while_the_token_is_renewed_waits() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     // The server itself fails on a request without a token.
     assert_eq!((world.server.logins(), world.server.calls()), (2, 3));
@@ -246,7 +246,7 @@ fn t60_a_slow_call_holds_nobody_up() {
     assert!(
         slow.finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
 }
 
@@ -254,9 +254,9 @@ fn t60_a_slow_call_holds_nobody_up() {
 fn t60_a_held_login_does_not_lock_the_session() {
     let (world, tasks) = waiting();
     // Each of these takes the lock, on the very thread that drives the login.
-    assert_eq!(world.session.phase(), Phase::Opening);
+    assert_eq!(world.session.phase(), Phase::LoggingIn);
     assert!(!world.session.record().has_token());
-    assert!(format!("{:?}", world.session).contains("Opening"));
+    assert!(format!("{:?}", world.session).contains("LoggingIn"));
     world.server.hold_logins(false);
     tasks.finish();
 }
@@ -293,8 +293,8 @@ fn t46_a_request_to_elsewhere_is_not_sent() {
         ] {
             let request = || crate::support::transport::Req::to(url);
             for _ in 0..2 {
-                let answer = client.send(request(), &CallOptions::default());
-                assert!(matches!(answer, Err(CallError::Stamp(_))), "{url}");
+                let response = client.send(request(), &CallOptions::default());
+                assert!(matches!(response, Err(CallError::Stamp(_))), "{url}");
             }
         }
         assert_eq!(world.server.calls(), 0);

@@ -83,7 +83,7 @@ fn t27_no_answer_is_a_pause_with_its_cause_and_no_refusal() {
         };
         assert!(matches!(
             denied.denial(),
-            Denial::CoolingDown {
+            Denial::BackingOff {
                 cause: LoginFailure::MaybeSent,
                 ..
             }
@@ -98,9 +98,9 @@ fn t27_no_answer_is_a_pause_with_its_cause_and_no_refusal() {
 
 #[test]
 fn t27_logins_that_may_have_been_sent_are_charged_and_the_others_not() {
-    for (answer, expected) in [(Login::MaybeSent, 3), (Login::NotSent, 8)] {
+    for (response, expected) in [(Login::MaybeSent, 3), (Login::NotSent, 8)] {
         with_both(World::new, |world, client| {
-            world.server.every_login(answer.clone());
+            world.server.every_login(response.clone());
             for _ in 0..8 {
                 denial(client.call("/devices"));
                 world.session.reset();
@@ -135,7 +135,7 @@ fn t30_a_pause_fails_at_once_and_says_when_to_come_back() {
             assert_eq!(denied.retry_after(), Some(seconds(60)));
             assert_eq!(world.clock.elapsed(), before, "nobody waited");
         }
-        assert!(matches!(world.session.phase(), Phase::Cooling { .. }));
+        assert!(matches!(world.session.phase(), Phase::BackingOff { .. }));
     });
 }
 
@@ -162,7 +162,7 @@ fn t30_waiting_is_opt_in_and_bounded() {
     world.server.next_login(Login::RetryAfter(503, "60"));
     assert!(matches!(
         denial(client.send(get("/devices"), &patient(59))),
-        Denial::CoolingDown { .. }
+        Denial::BackingOff { .. }
     ));
     assert_eq!(world.clock.elapsed(), seconds(0));
     assert_eq!(status(client.send(get("/devices"), &patient(60))), 200);
@@ -182,7 +182,7 @@ fn t30_a_thread_can_wait_too() {
         None,
     );
     world.server.next_login(Login::Status(503));
-    // Patience for one pause: a thread that asked again without having waited would have none left.
+    // RemainingWait for one pause: a thread that asked again without having waited would have none left.
     assert_eq!(
         status(driver.execute(get("/devices"), &CallOptions::new().max_wait(pause))),
         200
@@ -202,7 +202,7 @@ fn t30_being_woken_early_costs_no_patience() {
     }
     assert!(matches!(
         denial(client.call("/devices")),
-        Denial::Paced { .. }
+        Denial::BudgetSpent { .. }
     ));
     let mut tasks = Tasks::new();
     let driver = world.asynchronous();
@@ -219,7 +219,7 @@ fn t30_being_woken_early_costs_no_patience() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
 }
 
@@ -237,7 +237,7 @@ fn t30_new_credentials_end_the_wait() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
 }
 
@@ -260,7 +260,7 @@ fn t33_thirty_days_of_hourly_expiry_and_faults_stay_within_the_budget() {
                 world.server.revoke_all();
             }
             match client.call("/devices") {
-                Ok(answer) => assert!([200, 401].contains(&answer.status().as_u16())),
+                Ok(response) => assert!([200, 401].contains(&response.status().as_u16())),
                 Err(CallError::Denied(denied)) => assert!(denied.retry_after().is_some()),
                 Err(other) => panic!("{other}"),
             }
@@ -298,7 +298,7 @@ fn t56_a_login_that_hangs_is_over_after_its_time_out() {
         let denial = denial(client.call("/devices"));
         assert!(matches!(
             denial,
-            Denial::CoolingDown {
+            Denial::BackingOff {
                 cause: LoginFailure::MaybeSent,
                 ..
             }
@@ -332,7 +332,7 @@ fn t56_all_who_wait_for_a_login_that_hangs_hear_of_it() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| matches!(denial(answer), Denial::CoolingDown { .. }))
+            .all(|response| matches!(denial(response), Denial::BackingOff { .. }))
     );
     assert_eq!(world.server.logins(), 1);
 }

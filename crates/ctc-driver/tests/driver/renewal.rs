@@ -202,7 +202,7 @@ fn a_renewal_is_denied_as_any_login_and_takes_nothing_away() {
     with_both(World::new, |world, client| {
         (0..3).for_each(|_| client.renew().unwrap());
         let denied = client.renew().unwrap_err();
-        assert!(matches!(denied.denial(), Denial::Paced { .. }));
+        assert!(matches!(denied.denial(), Denial::BudgetSpent { .. }));
         assert_eq!(status(client.call("/devices")), 200);
         world.advance(denied.retry_after().unwrap());
         client.renew().unwrap();

@@ -1,4 +1,4 @@
-//! What a 401 leads to: one login and one replay, or an answer that says why not.
+//! What a 401 leads to: one login and one replay, or a response that says why not.
 
 use ctc_driver::ctc_core::Unauthorized;
 use ctc_driver::{CallError, CallOptions, Replay};
@@ -21,10 +21,10 @@ fn t11_endless_401_ends_after_one_login_and_one_replay() {
         world.server.route("/devices", Route::Forbidden);
         client.login().unwrap();
         world.advance(seconds(3600));
-        assert_eq!(why(client.call("/devices")), Unauthorized::RouteRefused);
+        assert_eq!(why(client.call("/devices")), Unauthorized::RouteRejected);
         assert_eq!((world.server.logins(), world.server.calls()), (2, 2));
         for _ in 0..100 {
-            assert_eq!(why(client.call("/devices")), Unauthorized::RouteRefused);
+            assert_eq!(why(client.call("/devices")), Unauthorized::RouteRejected);
         }
         assert_eq!((world.server.logins(), world.server.calls()), (2, 102));
     });
@@ -57,7 +57,7 @@ fn t12_a_route_that_is_allowed_again_is_served_at_once() {
     for later in [60, 3600] {
         with_both(World::new, |world, client| {
             world.server.route("/secret", Route::Forbidden);
-            assert_eq!(why(client.call("/secret")), Unauthorized::RouteRefused);
+            assert_eq!(why(client.call("/secret")), Unauthorized::RouteRejected);
             world.server.route("/secret", Route::Status(200));
             assert_eq!(status(client.call("/secret")), 200);
             // Forgotten, so that the next 401 is about the token again.
@@ -210,7 +210,7 @@ fn t48_a_late_cookie_never_replaces_a_newer_token() {
         tasks
             .finish()
             .into_iter()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(status(world.clients()[1].call("/devices")), 200);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Tokens that come with ordinary answers on their way into the store: soon, seldom, and in
+//! Tokens that come with ordinary responses on their way into the store: soon, seldom, and in
 //! nobody's way.
 
 use ctc_driver::Clock;
@@ -7,7 +7,7 @@ use crate::support::server::Route;
 use crate::support::store::{Fault, TestStore};
 use crate::support::{Client, World, get, seconds, status, with_both};
 
-/// A server that gives a new token with every answer on `/turn`.
+/// A server that gives a new token with every response on `/turn`.
 fn sliding() -> World {
     let world = World::with_store(&TestStore::default());
     world.server.route("/turn", Route::Rotate);

@@ -215,13 +215,13 @@ fn the_cookies_of_every_answer_are_marked_by_both_drivers() {
         .route("/refused", Route::Cookie(401, "colour=blue"));
     for path in ["/turn", "/other", "/refused"] {
         let options = CallOptions::default();
-        let answers = [
+        let responses = [
             world.blocking().execute(get(path), &options),
             block_on(world.asynchronous().execute(get(path), &options)),
         ];
-        for answer in answers {
+        for response in responses {
             assert!(
-                answer.unwrap().headers()["set-cookie"].is_sensitive(),
+                response.unwrap().headers()["set-cookie"].is_sensitive(),
                 "{path}"
             );
         }

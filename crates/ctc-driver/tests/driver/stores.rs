@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Denial, LoginFailure, Settings};
 use ctc_driver::{
-    AsyncSessionStore, CallError, CallOptions, LeaseTerms, LoggedOut, MemoryStore, StoreError,
+    AsyncSessionStore, CallError, CallOptions, LeaseTerms, LogoutOutcome, MemoryStore, StoreError,
 };
 use futures_util::FutureExt;
 
@@ -145,7 +145,7 @@ fn a_busy_store_is_a_denial_and_no_login_goes_out() {
             let denial = denial(client.call("/devices"));
             assert!(matches!(
                 denial,
-                Denial::CoolingDown {
+                Denial::BackingOff {
                     cause: LoginFailure::StoreBusy,
                     ..
                 }
@@ -165,7 +165,7 @@ fn a_store_that_never_grants_its_lease_is_busy_in_the_end() {
     let denial = denial(world.clients()[1].call("/devices"));
     assert!(matches!(
         denial,
-        Denial::CoolingDown {
+        Denial::BackingOff {
             cause: LoginFailure::StoreBusy,
             ..
         }
@@ -228,7 +228,7 @@ fn t73_a_broken_store_never_stops_a_call_and_costs_no_login() {
                     assert_eq!(status(client.call("/devices")), 200);
                     assert_eq!(world.server.logins(), 2, "{operation}: {fault:?}");
                     assert!(world.session.counts().store_failures >= 2);
-                    assert!(matches!(client.logout(), LoggedOut::Accepted(_)));
+                    assert!(matches!(client.logout(), LogoutOutcome::Accepted(_)));
                 },
             );
         }
@@ -258,7 +258,7 @@ fn t65_twenty_sessions_on_one_store_make_one_login() {
             tasks
                 .finish()
                 .into_iter()
-                .all(|answer| status(answer) == 200)
+                .all(|response| status(response) == 200)
         );
         assert_eq!(first.server.logins(), round);
         first.server.revoke_all();
@@ -422,13 +422,13 @@ fn logout_takes_out_of_the_store_what_is_its_own() {
 #[test]
 fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
     with_both(stored, |world, client| {
-        // Ours: one login without an answer, then a good one.
+        // Ours: one login without a response, then a good one.
         world.server.next_login(Login::MaybeSent);
         let denied = client.login().unwrap_err();
         assert!(denied.source().is_some());
         world.advance(seconds(600));
         client.login().unwrap();
-        // Hours later another process's login has no answer. Our token is dead as well.
+        // Hours later another process's login has no response. Our token is dead as well.
         world.advance(seconds(36_000));
         world.server.revoke_all();
         let (other, theirs) = restarted(world, client);
@@ -439,7 +439,7 @@ fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
         };
         assert!(matches!(
             denied.denial(),
-            Denial::CoolingDown {
+            Denial::BackingOff {
                 cause: LoginFailure::MaybeSent,
                 ..
             }

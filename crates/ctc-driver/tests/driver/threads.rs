@@ -47,8 +47,13 @@ fn herd(world: &World, meanwhile: impl FnOnce()) -> Vec<Answer> {
 fn t01_a_thousand_threads_on_a_cold_start_make_one_login() {
     let world = World::new();
     world.server.hold_logins(true);
-    let answers = herd(&world, || world.server.hold_logins(false));
-    assert!(answers.into_iter().map(status).all(|status| status == 200));
+    let responses = herd(&world, || world.server.hold_logins(false));
+    assert!(
+        responses
+            .into_iter()
+            .map(status)
+            .all(|status| status == 200)
+    );
     assert_eq!((world.server.logins(), world.server.calls()), (1, MANY));
 }
 
@@ -57,11 +62,16 @@ fn t02_a_thousand_threads_on_a_dead_token_make_one_login() {
     let world = World::new();
     with_dead_token(&world);
     world.server.hold_calls(true);
-    let answers = herd(&world, || {
+    let responses = herd(&world, || {
         world.server.wait_until(|state| state.calls_now == MANY);
         world.server.hold_calls(false);
     });
-    assert!(answers.into_iter().map(status).all(|status| status == 200));
+    assert!(
+        responses
+            .into_iter()
+            .map(status)
+            .all(|status| status == 200)
+    );
     assert_eq!(
         (world.server.logins(), world.session.counts().replays),
         (2, 1_000)
@@ -73,12 +83,12 @@ fn t23_a_thousand_threads_with_refused_credentials_make_one_login() {
     let world = World::new();
     world.server.every_login(Login::Status(403));
     world.server.hold_logins(true);
-    let answers = herd(&world, || world.server.hold_logins(false));
+    let responses = herd(&world, || world.server.hold_logins(false));
     let rejected = Denial::Rejected {
         status: http::StatusCode::FORBIDDEN,
     };
     assert!(
-        answers
+        responses
             .into_iter()
             .map(denial)
             .all(|denial| denial == rejected)
@@ -156,7 +166,7 @@ fn threads_and_tasks_change_places_under_fire() {
             let world = &world;
             scope.spawn(move || {
                 for _ in 0..200 {
-                    let answer = if which % 2 == 0 {
+                    let response = if which % 2 == 0 {
                         world
                             .blocking()
                             .execute(get("/devices"), &CallOptions::default())
@@ -167,7 +177,7 @@ fn threads_and_tasks_change_places_under_fire() {
                                 .execute(get("/devices"), &CallOptions::default()),
                         )
                     };
-                    drop(answer);
+                    drop(response);
                 }
             });
         }
@@ -207,7 +217,7 @@ fn a_stack_that_panics_in_a_login_takes_one_thread_with_it() {
         ended
             .into_iter()
             .flatten()
-            .all(|answer| status(answer) == 200)
+            .all(|response| status(response) == 200)
     );
     assert_eq!(world.server.logins(), 2);
 }

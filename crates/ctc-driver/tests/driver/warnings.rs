@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ctc_driver::{LoggedOut, SessionEvent};
+use ctc_driver::{LogoutOutcome, SessionEvent};
 
 use crate::support::store::{Fault, TestStore};
 use crate::support::{Client, World, lock, seconds, status, with_both};
@@ -78,7 +78,7 @@ fn a_logout_beside_another_processs_login_is_no_failure_of_the_store() {
         let (told, store) = (listen(world), world.store.clone().unwrap());
         client.login().unwrap();
         store.fail("lease", Fault::Busy);
-        assert!(matches!(client.logout(), LoggedOut::Accepted(_)));
+        assert!(matches!(client.logout(), LogoutOutcome::Accepted(_)));
         assert_eq!(
             (take(&told), world.session.counts().store_failures),
             (vec!["busy"], 0)

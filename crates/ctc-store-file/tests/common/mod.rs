@@ -30,8 +30,8 @@ pub(crate) fn session(user: &str) -> Session {
 pub(crate) fn record(user: &str, token: &str) -> SessionRecord {
     let (mut session, now) = (session(user), Instant::now());
     if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-        let answer = http::Response::builder().header("set-cookie", format!("authToken={token}"));
-        let _ = session.login_response(order.ticket, &answer.body(()).unwrap(), now);
+        let response = http::Response::builder().header("set-cookie", format!("authToken={token}"));
+        let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
     }
     session.record(now, SystemTime::now())
 }

@@ -68,16 +68,18 @@ fn nothing_that_comes_late_revives_a_lease_that_was_given_back() {
 /// The lock must not go away under its holder, whatever is said about the record.
 #[test]
 fn a_lease_is_kept_for_as_long_as_it_may_be_held() {
-    let Some(redis) = RedisServer::for_test("a short keep_for") else {
+    let Some(redis) = RedisServer::for_test("a short record_ttl") else {
         return;
     };
-    for keep_for in [
+    for record_ttl in [
         Duration::ZERO,
         Duration::from_millis(1),
         Duration::from_secs(60),
     ] {
         redis.command("FLUSHALL").unwrap();
-        let store = RedisStore::open(&redis.url()).unwrap().keep_for(keep_for);
+        let store = RedisStore::open(&redis.url())
+            .unwrap()
+            .record_ttl(record_ttl);
         let (settings, mut held) = (
             &store.settings,
             SessionStore::lease(&store, &key(), TERMS).unwrap(),
@@ -91,7 +93,7 @@ fn a_lease_is_kept_for_as_long_as_it_may_be_held() {
                 .take(&mut settings.link(), settings, TTL)
                 .unwrap()
                 .is_err(),
-            "{keep_for:?}: two hold it"
+            "{record_ttl:?}: two hold it"
         );
         held.save(&record()).unwrap();
         held.release().unwrap();
@@ -99,18 +101,18 @@ fn a_lease_is_kept_for_as_long_as_it_may_be_held() {
             .take(&mut settings.link(), settings, TTL)
             .unwrap()
             .unwrap();
-        assert_eq!(other.fence, 2, "{keep_for:?}");
+        assert_eq!(other.fence, 2, "{record_ttl:?}");
     }
 }
 
 #[test]
 fn for_ever_is_a_time_to_keep_a_record() {
-    let Some(redis) = RedisServer::for_test("an endless keep_for") else {
+    let Some(redis) = RedisServer::for_test("an endless record_ttl") else {
         return;
     };
     let store = RedisStore::open(&redis.url())
         .unwrap()
-        .keep_for(Duration::MAX);
+        .record_ttl(Duration::MAX);
     let mut held = SessionStore::lease(
         &store,
         &key(),

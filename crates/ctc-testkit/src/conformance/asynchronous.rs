@@ -3,7 +3,7 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LoggedOut, SharedSession,
+    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LogoutOutcome, SharedSession,
 };
 use futures_util::future::{abortable, poll_fn};
 
@@ -102,7 +102,7 @@ impl<S: AsyncStack> Client for Tasks<S> {
         })
     }
 
-    fn logout(&self) -> Pending<LoggedOut> {
+    fn logout(&self) -> Pending<LogoutOutcome> {
         let driver = self.driver.clone();
         start(&*self.runtime, async move { driver.logout().await })
     }

@@ -9,13 +9,13 @@ use std::{
 };
 
 use ctc_driver::{
-    Denied, LoggedOut, SharedSession,
+    Denied, LogoutOutcome, SharedSession,
     ctc_core::{AppKey, Credentials, Endpoint, Session, Settings},
 };
 use http::Method;
 
 use super::{
-    client::{Answer, Call, CallFailed, Client, Head, LIMIT, Pending, Why},
+    client::{Call, CallFailed, Client, Head, LIMIT, Pending, ServerResponse, Why},
     failure::{Checked, Failure, Stop, equal, fail, that},
     stack::Certificate,
     suite::AnyStack,
@@ -219,7 +219,7 @@ impl TestClient {
     }
 
     #[track_caller]
-    pub(super) fn logout(&self) -> Checked<LoggedOut> {
+    pub(super) fn logout(&self) -> Checked<LogoutOutcome> {
         self.client.logout().wait()
     }
 
@@ -249,17 +249,17 @@ impl TestClient {
 
     /// Makes a call that must be answered.
     #[track_caller]
-    pub(super) fn answer(&self, call: Call) -> Checked<Answer> {
+    pub(super) fn response(&self, call: Call) -> Checked<ServerResponse> {
         answered(self.start(call)?)
     }
 
     /// Makes a call that must be answered with this status.
     #[track_caller]
-    pub(super) fn expect(&self, call: Call, status: u16) -> Checked<Answer> {
+    pub(super) fn expect(&self, call: Call, status: u16) -> Checked<ServerResponse> {
         let what = format!("the status of {} {}", call.method, call.url);
-        let answer = self.answer(call)?;
-        equal(what, answer.status, status)?;
-        Ok(answer)
+        let response = self.response(call)?;
+        equal(what, response.status, status)?;
+        Ok(response)
     }
 
     /// Makes a call that must not be answered.
@@ -283,7 +283,7 @@ impl TestClient {
 }
 
 #[track_caller]
-pub(super) fn answered(pending: Pending<Result<Head, CallFailed>>) -> Checked<Answer> {
+pub(super) fn answered(pending: Pending<Result<Head, CallFailed>>) -> Checked<ServerResponse> {
     match pending.wait()? {
         Ok(head) => head.read(),
         Err(failed) => fail("the call", "to be answered".into(), failed.texts),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread};
 
-use ctc_driver::{CallOptions, Denied, Driver, Incoming, LoggedOut, SharedSession, Transport};
+use ctc_driver::{CallOptions, Denied, Driver, Incoming, LogoutOutcome, SharedSession, Transport};
 
 use super::{
     client::{Call, CallFailed, Client, Head, Pending, Unread, Why, pending},
@@ -86,7 +86,7 @@ impl<S: BlockingStack> Client for Threads<S> {
         start(move || driver.login(&CallOptions::default()))
     }
 
-    fn logout(&self) -> Pending<LoggedOut> {
+    fn logout(&self) -> Pending<LogoutOutcome> {
         let driver = self.driver.clone();
         start(move || driver.logout())
     }

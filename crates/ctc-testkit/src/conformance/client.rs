@@ -12,7 +12,7 @@ use std::{
 };
 
 use ctc_driver::{
-    CallError, CallOptions, Denied, LoggedOut, TransportError,
+    CallError, CallOptions, Denied, LogoutOutcome, TransportError,
     ctc_core::{SendFailure, StampError, Unauthorized},
 };
 use futures_util::future::AbortHandle;
@@ -31,7 +31,7 @@ pub(super) trait Client: Send + Sync {
     /// Starts a call; `None` when the stack cannot make such a request.
     fn start(&self, call: Call) -> Option<Pending<Result<Head, CallFailed>>>;
     fn login(&self) -> Pending<Result<(), Denied>>;
-    fn logout(&self) -> Pending<LoggedOut>;
+    fn logout(&self) -> Pending<LogoutOutcome>;
     /// What the driver prints of itself.
     fn debug(&self) -> String;
 }
@@ -81,7 +81,7 @@ impl Call {
     }
 }
 
-/// An answer whose body is still to be read.
+/// A response whose body is still to be read.
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -94,9 +94,9 @@ pub(super) trait Unread: Send {
     fn read(self: Box<Self>) -> Pending<Result<Vec<u8>, BoxError>>;
 }
 
-/// An answer with its body.
+/// A response with its body.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ServerResponse {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) why: Option<Unauthorized>,
@@ -105,9 +105,9 @@ pub(super) struct Answer {
 
 impl Head {
     #[track_caller]
-    pub(super) fn read(self) -> Checked<Answer> {
+    pub(super) fn read(self) -> Checked<ServerResponse> {
         match self.body.read().wait()? {
-            Ok(body) => Ok(Answer {
+            Ok(body) => Ok(ServerResponse {
                 status: self.status,
                 headers: self.headers,
                 why: self.why,
@@ -122,7 +122,7 @@ impl Head {
     }
 }
 
-impl Answer {
+impl ServerResponse {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -132,7 +132,7 @@ impl Answer {
     }
 }
 
-/// A call that got no answer.
+/// A call that got no response.
 #[derive(Debug)]
 pub(super) struct CallFailed {
     pub(super) why: Why,

@@ -71,7 +71,7 @@ pub trait AsyncStack: Send + Sync + 'static {
         payload: Payload,
     ) -> Option<<Self::Transport as AsyncTransport>::Request>;
 
-    /// The whole body of an answer.
+    /// The whole body of a response.
     fn read(
         &self,
         response: <Self::Transport as AsyncTransport>::Response,
@@ -87,7 +87,7 @@ pub trait AsyncStack: Send + Sync + 'static {
         None
     }
 
-    /// Whether an answer is delivered before its body has arrived. Say `false` for a stack that
+    /// Whether a response is delivered before its body has arrived. Say `false` for a stack that
     /// buffers.
     fn streams_answers(&self) -> bool {
         true
@@ -124,7 +124,7 @@ pub trait BlockingStack: Send + Sync + 'static {
         payload: Payload,
     ) -> Option<<Self::Transport as Transport>::Request>;
 
-    /// The whole body of an answer.
+    /// The whole body of a response.
     ///
     /// # Errors
     /// When it breaks off.

@@ -4,46 +4,51 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Payload},
     builder::Settings,
     received::Received,
+    response::{Payload, ServerResponse},
     state::State,
 };
 use crate::fleet::Page;
 
 const DEVICES: &str = "/connect/services/devices";
 
-pub(super) fn call(state: &mut State, settings: &Settings, request: &Received) -> Answer {
+pub(super) fn call(state: &mut State, settings: &Settings, request: &Received) -> ServerResponse {
     if let Some(rest) = request.path.strip_prefix("/connect/test/") {
         return test_route(rest, request);
     }
     match request.path.strip_prefix(DEVICES) {
         Some("") => match (&request.method, page(request)) {
             (&Method::GET, Some(page)) => ok(settings.fleet.devices(page, DEVICES)),
-            (&Method::GET, None) => Answer::new(StatusCode::BAD_REQUEST),
-            _ => Answer::new(StatusCode::METHOD_NOT_ALLOWED),
+            (&Method::GET, None) => ServerResponse::new(StatusCode::BAD_REQUEST),
+            _ => ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED),
         },
         Some(rest) if rest.starts_with('/') => device_route(state, settings, request, &rest[1..]),
-        _ => Answer::new(StatusCode::NOT_FOUND),
+        _ => ServerResponse::new(StatusCode::NOT_FOUND),
     }
 }
 
-fn device_route(state: &mut State, settings: &Settings, request: &Received, rest: &str) -> Answer {
+fn device_route(
+    state: &mut State,
+    settings: &Settings,
+    request: &Received,
+    rest: &str,
+) -> ServerResponse {
     let (id, tail) = rest.split_once('/').unwrap_or((rest, ""));
     let Some(id) = id.parse::<u64>().ok().filter(|id| settings.fleet.has(*id)) else {
-        return Answer::new(StatusCode::NOT_FOUND);
+        return ServerResponse::new(StatusCode::NOT_FOUND);
     };
     match (&request.method, tail) {
         (&Method::GET, "") => settings
             .fleet
             .one(id)
-            .map_or_else(|| Answer::new(StatusCode::NOT_FOUND), ok),
+            .map_or_else(|| ServerResponse::new(StatusCode::NOT_FOUND), ok),
         (&Method::GET, "avlevents") => match page(request) {
             Some(page) => settings
                 .fleet
                 .events(id, page, &request.path)
-                .map_or_else(|| Answer::new(StatusCode::NOT_FOUND), ok),
-            None => Answer::new(StatusCode::BAD_REQUEST),
+                .map_or_else(|| ServerResponse::new(StatusCode::NOT_FOUND), ok),
+            None => ServerResponse::new(StatusCode::BAD_REQUEST),
         },
         (&Method::GET, "notes") => {
             let notes = state.notes.get(&id).map(Vec::as_slice).unwrap_or_default();
@@ -59,38 +64,38 @@ fn device_route(state: &mut State, settings: &Settings, request: &Received, rest
             notes.push(text.clone());
             let note = json!({ "note": { "id": notes.len(), "text": text } });
             state.counts.writes += 1;
-            Answer::json(
+            ServerResponse::json(
                 StatusCode::CREATED,
                 &json!({ "response": { "results": [note] } }),
             )
         }
-        (_, "" | "avlevents" | "notes") => Answer::new(StatusCode::METHOD_NOT_ALLOWED),
-        _ => Answer::new(StatusCode::NOT_FOUND),
+        (_, "" | "avlevents" | "notes") => ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED),
+        _ => ServerResponse::new(StatusCode::NOT_FOUND),
     }
 }
 
-fn test_route(rest: &str, request: &Received) -> Answer {
+fn test_route(rest: &str, request: &Received) -> ServerResponse {
     match rest.split_once('/').unwrap_or((rest, "")) {
         ("echo", _) => echo(request),
-        ("forbidden", _) => Answer::new(StatusCode::FORBIDDEN),
+        ("forbidden", _) => ServerResponse::new(StatusCode::FORBIDDEN),
         ("bytes", count) => match count.parse() {
             Ok(count) => {
-                let mut answer =
-                    Answer::new(StatusCode::OK).with("content-type", "application/octet-stream");
-                answer.body = Payload::Pattern(count);
-                answer
+                let mut response = ServerResponse::new(StatusCode::OK)
+                    .with("content-type", "application/octet-stream");
+                response.body = Payload::Pattern(count);
+                response
             }
-            Err(_) => Answer::new(StatusCode::BAD_REQUEST),
+            Err(_) => ServerResponse::new(StatusCode::BAD_REQUEST),
         },
         ("status", code) => match code.parse() {
-            Ok(code @ 200..=599) => Answer::status(code),
-            _ => Answer::new(StatusCode::BAD_REQUEST),
+            Ok(code @ 200..=599) => ServerResponse::status(code),
+            _ => ServerResponse::new(StatusCode::BAD_REQUEST),
         },
-        _ => Answer::new(StatusCode::NOT_FOUND),
+        _ => ServerResponse::new(StatusCode::NOT_FOUND),
     }
 }
 
-fn echo(request: &Received) -> Answer {
+fn echo(request: &Received) -> ServerResponse {
     let mut headers = Map::new();
     for (name, value) in request.header_list() {
         let values = headers.entry(name).or_insert_with(|| json!([]));
@@ -115,6 +120,6 @@ fn page(request: &Received) -> Option<Page> {
     )
 }
 
-fn ok(value: impl Into<Value>) -> Answer {
-    Answer::json(StatusCode::OK, &value.into())
+fn ok(value: impl Into<Value>) -> ServerResponse {
+    ServerResponse::json(StatusCode::OK, &value.into())
 }

@@ -3,18 +3,20 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{answer::Answer, fault::Rule, received::Received, state::Shared, tokens::Life};
+use super::{
+    fault::Rule, received::Received, response::ServerResponse, state::Shared, tokens::Life,
+};
 
-pub(super) fn answer(shared: &Shared, request: &Received) -> Answer {
+pub(super) fn response(shared: &Shared, request: &Received) -> ServerResponse {
     let get = request.method == Method::GET;
     let post = request.method == Method::POST;
     let account = request.parameter("user");
     match request.path.trim_start_matches("/_ctc").trim_matches('/') {
-        "" if get => Answer::new(StatusCode::OK)
+        "" if get => ServerResponse::new(StatusCode::OK)
             .with("content-type", "text/plain")
             .body(super::CONTROL_HELP),
-        "counts" if get => Answer::json(StatusCode::OK, &shared.counts()),
-        "journal" if get => Answer::json(StatusCode::OK, &shared.journal()),
+        "counts" if get => ServerResponse::json(StatusCode::OK, &shared.counts()),
+        "journal" if get => ServerResponse::json(StatusCode::OK, &shared.journal()),
         "faults" if post => inject(shared, &request.body),
         "faults" if request.method == Method::DELETE => {
             shared.change(super::state::State::clear_rules);
@@ -31,30 +33,30 @@ pub(super) fn answer(shared: &Shared, request: &Received) -> Answer {
             done()
         }
         "" | "release" | "counts" | "journal" | "faults" | "revoke" | "expire" | "reset" => {
-            Answer::new(StatusCode::METHOD_NOT_ALLOWED)
+            ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED)
         }
-        _ => Answer::new(StatusCode::NOT_FOUND),
+        _ => ServerResponse::new(StatusCode::NOT_FOUND),
     }
 }
 
-fn inject(shared: &Shared, body: &[u8]) -> Answer {
+fn inject(shared: &Shared, body: &[u8]) -> ServerResponse {
     match serde_json::from_slice::<Rule>(body) {
         Ok(rule) => {
             let id = shared.change(|state| state.inject(rule));
-            Answer::json(StatusCode::CREATED, &json!({ "rule": id }))
+            ServerResponse::json(StatusCode::CREATED, &json!({ "rule": id }))
         }
-        Err(error) => Answer::json(
+        Err(error) => ServerResponse::json(
             StatusCode::BAD_REQUEST,
             &json!({ "error": error.to_string() }),
         ),
     }
 }
 
-fn end(shared: &Shared, account: Option<&str>, life: Life) -> Answer {
+fn end(shared: &Shared, account: Option<&str>, life: Life) -> ServerResponse {
     let ended = shared.change(|state| state.tokens.end_all(account, life));
-    Answer::json(StatusCode::OK, &json!({ "ended": ended }))
+    ServerResponse::json(StatusCode::OK, &json!({ "ended": ended }))
 }
 
-fn done() -> Answer {
-    Answer::new(StatusCode::NO_CONTENT)
+fn done() -> ServerResponse {
+    ServerResponse::new(StatusCode::NO_CONTENT)
 }

@@ -52,7 +52,7 @@ pub enum Times {
 }
 
 /// A fault, and when it strikes. If several rules are due on one request, all of them strike, in
-/// the order in which they were injected; of those that replace the answer, the first wins.
+/// the order in which they were injected; of those that replace the response, the first wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// The requests it looks at.
@@ -106,7 +106,7 @@ impl Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RuleId(pub(super) u64);
 
-/// Whether something happens before the request is looked at, or once its answer is made.
+/// Whether something happens before the request is looked at, or once its response is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
@@ -117,20 +117,20 @@ pub enum When {
     After,
 }
 
-/// Where an answer breaks off.
+/// Where a response breaks off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
     /// Before its first byte.
     #[default]
-    BeforeAnswer,
+    BeforeResponse,
     /// Among its headers.
     MidHeaders,
     /// In the middle of its body.
     MidBody,
 }
 
-/// The `Retry-After` header of a throttled answer.
+/// The `Retry-After` header of a throttled response.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {
@@ -147,7 +147,7 @@ pub enum RetryAfter {
 }
 
 /// Something that goes wrong. `act` asks whether the request takes effect (a token is issued, a
-/// note is written) although its answer is replaced or lost.
+/// note is written) although its response is replaced or lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -164,12 +164,12 @@ pub enum Fault {
         #[serde(default)]
         when: When,
     },
-    /// The answer brings a new token, if the presented one is alive.
+    /// The response brings a new token, if the presented one is alive.
     Rotate {
         /// Whether the old token stays alive beside the new one.
         keep_old: bool,
     },
-    /// The answer brings a clearing cookie.
+    /// The response brings a clearing cookie.
     Clear {
         /// What the cookie looks like.
         form: ClearingForm,
@@ -180,8 +180,8 @@ pub enum Fault {
         #[serde(default)]
         revoke: bool,
     },
-    /// The answer is this one.
-    Answer {
+    /// The response is this one.
+    Respond {
         /// Its status.
         status: u16,
         /// Its headers, beside `Date` and `Content-Length`.
@@ -211,27 +211,27 @@ pub enum Fault {
     /// new token. Any other value in an `authToken` line becomes a live token of the account,
     /// too.
     SetCookies(Vec<String>),
-    /// The answer has these headers as well.
+    /// The response has these headers as well.
     Headers(Vec<(String, String)>),
-    /// The answer has this many headers more.
+    /// The response has this many headers more.
     ManyHeaders(u32),
-    /// The answer has one header more, with a value of this many bytes.
+    /// The response has one header more, with a value of this many bytes.
     HugeHeader(u32),
-    /// The answer's body is this many bytes long, streamed.
+    /// The response's body is this many bytes long, streamed.
     HugeBody(u64),
     /// The request waits this many milliseconds before it is looked at.
     Delay(u64),
-    /// The answer waits this many milliseconds once it is made: the request has taken effect
+    /// The response waits this many milliseconds once it is made: the request has taken effect
     /// meanwhile.
     Late(u64),
     /// The request waits until [`Server::release`](crate::Server::release) is called: a test
     /// without sleeps. Until then it is counted in [`Counts::held`](crate::Counts::held).
     Hold {
-        /// Before: it is looked at after the wait. After: it takes effect, and its answer waits.
+        /// Before: it is looked at after the wait. After: it takes effect, and its response waits.
         #[serde(default)]
         when: When,
     },
-    /// The answer's body comes in pieces of `chunk` bytes with a pause after each.
+    /// The response's body comes in pieces of `chunk` bytes with a pause after each.
     SlowBody {
         /// Bytes in a piece.
         chunk: u32,
@@ -246,7 +246,7 @@ pub enum Fault {
     },
     /// The connection is cut.
     Cut {
-        /// Where the answer breaks off.
+        /// Where the response breaks off.
         #[serde(default)]
         at: Point,
         /// Whether the request takes effect: a login whose token is lost.
@@ -260,9 +260,9 @@ pub enum Fault {
         /// The `Location`, as it is sent: a path, or a URL on any host.
         location: String,
     },
-    /// `Date` and the cookie's `Expires` are off by this many seconds on this answer.
+    /// `Date` and the cookie's `Expires` are off by this many seconds on this response.
     WrongClock(i64),
-    /// The answer has no `Date`.
+    /// The response has no `Date`.
     NoDate,
     /// These characters are written instead of an HTTP answer, and the connection is closed.
     Raw(String),
@@ -271,7 +271,7 @@ pub enum Fault {
 impl Fault {
     /// A bare status, without acting.
     pub fn status(status: u16) -> Self {
-        Self::Answer {
+        Self::Respond {
             status,
             headers: Vec::new(),
             body: String::new(),
@@ -284,7 +284,7 @@ impl Fault {
         let headers = vec![("content-type".into(), "text/html;charset=UTF-8".into())];
         let body =
             "<!DOCTYPE html><html><title>Sign in</title><body>Please sign in.</body></html>".into();
-        Self::Answer {
+        Self::Respond {
             status: 200,
             headers,
             body,
@@ -299,7 +299,7 @@ impl Fault {
             "application/json;charset=UTF-8".into(),
         )];
         let body = r#"{"error":"password invalid"}"#.into();
-        Self::Answer {
+        Self::Respond {
             status: 500,
             headers,
             body,
@@ -314,10 +314,10 @@ impl Fault {
         }
     }
 
-    /// The request takes effect, but its answer is lost with the connection.
-    pub fn lost_answer() -> Self {
+    /// The request takes effect, but its response is lost with the connection.
+    pub fn lost_response() -> Self {
         Self::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: true,
         }
     }

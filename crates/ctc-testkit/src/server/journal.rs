@@ -87,7 +87,7 @@ pub struct Entry {
     pub body_len: u64,
     /// The rule it broke, if any.
     pub violation: Option<Violation>,
-    /// The status it was answered with; `None` while it waits, and for ever if the answer was
+    /// The status it was answered with; `None` while it waits, and for ever if the response was
     /// withheld.
     pub status: Option<u16>,
 }
@@ -118,7 +118,7 @@ fn as_text<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error>
 /// Sums over all requests since the start, or since the last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Logins accepted: a token was issued, whether or not the answer arrived.
+    /// Logins accepted: a token was issued, whether or not the response arrived.
     pub logins: u64,
     /// Logins without violation answered by a 4xx other than 408, 425 and 429.
     pub logins_refused: u64,
@@ -126,7 +126,7 @@ pub struct Counts {
     pub login_requests: u64,
     /// Logouts accepted.
     pub logouts: u64,
-    /// Calls that carried key and token as they should, whatever the answer.
+    /// Calls that carried key and token as they should, whatever the response.
     pub calls: u64,
     /// Those calls that were answered with 401.
     pub unauthorized: u64,

@@ -3,11 +3,11 @@
 use http::StatusCode;
 
 use super::{
-    answer::Answer,
     builder::{LogoutEffect, Settings},
     cookies,
     fault::Fault,
     inspect::{self, Credentials},
+    response::ServerResponse,
     state::State,
     tokens::Life,
 };
@@ -18,7 +18,7 @@ pub(super) fn login(
     settings: &Settings,
     who: &Credentials,
     faults: &[Fault],
-) -> Answer {
+) -> ServerResponse {
     if let Some(refused) = refused(state, settings, who, faults) {
         return refused;
     }
@@ -35,14 +35,14 @@ pub(super) fn login(
 
     let token = state.mint.token();
     let ends = cookies::later(now, settings.token_lifetime);
-    let mut answer = accepted();
+    let mut response = accepted();
     let scripted = faults.iter().find_map(|fault| match fault {
         Fault::SetCookies(lines) => Some(lines),
         _ => None,
     });
     if let Some(lines) = scripted {
         for line in lines.iter().map(|line| line.replace("{token}", &token)) {
-            answer.set_cookie(&line);
+            response.set_cookie(&line);
             // Whether the client can make a token of it shows when it presents it.
             let pair = line.split(';').next().unwrap_or_default();
             if let Some(value) = inspect::auth_tokens(pair).next() {
@@ -59,14 +59,14 @@ pub(super) fn login(
             shown,
             settings.tls,
         );
-        lines.iter().for_each(|line| answer.set_cookie(line));
+        lines.iter().for_each(|line| response.set_cookie(line));
         state.issued = Some(token);
     }
-    answer
+    response
 }
 
 /// A logout with a live token.
-pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Answer {
+pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> ServerResponse {
     state.counts.logouts += 1;
     state.tokens.tell_given_up(token);
     match settings.logout_effect {
@@ -77,7 +77,7 @@ pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Ans
             state.tokens.end_all(account.as_deref(), Life::Revoked);
         }
     }
-    Answer::new(StatusCode::OK).with(
+    ServerResponse::new(StatusCode::OK).with(
         "set-cookie",
         cookies::ClearingForm::EmptyMaxAgeExpires.line(),
     )
@@ -107,13 +107,13 @@ fn refused(
     settings: &Settings,
     who: &Credentials,
     faults: &[Fault],
-) -> Option<Answer> {
+) -> Option<ServerResponse> {
     let scripted = faults.iter().find_map(|fault| match fault {
         Fault::Refuse { status } => Some(*status),
         _ => None,
     });
     if let Some(status) = scripted {
-        return Some(Answer::status(status));
+        return Some(ServerResponse::status(status));
     }
     let known = settings
         .accounts
@@ -129,12 +129,12 @@ fn refused(
             state.locked.insert(who.username.clone());
         }
     }
-    Some(Answer::status(settings.refused_status))
+    Some(ServerResponse::status(settings.refused_status))
 }
 
-fn accepted() -> Answer {
-    // The vendor's page does not show the body of this answer.
-    Answer::new(StatusCode::OK)
+fn accepted() -> ServerResponse {
+    // The vendor's page does not show the body of this response.
+    ServerResponse::new(StatusCode::OK)
         .with("content-type", "application/json;charset=UTF-8")
         .body("{}")
 }

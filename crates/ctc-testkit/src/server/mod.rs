@@ -1,6 +1,5 @@
 //! The server: [`Server`], its [`Builder`], and what it saw.
 
-mod answer;
 mod builder;
 mod calls;
 mod control;
@@ -12,6 +11,7 @@ mod listen;
 mod login;
 mod received;
 mod respond;
+mod response;
 mod state;
 mod tls;
 mod tokens;

@@ -1,4 +1,4 @@
-//! From a request that arrived to the answer it gets: the faults that are due, and the act in
+//! From a request that arrived to the response it gets: the faults that are due, and the act in
 //! between.
 
 use std::{sync::Arc, time::Duration};
@@ -7,13 +7,13 @@ use http::{Response, StatusCode, header};
 use hyper::{Request, body::Incoming};
 
 use super::{
-    answer::{Answer, BrokenOff, Payload},
     builder::Settings,
     calls, control, cookies,
     fault::{Fault, Point, RetryAfter, When},
     journal::{Class, Violation},
     login,
     received::Received,
+    response::{BrokenOff, Payload, ServerResponse},
     state::{Arrival, Checked, Shared, State},
     tokens::Life,
     wire::Wire,
@@ -28,18 +28,18 @@ pub(super) async fn respond(
     let request = Received::read(request).await.map_err(|_| BrokenOff)?;
     let arrival = shared.arrive(&request, connection);
     if arrival.class == Class::Control {
-        let answer = control::answer(&shared, &request);
-        shared.change(|state| state.answered(arrival.seq, answer.status.as_u16()));
-        return Ok(answer.into_response());
+        let response = control::response(&shared, &request);
+        shared.change(|state| state.answered(arrival.seq, response.status.as_u16()));
+        return Ok(response.into_response());
     }
     let in_flight = LoginInFlight::enter(&shared, &arrival);
     wait(&shared, &arrival.faults, When::Before).await;
-    let (answer, issued) = shared.change(|state| {
-        let answer = state.respond(&shared.settings, &request, &arrival);
-        (answer, state.issued.take())
+    let (response, issued) = shared.change(|state| {
+        let response = state.respond(&shared.settings, &request, &arrival);
+        (response, state.issued.take())
     });
     wait(&shared, &arrival.faults, When::After).await;
-    let response = send(answer, &arrival.faults, &wire).await?;
+    let response = send(response, &arrival.faults, &wire).await?;
     if let Some(token) = issued.filter(|_| !arrival.faults.iter().any(loses_the_token)) {
         shared.change(|state| state.tokens.delivered(&token));
     }
@@ -47,15 +47,15 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// Whether the client may never see the token that its answer should bring.
+/// Whether the client may never see the token that its response should bring.
 fn loses_the_token(fault: &Fault) -> bool {
     matches!(
         fault,
-        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Answer { .. } | Fault::Raw(_)
+        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Respond { .. } | Fault::Raw(_)
     )
 }
 
-/// The waits that are scripted before a request is looked at, or once its answer is made.
+/// The waits that are scripted before a request is looked at, or once its response is made.
 async fn wait(shared: &Shared, faults: &[Fault], now: When) {
     for fault in faults {
         match fault {
@@ -71,18 +71,18 @@ async fn wait(shared: &Shared, faults: &[Fault], now: When) {
     }
 }
 
-/// Sends an answer, or does to it what is scripted.
+/// Sends a response, or does to it what is scripted.
 async fn send(
-    answer: Answer,
+    response: ServerResponse,
     faults: &[Fault],
     wire: &Wire,
 ) -> Result<Response<Payload>, BrokenOff> {
-    let mut answer = answer;
+    let mut response = response;
     for fault in faults {
         match fault {
             Fault::Hang { .. } => std::future::pending().await,
             Fault::Cut {
-                at: Point::BeforeAnswer,
+                at: Point::BeforeResponse,
                 ..
             } => return Err(BrokenOff),
             Fault::Cut {
@@ -91,20 +91,25 @@ async fn send(
             } => wire.cut_after(30),
             Fault::Cut {
                 at: Point::MidBody, ..
-            } => answer.body = answer.body.broken(),
+            } => response.body = response.body.broken(),
             Fault::Raw(text) => wire.replace(text),
             Fault::SlowBody { chunk, pause } => {
-                answer.body = answer.body.paced(*chunk, Duration::from_millis(*pause));
+                response.body = response.body.paced(*chunk, Duration::from_millis(*pause));
             }
             _ => {}
         }
     }
-    Ok(answer.into_response())
+    Ok(response.into_response())
 }
 
 impl State {
-    /// Makes the answer, with all that goes wrong with it, and writes it down.
-    fn respond(&mut self, settings: &Settings, request: &Received, arrival: &Arrival) -> Answer {
+    /// Makes the response, with all that goes wrong with it, and writes it down.
+    fn respond(
+        &mut self,
+        settings: &Settings,
+        request: &Received,
+        arrival: &Arrival,
+    ) -> ServerResponse {
         let offset = self.clock_offset;
         for fault in &arrival.faults {
             if let Fault::WrongClock(seconds) = fault {
@@ -116,38 +121,43 @@ impl State {
             .faults
             .iter()
             .find_map(|fault| self.replacement(fault));
-        let mut answer = match replacement {
-            Some((answer, false)) => answer,
-            Some((answer, true)) => {
+        let mut response = match replacement {
+            Some((response, false)) => response,
+            Some((response, true)) => {
                 self.act(settings, request, arrival);
-                answer
+                response
             }
             None => self.act(settings, request, arrival),
         };
         for fault in &arrival.faults {
-            self.spoil(settings, arrival, fault, &mut answer);
+            self.spoil(settings, arrival, fault, &mut response);
         }
         self.end_presented(arrival, When::After);
         if !arrival.faults.contains(&Fault::NoDate) {
             let date = httpdate::fmt_http_date(self.shown_now());
-            answer.append(header::DATE.as_str(), &date);
+            response.append(header::DATE.as_str(), &date);
         }
         self.clock_offset = offset;
-        self.write_down(arrival, answer.status);
-        answer
+        self.write_down(arrival, response.status);
+        response
     }
 
-    /// What the request comes to when nothing replaces its answer.
-    fn act(&mut self, settings: &Settings, request: &Received, arrival: &Arrival) -> Answer {
+    /// What the request comes to when nothing replaces its response.
+    fn act(
+        &mut self,
+        settings: &Settings,
+        request: &Received,
+        arrival: &Arrival,
+    ) -> ServerResponse {
         let now = self.now();
         match &arrival.checked {
-            Checked::Free => Answer::new(StatusCode::NOT_FOUND),
+            Checked::Free => ServerResponse::new(StatusCode::NOT_FOUND),
             Checked::Broken(violation) => refusal(*violation),
             Checked::Login(credentials) => {
                 login::login(self, settings, credentials, &arrival.faults)
             }
             Checked::Call(token) if !self.tokens.is_live(token, now) => {
-                Answer::new(StatusCode::UNAUTHORIZED)
+                ServerResponse::new(StatusCode::UNAUTHORIZED)
             }
             Checked::Call(token) if arrival.class == Class::Logout => {
                 login::logout(self, settings, token)
@@ -156,59 +166,60 @@ impl State {
         }
     }
 
-    /// The answer that stands in for the ordinary one, and whether the request takes effect all the
+    /// The response that stands in for the ordinary one, and whether the request takes effect all the
     /// same.
-    fn replacement(&self, fault: &Fault) -> Option<(Answer, bool)> {
+    fn replacement(&self, fault: &Fault) -> Option<(ServerResponse, bool)> {
         match fault {
-            Fault::Answer {
+            Fault::Respond {
                 status,
                 headers,
                 body,
                 act,
             } => {
-                let mut answer = Answer::status(*status).body(body.clone());
+                let mut response = ServerResponse::status(*status).body(body.clone());
                 headers
                     .iter()
-                    .for_each(|(name, value)| answer.append(name, value));
-                Some((answer, *act))
+                    .for_each(|(name, value)| response.append(name, value));
+                Some((response, *act))
             }
             Fault::Clear {
                 status: Some(status),
                 ..
-            } => Some((Answer::status(*status), false)),
+            } => Some((ServerResponse::status(*status), false)),
             Fault::Throttle { retry_after } => {
-                let answer = Answer::new(StatusCode::TOO_MANY_REQUESTS);
-                Some((self.retry_after(answer, retry_after), false))
+                let response = ServerResponse::new(StatusCode::TOO_MANY_REQUESTS);
+                Some((self.retry_after(response, retry_after), false))
             }
-            Fault::Redirect { status, location } => {
-                Some((Answer::status(*status).with("location", location), false))
-            }
+            Fault::Redirect { status, location } => Some((
+                ServerResponse::status(*status).with("location", location),
+                false,
+            )),
             Fault::Hang { act: false } | Fault::Cut { act: false, .. } | Fault::Raw(_) => {
-                Some((Answer::new(StatusCode::OK), false))
+                Some((ServerResponse::new(StatusCode::OK), false))
             }
             _ => None,
         }
     }
 
-    fn retry_after(&self, answer: Answer, retry_after: &RetryAfter) -> Answer {
+    fn retry_after(&self, response: ServerResponse, retry_after: &RetryAfter) -> ServerResponse {
         match retry_after {
-            RetryAfter::Absent => answer,
-            RetryAfter::Seconds(seconds) => answer.with("retry-after", &seconds.to_string()),
+            RetryAfter::Absent => response,
+            RetryAfter::Seconds(seconds) => response.with("retry-after", &seconds.to_string()),
             RetryAfter::DateIn(seconds) => {
                 let date = cookies::shifted(self.shown_now(), *seconds);
-                answer.with("retry-after", &httpdate::fmt_http_date(date))
+                response.with("retry-after", &httpdate::fmt_http_date(date))
             }
-            RetryAfter::Raw(text) => answer.with("retry-after", text),
+            RetryAfter::Raw(text) => response.with("retry-after", text),
         }
     }
 
-    /// Adds to an answer what a fault adds.
+    /// Adds to a response what a fault adds.
     fn spoil(
         &mut self,
         settings: &Settings,
         arrival: &Arrival,
         fault: &Fault,
-        answer: &mut Answer,
+        response: &mut ServerResponse,
     ) {
         match fault {
             Fault::Rotate { keep_old } => {
@@ -216,11 +227,11 @@ impl State {
                 if let Checked::Call(old) = &arrival.checked
                     && self.tokens.is_live(old, now)
                 {
-                    answer.set_cookie(&login::rotate(self, settings, old, *keep_old));
+                    response.set_cookie(&login::rotate(self, settings, old, *keep_old));
                 }
             }
             Fault::Clear { form, revoke, .. } => {
-                answer.set_cookie(form.line());
+                response.set_cookie(form.line());
                 if let Checked::Call(token) = &arrival.checked {
                     self.tokens.tell_given_up(token);
                     if *revoke {
@@ -230,12 +241,12 @@ impl State {
             }
             Fault::Headers(lines) => lines
                 .iter()
-                .for_each(|(name, value)| answer.append(name, value)),
+                .for_each(|(name, value)| response.append(name, value)),
             Fault::ManyHeaders(count) => {
-                (0..*count).for_each(|at| answer.append(&format!("x-filler-{at}"), "filler"));
+                (0..*count).for_each(|at| response.append(&format!("x-filler-{at}"), "filler"));
             }
-            Fault::HugeHeader(bytes) => answer.append("x-filler", &"x".repeat(*bytes as usize)),
-            Fault::HugeBody(bytes) => answer.body = Payload::Pattern(*bytes),
+            Fault::HugeHeader(bytes) => response.append("x-filler", &"x".repeat(*bytes as usize)),
+            Fault::HugeBody(bytes) => response.body = Payload::Pattern(*bytes),
             _ => {}
         }
     }
@@ -259,7 +270,7 @@ impl State {
                 fault,
                 Fault::Hang { .. }
                     | Fault::Cut {
-                        at: Point::BeforeAnswer,
+                        at: Point::BeforeResponse,
                         ..
                     }
                     | Fault::Raw(_)
@@ -285,11 +296,15 @@ impl State {
 }
 
 /// How this server answers a request that broke a rule. CTC may do otherwise.
-fn refusal(violation: Violation) -> Answer {
+fn refusal(violation: Violation) -> ServerResponse {
     match violation {
-        Violation::WrongMethod => Answer::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST"),
-        Violation::MissingToken | Violation::UnknownToken => Answer::new(StatusCode::UNAUTHORIZED),
-        other => Answer::json(
+        Violation::WrongMethod => {
+            ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST")
+        }
+        Violation::MissingToken | Violation::UnknownToken => {
+            ServerResponse::new(StatusCode::UNAUTHORIZED)
+        }
+        other => ServerResponse::json(
             StatusCode::BAD_REQUEST,
             &serde_json::json!({ "violation": other }),
         ),

@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) locked: HashSet<String>,
     pub(super) refusals: HashMap<String, u32>,
     pub(super) notes: BTreeMap<u64, Vec<String>>,
-    /// The token that the answer in the making brings.
+    /// The token that the response in the making brings.
     pub(super) issued: Option<String>,
     /// Goes up with every change, so that no waiter misses one.
     changes: u64,
@@ -45,7 +45,7 @@ pub(super) struct State {
     advanced: Duration,
 }
 
-/// A request that was looked at and written down, and that now waits for its answer.
+/// A request that was looked at and written down, and that now waits for its response.
 pub(super) struct Arrival {
     pub(super) seq: u64,
     pub(super) class: Class,
@@ -180,7 +180,7 @@ impl State {
         cookies::later(SystemTime::now(), self.advanced)
     }
 
-    /// The time that answers show, which may be wrong.
+    /// The time that responses show, which may be wrong.
     pub(super) fn shown_now(&self) -> SystemTime {
         cookies::shifted(self.now(), self.clock_offset)
     }

@@ -14,7 +14,7 @@ pub(super) struct Token {
     pub(super) account: String,
     life: Life,
     expires: SystemTime,
-    /// The client has it: an answer brought it and was not lost, or a call presented it.
+    /// The client has it: a response brought it and was not lost, or a call presented it.
     held: bool,
     /// The client was told to give it up, by a 401 or by a clearing cookie.
     given_up: bool,
@@ -81,7 +81,7 @@ impl Tokens {
         }
     }
 
-    /// The answer that brings this token is on its way.
+    /// The response that brings this token is on its way.
     pub(super) fn delivered(&mut self, value: &str) {
         if let Some(token) = self.by_value.get_mut(unquoted(value)) {
             token.held = true;

@@ -1,4 +1,4 @@
-//! The last metre before the socket, where an answer can be cut or replaced byte by byte.
+//! The last metre before the socket, where a response can be cut or replaced byte by byte.
 
 use std::{
     io,

@@ -26,15 +26,15 @@ struct Lease(Box<dyn AsyncStoreLease>);
 
 impl StoreLease for Lease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        drive(self.0.load(), None).ok_or(StoreError::Lost)?
+        drive(self.0.load(), None).ok_or(StoreError::LeaseLost)?
     }
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        drive(self.0.save(record), None).ok_or(StoreError::Lost)?
+        drive(self.0.save(record), None).ok_or(StoreError::LeaseLost)?
     }
 
     fn release(self: Box<Self>) -> Result<(), StoreError> {
-        drive(self.0.release(), None).ok_or(StoreError::Lost)?
+        drive(self.0.release(), None).ok_or(StoreError::LeaseLost)?
     }
 }
 

@@ -133,7 +133,7 @@ fn still_held_after(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(
 
 fn lost(result: Result<(), StoreError>) -> Result<(), String> {
     match result {
-        Err(StoreError::Lost) => Ok(()),
+        Err(StoreError::LeaseLost) => Ok(()),
         Err(error) => Err(format!("Lost was due, and this came: {}", told(&error))),
         Ok(()) => Err("a lease that was over could still write".into()),
     }

@@ -65,10 +65,10 @@ impl Account {
     }
 
     #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
-    fn after_login(&self, answer: http::response::Builder) -> SessionRecord {
+    fn after_login(&self, response: http::response::Builder) -> SessionRecord {
         let (mut session, now) = (self.session(), Instant::now());
         if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-            let _ = session.login_response(order.ticket, &answer.body(()).unwrap(), now);
+            let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
         }
         session.record(now, SystemTime::now())
     }

@@ -86,7 +86,7 @@ pub(crate) struct PlainRequest {
 }
 
 impl Outgoing for PlainRequest {
-    type Kept = Self;
+    type ReplayCopy = Self;
 
     fn method(&self) -> &Method {
         self.head.method()
@@ -104,7 +104,7 @@ impl Outgoing for PlainRequest {
         self.head.headers_mut()
     }
 
-    fn keep(&self) -> Option<Self> {
+    fn replay_copy(&self) -> Option<Self> {
         match (&self.payload, self.vice) {
             (Payload::Stream(_), Some(Vice::ReplaysStreams)) => Some(self.clone()),
             (Payload::Stream(_), _) => None,
@@ -126,9 +126,9 @@ impl Transport for PlainTransport {
         let turn = self
             .vice(Vice::OneCallAtATime)
             .then(|| self.turn.lock().unwrap());
-        let answer = self.exchange(request, None);
+        let response = self.exchange(request, None);
         drop(turn);
-        answer
+        response
     }
 
     fn send_login(

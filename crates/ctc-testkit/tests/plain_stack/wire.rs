@@ -19,7 +19,7 @@ use rustls::{
 
 use super::PlainError;
 
-/// The longest head of an answer that is read.
+/// The longest head of a response that is read.
 const LONGEST_HEAD: u64 = 256 * 1024;
 
 trait Stream: Read + Write + Send {}

@@ -46,7 +46,7 @@ pub(crate) fn devices() -> Request<Full<Bytes>> {
     get(DEVICES)
 }
 
-pub(crate) type Answer = Result<Response<Incoming>, CallError<TowerError>>;
+pub(crate) type ServerResponse = Result<Response<Incoming>, CallError<TowerError>>;
 
 /// The tokens of all calls (not logins) to the server, in order.
 pub(crate) fn tokens(server: &Server) -> Vec<String> {

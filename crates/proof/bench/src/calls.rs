@@ -16,10 +16,10 @@ const PATH: &str = "/connect/services/devices?pg=1";
 
 /// Something that makes the same call again and again.
 pub trait Calls {
-    /// One call, its answer read to the end.
+    /// One call, its response read to the end.
     ///
     /// # Errors
-    /// When there is no answer, or not the expected one.
+    /// When there is no response, or not the expected one.
     fn call(&self) -> Result<(), Failure>;
 }
 

@@ -1,4 +1,4 @@
-//! The scene of one stamp: an open session, an ordinary request, an ordinary answer, and the limit
+//! The scene of one stamp: an open session, an ordinary request, an ordinary response, and the limit
 //! L.
 
 use ctc_driver::SharedSession;
@@ -85,8 +85,8 @@ fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, 
         return Err("the first caller was not elected".into());
     };
     let cookie = format!("authToken={}; Path=/connect", token(1));
-    let answer = Response::builder().header("set-cookie", cookie).body(())?;
-    let LoginOutcome::Opened(_) = session.login_response(order.ticket, &answer, now) else {
+    let response = Response::builder().header("set-cookie", cookie).body(())?;
+    let LoginOutcome::Opened(_) = session.login_response(order.ticket, &response, now) else {
         return Err("the login did not open the session".into());
     };
     then(&mut session, now);
@@ -112,7 +112,7 @@ pub fn request() -> Result<Request<()>, Failure> {
 }
 
 /// The six headers of an ordinary 200.
-pub fn answer() -> HeaderMap {
+pub fn response() -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in [
         DATE,
@@ -127,14 +127,14 @@ pub fn answer() -> HeaderMap {
     headers
 }
 
-/// A call's session work while the session is open: leave, stamp, and a look at the answer.
+/// A call's session work while the session is open: leave, stamp, and a look at the response.
 #[inline]
-pub fn session_work(session: &SharedSession, request: &mut Request<()>, answer: &HeaderMap) {
+pub fn session_work(session: &SharedSession, request: &mut Request<()>, response: &HeaderMap) {
     let mut call = Call::new(true);
     let stamped = session.try_stamp(&mut call, request);
     debug_assert_eq!(stamped, Ok(true));
     let route = || Route::new(&Method::GET, "/connect/services/devices");
-    let _ = session.observe(&mut call, route, StatusCode::OK, answer);
+    let _ = session.observe(&mut call, route, StatusCode::OK, response);
 }
 
 /// Takes key and token off again, so that the request can be stamped once more without growing.

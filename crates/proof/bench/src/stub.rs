@@ -18,10 +18,10 @@ use http::{Request, Response, StatusCode};
 use crate::Failure;
 use crate::scene::{KEY, token};
 
-/// How often a login wakes those who wait for its answer: connecting, TLS, sending, reading.
+/// How often a login wakes those who wait for its response: connecting, TLS, sending, reading.
 const LOGIN_STEPS: u32 = 5;
 
-/// A stack that answers at once, and takes its time for a login. Clones share the server that they
+/// A stack that responses at once, and takes its time for a login. Clones share the server that they
 /// pretend to be.
 #[derive(Clone, Debug)]
 pub struct Stub(Arc<State>);
@@ -56,7 +56,7 @@ impl Stub {
         self.0.good.store(u64::MAX, SeqCst);
     }
 
-    fn answer(&self, request: &Request<()>) -> Response<()> {
+    fn response(&self, request: &Request<()>) -> Response<()> {
         let mut response = Response::new(());
         if !self.accepts(request) {
             *response.status_mut() = StatusCode::UNAUTHORIZED;
@@ -120,7 +120,7 @@ impl Transport for Stub {
     type Error = Never;
 
     fn send(&self, request: Request<()>) -> Result<Response<()>, Never> {
-        Ok(self.answer(&request))
+        Ok(self.response(&request))
     }
 
     fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {
@@ -136,7 +136,7 @@ impl AsyncTransport for Stub {
     type Error = Never;
 
     async fn send(&self, request: Request<()>) -> Result<Response<()>, Never> {
-        Ok(self.answer(&request))
+        Ok(self.response(&request))
     }
 
     async fn send_login(&self, _: Request<FormBody>) -> Result<Response<()>, Never> {

@@ -10,16 +10,16 @@ use ctc_core::{
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
-/// `Set-Cookie` lines of a login's answer, one a line. Whatever token comes of them stands in them
+/// `Set-Cookie` lines of a login's response, one a line. Whatever token comes of them stands in them
 /// byte for byte.
 pub(crate) fn cookie(data: &[u8]) {
     let (mut session, now) = (session(), now());
-    let mut answer = Response::new(());
+    let mut response = Response::new(());
     for line in data.split(|&byte| byte == b'\n').take(32) {
-        put(answer.headers_mut(), SET_COOKIE, line);
+        put(response.headers_mut(), SET_COOKIE, line);
     }
     let ticket = elect(&mut session, now);
-    let outcome = session.login_response(ticket, &answer, now);
+    let outcome = session.login_response(ticket, &response, now);
     let Some(token) = session.pass().map(token_of) else {
         assert!(!matches!(outcome, LoginOutcome::Opened(_)));
         return;
@@ -34,13 +34,13 @@ pub(crate) fn cookie(data: &[u8]) {
             .all(|byte| byte.is_ascii_graphic() && !b";,".contains(byte))
     );
     assert!(String::from_utf8_lossy(data).contains("authToken"));
-    // The same lines on an ordinary answer leave the session open or empty, and never with another
+    // The same lines on an ordinary response leave the session open or empty, and never with another
     // token.
     let mut call = Call::new(true);
     let _ = session.admit(&mut call, now);
     let route = Route::new(&Method::GET, "/");
     assert_eq!(
-        session.observe(&mut call, route, StatusCode::OK, answer.headers(), now),
+        session.observe(&mut call, route, StatusCode::OK, response.headers(), now),
         Verdict::Deliver
     );
     assert!(session.pass().is_none_or(|pass| token_of(pass) == token));
@@ -55,13 +55,13 @@ pub(crate) fn retry_after(data: &[u8]) {
         lines.next().unwrap_or_default(),
         lines.next().unwrap_or_default(),
     );
-    let mut answer = Response::new(());
-    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    put(answer.headers_mut(), RETRY_AFTER, asked);
-    put(answer.headers_mut(), DATE, date);
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    put(response.headers_mut(), RETRY_AFTER, asked);
+    put(response.headers_mut(), DATE, date);
     let ticket = elect(&mut session, now);
-    let outcome = session.login_response(ticket, &answer, now);
-    let LoginOutcome::Failed(Denial::CoolingDown { until, .. }) = outcome else {
+    let outcome = session.login_response(ticket, &response, now);
+    let LoginOutcome::Failed(Denial::BackingOff { until, .. }) = outcome else {
         unreachable!("a 429 is a pause: {outcome:?}");
     };
     let (pause, rules) = (until - now, session.settings().fair_use.clone());
@@ -175,7 +175,7 @@ impl Walk {
         let which = usize::from(with) % self.calls.len();
         match verb % 12 {
             0..=2 => self.admit(which),
-            3 | 4 => self.answer(which, with),
+            3 | 4 => self.response(which, with),
             5 | 6 => self.login(with),
             7 => {
                 if let Some(ticket) = self.tickets.pop() {
@@ -231,7 +231,7 @@ impl Walk {
         self.now + Duration::from_secs(1)
     }
 
-    fn answer(&mut self, which: usize, with: u8) {
+    fn response(&mut self, which: usize, with: u8) {
         self.serial += 1;
         let mut headers = HeaderMap::new();
         match with >> 4 & 3 {
@@ -253,7 +253,7 @@ impl Walk {
         let verdict = self
             .session
             .observe(call, route, status, &headers, self.now);
-        if verdict == Verdict::Retry {
+        if verdict == Verdict::Replay {
             assert_eq!(status, StatusCode::UNAUTHORIZED);
             *replays += 1;
             assert_eq!(*replays, 1, "a call is sent again once");
@@ -271,9 +271,9 @@ impl Walk {
             .swap_remove(usize::from(with >> 4) % self.tickets.len());
         self.serial += 1;
         let held = self.session.pass().map(Pass::generation);
-        let mut answer = Response::new(());
+        let mut response = Response::new(());
         let code = [200, 200, 200, 401, 429, 503, 302, 200][usize::from(with & 7)];
-        *answer.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
+        *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
         if with & 7 < 2 {
             let token = if with & 8 == 0 {
                 format!("CANARY{}", self.serial)
@@ -281,7 +281,7 @@ impl Walk {
                 "CANARYSAME".into()
             };
             put(
-                answer.headers_mut(),
+                response.headers_mut(),
                 SET_COOKIE,
                 format!("authToken={token}").as_bytes(),
             );
@@ -290,7 +290,7 @@ impl Walk {
             self.session
                 .login_failed(ticket, SendFailure::MaybeSent, self.now)
         } else {
-            self.session.login_response(ticket, &answer, self.now)
+            self.session.login_response(ticket, &response, self.now)
         };
         match outcome {
             LoginOutcome::Opened(generation) => assert!(Some(generation) > held),

@@ -17,7 +17,7 @@ use crate::watch::{CallState, Guarantee};
 use crate::world::{Sleep, State, World};
 
 pub(crate) type SimDriver = AsyncDriver<SimTransport>;
-type Answer = Result<Response<()>, CallError<SimError>>;
+type ServerResponse = Result<Response<()>, CallError<SimError>>;
 
 /// Who makes the calls.
 #[derive(Clone)]
@@ -55,11 +55,11 @@ impl Caller {
             self.world.state().watch.renewal_begins(self.process);
             Ok(self.driver.renew(&options).await.map(Response::new)?)
         };
-        let answer =
+        let response =
             Cancelling::new(work, plan.cancel, Arc::clone(&self.world), self.process).await;
         let mut state = self.world.state();
         state.watch.calls[number].done = true;
-        let Some(answer) = answer else {
+        let Some(response) = response else {
             state.tally.unanswered += 1;
             state.tally.count(Fault::Cancelled);
             state.note(|| format!("p{}: call {number} is cancelled", self.process));
@@ -69,10 +69,10 @@ impl Caller {
             format!(
                 "p{}: call {number} ends with {}",
                 self.process,
-                brief(&answer)
+                brief(&response)
             )
         });
-        self.check(&mut state, plan, number, must, &answer);
+        self.check(&mut state, plan, number, must, &response);
     }
 
     fn begin(&self, plan: &CallPlan) -> usize {
@@ -108,40 +108,41 @@ impl Caller {
         plan: &CallPlan,
         number: usize,
         must: bool,
-        answer: &Answer,
+        response: &ServerResponse,
     ) {
         let process = self.process;
-        let leak = match answer {
-            Ok(answer) => {
-                secrets::find(&format!("{:?}", answer.extensions().get::<Unauthorized>()))
-            }
+        let leak = match response {
+            Ok(response) => secrets::find(&format!(
+                "{:?}",
+                response.extensions().get::<Unauthorized>()
+            )),
             Err(error) => secrets::find_in_error(error),
         };
         if let Some(leak) = leak {
             state.violated(Guarantee::Secrets, || format!("an error shows {leak}"));
         }
         self.check_time(state, plan, number);
-        let no_answer = matches!(answer, Err(CallError::Transport(_)));
-        let good = matches!(answer, Ok(answer) if answer.status() == StatusCode::OK);
+        let no_response = matches!(response, Err(CallError::Transport(_)));
+        let good = matches!(response, Ok(response) if response.status() == StatusCode::OK);
         // A call is sent twice at most. Its second token may be dead, too: a store had it, or it
         // died meanwhile; and one that dies while its first call is under way looks like a
         // route that is not allowed.
-        let reason = answer
+        let reason = response
             .as_ref()
             .ok()
-            .and_then(|answer| answer.extensions().get::<Unauthorized>());
+            .and_then(|response| response.extensions().get::<Unauthorized>());
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
         let has_store = state.watch.plan.processes[process].store.is_some();
         let excused = match reason {
             Some(Unauthorized::AlreadyReplayed) => has_store || dies_meanwhile,
-            Some(Unauthorized::RouteRefused) => dies_meanwhile,
+            Some(Unauthorized::RouteRejected) => dies_meanwhile,
             _ => false,
         };
         let sure =
             must || (!excused && state.watch.plan.clean && (plan.always_replay || !plan.post));
-        match answer {
-            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
-                if answer.extensions().get::<Unauthorized>().is_none() {
+        match response {
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
+                if response.extensions().get::<Unauthorized>().is_none() {
                     let text = || format!("p{process}: call {number} gets a 401 without a reason");
                     state.violated(Guarantee::Generations, text);
                 }
@@ -158,14 +159,15 @@ impl Caller {
             Err(_) => {}
         }
         let foreign = matches!(
-            answer,
+            response,
             Err(CallError::Stamp(StampError::ForeignOrigin { .. }))
         );
-        if plan.foreign && !plan.renew && !foreign && !matches!(answer, Err(CallError::Denied(_))) {
+        if plan.foreign && !plan.renew && !foreign && !matches!(response, Err(CallError::Denied(_)))
+        {
             state.violated(Guarantee::Origin, || {
                 "a call to another origin was not refused".into()
             });
-        } else if sure && !good && !no_answer && !plan.foreign {
+        } else if sure && !good && !no_response && !plan.foreign {
             let (guarantee, what) = if must {
                 (Guarantee::NoWedge, "after all faults were mended")
             } else {
@@ -175,7 +177,10 @@ impl Caller {
                 )
             };
             state.violated(guarantee, || {
-                format!("p{process}: call {number} failed {what}: {}", brief(answer))
+                format!(
+                    "p{process}: call {number} failed {what}: {}",
+                    brief(response)
+                )
             });
         }
     }
@@ -216,11 +221,11 @@ fn request(plan: &CallPlan, number: usize) -> Request<Vec<u8>> {
 }
 
 /// Without instants: they differ from run to run, and a trace should not.
-fn brief(answer: &Answer) -> String {
-    match answer {
-        Ok(answer) => match answer.extensions().get::<Unauthorized>() {
-            Some(why) => format!("{}: {why}", answer.status()),
-            None => answer.status().to_string(),
+fn brief(response: &ServerResponse) -> String {
+    match response {
+        Ok(response) => match response.extensions().get::<Unauthorized>() {
+            Some(why) => format!("{}: {why}", response.status()),
+            None => response.status().to_string(),
         },
         Err(error) => error.to_string(),
     }

@@ -47,7 +47,7 @@ pub struct Tally {
     pub events: u64,
     /// Calls that callers made.
     pub calls: u64,
-    /// Calls that a caller gave up before the answer, or lost with its process.
+    /// Calls that a caller gave up before the response, or lost with its process.
     pub unanswered: u64,
     /// Answers of 200 delivered.
     pub delivered: u64,

@@ -1,4 +1,4 @@
-//! The observer's rules about logins: when one may set out, and what may follow from its answer.
+//! The observer's rules about logins: when one may set out, and what may follow from its response.
 
 use ctc_core::FairUse;
 use http::{Response, StatusCode};
@@ -21,7 +21,7 @@ pub(crate) struct Logins {
     failures: u32,
     not_before: Ms,
     rejected: Option<StatusCode>,
-    /// What the last answer asks for, once the session counts it: a pause, or no login at all.
+    /// What the last response asks for, once the session counts it: a pause, or no login at all.
     asked: Ms,
     refusal: Option<StatusCode>,
     /// The account may have changed while a login was in preparation: what the store has may be
@@ -74,7 +74,7 @@ impl Logins {
 }
 
 impl Watch {
-    /// A lease is asked for: most likely for a new login, so that the last answer says nothing any
+    /// A lease is asked for: most likely for a new login, so that the last response says nothing any
     /// more.
     pub(crate) fn asks_for_lease(&mut self, process: usize) {
         let login = &mut self.sessions[process].login;
@@ -239,7 +239,7 @@ impl State {
         number
     }
 
-    /// What follows from the answer?
+    /// What follows from the response?
     pub(crate) fn login_answered(
         &mut self,
         process: usize,
@@ -255,17 +255,17 @@ impl State {
         let late = now - since >= lease;
         let (mut token, mut asked) = (None, 0);
         watched.login.refusal = None;
-        if let Ok(answer) = result {
-            let status = answer.status();
+        if let Ok(response) = result {
+            let status = response.status();
             if status == StatusCode::OK {
-                token = match cookie_of(answer.headers()) {
+                token = match cookie_of(response.headers()) {
                     Cookie::Set(token) => Some(token),
                     _ => None,
                 };
             } else if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) {
                 watched.login.refusal = Some(status);
             } else {
-                asked = pause_of(answer.headers());
+                asked = pause_of(response.headers());
             }
         }
         if late || number != watched.login.numbers {
@@ -277,7 +277,7 @@ impl State {
         watched.seen.push(Seen::Login { token, late });
     }
 
-    /// The session counts one more failed login: what the last answer meant is in force now.
+    /// The session counts one more failed login: what the last response meant is in force now.
     pub(crate) fn login_counted_as_failed(&mut self, process: usize) {
         let now = self.processes[process].clock.true_ms();
         let rules = self.watch.plan.settings.fair_use.clone();
@@ -288,7 +288,7 @@ impl State {
         }
     }
 
-    /// Nobody waits for the login's answer any more: it timed out, or all who waited have gone.
+    /// Nobody waits for the login's response any more: it timed out, or all who waited have gone.
     pub(crate) fn login_dropped(&mut self, process: usize, number: u64) {
         if !self.processes[process].dying {
             let now = self.processes[process].clock.true_ms();

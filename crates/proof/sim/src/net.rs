@@ -27,7 +27,7 @@ pub(crate) struct SimTransport {
     pub(crate) session: SharedSession,
 }
 
-/// No answer.
+/// No response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SimError {
     #[error("no route to the simulated host")]
@@ -85,8 +85,8 @@ impl AsyncTransport for SimTransport {
                 result.as_ref().map(Response::status)
             )
         });
-        if let Ok(answer) = &result {
-            state.watch.call_answered(self.process, &token, answer);
+        if let Ok(response) = &result {
+            state.watch.call_answered(self.process, &token, response);
         }
         result
     }
@@ -244,7 +244,7 @@ impl SimTransport {
     }
 }
 
-/// A login whose answer is awaited; dropping it means that nobody waits any more.
+/// A login whose response is awaited; dropping it means that nobody waits any more.
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,

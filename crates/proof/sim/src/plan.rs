@@ -160,7 +160,7 @@ fn settings(rng: &mut Rng, clean: bool) -> Settings {
     fair_use.backoff = Duration::from_secs(rng.pick(&[1, 5, 30]));
     fair_use.backoff_cap = Duration::from_secs(rng.pick(&[60, 900]));
     fair_use.retry_after_cap = Duration::from_secs(rng.pick(&[60, 3600]));
-    fair_use.short_life = Duration::from_secs(rng.pick(&[1, 60]));
+    fair_use.short_token_lifetime = Duration::from_secs(rng.pick(&[1, 60]));
     if rng.chance(300) {
         (settings.lease, settings.login_timeout) =
             (Duration::from_secs(20), Duration::from_secs(8));

@@ -15,7 +15,7 @@ pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
 pub(crate) const NEW_PASSWORD: &str = "CANARY-PASSWORD-2";
 pub(crate) const WRONG_PASSWORD: &str = "CANARY-PASSWORD-WRONG";
 pub(crate) const USERS: [&str; 2] = ["CANARY-USER-A", "CANARY-USER-B"];
-/// The route that answers 401 whatever the token, when there is one.
+/// The route that responses 401 whatever the token, when there is one.
 pub(crate) const REFUSED_ROUTE: usize = 0;
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    pub(crate) fn answer(&mut self, arrival: &Arrival, at: &mut Scene<'_>) -> Response<()> {
+    pub(crate) fn response(&mut self, arrival: &Arrival, at: &mut Scene<'_>) -> Response<()> {
         match arrival {
             Arrival::Login { user, password } => self.login(user, password, at),
             Arrival::Logout { token } => self.logout(token, at),
@@ -94,12 +94,12 @@ impl Server {
             return at.throttled();
         }
         if at.strikes(faults.login_redirected, Fault::LoginRedirected) {
-            let mut answer = at.failed(302);
-            answer.headers_mut().insert(
+            let mut response = at.failed(302);
+            response.headers_mut().insert(
                 LOCATION,
                 HeaderValue::from_static("https://elsewhere.example/"),
             );
-            return answer;
+            return response;
         }
         let wrong = password != self.password || !USERS.contains(&user);
         if wrong
@@ -200,7 +200,7 @@ impl Server {
     }
 }
 
-/// When an answer is given, and by what chance.
+/// When a response is given, and by what chance.
 pub(crate) struct Scene<'a> {
     pub(crate) now: Ms,
     pub(crate) rng: &'a mut Rng,
@@ -218,10 +218,10 @@ impl Scene<'_> {
     }
 
     fn plain(&self, status: u16) -> Response<()> {
-        let mut answer = Response::new(());
-        *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-        put(answer.headers_mut(), DATE, &self.date(0));
-        answer
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+        put(response.headers_mut(), DATE, &self.date(0));
+        response
     }
 
     fn date(&self, ahead: Ms) -> String {
@@ -238,14 +238,14 @@ impl Scene<'_> {
             2 => format!("authToken={token}; Path=/connect; Secure; HttpOnly; Expires={expires}"),
             _ => format!("authToken={token}; Max-Age=60; Path=/connect; HttpOnly"),
         };
-        let mut answer = self.plain(status);
+        let mut response = self.plain(status);
         put(
-            answer.headers_mut(),
+            response.headers_mut(),
             SET_COOKIE,
             "JSESSIONID=BBBB; Path=/connect; HttpOnly",
         );
-        put(answer.headers_mut(), SET_COOKIE, &cookie);
-        answer
+        put(response.headers_mut(), SET_COOKIE, &cookie);
+        response
     }
 
     fn clearing(&mut self, status: u16) -> Response<()> {
@@ -255,9 +255,9 @@ impl Scene<'_> {
             "authToken=deleted",
             "authToken=CANARY-OLD; Max-Age=0",
         ]);
-        let mut answer = self.plain(status);
-        put(answer.headers_mut(), SET_COOKIE, cookie);
-        answer
+        let mut response = self.plain(status);
+        put(response.headers_mut(), SET_COOKIE, cookie);
+        response
     }
 
     fn maybe_clearing(&mut self, status: u16) -> Response<()> {
@@ -273,17 +273,17 @@ impl Scene<'_> {
     }
 
     fn throttled(&mut self) -> Response<()> {
-        let mut answer = self.plain(429);
+        let mut response = self.plain(429);
         let value = match self.rng.below(6) {
-            0 => return answer,
+            0 => return response,
             1 => "46".to_owned(),
             2 => self.date(90_000),
             3 => "soon".to_owned(),
             4 => "99999999999999999999".to_owned(),
             _ => " 7 ".to_owned(),
         };
-        put(answer.headers_mut(), RETRY_AFTER, &value);
-        answer
+        put(response.headers_mut(), RETRY_AFTER, &value);
+        response
     }
 }
 
@@ -293,7 +293,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// How the reader of the answer should understand it, told without `ctc-core`'s own reader.
+/// How the reader of the response should understand it, told without `ctc-core`'s own reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
     None,

@@ -134,7 +134,7 @@ impl AsyncStoreLease for Lease {
         if place.fence != self.fence || place.held_until.is_none_or(|until| until <= now) {
             state.watch.lease_lost(self.process, self.fence);
             state.note(|| format!("p{}: save comes too late", self.process));
-            return Err(StoreError::Lost);
+            return Err(StoreError::LeaseLost);
         }
         place.token = token_of(record);
         place.record = Some(record.clone());

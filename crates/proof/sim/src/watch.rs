@@ -100,7 +100,7 @@ pub(crate) struct Held {
 /// Something that reached a session during one step.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
-    Answer {
+    ServerResponse {
         carried: String,
         status: StatusCode,
         cookie: Cookie,
@@ -139,10 +139,10 @@ impl Watch {
         }
     }
 
-    pub(crate) fn call_answered(&mut self, process: usize, token: &str, answer: &Response<()>) {
-        let cookie = cookie_of(answer.headers());
-        let (carried, status) = (token.to_owned(), answer.status());
-        self.sessions[process].seen.push(Seen::Answer {
+    pub(crate) fn call_answered(&mut self, process: usize, token: &str, response: &Response<()>) {
+        let cookie = cookie_of(response.headers());
+        let (carried, status) = (token.to_owned(), response.status());
+        self.sessions[process].seen.push(Seen::ServerResponse {
             carried,
             status,
             cookie,
@@ -250,7 +250,7 @@ impl State {
             .count();
         let flying = self.watch.sessions[process].login.in_the_air();
         let has_store = self.watch.plan.processes[process].store.is_some();
-        if *phase == Phase::Opening && (unfinished == 0 || (!has_store && !flying)) {
+        if *phase == Phase::LoggingIn && (unfinished == 0 || (!has_store && !flying)) {
             self.violated(Guarantee::NoWedge, || {
                 format!("p{process} is Opening, but nobody logs in")
             });
@@ -285,7 +285,7 @@ impl State {
         let (closed, period) = (watched.closed, (watched.period, failed));
         let differs = match denial {
             Denial::Closed => !closed,
-            Denial::Paced { .. } => false,
+            Denial::BudgetSpent { .. } => false,
             _ => {
                 let said = watched.said.replace((period, denial.clone()));
                 said.is_some_and(|(when, said)| when == period && said != *denial)
@@ -296,7 +296,7 @@ impl State {
                 format!("p{process}: one failure, two errors: {denial}")
             });
         }
-        let too_long = matches!(denial, Denial::CoolingDown { .. })
+        let too_long = matches!(denial, Denial::BackingOff { .. })
             && pause.is_some_and(|pause| u128::from(pause) > longest + u128::from(SLACK));
         if too_long {
             self.violated(Guarantee::NoWedge, || {
@@ -326,7 +326,7 @@ impl Watched {
             .map(|refused| refused.generation)
     }
 
-    fn has_refused(&self, token: &str) -> bool {
+    fn has_rejected(&self, token: &str) -> bool {
         self.refused
             .as_ref()
             .is_some_and(|refused| refused.token == token)
@@ -335,7 +335,7 @@ impl Watched {
     /// Whether this token was refused, before this step or in it.
     pub(crate) fn knows_refused(&self, token: &str) -> bool {
         let in_this_step = self.seen.iter().any(|seen| match seen {
-            Seen::Answer {
+            Seen::ServerResponse {
                 carried,
                 status,
                 cookie,
@@ -345,7 +345,7 @@ impl Watched {
             }
             _ => false,
         });
-        in_this_step || self.has_refused(token)
+        in_this_step || self.has_rejected(token)
     }
 
     /// Follows one step, and says what was wrong with it.
@@ -365,7 +365,7 @@ impl Watched {
                     ended = true;
                     (self.newest, self.refused) = (None, None);
                 }
-                Seen::Answer {
+                Seen::ServerResponse {
                     carried,
                     status,
                     cookie,
@@ -376,7 +376,7 @@ impl Watched {
                 // Handed out again after it was refused: a failure once, then taken.
                 Seen::Login {
                     token: Some(token), ..
-                } if self.has_refused(token) => {
+                } if self.has_rejected(token) => {
                     self.refused = None;
                 }
                 Seen::Login { .. } | Seen::Loaded { .. } => {}
@@ -442,7 +442,7 @@ impl Watched {
                         "a login reported after its lease opened the session",
                     );
                 }
-                Seen::Answer {
+                Seen::ServerResponse {
                     carried,
                     status,
                     cookie: Cookie::Set(token),
@@ -457,7 +457,7 @@ impl Watched {
                     );
                 }
                 Seen::Loaded { token: Some(token) } if *token == now.token => {
-                    if !self.has_refused(token) {
+                    if !self.has_rejected(token) {
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;

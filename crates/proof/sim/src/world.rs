@@ -67,7 +67,7 @@ pub(crate) enum Event {
     Thaw(usize),
 }
 
-/// What becomes of an answer.
+/// What becomes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Answered { after: Ms },
@@ -164,7 +164,7 @@ impl State {
         }
     }
 
-    /// The server acts on what arrived, and its answer sets out.
+    /// The server acts on what arrived, and its response sets out.
     pub(crate) fn arrive(&mut self, arrival: &Arrival, slot: Slot, fate: Fate) {
         let mut at = Scene {
             now: self.now,
@@ -172,15 +172,15 @@ impl State {
             faults: &self.faults,
             tally: &mut self.tally,
         };
-        let answer = self.server.answer(arrival, &mut at);
-        self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", answer.status()));
+        let response = self.server.response(arrival, &mut at);
+        self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", response.status()));
         match fate {
             Fate::Answered { after } => {
                 self.plan(
                     self.now + after,
                     Event::Reply {
                         slot,
-                        result: Ok(answer),
+                        result: Ok(response),
                     },
                 );
             }
@@ -303,7 +303,7 @@ impl Clock for ProcessClock {
     }
 }
 
-/// Where an answer will be found.
+/// Where a response will be found.
 #[derive(Clone, Default)]
 pub(crate) struct Slot(Arc<(Mutex<Option<Answered>>, WakerCell)>);
 

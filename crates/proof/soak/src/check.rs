@@ -220,7 +220,7 @@ impl Checks {
             println!(
                 "{name:<16}{:>9}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}",
                 seen.calls,
-                deeds.answers,
+                deeds.responses,
                 deeds.cancelled,
                 seen.logins,
                 seen.logouts,

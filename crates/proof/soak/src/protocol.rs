@@ -45,7 +45,7 @@ pub(crate) enum Report {
 /// What the callers of one client did in a round.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deeds {
-    pub(crate) answers: u64,
+    pub(crate) responses: u64,
     /// Calls dropped half way.
     pub(crate) cancelled: u64,
     /// Errors, by kind.
@@ -57,7 +57,7 @@ pub(crate) struct Deeds {
 
 impl Deeds {
     pub(crate) fn add(&mut self, other: &Self) {
-        self.answers += other.answers;
+        self.responses += other.responses;
         self.cancelled += other.cancelled;
         self.clones += other.clones;
         self.built += other.built;

@@ -57,7 +57,7 @@ impl Weather {
                 let cut = |at| Fault::Cut { at, act: true };
                 let raw = Fault::Raw("HTTP/1.1 what?\r\n\r\n".to_owned());
                 let cuts = [
-                    cut(Point::BeforeAnswer),
+                    cut(Point::BeforeResponse),
                     cut(Point::MidHeaders),
                     cut(Point::MidBody),
                     raw,
@@ -76,7 +76,7 @@ impl Weather {
             }
             Self::Throttled => {
                 let (retry_after, date) = (RetryAfter::Seconds(1), RetryAfter::DateIn(1));
-                let unavailable = Fault::Answer {
+                let unavailable = Fault::Respond {
                     status: 503,
                     headers: vec![("retry-after".to_owned(), "1".to_owned())],
                     body: String::new(),
@@ -93,7 +93,7 @@ impl Weather {
             }
             Self::LostLogins | Self::Logouts => {
                 let lost = [
-                    Fault::lost_answer(),
+                    Fault::lost_response(),
                     Fault::NoToken,
                     Fault::html_page(),
                     Fault::Late(100),
@@ -101,7 +101,7 @@ impl Weather {
                 server.inject(Rule::once(Matcher::Login, rng.pick(&lost)));
                 server.inject(Rule::once(
                     Matcher::Logout,
-                    rng.pick(&[Fault::status(404), Fault::lost_answer()]),
+                    rng.pick(&[Fault::status(404), Fault::lost_response()]),
                 ));
                 server.lose_tokens(rng);
             }

@@ -13,7 +13,7 @@ use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, Endpoint, Session, Settings, Unauthorized,
 };
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallError, CallOptions, Denied, Driver, LoggedOut,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, Denied, Driver, LogoutOutcome,
     SessionStore, SharedSession,
 };
 use http::{Method, Response};
@@ -154,7 +154,7 @@ impl Client {
         }
     }
 
-    pub(crate) fn logout(&self) -> LoggedOut {
+    pub(crate) fn logout(&self) -> LogoutOutcome {
         match self {
             Self::Blocking(driver) => driver.logout(),
             Self::Async(driver, clock) => run::run(clock, driver.logout()),
@@ -184,20 +184,20 @@ pub(crate) fn with_both(make: impl Fn() -> World, test: impl Fn(&World, &Client)
     }
 }
 
-pub(crate) fn status(answer: Answer) -> u16 {
-    answer.expect("an answer").status().as_u16()
+pub(crate) fn status(response: Answer) -> u16 {
+    response.expect("an answer").status().as_u16()
 }
 
-pub(crate) fn denial(answer: Answer) -> Denial {
-    match answer {
+pub(crate) fn denial(response: Answer) -> Denial {
+    match response {
         Err(CallError::Denied(denied)) => denied.denial().clone(),
         other => panic!("not denied: {other:?}"),
     }
 }
 
 /// Why a 401 was delivered.
-pub(crate) fn why(answer: Answer) -> Unauthorized {
-    let answer = answer.expect("an answer");
-    assert_eq!(answer.status(), 401);
-    answer.extensions().get().cloned().expect("a reason")
+pub(crate) fn why(response: Answer) -> Unauthorized {
+    let response = response.expect("an answer");
+    assert_eq!(response.status(), 401);
+    response.extensions().get().cloned().expect("a reason")
 }

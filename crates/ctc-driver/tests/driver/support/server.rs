@@ -105,20 +105,20 @@ impl Server {
         result
     }
 
-    pub(crate) fn next_login(&self, answer: Login) {
-        self.set(|state| state.script.push_back(answer));
+    pub(crate) fn next_login(&self, response: Login) {
+        self.set(|state| state.script.push_back(response));
     }
 
-    pub(crate) fn every_login(&self, answer: Login) {
-        self.set(|state| state.always = Some(answer));
+    pub(crate) fn every_login(&self, response: Login) {
+        self.set(|state| state.always = Some(response));
     }
 
     pub(crate) fn logins_are_fine(&self) {
         self.set(|state| state.always = None);
     }
 
-    pub(crate) fn route(&self, path: &str, answer: Route) {
-        self.set(|state| state.routes.insert(path.to_owned(), answer));
+    pub(crate) fn route(&self, path: &str, response: Route) {
+        self.set(|state| state.routes.insert(path.to_owned(), response));
     }
 
     /// Every token out there is over.
@@ -225,7 +225,7 @@ impl Server {
     }
 }
 
-/// A request between its coming in and its answer; dropping it is the client hanging up.
+/// A request between its coming in and its response; dropping it is the client hanging up.
 pub(crate) struct OnTheWire {
     server: Server,
     kind: Kind,
@@ -260,7 +260,7 @@ impl OnTheWire {
             Kind::Login => state.log_in(),
             Kind::Logout => match state.logout_status {
                 Some(0) => Reply::MaybeSent,
-                status => Reply::Answer(answer(status.unwrap_or(204), None)),
+                status => Reply::Answer(response(status.unwrap_or(204), None)),
             },
             Kind::Call { path, token } => state.call(path, token),
         })
@@ -282,22 +282,22 @@ impl State {
         match self.script.pop_front().or_else(|| self.always.clone()) {
             None => {
                 let token = self.issue();
-                Reply::Answer(answer(
+                Reply::Answer(response(
                     200,
                     Some(&format!("authToken={token}; Path=/connect; HttpOnly")),
                 ))
             }
             Some(Login::Token(token)) => {
                 self.valid.insert(token.to_owned());
-                Reply::Answer(answer(200, Some(&format!("authToken={token}"))))
+                Reply::Answer(response(200, Some(&format!("authToken={token}"))))
             }
-            Some(Login::Status(status)) => Reply::Answer(answer(status, None)),
+            Some(Login::Status(status)) => Reply::Answer(response(status, None)),
             Some(Login::RetryAfter(status, pause)) => {
-                let mut answer = answer(status, None);
-                answer
+                let mut response = response(status, None);
+                response
                     .headers_mut()
                     .insert("retry-after", pause.parse().expect("a header"));
-                Reply::Answer(answer)
+                Reply::Answer(response)
             }
             Some(Login::NotSent) => Reply::NotSent,
             Some(Login::MaybeSent) => Reply::MaybeSent,
@@ -321,7 +321,7 @@ impl State {
                 (200, Some(format!("authToken={}", self.issue())))
             }
         };
-        Reply::Answer(answer(status, cookie.as_deref()))
+        Reply::Answer(response(status, cookie.as_deref()))
     }
 
     fn issue(&mut self) -> String {
@@ -332,7 +332,7 @@ impl State {
     }
 }
 
-fn answer(status: u16, cookie: Option<&str>) -> Response<String> {
+fn response(status: u16, cookie: Option<&str>) -> Response<String> {
     let mut response = Response::new(status.to_string());
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     if let Some(cookie) = cookie {

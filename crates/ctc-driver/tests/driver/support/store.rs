@@ -25,7 +25,7 @@ impl Fault {
     fn error(self) -> StoreError {
         match self {
             Self::Busy => StoreError::Busy,
-            Self::Lost => StoreError::Lost,
+            Self::Lost => StoreError::LeaseLost,
             Self::Unavailable => StoreError::Unavailable("read-only disk".into()),
         }
     }

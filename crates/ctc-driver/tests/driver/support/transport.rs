@@ -58,7 +58,7 @@ impl Req {
 }
 
 impl Outgoing for Req {
-    type Kept = Self;
+    type ReplayCopy = Self;
 
     fn method(&self) -> &Method {
         self.inner.method()
@@ -76,7 +76,7 @@ impl Outgoing for Req {
         self.inner.headers_mut()
     }
 
-    fn keep(&self) -> Option<Self> {
+    fn replay_copy(&self) -> Option<Self> {
         (!self.stream).then(|| Self {
             inner: self.inner.clone(),
             stream: false,
@@ -105,7 +105,7 @@ pub(crate) struct Async(pub(crate) Server, pub(crate) VirtualClock);
 impl Blocking {
     fn finish(&self, wire: &OnTheWire, timeout: Duration) -> Result<Response<String>, Cut> {
         match wire.reply() {
-            Reply::Answer(answer) => Ok(answer),
+            Reply::Answer(response) => Ok(response),
             Reply::NotSent => Err(Cut(SendFailure::NotSent)),
             Reply::MaybeSent => Err(Cut(SendFailure::MaybeSent)),
             Reply::Panic => panic!("the HTTP stack has a bug"),
@@ -138,13 +138,14 @@ impl Transport for Blocking {
     ) -> Result<Response<()>, Cut> {
         let wire = self.0.arrive(&request);
         wire.pass_blocking();
-        self.finish(&wire, timeout).map(|answer| answer.map(drop))
+        self.finish(&wire, timeout)
+            .map(|response| response.map(drop))
     }
 }
 
 async fn finish(wire: &OnTheWire) -> Result<Response<String>, Cut> {
     match wire.reply() {
-        Reply::Answer(answer) => Ok(answer),
+        Reply::Answer(response) => Ok(response),
         Reply::NotSent => Err(Cut(SendFailure::NotSent)),
         Reply::MaybeSent => Err(Cut(SendFailure::MaybeSent)),
         Reply::Panic => panic!("the HTTP stack has a bug"),
@@ -174,10 +175,10 @@ impl AsyncTransport for Async {
         let wire = self.0.arrive(&request);
         give_way().await;
         wire.pass().await;
-        let answer = finish(&wire).await?;
+        let response = finish(&wire).await?;
         drop(wire);
         give_way().await;
-        Ok(answer.map(drop))
+        Ok(response.map(drop))
     }
 
     async fn sleep(&self, duration: Duration) {

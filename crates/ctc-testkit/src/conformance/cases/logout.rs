@@ -1,6 +1,6 @@
 //! Logging out, and what comes after.
 
-use ctc_driver::LoggedOut;
+use ctc_driver::LogoutOutcome;
 
 use super::prelude::*;
 use crate::{DEFAULT_APP_KEY, When};
@@ -47,7 +47,7 @@ pub(super) fn closed_session_sends_nothing(bench: &Bench<'_>) -> Checked {
     let again = scene.client.logout()?;
     that(
         "a second logout has no token to end",
-        matches!(again, LoggedOut::NoToken),
+        matches!(again, LogoutOutcome::NoToken),
         &again,
     )?;
     equal("requests", scene.server.journal().len(), before)?;
@@ -65,7 +65,7 @@ pub(super) fn logout_tells_how_it_went(bench: &Bench<'_>) -> Checked {
         scene.client.session.reopen();
         scene.client.open()?;
         let location = ("location".to_owned(), DEVICES.to_owned());
-        let fault = Fault::Answer {
+        let fault = Fault::Respond {
             status,
             headers: vec![location],
             body: String::new(),
@@ -73,7 +73,7 @@ pub(super) fn logout_tells_how_it_went(bench: &Bench<'_>) -> Checked {
         };
         scene.server.inject(Rule::once(Matcher::Logout, fault));
         match scene.client.logout()? {
-            LoggedOut::Refused(seen) => equal("the status", seen.as_u16(), status)?,
+            LogoutOutcome::Rejected(seen) => equal("the status", seen.as_u16(), status)?,
             other => {
                 return fail(
                     "the logout",
@@ -99,7 +99,7 @@ pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Check
     for fault in [
         Fault::Hang { act: false },
         Fault::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: false,
         },
     ] {
@@ -109,7 +109,7 @@ pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Check
             .server
             .inject(Rule::forever(Matcher::Logout, fault.clone()));
         match scene.client.logout()? {
-            LoggedOut::Unreachable(error) => {
+            LogoutOutcome::Unreachable(error) => {
                 that("it says why", !error.to_string().is_empty(), error)?
             }
             other => {
@@ -170,7 +170,7 @@ pub(super) fn login_answered_after_logout_opens_nothing(bench: &Bench<'_>) -> Ch
     let early = scene.client.logout()?;
     that(
         "there was no token yet",
-        matches!(early, LoggedOut::NoToken),
+        matches!(early, LogoutOutcome::NoToken),
         &early,
     )?;
     scene.server.release();
@@ -184,9 +184,9 @@ pub(super) fn login_answered_after_logout_opens_nothing(bench: &Bench<'_>) -> Ch
 }
 
 #[track_caller]
-fn accepted(out: &LoggedOut, status: u16) -> Checked {
+fn accepted(out: &LogoutOutcome, status: u16) -> Checked {
     match out {
-        LoggedOut::Accepted(seen) => equal("the status of the logout", seen.as_u16(), status),
+        LogoutOutcome::Accepted(seen) => equal("the status of the logout", seen.as_u16(), status),
         other => fail(
             "the logout",
             format!("Accepted({status})"),

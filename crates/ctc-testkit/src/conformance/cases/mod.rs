@@ -1,6 +1,5 @@
 //! The cases, one function each. Every case has servers and clients of its own.
 
-mod answers;
 mod cancelled;
 mod herds;
 mod login;
@@ -8,6 +7,7 @@ mod logout;
 mod redirects;
 mod renewal;
 mod requests;
+mod responses;
 mod secrets;
 mod trouble;
 
@@ -46,7 +46,7 @@ cases! {
         every_method_arrives "",
         other_origin_is_refused "T46",
     }
-    answers {
+    responses {
         every_status_is_an_answer "T13",
         refusals_come_with_headers_and_body "T13",
         set_cookie_lines_all_arrive "T43",
@@ -136,8 +136,8 @@ mod prelude {
     #[track_caller]
     pub(super) fn cause(denied: &Denied) -> Checked<LoginFailure> {
         match denied.denial() {
-            Denial::CoolingDown { cause, .. } => Ok(cause.clone()),
-            other => fail("the denial", "CoolingDown".into(), format!("{other:?}")),
+            Denial::BackingOff { cause, .. } => Ok(cause.clone()),
+            other => fail("the denial", "BackingOff".into(), format!("{other:?}")),
         }
     }
 

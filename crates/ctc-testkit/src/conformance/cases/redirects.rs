@@ -22,8 +22,8 @@ pub(super) fn redirected_call_is_delivered_not_followed(bench: &Bench<'_>) -> Ch
             } else {
                 call
             };
-            let answer = scene.client.expect(call, status)?;
-            equal("the location", answer.header("location"), Some(ECHO))?;
+            let response = scene.client.expect(call, status)?;
+            equal("the location", response.header("location"), Some(ECHO))?;
             calls += 1;
             equal(
                 format!("calls after a {method} with {status}"),
@@ -52,10 +52,10 @@ pub(super) fn redirect_takes_nothing_to_another_origin(bench: &Bench<'_>) -> Che
             } else {
                 call
             };
-            let answer = scene.client.expect(call, status)?;
+            let response = scene.client.expect(call, status)?;
             equal(
                 "the location",
-                answer.header("location"),
+                response.header("location"),
                 Some(location.as_str()),
             )?;
         }

@@ -48,7 +48,7 @@ pub(super) fn body_is_sent_again_whole(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let body: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
     scene.server.revoke_all();
-    let answer = scene.client.expect(
+    let response = scene.client.expect(
         scene.client.call(Method::PUT, ECHO).bytes(body.clone()),
         200,
     )?;
@@ -70,8 +70,8 @@ pub(super) fn body_is_sent_again_whole(bench: &Bench<'_>) -> Checked {
     let checksum = format!("{checksum:016x}");
     that(
         "the replayed body has the checksum of the first",
-        answer.text().contains(&checksum),
-        answer.text(),
+        response.text().contains(&checksum),
+        response.text(),
     )?;
     scene.counts(2, 2)
 }
@@ -114,7 +114,7 @@ pub(super) fn stream_is_not_replayed(bench: &Bench<'_>) -> Checked {
 }
 
 pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
-    let fault = || Fault::Answer {
+    let fault = || Fault::Respond {
         status: 401,
         headers: vec![],
         body: "no".into(),
@@ -125,8 +125,8 @@ pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
     scene
         .server
         .inject(Rule::forever(Matcher::AnyCall, fault()));
-    let answer = scene.client.expect(scene.client.get(DEVICES), 401)?;
-    equal("the body of the 401", answer.text().as_str(), "no")?;
+    let response = scene.client.expect(scene.client.get(DEVICES), 401)?;
+    equal("the body of the 401", response.text().as_str(), "no")?;
     scene.counts(2, 2)?;
     // Polling goes on for a while, and costs no further login.
     for _ in 0..5 {
@@ -137,7 +137,7 @@ pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
         scene.server.counts().login_requests,
         2,
     )?;
-    // From a session that was not: the first answer comes with a fresh token already.
+    // From a session that was not: the first response comes with a fresh token already.
     let scene = bench.scene()?;
     scene
         .server
@@ -160,7 +160,7 @@ pub(super) fn delivered_401_says_why(bench: &Bench<'_>) -> Checked {
         .server
         .inject(Rule::forever(Matcher::AnyCall, Fault::status(401)));
     let refused = scene.client.expect(scene.client.get(DEVICES), 401)?;
-    equal("why", refused.why, Some(Unauthorized::RouteRefused))
+    equal("why", refused.why, Some(Unauthorized::RouteRejected))
 }
 
 /// A call that was under way with the old token when another renewed the session.
@@ -198,7 +198,7 @@ pub(super) fn rotated_token_is_adopted(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 4)
 }
 
-/// A new token on an answer that comes after the session was renewed otherwise.
+/// A new token on a response that comes after the session was renewed otherwise.
 pub(super) fn late_rotation_is_ignored(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     let route = || Matcher::Path(ECHO.into());

@@ -259,7 +259,7 @@ pub(super) fn every_method_arrives(bench: &Bench<'_>) -> Checked {
     for method in methods {
         let call = scene.client.call(method.clone(), ECHO);
         let with_body = [Method::PUT, Method::PATCH, Method::POST].contains(&method);
-        let answer = scene
+        let response = scene
             .client
             .expect(if with_body { call.bytes("{}") } else { call }, 200)?;
         equal(
@@ -269,7 +269,7 @@ pub(super) fn every_method_arrives(bench: &Bench<'_>) -> Checked {
         )?;
         equal(
             "an answer without a body",
-            answer.body.is_empty(),
+            response.body.is_empty(),
             method == Method::HEAD,
         )?;
     }

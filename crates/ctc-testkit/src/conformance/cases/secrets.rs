@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ctc_driver::LoggedOut;
+use ctc_driver::LogoutOutcome;
 
 use super::prelude::*;
 use crate::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, Entry, conformance::client::texts};
@@ -20,7 +20,7 @@ pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
     let mut printed = String::new();
     // Logins that fail in every way that a transport can notice.
     for fault in [
-        Fault::lost_answer(),
+        Fault::lost_response(),
         Fault::Cut {
             at: Point::MidHeaders,
             act: true,
@@ -47,7 +47,7 @@ pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
     // Calls that do.
     for fault in [
         Fault::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: false,
         },
         Fault::Cut {
@@ -89,7 +89,7 @@ pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
     ));
     let out = scene.client.logout()?;
     printed.push_str(&format!("{out:?}"));
-    if let LoggedOut::Unreachable(error) = &out {
+    if let LogoutOutcome::Unreachable(error) = &out {
         printed.push_str(&texts(&**error));
     }
     that(

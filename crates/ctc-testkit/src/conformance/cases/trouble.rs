@@ -91,10 +91,10 @@ pub(super) fn hanging_login_is_bounded(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 1)
 }
 
-/// The head of the answer comes, and then its body: never, or in drops that each come in time.
+/// The head of the response comes, and then its body: never, or in drops that each come in time.
 pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
-    let page = Fault::Answer {
+    let page = Fault::Respond {
         status: 503,
         headers: vec![],
         body: "x".repeat(60),
@@ -163,13 +163,13 @@ pub(super) fn slow_login_is_waited_for(bench: &Bench<'_>) -> Checked {
 pub(super) fn lost_login_answer_is_maybe_sent(bench: &Bench<'_>) -> Checked {
     let scene = bench.scene()?;
     let faults = [
-        Fault::lost_answer(),
+        Fault::lost_response(),
         Fault::Cut {
             at: Point::MidHeaders,
             act: true,
         },
         Fault::Cut {
-            at: Point::BeforeAnswer,
+            at: Point::BeforeResponse,
             act: false,
         },
         Fault::Raw("220 hello, this is no HTTP\r\n".into()),
@@ -209,7 +209,7 @@ pub(super) fn login_on_a_kept_connection_is_sent_once(bench: &Bench<'_>) -> Chec
     scene.server.revoke_all();
     scene
         .server
-        .inject(Rule::once(Matcher::Login, Fault::lost_answer()));
+        .inject(Rule::once(Matcher::Login, Fault::lost_response()));
     let denied = scene.client.denied(scene.client.get(DEVICES))?;
     equal("the cause", cause(&denied)?, LoginFailure::MaybeSent)?;
     equal(
@@ -231,10 +231,10 @@ pub(super) fn unreachable_login_is_not_sent(bench: &Bench<'_>) -> Checked {
     )
 }
 
-/// A call that gets no answer is the caller's error, and costs neither the token nor a login.
+/// A call that gets no response is the caller's error, and costs neither the token nor a login.
 pub(super) fn lost_call_leaves_the_session_alone(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
-    for at in [Point::BeforeAnswer, Point::MidHeaders] {
+    for at in [Point::BeforeResponse, Point::MidHeaders] {
         // A connection that was kept may be tried twice by the client, for a GET: it is cut for
         // good.
         let rule = scene.server.inject(Rule::forever(

@@ -40,12 +40,12 @@ impl Endpoint {
     /// Serves for ever.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, Arc::clone(&self)));
+            tokio::spawn(response(stream, Arc::clone(&self)));
         }
     }
 }
 
-async fn answer(mut stream: TcpStream, endpoint: Arc<Endpoint>) -> std::io::Result<()> {
+async fn response(mut stream: TcpStream, endpoint: Arc<Endpoint>) -> std::io::Result<()> {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let (head, length) = loop {
@@ -77,11 +77,11 @@ async fn answer(mut stream: TcpStream, endpoint: Arc<Endpoint>) -> std::io::Resu
             "expires_on": ends.to_string(), "resource": "r",
         });
         let body = body.to_string();
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nmetadata-flavor: Google\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(response.as_bytes()).await?;
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use ctc_bench::calls::{PAIRS, client};
-use ctc_bench::scene::{answer, open, request, session_work};
+use ctc_bench::scene::{open, request, response, session_work};
 use ctc_bench::stub::{Stub, session};
 use ctc_bench::{Failure, scene};
 use ctc_driver::ctc_core::Endpoint;
@@ -54,12 +54,12 @@ fn run(url: &str) -> Result<Figures, Failure> {
 }
 
 fn of_session_work() -> Result<f64, Failure> {
-    let (session, answer) = (open()?, answer());
-    session_work(&session, &mut request()?, &answer);
+    let (session, response) = (open()?, response());
+    session_work(&session, &mut request()?, &response);
     let mut requests = scene::batch()?;
     let used = measure(|| {
         for request in &mut requests {
-            session_work(&session, request, &answer);
+            session_work(&session, request, &response);
         }
     });
     Ok(used.count_total as f64 / requests.len() as f64)

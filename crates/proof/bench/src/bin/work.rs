@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ctc_bench::rounds::{Budget, time, undisturbed};
-use ctc_bench::scene::{Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp};
+use ctc_bench::scene::{Limit, batch, open, renewing, response, session_work, stamp_all, unstamp};
 use ctc_bench::{Failure, calls, server};
 use ctc_driver::SharedSession;
 
@@ -104,9 +104,9 @@ fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure>
 }
 
 fn sessions(times: usize, session: &SharedSession) -> Result<(), Failure> {
-    let answer = answer();
+    let response = response();
     stamps(times, |request| {
-        session_work(black_box(session), request, black_box(&answer))
+        session_work(black_box(session), request, black_box(&response))
     })
 }
 

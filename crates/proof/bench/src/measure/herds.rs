@@ -139,7 +139,7 @@ fn tasks(runtime: &Runtime, scene: Scene, callers: usize) -> Result<Outcome, Fai
                 driver
                     .execute(request(), &CallOptions::default())
                     .await
-                    .is_ok_and(|answer| answer.status() == 200)
+                    .is_ok_and(|response| response.status() == 200)
             }));
         }
         for task in tasks {
@@ -165,7 +165,7 @@ fn threads(scene: Scene, callers: usize) -> Result<Outcome, Failure> {
         move || {
             driver
                 .execute(request(), &CallOptions::default())
-                .is_ok_and(|answer| answer.status() == 200)
+                .is_ok_and(|response| response.status() == 200)
         }
     })?;
     ends.iter()
@@ -224,18 +224,18 @@ fn at_once<R: Send + 'static, C: FnOnce() -> R + Send + 'static>(
             .stack_size(128 * 1024)
             .spawn(move || {
                 start.wait();
-                let answer = call();
+                let response = call();
                 let answered = Instant::now();
                 end.wait();
-                (answer, answered)
+                (response, answered)
             })
     };
     let threads = (0..callers).map(spawn).collect::<Result<Vec<_>, _>>()?;
     let started = Instant::now();
     start.wait();
     let join = |thread: thread::JoinHandle<(R, Instant)>| {
-        let (answer, answered) = thread.join().map_err(|_| "a caller panicked")?;
-        Ok((answer, (answered - started).as_secs_f64()))
+        let (response, answered) = thread.join().map_err(|_| "a caller panicked")?;
+        Ok((response, (answered - started).as_secs_f64()))
     };
     threads.into_iter().map(join).collect()
 }

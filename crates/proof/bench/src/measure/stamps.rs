@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use ctc_bench::Failure;
 use ctc_bench::rounds::median;
 use ctc_bench::scene::{
-    BATCH, Limit, answer, batch, open, renewing, session_work, stamp_all, unstamp,
+    BATCH, Limit, batch, open, renewing, response, session_work, stamp_all, unstamp,
 };
 use ctc_bench::stub::Stub;
 use ctc_driver::{AsyncDriver, CallOptions, SharedSession};
@@ -43,7 +43,7 @@ pub(crate) struct Stamps {
 }
 
 pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
-    let (limit, answer) = (Limit::new()?, answer());
+    let (limit, response) = (Limit::new()?, response());
     let swapped = ArcSwap::from_pointee(Limit::new()?);
     let (session, renewing) = (open()?, renewing()?);
     let mut requests = batch()?;
@@ -53,10 +53,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     plan.budget().run(|| -> Result<(), Failure> {
         let l = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
         let one = nanos(&mut requests, |request| {
-            session_work(&session, request, &answer)
+            session_work(&session, request, &response)
         });
         let flying = nanos(&mut requests, |request| {
-            session_work(&renewing, request, &answer)
+            session_work(&renewing, request, &response)
         });
         let l2 = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
         let swap = nanos(&mut requests, |request| {
@@ -134,13 +134,13 @@ fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
     while waiting.load(SeqCst) < WAITING && !callers.iter().any(JoinHandle::is_finished) {
         thread::sleep(Duration::from_millis(10));
     }
-    let (answer, mut requests, mut ratios) = (answer(), batch()?, Vec::new());
+    let (response, mut requests, mut ratios) = (response(), batch()?, Vec::new());
     plan.budget().run(|| -> Result<(), Failure> {
         let one = nanos(&mut requests, |request| {
-            session_work(session, request, &answer)
+            session_work(session, request, &response)
         });
         let other = nanos(&mut requests, |request| {
-            session_work(&renewed, request, &answer)
+            session_work(&renewed, request, &response)
         });
         ratios.push(other / one);
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ctc_bench::Failure;
 use ctc_bench::rounds::median;
-use ctc_bench::scene::{BATCH, Limit, answer, batch, open, session_work, stamp_all, unstamp};
+use ctc_bench::scene::{BATCH, Limit, batch, open, response, session_work, stamp_all, unstamp};
 use http::Request;
 
 use super::Plan;
@@ -40,7 +40,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
 }
 
 fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failure> {
-    let (session, limit, answer) = (open()?, Limit::new()?, answer());
+    let (session, limit, response) = (open()?, Limit::new()?, response());
     let own_sessions = (0..threads)
         .map(|_| open())
         .collect::<Result<Vec<_>, _>>()?;
@@ -54,10 +54,10 @@ fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failur
     budget.time /= 2;
     budget.run(|| -> Result<(), Failure> {
         let a = rate(threads, |_, request| {
-            session_work(&session, request, &answer)
+            session_work(&session, request, &response)
         })?;
         let b = rate(threads, |thread, request| {
-            session_work(&own_sessions[thread], request, &answer)
+            session_work(&own_sessions[thread], request, &response)
         })?;
         let c = rate(threads, |thread, request| {
             own_limits[thread].stamp(request.headers_mut())

@@ -1,4 +1,4 @@
-//! Three callers of one session, with the answers, failures and verbs that there are.
+//! Three callers of one session, with the responses, failures and verbs that there are.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const CALLERS: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Ask(usize),
-    Answer(usize, Answer),
+    ServerResponse(usize, ServerResponse),
     Login(usize, Login),
     Cancel(usize),
     /// A leader is gone without a word.
@@ -32,7 +32,7 @@ pub(crate) enum Event {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ServerResponse {
     Fine,
     Rotates,
     Clears,
@@ -40,16 +40,16 @@ pub(crate) enum Answer {
     UnauthorizedAndClears,
 }
 
-const ANSWERS: [Answer; 5] = [
-    Answer::Fine,
-    Answer::Rotates,
-    Answer::Clears,
-    Answer::Unauthorized,
-    Answer::UnauthorizedAndClears,
+const ANSWERS: [ServerResponse; 5] = [
+    ServerResponse::Fine,
+    ServerResponse::Rotates,
+    ServerResponse::Clears,
+    ServerResponse::Unauthorized,
+    ServerResponse::UnauthorizedAndClears,
 ];
 const LOGINS: [Login; 7] = [
     Login::Token,
-    Login::RefusedToken,
+    Login::RejectedToken,
     Login::NoToken,
     Login::Refused,
     Login::Unavailable,
@@ -129,7 +129,7 @@ impl Small for OneSession {
             match &caller.at {
                 At::Idle => events.extend([Event::Ask(i), Event::Cancel(i)]),
                 At::OnTheWire => {
-                    events.extend(ANSWERS.map(|answer| Event::Answer(i, answer)));
+                    events.extend(ANSWERS.map(|response| Event::ServerResponse(i, response)));
                 }
                 At::Leads(_) => {
                     events.extend(LOGINS.map(|login| Event::Login(i, login)));
@@ -151,7 +151,7 @@ impl Small for OneSession {
         let carried = self.carried_by(event);
         match event {
             Event::Ask(i) => self.ask(i)?,
-            Event::Answer(i, answer) => self.answer(i, answer)?,
+            Event::ServerResponse(i, response) => self.response(i, response)?,
             Event::Login(i, login) => self.login(i, login)?,
             Event::Cancel(i) => {
                 if let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Done) {
@@ -243,7 +243,7 @@ impl OneSession {
     }
 
     fn carried_by(&self, event: Event) -> Option<u64> {
-        let Event::Answer(i, _) = event else {
+        let Event::ServerResponse(i, _) = event else {
             return None;
         };
         self.callers[i]
@@ -300,20 +300,23 @@ impl OneSession {
         Ok(())
     }
 
-    fn answer(&mut self, i: usize, answer: Answer) -> Result<(), String> {
+    fn response(&mut self, i: usize, response: ServerResponse) -> Result<(), String> {
         let now = self.instant();
         self.serial += 1;
         let mut headers = HeaderMap::new();
-        match answer {
-            Answer::Rotates => {
+        match response {
+            ServerResponse::Rotates => {
                 set_cookie(&mut headers, &format!("authToken=CANARY-{}", self.serial));
             }
-            Answer::Clears | Answer::UnauthorizedAndClears => {
+            ServerResponse::Clears | ServerResponse::UnauthorizedAndClears => {
                 set_cookie(&mut headers, "authToken=; Max-Age=0");
             }
             _ => {}
         }
-        let refused = matches!(answer, Answer::Unauthorized | Answer::UnauthorizedAndClears);
+        let refused = matches!(
+            response,
+            ServerResponse::Unauthorized | ServerResponse::UnauthorizedAndClears
+        );
         let status = if refused {
             StatusCode::UNAUTHORIZED
         } else {
@@ -324,7 +327,7 @@ impl OneSession {
         let verdict = self
             .session
             .observe(&mut caller.call, route, status, &headers, now);
-        caller.at = if verdict == Verdict::Retry {
+        caller.at = if verdict == Verdict::Replay {
             At::Idle
         } else {
             At::Done
@@ -382,11 +385,15 @@ impl OneSession {
         if gained && after < before {
             return Err("G4: a generation went back".into());
         }
-        let may_gain = matches!(event, Event::Login(_, Login::Token | Login::RefusedToken))
-            || matches!(event, Event::Answer(_, Answer::Rotates));
+        let may_gain = matches!(event, Event::Login(_, Login::Token | Login::RejectedToken))
+            || matches!(event, Event::ServerResponse(_, ServerResponse::Rotates));
         let about_it = carried.is_some() && carried == before;
         let may_lose = matches!(event, Event::Close)
-            || (about_it && !matches!(event, Event::Answer(_, Answer::Fine | Answer::Rotates)));
+            || (about_it
+                && !matches!(
+                    event,
+                    Event::ServerResponse(_, ServerResponse::Fine | ServerResponse::Rotates)
+                ));
         if gained && !may_gain || (gained && carried.is_some() && before.is_some() && !about_it) {
             return Err(format!("G4: {before:?} -> {after:?} by {event:?}"));
         }

@@ -1,4 +1,4 @@
-//! What both small worlds are made of: the session, its server's answers to a login, and the
+//! What both small worlds are made of: the session, its server's responses to a login, and the
 //! clock's start.
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub(crate) const REFILL: u64 = 120;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
     Token,
-    RefusedToken,
+    RejectedToken,
     NoToken,
     Refused,
     Unavailable,
@@ -61,22 +61,25 @@ pub(crate) fn set_cookie(headers: &mut HeaderMap, line: &str) {
     }
 }
 
-/// The answer to a login; a server that hands out the refused token again always has the same.
+/// The response to a login; a server that hands out the refused token again always has the same.
 pub(crate) fn response(login: Login, serial: u64) -> Response<()> {
-    let mut answer = Response::new(());
+    let mut response = Response::new(());
     match login {
-        Login::Token => set_cookie(answer.headers_mut(), &format!("authToken=CANARY-{serial}")),
-        Login::RefusedToken => set_cookie(answer.headers_mut(), "authToken=CANARY-SAME"),
-        Login::Refused => *answer.status_mut() = StatusCode::UNAUTHORIZED,
+        Login::Token => set_cookie(
+            response.headers_mut(),
+            &format!("authToken=CANARY-{serial}"),
+        ),
+        Login::RejectedToken => set_cookie(response.headers_mut(), "authToken=CANARY-SAME"),
+        Login::Refused => *response.status_mut() = StatusCode::UNAUTHORIZED,
         Login::Unavailable => {
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            answer
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
         _ => {}
     }
-    answer
+    response
 }
 
 /// The generation of a pass, for a caller that keeps only that.

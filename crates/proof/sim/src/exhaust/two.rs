@@ -115,13 +115,13 @@ impl Small for TwoSessions {
                 }
                 At::Leased(..) => events.extend([Event::Send(i), Event::Abandon(i), Event::Die(i)]),
                 At::Sent(..) => {
-                    let answers = [
+                    let responses = [
                         Login::Token,
                         Login::Refused,
                         Login::Unavailable,
                         Login::NoAnswer,
                     ];
-                    events.extend(answers.map(|login| Event::Login(i, login)));
+                    events.extend(responses.map(|login| Event::Login(i, login)));
                     events.extend([Event::Abandon(i), Event::Die(i)]);
                 }
             }
@@ -132,9 +132,9 @@ impl Small for TwoSessions {
     fn apply(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Ask(i) => self.ask(i)?,
-            Event::Fine(i) => self.answer(i, StatusCode::OK, false),
-            Event::Unauthorized(i) => self.answer(i, StatusCode::UNAUTHORIZED, false),
-            Event::Rotates(i) => self.answer(i, StatusCode::OK, true),
+            Event::Fine(i) => self.response(i, StatusCode::OK, false),
+            Event::Unauthorized(i) => self.response(i, StatusCode::UNAUTHORIZED, false),
+            Event::Rotates(i) => self.response(i, StatusCode::OK, true),
             Event::Lease(i) => self.lease(i),
             Event::Send(i) => self.send(i)?,
             Event::Login(i, login) => self.login(i, login)?,
@@ -167,21 +167,23 @@ impl Small for TwoSessions {
                     At::Elected(order) => {
                         format!(
                             "elected {}",
-                            process.session.holds(&order.ticket, self.instant())
+                            process
+                                .session
+                                .login_is_wanted(&order.ticket, self.instant())
                         )
                     }
                     At::Leased(ticket, fence) => {
                         format!(
                             "leased {} {}",
                             holds(fence),
-                            process.session.holds(ticket, self.instant())
+                            process.session.login_is_wanted(ticket, self.instant())
                         )
                     }
                     At::Sent(ticket, fence) => {
                         format!(
                             "sent {} {}",
                             holds(fence),
-                            process.session.holds(ticket, self.instant())
+                            process.session.login_is_wanted(ticket, self.instant())
                         )
                     }
                 };
@@ -252,7 +254,7 @@ impl TwoSessions {
         Ok(())
     }
 
-    fn answer(&mut self, i: usize, status: StatusCode, rotates: bool) {
+    fn response(&mut self, i: usize, status: StatusCode, rotates: bool) {
         let now = self.instant();
         self.serial += 1;
         let mut headers = HeaderMap::new();
@@ -265,12 +267,12 @@ impl TwoSessions {
             .session
             .observe(&mut process.call, route, status, &headers, now);
         process.at = At::Idle;
-        if verdict != Verdict::Retry {
+        if verdict != Verdict::Replay {
             process.call = Call::new(true);
         }
         if rotates && self.store.held_until <= self.now && process.session.pass().is_some() {
             if let Some(record) = &self.store.record {
-                process.session.learn(
+                process.session.merge_history(
                     record,
                     now,
                     UNIX_EPOCH + Duration::from_secs(2_000_000_000 + self.now),
@@ -322,8 +324,8 @@ impl TwoSessions {
         };
         let record = self.record(i);
         let process = &mut self.processes[i];
-        if !process.session.launch(&ticket, now) {
-            process.session.withdraw(ticket, now);
+        if !process.session.login_starting(&ticket, now) {
+            process.session.cancel_unsent(ticket, now);
             self.release(fence);
             return Ok(());
         }
@@ -367,7 +369,7 @@ impl TwoSessions {
         };
         self.serial += 1;
         let process = &mut self.processes[i];
-        let counts = process.session.holds(&ticket, now);
+        let counts = process.session.login_is_wanted(&ticket, now);
         let mut ticket = Some(ticket);
         if login != Login::Token
             && let (Some(record), Some(mine)) = (&self.store.record, ticket.take())
@@ -445,7 +447,7 @@ impl TwoSessions {
                 return Err("G5: closed and not closed".into());
             }
             let idle = !matches!(process.at, At::Elected(_) | At::Leased(..) | At::Sent(..));
-            if idle && process.session.phase(now) == Phase::Opening {
+            if idle && process.session.phase(now) == Phase::LoggingIn {
                 return Err("G7: Opening, but nobody logs in".into());
             }
             if format!("{:?}", process.session).contains("CANARY") {

@@ -41,8 +41,8 @@ pub(super) async fn mend(client: &Client) -> Result<(), Failure> {
             .send()
             .await
         {
-            Ok(answer) if answer.status() == 200 => {
-                answer.bytes().await?;
+            Ok(response) if response.status() == 200 => {
+                response.bytes().await?;
                 return Ok(());
             }
             other => last = Some(format!("{other:?}")),
@@ -146,7 +146,7 @@ async fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
         Deed::Unread => get().send().await.map(drop).map_err(|error| kind(&error)),
     };
     match result {
-        Ok(()) => deeds.answers += 1,
+        Ok(()) => deeds.responses += 1,
         Err(kind) => {
             deeds.failed(kind);
             // Whoever is refused comes back at once; without a pause nobody else would get on.
@@ -156,8 +156,8 @@ async fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
 }
 
 async fn whole(request: RequestBuilder) -> Result<(), &'static str> {
-    let answer = request.send().await.map_err(|error| kind(&error))?;
-    match answer.bytes().await {
+    let response = request.send().await.map_err(|error| kind(&error))?;
+    match response.bytes().await {
         Ok(_) => Ok(()),
         Err(error) if error.is_timeout() => Err("body timed out"),
         Err(_) => Err("body broke off"),

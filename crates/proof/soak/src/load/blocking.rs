@@ -38,8 +38,8 @@ pub(super) fn mend(client: &Client) -> Result<(), Failure> {
     let mut last = None;
     for _ in 0..50 {
         match client.get(DEVICES).max_wait(Duration::from_secs(5)).send() {
-            Ok(mut answer) if answer.status() == 200 => {
-                answer.body_mut().read_to_vec()?;
+            Ok(mut response) if response.status() == 200 => {
+                response.body_mut().read_to_vec()?;
                 return Ok(());
             }
             other => last = Some(format!("{other:?}")),
@@ -127,7 +127,7 @@ fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
         Deed::Unread => get().send().map(drop).map_err(|error| kind(&error)),
     };
     match result {
-        Ok(()) => deeds.answers += 1,
+        Ok(()) => deeds.responses += 1,
         Err(kind) => {
             deeds.failed(kind);
             thread::sleep(Duration::from_millis(2));
@@ -136,8 +136,8 @@ fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
 }
 
 fn whole(request: RequestBuilder) -> Result<(), &'static str> {
-    let mut answer = request.send().map_err(|error| kind(&error))?;
-    match answer.body_mut().read_to_vec() {
+    let mut response = request.send().map_err(|error| kind(&error))?;
+    match response.body_mut().read_to_vec() {
         Ok(_) => Ok(()),
         Err(ctc_ureq::ureq::Error::Timeout(_)) => Err("body timed out"),
         Err(_) => Err("body broke off"),

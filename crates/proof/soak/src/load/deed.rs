@@ -14,7 +14,7 @@ pub(super) enum Deed {
     Post,
     /// Through a clone that is dropped afterwards.
     Clone,
-    /// As a library calls, with the body in the answer.
+    /// As a library calls, with the body in the response.
     Fetch,
     /// Waits a while where a login is held back.
     Patient,
@@ -24,7 +24,7 @@ pub(super) enum Deed {
     Cancelled(Duration),
     /// Its task is aborted; for threads, as `TimedOut`.
     Aborted,
-    /// The answer is dropped with its body unread.
+    /// The response is dropped with its body unread.
     Unread,
 }
 
@@ -53,8 +53,8 @@ impl Deed {
 pub(super) fn denied(denied: &Denied) -> &'static str {
     match denied.denial() {
         Denial::Rejected { .. } => "denied: rejected",
-        Denial::CoolingDown { .. } => "denied: cooling down",
-        Denial::Paced { .. } => "denied: paced",
+        Denial::BackingOff { .. } => "denied: cooling down",
+        Denial::BudgetSpent { .. } => "denied: paced",
         Denial::Closed => "denied: closed",
         _ => "denied",
     }

@@ -176,8 +176,8 @@ fn settings(settings: &mut Settings) {
     fair_use.backoff = Duration::from_millis(20);
     fair_use.backoff_cap = Duration::from_millis(200);
     fair_use.retry_after_cap = Duration::from_millis(300);
-    fair_use.refused_route_memory = Duration::from_millis(500);
-    fair_use.short_life = Duration::ZERO;
+    fair_use.rejected_route_memory = Duration::from_millis(500);
+    fair_use.short_token_lifetime = Duration::ZERO;
     settings.login_timeout = Duration::from_millis(400);
     settings.lease = Duration::from_secs(2);
 }

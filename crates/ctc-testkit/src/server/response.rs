@@ -1,4 +1,4 @@
-//! An answer before it is sent, and the bodies it can have.
+//! A response before it is sent, and the bodies it can have.
 
 use std::{
     convert::Infallible,
@@ -17,13 +17,13 @@ use tokio::time::Sleep;
 const CHUNK: u64 = 16 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ServerResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Payload,
 }
 
-impl Answer {
+impl ServerResponse {
     pub(super) fn new(status: StatusCode) -> Self {
         Self {
             status,
@@ -75,7 +75,7 @@ impl Answer {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) enum Payload {
     Whole(Bytes),
     /// So many bytes of a repeated alphabet, streamed.
@@ -95,7 +95,7 @@ pub(super) enum Payload {
     },
 }
 
-/// The answer breaks off here: hyper closes the connection.
+/// The response breaks off here: hyper closes the connection.
 #[derive(Debug)]
 pub(super) struct BrokenOff;
 

@@ -1,4 +1,4 @@
-//! Lanes: what every call writes to, once for each core, so that cores do not fight over it.
+//! Sharded: what every call writes to, once for each core, so that cores do not fight over it.
 
 use std::cell::Cell;
 use std::num::NonZero;
@@ -6,23 +6,23 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::available_parallelism;
 
-/// More lanes than cores: threads keep their lane, and those that run at one time should have
+/// More sharded than cores: threads keep their lane, and those that run at one time should have
 /// different ones.
 const LANES_PER_CORE: usize = 4;
 const MOST_LANES: usize = 64;
 
 /// One `T` for each lane; a thread always takes the same.
 #[derive(Debug)]
-pub(crate) struct Lanes<T>(Box<[T]>);
+pub(crate) struct Sharded<T>(Box<[T]>);
 
-impl<T> Lanes<T> {
+impl<T> Sharded<T> {
     pub(crate) fn new(make: impl FnMut() -> T) -> Self {
         Self(std::iter::repeat_with(make).take(count()).collect())
     }
 
     /// This thread's.
     #[inline]
-    pub(crate) fn mine(&self) -> &T {
+    pub(crate) fn local(&self) -> &T {
         &self.0[lane() % self.0.len()]
     }
 
@@ -74,14 +74,15 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_its_lane_and_others_have_others() {
-        let lanes = Lanes::new(|| Padded(0));
+        let sharded = Sharded::new(|| Padded(0));
         let seen: HashSet<usize> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
-                        let mine = &lanes.0[lane() % lanes.0.len()];
+                        let mine = &sharded.0[lane() % sharded.0.len()];
                         assert!(
-                            std::ptr::eq(lanes.mine(), mine) && std::ptr::eq(lanes.mine(), mine)
+                            std::ptr::eq(sharded.local(), mine)
+                                && std::ptr::eq(sharded.local(), mine)
                         );
                         lane()
                     })
@@ -98,6 +99,6 @@ mod tests {
     #[test]
     fn there_are_some_lanes_for_each_core() {
         let cores = available_parallelism().map_or(1, NonZero::get);
-        assert_eq!(Lanes::new(|| ()).iter().count(), (4 * cores).min(64));
+        assert_eq!(Sharded::new(|| ()).iter().count(), (4 * cores).min(64));
     }
 }

@@ -15,18 +15,18 @@ use crate::time::{Instant, later};
 
 /// A login on its way.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct PendingLogin {
     pub(super) ticket: u64,
     started: Instant,
     pub(super) lease_until: Instant,
     credentials: Credentials,
     /// The session was closed since. The login decides nothing any more, but until it is reported
     /// or its lease ends it keeps others from being sent beside it.
-    pub(super) void: bool,
+    pub(super) superseded: bool,
 }
 
 impl Session {
-    /// Reports the answer to a login.
+    /// Reports the response to a login.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn login_response<B>(
         &mut self,
@@ -36,23 +36,25 @@ impl Session {
     ) -> LoginOutcome {
         let now = self.tick(now);
         // In this order: a rule of the user's own that panics ends the login, and nothing else.
-        let landed = self.land(&ticket, now);
+        let pending = self.take_pending(&ticket, now);
         let reading = LoginReading::of(
             response.status(),
             response.headers(),
             self.settings.login_rule,
         );
-        match landed {
-            Some(flight) if !flight.void => self.settle(&flight, reading, now),
-            landed => {
-                let unwanted = self.has_issued(&ticket) && (self.closed || landed.is_some());
+        match pending {
+            Some(pending_login) if !pending_login.superseded => {
+                self.apply(&pending_login, reading, now)
+            }
+            pending => {
+                let unwanted = self.has_issued(&ticket) && (self.closed || pending.is_some());
                 let orphan = if unwanted { self.orphan(reading) } else { None };
                 LoginOutcome::Stale { orphan }
             }
         }
     }
 
-    /// Reports a login that had no answer.
+    /// Reports a login that had no response.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn login_failed(
         &mut self,
@@ -79,17 +81,17 @@ impl Session {
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn abandon(&mut self, ticket: LoginTicket) {
         if self.is_ours(&ticket) {
-            self.flight = None;
-            self.bump();
+            self.pending_login = None;
+            self.advance_epoch();
         }
     }
 
     /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon),
     /// and it does not count against the budget.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn withdraw(&mut self, ticket: LoginTicket, now: Instant) {
+    pub fn cancel_unsent(&mut self, ticket: LoginTicket, now: Instant) {
         let now = self.tick(now);
-        if self.land(&ticket, now).is_some() {
+        if self.take_pending(&ticket, now).is_some() {
             self.governor.refund(now);
         }
     }
@@ -97,19 +99,23 @@ impl Session {
     /// Whether this ticket's login is still wanted. One that is not sent yet is better not sent
     /// when it is not: the session was closed, the credentials have changed, or the lease is
     /// over.
-    pub fn holds(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        let wanted =
-            |flight: &Flight| !flight.void && flight.credentials.is_same(&self.credentials);
-        self.is_ours(ticket) && self.is_flying(now) && self.flight.as_ref().is_some_and(wanted)
+    pub fn login_is_wanted(&self, ticket: &LoginTicket, now: Instant) -> bool {
+        let wanted = |pending_login: &PendingLogin| {
+            !pending_login.superseded && pending_login.credentials.is_same(&self.credentials)
+        };
+        self.is_ours(ticket)
+            && self.has_pending_login(now)
+            && self.pending_login.as_ref().is_some_and(wanted)
     }
 
     /// As [`holds`](Self::holds), for a login that is about to be sent after the elected caller had
     /// to wait, say for a store: its lease and the token's lifetime count from now.
-    pub fn launch(&mut self, ticket: &LoginTicket, now: Instant) -> bool {
+    pub fn login_starting(&mut self, ticket: &LoginTicket, now: Instant) -> bool {
         let now = self.tick(now);
-        let wanted = self.holds(ticket, now);
-        if let Some(flight) = self.flight.as_mut().filter(|_| wanted) {
-            (flight.started, flight.lease_until) = (now, later(now, self.settings.lease));
+        let wanted = self.login_is_wanted(ticket, now);
+        if let Some(pending_login) = self.pending_login.as_mut().filter(|_| wanted) {
+            (pending_login.started, pending_login.lease_until) =
+                (now, later(now, self.settings.lease));
         }
         wanted
     }
@@ -117,27 +123,27 @@ impl Session {
     /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may
     /// be made.
     pub(super) fn elect(&mut self, now: Instant) -> Admit {
-        if let Some(flight) = &self.flight {
-            if flight.lease_until > now {
+        if let Some(pending_login) = &self.pending_login {
+            if pending_login.lease_until > now {
                 return Admit::Wait(Wait {
                     epoch: self.epoch,
-                    deadline: flight.lease_until,
+                    deadline: pending_login.lease_until,
                 });
             }
-            self.flight = None;
-            self.bump();
+            self.pending_login = None;
+            self.advance_epoch();
         }
-        if let Err(denial) = self.governor.permit(now) {
+        if let Err(denial) = self.governor.check(now) {
             return Admit::Deny(denial);
         }
-        self.governor.debit(now);
+        self.governor.charge(now);
         self.tickets += 1;
-        self.flight = Some(Flight {
+        self.pending_login = Some(PendingLogin {
             ticket: self.tickets,
             started: now,
             lease_until: later(now, self.settings.lease),
             credentials: self.credentials.clone(),
-            void: false,
+            superseded: false,
         });
         Admit::Login(Box::new(LoginOrder {
             ticket: LoginTicket {
@@ -148,83 +154,98 @@ impl Session {
         }))
     }
 
-    /// Ends the flight that the ticket stands for. `None` when it no longer counts.
-    pub(super) fn land(&mut self, ticket: &LoginTicket, now: Instant) -> Option<Flight> {
+    /// Ends the pending_login that the ticket stands for. `None` when it no longer counts.
+    pub(super) fn take_pending(
+        &mut self,
+        ticket: &LoginTicket,
+        now: Instant,
+    ) -> Option<PendingLogin> {
         if !self.is_ours(ticket) {
             return None;
         }
-        self.bump();
-        self.flight.take().filter(|flight| flight.lease_until > now)
+        self.advance_epoch();
+        self.pending_login
+            .take()
+            .filter(|pending_login| pending_login.lease_until > now)
     }
 
     /// Whether a login is on its way and its lease is not over.
-    pub(super) fn is_flying(&self, now: Instant) -> bool {
-        self.flight
+    pub(super) fn has_pending_login(&self, now: Instant) -> bool {
+        self.pending_login
             .as_ref()
-            .is_some_and(|flight| flight.lease_until > now)
+            .is_some_and(|pending_login| pending_login.lease_until > now)
     }
 
     fn is_ours(&self, ticket: &LoginTicket) -> bool {
         self.has_issued(ticket)
             && self
-                .flight
+                .pending_login
                 .as_ref()
-                .is_some_and(|flight| flight.ticket == ticket.number)
+                .is_some_and(|pending_login| pending_login.ticket == ticket.number)
     }
 
     fn has_issued(&self, ticket: &LoginTicket) -> bool {
         Arc::ptr_eq(&ticket.owner, &self.owner)
     }
 
-    /// There is no answer. A login that surely was not sent does not count against the budget.
+    /// There is no response. A login that surely was not sent does not count against the budget.
     fn fail(&mut self, ticket: &LoginTicket, cause: LoginFailure, now: Instant) -> LoginOutcome {
         let now = self.tick(now);
-        let Some(flight) = self.land(ticket, now) else {
+        let Some(pending_login) = self.take_pending(ticket, now) else {
             return LoginOutcome::Stale { orphan: None };
         };
         if cause != LoginFailure::MaybeSent {
             self.governor.refund(now);
         }
-        if flight.void {
+        if pending_login.superseded {
             return LoginOutcome::Stale { orphan: None };
         }
-        self.settle(&flight, LoginReading::Failed { cause, pause: None }, now)
+        self.apply(
+            &pending_login,
+            LoginReading::Failed { cause, pause: None },
+            now,
+        )
     }
 
-    /// Acts on the answer to a login that still counts.
-    fn settle(&mut self, flight: &Flight, reading: LoginReading, now: Instant) -> LoginOutcome {
+    /// Acts on the response to a login that still counts.
+    fn apply(
+        &mut self,
+        pending_login: &PendingLogin,
+        reading: LoginReading,
+        now: Instant,
+    ) -> LoginOutcome {
         self.overrides_record = false;
-        let same_account = flight.credentials.username() == self.credentials.username();
+        let same_account = pending_login.credentials.username() == self.credentials.username();
         let (cause, pause) = match reading {
             reading @ LoginReading::Token { .. } if !same_account => {
                 return LoginOutcome::Stale {
                     orphan: self.orphan(reading),
                 };
             }
-            LoginReading::Token { token, .. } if self.has_refused(&token) => {
+            LoginReading::Token { token, .. } if self.has_rejected(&token) => {
                 // Once only: a server that knows one token an account must not lock it out for
                 // ever.
-                self.refused_token = None;
+                self.rejected_token = None;
                 (LoginFailure::SameToken, None)
             }
             LoginReading::Token { token, lifetime } => {
-                let ends = lifetime.map(|lifetime| later(flight.started, lifetime));
+                let ends = lifetime.map(|lifetime| later(pending_login.started, lifetime));
                 let found = TokenTimes {
                     token,
-                    since: Some(flight.started),
+                    since: Some(pending_login.started),
                     ends,
                 };
                 if let Some(generation) = self.open_with(found, None) {
-                    self.governor.forgive();
+                    self.governor.clear_stop();
                     return LoginOutcome::Opened(generation);
                 }
                 (LoginFailure::UnusableToken, None)
             }
             // Old credentials were refused: that says nothing about the new ones.
-            LoginReading::Refused(_) if !flight.credentials.is_same(&self.credentials) => {
+            LoginReading::Rejected(_) if !pending_login.credentials.is_same(&self.credentials) => {
                 return LoginOutcome::Stale { orphan: None };
             }
-            LoginReading::Refused(status) => {
+            LoginReading::Rejected(status) => {
                 return LoginOutcome::Failed(self.governor.rejected(status));
             }
             LoginReading::Failed { cause, pause } => (cause, pause),

@@ -29,17 +29,17 @@ pub(super) fn refusals_come_with_headers_and_body(bench: &Bench<'_>) -> Checked 
             ("x-reason".into(), "because".into()),
             ("retry-after".into(), "46".into()),
         ];
-        let answer = Fault::Answer {
+        let response = Fault::Respond {
             status,
             headers,
             body: "a reason".into(),
             act: false,
         };
-        scene.server.inject(Rule::once(Matcher::AnyCall, answer));
-        let answer = scene.client.expect(scene.client.get(DEVICES), status)?;
-        equal("a header", answer.header("x-reason"), Some("because"))?;
-        equal("another header", answer.header("retry-after"), Some("46"))?;
-        equal("the body", answer.text().as_str(), "a reason")?;
+        scene.server.inject(Rule::once(Matcher::AnyCall, response));
+        let response = scene.client.expect(scene.client.get(DEVICES), status)?;
+        equal("a header", response.header("x-reason"), Some("because"))?;
+        equal("another header", response.header("retry-after"), Some("46"))?;
+        equal("the body", response.text().as_str(), "a reason")?;
     }
     equal(
         "the token that was good all along",
@@ -58,8 +58,8 @@ pub(super) fn set_cookie_lines_all_arrive(bench: &Bench<'_>) -> Checked {
     scene
         .server
         .inject(Rule::once(Matcher::AnyCall, Fault::Headers(headers)));
-    let answer = scene.client.expect(scene.client.get(DEVICES), 200)?;
-    let seen: Vec<_> = answer
+    let response = scene.client.expect(scene.client.get(DEVICES), 200)?;
+    let seen: Vec<_> = response
         .headers
         .get_all("set-cookie")
         .iter()
@@ -78,21 +78,21 @@ pub(super) fn set_cookie_lines_all_arrive(bench: &Bench<'_>) -> Checked {
 pub(super) fn large_body_arrives_whole(bench: &Bench<'_>) -> Checked {
     let scene = bench.open_scene()?;
     const SIZE: usize = 3_000_001;
-    let answer = scene.client.expect(
+    let response = scene.client.expect(
         scene.client.get(&format!("/connect/test/bytes/{SIZE}")),
         200,
     )?;
-    equal("its length", answer.body.len(), SIZE)?;
+    equal("its length", response.body.len(), SIZE)?;
     scene
         .server
         .inject(Rule::once(Matcher::AnyCall, Fault::ManyHeaders(50)));
     scene
         .server
         .inject(Rule::once(Matcher::AnyCall, Fault::HugeHeader(8_000)));
-    let answer = scene.client.expect(scene.client.get(DEVICES), 200)?;
+    let response = scene.client.expect(scene.client.get(DEVICES), 200)?;
     equal(
         "the length of a long header",
-        answer.header("x-filler").map(str::len),
+        response.header("x-filler").map(str::len),
         Some(8_000),
     )
 }
@@ -175,7 +175,7 @@ pub(super) fn connections_are_kept_across_replays(bench: &Bench<'_>) -> Checked 
     let scene = bench.open_scene()?;
     for _ in 0..8 {
         scene.client.clock.advance(HOUR);
-        let refusal = Fault::Answer {
+        let refusal = Fault::Respond {
             status: 401,
             headers: vec![],
             body: "x".repeat(60_000),
