@@ -1,46 +1,51 @@
-//! The asynchronous driver: one call, from leave to answer, on any runtime.
+//! The asynchronous driver: one call, from stamp to response, on any runtime.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, FormBody, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
-    Verdict, Wait,
+    Admit, Call, Denial, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
+    Unauthorized, Verdict, Wait,
 };
-use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use http::{Request, Response};
+use tracing::instrument::WithSubscriber;
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, BoxedLease, LoginIo, SendError};
-use crate::logout::{self, LogoutOutcome};
+use crate::login::io::{BoxedLease, LoginIo, SendError, Work};
+use crate::login::leased_store::{SAVE_TIMEOUT, STORE_TIMEOUT, save_pending};
+use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
-use crate::pending::{NotAdmitted, Panic, SharedLogin};
-use crate::ports::{AsyncTransport, Incoming, Outgoing, TransportError};
-use crate::saving::{self, SAVE_TIMEOUT, STORE_TIMEOUT, SaveGuard};
-use crate::sent_request::SentRequest;
-use crate::shared::SharedSession;
-use crate::store::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
+use crate::ports::{
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, LeaseTerms, LoginRequest, LoginResponse,
+    Outgoing, Runtime, StoreError, TransportError,
+};
+use crate::session::store_view::SaveGuard;
+use crate::session::{SentRequest, SharedSession};
 
 /// How long a response that is not delivered may take to be read to its end.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport and
-/// store.
+/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport, runtime
+/// and store.
 ///
-/// A future that is dropped half way leaves nothing behind: a login belongs to the session and is
-/// driven by every task that waits for it, so it ends unfinished only when all of them have gone.
+/// A login runs as a task of the [`Runtime`], and callers wait for it. A call's future that is
+/// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the
+/// last clone of the driver is dropped, a login that was not sent yet is not sent.
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
+    /// Held by drivers, not by their logins.
+    in_use: Arc<()>,
 }
 
 struct Io<T> {
     session: SharedSession,
-    transport: Arc<T>,
+    transport: T,
+    runtime: Arc<dyn Runtime>,
     store: Option<Arc<dyn AsyncSessionStore>>,
+    in_use: Weak<()>,
 }
 
 impl<T: AsyncTransport + 'static> AsyncDriver<T> {
@@ -48,33 +53,41 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     pub fn new(
         session: SharedSession,
         transport: T,
+        runtime: impl Runtime,
         store: Option<Arc<dyn AsyncSessionStore>>,
     ) -> Self {
+        let in_use = Arc::new(());
+        let runtime = Arc::new(runtime);
+        let io = Io {
+            session,
+            transport,
+            runtime,
+            store,
+            in_use: Arc::downgrade(&in_use),
+        };
         Self {
-            io: Arc::new(Io {
-                session,
-                transport: Arc::new(transport),
-                store,
-            }),
+            io: Arc::new(io),
+            in_use,
         }
     }
 
-    /// The session.
+    /// Returns the session.
     pub fn session(&self) -> &SharedSession {
         &self.io.session
     }
 
-    /// The HTTP stack.
+    /// Returns the HTTP client.
     pub fn transport(&self) -> &T {
         &self.io.transport
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends
-    /// it once more with a newer token after a 401, as far as `options` allow. An
+    /// it a second time with a newer token after a 401, as far as `options` allow. An
     /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error: every response is delivered.
+    /// Returns [`CallError`] if there is no response. A status is never an error: every response is
+    /// delivered.
     pub fn execute<'a>(
         &'a self,
         request: T::Request,
@@ -85,261 +98,255 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     }
 
     /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for
-    /// futures around this one, which else would keep it once more.
-    ///
-    /// # Panics
-    /// When there is no request.
-    #[doc(hidden)]
+    /// futures around this one, which would otherwise hold it a second time.
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` keeps its arguments twice: memory of each waiter"
     )]
-    pub fn execute_from<'a>(
+    pub(crate) fn execute_from<'a>(
         &'a self,
         place: &'a mut Option<T::Request>,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         async move {
             let mut call = Call::new(false);
-            let mut patience = RemainingWait::new(options.max_wait);
+            let mut remaining = RemainingWait::new(options.max_wait);
+            // A 401 whose request is to be sent a second time. Boxed, so that callers that wait for
+            // their first token hold no room for it.
+            let mut unauthorized = None;
             loop {
                 // Two futures in turn, which share their room: a caller that waits holds nothing of
                 // what one that sends does.
-                if let Some(response) = self.send(&mut call, place, options).await? {
+                let sent = self
+                    .send(&mut call, place, &mut unauthorized, options)
+                    .await?;
+                if let Some(response) = sent {
                     return Ok(response);
                 }
-                self.admit(&mut call, &mut patience).await?;
+                let Err(denial) = self.admit(&mut call, &mut remaining).await else {
+                    continue;
+                };
+                return match unauthorized.take() {
+                    // "Denied" says that nothing was sent. This call was: it gets its 401.
+                    Some(response) => {
+                        let mut response: T::Response = *response;
+                        let why = Unauthorized::NoLogin(denial);
+                        self.session().attach_reason(&mut response, why);
+                        Ok(response)
+                    }
+                    None => Err(self.session().denied(denial).into()),
+                };
             }
         }
     }
 
-    /// Sends the request with the present token. `None` when there is none, or when the request,
-    /// now back in its place, is to be sent once more.
+    /// Sends the request with the present token. `None` if there is none, or if the request, which
+    /// is back in its place then, is to be sent a second time.
     async fn send(
         &self,
         call: &mut Call,
         place: &mut Option<T::Request>,
+        unauthorized: &mut Option<Box<T::Response>>,
         options: &CallOptions,
     ) -> Result<Option<T::Response>, CallError<T::Error>> {
         let rest = {
             let request = place.as_mut().expect("a request to send");
             request.complete(self.session().bound_to());
-            let held = SentRequest::of(request, options);
-            if !self.session().stamp_for_sending(call, request, &held)? {
+            let sent = SentRequest::of(request, options);
+            if !self.session().stamp_for_sending(call, request, &sent)? {
                 return Ok(None);
+            }
+            if let Some(response) = unauthorized.take() {
+                Box::pin(self.discard(*response)).await;
             }
             let sending = place.take().map(|request| self.io.transport.send(request));
             let mut response = sending
                 .expect("a request to send")
                 .await
                 .map_err(CallError::Transport)?;
-            let (status, headers) = (response.status(), response.headers());
-            let observed = self
-                .session()
-                .observe_answer(call, || held.route(), status, headers);
-            if observed.sets_cookies {
-                response.mark_cookies_sensitive();
-            }
-            let saving = if observed.unsaved {
-                self.saving()
+            let observed = self.session().observe(call, &sent, &mut response);
+            let save = if observed.unsaved {
+                self.save_due()
             } else {
                 None
             };
-            if matches!(observed.verdict, Verdict::Deliver) && saving.is_none() {
+            if matches!(observed.verdict, Verdict::Deliver) && save.is_none() {
                 return Ok(Some(response));
             }
             // What few calls need is kept on the heap, so that all others are small.
-            Box::pin(self.response(observed.verdict, saving, response, held, place))
+            Box::pin(self.follow_up(observed.verdict, save, response, sent, place, unauthorized))
         };
         Ok(rest.await)
     }
 
     /// Does what a response that says something of the session asks for.
-    async fn response(
+    async fn follow_up(
         &self,
         verdict: Verdict,
-        saving: Option<SaveGuard<'_>>,
+        save: Option<SaveGuard<'_>>,
         mut response: T::Response,
-        held: SentRequest<T::Request>,
+        sent: SentRequest<T::Request>,
         place: &mut Option<T::Request>,
+        unauthorized: &mut Option<Box<T::Response>>,
     ) -> Option<T::Response> {
-        if let Some(saving) = saving {
-            self.save_pending(saving).await;
+        if let Some(save) = save {
+            self.save_pending(save).await;
         }
         match verdict {
-            Verdict::Deliver => Some(response),
-            Verdict::Unauthorized(why) => {
-                response.attach_reason(why);
-                Some(response)
-            }
+            Verdict::Deliver => {}
+            Verdict::Unauthorized(why) => self.session().attach_reason(&mut response, why),
             Verdict::Replay => {
-                *place = held.into_request();
-                if place.is_none() {
-                    return Some(response);
+                *place = sent.into_request();
+                if place.is_some() {
+                    *unauthorized = Some(Box::new(response));
+                    return None;
                 }
-                // One that does not end in time costs a connection and nothing else.
-                let transport = &*self.io.transport;
-                within(transport, DISCARD_TIMEOUT, transport.discard(response)).await;
-                None
             }
         }
+        Some(response)
     }
 
-    /// Logs in now, unless the session is open already.
+    /// Discards a response. If that does not end in time, it costs a connection and nothing else.
+    async fn discard(&self, response: T::Response) {
+        within(
+            &*self.io.runtime,
+            DISCARD_TIMEOUT,
+            self.io.transport.discard(response),
+        )
+        .await;
+    }
+
+    /// Logs in now, unless the session is open already. Returns once the store has the token, or
+    /// within a second of the login.
     ///
     /// # Errors
-    /// [`Denied`] when the login failed, or none may be made.
+    /// Returns [`Denied`] if the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut patience = RemainingWait::new(options.max_wait);
-        self.admit(&mut Call::new(false), &mut patience).await
+        let mut remaining = RemainingWait::new(options.max_wait);
+        let admitted = self.admit(&mut Call::new(false), &mut remaining).await;
+        self.io.running_logins_end(END_TIMEOUT).await;
+        admitted.map_err(|denial| self.session().denied(denial))
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
-    /// until the new one is there, and on after a failure. Joins a login that is under way, and
-    /// takes a newer token out of the store if there is one.
+    /// Logs in while the token is still valid, for example before maintenance. The old token stays
+    /// in use until the new one is there, and if the login fails. Joins a login that is being made,
+    /// and adopts a newer token from the store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts
-    /// against the budget like any login.
+    /// Fair use asks you to keep a token until the server rejects it. A renewal is charged to the
+    /// login budget like any login.
     ///
     /// # Errors
-    /// [`Denied`] when the login failed, or none may be made.
+    /// Returns [`Denied`] if the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut patience = RemainingWait::new(options.max_wait);
-        self.obtain(login::renewal(self.session()), &mut patience)
-            .await
+        let mut remaining = RemainingWait::new(options.max_wait);
+        let renewed = self
+            .obtain(login::renewal(self.session()), &mut remaining)
+            .await;
+        self.io.running_logins_end(END_TIMEOUT).await;
+        renewed.map_err(|denial| self.session().denied(denial))
     }
 
-    /// Closes the session at once, then tells the server and the store. See [`LogoutOutcome`].
+    /// Closes the session at once, then tells the server and the store, within 5 s. See
+    /// [`LogoutOutcome`].
     pub async fn logout(&self) -> LogoutOutcome {
-        logout::log_out(self.session(), &*self.io).await
+        self.logout_within(LOGOUT_TIMEOUT).await
     }
 
-    /// When the store does not have everything yet: leave to save it, if it is time to.
-    fn saving(&self) -> Option<SaveGuard<'_>> {
+    /// As [`logout`](Self::logout), within a limit of your own.
+    pub async fn logout_within(&self, limit: Duration) -> LogoutOutcome {
+        login::log_out(self.session(), &*self.io, limit).await
+    }
+
+    /// Returns the right to save what the store does not have yet, if it is time to.
+    fn save_due(&self) -> Option<SaveGuard<'_>> {
         self.io
             .store
             .as_ref()
             .and_then(|_| SaveGuard::when_due(self.session()))
     }
 
-    /// Takes into the store what it does not have yet. No response is held back for longer than a
-    /// second, whatever the store does.
-    async fn save_pending(&self, saving: SaveGuard<'_>) {
-        let work = saving::save_pending(self.session(), &*self.io);
-        let done = within(&*self.io.transport, SAVE_TIMEOUT, work).await;
+    /// Saves what the store does not have yet. No response is held back for longer than a second,
+    /// whatever the store does.
+    async fn save_pending(&self, save: SaveGuard<'_>) {
+        let work = save_pending(self.session(), &*self.io);
+        let done = within(&*self.io.runtime, SAVE_TIMEOUT, work).await;
         if done.is_none() {
-            let late = StoreError::Unavailable(Box::new(NoAnswer(SAVE_TIMEOUT)));
+            let late = StoreError::Unavailable(Box::new(NoResponse(SAVE_TIMEOUT)));
             self.session().store_failed("save", &late);
         }
         if done != Some(false) {
-            saving.complete();
+            save.complete();
         }
     }
 
     fn admit<'a>(
         &'a self,
         call: &'a mut Call,
-        patience: &'a mut RemainingWait,
-    ) -> impl Future<Output = Result<(), Denied>> + Send + use<'a, T> {
-        self.obtain(move |session, now| session.admit(call, now), patience)
+        remaining: &'a mut RemainingWait,
+    ) -> impl Future<Output = Result<(), Denial>> + Send + use<'a, T> {
+        self.obtain(move |session, now| session.admit(call, now), remaining)
     }
 
     /// Returns when the session has the token that `ask` is for.
     async fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
-        patience: &mut RemainingWait,
-    ) -> Result<(), Denied> {
+        remaining: &mut RemainingWait,
+    ) -> Result<(), Denial> {
         let mut listener = None;
-        let mut driven = None;
-        loop {
-            let asked = self
-                .session()
-                .admit_with_flight(&mut ask, |order| self.begin(*order));
-            drop(driven.take());
-            // The login was driven to its report and no further, and this was the last task to let
-            // go of it.
-            if matches!(asked, Ok(()) | Err(NotAdmitted::Denied(_)))
-                && self.session().store_view().has_unsaved()
-                && let Some(saving) = self.saving()
-            {
-                Box::pin(self.save_pending(saving)).await;
-                // The store may have told of a failure elsewhere. Nothing is due for a while, so
-                // this is not for ever.
-                continue;
-            }
-            match asked {
-                Ok(()) => return Ok(()),
-                Err(NotAdmitted::Attempt { flight, wait }) => {
-                    self.drive(&flight, wait).await;
-                    // Not let go of before the next answer: it may need this task still.
-                    driven = Some(flight);
+        let mut elected = false;
+        let obtained = loop {
+            match self.session().with(&mut ask) {
+                Admit::Proceed(_) => break Ok(()),
+                Admit::Login(order) => {
+                    elected = true;
+                    self.spawn(*order);
                 }
-                Err(NotAdmitted::Wait(wait)) => self.wait(wait).await,
-                Err(NotAdmitted::Denied(denial)) => {
+                Admit::Wait(_) if self.session().is_inside_login() => {
+                    break Err(Denial::InsideLogin);
+                }
+                Admit::Wait(wait) => self.wait(wait).await,
+                Admit::Deny(denial) => {
                     let began = self.session().now();
-                    let Some(pause) = patience.allows(&denial, began) else {
-                        return Err(self.session().denied(denial));
+                    let Some(pause) = remaining.allows(&denial, began) else {
+                        break Err(denial);
                     };
-                    // Listen first, ask once more second: a change in between is then never missed.
+                    // Listen first, ask again second: a change in between is then never missed.
                     let Some(changed) = listener.take() else {
                         listener = Some(self.session().listen_to_any_change());
                         continue;
                     };
-                    let woken = select(changed, self.io.transport.sleep(pause)).await;
-                    let early =
-                        matches!(woken, Either::Left(_)).then(|| self.session().now() - began);
-                    patience.spend(pause, early);
+                    let woken = select(changed, self.io.runtime.sleep(pause)).await;
+                    let early = matches!(woken, Either::Left(_));
+                    remaining.spend(pause, early.then(|| self.session().now() - began));
                 }
             }
-        }
-    }
-
-    /// The login as a future that many tasks can wait for. It is dropped, and its ticket given
-    /// back, when the last of them goes.
-    fn begin(&self, order: LoginOrder) -> SharedLogin {
-        let io = Arc::clone(&self.io);
-        // Made here and not inside: even a future that is never polled gives its login back.
-        let flight = login::Attempt::new(self.session(), order);
-        let login = async move { login::log_in(flight, &*io).await };
-        // A panic would else go on in every task that waits. The session is sound: the ticket is
-        // given back.
-        let login = AssertUnwindSafe(login).catch_unwind();
-        login
-            .map(|end| end.err().map(|panic| Arc::new(Mutex::new(Some(panic)))))
-            .boxed()
-            .shared()
-    }
-
-    /// Drives a login to its end or, for one that was not elected, until the session has changed.
-    async fn drive(&self, flight: &SharedLogin, wait: Option<Wait>) {
-        let Some(wait) = wait else {
-            return resume(flight.clone().await);
         };
-        if let Some(changed) = self.session().listen(wait)
-            && let Either::Left((panic, _)) = select(flight.clone(), changed).await
-        {
-            resume(panic);
+        if elected {
+            self.io.running_logins_end(END_TIMEOUT).await;
         }
+        obtained
     }
 
-    /// Waits for a login that a thread makes, in the blocking driver on the same session.
+    /// Makes a login in a task of its own.
+    fn spawn(&self, order: LoginOrder) {
+        let io = Arc::clone(&self.io);
+        // Made here and not inside: even a task that never runs gives its login back.
+        let attempt = Attempt::new(self.session(), order);
+        let task = async move { drop(login::log_in(attempt, &*io).await) };
+        let task = Box::pin(task.with_current_subscriber());
+        // A runtime that panics has dropped the task, as one that is shutting down does.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
+    }
+
+    /// Waits for the login that is being made, by this caller's own timer.
     async fn wait(&self, wait: Wait) {
         if let Some(changed) = self.session().listen(wait) {
-            let lease = wait
+            let limit = wait
                 .deadline
                 .saturating_duration_since(self.session().now());
-            drop(select(changed, self.io.transport.sleep(lease)).await);
+            drop(select(changed, self.io.runtime.sleep(limit)).await);
         }
-    }
-}
-
-/// Lets a login's panic go on in this task, if no other has taken it.
-fn resume(panic: Option<Panic>) {
-    let payload =
-        panic.and_then(|panic| panic.lock().unwrap_or_else(PoisonError::into_inner).take());
-    if let Some(payload) = payload {
-        resume_unwind(payload);
     }
 }
 
@@ -353,75 +360,86 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
         let Some(store) = &self.store else {
             return Ok(None);
         };
-        // The store knows best when to stop waiting; this limit is for one that does not come back
-        // at all.
-        let limit = terms.wait + STORE_TIMEOUT;
-        match within(&*self.transport, limit, store.lease(key, terms)).await {
+        // The store knows best when to stop waiting; this limit is for one that does not return.
+        let limit = terms.wait.saturating_add(STORE_TIMEOUT);
+        match within(&*self.runtime, limit, store.lease(key, terms)).await {
             Some(lease) => Ok(Some(Box::new(Bounded {
                 lease: lease?,
-                transport: Arc::clone(&self.transport),
+                runtime: Arc::clone(&self.runtime),
             }))),
             None => Err(StoreError::Busy),
         }
     }
 
-    async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
-        let timeout = self.session.settings().login_timeout;
-        match within(
-            &*self.transport,
-            timeout,
-            self.transport.send_login(request),
-        )
-        .await
-        {
-            Some(response) => response.map_err(|error| SendError {
+    async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
+        let timeout = login.timeout;
+        match within(&*self.runtime, timeout, self.transport.send_login(login)).await {
+            Some(sent) => sent.map_err(|error| SendError {
                 failure: error.failure(),
                 error: Arc::new(error),
             }),
-            None => Err(SendError {
-                failure: SendFailure::MaybeSent,
-                error: Arc::new(NoAnswer(timeout)),
-            }),
+            None => {
+                let error = Arc::new(NoResponse(timeout));
+                Err(SendError {
+                    failure: SendFailure::MaybeSent,
+                    error,
+                })
+            }
         }
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.in_use.strong_count() > 0
+    }
+
+    async fn within(&self, limit: Duration, work: Work<'_>) -> bool {
+        within(&*self.runtime, limit, work).await.is_some()
+    }
+
+    async fn running_logins_end(&self, limit: Duration) {
+        if self.session.is_inside_login() {
+            return; // it would wait for itself
+        }
+        within(&*self.runtime, limit, self.session.running_logins_end()).await;
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", .0.as_secs_f64())]
-struct NoAnswer(Duration);
+#[error("no response within {} s", .0.as_secs_f64())]
+struct NoResponse(Duration);
 
 /// A store's lease, each operation bounded in time.
-struct Bounded<T> {
-    lease: Box<dyn AsyncStoreLease>,
-    transport: Arc<T>,
+struct Bounded {
+    lease: BoxedLease,
+    runtime: Arc<dyn Runtime>,
 }
 
 #[async_trait]
-impl<T: AsyncTransport + 'static> AsyncStoreLease for Bounded<T> {
+impl AsyncStoreLease for Bounded {
     async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        in_time(within(&*self.transport, STORE_TIMEOUT, self.lease.load()).await)
+        in_time(within(&*self.runtime, STORE_TIMEOUT, self.lease.load()).await)
     }
 
     async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        in_time(within(&*self.transport, STORE_TIMEOUT, self.lease.save(record)).await)
+        in_time(within(&*self.runtime, STORE_TIMEOUT, self.lease.save(record)).await)
     }
 
     async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        in_time(within(&*self.transport, STORE_TIMEOUT, self.lease.release()).await)
+        in_time(within(&*self.runtime, STORE_TIMEOUT, self.lease.release()).await)
     }
 }
 
 fn in_time<R>(result: Option<Result<R, StoreError>>) -> Result<R, StoreError> {
-    result.unwrap_or_else(|| Err(StoreError::Unavailable(Box::new(NoAnswer(STORE_TIMEOUT)))))
+    result.unwrap_or_else(|| Err(StoreError::Unavailable(Box::new(NoResponse(STORE_TIMEOUT)))))
 }
 
-/// `work`, or `None` when it is not done after `limit`.
-async fn within<T: AsyncTransport, R>(
-    transport: &T,
+/// Returns what `work` returns, or `None` if it is not done after `limit`.
+async fn within<R>(
+    runtime: &dyn Runtime,
     limit: Duration,
     work: impl Future<Output = R> + Send,
 ) -> Option<R> {
-    match select(Box::pin(work), transport.sleep(limit)).await {
+    match select(Box::pin(work), runtime.sleep(limit)).await {
         Either::Left((result, _)) => Some(result),
         Either::Right(((), _)) => None,
     }
@@ -431,6 +449,7 @@ impl<T> Clone for AsyncDriver<T> {
     fn clone(&self) -> Self {
         Self {
             io: Arc::clone(&self.io),
+            in_use: Arc::clone(&self.in_use),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::pin::{Pin, pin};
 
 use async_trait::async_trait;
-use http::header::{Entry, HeaderMap, SET_COOKIE};
 use http::{Request, Response};
 use http_body::Body;
 
@@ -14,7 +13,7 @@ use crate::driver::Driver;
 use crate::error::CallError;
 use crate::options::CallOptions;
 use crate::ports::{AsyncTransport, Transport, TransportError};
-use crate::shared::SharedSession;
+use crate::session::SharedSession;
 
 /// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
 ///
@@ -112,14 +111,6 @@ pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<C
     let uri = std::mem::take(request.uri_mut());
     *request.uri_mut() = session.bound_to().complete(uri);
     request.extensions_mut().remove()
-}
-
-/// Marks what the `Set-Cookie` lines of a response say as sensitive: a rotated token is among them,
-/// and whoever has the response may print it.
-pub fn mark_cookies_sensitive(headers: &mut HeaderMap) {
-    if let Ok(Entry::Occupied(mut lines)) = headers.try_entry(SET_COOKIE) {
-        lines.iter_mut().for_each(|line| line.set_sensitive(true));
-    }
 }
 
 /// A response with its whole body.

@@ -8,7 +8,7 @@ use ctc_core::{
     AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError,
 };
 
-use crate::shared::SharedSession;
+use crate::session::SharedSession;
 
 /// Collects endpoint, key, credentials and settings of a session, and checks them all in
 /// [`build`](Self::build).

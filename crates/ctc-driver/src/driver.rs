@@ -1,25 +1,34 @@
-//! The blocking driver: one call, from leave to answer.
+//! The blocking driver: one call, from stamp to response.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, FormBody, Instant, RecordKey, Session, SessionRecord, Verdict, Wait};
+use ctc_core::{
+    Admit, Call, Denial, Instant, RecordKey, Session, SessionRecord, Unauthorized, Verdict, Wait,
+};
 use futures_util::FutureExt;
-use http::{Request, Response};
 
 use crate::error::{CallError, Denied};
-use crate::login::{self, Attempt, BoxedLease, LoginIo, SendError};
-use crate::logout::{self, LogoutOutcome};
+use crate::login::io::{BoxedLease, LoginIo, SendError, Work};
+use crate::login::leased_store::save_pending;
+use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
-use crate::ports::{Incoming, Outgoing, Transport, TransportError};
-use crate::saving::{self, SaveGuard};
-use crate::sent_request::SentRequest;
-use crate::shared::SharedSession;
-use crate::store::{AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use crate::ports::{
+    AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, Outgoing, SessionStore, StoreError,
+    StoreLease, Transport, TransportError,
+};
+use crate::session::store_view::SaveGuard;
+use crate::session::{SentRequest, SharedSession};
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and
 /// store.
+///
+/// The elected caller makes the login on its own thread, and other callers wait for it. If the
+/// transport or the store panics there, that counts as a failed login, and the panic goes on in the
+/// elected caller.
 pub struct Driver<T> {
     io: Arc<Io<T>>,
 }
@@ -42,22 +51,23 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// The session.
+    /// Returns the session.
     pub fn session(&self) -> &SharedSession {
         &self.io.session
     }
 
-    /// The HTTP stack.
+    /// Returns the HTTP client.
     pub fn transport(&self) -> &T {
         &self.io.transport
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends
-    /// it once more with a newer token after a 401, as far as `options` allow. An
+    /// it a second time with a newer token after a 401, as far as `options` allow. An
     /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error: every response is delivered.
+    /// Returns [`CallError`] if there is no response. A status is never an error: every response is
+    /// delivered.
     pub fn execute(
         &self,
         mut request: T::Request,
@@ -65,104 +75,120 @@ impl<T: Transport> Driver<T> {
     ) -> Result<T::Response, CallError<T::Error>> {
         request.complete(self.session().bound_to());
         let mut call = Call::new(false);
-        let mut patience = RemainingWait::new(options.max_wait);
+        let mut remaining = RemainingWait::new(options.max_wait);
+        // A 401 whose request is to be sent a second time.
+        let mut unauthorized = None;
         loop {
-            let held = SentRequest::of(&request, options);
+            let sent = SentRequest::of(&request, options);
             if !self
                 .session()
-                .stamp_for_sending(&mut call, &mut request, &held)?
+                .stamp_for_sending(&mut call, &mut request, &sent)?
             {
-                self.admit(&mut call, &mut patience)?;
-                continue;
+                let Err(denial) = self.admit(&mut call, &mut remaining) else {
+                    continue;
+                };
+                return match unauthorized {
+                    // "Denied" says that nothing was sent. This call was: it gets its 401.
+                    Some(mut response) => {
+                        let why = Unauthorized::NoLogin(denial);
+                        self.session().attach_reason(&mut response, why);
+                        Ok(response)
+                    }
+                    None => Err(self.session().denied(denial).into()),
+                };
+            }
+            if let Some(response) = unauthorized.take() {
+                self.io.transport.discard(response);
             }
             // Looked at where it is: a response that is taken out of its result is moved twice.
-            let mut sent = self
+            let mut result = self
                 .io
                 .transport
                 .send(request)
                 .map_err(CallError::Transport);
-            let Ok(response) = &mut sent else {
-                return sent;
+            let Ok(response) = &mut result else {
+                return result;
             };
-            let (status, headers) = (response.status(), response.headers());
-            let observed =
-                self.session()
-                    .observe_answer(&mut call, || held.route(), status, headers);
-            if observed.sets_cookies {
-                response.mark_cookies_sensitive();
-            }
+            let observed = self.session().observe(&mut call, &sent, response);
             if observed.unsaved {
                 self.save_pending();
             }
             match observed.verdict {
-                Verdict::Deliver => return sent,
+                Verdict::Deliver => return result,
                 Verdict::Unauthorized(why) => {
-                    response.attach_reason(why);
-                    return sent;
+                    self.session().attach_reason(response, why);
+                    return result;
                 }
                 Verdict::Replay => {
-                    let Some(again) = held.into_request() else {
-                        return sent;
+                    let Some(again) = sent.into_request() else {
+                        return result;
                     };
-                    self.io.transport.discard(sent?);
                     request = again;
+                    unauthorized = Some(result?);
                 }
             }
         }
     }
 
-    /// Logs in now, unless the session is open already.
+    /// Logs in now, unless the session is open already. Returns once the store has the token, or
+    /// within a second of the login.
     ///
     /// # Errors
-    /// [`Denied`] when the login failed, or none may be made.
+    /// Returns [`Denied`] if the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.admit(
-            &mut Call::new(false),
-            &mut RemainingWait::new(options.max_wait),
-        )
+        let mut remaining = RemainingWait::new(options.max_wait);
+        let admitted = self.admit(&mut Call::new(false), &mut remaining);
+        finish(self.io.running_logins_end(END_TIMEOUT));
+        admitted.map_err(|denial| self.session().denied(denial))
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
-    /// until the new one is there, and on after a failure. Joins a login that is under way, and
-    /// takes a newer token out of the store if there is one.
+    /// Logs in while the token is still valid, for example before maintenance. The old token stays
+    /// in use until the new one is there, and if the login fails. Joins a login that is being made,
+    /// and adopts a newer token from the store if there is one.
     ///
-    /// Fair use asks to keep a token until it is refused: this is for who knows better. It counts
-    /// against the budget like any login.
+    /// Fair use asks you to keep a token until the server rejects it. A renewal is charged to the
+    /// login budget like any login.
     ///
     /// # Errors
-    /// [`Denied`] when the login failed, or none may be made.
+    /// Returns [`Denied`] if the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        self.obtain(
-            login::renewal(self.session()),
-            &mut RemainingWait::new(options.max_wait),
-        )
+        let mut remaining = RemainingWait::new(options.max_wait);
+        let renewed = self.obtain(login::renewal(self.session()), &mut remaining);
+        finish(self.io.running_logins_end(END_TIMEOUT));
+        renewed.map_err(|denial| self.session().denied(denial))
     }
 
-    /// Closes the session at once, then tells the server and the store. See [`LogoutOutcome`].
+    /// Closes the session at once, then tells the server and the store, within 5 s as far as the
+    /// store keeps to it. See [`LogoutOutcome`].
     pub fn logout(&self) -> LogoutOutcome {
-        finish(logout::log_out(self.session(), &*self.io))
+        self.logout_within(LOGOUT_TIMEOUT)
     }
 
-    /// Takes into the store what it does not have yet, if it is time to.
+    /// As [`logout`](Self::logout), within a limit of your own.
+    pub fn logout_within(&self, limit: Duration) -> LogoutOutcome {
+        finish(login::log_out(self.session(), &*self.io, limit))
+    }
+
+    /// Saves what the store does not have yet, if it is time to.
     fn save_pending(&self) {
         if self.io.store.is_some()
-            && let Some(saving) = SaveGuard::when_due(self.session())
-            && finish(saving::save_pending(self.session(), &*self.io))
+            && let Some(save) = SaveGuard::when_due(self.session())
+            && finish(save_pending(self.session(), &*self.io))
         {
-            saving.complete();
+            save.complete();
         }
     }
 
-    fn admit(&self, call: &mut Call, patience: &mut RemainingWait) -> Result<(), Denied> {
-        self.obtain(|session, now| session.admit(call, now), patience)
+    fn admit(&self, call: &mut Call, remaining: &mut RemainingWait) -> Result<(), Denial> {
+        self.obtain(|session, now| session.admit(call, now), remaining)
     }
 
     /// Returns when the session has the token that `ask` is for.
     fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
-        patience: &mut RemainingWait,
-    ) -> Result<(), Denied> {
+        remaining: &mut RemainingWait,
+    ) -> Result<(), Denial> {
         loop {
             let (admit, epoch) = self
                 .session()
@@ -170,24 +196,28 @@ impl<T: Transport> Driver<T> {
             match admit {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
-                    finish(login::log_in(
-                        Attempt::new(self.session(), *order),
-                        &*self.io,
-                    ));
+                    let attempt = Attempt::new(self.session(), *order);
+                    if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
+                        resume_unwind(panic);
+                    }
+                }
+                Admit::Wait(_) if self.session().is_inside_login() => {
+                    return Err(Denial::InsideLogin);
                 }
                 Admit::Wait(wait) => {
                     self.session().wait(wait);
                 }
                 Admit::Deny(denial) => {
                     let began = self.session().now();
-                    let Some(pause) = patience.allows(&denial, began) else {
-                        return Err(self.session().denied(denial));
+                    let Some(pause) = remaining.allows(&denial, began) else {
+                        return Err(denial);
                     };
-                    let changed = self.session().wait(Wait {
+                    let wait = Wait {
                         epoch,
                         deadline: began + pause,
-                    });
-                    patience.spend(pause, changed.then(|| self.session().now() - began));
+                    };
+                    let changed = self.session().wait(wait);
+                    remaining.spend(pause, changed.then(|| self.session().now() - began));
                 }
             }
         }
@@ -215,14 +245,26 @@ impl<T: Transport> LoginIo for Io<T> {
         Ok(Some(Box::new(Blocking(lease))))
     }
 
-    async fn send(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
-        let timeout = self.session.settings().login_timeout;
-        self.transport
-            .send_login(request, timeout)
-            .map_err(|error| SendError {
-                failure: error.failure(),
-                error: Arc::new(error),
-            })
+    async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
+        self.transport.send_login(login).map_err(|error| SendError {
+            failure: error.failure(),
+            error: Arc::new(error),
+        })
+    }
+
+    fn is_in_use(&self) -> bool {
+        true // by the caller whose thread this is
+    }
+
+    async fn within(&self, _: Duration, work: Work<'_>) -> bool {
+        work.await;
+        true
+    }
+
+    async fn running_logins_end(&self, limit: Duration) {
+        if !self.session.is_inside_login() {
+            self.session.wait_for_running_logins(limit);
+        }
     }
 }
 

@@ -6,21 +6,23 @@
 //!
 //! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take
 //!   without one.
-//! - [`AsyncDriver`] and [`Driver`]: one call from leave to answer, each loop in one place.
+//! - [`AsyncDriver`] and [`Driver`]: one call from stamp to response, each loop in one place.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: what keeps a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: what a library asks for that works with every client, whole
 //!   bodies in and out.
 //!
 //! ```
-//! use ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
-//! use ctc_driver::{CallOptions, Driver, SharedSession, Transport, TransportError};
-//! use http::{Request, Response};
+//! use ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
+//! use ctc_driver::{
+//!     CallOptions, Driver, LoginRequest, LoginResponse, SharedSession, Transport, TransportError,
+//! };
+//! use http::{HeaderMap, Request, Response, StatusCode};
 //!
-//! /// An HTTP stack of one's own; this one answers by itself.
+//! /// An HTTP client of your own. This one makes up its responses.
 //! struct MyStack;
 //!
 //! #[derive(Debug, thiserror::Error)]
-//! #[error("the line is dead")]
+//! #[error("the network is down")]
 //! struct MyError;
 //! impl TransportError for MyError {}
 //!
@@ -34,17 +36,19 @@
 //!         Ok(Response::new(b"[]".to_vec()))
 //!     }
 //!
-//!     fn send_login(&self, _: Request<FormBody>, _: std::time::Duration) -> Result<Response<()>, MyError> {
-//!         Ok(Response::builder().header("set-cookie", "authToken=AAAA").body(()).unwrap())
+//!     fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, MyError> {
+//!         let cookie = [("set-cookie".parse().unwrap(), "authToken=AAAA".parse().unwrap())];
+//!         Ok(LoginResponse::new(StatusCode::OK, HeaderMap::from_iter(cookie)))
 //!     }
 //! }
 //!
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
-//! let session = Session::new(Endpoint::eu(), AppKey::new("my-key")?, credentials, Settings::default())?;
+//! let key = AppKey::new("my-key")?;
+//! let session = Session::new(Endpoint::eu(), key, credentials, Settings::default())?;
 //! let driver = Driver::new(SharedSession::new(session), MyStack, None);
-//! let request = Request::get("https://connect.calamp.co.uk/connect/services/devices").body(vec![])?;
-//! let answer = driver.execute(request, &CallOptions::default())?;
-//! assert_eq!(answer.body(), b"[]");
+//! let request = Request::get("/connect/services/devices").body(vec![])?;
+//! let response = driver.execute(request, &CallOptions::default())?;
+//! assert_eq!(response.body(), b"[]");
 //! assert_eq!(driver.session().counts().logins, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -53,49 +57,101 @@ mod async_driver;
 mod caller;
 mod clock;
 mod config;
-mod counters;
 mod driver;
 mod error;
 mod events;
 mod login;
-mod logout;
 pub mod manual;
 mod options;
-mod pending;
 mod ports;
-mod saving;
-mod sent_request;
-mod sharded;
-mod shared;
-mod store;
-mod sync;
+mod session;
+mod stores;
 
 pub use async_driver::AsyncDriver;
 pub use caller::{AsyncCaller, Caller};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, SessionConfig};
-pub use counters::Counts;
 pub use ctc_core;
 pub use driver::Driver;
-#[doc(hidden)]
-pub use error::no_response;
 pub use error::{CallError, Denied};
-pub use events::{Observer, SessionEvent};
-pub use logout::LogoutOutcome;
+pub use events::SessionEvent;
+pub use login::LogoutOutcome;
 pub use options::{CallOptions, Replay};
-pub use ports::{AsyncTransport, Incoming, Outgoing, ReplayCopy, Transport, TransportError};
-pub use shared::SharedSession;
-#[cfg(feature = "unblock")]
-pub use store::Unblock;
-pub use store::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError,
-    StoreLease,
+#[cfg(feature = "tokio")]
+pub use ports::Tokio;
+pub use ports::{
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, Incoming, LeaseTerms,
+    LoginRequest, LoginResponse, Outgoing, ReplayCopy, Runtime, SessionStore, StoreError,
+    StoreLease, Transport, TransportError,
 };
+pub use session::counters::Counts;
+pub use session::{Observer, SharedSession};
+pub use stores::MemoryStore;
+#[cfg(feature = "unblock")]
+pub use stores::Unblock;
 
-/// What the shipped adapters share with each other: no part of the stable surface.
+/// What the shipped adapters and this project's own measurements share: not part of the stable
+/// surface, and exempt from semantic versioning.
 #[doc(hidden)]
-pub mod adapter {
-    pub use crate::caller::{mark_cookies_sensitive, prepare, whole};
+pub mod __adapter {
+    use ctc_core::{Admit, Call, Route, StampError, Verdict, Wait};
+    use http::header::SET_COOKIE;
+    use http::{HeaderMap, StatusCode};
+
+    pub use crate::caller::{prepare, whole};
+    pub use crate::error::no_response;
+    use crate::{AsyncDriver, AsyncTransport, CallError, CallOptions, Outgoing, SharedSession};
+
+    /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for futures
+    /// around this one, which would otherwise hold it a second time.
+    pub fn execute_from<'a, T: AsyncTransport + 'static>(
+        driver: &'a AsyncDriver<T>,
+        place: &'a mut Option<T::Request>,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
+        driver.execute_from(place, options)
+    }
+
+    /// The steps of a call by hand: for measurements, and for tests of the locks.
+    pub mod by_hand {
+        use super::*;
+
+        /// Asks whether a call may go out. Drivers alone can make the login that this may hand out.
+        pub fn admit(session: &SharedSession, call: &mut Call) -> Admit {
+            session.with(|session, now| session.admit(call, now))
+        }
+
+        /// Stamps a request with the published pass. `false` if there is none.
+        ///
+        /// # Errors
+        /// Returns [`StampError`] if the request goes to another origin.
+        #[inline]
+        pub fn try_stamp<R: Outgoing>(
+            session: &SharedSession,
+            call: &mut Call,
+            request: &mut R,
+        ) -> Result<bool, StampError> {
+            session.try_stamp(call, request)
+        }
+
+        /// Asks what a response means.
+        #[inline]
+        pub fn observe(
+            session: &SharedSession,
+            call: &mut Call,
+            route: impl FnOnce() -> Route,
+            status: StatusCode,
+            headers: &HeaderMap,
+        ) -> Verdict {
+            let sets_cookies = headers.keys().any(|name| name == SET_COOKIE);
+            session.judge(call, route, status, headers, sets_cookies)
+        }
+
+        /// Waits for a login on this thread. Returns whether the session changed.
+        pub fn wait(session: &SharedSession, wait: Wait) -> bool {
+            session.wait(wait)
+        }
+    }
 }
 
 /// The README's snippet, compiled.

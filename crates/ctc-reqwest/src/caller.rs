@@ -1,7 +1,7 @@
 //! The client as [`AsyncCaller`], for libraries that work with every client.
 
 use async_trait::async_trait;
-use ctc_driver::{AsyncCaller, CallError, adapter};
+use ctc_driver::{__adapter, AsyncCaller, CallError};
 
 use crate::Client;
 use crate::error::SendError;
@@ -15,7 +15,7 @@ impl AsyncCaller for Client {
         &self,
         mut request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, CallError<SendError>> {
-        let options = adapter::prepare(self.session(), &mut request);
+        let options = __adapter::prepare(self.session(), &mut request);
         let request = native(request).map_err(|error| CallError::Transport(error.into()))?;
         let mut outbound = Some(Outbound::new(request));
         let mut response = self.drive(&mut outbound, options.as_ref()).await?.0;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallError, CallOptions, LogoutOutcome, Replay, SessionConfig,
-    SharedSession,
+    __adapter, AsyncDriver, AsyncSessionStore, CallError, CallOptions, LogoutOutcome, Replay,
+    Runtime, SessionConfig, SharedSession, Tokio,
 };
 use http::Method;
 
@@ -69,10 +69,15 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options).await?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token. Calls after it are
-    /// refused without a login, until [`SharedSession::reopen`].
+    /// Closes the session at once and asks the server to revoke the token, within 5 s. Calls after
+    /// it are denied, until [`SharedSession::reopen`].
     pub async fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout().await
+    }
+
+    /// As [`logout`](Self::logout), within a limit of your own.
+    pub async fn logout_within(&self, limit: Duration) -> LogoutOutcome {
+        self.0.driver.logout_within(limit).await
     }
 
     /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
@@ -156,9 +161,7 @@ impl Client {
         {
             *request.timeout_mut() = self.0.timeout;
         }
-        self.0
-            .driver
-            .execute_from(place, options.unwrap_or(&self.0.options))
+        __adapter::execute_from(&self.0.driver, place, options.unwrap_or(&self.0.options))
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
@@ -203,6 +206,7 @@ pub struct ClientBuilder {
     connect_timeout: Option<Duration>,
     user_agent: Option<String>,
     store: Option<Arc<dyn AsyncSessionStore>>,
+    runtime: Option<Arc<dyn Runtime>>,
     timeout: Option<Duration>,
     options: CallOptions,
 }
@@ -294,6 +298,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the runtime that logins run on. Default [`Tokio::current`]: that of the caller which is
+    /// elected to log in. Give [`Tokio::on`] if your program has several runtimes, or one that is
+    /// not always being run.
+    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
+        self.runtime = Some(Arc::new(runtime));
+        self
+    }
+
     /// Whether requests may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options.replay = replay;
@@ -350,7 +362,8 @@ impl ClientBuilder {
             }
         };
         let origin = reqwest::Url::parse(endpoint.origin()).ok();
-        let driver = AsyncDriver::new(session, transport, self.store);
+        let runtime = self.runtime.unwrap_or_else(|| Arc::new(Tokio::current()));
+        let driver = AsyncDriver::new(session, transport, runtime, self.store);
         let inner = Inner {
             driver,
             http,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::ctc_core::{FormBody, Route, Target, Unauthorized};
-use ctc_driver::{AsyncTransport, Incoming, Outgoing, ReplayCopy, adapter};
+use ctc_driver::ctc_core::{Route, Target};
+use ctc_driver::{AsyncTransport, Incoming, LoginRequest, LoginResponse, Outgoing, ReplayCopy};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
@@ -185,12 +185,12 @@ impl Incoming for Inbound {
         self.0.headers()
     }
 
-    fn attach_reason(&mut self, why: Unauthorized) {
-        self.0.extensions_mut().insert(why);
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.0.headers_mut()
     }
 
-    fn mark_cookies_sensitive(&mut self) {
-        adapter::mark_cookies_sensitive(self.0.headers_mut());
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        self.0.extensions_mut()
     }
 }
 
@@ -222,27 +222,19 @@ impl AsyncTransport for ReqwestTransport {
         })
     }
 
-    async fn send_login(
-        &self,
-        request: http::Request<FormBody>,
-    ) -> Result<http::Response<()>, SendError> {
-        let mut request = Request::try_from(request.map(Bytes::from))?;
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
+        let mut request = Request::try_from(login.request.map(Bytes::from))?;
         set_length(&mut request);
         let url = request.url().clone();
         let mut response = self.client.execute(request).await?;
         if *response.url() != url {
             return Err(SendError::LoginRedirected);
         }
-        let mut read = http::Response::new(());
-        *read.status_mut() = response.status();
-        *read.headers_mut() = std::mem::take(response.headers_mut());
+        let headers = std::mem::take(response.headers_mut());
+        let read = LoginResponse::new(response.status(), headers);
         // The head has said all: a body that is slow to end must not cost a login that succeeded.
         let _ = tokio::time::timeout(LOGIN_DRAIN, drain(response)).await;
         Ok(read)
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 
     async fn discard(&self, response: Inbound) {

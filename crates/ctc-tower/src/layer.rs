@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncSessionStore, CallError, CallOptions, SharedSession, adapter,
+    __adapter, AsyncCaller, AsyncDriver, AsyncSessionStore, CallError, CallOptions, Runtime,
+    SharedSession, Tokio,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -21,6 +22,7 @@ use crate::transport::{Outbound, TowerError, TowerTransport};
 pub struct CtcLayer<B> {
     session: SharedSession,
     store: Option<Arc<dyn AsyncSessionStore>>,
+    runtime: Arc<dyn Runtime>,
     options: CallOptions,
     bodies: Bodies<B>,
 }
@@ -46,6 +48,7 @@ impl<B> CtcLayer<B> {
         Self {
             session,
             store: None,
+            runtime: Arc::new(Tokio::current()),
             options: CallOptions::default(),
             bodies,
         }
@@ -55,6 +58,14 @@ impl<B> CtcLayer<B> {
     #[must_use]
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Sets the runtime that logins run on. Default [`Tokio::current`]: the tokio runtime of the
+    /// caller that is elected to log in. Any other runtime is two one-line methods.
+    #[must_use]
+    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
+        self.runtime = Arc::new(runtime);
         self
     }
 
@@ -80,7 +91,8 @@ where
 
     fn layer(&self, service: S) -> CtcService<S, B> {
         let transport = TowerTransport::with_bodies(service, self.bodies);
-        let driver = AsyncDriver::new(self.session.clone(), transport, self.store.clone());
+        let (session, store) = (self.session.clone(), self.store.clone());
+        let driver = AsyncDriver::new(session, transport, self.runtime.clone(), store);
         CtcService {
             driver,
             options: self.options.clone(),
@@ -94,6 +106,7 @@ impl<B> Clone for CtcLayer<B> {
         Self {
             session: self.session.clone(),
             store: self.store.clone(),
+            runtime: self.runtime.clone(),
             options: self.options.clone(),
             bodies: self.bodies,
         }
@@ -175,7 +188,7 @@ where
     ) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
         let request = request.map(|body| self.bodies.make(body.into()));
         let (outbound, options) = self.outbound(request);
-        adapter::whole(self.driver.execute(outbound, &options).await?).await
+        __adapter::whole(self.driver.execute(outbound, &options).await?).await
     }
 }
 

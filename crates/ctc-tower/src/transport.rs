@@ -5,12 +5,11 @@ use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Buf;
-use ctc_driver::ctc_core::{Endpoint, FormBody, SendFailure, Target};
-use ctc_driver::{AsyncTransport, Outgoing, TransportError};
+use ctc_driver::ctc_core::{Endpoint, SendFailure, Target};
+use ctc_driver::{AsyncTransport, LoginRequest, LoginResponse, Outgoing, TransportError};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
@@ -22,8 +21,6 @@ use crate::bodies::Bodies;
 /// Longest body of a response that is read to its end to keep the connection, when the response is not
 /// delivered.
 const DRAIN_BYTES: usize = 64 * 1024;
-/// How long the body of a login's response may take to be read to its end.
-const LOGIN_DRAIN: Duration = Duration::from_millis(100);
 
 /// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
@@ -125,20 +122,15 @@ where
         self.request(outbound.request).await
     }
 
-    async fn send_login(&self, mut request: Request<FormBody>) -> Result<Response<()>, TowerError> {
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, TowerError> {
+        let mut request = login.request;
         let length = request.body().as_ref().len();
         request
             .headers_mut()
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
         let request = request.map(|form| self.bodies.make(form.into()));
-        let (parts, body) = self.request(request).await?.into_parts();
-        // The head has said all: a body that is slow to end must not cost a login that succeeded.
-        let _ = tokio::time::timeout(LOGIN_DRAIN, drain(body)).await;
-        Ok(Response::from_parts(parts, ()))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+        let (parts, _body) = self.request(request).await?.into_parts();
+        Ok(LoginResponse::new(parts.status, parts.headers))
     }
 
     async fn discard(&self, response: Response<R>) {

@@ -1,6 +1,6 @@
 //! The client as [`Caller`], for libraries that work with every client.
 
-use ctc_driver::{CallError, Caller, adapter};
+use ctc_driver::{__adapter, CallError, Caller};
 use http::{Request, Response};
 
 use crate::error::SendError;
@@ -13,7 +13,7 @@ impl Caller for Client {
         &self,
         mut request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<SendError>> {
-        let options = adapter::prepare(self.session(), &mut request);
+        let options = __adapter::prepare(self.session(), &mut request);
         let request = request.map(|body| {
             if body.is_empty() {
                 Body::empty()

@@ -77,6 +77,11 @@ impl Client {
         self.0.driver.logout()
     }
 
+    /// As [`logout`](Self::logout), within a limit of your own.
+    pub fn logout_within(&self, limit: Duration) -> LogoutOutcome {
+        self.0.driver.logout_within(limit)
+    }
+
     /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
     pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, path)

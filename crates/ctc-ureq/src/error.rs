@@ -2,8 +2,9 @@
 
 use std::error::Error as StdError;
 
+use ctc_driver::__adapter::no_response;
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError, no_response};
+use ctc_driver::{CallError, ConfigError, Denied, TransportError};
 use ureq::Timeout;
 
 /// Why a call failed. A status is never an error: every response is delivered.

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Endpoint, FormBody, Route, Target};
-use ctc_driver::{Outgoing, ReplayCopy, Transport};
+use ctc_driver::ctc_core::{Endpoint, Route, Target};
+use ctc_driver::{LoginRequest, LoginResponse, Outgoing, ReplayCopy, Transport};
 use http::header::CONTENT_LENGTH;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use ureq::{Agent, AsSendBody, SendBody};
@@ -200,23 +200,19 @@ impl Transport for UreqTransport {
         }
     }
 
-    fn send_login(
-        &self,
-        request: Request<FormBody>,
-        timeout: Duration,
-    ) -> Result<Response<()>, SendError> {
-        let (parts, form) = request.into_parts();
+    fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
+        let (parts, form) = login.request.into_parts();
         let mut request = Request::from_parts(parts, ());
-        let form = form.as_ref();
+        let (form, timeout) = (form.as_ref(), Some(login.timeout));
         let response = if form.is_empty() {
             set_length(&mut request);
-            self.run(request, Some(timeout))
+            self.run(request, timeout)
         } else {
-            self.run(request.map(|()| form), Some(timeout))
+            self.run(request.map(|()| form), timeout)
         };
-        let (parts, body) = response?.into_parts();
-        drain(body);
-        Ok(Response::from_parts(parts, ()))
+        // The head has said all: its connection goes with the body.
+        let (parts, _body) = response?.into_parts();
+        Ok(LoginResponse::new(parts.status, parts.headers))
     }
 
     fn discard(&self, response: Response<ureq::Body>) {

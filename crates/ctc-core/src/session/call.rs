@@ -43,6 +43,12 @@ impl Call {
         self.carried
     }
 
+    /// Returns whether the call was granted a second sending.
+    #[inline]
+    pub const fn is_replay(&self) -> bool {
+        self.replayed
+    }
+
     /// Notes that the call goes out with `generation`'s token. [`admit`](crate::Session::admit)
     /// does this; only a driver that keeps a published [`Pass`](crate::Pass) of its own needs
     /// to.

@@ -121,6 +121,12 @@ pub enum Denial {
     /// The session was closed by `logout` or `close`.
     #[error("the CTC session is closed (logged out): reopen it to make further calls")]
     Closed,
+    /// The call was made from within a login of this very session, by an observer, a store or an
+    /// HTTP client: it would wait for itself.
+    #[error(
+        "this call was made from within a CTC login, and cannot wait for it: make it on another thread or task"
+    )]
+    InsideLogin,
 }
 
 impl Denial {
@@ -130,7 +136,7 @@ impl Denial {
             Self::BackingOff { until, .. } | Self::BudgetSpent { until } => {
                 Some(until.saturating_duration_since(now))
             }
-            Self::Rejected { .. } | Self::Closed => None,
+            Self::Rejected { .. } | Self::Closed | Self::InsideLogin => None,
         }
     }
 }

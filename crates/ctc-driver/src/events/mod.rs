@@ -1,28 +1,11 @@
-//! What happens to a session, told in one place: to `tracing`, to an [`Observer`], never with a
+//! What happens to a session, told in one place: to `tracing`, to an observer, never with a
 //! secret.
 
 use ctc_core::{Denial, Generation, Unauthorized};
 use http::StatusCode;
 use tracing::{Span, debug, info, info_span, warn};
 
-use crate::store::StoreError;
-
-/// Hears what happens to a session, as it happens; see
-/// [`SharedSession::set_observer`](crate::SharedSession::set_observer).
-///
-/// It is called on the thread where it happens, with no lock held: it may ask the session anything,
-/// and should be quick. Ordinary calls are not told of, so that they cost nothing:
-/// [`Counts`](crate::Counts) has their number.
-pub trait Observer: Send + Sync {
-    /// Something happened.
-    fn on_event(&self, event: &SessionEvent<'_>);
-}
-
-impl<F: Fn(&SessionEvent<'_>) + Send + Sync> Observer for F {
-    fn on_event(&self, event: &SessionEvent<'_>) {
-        self(event);
-    }
-}
+use crate::ports::StoreError;
 
 /// Something that happened to a session. None holds a secret. The manual has
 /// [the same as a table](crate::manual::observability).

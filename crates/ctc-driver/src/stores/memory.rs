@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
 use event_listener::{Event, EventListener, Listener};
 
-use super::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use crate::ports::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+};
 
 /// Keeps records in memory. Cloning shares them.
 #[derive(Clone, Debug, Default)]

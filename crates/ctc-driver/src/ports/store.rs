@@ -127,19 +127,11 @@
 //! }
 //! ```
 
-mod memory;
-#[cfg(feature = "unblock")]
-mod unblock;
-
 use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
-
-pub use memory::MemoryStore;
-#[cfg(feature = "unblock")]
-pub use unblock::Unblock;
 
 /// How long a lease may be waited for, and held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::sharded::{Padded, Sharded};
+use super::sharded::{Padded, Sharded};
 
 /// What a session did so far: a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -108,7 +108,7 @@ mod modelled {
                 return Poll::Ready(());
             }
             state.wakers.push(context.waker().clone());
-            Poll::NotAdmitted
+            Poll::Pending
         }
     }
 }

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use blocking::unblock;
 use ctc_core::{RecordKey, SessionRecord};
 
-use super::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
+use crate::ports::{
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+};
 
 /// How long a thread waits for another holder before it looks whether its task is still there.
 const SLICE: Duration = Duration::from_millis(250);

@@ -1,0 +1,262 @@
+//! The right to make one login, from election to report.
+
+use std::sync::Arc;
+
+use ctc_core::{
+    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure, Session,
+    SessionRecord,
+};
+use http::Request;
+use tracing::Span;
+
+use super::io::SendError;
+use crate::events::{SessionEvent, login_span};
+use crate::ports::LoginResponse;
+use crate::session::{RunningLogin, SharedSession};
+
+/// What a store's record meant for a login.
+#[derive(PartialEq, Eq)]
+pub(super) enum Offered {
+    /// Nothing: the login proceeds.
+    Proceed,
+    /// Its history forbids the login, and this session has merged that history.
+    Denied,
+    /// The login is not needed, or no longer wanted.
+    NotNeeded,
+}
+
+/// The right to make one login. Dropped before its report, it gives that right back.
+pub(crate) struct Attempt {
+    ticket: Option<LoginTicket>,
+    /// Until it is sent.
+    request: Option<Request<FormBody>>,
+    /// Made at the election, to have the elected caller's span as its parent.
+    pub(super) span: Span,
+    pub(super) session: SharedSession,
+    /// Dropped last, when all is done.
+    _running: RunningLogin,
+}
+
+impl Attempt {
+    pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
+        Self {
+            ticket: Some(order.ticket),
+            request: Some(order.request),
+            span: login_span(session.number()),
+            session: session.clone(),
+            _running: RunningLogin::new(session),
+        }
+    }
+
+    /// Offers the record of a store before the login is sent: it may make the login needless, or
+    /// forbid it.
+    pub(super) fn resume(&mut self, record: Option<SessionRecord>) -> Offered {
+        let wall = self.session.wall();
+        self.offer(record, |session, ticket, record, now| {
+            session.login_resumed(ticket, record, now, wall)
+        })
+    }
+
+    /// Offers the record of a store after the login failed: another process may have logged in.
+    pub(super) fn overtaken(&mut self, record: Option<SessionRecord>) -> Offered {
+        let wall = self.session.wall();
+        self.offer(record, |session, ticket, record, now| {
+            session.login_overtaken(ticket, record, now, wall)
+        })
+    }
+
+    fn offer(
+        &mut self,
+        record: Option<SessionRecord>,
+        verb: impl FnOnce(&mut Session, LoginTicket, &SessionRecord, Instant) -> Resumed,
+    ) -> Offered {
+        let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?)))
+        else {
+            return Offered::Proceed;
+        };
+        match self
+            .session
+            .with(|session, now| verb(session, ticket, &record, now))
+        {
+            Resumed::Continue(ticket) => {
+                self.ticket = Some(ticket);
+                return Offered::Proceed;
+            }
+            Resumed::Adopted(generation) => {
+                self.session.store_view().set_saved(&record);
+                self.session.counters().adopted.count();
+                self.session.tell(SessionEvent::Adopted { generation });
+            }
+            Resumed::Denied(denial) => {
+                self.session
+                    .tell(SessionEvent::DeniedByStore { denial: &denial });
+                return Offered::Denied;
+            }
+            Resumed::Stale => self.session.tell(SessionEvent::LoginLate),
+        }
+        Offered::NotNeeded
+    }
+
+    /// Returns the request to send, if the login is still wanted.
+    pub(super) fn start(&mut self) -> Option<Request<FormBody>> {
+        let starting = self.ask(Session::login_starting);
+        self.session.forget_lost_tasks();
+        if starting { self.request.take() } else { None }
+    }
+
+    pub(super) fn is_wanted(&mut self) -> bool {
+        self.ask(|session, ticket, now| session.login_is_wanted(ticket, now))
+    }
+
+    /// Asks whether the login is still wanted. If not, it is not sent, and costs nothing.
+    fn ask(&mut self, ask: impl FnOnce(&mut Session, &LoginTicket, Instant) -> bool) -> bool {
+        let ticket = self.ticket.as_ref();
+        let wanted = self
+            .session
+            .with(|session, now| ticket.is_some_and(|ticket| ask(session, ticket, now)));
+        if !wanted {
+            self.cancel();
+        }
+        wanted
+    }
+
+    /// Gives the right back unused: the login is not wanted any more.
+    pub(super) fn cancel(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.session
+                .with(|session, now| session.cancel_unsent(ticket, now));
+            self.session.tell(SessionEvent::LoginUnwanted);
+        }
+    }
+
+    /// Reports the response, or that there was none. Returns the logout of a token that nobody
+    /// holds.
+    pub(super) fn report(
+        &mut self,
+        response: Result<LoginResponse, SendError>,
+    ) -> Option<Box<Request<FormBody>>> {
+        match response {
+            Ok(response) => {
+                let ticket = self.ticket.take()?;
+                let mut head = http::Response::new(());
+                *head.status_mut() = response.status();
+                head.headers_mut().clone_from(response.headers());
+                let outcome = self
+                    .session
+                    .with(|session, now| session.login_response(ticket, &head, now));
+                self.tell(outcome)
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Reports a login that failed on this side.
+    pub(super) fn fail(&mut self, failed: SendError) -> Option<Box<Request<FormBody>>> {
+        let ticket = self.ticket.take()?;
+        let outcome = self.session.with(|session, now| {
+            let outcome = session.login_failed(ticket, failed.failure, now);
+            if let LoginOutcome::Failed(denial) = &outcome {
+                self.session.set_login_error(denial.clone(), failed.error);
+            }
+            outcome
+        });
+        self.tell(outcome)
+    }
+
+    /// Reports a login whose steps panicked, unless it was reported before.
+    pub(super) fn panicked(&mut self) {
+        let failure = self.send_failure();
+        drop(self.fail(SendError {
+            failure,
+            error: Arc::new(Panicked),
+        }));
+    }
+
+    /// Reports that another process has the store's lease, and holds it for too long.
+    pub(super) fn store_busy(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let outcome = self
+                .session
+                .with(|session, now| session.store_busy(ticket, now));
+            drop(self.tell(outcome));
+        }
+    }
+
+    fn send_failure(&self) -> SendFailure {
+        if self.request.is_some() {
+            SendFailure::NotSent
+        } else {
+            SendFailure::MaybeSent
+        }
+    }
+
+    fn tell(&self, outcome: LoginOutcome) -> Option<Box<Request<FormBody>>> {
+        let counters = self.session.counters();
+        match outcome {
+            LoginOutcome::Opened(generation) => {
+                self.session.tell(SessionEvent::LoggedIn { generation });
+                None
+            }
+            LoginOutcome::Failed(denial) => {
+                counters.logins_failed.count();
+                self.session
+                    .tell(SessionEvent::LoginFailed { denial: &denial });
+                None
+            }
+            LoginOutcome::Stale { orphan } => {
+                self.session.tell(SessionEvent::LoginLate);
+                if orphan.is_some() {
+                    counters.orphans.count();
+                    self.session.tell(SessionEvent::Orphaned);
+                }
+                orphan
+            }
+        }
+    }
+}
+
+impl Drop for Attempt {
+    /// The task was dropped half way, most likely by a runtime that is shutting down.
+    fn drop(&mut self) {
+        if self.ticket.is_none() {
+            return;
+        }
+        match self.send_failure() {
+            SendFailure::NotSent if self.session.lost_a_task() => {
+                let error = Arc::new(TaskLost);
+                drop(self.fail(SendError {
+                    failure: SendFailure::NotSent,
+                    error,
+                }));
+                return;
+            }
+            SendFailure::NotSent => {
+                let ticket = self.ticket.take();
+                self.session.with(|session, now| {
+                    ticket
+                        .into_iter()
+                        .for_each(|ticket| session.cancel_unsent(ticket, now));
+                });
+            }
+            SendFailure::MaybeSent => {
+                let ticket = self.ticket.take();
+                self.session
+                    .with(|session, _| ticket.into_iter().for_each(|t| session.abandon(t)));
+            }
+        }
+        self.session.tell(SessionEvent::LoginAbandoned);
+    }
+}
+
+/// Why a login failed that no runtime ran.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the runtime dropped the login task before it ran, several times in a row: make the call within \
+     a runtime that keeps running, or give the client one (for tokio: Tokio::on(handle))"
+)]
+struct TaskLost;
+
+/// Why a login failed that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client or the session store panicked during the login: see the panic's message")]
+struct Panicked;

@@ -1,0 +1,40 @@
+//! What the steps of a login need from a driver.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ctc_core::{RecordKey, SendFailure};
+
+use crate::ports::{AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, StoreError};
+
+/// What a login needs from the outside. In the blocking driver every step is done when it returns,
+/// so that its futures are never pending.
+#[async_trait]
+pub(crate) trait LoginIo: Send + Sync {
+    /// Takes the store's lease. `None` if there is no store.
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Option<BoxedLease>, StoreError>;
+    /// Sends a login or logout, bounded in time.
+    async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError>;
+    /// Returns whether anybody is left who could use the login.
+    fn is_in_use(&self) -> bool;
+    /// Does `work`, for `limit` at most where a runtime can bound it. Returns whether it was done.
+    async fn within(&self, limit: Duration, work: Work<'_>) -> bool;
+    /// Waits until no login of this session is being made, for `limit` at most.
+    async fn running_logins_end(&self, limit: Duration);
+}
+
+pub(crate) type BoxedLease = Box<dyn AsyncStoreLease>;
+pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// No response, and whether the server may have seen the request.
+pub(crate) struct SendError {
+    pub(crate) failure: SendFailure,
+    pub(crate) error: Arc<dyn Error + Send + Sync>,
+}

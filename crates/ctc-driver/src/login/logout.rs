@@ -1,0 +1,124 @@
+//! The end of a session: here, in the store and on the server.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ctc_core::SessionRecord;
+use http::StatusCode;
+
+use super::io::{LoginIo, SendError};
+use super::leased_store::{STORE_TIMEOUT, lease};
+use crate::events::SessionEvent;
+use crate::ports::{LoginRequest, LoginResponse, StoreError};
+use crate::session::SharedSession;
+
+/// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked it
+/// to end, and it has other things to do in that time.
+pub(crate) const LOGOUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a logout went. Whatever it says, the session is closed and its token forgotten here.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LogoutOutcome {
+    /// There was no token to end.
+    NoToken,
+    /// The server answered with success, or with 401: the token was over already. Whether a 2xx
+    /// really revokes is the server's word.
+    Accepted(StatusCode),
+    /// The server answered with something else; the token may live on there.
+    Rejected(StatusCode),
+    /// The server did not answer; the token may live on there.
+    Unreachable(Arc<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for LogoutOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the session is closed and its token forgotten here; ")?;
+        match self {
+            Self::NoToken => f.write_str("there was no token to end on the server"),
+            Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
+            Self::Rejected(status) => {
+                write!(
+                    f,
+                    "the server answered {status}, so the token may live on there: check logout_path"
+                )
+            }
+            Self::Unreachable(error) => {
+                f.write_str("the server gave no answer, so the token may live on there")?;
+                let mut link: Option<&dyn Error> = Some(&**error);
+                while let Some(error) = link {
+                    write!(f, ": {error}")?;
+                    link = error.source();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Closes the session at once, tells the server, and takes the token out of the store if it is still
+/// there; all within `limit`.
+pub(crate) async fn log_out(
+    session: &SharedSession,
+    io: &dyn LoginIo,
+    limit: Duration,
+) -> LogoutOutcome {
+    let began = session.now();
+    let left = || limit.saturating_sub(session.now().saturating_duration_since(began));
+    let (closed, request) = session.log_out();
+    session.store_view().forget_unsaved();
+    // The server first: a store that hangs must not keep the token alive there.
+    let outcome = match request {
+        Some(request) => {
+            let timeout = session.settings().login_timeout.min(limit);
+            outcome(io.send(LoginRequest::new(request, timeout)).await)
+        }
+        None => LogoutOutcome::NoToken,
+    };
+    let wait = left().min(STORE_TIMEOUT);
+    io.within(
+        left(),
+        Box::pin(remove_from_store(session, io, &closed, wait)),
+    )
+    .await;
+    // A login that is being made brings a token that nobody wants: let it be logged out as well.
+    io.running_logins_end(left()).await;
+    outcome
+}
+
+fn outcome(sent: Result<LoginResponse, SendError>) -> LogoutOutcome {
+    match sent {
+        Ok(response) => match response.status() {
+            status if status.is_success() || status == StatusCode::UNAUTHORIZED => {
+                LogoutOutcome::Accepted(status)
+            }
+            status => LogoutOutcome::Rejected(status),
+        },
+        Err(failed) => LogoutOutcome::Unreachable(failed.error),
+    }
+}
+
+async fn remove_from_store(
+    session: &SharedSession,
+    io: &dyn LoginIo,
+    closed: &SessionRecord,
+    wait: Duration,
+) {
+    match lease(session, io, wait).await {
+        Ok(mut store) => {
+            // The store may have an older token of this session's than the one that was closed.
+            let ours = |saved: &SessionRecord| {
+                saved.same_token(closed) || session.store_view().is_saved(saved)
+            };
+            if let Some(saved) = store.load(session).await.filter(ours) {
+                store.write(session, &saved.without_token()).await;
+            }
+            store.release(session).await;
+        }
+        // The holder is about to log in, or has just done so.
+        Err(StoreError::Busy) => session.tell(SessionEvent::StoreBusy),
+        Err(error) => session.store_failed("lease", &error),
+    }
+}

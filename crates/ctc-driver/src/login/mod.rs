@@ -1,0 +1,133 @@
+//! What a login and a logout do, store included: the same steps for both drivers.
+
+mod attempt;
+pub(crate) mod io;
+pub(crate) mod leased_store;
+mod logout;
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use ctc_core::{Admit, FormBody, Instant, Pass, Session};
+use futures_util::FutureExt;
+use http::{Request, StatusCode};
+use tracing::Instrument;
+
+pub(crate) use attempt::Attempt;
+pub use logout::LogoutOutcome;
+pub(crate) use logout::{LOGOUT_TIMEOUT, log_out};
+
+use crate::events::SessionEvent;
+use crate::ports::{LoginRequest, StoreError};
+use crate::session::store_view::SaveGuard;
+use crate::session::{SharedSession, inside_login};
+use attempt::Offered;
+use io::LoginIo;
+use leased_store::{LeasedStore, SaveOutcome, full_wait, lease};
+
+/// How long the callers that wanted a login wait for its end once it is reported: a program that
+/// ends after its first call would lose the token's save. The store may be slow.
+pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asks for a newer token than the present one, which stays in use meanwhile. A login that is being
+/// made will do.
+pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant) -> Admit + use<> {
+    let before = session.with(|session, _| session.pass().map(Pass::generation));
+    move |session, now| match session.pass() {
+        Some(pass) if Some(pass.generation()) > before => Admit::Proceed(pass.clone()),
+        _ => session.renew(now),
+    }
+}
+
+/// Makes a login, or finds that another process made it already. Returns the panic of an HTTP client
+/// or a store, which counts as a failed login.
+pub(crate) async fn log_in(
+    mut attempt: Attempt,
+    io: &dyn LoginIo,
+) -> Result<(), Box<dyn Any + Send>> {
+    let (session, span) = (attempt.session.clone(), attempt.span.clone());
+    let steps = inside_login(&session, steps(&mut attempt, io));
+    let ended = AssertUnwindSafe(steps)
+        .catch_unwind()
+        .instrument(span)
+        .await;
+    if ended.is_err() {
+        attempt.panicked();
+    }
+    ended
+}
+
+async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
+    let session = &attempt.session.clone();
+    let Some((request, mut store)) = prepare(session, attempt, io).await else {
+        return;
+    };
+    session.counters().logins.count();
+    session.tell(SessionEvent::LoginSent);
+    let timeout = session.settings().login_timeout;
+    let response = io.send(LoginRequest::new(request, timeout)).await;
+    let succeeded = response
+        .as_ref()
+        .is_ok_and(|response| response.status() == StatusCode::OK);
+    if !succeeded && attempt.overtaken(store.load(session).await) == Offered::NotNeeded {
+        return store.release(session).await;
+    }
+    // If this task is dropped before the save, the next call saves what the login brought.
+    let save = SaveGuard::of_login(session);
+    let orphan = attempt.report(response);
+    store.save(session).await;
+    save.complete();
+    store.release(session).await;
+    if let Some(logout) = orphan {
+        drop(io.send(LoginRequest::new(*logout, timeout)).await);
+    }
+}
+
+/// Takes the store's lease and asks its record. `None` if no login is to be sent.
+async fn prepare(
+    session: &SharedSession,
+    attempt: &mut Attempt,
+    io: &dyn LoginIo,
+) -> Option<(Request<FormBody>, LeasedStore)> {
+    let mut may_lose_the_lease = true;
+    loop {
+        let mut store = match lease(session, io, full_wait(session)).await {
+            Ok(store) => store,
+            Err(StoreError::Busy) => {
+                attempt.store_busy();
+                return None;
+            }
+            Err(error) => {
+                session.store_failed("lease", &error);
+                LeasedStore::none()
+            }
+        };
+        let offered = attempt.resume(store.load(session).await);
+        if !io.is_in_use() {
+            attempt.cancel();
+        }
+        let proceeds = offered == Offered::Proceed && attempt.is_wanted();
+        // On record before it is sent: a process that dies in mid-login has spent this login all
+        // the same. And a backoff or debt that another clock wrote counts by ours from here on, or
+        // it might never end.
+        let saves = proceeds || offered == Offered::Denied;
+        let saved = if saves {
+            store.save(session).await
+        } else {
+            SaveOutcome::Done
+        };
+        if saved == SaveOutcome::LeaseLost && proceeds && may_lose_the_lease {
+            // This process slept past its lease: another may have logged in by now. Only once: a
+            // store that loses every lease is a broken one.
+            may_lose_the_lease = false;
+            continue;
+        }
+        // The store may have taken its time, and the session been closed meanwhile.
+        if proceeds && let Some(request) = attempt.start() {
+            return Some((request, store));
+        }
+        store.release(session).await;
+        return None;
+    }
+}

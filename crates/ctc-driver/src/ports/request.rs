@@ -1,0 +1,89 @@
+//! A request on its way out.
+
+use ctc_core::{Endpoint, Pass, Route, StampError, Target};
+use http::{HeaderMap, Method};
+
+/// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
+pub trait Outgoing: Sized {
+    /// What is kept of a request that may have to be sent a second time: `Self`, or less if that
+    /// is cheaper to make.
+    type ReplayCopy: ReplayCopy<Self>;
+
+    /// Returns its method.
+    fn method(&self) -> &Method;
+    /// Returns scheme, host and port of its URL.
+    fn target(&self) -> Target<'_>;
+    /// Returns the path of its URL, without the query.
+    fn path(&self) -> &str;
+    /// Returns its headers, to be stamped.
+    fn headers_mut(&mut self) -> &mut HeaderMap;
+    /// Returns what it takes to send it a second time, or `None` if its body is a stream that can
+    /// be read only once. Called before the request is stamped.
+    fn replay_copy(&self) -> Option<Self::ReplayCopy>;
+
+    /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is
+    /// stamped. Does nothing by default: for HTTP clients whose requests always have a full URL.
+    fn complete(&mut self, endpoint: &Endpoint) {
+        let _ = endpoint;
+    }
+
+    /// Returns the route of this request.
+    fn route(&self) -> Route {
+        Route::new(self.method(), self.path())
+    }
+}
+
+/// What is kept of a request `R` while it is out. A request that is kept whole is ready for it.
+pub trait ReplayCopy<R> {
+    /// Returns the route of the request.
+    fn route(&self) -> Route;
+    /// Returns the request for a second sending, not stamped.
+    fn into_request(self) -> R;
+}
+
+impl<R: Outgoing<ReplayCopy = R>> ReplayCopy<R> for R {
+    fn route(&self) -> Route {
+        Outgoing::route(self)
+    }
+
+    fn into_request(self) -> R {
+        self
+    }
+}
+
+impl<B: Clone> Outgoing for http::Request<B> {
+    type ReplayCopy = Self;
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::from(self.uri())
+    }
+
+    fn path(&self) -> &str {
+        self.uri().path()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+
+    fn replay_copy(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    fn complete(&mut self, endpoint: &Endpoint) {
+        if self.uri().authority().is_none() {
+            *self.uri_mut() = endpoint.complete(std::mem::take(self.uri_mut()));
+        }
+    }
+}
+
+/// Stamps a request of whatever type.
+#[inline]
+pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
+    pass.bound_for(request.target())?
+        .stamp(request.headers_mut())
+}

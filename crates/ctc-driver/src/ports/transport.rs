@@ -1,0 +1,182 @@
+//! An HTTP client, as the drivers use it.
+
+use std::error::Error;
+use std::time::Duration;
+use std::{fmt, io};
+
+use async_trait::async_trait;
+use ctc_core::{FormBody, SendFailure};
+use http::{HeaderMap, Response, StatusCode};
+use zeroize::Zeroizing;
+
+use super::request::Outgoing;
+use super::response::Incoming;
+
+/// An HTTP client's error. It must not print a form body, a header or a URL's query.
+pub trait TransportError: Error + Send + Sync + 'static {
+    /// Returns whether the request may have reached the server. A login that was certainly not sent
+    /// is not charged to the login budget.
+    fn failure(&self) -> SendFailure {
+        SendFailure::MaybeSent
+    }
+}
+
+/// The error of an HTTP client that is made of sockets.
+impl TransportError for io::Error {
+    fn failure(&self) -> SendFailure {
+        match self.kind() {
+            io::ErrorKind::ConnectionRefused => SendFailure::NotSent,
+            _ => SendFailure::MaybeSent,
+        }
+    }
+}
+
+/// A login or a logout to be sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LoginRequest {
+    /// The request, to be sent as it is. Its form holds the password. An HTTP client that wants
+    /// another type of body can have it as `Bytes`, which is wiped after use
+    /// (`request.map(Bytes::from)`), or as a copy (`request.map(|form| form.as_ref().to_vec())`).
+    pub request: http::Request<FormBody>,
+    /// How long it may take in total, the wanted part of the body included.
+    pub timeout: Duration,
+    /// How many bytes of the response's body are wanted, at most. If 0, the head says all: do not
+    /// read the body.
+    pub body_limit: usize,
+}
+
+impl LoginRequest {
+    /// A login or logout of whose response only the head is wanted.
+    pub fn new(request: http::Request<FormBody>, timeout: Duration) -> Self {
+        Self {
+            request,
+            timeout,
+            body_limit: 0,
+        }
+    }
+}
+
+/// The response to a [`LoginRequest`]. Its body is wiped on drop.
+pub struct LoginResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl LoginResponse {
+    /// A response without a body.
+    pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
+        Self {
+            status,
+            headers,
+            body: Zeroizing::default(),
+        }
+    }
+
+    /// Sets the part of the body that was read.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Zeroizing::new(body.into());
+        self
+    }
+
+    /// Returns its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns its headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Returns the part of the body that was read.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+/// For HTTP clients that read whole bodies.
+impl<B: Into<Vec<u8>>> From<Response<B>> for LoginResponse {
+    fn from(response: Response<B>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self::new(parts.status, parts.headers).with_body(body)
+    }
+}
+
+impl fmt::Debug for LoginResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The headers hold a token as well.
+        f.debug_struct("LoginResponse")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A blocking HTTP client.
+///
+/// It must not follow redirects, keep no cookies of its own, and return every status as a response.
+pub trait Transport: Send + Sync {
+    /// Its requests.
+    type Request: Outgoing;
+    /// Its responses.
+    type Response: Incoming;
+    /// Its errors.
+    type Error: TransportError;
+
+    /// Sends a stamped request.
+    ///
+    /// # Errors
+    /// Returns an error if there is no response.
+    fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
+
+    /// Sends a login or logout, on a connection of its own if possible: a pooled connection that
+    /// the server has just closed would make a failed login of a healthy one.
+    ///
+    /// # Errors
+    /// Returns an error if there is no response in time.
+    fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Self::Error>;
+
+    /// Discards a response that is not delivered to the caller. Reading a short body to its end
+    /// keeps the connection usable; a client that does so must bound it in bytes and in time.
+    fn discard(&self, response: Self::Response) {
+        drop(response);
+    }
+}
+
+/// An asynchronous HTTP client, on any runtime.
+///
+/// It must not follow redirects, keep no cookies of its own, and return every status as a response.
+// With `async_trait` the futures are boxed. That is meant: a caller that waits for a login then
+// holds no room for the future of a request that it has not sent.
+#[async_trait]
+pub trait AsyncTransport: Send + Sync {
+    /// Its requests.
+    type Request: Outgoing<ReplayCopy: Send> + Send;
+    /// Its responses.
+    type Response: Incoming + Send;
+    /// Its errors.
+    type Error: TransportError;
+
+    /// Sends a stamped request.
+    ///
+    /// # Errors
+    /// Returns an error if there is no response.
+    async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
+
+    /// Sends a login or logout, on a connection of its own if possible: a pooled connection that
+    /// the server has just closed would make a failed login of a healthy one. The driver bounds it
+    /// in time as well.
+    ///
+    /// # Errors
+    /// Returns an error if there is no response.
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Self::Error>;
+
+    /// Discards a response that is not delivered to the caller. Reading a short body to its end
+    /// keeps the connection usable; a client that does so must bound it in bytes. The driver
+    /// bounds it in time.
+    async fn discard(&self, response: Self::Response) {
+        drop(response);
+    }
+}

@@ -1,0 +1,194 @@
+//! One session for many callers: what its users see. What drivers use is in `driving.rs`.
+
+pub(crate) mod counters;
+mod driving;
+
+pub(crate) mod sharded;
+pub(crate) mod store_view;
+pub(crate) mod sync;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
+
+use ctc_core::{Credentials, Denial, Endpoint, Phase, RecordKey, Session, SessionRecord, Settings};
+
+pub(crate) use driving::{RunningLogin, SentRequest, inside_login};
+
+use crate::clock::{Clock, SystemClock};
+use crate::events::SessionEvent;
+use counters::{Counters, Counts};
+use driving::Published;
+use store_view::StoreView;
+use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex};
+
+/// One session, shared: cloning gives another handle to the same session.
+///
+/// While the session is open a call takes no lock: the current pass is published by an atomic swap.
+/// No lock is held while anybody does I/O or code of yours runs.
+#[derive(Clone)]
+pub struct SharedSession(Arc<Inner>);
+
+struct Inner {
+    /// The session's, which never changes: to be read without its lock.
+    endpoint: Endpoint,
+    /// The pass that calls go out with while the session is open.
+    published: ArcSwapOption<Published>,
+    /// Whether every response matters; see [`Session::needs_every_response`].
+    needs_every_response: AtomicBool,
+    state: Mutex<State>,
+    /// The error of a failed login, and the denial that came of it: for those who only hear of that
+    /// one.
+    login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
+    /// Callers that wait for a change of the state. Threads leave a condition variable sooner than
+    /// an event, by the thousand.
+    waiting_tasks: Event,
+    waiting_threads: Condvar,
+    /// Login tasks lost in a row before they sent anything.
+    lost_tasks: AtomicU32,
+    store_view: StoreView,
+    counters: Counters,
+    observer: Mutex<Option<Arc<dyn Observer>>>,
+    number: u64,
+    clock: Arc<dyn Clock>,
+}
+
+struct State {
+    session: Session,
+    /// Logins that a driver is making, until the store has what they brought.
+    running_logins: usize,
+}
+
+/// The number of the session that is made next in this process.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+impl SharedSession {
+    /// Shares `session`, on this machine's clock.
+    pub fn new(session: Session) -> Self {
+        Self::with_clock(session, SystemClock)
+    }
+
+    /// Shares `session`, on a clock of your own: for tests in virtual time.
+    pub fn with_clock(session: Session, clock: impl Clock + 'static) -> Self {
+        Self(Arc::new(Inner {
+            endpoint: session.endpoint().clone(),
+            published: ArcSwapOption::empty(),
+            needs_every_response: AtomicBool::new(false),
+            state: Mutex::new(State {
+                session,
+                running_logins: 0,
+            }),
+            login_error: Mutex::new(None),
+            waiting_tasks: Event::new(),
+            waiting_threads: Condvar::new(),
+            lost_tasks: AtomicU32::new(0),
+            store_view: StoreView::default(),
+            counters: Counters::new(),
+            observer: Mutex::default(),
+            number: NEXT_NUMBER.fetch_add(1, Relaxed),
+            clock: Arc::new(clock),
+        }))
+    }
+
+    /// Returns the phase that the session is in.
+    pub fn phase(&self) -> Phase {
+        let now = self.now();
+        self.lock().session.phase(now)
+    }
+
+    /// Returns a snapshot of this session's counters.
+    pub fn counts(&self) -> Counts {
+        self.0.counters.snapshot()
+    }
+
+    /// Returns the number of this session in this process, counted from 1: the field `session` of
+    /// its events.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Sets the observer of this session's events, replacing any previous one.
+    pub fn set_observer(&self, observer: impl Observer + 'static) {
+        *self
+            .0
+            .observer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
+    }
+
+    /// Returns what the session's record is filed under in a store.
+    pub fn record_key(&self) -> RecordKey {
+        self.lock().session.record_key()
+    }
+
+    /// Returns the session as a store keeps it.
+    pub fn record(&self) -> SessionRecord {
+        let (now, wall) = (self.now(), self.wall());
+        self.lock().session.record(now, wall)
+    }
+
+    /// Returns the origin that the session is bound to.
+    pub fn endpoint(&self) -> Endpoint {
+        self.0.endpoint.clone()
+    }
+
+    /// Returns the settings in force.
+    pub fn settings(&self) -> Settings {
+        self.lock().session.settings().clone()
+    }
+
+    /// See [`Session::set_credentials`].
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.with(|session, _| session.set_credentials(credentials));
+        self.tell(SessionEvent::CredentialsReplaced);
+    }
+
+    /// See [`Session::reset`].
+    pub fn reset(&self) {
+        self.with(|session, _| session.reset());
+        self.tell(SessionEvent::Reset);
+    }
+
+    /// See [`Session::close`].
+    pub fn close(&self) {
+        self.with(|session, _| session.close());
+        self.tell(SessionEvent::Closed);
+    }
+
+    /// See [`Session::reopen`].
+    pub fn reopen(&self) {
+        self.with(|session, _| session.reopen());
+        self.tell(SessionEvent::Reopened);
+    }
+}
+
+/// Hears what happens to a session, as it happens; see [`SharedSession::set_observer`].
+///
+/// It is called on the thread where it happens, with no lock held: it may ask the session anything,
+/// and should be quick. It gets the session, so that it need not keep a handle to it, which would
+/// keep the session alive for ever. A panic of an observer is caught and has no effect.
+///
+/// A call that it makes from within a login cannot wait for that login, and is denied
+/// ([`Denial::InsideLogin`]): make such a call on another thread or task.
+///
+/// Ordinary calls are not told of, so that they cost nothing: [`Counts`] has their number.
+pub trait Observer: Send + Sync {
+    /// Called when something happened to `session`.
+    fn on_event(&self, session: &SharedSession, event: &SessionEvent<'_>);
+}
+
+impl<F: Fn(&SharedSession, &SessionEvent<'_>) + Send + Sync> Observer for F {
+    fn on_event(&self, session: &SharedSession, event: &SessionEvent<'_>) {
+        self(session, event);
+    }
+}
+
+impl fmt::Debug for SharedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSession")
+            .field("phase", &self.phase())
+            .field("counts", &self.counts())
+            .finish()
+    }
+}

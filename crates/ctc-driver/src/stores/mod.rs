@@ -1,0 +1,9 @@
+//! Stores that come with the driver.
+
+mod memory;
+#[cfg(feature = "unblock")]
+mod unblock;
+
+pub use memory::MemoryStore;
+#[cfg(feature = "unblock")]
+pub use unblock::Unblock;
