@@ -64,7 +64,9 @@ fn client(stage: &Stage) -> Client {
         .unwrap();
     client
         .session()
-        .set_observer(|event: &SessionEvent<'_>| show!(ctc_driver::SessionEvent<'_>, event));
+        .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| {
+            show!(ctc_driver::SessionEvent<'_>, event)
+        });
     show!(adapter::Client, &client);
     client
 }
@@ -278,7 +280,7 @@ fn through_a_stack(stage: &Stage, client: &Client) {
 
 fn client_of_its_own(stage: &Stage) -> SharedSession {
     let session = builder(stage).build().unwrap().session().clone();
-    session.set_observer(|event: &SessionEvent<'_>| println!("{event:?}"));
+    session.set_observer(|_: &SharedSession, event: &SessionEvent<'_>| println!("{event:?}"));
     session
 }
 
@@ -288,10 +290,14 @@ fn broken_off(stage: &Stage) {
     let session = client.session().clone();
     client
         .session()
-        .set_observer(move |event: &SessionEvent<'_>| panic!("{event:?} in {session:?}"));
+        .set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
+            panic!("{event:?} in {session:?}")
+        });
     panics(|| wait(client.login()));
     panics(|| wait(client.get(DEVICES).send()).expect("the observer panics"));
-    client.session().set_observer(|_: &SessionEvent<'_>| {});
+    client
+        .session()
+        .set_observer(|_: &SharedSession, _: &SessionEvent<'_>| {});
     println!("{:?}", wait(client.login()));
     panics(|| {
         let request = client.get(DEVICES);

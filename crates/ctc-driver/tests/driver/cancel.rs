@@ -3,8 +3,9 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
+use ctc_driver::__adapter::by_hand;
 use ctc_driver::ctc_core::{Admit, Call, Denial, Phase};
-use ctc_driver::{CallOptions, SessionEvent};
+use ctc_driver::{CallOptions, SessionEvent, SharedSession};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -242,7 +243,7 @@ fn a_task_sleeps_through_a_threads_login_although_somebody_holds_on_to_an_earlie
     world.session.close();
     world.session.reopen();
     // As a thread asks for leave. Its login is never made.
-    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else {
+    let Admit::Login(order) = by_hand::admit(&world.session, &mut Call::new(true)) else {
         panic!("not elected")
     };
     let mut tasks = Tasks::new();
@@ -335,11 +336,13 @@ fn an_observer_that_panics_takes_one_call_with_it_and_the_login_is_given_back() 
         // At each event: so it panics a second time when the first panic gives the login back.
         world
             .session
-            .set_observer(|event: &SessionEvent<'_>| panic!("{event:?}"));
+            .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| panic!("{event:?}"));
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices")));
         assert!(ended.is_err());
         assert_eq!(world.session.phase(), Phase::Empty);
-        world.session.set_observer(|_: &SessionEvent<'_>| {});
+        world
+            .session
+            .set_observer(|_: &SharedSession, _: &SessionEvent<'_>| {});
         assert_eq!(status(client.call("/devices")), 200);
         world.session.close();
         world.session.reopen();

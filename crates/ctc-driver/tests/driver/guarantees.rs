@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use ctc_driver::ctc_core::{Denial, Phase, Unauthorized};
-use ctc_driver::{CallError, CallOptions, SessionEvent};
+use ctc_driver::{CallError, CallOptions, SessionEvent, SharedSession};
 
 use crate::support::run::Tasks;
 use crate::support::server::{Login, Route, Seen};
@@ -363,13 +363,15 @@ fn guarantee_7_an_observer_that_panics_wedges_nothing() {
     let panics = |world: &World, client: &crate::support::Client, at: usize| {
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
-        world.session.set_observer(move |event: &SessionEvent<'_>| {
-            assert_ne!(
-                count.fetch_add(1, Relaxed),
-                at,
-                "the observer panics at {event:?}"
-            );
-        });
+        world
+            .session
+            .set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
+                assert_ne!(
+                    count.fetch_add(1, Relaxed),
+                    at,
+                    "the observer panics at {event:?}"
+                );
+            });
         // A login is refused, one panics, one succeeds, one is given up before it is sent, and all
         // is logged out.
         for response in [Some(Login::Status(503)), Some(Login::Panic), None] {
@@ -397,7 +399,9 @@ fn guarantee_7_an_observer_that_panics_wedges_nothing() {
             let world = World::with_store(&TestStore::default());
             let client = world.clients().into_iter().nth(which).unwrap();
             let has_panicked = panics(&world, &client, at);
-            world.session.set_observer(|_: &SessionEvent<'_>| {});
+            world
+                .session
+                .set_observer(|_: &SharedSession, _: &SessionEvent<'_>| {});
             assert_ne!(
                 world.session.phase(),
                 Phase::LoggingIn,
@@ -418,12 +422,14 @@ fn guarantee_7_an_observer_that_panics_wedges_nothing() {
 fn guarantee_7_an_observer_that_panics_at_an_abandoned_login_wedges_nothing() {
     let world = World::new();
     world.server.hold_logins(true);
-    world.session.set_observer(|event: &SessionEvent<'_>| {
-        assert!(
-            !matches!(event, SessionEvent::LoginAbandoned),
-            "the observer panics"
-        );
-    });
+    world
+        .session
+        .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| {
+            assert!(
+                !matches!(event, SessionEvent::LoginAbandoned),
+                "the observer panics"
+            );
+        });
     let driver = world.asynchronous();
     let mut call = Box::pin(async move {
         driver

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 
+use ctc_driver::__adapter::by_hand;
 use ctc_driver::ctc_core::{Admit, Call, Denial, Wait};
 use ctc_driver::{CallOptions, Clock};
 
@@ -268,16 +269,16 @@ fn a_thread_that_waits_is_woken_by_close() {
 #[test]
 fn t57_a_change_before_the_wait_is_not_missed() {
     let world = World::new();
-    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else {
+    let Admit::Login(order) = by_hand::admit(&world.session, &mut Call::new(true)) else {
         panic!("not elected")
     };
-    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else {
+    let Admit::Wait(wait) = by_hand::admit(&world.session, &mut Call::new(true)) else {
         panic!("elected twice")
     };
     world.session.close();
     let (done, returned) = mpsc::channel();
     let session = world.session.clone();
-    thread::spawn(move || done.send(session.wait(wait)).unwrap());
+    thread::spawn(move || done.send(by_hand::wait(&session, wait)).unwrap());
     let changed = returned
         .recv_timeout(seconds(20))
         .expect("it waits for a change that has come already");
@@ -288,16 +289,19 @@ fn t57_a_change_before_the_wait_is_not_missed() {
 #[test]
 fn a_wait_whose_time_is_up_says_that_nothing_has_changed() {
     let world = World::new();
-    let Admit::Login(order) = world.session.admit(&mut Call::new(true)) else {
+    let Admit::Login(order) = by_hand::admit(&world.session, &mut Call::new(true)) else {
         panic!("not elected")
     };
-    let Admit::Wait(wait) = world.session.admit(&mut Call::new(true)) else {
+    let Admit::Wait(wait) = by_hand::admit(&world.session, &mut Call::new(true)) else {
         panic!("elected twice")
     };
-    assert!(!world.session.wait(Wait {
-        deadline: world.clock.now(),
-        ..wait
-    }));
+    assert!(!by_hand::wait(
+        &world.session,
+        Wait {
+            deadline: world.clock.now(),
+            ..wait
+        }
+    ));
     drop(order);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ctc_driver::{LogoutOutcome, SessionEvent};
+use ctc_driver::{LogoutOutcome, SessionEvent, SharedSession};
 
 use crate::support::store::{Fault, TestStore};
 use crate::support::{Client, World, lock, seconds, status, with_both};
@@ -13,15 +13,15 @@ type Told = Arc<Mutex<Vec<&'static str>>>;
 fn listen(world: &World) -> Told {
     let told = Told::default();
     let notes = Arc::clone(&told);
-    world
-        .session
-        .set_observer(move |event: &SessionEvent<'_>| match event {
+    world.session.set_observer(
+        move |_: &SharedSession, event: &SessionEvent<'_>| match event {
             SessionEvent::StoreFailed { first, .. } => {
                 lock(&notes).push(if *first { "warning" } else { "again" });
             }
             SessionEvent::StoreBusy => lock(&notes).push("busy"),
             _ => {}
-        });
+        },
+    );
     told
 }
 

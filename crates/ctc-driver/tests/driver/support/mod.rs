@@ -112,7 +112,8 @@ impl World {
             .map(|store| Arc::new(store) as Arc<dyn AsyncSessionStore>);
         AsyncDriver::new(
             self.session.clone(),
-            Async(self.server.clone(), self.clock.clone()),
+            Async(self.server.clone()),
+            run::Virtual(self.clock.clone()),
             store,
         )
     }

@@ -1,10 +1,13 @@
 //! The smallest executor that can tell "waiting" from "running": it polls only what was woken.
 
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use ctc_driver::Runtime;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
@@ -18,14 +21,63 @@ impl Wake for Flag {
     }
 }
 
-/// Polls `future` for as long as somebody wakes it.
+thread_local! {
+    /// The tasks that this thread's virtual runtime runs.
+    static SPAWNED: RefCell<Vec<BoxFuture<'static, ()>>> = const { RefCell::new(Vec::new()) };
+    static IN_BLOCK_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A runtime in virtual time. Its tasks run while the thread that spawned them polls anything, or
+/// on a thread of their own when that one parks in [`block_on`].
+#[derive(Clone)]
+pub(crate) struct Virtual(pub(crate) VirtualClock);
+
+impl Runtime for Virtual {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        if IN_BLOCK_ON.get() {
+            std::thread::spawn(|| block_on(task));
+        } else {
+            SPAWNED.with_borrow_mut(|spawned| spawned.push(task));
+        }
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let clock = self.0.clone();
+        Box::pin(async move { clock.sleep(duration).await })
+    }
+}
+
+/// Drops the tasks of this thread's virtual runtime, as one that shuts down does. Returns how many
+/// there were.
+pub(crate) fn shut_down() -> usize {
+    let spawned = SPAWNED.take();
+    spawned.len()
+}
+
+/// Polls the tasks of the virtual runtime. Returns whether one of them ended or came anew.
+fn poll_spawned(context: &mut Context<'_>) -> bool {
+    let mut tasks = SPAWNED.take();
+    let before = tasks.len();
+    tasks.retain_mut(|task| task.as_mut().poll(context).is_pending());
+    let ended = tasks.len() != before;
+    SPAWNED.with_borrow_mut(|spawned| {
+        let anew = !spawned.is_empty();
+        tasks.append(spawned);
+        *spawned = tasks;
+        ended || anew
+    })
+}
+
+/// Polls `future`, and the tasks of the virtual runtime, for as long as somebody wakes them.
 pub(crate) fn until_stalled<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     let flag = Arc::new(Flag(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&flag));
+    let mut context = Context::from_waker(&waker);
     while flag.0.swap(false, SeqCst) {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Poll::Ready(output);
         }
+        while poll_spawned(&mut context) {}
     }
     Poll::Pending
 }
@@ -57,6 +109,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
             self.0.unpark();
         }
     }
+    let _inside = IN_BLOCK_ON.replace(true);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut future = std::pin::pin!(future);
     loop {

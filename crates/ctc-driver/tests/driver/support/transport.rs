@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{FormBody, SendFailure, Target};
-use ctc_driver::{AsyncTransport, Outgoing, Transport, TransportError};
+use ctc_driver::ctc_core::{SendFailure, Target};
+use ctc_driver::{
+    AsyncTransport, LoginRequest, LoginResponse, Outgoing, Transport, TransportError,
+};
 use http::{HeaderMap, Method, Request, Response};
 
 use super::clock::VirtualClock;
@@ -100,7 +102,7 @@ pub(crate) struct Blocking(pub(crate) Server, pub(crate) VirtualClock);
 
 /// The asynchronous twin. A hanging login never ends by itself.
 #[derive(Clone)]
-pub(crate) struct Async(pub(crate) Server, pub(crate) VirtualClock);
+pub(crate) struct Async(pub(crate) Server);
 
 impl Blocking {
     fn finish(&self, wire: &OnTheWire, timeout: Duration) -> Result<Response<String>, Cut> {
@@ -131,15 +133,10 @@ impl Transport for Blocking {
         self.finish(&wire, Duration::ZERO)
     }
 
-    fn send_login(
-        &self,
-        request: Request<FormBody>,
-        timeout: Duration,
-    ) -> Result<Response<()>, Cut> {
-        let wire = self.0.arrive(&request);
+    fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Cut> {
+        let wire = self.0.arrive(&login.request);
         wire.pass_blocking();
-        self.finish(&wire, timeout)
-            .map(|response| response.map(drop))
+        self.finish(&wire, login.timeout).map(LoginResponse::from)
     }
 }
 
@@ -170,19 +167,15 @@ impl AsyncTransport for Async {
         finish(&wire).await
     }
 
-    async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, Cut> {
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Cut> {
         give_way().await;
-        let wire = self.0.arrive(&request);
+        let wire = self.0.arrive(&login.request);
         give_way().await;
         wire.pass().await;
         let response = finish(&wire).await?;
         drop(wire);
         give_way().await;
-        Ok(response.map(drop))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.1.sleep(duration).await;
+        Ok(response.into())
     }
 
     async fn discard(&self, _: Response<String>) {

@@ -243,7 +243,7 @@ impl Stage {
                 "reqwest"
             };
             session.set_credentials(Credentials::new(self.setup.account(name), PASSWORD)?);
-            session.set_observer(|_: &SessionEvent<'_>| {});
+            session.set_observer(|_: &SharedSession, _: &SessionEvent<'_>| {});
             session.reopen();
             session.reset();
         }
@@ -302,7 +302,7 @@ impl Stage {
 fn meddle(session: &SharedSession, account: &str, weather: Weather, step: u64, half: bool) {
     // A new observer each time: the former one must go.
     let ballast = vec![0_u8; 1024];
-    session.set_observer(move |_: &SessionEvent<'_>| {
+    session.set_observer(move |_: &SharedSession, _: &SessionEvent<'_>| {
         assert!(!std::hint::black_box(&ballast).is_empty())
     });
     match weather {
