@@ -14,8 +14,9 @@ pub struct Settings {
     pub fair_use: FairUse,
     /// How long one login may take on the wire. Default 30 s.
     pub login_timeout: Duration,
-    /// How long the elected caller may take for the store, and once more for the login, before
-    /// another takes its place. Must be longer than `login_timeout`. Default 60 s.
+    /// How long the elected caller may take, say for the store, before another takes its place.
+    /// From the moment that the login is sent, this is `login_timeout` and 10 s for the report, or
+    /// the lease if that is shorter. Must be longer than `login_timeout`. Default 60 s.
     pub lease: Duration,
     /// How the token travels with each call. Default [`TokenAttachment::Cookie`], as on the
     /// vendor's page.

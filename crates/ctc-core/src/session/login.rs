@@ -61,8 +61,8 @@ pub enum LoginOutcome {
     Opened(Generation),
     /// It failed, and this is what every caller is told until it may be tried again.
     Failed(Denial),
-    /// The report came too late and changed nothing: the lease was over, the session was closed, or
-    /// the credentials had changed meanwhile.
+    /// The report changed nothing: after the lease another caller was elected, or the session was
+    /// closed or the credentials changed meanwhile.
     Stale {
         /// The login succeeded for a session that was closed, or another user's: this request ends
         /// the token that nobody holds.

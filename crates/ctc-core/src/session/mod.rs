@@ -142,7 +142,7 @@ pub struct Epoch(u64);
 pub struct Wait {
     /// The epoch at the time of asking.
     pub epoch: Epoch,
-    /// When the login's lease ends.
+    /// When to ask again at the latest: the login's lease ends, or a login takes no longer.
     pub deadline: Instant,
 }
 

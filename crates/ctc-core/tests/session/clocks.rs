@@ -41,7 +41,8 @@ fn a_now_older_than_the_last_one_counts_as_the_last_one() {
     let ticket = s.order().ticket;
     // Back in time: neither does the lease start anew nor the token live longer.
     s.at(0);
-    assert_eq!(s.waits().deadline, s.moment(1070));
+    assert_eq!(s.next_deadline(), Some(s.moment(1070)));
+    assert_eq!(s.waits().deadline, s.moment(1050));
     assert!(matches!(
         s.login(ticket, 200, &[&cookie("T1")]),
         LoginOutcome::Opened(_)

@@ -381,14 +381,30 @@ fn guarantee_1_t68_an_offer_past_the_lease_changes_nothing() {
     let (early, late) = (s.order().ticket, 60);
     s.at(late);
     assert!(matches!(s.offer_with(early, &record), Resumed::Stale));
+    // A login that was sent: once another caller is elected it changes nothing either.
     let ticket = s.order().ticket;
     s.at(2 * late);
+    let _another = s.order();
     let (now, wall) = (s.now(), s.wall());
     assert!(matches!(
         s.session.login_overtaken(ticket, &record, now, wall),
         Resumed::Stale
     ));
     assert_eq!(s.token(), None);
+}
+
+#[test]
+fn a_late_report_still_finds_what_another_process_saved() {
+    let record = Scenario::new().open("T1").record();
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    s.at(60);
+    let (now, wall) = (s.now(), s.wall());
+    assert!(matches!(
+        s.session.login_overtaken(ticket, &record, now, wall),
+        Resumed::Adopted(_)
+    ));
+    assert_eq!(s.token().as_deref(), Some("T1"));
 }
 
 #[test]
