@@ -168,6 +168,11 @@ pub enum LoginFailure {
     /// No response came back.
     #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,
+    /// The HTTP client or the store panicked.
+    #[error(
+        "the HTTP client or the session store panicked during the login: see its panic message"
+    )]
+    Panicked,
     /// Another process was logging in, and did not come to an end.
     #[error("another process held the login lease of the session store and did not finish in time")]
     StoreBusy,

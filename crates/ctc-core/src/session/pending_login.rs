@@ -71,14 +71,26 @@ impl Session {
             SendFailure::NotSent => LoginFailure::NotSent,
             SendFailure::MaybeSent => LoginFailure::MaybeSent,
         };
-        self.fail(&ticket, cause, now)
+        self.fail(&ticket, cause, failure == SendFailure::MaybeSent, now)
+    }
+
+    /// Reports a login that came to no end because the HTTP client or the store panicked. `sent`
+    /// says whether the server may have seen it.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn login_panicked(
+        &mut self,
+        ticket: LoginTicket,
+        sent: bool,
+        now: Instant,
+    ) -> LoginOutcome {
+        self.fail(&ticket, LoginFailure::Panicked, sent, now)
     }
 
     /// Reports a login that was not tried: another process held the store's login lease for too
     /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn store_busy(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
-        self.fail(&ticket, LoginFailure::StoreBusy, now)
+        self.fail(&ticket, LoginFailure::StoreBusy, false, now)
     }
 
     /// The elected caller goes away without a report; the next caller is elected. Callable from
@@ -206,12 +218,18 @@ impl Session {
     }
 
     /// There is no response. A login that surely was not sent does not count against the budget.
-    fn fail(&mut self, ticket: &LoginTicket, cause: LoginFailure, now: Instant) -> LoginOutcome {
+    fn fail(
+        &mut self,
+        ticket: &LoginTicket,
+        cause: LoginFailure,
+        sent: bool,
+        now: Instant,
+    ) -> LoginOutcome {
         let now = self.tick(now);
         let Some(pending_login) = self.take_pending(ticket) else {
             return LoginOutcome::Stale { orphan: None };
         };
-        if cause != LoginFailure::MaybeSent {
+        if !sent {
             self.governor.refund(now);
         }
         if pending_login.superseded {

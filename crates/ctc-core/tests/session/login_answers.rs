@@ -236,6 +236,31 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
 }
 
 #[test]
+fn a_login_that_panicked_is_a_failed_one_and_is_charged_when_it_may_have_been_sent() {
+    for sent in [false, true] {
+        let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
+        let ticket = s.order().ticket;
+        let (wait, now) = (s.waits(), s.now());
+        let LoginOutcome::Failed(denial) = s.session.login_panicked(ticket, sent, now) else {
+            panic!("a login that panicked has failed")
+        };
+        let Denial::BackingOff { until, cause, .. } = &denial else {
+            panic!("{denial:?}")
+        };
+        assert_eq!(*cause, LoginFailure::Panicked);
+        assert_ne!(s.session.epoch(), wait.epoch, "the waiters are woken");
+        assert_eq!(s.denied(), denial, "all others are told the same");
+        assert!(denial.to_string().contains("panicked during the login"));
+        s.jump_to(*until);
+        let spent = matches!(
+            s.admit(&mut crate::scenario::call()),
+            ctc_core::Admit::Deny(Denial::BudgetSpent { .. })
+        );
+        assert_eq!(spent, sent);
+    }
+}
+
+#[test]
 fn t28_retry_after_at_login() {
     let (least, most) = (3, 5); // the first pause, less a quarter at most
     let cases: [(&str, Option<u64>, std::ops::RangeInclusive<u64>); 10] = [
