@@ -227,10 +227,13 @@ impl Attempt {
     ) -> Option<Box<Request<FormBody>>> {
         match response {
             Ok(response) => {
+                // Read outside of the lock: that may run a rule of the user's own.
+                let reader = self.session.with(|session, _| session.login_reader());
+                let reading = reader.read(response.status(), response.headers(), &[]);
                 let ticket = self.ticket.take()?;
                 let outcome = self
                     .session
-                    .with(|session, now| session.login_response(ticket, &response, now));
+                    .with(|session, now| session.login_response(ticket, reading, now));
                 self.tell(outcome)
             }
             Err(failed) => {

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::Method;
 
-use super::login::Denial;
+use super::denial::Denial;
 use super::pass::Generation;
 
 /// One call, from its first [`admit`](crate::Session::admit) to the response that is delivered. A

@@ -16,8 +16,10 @@
 //! while the old token serves.
 
 mod call;
+mod denial;
 mod governor;
 mod login;
+mod login_response;
 mod observe;
 mod pass;
 mod pending_login;
@@ -32,9 +34,9 @@ use std::time::{Duration, SystemTime};
 use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
-pub use login::{
-    Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure,
-};
+pub use denial::{Denial, LoginFailure};
+pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
+pub use login_response::{LoginReader, LoginReading};
 pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, SessionRecord};
 
@@ -344,6 +346,11 @@ impl Session {
                 .map(|pending_login| pending_login.lease_until)
                 .filter(|lease| *lease > now),
         }
+    }
+
+    /// Reads the responses to logins, without the session: see [`LoginReader`].
+    pub fn login_reader(&self) -> LoginReader {
+        LoginReader::new(self.settings.login_rule.clone())
     }
 
     /// The origin that the session is bound to.

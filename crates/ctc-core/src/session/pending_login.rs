@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 
-use super::login::{
-    Admit, LoginFailure, LoginOrder, LoginOutcome, LoginReading, LoginTicket, SendFailure,
-};
+use super::denial::LoginFailure;
+use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
+use super::login_response::{LoginReading, Reading};
 use super::pass::Generation;
 use super::record::TokenTimes;
 use super::{Session, Wait};
@@ -31,23 +31,17 @@ pub(super) struct PendingLogin {
 }
 
 impl Session {
-    /// Reports the response to a login.
+    /// Reports the response to a login, as [`login_reader`](Self::login_reader) read it.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_response<B>(
+    pub fn login_response(
         &mut self,
         ticket: LoginTicket,
-        response: &Response<B>,
+        reading: LoginReading,
         now: Instant,
     ) -> LoginOutcome {
         let now = self.tick(now);
-        // In this order: a rule of the user's own that panics ends the login, and nothing else.
-        let pending = self.take_pending(&ticket);
-        let reading = LoginReading::of(
-            response.status(),
-            response.headers(),
-            self.settings.login_rule,
-        );
-        match pending {
+        let reading = reading.into_inner();
+        match self.take_pending(&ticket) {
             Some(pending_login) if !pending_login.superseded => {
                 self.apply(&pending_login, reading, now)
             }
@@ -235,35 +229,31 @@ impl Session {
         if pending_login.superseded {
             return LoginOutcome::Stale { orphan: None };
         }
-        self.apply(
-            &pending_login,
-            LoginReading::Failed { cause, pause: None },
-            now,
-        )
+        self.apply(&pending_login, Reading::Failed { cause, pause: None }, now)
     }
 
     /// Acts on the response to a login that still counts.
     fn apply(
         &mut self,
         pending_login: &PendingLogin,
-        reading: LoginReading,
+        reading: Reading,
         now: Instant,
     ) -> LoginOutcome {
         self.overrides_record = false;
         let same_account = pending_login.credentials.username() == self.credentials.username();
         let (cause, pause) = match reading {
-            reading @ LoginReading::Token { .. } if !same_account => {
+            reading @ Reading::Token { .. } if !same_account => {
                 return LoginOutcome::Stale {
                     orphan: self.orphan(reading),
                 };
             }
-            LoginReading::Token { token, .. } if self.has_rejected(&token) => {
+            Reading::Token { token, .. } if self.has_rejected(&token) => {
                 // Once only: a server that knows one token an account must not lock it out for
                 // ever.
                 self.rejected_token = None;
                 (LoginFailure::SameToken, None)
             }
-            LoginReading::Token { token, lifetime } => {
+            Reading::Token { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(pending_login.started, lifetime));
                 let found = TokenTimes {
                     token,
@@ -277,20 +267,20 @@ impl Session {
                 (LoginFailure::UnusableToken, None)
             }
             // Old credentials were refused: that says nothing about the new ones.
-            LoginReading::Rejected(_) if !pending_login.credentials.is_same(&self.credentials) => {
+            Reading::Rejected(_) if !pending_login.credentials.is_same(&self.credentials) => {
                 return LoginOutcome::Stale { orphan: None };
             }
-            LoginReading::Rejected(status) => {
+            Reading::Rejected(status) => {
                 return LoginOutcome::Failed(self.governor.rejected(status));
             }
-            LoginReading::Failed { cause, pause } => (cause, pause),
+            Reading::Failed { cause, pause } => (cause, pause),
         };
         LoginOutcome::Failed(self.governor.failed(cause, pause, now))
     }
 
     /// The request that ends a token which nobody wants any more.
-    fn orphan(&self, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
-        let LoginReading::Token { token, .. } = reading else {
+    fn orphan(&self, reading: Reading) -> Option<Box<Request<FormBody>>> {
+        let Reading::Token { token, .. } = reading else {
             return None;
         };
         let pass = self.make_pass(Generation::default(), token)?;

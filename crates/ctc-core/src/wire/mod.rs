@@ -4,6 +4,7 @@
 mod dates;
 mod requests;
 mod set_cookie;
+pub(crate) mod status_code;
 
 pub(crate) use dates::read_retry_after;
 pub(crate) use requests::Requests;

@@ -83,8 +83,7 @@ fn guarantee_10_no_moment_makes_any_verb_panic() {
                 };
                 s.jump_to(second);
                 let response = answer_with(429, "retry-after", "18446744073709551615");
-                let now = s.now();
-                let _ = s.session.login_response(order.ticket, &response, now);
+                let _ = s.reports(order.ticket, &response);
                 if let Admit::Deny(denial) = s.admit(&mut call()) {
                     let _ = denial.retry_after(first);
                     let _ = denial.retry_after(second);
@@ -180,7 +179,6 @@ fn guarantee_10_no_set_cookie_line_makes_it_panic() {
         let ticket = s.order().ticket;
         let mut response = crate::scenario::response(200, &[]);
         response.headers_mut().insert("set-cookie", value);
-        let now = s.now();
-        let _ = s.session.login_response(ticket, &response, now);
+        let _ = s.reports(ticket, &response);
     }
 }

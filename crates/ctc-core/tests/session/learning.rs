@@ -8,10 +8,7 @@ impl Scenario {
     /// Cooling for as long as the server asked, by a response with this status.
     fn told_to_wait(mut self, code: u16, seconds: &str) -> Self {
         let ticket = self.order().ticket;
-        let now = self.now();
-        let outcome =
-            self.session
-                .login_response(ticket, &answer_with(code, "retry-after", seconds), now);
+        let outcome = self.reports(ticket, &answer_with(code, "retry-after", seconds));
         assert!(matches!(
             outcome,
             LoginOutcome::Failed(Denial::BackingOff { .. })

@@ -1,11 +1,13 @@
 //! Every response to a login, and what it is taken for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, Phase, SendFailure};
+use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, LoginRule, Phase, SendFailure};
 use http::{Response, StatusCode};
 
-use crate::scenario::{Scenario, answer_with, cookie, response, status};
+use crate::scenario::{Scenario, answer_with, cookie, response, set_cookies, status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cookies {
@@ -90,8 +92,7 @@ fn unavailable(status: StatusCode) -> Outcome {
 
 fn outcome(s: &mut Scenario, response: &Response<()>) -> Outcome {
     let ticket = s.order().ticket;
-    let now = s.now();
-    match s.session.login_response(ticket, response, now) {
+    match s.reports(ticket, response) {
         LoginOutcome::Opened(_) => Outcome::Open,
         LoginOutcome::Failed(Denial::BackingOff { cause, .. }) => Outcome::Cooling(cause),
         LoginOutcome::Failed(Denial::Rejected { .. }) => Outcome::Rejected,
@@ -142,10 +143,11 @@ fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
 
 #[test]
 fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
-    let rule = |status: StatusCode, headers: &http::HeaderMap| {
-        (status == 500 || headers.contains_key("x-refused")).then_some(FailedLogin::Rejected)
-    };
-    let with_rule = || Scenario::with(|settings| settings.login_rule = Some(rule));
+    let rule = LoginRule::new(|response| {
+        (response.status() == 500 || response.headers().contains_key("x-refused"))
+            .then_some(FailedLogin::Rejected)
+    });
+    let with_rule = || Scenario::with(|settings| settings.login_rule = Some(rule.clone()));
     assert_eq!(
         outcome(&mut with_rule(), &response(500, &[])),
         Outcome::Rejected
@@ -172,8 +174,12 @@ fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
 
 #[test]
 fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
+    // A closure may know what only the program knows.
+    let code = 403;
     let mut s = Scenario::with(|settings| {
-        settings.login_rule = Some(|status, _| (status == 403).then_some(FailedLogin::Unavailable));
+        settings.login_rule = Some(LoginRule::new(move |response| {
+            (response.status() == code).then_some(FailedLogin::Unavailable)
+        }));
     });
     assert_eq!(
         outcome(&mut s, &response(403, &[])),
@@ -182,14 +188,56 @@ fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
 }
 
 #[test]
-fn guarantee_7_a_rule_that_panics_wedges_nothing() {
+fn a_rule_is_asked_once_and_only_about_logins_that_brought_no_token() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
     let mut s = Scenario::with(|settings| {
-        settings.login_rule = Some(|_, _| panic!("a rule of the user's"))
+        settings.login_rule = Some(LoginRule::new(move |_| {
+            count.fetch_add(1, Relaxed);
+            None
+        }));
     });
+    assert_eq!(
+        outcome(&mut s, &response(503, &[])),
+        unavailable(status(503))
+    );
+    assert_eq!(asked.load(Relaxed), 1);
+    s.pass_time(5);
+    let opened = response(200, &[&cookie("T")]);
+    assert_eq!(outcome(&mut s, &opened), Outcome::Open);
+    assert_eq!(asked.load(Relaxed), 1);
+}
+
+#[test]
+fn a_reading_says_whether_there_is_a_token_and_is_told_to_no_session_yet() {
+    let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    let login = std::panic::AssertUnwindSafe(|| s.login(ticket, 500, &[]));
-    assert!(std::panic::catch_unwind(login).is_err());
-    assert_eq!(s.phase(), Phase::Empty);
+    let reader = s.session.login_reader();
+    let (good, bad) = (set_cookies(&[&cookie("T")]), set_cookies(&[]));
+    assert!(!reader.read(status(200), &bad, &[]).has_token());
+    assert!(!reader.read(status(401), &good, &[]).has_token());
+    let reading = reader.read(status(200), &good, &[]);
+    assert!(reading.has_token());
+    assert_eq!(s.phase(), Phase::LoggingIn, "reading alone changes nothing");
+    let now = s.now();
+    let _ = s.session.login_response(ticket, reading, now);
+    assert_eq!(s.token().as_deref(), Some("T"));
+}
+
+#[test]
+fn guarantee_7_a_rule_that_panics_is_as_good_as_none() {
+    let panics = || {
+        Scenario::with(|settings| {
+            settings.login_rule = Some(LoginRule::new(|_| panic!("a rule of the user's")));
+        })
+    };
+    for code in [200, 302, 401, 404, 429, 500] {
+        assert_eq!(
+            outcome(&mut panics(), &response(code, &[])),
+            outcome(&mut Scenario::new(), &response(code, &[])),
+            "{code}"
+        );
+    }
 }
 
 #[test]
@@ -283,9 +331,7 @@ fn t28_retry_after_at_login() {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
         let now = s.now();
-        let outcome = s
-            .session
-            .login_response(ticket, &answer_with(429, "retry-after", text), now);
+        let outcome = s.reports(ticket, &answer_with(429, "retry-after", text));
         let LoginOutcome::Failed(Denial::BackingOff { until, cause }) = outcome else {
             panic!("{text}")
         };
@@ -321,7 +367,7 @@ fn t28_a_date_counts_from_the_servers_own_clock() {
         .headers_mut()
         .insert("date", "Wed, 15 Jan 1997 12:00:00 GMT".parse().unwrap());
     let now = s.now();
-    let _ = s.session.login_response(ticket, &response, now);
+    let _ = s.reports(ticket, &response);
     assert_eq!(s.denied().retry_after(now), Some(Duration::from_secs(90)));
 }
 
@@ -352,7 +398,6 @@ fn t41_a_token_just_handed_out_is_not_over_by_a_clock_that_runs_ahead() {
     response
         .headers_mut()
         .insert("date", "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap());
-    let now = s.now();
-    let outcome = s.session.login_response(ticket, &response, now);
+    let outcome = s.reports(ticket, &response);
     assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");
 }

@@ -211,7 +211,6 @@ impl Walk {
         let (lands, live) = (self.lands(&ticket), self.is_live(&ticket));
         let before = self.s.token();
         let token = self.token();
-        let now = self.s.now();
         let kind = self.random.below(10);
         match kind {
             0..=3 => drop(self.s.login(ticket, 200, &[&token])),
@@ -219,13 +218,9 @@ impl Walk {
             5 => {
                 let response =
                     answer_with(429, "retry-after", self.random.of(&["7", "700", "never"]));
-                drop(self.s.session.login_response(ticket, &response, now));
+                drop(self.s.reports(ticket, &response));
             }
-            6 => drop(
-                self.s
-                    .session
-                    .login_response(ticket, &response(200, &[]), now),
-            ),
+            6 => drop(self.s.reports(ticket, &response(200, &[]))),
             7 => {
                 drop(self.s.fails(ticket, SendFailure::NotSent));
                 self.unsent += u64::from(lands);

@@ -232,8 +232,7 @@ fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
     let text = |response: &http::Response<()>| {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
-        let now = s.now();
-        let _ = s.session.login_response(ticket, response, now);
+        let _ = s.reports(ticket, response);
         s.denied().to_string()
     };
     assert!(

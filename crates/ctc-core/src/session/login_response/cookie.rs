@@ -1,0 +1,51 @@
+//! The login of the vendor's page: status 200 and a cookie with the token.
+
+use http::{HeaderMap, StatusCode};
+
+use super::Reading;
+use crate::login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
+use crate::session::denial::LoginFailure;
+use crate::wire::{TokenChange, read_new_token, read_retry_after};
+
+pub(super) fn read(status: StatusCode, headers: &HeaderMap, rule: Option<&LoginRule>) -> Reading {
+    let failed = |cause| Reading::Failed { cause, pause: None };
+    if status == StatusCode::OK {
+        match read_new_token(headers) {
+            TokenChange::Set { token, lifetime } => return Reading::Token { token, lifetime },
+            TokenChange::Unusable => return failed(LoginFailure::UnusableToken),
+            TokenChange::None | TokenChange::Cleared => {}
+        }
+    }
+    let response = FailedLoginResponse::new(status, headers);
+    let rejected = rule.and_then(|rule| rule.apply(&response)).map_or_else(
+        || rejects_by_status(status),
+        |ruled| ruled == FailedLogin::Rejected,
+    );
+    if rejected {
+        Reading::Rejected(status)
+    } else if status == StatusCode::OK {
+        failed(LoginFailure::NoToken)
+    } else if status.is_redirection() {
+        failed(LoginFailure::Redirected { status })
+    } else {
+        let pause = read_retry_after(headers);
+        Reading::Failed {
+            cause: LoginFailure::Unavailable {
+                status,
+                retry_after: pause,
+            },
+            pause,
+        }
+    }
+}
+
+/// Any 4xx but those that ask for patience. Which status CTC gives a wrong password is documented
+/// nowhere.
+fn rejects_by_status(status: StatusCode) -> bool {
+    let patience = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    status.is_client_error() && !patience.contains(&status)
+}
