@@ -184,7 +184,7 @@ fn t33_thirty_days_of_hourly_expiry_and_faults_stay_within_the_budget() {
 fn tokens_that_die_young_make_the_next_refills_longer() {
     let logins_in_an_hour = |short_token_lifetime: u64| {
         let mut s = Scenario::with(|settings| {
-            settings.fair_use.short_token_lifetime = Duration::from_secs(short_token_lifetime)
+            settings.fair_use.short_token_lifetime = Duration::from_secs(short_token_lifetime);
         });
         let mut logins = 0;
         for second in 0..3600 {

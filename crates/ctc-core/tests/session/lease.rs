@@ -283,7 +283,7 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
             s.session.reopen();
         }),
         ("new password", |s| {
-            s.session.set_credentials(credentials(USER, "another"))
+            s.session.set_credentials(credentials(USER, "another"));
         }),
         ("lease over", |s| s.pass_time(60)),
     ];

@@ -69,18 +69,18 @@ fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
     type Step = fn(&mut Scenario, ctc_core::LoginTicket);
     let steps: [(&str, Step); 10] = [
         ("opened", |s, ticket| {
-            drop(s.login(ticket, 200, &[&cookie("T1")]))
+            drop(s.login(ticket, 200, &[&cookie("T1")]));
         }),
         ("refused", |s, ticket| drop(s.login(ticket, 401, &[]))),
         ("trouble", |s, ticket| drop(s.login(ticket, 500, &[]))),
         ("not sent", |s, ticket| {
-            drop(s.fails(ticket, SendFailure::NotSent))
+            drop(s.fails(ticket, SendFailure::NotSent));
         }),
         ("abandoned", |s, ticket| s.session.abandon(ticket)),
         ("closed", |s, _| drop(s.session.close())),
         ("logged out", |s, _| drop(s.session.logout())),
         ("new credentials", |s, _| {
-            s.session.set_credentials(credentials(USER, PASSWORD))
+            s.session.set_credentials(credentials(USER, PASSWORD));
         }),
         ("reset", |s, _| s.session.reset()),
         ("lease over", |s, _| {

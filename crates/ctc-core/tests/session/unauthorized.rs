@@ -406,7 +406,7 @@ fn t12_refused_routes_are_forgotten_with_what_they_are_about() {
             "another user",
             |s| {
                 s.session
-                    .set_credentials(credentials("bob@example.com", PASSWORD))
+                    .set_credentials(credentials("bob@example.com", PASSWORD));
             },
             true,
         ),
