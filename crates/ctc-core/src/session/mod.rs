@@ -1,14 +1,16 @@
 //! The session: a state machine that is told what happened and says what to do.
 //!
 //! ```text
-//!              admit (first caller)                 200 + authToken
-//!    Empty ───────────────────────────▶ Opening ───────────────────────▶ Open(generation n)
-//!      ▲                                 │  │  │                            │
-//!      │  ticket abandoned / lease over  │  │  └─ refused ─▶ Rejected       │ 401 on generation n and a login
-//!      ├─────────────────────────────────┘  └─ trouble ─▶ Cooling(until)    │ may be made; a clearing cookie
-//!      └────────────────────────────────────────────────────────────────────┘
-//!    any ── logout() / close() ─▶ Closed         Cooling ── until passed ─▶ Empty
-//!    Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
+//!          admit (first caller)              200 + authToken
+//!  Empty ─────────────────────▶ LoggingIn ─────────────────────▶ Open(generation n)
+//!    ▲                           │  │  │                           │
+//!    │       ticket abandoned /  │  │  └─ 400/401/403 ─▶ Rejected  │ 401 on generation n
+//!    │       lease over          │  │                              │ and a login may be
+//!    ├───────────────────────────┘  └─ 429/5xx/IO ─▶ BackingOff    │ made; or a clearing
+//!    │                                               (until)       │ cookie
+//!    └─────────────────────────────────────────────────────────────┘
+//!  any ── logout() / close() ─▶ Closed      BackingOff ── until passed ─▶ Empty
+//!  Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
 //! ```
 //!
 //! Inside, [`Phase`] is derived from three facts that change on their own: is there a token, is a
