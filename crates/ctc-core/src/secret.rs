@@ -161,6 +161,7 @@ pub enum SecretError {
         "the CTC application key has a character that a header cannot carry, at byte {at}: \
          look for a space, a line end or a typographic quote"
     )]
+    #[non_exhaustive]
     AppKeyCharacter {
         /// Where it stands, counted from 0.
         at: usize,
@@ -176,6 +177,7 @@ pub enum SecretError {
     EmptyToken,
     /// A character in the token that no cookie value may have.
     #[error("the authToken has a character that no cookie value may have, at byte {at}")]
+    #[non_exhaustive]
     TokenCharacter {
         /// Where it stands, counted from 0.
         at: usize,

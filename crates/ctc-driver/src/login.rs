@@ -273,7 +273,7 @@ impl Attempt {
                     .tell(SessionEvent::LoginFailed { denial: &denial });
                 None
             }
-            LoginOutcome::Stale { orphan } => {
+            LoginOutcome::Stale { orphan, .. } => {
                 self.session.tell(SessionEvent::LoginLate);
                 if orphan.is_some() {
                     counters.orphans.count();

@@ -90,7 +90,12 @@ pub enum Unauthorized {
     RouteRejected,
     /// No login may go out now. The token is kept: other routes may still take it.
     #[error("the token is refused, and no new login may be made now: make the call again later")]
-    NoLogin(#[source] Denial),
+    #[non_exhaustive]
+    NoLogin {
+        /// Why.
+        #[source]
+        denial: Denial,
+    },
     /// The request cannot or may not be sent twice. The session is renewed with the next call.
     #[error(
         "this request is not sent twice (a stream, or a method that is not idempotent): make the call again"

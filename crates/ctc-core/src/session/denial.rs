@@ -14,12 +14,14 @@ pub enum Denial {
     /// The server refused the login. No further login is made until the credentials change or
     /// someone resets.
     #[error("{}", refused(*status))]
+    #[non_exhaustive]
     Rejected {
         /// The status of the refusal.
         status: StatusCode,
     },
     /// The last login failed; the next is allowed at `until`.
     #[error("the last CTC login failed ({cause}); no other is tried before the pause ends")]
+    #[non_exhaustive]
     BackingOff {
         /// When the next login may go out.
         until: Instant,
@@ -28,6 +30,7 @@ pub enum Denial {
     },
     /// Too many logins of late; the next is allowed at `until`.
     #[error("the CTC login budget is spent (fair use); no login is made before it refills")]
+    #[non_exhaustive]
     BudgetSpent {
         /// When the next login may go out.
         until: Instant,
@@ -35,6 +38,24 @@ pub enum Denial {
     /// The session was closed by `logout` or `close`.
     #[error("the CTC session is closed (logged out): reopen it to make further calls")]
     Closed,
+}
+
+/// For tests of code that handles denials: sessions make their own.
+impl Denial {
+    /// [`Denial::Rejected`].
+    pub fn rejected(status: StatusCode) -> Self {
+        Self::Rejected { status }
+    }
+
+    /// [`Denial::BackingOff`].
+    pub fn backing_off(until: Instant, cause: LoginFailure) -> Self {
+        Self::BackingOff { until, cause }
+    }
+
+    /// [`Denial::BudgetSpent`].
+    pub fn budget_spent(until: Instant) -> Self {
+        Self::BudgetSpent { until }
+    }
 }
 
 impl Denial {
@@ -45,6 +66,22 @@ impl Denial {
                 Some(until.saturating_duration_since(now))
             }
             Self::Rejected { .. } | Self::Closed => None,
+        }
+    }
+}
+
+/// For tests of code that handles failed logins: sessions make their own.
+impl LoginFailure {
+    /// [`LoginFailure::Redirected`].
+    pub fn redirected(status: StatusCode) -> Self {
+        Self::Redirected { status }
+    }
+
+    /// [`LoginFailure::Unavailable`].
+    pub fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> Self {
+        Self::Unavailable {
+            status,
+            retry_after,
         }
     }
 }
@@ -103,6 +140,7 @@ pub enum LoginFailure {
     #[error(
         "the server answered with a redirect ({status}), which is not followed: check the base URL"
     )]
+    #[non_exhaustive]
     Redirected {
         /// Its status.
         #[serde(with = "status_code")]
@@ -110,6 +148,7 @@ pub enum LoginFailure {
     },
     /// The server is in trouble, or asks for patience.
     #[error("{}", unavailable(*status, *retry_after))]
+    #[non_exhaustive]
     Unavailable {
         /// Its status.
         #[serde(with = "status_code")]

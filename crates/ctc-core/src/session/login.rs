@@ -59,6 +59,7 @@ pub enum LoginOutcome {
     Failed(Denial),
     /// The report changed nothing: after the lease another caller was elected, or the session was
     /// closed or the credentials changed meanwhile.
+    #[non_exhaustive]
     Stale {
         /// The login succeeded for a session that was closed, or another user's: this request ends
         /// the token that nobody holds.

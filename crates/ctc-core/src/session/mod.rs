@@ -124,11 +124,13 @@ pub enum Phase {
     /// There is a token. A renewal may be on its way all the same.
     Open(Generation),
     /// No token, and the last login failed: the next is allowed at `until`.
+    #[non_exhaustive]
     BackingOff {
         /// When the pause ends.
         until: Instant,
     },
     /// No token, and the credentials were refused.
+    #[non_exhaustive]
     Rejected {
         /// The status of the refusal.
         status: StatusCode,

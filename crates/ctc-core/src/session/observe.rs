@@ -73,7 +73,7 @@ impl Session {
                 && !self.has_pending_login(now)
                 && let Err(denial) = self.governor.check(now)
             {
-                return Verdict::Unauthorized(Unauthorized::NoLogin(denial));
+                return Verdict::Unauthorized(Unauthorized::NoLogin { denial });
             }
             self.drop_token(now);
         }

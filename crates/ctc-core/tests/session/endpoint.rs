@@ -156,8 +156,10 @@ fn a_path_alone_is_completed_and_nothing_else_is_touched() {
 fn secrets_are_checked_and_never_repeated() {
     use SecretError::*;
     assert_eq!(AppKey::new(""), Err(EmptyAppKey));
-    assert_eq!(AppKey::new("ab\n"), Err(AppKeyCharacter { at: 2 }));
-    assert_eq!(AppKey::new("\u{e9}"), Err(AppKeyCharacter { at: 0 }));
+    for (key, place) in [("ab\n", 2), ("\u{e9}", 0)] {
+        let error = AppKey::new(key).unwrap_err();
+        assert!(matches!(error, AppKeyCharacter { at, .. } if at == place));
+    }
     assert_eq!(Credentials::new("", "p").unwrap_err(), EmptyUsername);
     assert_eq!(Credentials::new("u", "").unwrap_err(), EmptyPassword);
     assert_eq!(AuthToken::new(""), Err(EmptyToken));
@@ -169,9 +171,9 @@ fn secrets_are_checked_and_never_repeated() {
         ("a\r\nx", 1),
         ("a\0", 1),
     ] {
-        assert_eq!(
-            AuthToken::new(token),
-            Err(TokenCharacter { at }),
+        let error = AuthToken::new(token).unwrap_err();
+        assert!(
+            matches!(error, TokenCharacter { at: found, .. } if found == at),
             "{token:?}"
         );
     }

@@ -63,12 +63,7 @@ fn the_burst_comes_back_one_login_at_a_time() {
         let Admit::Deny(denial) = s.session.renew(now) else {
             panic!("too soon at {minutes}")
         };
-        assert_eq!(
-            denial,
-            Denial::BudgetSpent {
-                until: s.moment(minutes * 60)
-            }
-        );
+        assert_eq!(denial, Denial::budget_spent(s.moment(minutes * 60)));
         s.at(minutes * 60);
         let ticket = s.renewal();
         assert!(matches!(

@@ -33,12 +33,7 @@ fn t54_leaders_that_keep_vanishing_spend_the_budget_and_no_more() {
         let ticket = s.order().ticket;
         s.session.abandon(ticket);
     }
-    assert_eq!(
-        s.denied(),
-        Denial::BudgetSpent {
-            until: s.moment(120)
-        }
-    );
+    assert_eq!(s.denied(), Denial::budget_spent(s.moment(120)));
 }
 
 #[test]
@@ -56,7 +51,7 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
     assert_ne!(s.session.epoch(), wait.epoch);
     // The first one wakes up at last: it can change nothing any more.
     let late = s.login(hung, 200, &[&cookie("LATE")]);
-    assert!(matches!(late, LoginOutcome::Stale { orphan: None }));
+    assert!(matches!(late, LoginOutcome::Stale { orphan: None, .. }));
     assert_eq!(s.phase(), Phase::LoggingIn);
     let _ = s.login(second, 200, &[&cookie("T1")]);
     assert_eq!(s.token().as_deref(), Some("T1"));
@@ -146,7 +141,13 @@ fn guarantee_5_a_late_report_changes_nothing_once_it_was_superseded() {
     let _ = s.session.close();
     // Nobody holds its token, so the server is to be told.
     let outcome = s.login(ticket, 200, &[&cookie("LATE")]);
-    assert!(matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }));
+    assert!(matches!(
+        outcome,
+        LoginOutcome::Stale {
+            orphan: Some(_),
+            ..
+        }
+    ));
     assert_eq!(s.phase(), Phase::Closed);
 
     let mut s = Scenario::new();
@@ -155,7 +156,7 @@ fn guarantee_5_a_late_report_changes_nothing_once_it_was_superseded() {
     s.session.set_credentials(credentials(USER, "another"));
     assert!(matches!(
         s.login(ticket, 401, &[]),
-        LoginOutcome::Stale { orphan: None }
+        LoginOutcome::Stale { orphan: None, .. }
     ));
     assert_eq!(s.phase(), Phase::Empty);
 }

@@ -76,7 +76,7 @@ enum Outcome {
 fn expected(status: StatusCode, cookies: Cookies) -> Outcome {
     match status.as_u16() {
         200 => cookies.outcome_of_a_200(),
-        300..400 => Outcome::Cooling(LoginFailure::Redirected { status }),
+        300..400 => Outcome::Cooling(LoginFailure::redirected(status)),
         408 | 425 | 429 => unavailable(status),
         400..500 => Outcome::Rejected,
         _ => unavailable(status),
@@ -84,10 +84,7 @@ fn expected(status: StatusCode, cookies: Cookies) -> Outcome {
 }
 
 fn unavailable(status: StatusCode) -> Outcome {
-    Outcome::Cooling(LoginFailure::Unavailable {
-        status,
-        retry_after: None,
-    })
+    Outcome::Cooling(LoginFailure::unavailable(status, None))
 }
 
 fn outcome(s: &mut Scenario, response: &Response<()>) -> Outcome {
@@ -131,9 +128,7 @@ fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
         response
             .headers_mut()
             .append("set-cookie", cookie("EVIL").parse().unwrap());
-        let redirected = LoginFailure::Redirected {
-            status: status(code),
-        };
+        let redirected = LoginFailure::redirected(status(code));
         assert_eq!(outcome(&mut s, &response), Outcome::Cooling(redirected));
         assert_eq!(s.session.endpoint().origin(), crate::scenario::HOST);
         s.pass_time(5);
@@ -265,8 +260,9 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         // One login, then one each two minutes.
         let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
         let ticket = s.order().ticket;
-        let LoginOutcome::Failed(Denial::BackingOff { until, cause: told }) =
-            s.fails(ticket, failure)
+        let LoginOutcome::Failed(Denial::BackingOff {
+            until, cause: told, ..
+        }) = s.fails(ticket, failure)
         else {
             panic!("a failure to send is for a while");
         };
@@ -274,7 +270,7 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         s.jump_to(until);
         match s.admit(&mut crate::scenario::call()) {
             ctc_core::Admit::Login(_) => assert!(!charged),
-            ctc_core::Admit::Deny(Denial::BudgetSpent { until }) => {
+            ctc_core::Admit::Deny(Denial::BudgetSpent { until, .. }) => {
                 assert!(charged);
                 assert_eq!(until, s.moment(120));
             }
@@ -332,7 +328,7 @@ fn t28_retry_after_at_login() {
         let ticket = s.order().ticket;
         let now = s.now();
         let outcome = s.reports(ticket, &answer_with(429, "retry-after", text));
-        let LoginOutcome::Failed(Denial::BackingOff { until, cause }) = outcome else {
+        let LoginOutcome::Failed(Denial::BackingOff { until, cause, .. }) = outcome else {
             panic!("{text}")
         };
         assert!(
@@ -342,10 +338,7 @@ fn t28_retry_after_at_login() {
         let retry_after = asked.map(Duration::from_secs);
         assert_eq!(
             cause,
-            LoginFailure::Unavailable {
-                status: status(429),
-                retry_after
-            },
+            LoginFailure::unavailable(status(429), retry_after),
             "{text:?}"
         );
         s.jump_to(until - Duration::from_millis(1));

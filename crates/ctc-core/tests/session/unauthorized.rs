@@ -114,16 +114,12 @@ fn a_401_when_the_budget_is_spent_keeps_the_token_and_says_until_when() {
     let token = s.token();
     for _ in 0..10 {
         let mut sent = s.sent();
-        let Verdict::Unauthorized(Unauthorized::NoLogin(denial)) = s.response(&mut sent, 401, &[])
+        let Verdict::Unauthorized(Unauthorized::NoLogin { denial, .. }) =
+            s.response(&mut sent, 401, &[])
         else {
             panic!("no login can be made");
         };
-        assert_eq!(
-            denial,
-            Denial::BudgetSpent {
-                until: s.moment(120)
-            }
-        );
+        assert_eq!(denial, Denial::budget_spent(s.moment(120)));
         assert_eq!(s.token(), token);
     }
     s.at(120);
@@ -154,7 +150,10 @@ fn a_401_while_refused_keeps_the_token() {
     let verdict = s.response(&mut sent, 401, &[]);
     assert!(matches!(
         verdict,
-        Verdict::Unauthorized(Unauthorized::NoLogin(Denial::Rejected { .. }))
+        Verdict::Unauthorized(Unauthorized::NoLogin {
+            denial: Denial::Rejected { .. },
+            ..
+        })
     ));
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
