@@ -99,11 +99,26 @@ fn refused(status: StatusCode) -> String {
     }
 }
 
+fn asks_for_patience(status: StatusCode) -> bool {
+    let patience = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    patience.contains(&status)
+}
+
 fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> String {
     match retry_after {
         Some(pause) => format!(
             "the server answered {status} and asked for a pause of {} s",
             pause.as_secs()
+        ),
+        None if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            format!("a proxy answered {status}: check its user name and password")
+        }
+        None if status.is_client_error() && !asks_for_patience(status) => format!(
+            "a gateway or the server answered {status}, which is not about the credentials: check base URL and proxy"
         ),
         None => format!("the server answered {status}: it is in trouble, or asks for patience"),
     }

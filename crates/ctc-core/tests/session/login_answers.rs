@@ -77,7 +77,10 @@ fn expected(status: StatusCode, cookies: Cookies) -> Outcome {
     match status.as_u16() {
         200 => cookies.outcome_of_a_200(),
         300..400 => Outcome::Cooling(LoginFailure::redirected(status)),
-        408 | 425 | 429 => unavailable(status),
+        // Patience is asked for, or a gateway does not like how the request came to it.
+        407 | 408 | 411 | 413 | 414 | 415 | 417 | 421 | 425 | 426 | 429 | 431 => {
+            unavailable(status)
+        }
         400..500 => Outcome::Rejected,
         _ => unavailable(status),
     }

@@ -229,6 +229,9 @@ fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
         text(&response(503, &[]))
             .contains("the server answered 503 Service Unavailable: it is in trouble")
     );
+    assert!(text(&response(429, &[])).contains("asks for patience"));
+    assert!(text(&response(407, &[])).contains("a proxy answered 407"));
+    assert!(text(&response(421, &[])).contains("which is not about the credentials"));
     let asked = text(&answer_with(429, "retry-after", "90"));
     assert!(
         asked.contains("429 Too Many Requests and asked for a pause of 90 s"),

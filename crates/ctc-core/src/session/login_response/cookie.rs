@@ -39,13 +39,23 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, rule: Option<&LoginR
     }
 }
 
-/// Any 4xx but those that ask for patience. Which status CTC gives a wrong password is documented
-/// nowhere.
+/// Any 4xx but those that ask for patience, and those that only an intermediary sends or a request
+/// that was garbled on its way can cause: they say nothing about the credentials. Which status CTC
+/// gives a wrong password is documented nowhere.
 fn rejects_by_status(status: StatusCode) -> bool {
-    let patience = [
+    let not_about_us = [
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         StatusCode::REQUEST_TIMEOUT,
+        StatusCode::LENGTH_REQUIRED,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::EXPECTATION_FAILED,
+        StatusCode::MISDIRECTED_REQUEST,
         StatusCode::TOO_EARLY,
+        StatusCode::UPGRADE_REQUIRED,
         StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     ];
-    status.is_client_error() && !patience.contains(&status)
+    status.is_client_error() && !not_about_us.contains(&status)
 }
