@@ -85,10 +85,10 @@ impl Credentials {
 pub struct AuthToken(Bytes);
 
 impl AuthToken {
-    /// Takes a token as it stood in the cookie, without surrounding quotes.
+    /// Takes a token as it stood in the cookie, quotes included if it had any.
     ///
     /// # Errors
-    /// [`SecretError`] when it is empty or is no safe cookie value: control characters, white
+    /// [`SecretError`] when it, or what stands between its quotes, is empty, or is no safe cookie value: control characters, white
     /// space, `;`, `,` and anything outside ASCII.
     pub fn new(value: impl Into<String>) -> Result<Self, SecretError> {
         let value = Zeroizing::new(value.into().into_bytes());
@@ -98,11 +98,19 @@ impl AuthToken {
         if let Some(at) = value.iter().position(|byte| matches!(byte, b';' | b',')) {
             return Err(SecretError::TokenCharacter { at });
         }
+        if without_quotes(&value).is_empty() {
+            return Err(SecretError::EmptyToken);
+        }
         Ok(Self(Bytes::from_owner(value)))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The token as it goes anywhere but into a cookie: quotes belong to the cookie.
+    pub(crate) fn without_quotes(&self) -> &[u8] {
+        without_quotes(&self.0)
     }
 
     /// The token as text, for a store that keeps it.
@@ -182,6 +190,13 @@ pub enum SecretError {
         /// Where it stands, counted from 0.
         at: usize,
     },
+}
+
+fn without_quotes(value: &[u8]) -> &[u8] {
+    let inside = value.strip_prefix(b"\"");
+    inside
+        .and_then(|inside| inside.strip_suffix(b"\""))
+        .unwrap_or(value)
 }
 
 /// A header value over memory that is wiped when its last clone is dropped.

@@ -147,6 +147,7 @@ pub enum TokenAttachment {
     /// `Cookie: authToken=<token>`, as on the vendor's page.
     Cookie,
     /// `Authorization: Bearer <token>`: seen in a public client, not documented for this login.
+    /// Quotes around the cookie's value are left out.
     Bearer,
 }
 

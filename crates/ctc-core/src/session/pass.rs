@@ -64,11 +64,11 @@ impl Pass {
         token: AuthToken,
         attachment: TokenAttachment,
     ) -> Option<Self> {
-        let prefix: &[u8] = match attachment {
-            TokenAttachment::Cookie => b"authToken=",
-            TokenAttachment::Bearer => b"Bearer ",
+        let header = match attachment {
+            TokenAttachment::Cookie => [b"authToken=", token.as_bytes()].concat(),
+            TokenAttachment::Bearer => [b"Bearer ", token.without_quotes()].concat(),
         };
-        let token_header = secret_header(Zeroizing::new([prefix, token.as_bytes()].concat()))?;
+        let token_header = secret_header(Zeroizing::new(header))?;
         let app_key = key.to_header_value();
         Some(Self(Arc::new(Stamp {
             generation,

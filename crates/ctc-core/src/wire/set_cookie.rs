@@ -78,13 +78,15 @@ fn read(headers: &HeaderMap, date: Option<SystemTime>) -> TokenChange {
 }
 
 fn read_cookie(cookie: &Cookie<'_>, date: Option<SystemTime>) -> TokenChange {
-    let value = cookie.value_trimmed();
+    // Whether the value is empty is asked of what stands inside its quotes; otherwise it is opaque,
+    // quotes and all (RFC 6265, 4.1.1).
+    let inside = cookie.value_trimmed();
     let lifetime = lifetime(cookie, date);
     // "deleted" is what some servers write where others leave the value empty.
-    if matches!(value, "" | "deleted") || lifetime == Some(Duration::ZERO) {
+    if matches!(inside, "" | "deleted") || lifetime == Some(Duration::ZERO) {
         return TokenChange::Cleared;
     }
-    match AuthToken::new(value) {
+    match AuthToken::new(cookie.value()) {
         Ok(token) => TokenChange::Set { token, lifetime },
         Err(_) => TokenChange::Unusable,
     }
@@ -158,10 +160,6 @@ mod tests {
                 "authToken=AAAA; Expires=Wed, 15 Jan 2031 12:00:00 GMT; Max-Age=60",
                 Some(60),
             ),
-            (
-                "authToken=\"AAAA\"; Version=1; Max-Age=1209600; Path=/connect",
-                Some(1_209_600),
-            ),
             ("authToken=AAAA", None),
             ("authToken=AAAA; Expires=garbage", None),
             ("authToken=AAAA; Max-Age=garbage", None),
@@ -182,6 +180,8 @@ mod tests {
             "authToken=AAAA; Expires=Thu, 01-Jan-1970 00:00:10 GMT",
             "authToken=AAAA; Expires=Wed, 15 Jan 2031 11:58:59 GMT",
             "authToken=deleted",
+            "authToken=\"deleted\"",
+            "authToken=\"AAAA\"; Max-Age=0",
             "authToken=",
             "authToken=\"\"",
         ] {
@@ -237,6 +237,14 @@ mod tests {
                 read(&[&format!("authToken={token}; Path=/")]),
                 set(token, None)
             );
+        }
+    }
+
+    #[test]
+    fn a_quoted_value_keeps_its_quotes() {
+        for token in ["\"QUFBQQ==\"", "\"A", "A\"", "\"\"A\"\""] {
+            let line = format!("authToken={token}; Version=1; Max-Age=60; Path=/connect");
+            assert_eq!(read(&[&line]), set(token, Some(60)), "{line}");
         }
     }
 

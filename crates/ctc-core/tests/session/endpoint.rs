@@ -163,6 +163,7 @@ fn secrets_are_checked_and_never_repeated() {
     assert_eq!(Credentials::new("", "p").unwrap_err(), EmptyUsername);
     assert_eq!(Credentials::new("u", "").unwrap_err(), EmptyPassword);
     assert_eq!(AuthToken::new(""), Err(EmptyToken));
+    assert_eq!(AuthToken::new("\"\""), Err(EmptyToken));
     for (token, at) in [
         ("a;b", 1),
         ("ab,", 2),

@@ -1,6 +1,6 @@
 //! What goes on a call, and where it may go.
 
-use ctc_core::{Endpoint, Pass, Settings, StampError, Target, TokenAttachment};
+use ctc_core::{Endpoint, Pass, Resumed, Settings, StampError, Target, TokenAttachment};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::scenario::{KEY, PASSWORD, Scenario, USER, stamped};
@@ -136,6 +136,25 @@ fn a_bearer_takes_the_place_of_the_cookie() {
         let bare = stamped(&bearer(), self::headers(lines));
         assert_eq!(all(&bare, "authorization"), ["Bearer T1"]);
         assert!(!bare.contains_key("cookie"));
+    }
+}
+
+#[test]
+fn t37_a_quoted_token_goes_back_with_its_quotes_but_not_as_a_bearer() {
+    let quoted = "\"QUFBQQ==\"";
+    let with = |attachment| {
+        let s = Scenario::with(|settings| settings.attachment = attachment).open(quoted);
+        // A store gives it back as it was.
+        let mut other = s.restarted();
+        assert!(matches!(other.offer(&s.record()), Resumed::Adopted(_)));
+        let both = [&s, &other].map(|s| s.session.pass().unwrap().clone());
+        both.map(|pass| stamped(&pass, headers(&[("cookie", "a=\"1\"")])))
+    };
+    for sent in with(TokenAttachment::Cookie) {
+        assert_eq!(all(&sent, "cookie"), ["a=\"1\"; authToken=\"QUFBQQ==\""]);
+    }
+    for sent in with(TokenAttachment::Bearer) {
+        assert_eq!(all(&sent, "authorization"), ["Bearer QUFBQQ=="]);
     }
 }
 
