@@ -220,7 +220,7 @@ fn a_path_alone_is_completed_and_nothing_else_is_touched() {
 fn secrets_are_checked_and_never_repeated() {
     use SecretError::*;
     assert_eq!(AppKey::new(""), Err(EmptyAppKey));
-    for (key, place) in [("ab\n", 2), ("\u{e9}", 0)] {
+    for (key, place) in [("ab\n", 3), ("\u{e9}", 1)] {
         let error = AppKey::new(key).unwrap_err();
         assert!(matches!(error, AppKeyCharacter { at, .. } if at == place));
     }
@@ -229,18 +229,60 @@ fn secrets_are_checked_and_never_repeated() {
     assert_eq!(AuthToken::new(""), Err(EmptyToken));
     assert_eq!(AuthToken::new("\"\""), Err(EmptyToken));
     for (token, at) in [
-        ("a;b", 1),
-        ("ab,", 2),
-        ("a b", 1),
-        ("\u{2019}", 0),
-        ("a\r\nx", 1),
-        ("a\0", 1),
+        ("a;b", 2),
+        ("ab,", 3),
+        ("a b", 2),
+        ("\u{2019}", 1),
+        ("a\r\nx", 2),
+        ("a\0", 2),
+        ("a\u{200b}", 2),
     ] {
         let error = AuthToken::new(token).unwrap_err();
         assert!(
             matches!(error, TokenCharacter { at: found, .. } if found == at),
             "{token:?}"
         );
+    }
+}
+
+#[test]
+fn a_character_that_nobody_sees_is_found_before_it_is_sent_as_a_password() {
+    use SecretError::{PasswordCharacter, UsernameCharacter};
+    for (text, place) in [
+        ("s3cret!\n", 8),
+        ("s3cret!\r\n", 8),
+        ("\u{feff}s3cret!", 1),
+        ("s3\tcret!", 3),
+        ("\0", 1),
+        ("s3cret\u{7f}", 7),
+        ("s3cret\u{85}", 7),
+        ("\u{f6}\u{20ac}\u{200b}!", 3),
+        ("a\u{ad}b", 2),
+        ("a\u{2028}b", 2),
+        ("a\u{202e}b", 2),
+        ("a\u{2060}b", 2),
+        ("a\u{e0041}b", 2),
+    ] {
+        let error = Credentials::new("ada", text).unwrap_err();
+        assert!(matches!(error, PasswordCharacter { at, .. } if at == place));
+        let told = error.to_string();
+        assert!(told.contains(&format!("its character {place}:")), "{told}");
+        assert!(!told.contains(text.trim()), "{told}");
+        let error = Credentials::new(text, "s3cret!").unwrap_err();
+        assert!(matches!(error, UsernameCharacter { at, .. } if at == place));
+        // Neither key nor token may have any of them either.
+        assert!(AppKey::new(text).is_err() && AuthToken::new(text).is_err());
+    }
+    // What is seen, or typed as a space, may be meant.
+    for text in [
+        " lead and trail ",
+        "\u{a0}",
+        "\u{3000}",
+        "Gr\u{f6}\u{df}e \u{20ac}\u{1f600}",
+        "\u{2764}\u{fe0f}",
+        "e\u{301}",
+    ] {
+        assert!(Credentials::new(text, text).is_ok(), "{text:?}");
     }
 }
 

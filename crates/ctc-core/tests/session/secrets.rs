@@ -58,6 +58,8 @@ fn guarantee_9_t78_the_secrets_themselves_print_redacted() {
     says_nothing(&AuthToken::new("CANARY;").unwrap_err());
     says_nothing(&Credentials::new("", "CANARY").unwrap_err());
     says_nothing(&Credentials::new("CANARY", "").unwrap_err());
+    says_nothing(&Credentials::new("CANARY\n", "p").unwrap_err());
+    says_nothing(&Credentials::new("u", "CANARY\n").unwrap_err());
 }
 
 #[test]
