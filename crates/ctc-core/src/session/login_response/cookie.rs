@@ -5,12 +5,12 @@ use http::{HeaderMap, StatusCode};
 use super::Reading;
 use crate::login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
 use crate::session::denial::LoginFailure;
-use crate::wire::{TokenChange, read_new_token, read_retry_after};
+use crate::wire::{TokenChange, read_retry_after, read_token_change};
 
 pub(super) fn read(status: StatusCode, headers: &HeaderMap, rule: Option<&LoginRule>) -> Reading {
     let failed = |cause| Reading::Failed { cause, pause: None };
     if status == StatusCode::OK {
-        match read_new_token(headers) {
+        match read_token_change(headers, None) {
             TokenChange::Set { token, lifetime } => return Reading::Token { token, lifetime },
             TokenChange::Unusable => return failed(LoginFailure::UnusableToken),
             TokenChange::None | TokenChange::Cleared => {}
