@@ -42,12 +42,7 @@ mod tests {
     #[test]
     fn a_refused_password_is_passed_on() {
         let mut ctc = MockCtc::new();
-        let denied = Denied::new(
-            Denial::Rejected {
-                status: StatusCode::UNAUTHORIZED,
-            },
-            None,
-        );
+        let denied = Denied::new(Denial::rejected(StatusCode::UNAUTHORIZED), None);
         ctc.expect_fetch().return_once(|_| Err(denied.into()));
         let error = count_devices(&ctc).unwrap_err();
         assert!(

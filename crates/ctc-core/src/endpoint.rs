@@ -1,10 +1,11 @@
 //! Where the session lives: one origin, chosen once, that key and token never leave.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::Uri;
+use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Uri};
 
 /// The vendor's host for accounts in the US instance.
 const US: &str = "connect.calamp.com";
@@ -50,8 +51,9 @@ impl Endpoint {
     /// Any other `https` origin, such as a proxy of your own.
     ///
     /// # Errors
-    /// [`EndpointError`] when the text is not `https://host[:port]`, or names the host that works only inside
-    /// the vendor's developer portal.
+    /// [`EndpointError`] when the text is not `https://host[:port]`, spells the host in a way that
+    /// HTTP clients read differently, or names the host that works only inside the vendor's
+    /// developer portal.
     pub fn new(url: &str) -> Result<Self, EndpointError> {
         let endpoint = Self::parse(url)?;
         match endpoint.scheme {
@@ -87,25 +89,40 @@ impl Endpoint {
         self.scheme == Scheme::Http
     }
 
-    /// Whether `target` is on this very origin. Host names compare without regard to case; a port
-    /// left out is the scheme's own.
+    /// Whether `target` is on this very origin. Host names compare without regard to case, IPv6
+    /// addresses by value; a port left out is the scheme's own. An authority with a user in it is
+    /// never ours.
     #[inline]
     pub fn is_origin_of(&self, target: Target<'_>) -> bool {
         is_same(target.scheme, self.scheme.as_str())
             && match target.place {
-                // By far the most are written as the endpoint is; taking host and port apart costs
-                // ten times more.
-                Place::Authority(authority) => {
-                    authority.as_str() == self.authority.as_str()
-                        || self.is_place(&Parts::of(authority))
-                }
+                Place::Authority(authority) => self.is_authority(authority),
                 Place::Parts(parts) => self.is_place(&parts),
             }
     }
 
+    #[inline]
+    fn is_authority(&self, authority: &Authority) -> bool {
+        // By far the most are written as the endpoint is; taking host and port apart costs ten
+        // times more.
+        authority.as_str() == self.authority.as_str()
+            || (!names_user(authority) && self.is_place(&Parts::of(authority)))
+    }
+
+    /// Whether the one `Host` header is this endpoint's.
+    pub(crate) fn is_named_by(&self, headers: &HeaderMap) -> bool {
+        let mut hosts = headers.get_all(HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return false;
+        };
+        let authority = Authority::try_from(host.as_bytes());
+        authority.is_ok_and(|authority| self.is_authority(&authority))
+    }
+
     fn is_place(&self, parts: &Parts<'_>) -> bool {
         let port = parts.port.unwrap_or(self.scheme.default_port());
-        port == self.port && is_same(parts.host, &self.host)
+        port == self.port
+            && (is_same(parts.host, &self.host) || is_same_address(parts.host, &self.host))
     }
 
     /// The full URI of `path`: a path from the root (`/connect/…`, query allowed), or an absolute
@@ -126,10 +143,7 @@ impl Endpoint {
         if uri.scheme().is_none() {
             return Err(JoinError::NotAPath);
         }
-        let has_user = uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'));
-        if has_user || !self.is_origin_of(Target::from(&uri)) {
+        if !self.is_origin_of(Target::from(&uri)) {
             return Err(JoinError::ForeignOrigin {
                 endpoint: self.origin.clone(),
             });
@@ -167,18 +181,18 @@ impl Endpoint {
             _ => return Err(EndpointError::NotAUrl),
         };
         let authority = uri.authority().ok_or(EndpointError::NotAUrl)?;
-        if authority.as_str().contains('@') {
+        if names_user(authority) {
             return Err(EndpointError::CredentialsInUrl);
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() || url.contains('#') {
             return Err(EndpointError::NotAnOrigin);
         }
-        let host = authority.host().to_ascii_lowercase();
+        if authority.host().is_empty() || has_odd_port(authority) {
+            return Err(EndpointError::NotAUrl);
+        }
+        let host = canonical(authority.host()).ok_or(EndpointError::UnusualHost)?;
         if host.trim_end_matches('.') == PORTAL_ONLY {
             return Err(EndpointError::PortalOnly);
-        }
-        if host.is_empty() || has_odd_port(authority) {
-            return Err(EndpointError::NotAUrl);
         }
         let port = authority
             .port_u16()
@@ -293,6 +307,13 @@ pub enum EndpointError {
         "the CTC endpoint is not a URL: give it as https://host, or use Endpoint::us() or Endpoint::eu()"
     )]
     NotAUrl,
+    /// A host that HTTP clients do not all read alike: some would take its calls for another
+    /// origin's.
+    #[error(
+        "the host of the CTC endpoint is spelled in a way that HTTP clients read differently: give a plain \
+         host name, an IPv4 address of four decimal numbers, or an IPv6 address"
+    )]
+    UnusualHost,
     /// A path, query or fragment was given too.
     #[error(
         "the CTC endpoint must be scheme and host only (https://host[:port]): paths are given with each call"
@@ -373,6 +394,46 @@ fn has_odd_port(authority: &Authority) -> bool {
         .and_then(|rest| rest.get(host.len()..))
         .unwrap_or_default();
     !matches!(port, "" | ":") && authority.port_u16().is_none()
+}
+
+fn names_user(authority: &Authority) -> bool {
+    authority.as_str().contains('@')
+}
+
+/// The one spelling of a host that `http` and the URL standard agree on: a client that follows the
+/// latter writes `[0:0:0:0:0:0:0:1]` and `127.1` in its own way. `None` where there is none.
+fn canonical(host: &str) -> Option<String> {
+    let host = host.to_ascii_lowercase();
+    if host.starts_with('[') {
+        return ipv6(&host).map(|address| format!("[{address}]"));
+    }
+    let name = host.strip_suffix('.').unwrap_or(&host);
+    let is_plain = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if !name.split('.').all(is_plain) {
+        return None;
+    }
+    // The URL standard takes a host whose last label is a number for an IPv4 address.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last
+            .strip_prefix("0x")
+            .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_number && host.parse::<Ipv4Addr>().is_err() {
+        return None;
+    }
+    Some(host)
+}
+
+fn is_same_address(host: &str, other: &str) -> bool {
+    host.starts_with('[') && ipv6(host).is_some_and(|address| ipv6(other) == Some(address))
+}
+
+fn ipv6(host: &str) -> Option<Ipv6Addr> {
+    let inside = host.strip_prefix('[')?.strip_suffix(']')?;
+    inside.parse().ok()
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -49,7 +49,11 @@
 //!             Admit::Login(order) => {
 //!                 let request = order.request.map(|form| form.as_ref().to_vec());
 //!                 let outcome = match send(request) {
-//!                     Ok(response) => session.login_response(order.ticket, &response, Instant::now()),
+//!                     Ok(response) => {
+//!                         let (status, headers) = (response.status(), response.headers());
+//!                         let reading = session.login_reader().read(status, headers, response.body());
+//!                         session.login_response(order.ticket, reading, Instant::now())
+//!                     }
 //!                     Err(LinkDown) => {
 //!                         session.login_failed(order.ticket, SendFailure::MaybeSent, Instant::now())
 //!                     }
@@ -88,6 +92,7 @@
 //! when their last copy is dropped.
 
 mod endpoint;
+mod login_rule;
 pub mod manual;
 mod secret;
 mod session;
@@ -96,15 +101,14 @@ mod time;
 mod wire;
 
 pub use endpoint::{Endpoint, EndpointError, JoinError, Target};
+pub use login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
-    LoginTicket, Pass, Phase, RecordKey, Resumed, Route, SendFailure, Session, SessionRecord,
-    StampError, Unauthorized, Verdict, Wait,
+    LoginReader, LoginReading, LoginTicket, Pass, Phase, RecordKey, Resumed, Route, SendFailure,
+    Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
 };
-pub use settings::{
-    AuthTokenSwitch, FailedLogin, FairUse, LoginRule, Settings, SettingsError, TokenAttachment,
-};
+pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
 pub use time::Instant;
 
 /// The README's snippet, compiled.

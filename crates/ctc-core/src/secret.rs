@@ -26,7 +26,7 @@ impl AppKey {
         })?;
         secret_header(key)
             .map(Self)
-            .ok_or(SecretError::AppKeyCharacter { at: 0 })
+            .ok_or(SecretError::AppKeyCharacter { at: 1 })
     }
 
     /// The value of the `calamp-services-app` header, marked sensitive.
@@ -47,7 +47,8 @@ impl Credentials {
     /// Takes user name and password as they are: nothing is trimmed and no vendor rule is enforced.
     ///
     /// # Errors
-    /// [`SecretError`] when either is empty.
+    /// [`SecretError`] when either is empty, or has a control character (such as the line end that a
+    /// file ends with) or an invisible mark: the server would take it for a wrong password.
     pub fn new(
         username: impl Into<String>,
         password: impl Into<String>,
@@ -61,6 +62,12 @@ impl Credentials {
         }
         if password.is_empty() {
             return Err(SecretError::EmptyPassword);
+        }
+        if let Some(at) = unseen_character(&username) {
+            return Err(SecretError::UsernameCharacter { at });
+        }
+        if let Some(at) = unseen_character(&password) {
+            return Err(SecretError::PasswordCharacter { at });
         }
         Ok(Self(Arc::new((username, password))))
     }
@@ -85,10 +92,10 @@ impl Credentials {
 pub struct AuthToken(Bytes);
 
 impl AuthToken {
-    /// Takes a token as it stood in the cookie, without surrounding quotes.
+    /// Takes a token as it stood in the cookie, quotes included if it had any.
     ///
     /// # Errors
-    /// [`SecretError`] when it is empty or is no safe cookie value: control characters, white
+    /// [`SecretError`] when it, or what stands between its quotes, is empty, or is no safe cookie value: control characters, white
     /// space, `;`, `,` and anything outside ASCII.
     pub fn new(value: impl Into<String>) -> Result<Self, SecretError> {
         let value = Zeroizing::new(value.into().into_bytes());
@@ -96,13 +103,21 @@ impl AuthToken {
             SecretError::TokenCharacter { at }
         })?;
         if let Some(at) = value.iter().position(|byte| matches!(byte, b';' | b',')) {
-            return Err(SecretError::TokenCharacter { at });
+            return Err(SecretError::TokenCharacter { at: at + 1 });
+        }
+        if without_quotes(&value).is_empty() {
+            return Err(SecretError::EmptyToken);
         }
         Ok(Self(Bytes::from_owner(value)))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The token as it goes anywhere but into a cookie: quotes belong to the cookie.
+    pub(crate) fn without_quotes(&self) -> &[u8] {
+        without_quotes(&self.0)
     }
 
     /// The token as text, for a store that keeps it.
@@ -158,16 +173,37 @@ pub enum SecretError {
     EmptyAppKey,
     /// A character in the application key that a header cannot carry.
     #[error(
-        "the CTC application key has a character that a header cannot carry, at byte {at}: \
+        "the CTC application key has a character that a header cannot carry, its character {at}: \
          look for a space, a line end or a typographic quote"
     )]
+    #[non_exhaustive]
     AppKeyCharacter {
-        /// Where it stands, counted from 0.
+        /// Which character it is, counted from 1.
         at: usize,
     },
     /// No user name.
     #[error("the CTC user name is empty: is the variable or secret that it comes from set?")]
     EmptyUsername,
+    /// A control character or an invisible mark in the user name.
+    #[error(
+        "the CTC user name has a control character or an invisible mark, its character {at}: \
+         remove it where the name comes from (is it a line end?)"
+    )]
+    #[non_exhaustive]
+    UsernameCharacter {
+        /// Which character it is, counted from 1.
+        at: usize,
+    },
+    /// A control character or an invisible mark in the password.
+    #[error(
+        "the CTC password has a control character or an invisible mark, its character {at}: \
+         remove it where the password comes from (is it a line end?)"
+    )]
+    #[non_exhaustive]
+    PasswordCharacter {
+        /// Which character it is, counted from 1.
+        at: usize,
+    },
     /// No password.
     #[error("the CTC password is empty: is the variable or secret that it comes from set?")]
     EmptyPassword,
@@ -175,11 +211,19 @@ pub enum SecretError {
     #[error("the authToken is empty")]
     EmptyToken,
     /// A character in the token that no cookie value may have.
-    #[error("the authToken has a character that no cookie value may have, at byte {at}")]
+    #[error("the authToken has a character that no cookie value may have, its character {at}")]
+    #[non_exhaustive]
     TokenCharacter {
-        /// Where it stands, counted from 0.
+        /// Which character it is, counted from 1.
         at: usize,
     },
+}
+
+fn without_quotes(value: &[u8]) -> &[u8] {
+    let inside = value.strip_prefix(b"\"");
+    inside
+        .and_then(|inside| inside.strip_suffix(b"\""))
+        .unwrap_or(value)
 }
 
 /// A header value over memory that is wiped when its last clone is dropped.
@@ -187,6 +231,34 @@ pub(crate) fn secret_header(bytes: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// The first character, counted from 1, that nobody sees and nobody means to type: a control
+/// character, or a mark without a width that came along when the text was copied.
+///
+/// White space is none of them: it may well be part of a password.
+fn unseen_character(text: &str) -> Option<usize> {
+    let is_unseen = |character: char| {
+        character.is_control()
+            || matches!(
+                character,
+                '\u{AD}'                     // soft hyphen
+                | '\u{34F}'                  // combining grapheme joiner
+                | '\u{61C}'                  // Arabic letter mark
+                | '\u{115F}' | '\u{1160}'    // Hangul fillers
+                | '\u{3164}' | '\u{FFA0}'
+                | '\u{17B4}' | '\u{17B5}'    // Khmer inherent vowels
+                | '\u{180B}'..='\u{180F}'    // Mongolian selectors
+                | '\u{200B}'..='\u{200F}'    // zero widths, direction marks
+                | '\u{2028}'..='\u{202E}'    // line and paragraph ends, direction marks
+                | '\u{2060}'..='\u{206F}'    // word joiner, invisible operators, direction marks
+                | '\u{FEFF}'                 // byte order mark
+                | '\u{FFF0}'..='\u{FFFB}'    // annotation marks
+                | '\u{1D173}'..='\u{1D17A}'  // musical marks
+                | '\u{E0000}'..='\u{E0FFF}'  // tags, selectors
+            )
+    };
+    text.chars().position(is_unseen).map(|index| index + 1)
 }
 
 fn visible_ascii(
@@ -197,8 +269,9 @@ fn visible_ascii(
     if bytes.is_empty() {
         return Err(empty);
     }
+    // All before it are ASCII, so that bytes are characters.
     match bytes.iter().position(|byte| !byte.is_ascii_graphic()) {
-        Some(at) => Err(wrong(at)),
+        Some(at) => Err(wrong(at + 1)),
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use crate::login_rule::LoginRule;
 
 /// Settings of a [`Session`](crate::Session). [`Settings::default`] is right for most.
 #[derive(Clone, Debug)]
@@ -14,8 +14,9 @@ pub struct Settings {
     pub fair_use: FairUse,
     /// How long one login may take on the wire. Default 30 s.
     pub login_timeout: Duration,
-    /// How long the elected caller may take for the store, and once more for the login, before
-    /// another takes its place. Must be longer than `login_timeout`. Default 60 s.
+    /// How long the elected caller may take, say for the store, before another takes its place.
+    /// From the moment that the login is sent, this is `login_timeout` and 10 s for the report, or
+    /// the lease if that is shorter. Must be longer than `login_timeout`. Default 60 s.
     pub lease: Duration,
     /// How the token travels with each call. Default [`TokenAttachment::Cookie`], as on the
     /// vendor's page.
@@ -26,9 +27,8 @@ pub struct Settings {
     /// Path of the logout call. The vendor names a logout API but not its address:
     /// `POST /connect/services/logout` is **our assumption**.
     pub logout_path: String,
-    /// Reads a failed login's status and headers where this crate's own reading does not fit a
-    /// server (say, one that refuses a password with a 500). `None` from the rule keeps our
-    /// reading.
+    /// Reads a failed login where this crate's own reading does not fit a server, say one that
+    /// rejects a password with a 500. Default none.
     pub login_rule: Option<LoginRule>,
     /// Seed of the back-off's jitter. Give each process its own; the same seed gives the same
     /// delays.
@@ -147,6 +147,7 @@ pub enum TokenAttachment {
     /// `Cookie: authToken=<token>`, as on the vendor's page.
     Cookie,
     /// `Authorization: Bearer <token>`: seen in a public client, not documented for this login.
+    /// Quotes around the cookie's value are left out.
     Bearer,
 }
 
@@ -158,17 +159,4 @@ pub enum AuthTokenSwitch {
     Query,
     /// As a form field, as in other examples of the vendor.
     FormField,
-}
-
-/// A reading of a failed login of one's own; see [`Settings::login_rule`].
-pub type LoginRule = fn(StatusCode, &HeaderMap) -> Option<FailedLogin>;
-
-/// What a failed login means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FailedLogin {
-    /// The credentials or the request are refused: no login until they change.
-    Rejected,
-    /// The server is in trouble: try again after a pause.
-    Unavailable,
 }

@@ -150,7 +150,12 @@ fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
     let Admit::Login(order) = session.admit(&mut call, now) else {
         panic!("the first caller logs in")
     };
-    let outcome = session.login_response(order.ticket, &login_answer(token), now);
+    let response = login_answer(token);
+    let reading = session
+        .login_reader()
+        .read(response.status(), response.headers(), &[]);
+    drop(response);
+    let outcome = session.login_response(order.ticket, reading, now);
     assert!(
         count_on_heap(&needles).iter().all(|count| *count > 0),
         "a session in use holds its secrets"

@@ -130,7 +130,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                     // "Denied" says that nothing was sent. This call was: it gets its 401.
                     Some(response) => {
                         let mut response: T::Response = *response;
-                        let why = Unauthorized::NoLogin(denial);
+                        let why = Unauthorized::no_login(denial);
                         self.session().attach_reason(&mut response, why);
                         Ok(response)
                     }

@@ -90,7 +90,7 @@ impl<T: Transport> Driver<T> {
                 return match unauthorized {
                     // "Denied" says that nothing was sent. This call was: it gets its 401.
                     Some(mut response) => {
-                        let why = Unauthorized::NoLogin(denial);
+                        let why = Unauthorized::no_login(denial);
                         self.session().attach_reason(&mut response, why);
                         Ok(response)
                     }

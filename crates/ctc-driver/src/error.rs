@@ -59,7 +59,7 @@ impl Denied {
     /// use ctc_driver::Denied;
     /// use ctc_driver::ctc_core::Denial;
     ///
-    /// let denied = Denied::new(Denial::Rejected { status: http::StatusCode::UNAUTHORIZED }, None);
+    /// let denied = Denied::new(Denial::rejected(http::StatusCode::UNAUTHORIZED), None);
     /// assert!(denied.to_string().contains("refused the login"));
     /// ```
     pub fn new(denial: Denial, retry_after: Option<Duration>) -> Self {

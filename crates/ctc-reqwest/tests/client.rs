@@ -220,7 +220,7 @@ async fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
         let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else {
             panic!("should be denied")
         };
-        assert!(matches!(denied.denial(), Denial::Rejected { status } if *status == 401));
+        assert!(matches!(denied.denial(), Denial::Rejected { status, .. } if *status == 401));
         assert_eq!(denied.retry_after(), None);
     }
     assert_eq!(server.counts().login_requests, 1);

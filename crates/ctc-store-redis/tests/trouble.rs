@@ -33,8 +33,12 @@ fn record(token: &str) -> SessionRecord {
     let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default()).unwrap();
     let now = Instant::now();
     if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-        let response = http::Response::builder().header("set-cookie", format!("authToken={token}"));
-        let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
+        let cookie = format!("authToken={token}").parse().unwrap();
+        let headers = [(http::header::SET_COOKIE, cookie)].into_iter().collect();
+        let reading = session
+            .login_reader()
+            .read(http::StatusCode::OK, &headers, &[]);
+        let _ = session.login_response(order.ticket, reading, now);
     }
     session.record(now, SystemTime::now())
 }

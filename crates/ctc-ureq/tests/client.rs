@@ -202,7 +202,7 @@ fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
         let Err(Error::Denied(denied)) = client.get(DEVICES).send() else {
             panic!("should be denied")
         };
-        assert!(matches!(denied.denial(), Denial::Rejected { status } if *status == 401));
+        assert!(matches!(denied.denial(), Denial::Rejected { status, .. } if *status == 401));
         assert_eq!(denied.retry_after(), None);
     }
     assert_eq!(server.counts().login_requests, 1);

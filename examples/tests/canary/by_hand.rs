@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use ctc_driver::ctc_core::{
-    Admit, AppKey, AuthToken, Call, Credentials, Endpoint, FormBody, LoginOutcome, Pass, Route,
-    SendFailure, Session, Settings, SettingsError, Target, Verdict,
+    Admit, AppKey, AuthToken, Call, Credentials, Endpoint, FormBody, LoginOutcome, LoginRule, Pass,
+    Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
     AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, SessionStore,
@@ -34,6 +34,12 @@ fn new_session(endpoint: &Endpoint) -> Session {
     show!(ctc_driver::ctc_core::Credentials, &credentials);
     let mut settings = Settings::default();
     settings.fair_use.burst = NonZeroU32::MIN.saturating_add(9);
+    let rule = LoginRule::new(|response| {
+        show!(ctc_driver::ctc_core::FailedLoginResponse<'_>, response);
+        None
+    });
+    show!(ctc_driver::ctc_core::LoginRule, &rule);
+    settings.login_rule = Some(rule);
     show!(ctc_driver::ctc_core::Settings, &settings);
     show!(ctc_driver::ctc_core::FairUse, &settings.fair_use);
     Session::new(endpoint.clone(), key, credentials, settings).unwrap()
@@ -64,7 +70,11 @@ pub(crate) fn session(
     show!(ctc_driver::ctc_core::Session, &session);
     assert!(session.login_starting(&order.ticket, now));
     let response = login(order.request);
-    let outcome = session.login_response(order.ticket, &response, now);
+    let reader = session.login_reader();
+    show!(ctc_driver::ctc_core::LoginReader, &reader);
+    let reading = reader.read(response.status(), response.headers(), &[]);
+    show!(ctc_driver::ctc_core::LoginReading, &reading);
+    let outcome = session.login_response(order.ticket, reading, now);
     show!(ctc_driver::ctc_core::LoginOutcome, &outcome);
     assert!(matches!(outcome, LoginOutcome::Opened(_)));
 

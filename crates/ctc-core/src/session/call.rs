@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::Method;
 
-use super::login::Denial;
+use super::denial::Denial;
 use super::pass::Generation;
 
 /// One call, from its first [`admit`](crate::Session::admit) to the response that is delivered. A
@@ -96,7 +96,12 @@ pub enum Unauthorized {
     RouteRejected,
     /// No login may go out now. The token is kept: other routes may still take it.
     #[error("the token is refused, and no new login may be made now: make the call again later")]
-    NoLogin(#[source] Denial),
+    #[non_exhaustive]
+    NoLogin {
+        /// Why.
+        #[source]
+        denial: Denial,
+    },
     /// The request cannot or may not be sent twice. The session is renewed with the next call.
     #[error(
         "this request is not sent twice (a stream, or a method that is not idempotent): make the call again"
@@ -110,6 +115,14 @@ pub enum Unauthorized {
         "the session was closed (logged out) while the call was under way: reopen it to make further calls"
     )]
     Closed,
+}
+
+impl Unauthorized {
+    /// No login may be made now, as `denial` says: for drivers, which learn it when they want to send
+    /// a call a second time.
+    pub const fn no_login(denial: Denial) -> Self {
+        Self::NoLogin { denial }
+    }
 }
 
 /// A route (method and path, without the query) as far as 401 answers are concerned. Only a hash is

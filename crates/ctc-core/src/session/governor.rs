@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::login::{Denial, LoginFailure};
+use super::denial::{Denial, LoginFailure};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 

@@ -1,14 +1,16 @@
 //! The session: a state machine that is told what happened and says what to do.
 //!
 //! ```text
-//!              admit (first caller)                 200 + authToken
-//!    Empty ───────────────────────────▶ Opening ───────────────────────▶ Open(generation n)
-//!      ▲                                 │  │  │                            │
-//!      │  ticket abandoned / lease over  │  │  └─ refused ─▶ Rejected       │ 401 on generation n and a login
-//!      ├─────────────────────────────────┘  └─ trouble ─▶ Cooling(until)    │ may be made; a clearing cookie
-//!      └────────────────────────────────────────────────────────────────────┘
-//!    any ── logout() / close() ─▶ Closed         Cooling ── until passed ─▶ Empty
-//!    Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
+//!          admit (first caller)              200 + authToken
+//!  Empty ─────────────────────▶ LoggingIn ─────────────────────▶ Open(generation n)
+//!    ▲                           │  │  │                           │
+//!    │       ticket abandoned /  │  │  └─ 400/401/403 ─▶ Rejected  │ 401 on generation n
+//!    │       lease over          │  │                              │ and a login may be
+//!    ├───────────────────────────┘  └─ 429/5xx/IO ─▶ BackingOff    │ made; or a clearing
+//!    │                                               (until)       │ cookie
+//!    └─────────────────────────────────────────────────────────────┘
+//!  any ── logout() / close() ─▶ Closed      BackingOff ── until passed ─▶ Empty
+//!  Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
 //! ```
 //!
 //! Inside, [`Phase`] is derived from three facts that change on their own: is there a token, is a
@@ -16,8 +18,10 @@
 //! while the old token serves.
 
 mod call;
+mod denial;
 mod governor;
 mod login;
+mod login_response;
 mod observe;
 mod pass;
 mod pending_login;
@@ -32,9 +36,9 @@ use std::time::{Duration, SystemTime};
 use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
-pub use login::{
-    Admit, Denial, LoginFailure, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure,
-};
+pub use denial::{Denial, LoginFailure};
+pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
+pub use login_response::{LoginReader, LoginReading};
 pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, SessionRecord};
 
@@ -120,11 +124,13 @@ pub enum Phase {
     /// There is a token. A renewal may be on its way all the same.
     Open(Generation),
     /// No token, and the last login failed: the next is allowed at `until`.
+    #[non_exhaustive]
     BackingOff {
         /// When the pause ends.
         until: Instant,
     },
     /// No token, and the credentials were refused.
+    #[non_exhaustive]
     Rejected {
         /// The status of the refusal.
         status: StatusCode,
@@ -142,7 +148,7 @@ pub struct Epoch(u64);
 pub struct Wait {
     /// The epoch at the time of asking.
     pub epoch: Epoch,
-    /// When the login's lease ends.
+    /// When to ask again at the latest: the login's lease ends, or a login takes no longer.
     pub deadline: Instant,
 }
 
@@ -344,6 +350,11 @@ impl Session {
                 .map(|pending_login| pending_login.lease_until)
                 .filter(|lease| *lease > now),
         }
+    }
+
+    /// Reads the responses to logins, without the session: see [`LoginReader`].
+    pub fn login_reader(&self) -> LoginReader {
+        LoginReader::new(self.settings.login_rule.clone())
     }
 
     /// The origin that the session is bound to.

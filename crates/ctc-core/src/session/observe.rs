@@ -61,19 +61,24 @@ impl Session {
             .as_ref()
             .filter(|open| call.carried == Some(open.pass.generation()));
         if let Some(open) = current {
-            if self.is_about_the_route(call, route, open, now) {
+            let about_the_route = self.is_about_the_route(call, route, open, now);
+            // A clearing cookie is the server's word on the token, whatever the route.
+            let held = Some(open.pass.token());
+            let cleared = read_token_change(headers, held) == TokenChange::Cleared;
+            if cleared {
+                self.drop_token(now);
+            }
+            if about_the_route {
                 let span = self.settings.fair_use.rejected_route_memory;
                 self.rejected_routes.mark(route, span, now);
                 return Verdict::Unauthorized(Unauthorized::RouteRejected);
             }
-            // The 401 takes the token away only when another can be had for it; a clearing cookie
-            // always does.
-            let cleared = read_token_change(headers) == TokenChange::Cleared;
+            // The 401 alone takes the token away only when another can be had for it.
             if !cleared
                 && !self.has_pending_login(now)
                 && let Err(denial) = self.governor.check(now)
             {
-                return Verdict::Unauthorized(Unauthorized::NoLogin(denial));
+                return Verdict::Unauthorized(Unauthorized::NoLogin { denial });
             }
             self.drop_token(now);
         }
@@ -93,7 +98,8 @@ impl Session {
 
     /// What a response other than 401 to a call with the newest token says about that token.
     fn take_token_change(&mut self, headers: &HeaderMap, now: Instant) {
-        match read_token_change(headers) {
+        let held = self.open.as_ref().map(|open| open.pass.token());
+        match read_token_change(headers, held) {
             TokenChange::Set { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(now, lifetime));
                 if let Some(open) = self

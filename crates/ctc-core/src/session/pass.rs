@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, AUTHORIZATION, COOKIE};
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
@@ -64,11 +64,11 @@ impl Pass {
         token: AuthToken,
         attachment: TokenAttachment,
     ) -> Option<Self> {
-        let prefix: &[u8] = match attachment {
-            TokenAttachment::Cookie => b"authToken=",
-            TokenAttachment::Bearer => b"Bearer ",
+        let header = match attachment {
+            TokenAttachment::Cookie => [b"authToken=", token.as_bytes()].concat(),
+            TokenAttachment::Bearer => [b"Bearer ", token.without_quotes()].concat(),
         };
-        let token_header = secret_header(Zeroizing::new([prefix, token.as_bytes()].concat()))?;
+        let token_header = secret_header(Zeroizing::new(header))?;
         let app_key = key.to_header_value();
         Some(Self(Arc::new(Stamp {
             generation,
@@ -84,7 +84,9 @@ impl Pass {
     /// to `target`.
     ///
     /// An `authToken` or key that the caller had set is replaced; the caller's other cookies are
-    /// kept, in one `Cookie` header. Calling it again replaces what the last call put there.
+    /// kept, in one `Cookie` header. A `Host` that names another origin is removed: it would select
+    /// another virtual host on the same connection. Calling it again replaces what the last call
+    /// put there.
     ///
     /// # Errors
     /// [`StampError`], and then `headers` is untouched.
@@ -162,10 +164,11 @@ impl BoundPass<'_> {
             return Err(StampError::TooManyHeaders);
         }
         // One look at the few names that there are costs less than looking two of them up.
-        let (mut has_cookies, mut has_accept) = (false, false);
+        let (mut has_cookies, mut has_accept, mut has_host) = (false, false, false);
         for name in headers.keys() {
             has_cookies |= name == COOKIE;
             has_accept |= name == ACCEPT;
+            has_host |= name == HOST;
         }
         if has_cookies || stamp.attachment != TokenAttachment::Cookie {
             stamp.attach(headers)?;
@@ -175,6 +178,9 @@ impl BoundPass<'_> {
         headers.insert(APP_KEY, stamp.app_key.clone());
         if !has_accept {
             headers.insert(ACCEPT, ACCEPT_JSON);
+        }
+        if has_host && !stamp.endpoint.is_named_by(headers) {
+            headers.remove(HOST);
         }
         Ok(())
     }

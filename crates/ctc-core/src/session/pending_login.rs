@@ -1,17 +1,22 @@
 //! A login on its way: who is elected, how it is reported, and what becomes of the report.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 
-use super::login::{
-    Admit, LoginFailure, LoginOrder, LoginOutcome, LoginReading, LoginTicket, SendFailure,
-};
+use super::denial::LoginFailure;
+use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
+use super::login_response::{LoginReading, Reading};
 use super::pass::Generation;
 use super::record::TokenTimes;
 use super::{Session, Wait};
 use crate::secret::{Credentials, FormBody};
 use crate::time::{Instant, later};
+
+/// How much longer than `login_timeout` the lease of a sent login lasts. A driver asks its store once
+/// more before it reports a failure, for up to 5 s; the rest is for a machine under load.
+const REPORT_MARGIN: Duration = Duration::from_secs(10);
 
 /// A login on its way.
 #[derive(Debug)]
@@ -26,23 +31,17 @@ pub(super) struct PendingLogin {
 }
 
 impl Session {
-    /// Reports the response to a login.
+    /// Reports the response to a login, as [`login_reader`](Self::login_reader) read it.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_response<B>(
+    pub fn login_response(
         &mut self,
         ticket: LoginTicket,
-        response: &Response<B>,
+        reading: LoginReading,
         now: Instant,
     ) -> LoginOutcome {
         let now = self.tick(now);
-        // In this order: a rule of the user's own that panics ends the login, and nothing else.
-        let pending = self.take_pending(&ticket, now);
-        let reading = LoginReading::of(
-            response.status(),
-            response.headers(),
-            self.settings.login_rule,
-        );
-        match pending {
+        let reading = reading.into_inner();
+        match self.take_pending(&ticket) {
             Some(pending_login) if !pending_login.superseded => {
                 self.apply(&pending_login, reading, now)
             }
@@ -66,14 +65,26 @@ impl Session {
             SendFailure::NotSent => LoginFailure::NotSent,
             SendFailure::MaybeSent => LoginFailure::MaybeSent,
         };
-        self.fail(&ticket, cause, now)
+        self.fail(&ticket, cause, failure == SendFailure::MaybeSent, now)
+    }
+
+    /// Reports a login that came to no end because the HTTP client or the store panicked. `sent`
+    /// says whether the server may have seen it.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn login_panicked(
+        &mut self,
+        ticket: LoginTicket,
+        sent: bool,
+        now: Instant,
+    ) -> LoginOutcome {
+        self.fail(&ticket, LoginFailure::Panicked, sent, now)
     }
 
     /// Reports a login that was not tried: another process held the store's login lease for too
     /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn store_busy(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
-        self.fail(&ticket, LoginFailure::StoreBusy, now)
+        self.fail(&ticket, LoginFailure::StoreBusy, false, now)
     }
 
     /// The elected caller goes away without a report; the next caller is elected. Callable from
@@ -91,31 +102,29 @@ impl Session {
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn cancel_unsent(&mut self, ticket: LoginTicket, now: Instant) {
         let now = self.tick(now);
-        if self.take_pending(&ticket, now).is_some() {
+        if self.take_pending(&ticket).is_some() {
             self.governor.refund(now);
         }
     }
 
-    /// Whether this ticket's login is still wanted. One that is not sent yet is better not sent
-    /// when it is not: the session was closed, the credentials have changed, or the lease is
-    /// over.
+    /// Whether a login that is not sent yet should still be sent. It should not when the session
+    /// was closed, the credentials have changed, or the lease has ended.
     pub fn login_is_wanted(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        let wanted = |pending_login: &PendingLogin| {
-            !pending_login.superseded && pending_login.credentials.is_same(&self.credentials)
-        };
-        self.is_ours(ticket)
-            && self.has_pending_login(now)
-            && self.pending_login.as_ref().is_some_and(wanted)
+        self.has_pending_login(now) && self.still_counts(ticket)
     }
 
-    /// As [`holds`](Self::holds), for a login that is about to be sent after the elected caller had
-    /// to wait, say for a store: its lease and the token's lifetime count from now.
+    /// As [`login_is_wanted`](Self::login_is_wanted), for a login that is sent right after this
+    /// call: its lease and the token's lifetime count from now.
+    ///
+    /// The lease then lasts as long as the login may take
+    /// ([`login_timeout`](crate::Settings::login_timeout)) and 10 s for the report, but no longer
+    /// than [`lease`](crate::Settings::lease).
     pub fn login_starting(&mut self, ticket: &LoginTicket, now: Instant) -> bool {
         let now = self.tick(now);
         let wanted = self.login_is_wanted(ticket, now);
+        let lease = self.settings.lease.min(self.longest_login());
         if let Some(pending_login) = self.pending_login.as_mut().filter(|_| wanted) {
-            (pending_login.started, pending_login.lease_until) =
-                (now, later(now, self.settings.lease));
+            (pending_login.started, pending_login.lease_until) = (now, later(now, lease));
         }
         wanted
     }
@@ -123,18 +132,23 @@ impl Session {
     /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may
     /// be made.
     pub(super) fn elect(&mut self, now: Instant) -> Admit {
-        if let Some(pending_login) = &self.pending_login {
-            if pending_login.lease_until > now {
-                return Admit::Wait(Wait {
-                    epoch: self.epoch,
-                    deadline: pending_login.lease_until,
-                });
-            }
-            self.pending_login = None;
-            self.advance_epoch();
+        if let Some(pending_login) = &self.pending_login
+            && pending_login.lease_until > now
+        {
+            // A login that is sent after this has a shorter lease, which nobody who waits by now
+            // would hear of.
+            let limit = later(now, self.longest_login());
+            return Admit::Wait(Wait {
+                epoch: self.epoch,
+                deadline: pending_login.lease_until.min(limit),
+            });
         }
         if let Err(denial) = self.governor.check(now) {
             return Admit::Deny(denial);
+        }
+        // Not before this caller may log in: until another is elected, a late report still counts.
+        if self.pending_login.take().is_some() {
+            self.advance_epoch();
         }
         self.governor.charge(now);
         self.tickets += 1;
@@ -154,19 +168,28 @@ impl Session {
         }))
     }
 
-    /// Ends the pending_login that the ticket stands for. `None` when it no longer counts.
-    pub(super) fn take_pending(
-        &mut self,
-        ticket: &LoginTicket,
-        now: Instant,
-    ) -> Option<PendingLogin> {
+    /// Ends the login that the ticket stands for. `None` when another caller was elected since: a
+    /// report after the lease's end counts as long as nobody was.
+    pub(super) fn take_pending(&mut self, ticket: &LoginTicket) -> Option<PendingLogin> {
         if !self.is_ours(ticket) {
             return None;
         }
         self.advance_epoch();
-        self.pending_login
-            .take()
-            .filter(|pending_login| pending_login.lease_until > now)
+        self.pending_login.take()
+    }
+
+    /// Whether the ticket's login would decide something: nobody else was elected, and neither
+    /// closing nor new credentials superseded it.
+    pub(super) fn still_counts(&self, ticket: &LoginTicket) -> bool {
+        let counts = |pending_login: &PendingLogin| {
+            !pending_login.superseded && pending_login.credentials.is_same(&self.credentials)
+        };
+        self.is_ours(ticket) && self.pending_login.as_ref().is_some_and(counts)
+    }
+
+    /// How long a login may take from the moment it is sent to its report.
+    fn longest_login(&self) -> Duration {
+        self.settings.login_timeout.saturating_add(REPORT_MARGIN)
     }
 
     /// Whether a login is on its way and its lease is not over.
@@ -189,46 +212,48 @@ impl Session {
     }
 
     /// There is no response. A login that surely was not sent does not count against the budget.
-    fn fail(&mut self, ticket: &LoginTicket, cause: LoginFailure, now: Instant) -> LoginOutcome {
+    fn fail(
+        &mut self,
+        ticket: &LoginTicket,
+        cause: LoginFailure,
+        sent: bool,
+        now: Instant,
+    ) -> LoginOutcome {
         let now = self.tick(now);
-        let Some(pending_login) = self.take_pending(ticket, now) else {
+        let Some(pending_login) = self.take_pending(ticket) else {
             return LoginOutcome::Stale { orphan: None };
         };
-        if cause != LoginFailure::MaybeSent {
+        if !sent {
             self.governor.refund(now);
         }
         if pending_login.superseded {
             return LoginOutcome::Stale { orphan: None };
         }
-        self.apply(
-            &pending_login,
-            LoginReading::Failed { cause, pause: None },
-            now,
-        )
+        self.apply(&pending_login, Reading::Failed { cause, pause: None }, now)
     }
 
     /// Acts on the response to a login that still counts.
     fn apply(
         &mut self,
         pending_login: &PendingLogin,
-        reading: LoginReading,
+        reading: Reading,
         now: Instant,
     ) -> LoginOutcome {
         self.overrides_record = false;
         let same_account = pending_login.credentials.username() == self.credentials.username();
         let (cause, pause) = match reading {
-            reading @ LoginReading::Token { .. } if !same_account => {
+            reading @ Reading::Token { .. } if !same_account => {
                 return LoginOutcome::Stale {
                     orphan: self.orphan(reading),
                 };
             }
-            LoginReading::Token { token, .. } if self.has_rejected(&token) => {
+            Reading::Token { token, .. } if self.has_rejected(&token) => {
                 // Once only: a server that knows one token an account must not lock it out for
                 // ever.
                 self.rejected_token = None;
                 (LoginFailure::SameToken, None)
             }
-            LoginReading::Token { token, lifetime } => {
+            Reading::Token { token, lifetime } => {
                 let ends = lifetime.map(|lifetime| later(pending_login.started, lifetime));
                 let found = TokenTimes {
                     token,
@@ -242,20 +267,20 @@ impl Session {
                 (LoginFailure::UnusableToken, None)
             }
             // Old credentials were refused: that says nothing about the new ones.
-            LoginReading::Rejected(_) if !pending_login.credentials.is_same(&self.credentials) => {
+            Reading::Rejected(_) if !pending_login.credentials.is_same(&self.credentials) => {
                 return LoginOutcome::Stale { orphan: None };
             }
-            LoginReading::Rejected(status) => {
+            Reading::Rejected(status) => {
                 return LoginOutcome::Failed(self.governor.rejected(status));
             }
-            LoginReading::Failed { cause, pause } => (cause, pause),
+            Reading::Failed { cause, pause } => (cause, pause),
         };
         LoginOutcome::Failed(self.governor.failed(cause, pause, now))
     }
 
     /// The request that ends a token which nobody wants any more.
-    fn orphan(&self, reading: LoginReading) -> Option<Box<Request<FormBody>>> {
-        let LoginReading::Token { token, .. } = reading else {
+    fn orphan(&self, reading: Reading) -> Option<Box<Request<FormBody>>> {
+        let Reading::Token { token, .. } = reading else {
             return None;
         };
         let pass = self.make_pass(Generation::default(), token)?;

@@ -7,13 +7,14 @@ use hmac_sha256::HMAC;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::denial::LoginFailure;
 use super::governor::{History, Stop};
-use super::login::LoginFailure;
 use super::pass::Generation;
 use crate::Endpoint;
 use crate::secret::{AppKey, AuthToken, Credentials};
 use crate::settings::MAX_SPAN;
 use crate::time::{Instant, later};
+use crate::wire::status_code;
 
 /// Raised when the meaning of a record changes; a record of another format is never used.
 const FORMAT: u32 = 1;
@@ -345,29 +346,6 @@ fn read_cause<'de, D: Deserializer<'de>>(input: D) -> Result<LoginFailure, D::Er
         Cause::Known(cause) => cause,
         Cause::Newer(_) => LoginFailure::MaybeSent,
     })
-}
-
-/// `http::StatusCode` as its number.
-pub(super) mod status_code {
-    use http::StatusCode;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde's `with` passes references"
-    )]
-    pub(in super::super) fn serialize<S: Serializer>(
-        status: &StatusCode,
-        out: S,
-    ) -> Result<S::Ok, S::Error> {
-        out.serialize_u16(status.as_u16())
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        input: D,
-    ) -> Result<StatusCode, D::Error> {
-        StatusCode::from_u16(u16::deserialize(input)?).map_err(D::Error::custom)
-    }
 }
 
 /// A token as text; the one place where it is written out, for a store.

@@ -45,7 +45,7 @@ impl Session {
                 Resumed::Continue(ticket)
             }
             Err(denial) => {
-                self.take_pending(&ticket, clocks.now);
+                self.take_pending(&ticket);
                 Resumed::Denied(denial)
             }
         }
@@ -65,8 +65,8 @@ impl Session {
             now: self.tick(now),
             wall,
         };
-        if !self.login_is_wanted(&ticket, clocks.now) {
-            self.take_pending(&ticket, clocks.now);
+        if !self.still_counts(&ticket) {
+            self.take_pending(&ticket);
             return Resumed::Stale;
         }
         if !self.is_ours_too(record) {
@@ -130,7 +130,7 @@ impl Session {
             return None;
         }
         let generation = self.open_with(found, Some(recorded))?;
-        self.take_pending(ticket, clocks.now);
+        self.take_pending(ticket);
         self.governor.end_failures();
         // A reset still outweighs the record's rejection: an adopted token says nothing about the
         // credentials.

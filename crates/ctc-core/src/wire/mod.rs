@@ -4,10 +4,11 @@
 mod dates;
 mod requests;
 mod set_cookie;
+pub(crate) mod status_code;
 
 pub(crate) use dates::read_retry_after;
 pub(crate) use requests::Requests;
-pub(crate) use set_cookie::{TokenChange, mentions_token, read_new_token, read_token_change};
+pub(crate) use set_cookie::{TokenChange, mentions_token, read_token_change};
 
 /// The header that names the calling program (vendor's login page).
 pub(crate) const APP_KEY_HEADER: &str = "calamp-services-app";

@@ -137,8 +137,7 @@ mod tests {
             "Größe €😀",
             " lead and trail ",
             "%2B",
-            "line\r\nend",
-            "\0",
+            "\u{a0}nbsp\u{a0}",
         ] {
             let request = login(text, text, AuthTokenSwitch::FormField);
             let decoded: Vec<_> = form_urlencoded::parse(request.body().as_ref())

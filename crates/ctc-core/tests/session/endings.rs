@@ -11,6 +11,7 @@ fn t49_a_login_answered_after_logout_stays_logged_out_and_hands_back_the_orphan(
     assert!(s.session.logout().is_none(), "no token yet");
     let LoginOutcome::Stale {
         orphan: Some(orphan),
+        ..
     } = s.login(ticket, 200, &[&cookie("T1")])
     else {
         panic!("somebody should end that token");
@@ -31,7 +32,7 @@ fn t49_a_failed_login_after_logout_leaves_nothing_to_end() {
         s.session.close();
         assert!(matches!(
             s.login(ticket, code, &[&cookie("T1")]),
-            LoginOutcome::Stale { orphan: None }
+            LoginOutcome::Stale { orphan: None, .. }
         ));
         s.session.reopen();
         assert_eq!(s.phase(), Phase::Empty, "{code}");
@@ -160,7 +161,7 @@ fn every_report_on_a_login_that_no_longer_counts_is_stale() {
     s.session.close();
     assert!(matches!(
         s.fails(ticket, SendFailure::NotSent),
-        LoginOutcome::Stale { orphan: None }
+        LoginOutcome::Stale { orphan: None, .. }
     ));
     s.session.reopen();
     let ticket = s.order().ticket;
@@ -181,7 +182,13 @@ fn guarantee_1_after_reopen_a_login_from_before_is_waited_for() {
     // It decides nothing, and its token, which nobody wants any more, is to be logged out.
     let outcome = s.login(before, 200, &[&cookie("T1")]);
     assert!(
-        matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }),
+        matches!(
+            outcome,
+            LoginOutcome::Stale {
+                orphan: Some(_),
+                ..
+            }
+        ),
         "{outcome:?}"
     );
     assert_ne!(s.session.epoch(), wait.epoch);
@@ -234,7 +241,13 @@ fn a_token_that_came_for_another_user_is_handed_back_to_be_logged_out() {
         .set_credentials(credentials("bob@example.com", PASSWORD));
     let outcome = s.login(ticket, 200, &[&cookie("T1")]);
     assert!(
-        matches!(outcome, LoginOutcome::Stale { orphan: Some(_) }),
+        matches!(
+            outcome,
+            LoginOutcome::Stale {
+                orphan: Some(_),
+                ..
+            }
+        ),
         "{outcome:?}"
     );
     assert_eq!(s.token(), None);

@@ -63,12 +63,7 @@ fn the_burst_comes_back_one_login_at_a_time() {
         let Admit::Deny(denial) = s.session.renew(now) else {
             panic!("too soon at {minutes}")
         };
-        assert_eq!(
-            denial,
-            Denial::BudgetSpent {
-                until: s.moment(minutes * 60)
-            }
-        );
+        assert_eq!(denial, Denial::budget_spent(s.moment(minutes * 60)));
         s.at(minutes * 60);
         let ticket = s.renewal();
         assert!(matches!(
@@ -184,7 +179,7 @@ fn t33_thirty_days_of_hourly_expiry_and_faults_stay_within_the_budget() {
 fn tokens_that_die_young_make_the_next_refills_longer() {
     let logins_in_an_hour = |short_token_lifetime: u64| {
         let mut s = Scenario::with(|settings| {
-            settings.fair_use.short_token_lifetime = Duration::from_secs(short_token_lifetime)
+            settings.fair_use.short_token_lifetime = Duration::from_secs(short_token_lifetime);
         });
         let mut logins = 0;
         for second in 0..3600 {

@@ -189,7 +189,7 @@ fn t10_accounts_keys_and_hosts_never_mix() {
         let foreign = other.order().ticket;
         let own = ada.order().ticket;
         let outcome = ada.login(foreign, 200, &[&cookie("THEIRS")]);
-        assert!(matches!(outcome, LoginOutcome::Stale { orphan: None }));
+        assert!(matches!(outcome, LoginOutcome::Stale { orphan: None, .. }));
         assert_eq!(ada.token(), None);
         ada.session.abandon(own);
     }
@@ -213,7 +213,7 @@ fn t10_a_foreign_ticket_never_asks_for_a_logout_of_the_other_sessions_token() {
     let mut s = Scenario::new().closed();
     let outcome = s.login(foreign, 200, &[&cookie("THEIRS")]);
     assert!(
-        matches!(outcome, LoginOutcome::Stale { orphan: None }),
+        matches!(outcome, LoginOutcome::Stale { orphan: None, .. }),
         "{outcome:?}"
     );
 }

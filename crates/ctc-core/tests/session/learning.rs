@@ -8,10 +8,7 @@ impl Scenario {
     /// Cooling for as long as the server asked, by a response with this status.
     fn told_to_wait(mut self, code: u16, seconds: &str) -> Self {
         let ticket = self.order().ticket;
-        let now = self.now();
-        let outcome =
-            self.session
-                .login_response(ticket, &answer_with(code, "retry-after", seconds), now);
+        let outcome = self.reports(ticket, &answer_with(code, "retry-after", seconds));
         assert!(matches!(
             outcome,
             LoginOutcome::Failed(Denial::BackingOff { .. })
@@ -30,18 +27,10 @@ impl Scenario {
 fn guarantee_5_a_record_without_a_stop_lifts_no_stop() {
     let mut s = Scenario::new().rejected(401);
     s.learns_of(&s.restarted());
-    assert_eq!(
-        s.phase(),
-        Phase::Rejected {
-            status: status(401)
-        }
-    );
+    assert!(matches!(s.phase(), Phase::Rejected { status: found, .. } if found == status(401)));
     s.learns_of(&s.restarted().cooling());
-    assert_eq!(
-        s.phase(),
-        Phase::Rejected {
-            status: status(401)
-        },
+    assert!(
+        matches!(s.phase(), Phase::Rejected { status: found, .. } if found == status(401)),
         "nor does one with a pause"
     );
 
@@ -65,20 +54,10 @@ fn a_renewal_is_not_spared_by_the_very_token_that_it_renews() {
 fn a_records_rejection_ends_a_pause_and_its_pause_begins_one() {
     let mut s = Scenario::new().cooling();
     s.learns_of(&s.restarted().rejected(403));
-    assert_eq!(
-        s.phase(),
-        Phase::Rejected {
-            status: status(403)
-        }
-    );
+    assert!(matches!(s.phase(), Phase::Rejected { status: found, .. } if found == status(403)));
     let mut s = Scenario::new();
     s.learns_of(&s.restarted().told_to_wait(503, "700"));
-    assert_eq!(
-        s.phase(),
-        Phase::BackingOff {
-            until: s.moment(700)
-        }
-    );
+    assert!(matches!(s.phase(), Phase::BackingOff { until: found, .. } if found == s.moment(700)));
 }
 
 #[test]
@@ -86,7 +65,7 @@ fn of_two_pauses_the_longer_holds_and_of_two_alike_our_own() {
     for (recorded, holds, by) in [("600", 700, 503), ("700", 700, 503), ("800", 800, 429)] {
         let mut s = Scenario::new().told_to_wait(503, "700");
         s.learns_of(&s.restarted().told_to_wait(429, recorded));
-        let Denial::BackingOff { until, cause } = s.denied() else {
+        let Denial::BackingOff { until, cause, .. } = s.denied() else {
             panic!("it is pausing")
         };
         assert_eq!(until, s.moment(holds));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use ctc_core::{Admit, Denial, LoginOutcome, Phase};
+use ctc_core::{Admit, Denial, LoginOutcome, Phase, SendFailure};
 
 use crate::scenario::{Scenario, USER, call, cookie, credentials};
 
@@ -33,12 +33,7 @@ fn t54_leaders_that_keep_vanishing_spend_the_budget_and_no_more() {
         let ticket = s.order().ticket;
         s.session.abandon(ticket);
     }
-    assert_eq!(
-        s.denied(),
-        Denial::BudgetSpent {
-            until: s.moment(120)
-        }
-    );
+    assert_eq!(s.denied(), Denial::budget_spent(s.moment(120)));
 }
 
 #[test]
@@ -46,8 +41,7 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
     let mut s = Scenario::new();
     let hung = s.order().ticket;
     let wait = s.waits();
-    assert_eq!(wait.deadline, s.moment(60));
-    assert_eq!(s.next_deadline(), Some(wait.deadline));
+    assert_eq!(s.next_deadline(), Some(s.moment(60)));
     s.at(59);
     assert_eq!(s.phase(), Phase::LoggingIn);
     let _ = s.waits();
@@ -57,25 +51,114 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
     assert_ne!(s.session.epoch(), wait.epoch);
     // The first one wakes up at last: it can change nothing any more.
     let late = s.login(hung, 200, &[&cookie("LATE")]);
-    assert!(matches!(late, LoginOutcome::Stale { orphan: None }));
+    assert!(matches!(late, LoginOutcome::Stale { orphan: None, .. }));
     assert_eq!(s.phase(), Phase::LoggingIn);
     let _ = s.login(second, 200, &[&cookie("T1")]);
     assert_eq!(s.token().as_deref(), Some("T1"));
 }
 
 #[test]
-fn t56_a_report_past_the_lease_changes_nothing_though_nobody_took_over() {
+fn t56_a_login_that_was_sent_has_a_lease_no_longer_than_it_may_take() {
+    // The time-out and 10 s, or the lease where that is shorter.
+    for (timeout, lease, ends) in [(30, 60, 40), (5, 60, 15), (30, 35, 35)] {
+        let mut s = Scenario::with(|settings| {
+            settings.login_timeout = Duration::from_secs(timeout);
+            settings.lease = Duration::from_secs(lease);
+        });
+        let ticket = s.order().ticket;
+        let now = s.now();
+        assert!(s.session.login_starting(&ticket, now));
+        assert_eq!(s.next_deadline(), Some(s.moment(ends)));
+        assert_eq!(s.waits().deadline, s.moment(ends));
+        s.at(ends - 1);
+        assert_eq!(s.phase(), Phase::LoggingIn);
+        s.at(ends);
+        let _ = s.order();
+    }
+}
+
+#[test]
+fn t56_nobody_waits_for_longer_than_a_login_takes_whatever_the_lease_says() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    let wait = s.waits();
-    s.at(60);
+    // Those who ask before it is sent would not hear that its lease is shorter then.
+    assert_eq!(s.waits().deadline, s.moment(40));
+    s.at(15);
+    assert_eq!(s.waits().deadline, s.moment(55));
+    // Nor is anybody told to wait past the lease.
+    s.at(50);
+    assert_eq!(s.waits().deadline, s.moment(60));
+    let now = s.now();
+    assert!(s.session.login_starting(&ticket, now));
+    assert_eq!(s.waits().deadline, s.moment(90));
+}
+
+#[test]
+fn t56_a_report_past_the_lease_counts_when_nobody_took_over() {
+    let late = |lease_over: u64| {
+        let mut s = Scenario::new();
+        let ticket = s.order().ticket;
+        let now = s.now();
+        assert!(s.session.login_starting(&ticket, now));
+        let wait = s.waits();
+        s.at(lease_over);
+        assert_eq!(s.phase(), Phase::Empty);
+        (s, ticket, wait)
+    };
+    let (mut s, ticket, wait) = late(300);
+    let outcome = s.login(ticket, 200, &[&cookie("T1")]);
+    assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");
+    assert_eq!(s.token().as_deref(), Some("T1"));
+    assert_ne!(s.session.epoch(), wait.epoch, "the waiters are woken");
+
+    let (mut s, ticket, _) = late(40);
     assert!(matches!(
         s.login(ticket, 401, &[]),
-        LoginOutcome::Stale { .. }
+        LoginOutcome::Failed(Denial::Rejected { .. })
+    ));
+    let (mut s, ticket, _) = late(40);
+    assert!(matches!(
+        s.fails(ticket, SendFailure::MaybeSent),
+        LoginOutcome::Failed(Denial::BackingOff { .. })
+    ));
+}
+
+#[test]
+fn t56_a_late_token_counts_though_a_caller_was_denied_a_login_meanwhile() {
+    let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
+    let ticket = s.order().ticket;
+    s.at(60);
+    assert!(matches!(s.denied(), Denial::BudgetSpent { .. }));
+    let outcome = s.login(ticket, 200, &[&cookie("T1")]);
+    assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");
+}
+
+#[test]
+fn guarantee_5_a_late_report_changes_nothing_once_it_was_superseded() {
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    s.at(60);
+    let _ = s.session.close();
+    // Nobody holds its token, so the server is to be told.
+    let outcome = s.login(ticket, 200, &[&cookie("LATE")]);
+    assert!(matches!(
+        outcome,
+        LoginOutcome::Stale {
+            orphan: Some(_),
+            ..
+        }
+    ));
+    assert_eq!(s.phase(), Phase::Closed);
+
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    s.at(60);
+    s.session.set_credentials(credentials(USER, "another"));
+    assert!(matches!(
+        s.login(ticket, 401, &[]),
+        LoginOutcome::Stale { orphan: None, .. }
     ));
     assert_eq!(s.phase(), Phase::Empty);
-    assert_ne!(s.session.epoch(), wait.epoch);
-    let _ = s.order();
 }
 
 #[test]
@@ -145,7 +228,7 @@ fn guarantee_1_a_holder_that_outlived_its_lease_can_change_nothing() {
     let reports: [fn(&mut Scenario, ctc_core::LoginTicket); 4] = [
         |s, ticket| drop(s.login(ticket, 200, &[&cookie("LATE")])),
         |s, ticket| drop(s.login(ticket, 401, &[])),
-        |s, ticket| drop(s.fails(ticket, ctc_core::SendFailure::MaybeSent)),
+        |s, ticket| drop(s.fails(ticket, SendFailure::MaybeSent)),
         |s, ticket| s.session.abandon(ticket),
     ];
     for (number, report) in reports.into_iter().enumerate() {
@@ -174,9 +257,9 @@ fn a_login_that_had_to_wait_for_the_store_has_its_lease_from_when_it_is_sent() {
     s.at(50);
     let now = s.now();
     assert!(s.session.login_starting(&ticket, now));
-    assert_eq!(s.waits().deadline, s.moment(110));
-    s.at(100);
-    let sent_at = s.wall() - Duration::from_secs(50);
+    assert_eq!(s.waits().deadline, s.moment(90));
+    s.at(80);
+    let sent_at = s.wall() - Duration::from_secs(30);
     assert!(matches!(
         s.login(ticket, 200, &[&cookie("T1")]),
         LoginOutcome::Opened(_)
@@ -201,7 +284,7 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
             s.session.reopen();
         }),
         ("new password", |s| {
-            s.session.set_credentials(credentials(USER, "another"))
+            s.session.set_credentials(credentials(USER, "another"));
         }),
         ("lease over", |s| s.pass_time(60)),
     ];

@@ -1,11 +1,13 @@
 //! Every response to a login, and what it is taken for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, Phase, SendFailure};
+use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, LoginRule, Phase, SendFailure};
 use http::{Response, StatusCode};
 
-use crate::scenario::{Scenario, answer_with, cookie, response, status};
+use crate::scenario::{Scenario, answer_with, cookie, response, set_cookies, status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cookies {
@@ -74,24 +76,23 @@ enum Outcome {
 fn expected(status: StatusCode, cookies: Cookies) -> Outcome {
     match status.as_u16() {
         200 => cookies.outcome_of_a_200(),
-        300..400 => Outcome::Cooling(LoginFailure::Redirected { status }),
-        408 | 425 | 429 => unavailable(status),
+        300..400 => Outcome::Cooling(LoginFailure::redirected(status)),
+        // Patience is asked for, or a gateway does not like how the request came to it.
+        407 | 408 | 411 | 413 | 414 | 415 | 417 | 421 | 425 | 426 | 429 | 431 => {
+            unavailable(status)
+        }
         400..500 => Outcome::Rejected,
         _ => unavailable(status),
     }
 }
 
 fn unavailable(status: StatusCode) -> Outcome {
-    Outcome::Cooling(LoginFailure::Unavailable {
-        status,
-        retry_after: None,
-    })
+    Outcome::Cooling(LoginFailure::unavailable(status, None))
 }
 
 fn outcome(s: &mut Scenario, response: &Response<()>) -> Outcome {
     let ticket = s.order().ticket;
-    let now = s.now();
-    match s.session.login_response(ticket, response, now) {
+    match s.reports(ticket, response) {
         LoginOutcome::Opened(_) => Outcome::Open,
         LoginOutcome::Failed(Denial::BackingOff { cause, .. }) => Outcome::Cooling(cause),
         LoginOutcome::Failed(Denial::Rejected { .. }) => Outcome::Rejected,
@@ -112,7 +113,9 @@ fn every_status_with_every_form_of_cookie() {
                 "{code} {cookies:?}"
             );
             if found == Outcome::Open {
-                assert_eq!(s.token().as_deref(), Some("T"), "{cookies:?}");
+                let quoted = cookies == Cookies::Quoted;
+                let token = if quoted { "\"T\"" } else { "T" };
+                assert_eq!(s.token().as_deref(), Some(token), "{cookies:?}");
             }
         }
     }
@@ -130,9 +133,7 @@ fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
         response
             .headers_mut()
             .append("set-cookie", cookie("EVIL").parse().unwrap());
-        let redirected = LoginFailure::Redirected {
-            status: status(code),
-        };
+        let redirected = LoginFailure::redirected(status(code));
         assert_eq!(outcome(&mut s, &response), Outcome::Cooling(redirected));
         assert_eq!(s.session.endpoint().origin(), crate::scenario::HOST);
         s.pass_time(5);
@@ -142,10 +143,11 @@ fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
 
 #[test]
 fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
-    let rule = |status: StatusCode, headers: &http::HeaderMap| {
-        (status == 500 || headers.contains_key("x-refused")).then_some(FailedLogin::Rejected)
-    };
-    let with_rule = || Scenario::with(|settings| settings.login_rule = Some(rule));
+    let rule = LoginRule::new(|response| {
+        (response.status() == 500 || response.headers().contains_key("x-refused"))
+            .then_some(FailedLogin::Rejected)
+    });
+    let with_rule = || Scenario::with(|settings| settings.login_rule = Some(rule.clone()));
     assert_eq!(
         outcome(&mut with_rule(), &response(500, &[])),
         Outcome::Rejected
@@ -172,8 +174,12 @@ fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
 
 #[test]
 fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
+    // A closure may know what only the program knows.
+    let code = 403;
     let mut s = Scenario::with(|settings| {
-        settings.login_rule = Some(|status, _| (status == 403).then_some(FailedLogin::Unavailable));
+        settings.login_rule = Some(LoginRule::new(move |response| {
+            (response.status() == code).then_some(FailedLogin::Unavailable)
+        }));
     });
     assert_eq!(
         outcome(&mut s, &response(403, &[])),
@@ -182,14 +188,56 @@ fn t26_a_rule_can_also_turn_a_refusal_into_trouble() {
 }
 
 #[test]
-fn guarantee_7_a_rule_that_panics_wedges_nothing() {
+fn a_rule_is_asked_once_and_only_about_logins_that_brought_no_token() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
     let mut s = Scenario::with(|settings| {
-        settings.login_rule = Some(|_, _| panic!("a rule of the user's"))
+        settings.login_rule = Some(LoginRule::new(move |_| {
+            count.fetch_add(1, Relaxed);
+            None
+        }));
     });
+    assert_eq!(
+        outcome(&mut s, &response(503, &[])),
+        unavailable(status(503))
+    );
+    assert_eq!(asked.load(Relaxed), 1);
+    s.pass_time(5);
+    let opened = response(200, &[&cookie("T")]);
+    assert_eq!(outcome(&mut s, &opened), Outcome::Open);
+    assert_eq!(asked.load(Relaxed), 1);
+}
+
+#[test]
+fn a_reading_says_whether_there_is_a_token_and_is_told_to_no_session_yet() {
+    let mut s = Scenario::new();
     let ticket = s.order().ticket;
-    let login = std::panic::AssertUnwindSafe(|| s.login(ticket, 500, &[]));
-    assert!(std::panic::catch_unwind(login).is_err());
-    assert_eq!(s.phase(), Phase::Empty);
+    let reader = s.session.login_reader();
+    let (good, bad) = (set_cookies(&[&cookie("T")]), set_cookies(&[]));
+    assert!(!reader.read(status(200), &bad, &[]).has_token());
+    assert!(!reader.read(status(401), &good, &[]).has_token());
+    let reading = reader.read(status(200), &good, &[]);
+    assert!(reading.has_token());
+    assert_eq!(s.phase(), Phase::LoggingIn, "reading alone changes nothing");
+    let now = s.now();
+    let _ = s.session.login_response(ticket, reading, now);
+    assert_eq!(s.token().as_deref(), Some("T"));
+}
+
+#[test]
+fn guarantee_7_a_rule_that_panics_is_as_good_as_none() {
+    let panics = || {
+        Scenario::with(|settings| {
+            settings.login_rule = Some(LoginRule::new(|_| panic!("a rule of the user's")));
+        })
+    };
+    for code in [200, 302, 401, 404, 429, 500] {
+        assert_eq!(
+            outcome(&mut panics(), &response(code, &[])),
+            outcome(&mut Scenario::new(), &response(code, &[])),
+            "{code}"
+        );
+    }
 }
 
 #[test]
@@ -217,8 +265,9 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         // One login, then one each two minutes.
         let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
         let ticket = s.order().ticket;
-        let LoginOutcome::Failed(Denial::BackingOff { until, cause: told }) =
-            s.fails(ticket, failure)
+        let LoginOutcome::Failed(Denial::BackingOff {
+            until, cause: told, ..
+        }) = s.fails(ticket, failure)
         else {
             panic!("a failure to send is for a while");
         };
@@ -226,12 +275,37 @@ fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() 
         s.jump_to(until);
         match s.admit(&mut crate::scenario::call()) {
             ctc_core::Admit::Login(_) => assert!(!charged),
-            ctc_core::Admit::Deny(Denial::BudgetSpent { until }) => {
+            ctc_core::Admit::Deny(Denial::BudgetSpent { until, .. }) => {
                 assert!(charged);
                 assert_eq!(until, s.moment(120));
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_login_that_panicked_is_a_failed_one_and_is_charged_when_it_may_have_been_sent() {
+    for sent in [false, true] {
+        let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
+        let ticket = s.order().ticket;
+        let (wait, now) = (s.waits(), s.now());
+        let LoginOutcome::Failed(denial) = s.session.login_panicked(ticket, sent, now) else {
+            panic!("a login that panicked has failed")
+        };
+        let Denial::BackingOff { until, cause, .. } = &denial else {
+            panic!("{denial:?}")
+        };
+        assert_eq!(*cause, LoginFailure::Panicked);
+        assert_ne!(s.session.epoch(), wait.epoch, "the waiters are woken");
+        assert_eq!(s.denied(), denial, "all others are told the same");
+        assert!(denial.to_string().contains("panicked during the login"));
+        s.jump_to(*until);
+        let spent = matches!(
+            s.admit(&mut crate::scenario::call()),
+            ctc_core::Admit::Deny(Denial::BudgetSpent { .. })
+        );
+        assert_eq!(spent, sent);
     }
 }
 
@@ -258,10 +332,8 @@ fn t28_retry_after_at_login() {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
         let now = s.now();
-        let outcome = s
-            .session
-            .login_response(ticket, &answer_with(429, "retry-after", text), now);
-        let LoginOutcome::Failed(Denial::BackingOff { until, cause }) = outcome else {
+        let outcome = s.reports(ticket, &answer_with(429, "retry-after", text));
+        let LoginOutcome::Failed(Denial::BackingOff { until, cause, .. }) = outcome else {
             panic!("{text}")
         };
         assert!(
@@ -271,10 +343,7 @@ fn t28_retry_after_at_login() {
         let retry_after = asked.map(Duration::from_secs);
         assert_eq!(
             cause,
-            LoginFailure::Unavailable {
-                status: status(429),
-                retry_after
-            },
+            LoginFailure::unavailable(status(429), retry_after),
             "{text:?}"
         );
         s.jump_to(until - Duration::from_millis(1));
@@ -296,7 +365,7 @@ fn t28_a_date_counts_from_the_servers_own_clock() {
         .headers_mut()
         .insert("date", "Wed, 15 Jan 1997 12:00:00 GMT".parse().unwrap());
     let now = s.now();
-    let _ = s.session.login_response(ticket, &response, now);
+    let _ = s.reports(ticket, &response);
     assert_eq!(s.denied().retry_after(now), Some(Duration::from_secs(90)));
 }
 
@@ -327,7 +396,6 @@ fn t41_a_token_just_handed_out_is_not_over_by_a_clock_that_runs_ahead() {
     response
         .headers_mut()
         .insert("date", "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap());
-    let now = s.now();
-    let outcome = s.session.login_response(ticket, &response, now);
+    let outcome = s.reports(ticket, &response);
     assert!(matches!(outcome, LoginOutcome::Opened(_)), "{outcome:?}");
 }

@@ -29,19 +29,12 @@ fn each_state_says_where_it_stands() {
     assert_eq!(s.phase(), Phase::Closed);
 
     let s = Scenario::new().rejected(403);
-    assert_eq!(
-        (s.phase(), s.next_deadline()),
-        (
-            Phase::Rejected {
-                status: status(403)
-            },
-            None
-        )
-    );
+    assert!(matches!(s.phase(), Phase::Rejected { status: found, .. } if found == status(403)));
+    assert_eq!(s.next_deadline(), None);
 
     let mut s = Scenario::new().cooling();
     let until = s.next_deadline().unwrap();
-    assert_eq!(s.phase(), Phase::BackingOff { until });
+    assert!(matches!(s.phase(), Phase::BackingOff { until: found, .. } if found == until));
     s.jump_to(until);
     assert_eq!(s.phase(), Phase::Empty);
 }
@@ -69,18 +62,18 @@ fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
     type Step = fn(&mut Scenario, ctc_core::LoginTicket);
     let steps: [(&str, Step); 10] = [
         ("opened", |s, ticket| {
-            drop(s.login(ticket, 200, &[&cookie("T1")]))
+            drop(s.login(ticket, 200, &[&cookie("T1")]));
         }),
         ("refused", |s, ticket| drop(s.login(ticket, 401, &[]))),
         ("trouble", |s, ticket| drop(s.login(ticket, 500, &[]))),
         ("not sent", |s, ticket| {
-            drop(s.fails(ticket, SendFailure::NotSent))
+            drop(s.fails(ticket, SendFailure::NotSent));
         }),
         ("abandoned", |s, ticket| s.session.abandon(ticket)),
         ("closed", |s, _| drop(s.session.close())),
         ("logged out", |s, _| drop(s.session.logout())),
         ("new credentials", |s, _| {
-            s.session.set_credentials(credentials(USER, PASSWORD))
+            s.session.set_credentials(credentials(USER, PASSWORD));
         }),
         ("reset", |s, _| s.session.reset()),
         ("lease over", |s, _| {
@@ -132,7 +125,7 @@ fn a_denial_by_the_budget_ends_at_the_moment_it_names() {
         let ticket = s.order().ticket;
         s.session.abandon(ticket);
     }
-    let Denial::BudgetSpent { until } = s.denied() else {
+    let Denial::BudgetSpent { until, .. } = s.denied() else {
         panic!("spent")
     };
     assert_eq!(s.phase(), Phase::Empty, "the budget is no phase");

@@ -87,7 +87,7 @@ impl Walk {
     }
 
     fn step(&mut self) {
-        match self.random.below(24) {
+        match self.random.below(25) {
             0..=5 => self.call(),
             6..=11 => self.observe(),
             12..=15 => self.report(),
@@ -96,6 +96,7 @@ impl Walk {
             18..=20 => self.time(),
             21 => self.record = Some(self.s.record()),
             22 => self.change(),
+            23 => self.start(),
             _ => self.forget(),
         }
     }
@@ -132,6 +133,11 @@ impl Walk {
                 assert!(
                     self.lease.is_some_and(|until| until > self.second),
                     "waits for nobody"
+                );
+                let limit = self.s.moment(self.second + 40);
+                assert!(
+                    wait.deadline <= limit,
+                    "waits for longer than a login takes"
                 );
             }
             Admit::Proceed(pass) => {
@@ -205,7 +211,6 @@ impl Walk {
         let (lands, live) = (self.lands(&ticket), self.is_live(&ticket));
         let before = self.s.token();
         let token = self.token();
-        let now = self.s.now();
         let kind = self.random.below(10);
         match kind {
             0..=3 => drop(self.s.login(ticket, 200, &[&token])),
@@ -213,13 +218,9 @@ impl Walk {
             5 => {
                 let response =
                     answer_with(429, "retry-after", self.random.of(&["7", "700", "never"]));
-                drop(self.s.session.login_response(ticket, &response, now));
+                drop(self.s.reports(ticket, &response));
             }
-            6 => drop(
-                self.s
-                    .session
-                    .login_response(ticket, &response(200, &[]), now),
-            ),
+            6 => drop(self.s.reports(ticket, &response(200, &[]))),
             7 => {
                 drop(self.s.fails(ticket, SendFailure::NotSent));
                 self.unsent += u64::from(lands);
@@ -243,18 +244,38 @@ impl Walk {
         self.lands(ticket) && !self.void
     }
 
-    /// As the keeper counts: the newest ticket, inside its lease.
+    /// As the keeper counts: the newest ticket, not used up. Past its lease it counts until
+    /// another is handed out.
     fn lands(&self, ticket: &LoginTicket) -> bool {
         let number = format!("LoginTicket({})", self.orders);
-        self.lease.is_some_and(|until| until > self.second) && format!("{ticket:?}") == number
+        self.lease.is_some() && format!("{ticket:?}") == number
+    }
+
+    /// Whether a login that is not sent yet should be.
+    fn is_wanted(&self, ticket: &LoginTicket) -> bool {
+        // A login with old credentials is better not sent.
+        self.is_live(ticket)
+            && self.sent_password == self.password
+            && self.lease.is_some_and(|until| until > self.second)
+    }
+
+    fn start(&mut self) {
+        let Some(ticket) = self.tickets.last() else {
+            return;
+        };
+        let (now, wanted) = (self.s.now(), self.is_wanted(ticket));
+        assert_eq!(self.s.session.login_starting(ticket, now), wanted);
+        if wanted {
+            // The time-out and the margin.
+            self.lease = Some(self.second + 40);
+        }
     }
 
     fn resume(&mut self) {
         let (Some(record), Some(ticket)) = (self.record.clone(), self.tickets.pop()) else {
             return;
         };
-        // A login with old credentials is better not sent.
-        let live = self.is_live(&ticket) && self.sent_password == self.password;
+        let live = self.is_wanted(&ticket);
         let lands = self.lands(&ticket);
         match self.s.offer_with(ticket, &record) {
             Resumed::Continue(ticket) => self.tickets.push(ticket),

@@ -76,20 +76,10 @@ fn t32_a_program_started_every_minute_with_a_wrong_password_logs_in_once() {
                 logins += 1;
                 let _ = s.login(ticket, 401, &[]);
             }
-            Resumed::Denied(denial) => assert_eq!(
-                denial,
-                Denial::Rejected {
-                    status: status(401)
-                }
-            ),
+            Resumed::Denied(denial) => assert_eq!(denial, Denial::rejected(status(401))),
             other => panic!("{other:?}"),
         }
-        assert_eq!(
-            s.denied(),
-            Denial::Rejected {
-                status: status(401)
-            }
-        );
+        assert_eq!(s.denied(), Denial::rejected(status(401)));
         record = Some(s.record());
     }
     assert_eq!(logins, 1);
@@ -196,7 +186,7 @@ fn a_pause_and_the_debt_are_carried_over() {
     let s = Scenario::new().spent();
     let record = s.record().without_token();
     let mut other = s.restarted();
-    let Resumed::Denied(Denial::BudgetSpent { until }) = other.offer(&record) else {
+    let Resumed::Denied(Denial::BudgetSpent { until, .. }) = other.offer(&record) else {
         panic!("spent")
     };
     assert_eq!(until, s.moment(120));
@@ -381,14 +371,30 @@ fn guarantee_1_t68_an_offer_past_the_lease_changes_nothing() {
     let (early, late) = (s.order().ticket, 60);
     s.at(late);
     assert!(matches!(s.offer_with(early, &record), Resumed::Stale));
+    // A login that was sent: once another caller is elected it changes nothing either.
     let ticket = s.order().ticket;
     s.at(2 * late);
+    let _another = s.order();
     let (now, wall) = (s.now(), s.wall());
     assert!(matches!(
         s.session.login_overtaken(ticket, &record, now, wall),
         Resumed::Stale
     ));
     assert_eq!(s.token(), None);
+}
+
+#[test]
+fn a_late_report_still_finds_what_another_process_saved() {
+    let record = Scenario::new().open("T1").record();
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    s.at(60);
+    let (now, wall) = (s.now(), s.wall());
+    assert!(matches!(
+        s.session.login_overtaken(ticket, &record, now, wall),
+        Resumed::Adopted(_)
+    ));
+    assert_eq!(s.token().as_deref(), Some("T1"));
 }
 
 #[test]

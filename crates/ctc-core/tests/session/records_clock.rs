@@ -175,7 +175,7 @@ fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
 fn a_debt_beyond_reason_ends_all_the_same() {
     let record = with_field(&Scenario::new().record(), "login_debt", json!(u64::MAX));
     let mut s = Scenario::new();
-    let Resumed::Denied(Denial::BudgetSpent { until }) = s.offer(&record) else {
+    let Resumed::Denied(Denial::BudgetSpent { until, .. }) = s.offer(&record) else {
         panic!("a debt")
     };
     assert!(until <= s.moment(30 * 24 * HOUR));

@@ -24,7 +24,8 @@ fn a_cause_that_is_not_known_here_costs_neither_the_pause_nor_the_record() {
         let mut pause = known.clone();
         pause["cause"] = cause;
         let record = with_field(&cooling.record(), "pause", pause);
-        let Resumed::Denied(Denial::BackingOff { until, cause }) = Scenario::new().offer(&record)
+        let Resumed::Denied(Denial::BackingOff { until, cause, .. }) =
+            Scenario::new().offer(&record)
         else {
             panic!("a pause is a pause");
         };

@@ -2,7 +2,7 @@
 
 use ctc_core::{Phase, Session, Verdict};
 
-use crate::scenario::{Scenario, cookie, set_cookies, status};
+use crate::scenario::{Scenario, cookie, route, set_cookies, status};
 
 #[test]
 fn t40_a_clearing_cookie_on_any_answer_ends_the_token_and_is_never_taken_for_one() {
@@ -51,6 +51,45 @@ fn t48_a_new_token_on_an_answer_to_the_present_one_is_taken_up() {
         s.response(&mut second, 200, &["authToken=; Max-Age=0"]),
         Verdict::Deliver
     );
+    assert_eq!(s.token().as_deref(), Some("T2"));
+}
+
+#[test]
+fn t41_a_rotated_token_is_not_over_by_a_clock_that_runs_ahead() {
+    let mut s = Scenario::new().open("T1").after(3600);
+    let respond = |s: &mut Scenario, line: &str| {
+        let mut headers = set_cookies(&[line]);
+        let date = "Wed, 15 Jan 2031 12:00:00 GMT".parse().unwrap();
+        headers.insert("date", date);
+        let (mut sent, now) = (s.sent(), s.now());
+        let path = route("/connect/services/devices");
+        let verdict = s
+            .session
+            .observe(&mut sent, path, status(200), &headers, now);
+        assert_eq!(verdict, Verdict::Deliver);
+    };
+    let over = "Expires=Wed, 15 Jan 2031 11:59:00 GMT; Path=/connect";
+    respond(&mut s, &format!("authToken=T2; {over}"));
+    assert_eq!(s.token().as_deref(), Some("T2"));
+    // Said of the token that the call carried, it ends that one.
+    respond(&mut s, &format!("authToken=T2; {over}"));
+    assert_eq!(s.token(), None);
+}
+
+#[test]
+fn t39_a_token_is_taken_up_from_a_line_that_a_gateway_folded() {
+    let folded = "JSESSIONID=B; Path=/, authToken=T2; Path=/connect";
+    let mut s = Scenario::new().open("T1").after(3600);
+    let mut sent = s.sent();
+    assert!(Session::affects_session(
+        status(200),
+        &set_cookies(&[folded])
+    ));
+    assert_eq!(s.response(&mut sent, 200, &[folded]), Verdict::Deliver);
+    assert_eq!(s.token().as_deref(), Some("T2"));
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    let _ = s.login(ticket, 200, &[folded]);
     assert_eq!(s.token().as_deref(), Some("T2"));
 }
 

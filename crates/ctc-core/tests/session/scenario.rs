@@ -242,8 +242,18 @@ impl Scenario {
         status: u16,
         cookies: &[&str],
     ) -> LoginOutcome {
-        self.session
-            .login_response(ticket, &response(status, cookies), self.now)
+        self.reports(ticket, &response(status, cookies))
+    }
+
+    /// Reads the response to a login, then reports it.
+    pub(crate) fn reports<B>(
+        &mut self,
+        ticket: LoginTicket,
+        response: &Response<B>,
+    ) -> LoginOutcome {
+        let reader = self.session.login_reader();
+        let reading = reader.read(response.status(), response.headers(), &[]);
+        self.session.login_response(ticket, reading, self.now)
     }
 
     pub(crate) fn fails(&mut self, ticket: LoginTicket, failure: SendFailure) -> LoginOutcome {
@@ -297,9 +307,7 @@ impl Scenario {
                     }
                 }
                 Admit::Login(order) => {
-                    let _ =
-                        self.session
-                            .login_response(order.ticket, &server(Sent::Login), self.now);
+                    let _ = self.reports(order.ticket, &server(Sent::Login));
                 }
                 Admit::Wait(_) => panic!("nobody else is there"),
                 Admit::Deny(denial) => return Err(denial),

@@ -8,7 +8,7 @@ use ctc_core::{
 };
 use http::{HeaderMap, Uri};
 
-use crate::scenario::{Scenario, call, cookie, credentials, set_cookies};
+use crate::scenario::{Scenario, call, cookie, credentials, set_cookies, status};
 
 const KEY: &str = "CANARY-KEY";
 const USER: &str = "CANARY-USER@example.com";
@@ -58,6 +58,8 @@ fn guarantee_9_t78_the_secrets_themselves_print_redacted() {
     says_nothing(&AuthToken::new("CANARY;").unwrap_err());
     says_nothing(&Credentials::new("", "CANARY").unwrap_err());
     says_nothing(&Credentials::new("CANARY", "").unwrap_err());
+    says_nothing(&Credentials::new("CANARY\n", "p").unwrap_err());
+    says_nothing(&Credentials::new("u", "CANARY\n").unwrap_err());
 }
 
 #[test]
@@ -70,6 +72,9 @@ fn guarantee_9_t78_a_session_shows_no_secret_in_any_state() {
     shows_nothing(&order.request.headers());
     shows_nothing(&order.request.body());
     shows_nothing(&s.session);
+    let reader = s.session.login_reader();
+    shows_nothing(&reader);
+    shows_nothing(&reader.read(status(200), &set_cookies(&[&cookie(TOKEN)]), &[]));
     let outcome = s.login(order.ticket, 200, &[&cookie(TOKEN)]);
     shows_nothing(&outcome);
     shows_nothing(&s.session);
@@ -172,8 +177,9 @@ fn guarantee_9_every_failed_login_is_told_without_what_the_server_sent() {
         response
             .headers_mut()
             .insert("retry-after", "CANARY".parse().unwrap());
-        let now = s.now();
-        shows_nothing(&s.session.login_response(ticket, &response, now));
+        let reader = s.session.login_reader();
+        shows_nothing(&reader.read(response.status(), response.headers(), b"CANARY"));
+        shows_nothing(&s.reports(ticket, &response));
         says_nothing(&s.denied());
         shows_nothing(&s.session);
     }

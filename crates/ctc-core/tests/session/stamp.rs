@@ -1,6 +1,6 @@
 //! What goes on a call, and where it may go.
 
-use ctc_core::{Endpoint, Pass, Settings, StampError, Target, TokenAttachment};
+use ctc_core::{Endpoint, Pass, Resumed, Settings, StampError, Target, TokenAttachment};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::scenario::{KEY, PASSWORD, Scenario, USER, stamped};
@@ -139,6 +139,68 @@ fn a_bearer_takes_the_place_of_the_cookie() {
     }
 }
 
+#[test]
+fn t37_a_quoted_token_goes_back_with_its_quotes_but_not_as_a_bearer() {
+    let quoted = "\"QUFBQQ==\"";
+    let with = |attachment| {
+        let s = Scenario::with(|settings| settings.attachment = attachment).open(quoted);
+        // A store gives it back as it was.
+        let mut other = s.restarted();
+        assert!(matches!(other.offer(&s.record()), Resumed::Adopted(_)));
+        let both = [&s, &other].map(|s| s.session.pass().unwrap().clone());
+        both.map(|pass| stamped(&pass, headers(&[("cookie", "a=\"1\"")])))
+    };
+    for sent in with(TokenAttachment::Cookie) {
+        assert_eq!(all(&sent, "cookie"), ["a=\"1\"; authToken=\"QUFBQQ==\""]);
+    }
+    for sent in with(TokenAttachment::Bearer) {
+        assert_eq!(all(&sent, "authorization"), ["Bearer QUFBQQ=="]);
+    }
+}
+
+#[test]
+fn guarantee_8_a_foreign_host_header_does_not_travel_with_key_and_token() {
+    let port = Endpoint::new("https://ctc.example:8443").unwrap();
+    for (endpoint, foreign) in [
+        (Endpoint::us(), "evil.example"),
+        (Endpoint::us(), "connect.calamp.com.evil.example"),
+        (Endpoint::us(), "connect.calamp.com:8443"),
+        (Endpoint::us(), "connect.calamp.com:99999"),
+        (Endpoint::us(), "me@connect.calamp.com"),
+        (Endpoint::us(), ""),
+        (Endpoint::us(), "connect.calamp.com, evil.example"),
+        (port, "ctc.example"),
+    ] {
+        for attachment in [TokenAttachment::Cookie, TokenAttachment::Bearer] {
+            let mut settings = Settings::default();
+            settings.attachment = attachment;
+            let s = Scenario::of(endpoint.clone(), KEY, USER, PASSWORD, settings).open("T1");
+            let mut sent = headers(&[("host", foreign), ("cookie", "a=1")]);
+            let uri: Uri = format!("{}/x", endpoint.origin()).parse().unwrap();
+            let pass = s.session.pass().unwrap();
+            pass.stamp(Target::from(&uri), &mut sent).unwrap();
+            assert!(!sent.contains_key("host"), "{foreign:?}");
+            assert!(sent.contains_key("calamp-services-app"));
+        }
+    }
+    // Two are never ours; one that is written otherwise may be.
+    let two = headers(&[("host", "connect.calamp.com"), ("host", "evil.example")]);
+    assert!(!stamped(&pass("T1"), two).contains_key("host"));
+    for own in ["connect.calamp.com", "CONNECT.calamp.com:443"] {
+        let sent = stamped(&pass("T1"), headers(&[("host", own)]));
+        assert_eq!(all(&sent, "host"), [own]);
+    }
+}
+
+#[test]
+fn a_request_that_is_not_stamped_keeps_its_host() {
+    let foreign = [("host", "evil.example")];
+    let mut sent = headers(&foreign);
+    let uri = Uri::from_static("https://evil.example/");
+    assert!(pass("T1").stamp(Target::from(&uri), &mut sent).is_err());
+    assert_eq!(sent, headers(&foreign));
+}
+
 /// Every address that is not the endpoint's own.
 const ELSEWHERE: &[&str] = &[
     "https://evil.example/connect/services/devices",
@@ -152,6 +214,8 @@ const ELSEWHERE: &[&str] = &[
     "ws://connect.calamp.com/",
     "https://connect.calamp.com@evil.example/",
     "https://connect.calamp.com:443@evil.example/",
+    "https://me@connect.calamp.com/connect/services/devices",
+    "https://me@connect.calamp.com:443/",
     "/connect/services/devices",
     "connect.calamp.com",
     "connect.calamp.com:443",

@@ -138,12 +138,12 @@ impl Attempt {
         match response {
             Ok(response) => {
                 let ticket = self.ticket.take()?;
-                let mut head = http::Response::new(());
-                *head.status_mut() = response.status();
-                head.headers_mut().clone_from(response.headers());
-                let outcome = self
-                    .session
-                    .with(|session, now| session.login_response(ticket, &head, now));
+                // Outside of the lock: reading may run a rule of the user's own.
+                let reader = self.session.with(|session, _| session.login_reader());
+                let reading =
+                    reader.read(response.status(), response.headers(), response.body());
+                let outcome =
+                    self.session.with(|session, now| session.login_response(ticket, reading, now));
                 self.tell(outcome)
             }
             Err(error) => self.fail(error),
@@ -165,11 +165,12 @@ impl Attempt {
 
     /// Reports a login whose steps panicked, unless it was reported before.
     pub(super) fn panicked(&mut self) {
-        let failure = self.send_failure();
-        drop(self.fail(SendError {
-            failure,
-            error: Arc::new(Panicked),
-        }));
+        if let Some(ticket) = self.ticket.take() {
+            let sent = self.request.is_none();
+            let outcome =
+                self.session.with(|session, now| session.login_panicked(ticket, sent, now));
+            drop(self.tell(outcome));
+        }
     }
 
     /// Reports that another process has the store's lease, and holds it for too long.
@@ -179,14 +180,6 @@ impl Attempt {
                 .session
                 .with(|session, now| session.store_busy(ticket, now));
             drop(self.tell(outcome));
-        }
-    }
-
-    fn send_failure(&self) -> SendFailure {
-        if self.request.is_some() {
-            SendFailure::NotSent
-        } else {
-            SendFailure::MaybeSent
         }
     }
 
@@ -203,7 +196,7 @@ impl Attempt {
                     .tell(SessionEvent::LoginFailed { denial: &denial });
                 None
             }
-            LoginOutcome::Stale { orphan } => {
+            LoginOutcome::Stale { orphan, .. } => {
                 self.session.tell(SessionEvent::LoginLate);
                 if orphan.is_some() {
                     counters.orphans.count();
@@ -218,32 +211,16 @@ impl Attempt {
 impl Drop for Attempt {
     /// The task was dropped half way, most likely by a runtime that is shutting down.
     fn drop(&mut self) {
-        if self.ticket.is_none() {
-            return;
+        let unsent = self.request.is_some();
+        if unsent && self.ticket.is_some() && self.session.lost_a_task() {
+            let error = Arc::new(TaskLost);
+            drop(self.fail(SendError { failure: SendFailure::NotSent, error }));
         }
-        match self.send_failure() {
-            SendFailure::NotSent if self.session.lost_a_task() => {
-                let error = Arc::new(TaskLost);
-                drop(self.fail(SendError {
-                    failure: SendFailure::NotSent,
-                    error,
-                }));
-                return;
-            }
-            SendFailure::NotSent => {
-                let ticket = self.ticket.take();
-                self.session.with(|session, now| {
-                    ticket
-                        .into_iter()
-                        .for_each(|ticket| session.cancel_unsent(ticket, now));
-                });
-            }
-            SendFailure::MaybeSent => {
-                let ticket = self.ticket.take();
-                self.session
-                    .with(|session, _| ticket.into_iter().for_each(|t| session.abandon(t)));
-            }
-        }
+        let Some(ticket) = self.ticket.take() else { return };
+        self.session.with(|session, now| match unsent {
+            true => session.cancel_unsent(ticket, now),
+            false => session.abandon(ticket),
+        });
         self.session.tell(SessionEvent::LoginAbandoned);
     }
 }
@@ -255,8 +232,3 @@ impl Drop for Attempt {
      a runtime that keeps running, or give the client one (for tokio: Tokio::on(handle))"
 )]
 struct TaskLost;
-
-/// Why a login failed that did not come to its end.
-#[derive(Debug, thiserror::Error)]
-#[error("the HTTP client or the session store panicked during the login: see the panic's message")]
-struct Panicked;

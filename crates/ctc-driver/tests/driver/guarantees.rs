@@ -260,7 +260,10 @@ fn guarantee_6_a_401_that_no_login_can_cure_now_leaves_the_token() {
         world.server.route("/f", Route::Forbidden);
         assert!(matches!(
             why(client.call("/f")),
-            Unauthorized::NoLogin(Denial::BudgetSpent { .. })
+            Unauthorized::NoLogin {
+                denial: Denial::BudgetSpent { .. },
+                ..
+            }
         ));
         assert_eq!(status(client.call("/devices")), 200);
         assert!(matches!(world.session.phase(), Phase::Open(_)));

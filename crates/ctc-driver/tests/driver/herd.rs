@@ -95,9 +95,7 @@ fn t23_t24_ten_thousand_tasks_with_refused_credentials_make_one_login() {
     tasks.run_until_stalled();
     world.server.hold_logins(false);
     let denials: Vec<_> = tasks.finish().into_iter().map(denial).collect();
-    let rejected = Denial::Rejected {
-        status: http::StatusCode::UNAUTHORIZED,
-    };
+    let rejected = Denial::rejected(http::StatusCode::UNAUTHORIZED);
     assert!(denials.len() == MANY && denials.iter().all(|denial| *denial == rejected));
     assert_eq!(
         (world.server.logins(), world.session.counts().denied),

@@ -85,9 +85,7 @@ fn t23_a_thousand_threads_with_refused_credentials_make_one_login() {
     world.server.every_login(Login::Status(403));
     world.server.hold_logins(true);
     let responses = herd(&world, || world.server.hold_logins(false));
-    let rejected = Denial::Rejected {
-        status: http::StatusCode::FORBIDDEN,
-    };
+    let rejected = Denial::rejected(http::StatusCode::FORBIDDEN);
     assert!(
         responses
             .into_iter()

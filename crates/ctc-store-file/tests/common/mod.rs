@@ -30,8 +30,12 @@ pub(crate) fn session(user: &str) -> Session {
 pub(crate) fn record(user: &str, token: &str) -> SessionRecord {
     let (mut session, now) = (session(user), Instant::now());
     if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-        let response = http::Response::builder().header("set-cookie", format!("authToken={token}"));
-        let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
+        let cookie = format!("authToken={token}").parse().unwrap();
+        let headers = [(http::header::SET_COOKIE, cookie)].into_iter().collect();
+        let reading = session
+            .login_reader()
+            .read(http::StatusCode::OK, &headers, &[]);
+        let _ = session.login_response(order.ticket, reading, now);
     }
     session.record(now, SystemTime::now())
 }

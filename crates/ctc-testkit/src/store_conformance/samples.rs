@@ -68,7 +68,10 @@ impl Account {
     fn after_login(&self, response: http::response::Builder) -> SessionRecord {
         let (mut session, now) = (self.session(), Instant::now());
         if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-            let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
+            let response = response.body(()).unwrap();
+            let reader = session.login_reader();
+            let reading = reader.read(response.status(), response.headers(), &[]);
+            let _ = session.login_response(order.ticket, reading, now);
         }
         session.record(now, SystemTime::now())
     }

@@ -86,7 +86,9 @@ fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, 
     };
     let cookie = format!("authToken={}; Path=/connect", token(1));
     let response = Response::builder().header("set-cookie", cookie).body(())?;
-    let LoginOutcome::Opened(_) = session.login_response(order.ticket, &response, now) else {
+    let reader = session.login_reader();
+    let reading = reader.read(response.status(), response.headers(), &[]);
+    let LoginOutcome::Opened(_) = session.login_response(order.ticket, reading, now) else {
         return Err("the login did not open the session".into());
     };
     then(&mut session, now);

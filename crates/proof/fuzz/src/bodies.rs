@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ctc_core::{
-    Admit, AppKey, Call, Credentials, Denial, Endpoint, Generation, LoginOutcome, LoginTicket,
-    Pass, Resumed, Route, SendFailure, Session, SessionRecord, Settings, Target, Verdict,
+    Admit, AppKey, Call, Credentials, Denial, Endpoint, Generation, LoginOutcome, LoginReading,
+    LoginTicket, Pass, Resumed, Route, SendFailure, Session, SessionRecord, Settings, Target,
+    Verdict,
 };
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
@@ -19,7 +20,8 @@ pub(crate) fn cookie(data: &[u8]) {
         put(response.headers_mut(), SET_COOKIE, line);
     }
     let ticket = elect(&mut session, now);
-    let outcome = session.login_response(ticket, &response, now);
+    let reading = read(&session, &response);
+    let outcome = session.login_response(ticket, reading, now);
     let Some(token) = session.pass().map(token_of) else {
         assert!(!matches!(outcome, LoginOutcome::Opened(_)));
         return;
@@ -60,7 +62,8 @@ pub(crate) fn retry_after(data: &[u8]) {
     put(response.headers_mut(), RETRY_AFTER, asked);
     put(response.headers_mut(), DATE, date);
     let ticket = elect(&mut session, now);
-    let outcome = session.login_response(ticket, &response, now);
+    let reading = read(&session, &response);
+    let outcome = session.login_response(ticket, reading, now);
     let LoginOutcome::Failed(Denial::BackingOff { until, .. }) = outcome else {
         unreachable!("a 429 is a pause: {outcome:?}");
     };
@@ -290,7 +293,8 @@ impl Walk {
             self.session
                 .login_failed(ticket, SendFailure::MaybeSent, self.now)
         } else {
-            self.session.login_response(ticket, &response, self.now)
+            let reading = read(&self.session, &response);
+            self.session.login_response(ticket, reading, self.now)
         };
         match outcome {
             LoginOutcome::Opened(generation) => assert!(Some(generation) > held),
@@ -340,6 +344,11 @@ fn elect(session: &mut Session, now: Instant) -> LoginTicket {
         Admit::Login(order) => order.ticket,
         other => unreachable!("the first caller is elected: {other:?}"),
     }
+}
+
+fn read(session: &Session, response: &Response<()>) -> LoginReading {
+    let reader = session.login_reader();
+    reader.read(response.status(), response.headers(), &[])
 }
 
 fn token_of(pass: &Pass) -> Vec<u8> {

@@ -123,7 +123,7 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(bench: &Bench<'_>) -> Checke
 #[track_caller]
 fn rejected(denied: &Denied, status: u16) -> Checked {
     match denied.denial() {
-        Denial::Rejected { status: seen } => {
+        Denial::Rejected { status: seen, .. } => {
             equal("the status of the refusal", seen.as_u16(), status)?
         }
         other => return fail("the denial", "Rejected".into(), format!("{other:?}")),

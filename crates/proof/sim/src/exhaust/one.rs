@@ -10,7 +10,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::parts::{
-    BURST, LEASE, Login, REFILL, base, credentials, response, seconds_of, session, set_cookie,
+    BURST, LEASE, Login, REFILL, base, credentials, read, response, seconds_of, session, set_cookie,
 };
 use super::{Small, canonical};
 
@@ -343,21 +343,20 @@ impl OneSession {
         let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Idle) else {
             return Ok(());
         };
-        let late = self
-            .out
-            .is_none_or(|(leader, at)| leader != i || self.now >= at + LEASE);
+        let late = self.out.is_none_or(|(leader, _)| leader != i);
         self.serial += 1;
         let outcome = match login {
             Login::NoAnswer => self
                 .session
                 .login_failed(ticket, SendFailure::MaybeSent, now),
             Login::NotSent => self.session.login_failed(ticket, SendFailure::NotSent, now),
-            answered => self
-                .session
-                .login_response(ticket, &response(answered, self.serial), now),
+            answered => {
+                let reading = read(&self.session, &response(answered, self.serial));
+                self.session.login_response(ticket, reading, now)
+            }
         };
         if late && !matches!(outcome, LoginOutcome::Stale { .. }) {
-            return Err("G1: a report past its lease counts".into());
+            return Err("G1: a report counts though another caller was elected".into());
         }
         if login == Login::NotSent && !late {
             self.elected.pop();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ctc_core::{AppKey, Credentials, Endpoint, Pass, Session, Settings};
+use ctc_core::{AppKey, Credentials, Endpoint, LoginReading, Pass, Session, Settings};
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -42,6 +42,11 @@ pub(crate) fn credentials() -> Credentials {
 pub(crate) fn base() -> Instant {
     static BASE: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     *BASE.get_or_init(|| Instant::now() + Duration::from_secs(1_000_000))
+}
+
+pub(crate) fn read(session: &Session, response: &Response<()>) -> LoginReading {
+    let reader = session.login_reader();
+    reader.read(response.status(), response.headers(), &[])
 }
 
 pub(crate) fn seconds_of(instant: Instant) -> i64 {

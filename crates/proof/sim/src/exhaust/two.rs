@@ -9,7 +9,7 @@ use ctc_core::{
 use http::{HeaderMap, Method, StatusCode};
 
 use super::parts::{
-    BURST, LEASE, Login, REFILL, base, number, response, seconds_of, session, set_cookie,
+    BURST, LEASE, Login, REFILL, base, number, read, response, seconds_of, session, set_cookie,
 };
 use super::{Small, canonical};
 
@@ -369,7 +369,8 @@ impl TwoSessions {
         };
         self.serial += 1;
         let process = &mut self.processes[i];
-        let counts = process.session.login_is_wanted(&ticket, now);
+        // As of the start: past its lease it counts until another caller is elected.
+        let counts = process.session.login_is_wanted(&ticket, base());
         let mut ticket = Some(ticket);
         if login != Login::Token
             && let (Some(record), Some(mine)) = (&self.store.record, ticket.take())
@@ -388,9 +389,8 @@ impl TwoSessions {
                 .session
                 .login_failed(ticket, SendFailure::MaybeSent, now)
         } else {
-            process
-                .session
-                .login_response(ticket, &response(login, self.serial), now)
+            let reading = read(&process.session, &response(login, self.serial));
+            process.session.login_response(ticket, reading, now)
         };
         if !counts && !matches!(outcome, LoginOutcome::Stale { .. }) {
             return Err("G1: a report that no longer counts changed something".into());
