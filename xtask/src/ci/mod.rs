@@ -116,7 +116,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "api",
-        what: "the public API is as listed in xtask/api, and names no type of a crate that it should not",
+        what: "the public API is as listed in xtask/api, and shows types of allowed crates only",
         run: api::check,
     },
     Step {

@@ -25,7 +25,13 @@
 //! #     type Response = Response<Vec<u8>>;
 //! #     type Error = MyError;
 //! #     fn send(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, MyError> { Err(MyError) }
-//! #     fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, MyError> { Err(MyError) }
+//! #     fn send_login(
+//! #         &self,
+//! #         _: Request<FormBody>,
+//! #         _: Duration,
+//! #     ) -> Result<Response<()>, MyError> {
+//! #         Err(MyError)
+//! #     }
 //! # }
 //! #[derive(Default)]
 //! struct MyStack;

@@ -249,7 +249,8 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_942_400 - 60);
         assert_eq!(
             token_line("AAAA", Duration::from_secs(60), now, true),
-            "authToken=AAAA; Max-Age=60; Expires=Wed, 15-Jan-2025 12:00:00 GMT; Path=/connect; Secure; HttpOnly"
+            "authToken=AAAA; Max-Age=60; Expires=Wed, 15-Jan-2025 12:00:00 GMT; Path=/connect; \
+             Secure; HttpOnly"
         );
     }
 }

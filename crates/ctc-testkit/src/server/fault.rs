@@ -5,7 +5,11 @@
 //! ```
 //! # use ctc_testkit::Rule;
 //! let rule: Rule = serde_json::from_str(
-//!     r#"{"on": "login", "times": {"n": 2}, "fault": {"throttle": {"retry_after": {"seconds": 46}}}}"#,
+//!     r#"{
+//!         "on": "login",
+//!         "times": {"n": 2},
+//!         "fault": {"throttle": {"retry_after": {"seconds": 46}}}
+//!     }"#,
 //! )?;
 //! # Ok::<(), serde_json::Error>(())
 //! ```

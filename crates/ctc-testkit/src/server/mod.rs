@@ -74,7 +74,8 @@ impl Server {
         Builder::default()
     }
 
-    /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or `https://localhost:41234`.
+    /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or
+    /// `https://localhost:41234`.
     pub fn url(&self) -> String {
         match self.identity {
             Some(_) => format!("https://localhost:{}", self.port()),

@@ -166,8 +166,8 @@ impl State {
         }
     }
 
-    /// The response that stands in for the ordinary one, and whether the request takes effect all the
-    /// same.
+    /// The response that stands in for the ordinary one, and whether the request takes effect all
+    /// the same.
     fn replacement(&self, fault: &Fault) -> Option<(ServerResponse, bool)> {
         match fault {
             Fault::Respond {

@@ -74,8 +74,8 @@ impl Logins {
 }
 
 impl Watch {
-    /// A lease is asked for: most likely for a new login, so that the last response says nothing any
-    /// more.
+    /// A lease is asked for: most likely for a new login, so that the last response says nothing
+    /// any more.
     pub(crate) fn asks_for_lease(&mut self, process: usize) {
         let login = &mut self.sessions[process].login;
         (login.asked, login.refusal, login.lease_lost) = (0, None, false);

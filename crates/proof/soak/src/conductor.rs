@@ -32,7 +32,8 @@ pub(crate) fn conduct(plan: &Plan) -> Result<bool, Failure> {
     let _ = rlimit::increase_nofile_limit(8192);
     if !KNOWS_ALL {
         println!(
-            "threads, sockets, files and resident memory are not measured here: only Linux tells them"
+            "threads, sockets, files and resident memory are not measured here: \
+             only Linux tells them"
         );
     }
     let total = Duration::from_secs_f64(plan.minutes * 60.0);

@@ -37,7 +37,8 @@ cargo xtask soak [--minutes N] [--seed N] [--leak NAME]
 
   --minutes N   how long, fractions included; 10 by default
   --seed N      another order of faults and calls
-  --leak NAME   forget something in each round, to see that it is found: bytes, client, task, thread, socket
+  --leak NAME   forget something in each round, to see that it is found: bytes, client, task,
+                thread, socket
 ";
 
 fn main() -> ExitCode {

@@ -17,7 +17,11 @@ macro_rules! cases {
     ($($module:ident { $($name:ident $covers:literal,)* })*) => {
         /// Every case, in the order in which a reader meets a session.
         pub(super) const CASES: &[Case] = &[$($(
-            Case { name: stringify!($name), covers: $covers, run: $module::$name as fn(&Bench<'_>) -> Checked },
+            Case {
+                name: stringify!($name),
+                covers: $covers,
+                run: $module::$name as fn(&Bench<'_>) -> Checked,
+            },
         )*)*];
     };
 }

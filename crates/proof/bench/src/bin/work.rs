@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         [work, times] => run(work, times, ""),
         [work, times, url] => run(work, times, url),
         _ => Err(
-            "usage: ctc-bench-work serve | pair <bare> <ours> <url> <milliseconds> | <work> <times> [<url>]"
+            "usage: ctc-bench-work serve | pair <bare> <ours> <url> <milliseconds> | \
+             <work> <times> [<url>]"
                 .into(),
         ),
     };
