@@ -207,6 +207,13 @@ pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     }
 }
 
+/// The values of the `authToken` cookies in a `Cookie` header, byte for byte; empty ones are none.
+pub(super) fn auth_tokens(line: &str) -> impl Iterator<Item = &str> {
+    line.split(';')
+        .filter_map(|pair| pair.trim().strip_prefix("authToken="))
+        .filter(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use http::{Method, header};
 
 use super::{
-    builder::Settings,
+    cookies::auth_tokens,
     journal::{Class, Violation},
     received::Received,
+    settings::Settings,
 };
 
 const KEY_HEADER: &str = "calamp-services-app";
@@ -127,13 +128,6 @@ pub(super) fn presented(settings: &Settings, request: &Received) -> Vec<String> 
         );
     }
     tokens
-}
-
-/// The values of the `authToken` cookies in a `Cookie` header, byte for byte; empty ones are none.
-pub(super) fn auth_tokens(line: &str) -> impl Iterator<Item = &str> {
-    line.split(';')
-        .filter_map(|pair| pair.trim().strip_prefix("authToken="))
-        .filter(|value| !value.is_empty())
 }
 
 fn key(settings: &Settings, request: &Received) -> Result<(), Violation> {

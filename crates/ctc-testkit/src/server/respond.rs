@@ -7,13 +7,13 @@ use http::{Response, StatusCode, header};
 use hyper::{Request, body::Incoming};
 
 use super::{
-    builder::Settings,
     calls, control, cookies,
     fault::{Fault, Point, RetryAfter, When},
     journal::{Class, Violation},
     login,
     received::Received,
     response::{BrokenOff, Payload, ServerResponse},
+    settings::Settings,
     state::{Arrival, Checked, Shared, State},
     tokens::Life,
     wire::Wire,
