@@ -97,7 +97,7 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
             .into());
         }
         Err(error) => {
-            println!("A call after that is refused here, without asking the server: {error}.")
+            println!("A call after that is refused here, without asking the server: {error}.");
         }
     }
     println!("{}", stage.summary());

@@ -62,8 +62,8 @@ on_both_stores! {
     }
 
     /// T68 by the number alone: overtaken long before the end of its time by its own clock (its
-    /// heart stood still, or somebody cleared the cache), and its login is answered well. It may use
-    /// that token; the store keeps the newer.
+    /// heart stood still, or somebody cleared the cache), and its login is answered well. It may
+    /// use that token; the store keeps the newer.
     fn overtaken_before_its_time(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
         let patient = Job { login_timeout: Duration::from_secs(20), ..stage.job() };

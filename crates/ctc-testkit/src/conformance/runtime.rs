@@ -1,4 +1,4 @@
-//! Where the futures of async stacks run, and the runtime that they get unless they bring their own.
+//! Where the futures of async stacks run, and the runtime of those that bring none.
 
 use std::{future::Future, pin::Pin, thread};
 

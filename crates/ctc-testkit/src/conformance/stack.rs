@@ -74,8 +74,8 @@ pub trait AsyncStack: Send + Sync + 'static {
         response: <Self::Transport as AsyncTransport>::Response,
     ) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send;
 
-    /// What [`Incoming::attach_reason`](ctc_driver::Incoming::attach_reason) left on a delivered 401. The
-    /// default knows nothing, and skips the case about it.
+    /// What [`Incoming::attach_reason`](ctc_driver::Incoming::attach_reason) left on a delivered
+    /// 401. The default knows nothing, and skips the case about it.
     fn unauthorized(
         &self,
         response: &<Self::Transport as AsyncTransport>::Response,

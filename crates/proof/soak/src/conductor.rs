@@ -9,9 +9,9 @@ use ctc_testkit::Server;
 
 use crate::Failure;
 use crate::check::Checks;
-use crate::load::{ACCOUNTS, Leak, PASSWORD};
+use crate::load::{ACCOUNTS, PASSWORD};
 use crate::measure::KNOWS_ALL;
-use crate::protocol::{Order, Report};
+use crate::protocol::{Leak, Order, Report};
 use crate::rng::Rng;
 use crate::weather::Weather;
 

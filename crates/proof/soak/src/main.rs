@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use cap::Cap;
 use lexopt::{Arg, ValueExt};
 
-use crate::load::Leak;
+use crate::protocol::Leak;
 
 /// The system's allocator, with a count of the bytes that are in use.
 #[global_allocator]

@@ -124,7 +124,7 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checke
 fn rejected(denied: &Denied, status: u16) -> Checked {
     match denied.denial() {
         Denial::Rejected { status: seen } => {
-            equal("the status of the refusal", seen.as_u16(), status)?
+            equal("the status of the refusal", seen.as_u16(), status)?;
         }
         other => return fail("the denial", "Rejected".into(), format!("{other:?}")),
     }

@@ -110,7 +110,7 @@ pub(super) fn unreachable_logout_closes_all_the_same(stage: &Stage<'_>) -> Check
             .inject(Rule::forever(Matcher::Logout, fault.clone()));
         match scene.client.logout()? {
             LogoutOutcome::Unreachable(error) => {
-                that("it says why", !error.to_string().is_empty(), error)?
+                that("it says why", !error.to_string().is_empty(), error)?;
             }
             other => {
                 return fail(

@@ -20,7 +20,7 @@ pub(super) fn throttled_login_waits_as_asked(stage: &Stage<'_>) -> Checked {
             let denied = scene.client.denied(scene.client.get(DEVICES))?;
             match cause(&denied)? {
                 LoginFailure::Unavailable { status, .. } => {
-                    equal("the status", status.as_u16(), 429)?
+                    equal("the status", status.as_u16(), 429)?;
                 }
                 other => return fail("the cause", "Unavailable".into(), format!("{other:?}")),
             }
@@ -52,7 +52,7 @@ pub(super) fn unavailable_login_is_typed(stage: &Stage<'_>) -> Checked {
         let denied = scene.client.denied(scene.client.get(DEVICES))?;
         match cause(&denied)? {
             LoginFailure::Unavailable { status: seen, .. } => {
-                equal("the status", seen.as_u16(), status)?
+                equal("the status", seen.as_u16(), status)?;
             }
             other => return fail("the cause", "Unavailable".into(), format!("{other:?}")),
         }
