@@ -191,7 +191,7 @@ fn form(request: &Received) -> Result<Vec<(String, String)>, Violation> {
 }
 
 /// Printable ASCII without spaces, and two hex digits after every `%`.
-fn well_encoded(body: &[u8]) -> bool {
+pub(super) fn well_encoded(body: &[u8]) -> bool {
     let escape = |at: usize| {
         body.get(at + 1..at + 3)
             .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))

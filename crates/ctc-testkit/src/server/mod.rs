@@ -13,6 +13,7 @@ mod login;
 mod received;
 mod respond;
 mod response;
+mod script;
 mod settings;
 mod state;
 mod tls;
