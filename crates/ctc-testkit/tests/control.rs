@@ -9,7 +9,7 @@ use serde_json::json;
 fn control(server: &Server, method: &str, path: &str, body: &str) -> Reply {
     Client::connect(server)
         .send(method, path, &[], body.as_bytes())
-        .unwrap()
+        .expect("a response")
 }
 
 fn accept(server: &Server, rule: &str) {
@@ -25,7 +25,7 @@ fn refuse(server: &Server, rule: &str, words: &[&str]) {
 }
 
 fn says(reply: &Reply, what: &str, words: &[&str]) {
-    let error = reply.json()["error"].as_str().unwrap().to_owned();
+    let error = reply.json()["error"].as_str().expect("a text").to_owned();
     for word in words {
         assert!(
             error.contains(word),

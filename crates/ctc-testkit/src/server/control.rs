@@ -12,7 +12,28 @@ use super::{
 pub(super) fn response(shared: &Shared, request: &Received) -> ServerResponse {
     match understood(request) {
         Ok(account) => act(shared, request, account.as_deref()),
-        Err(response) => response,
+        Err(Refusal { status, why, allow }) => {
+            let response = wrong(status, &why);
+            match allow {
+                Some(methods) => response.with("allow", methods),
+                None => response,
+            }
+        }
+    }
+}
+
+/// A request that is not understood.
+struct Refusal {
+    status: StatusCode,
+    why: String,
+    allow: Option<&'static str>,
+}
+
+fn refusal(status: StatusCode, why: String) -> Refusal {
+    Refusal {
+        status,
+        why,
+        allow: None,
     }
 }
 
@@ -24,7 +45,7 @@ fn path(request: &Received) -> &str {
 }
 
 /// Checks all but the rule of a fault. The account is the one that the request names.
-fn understood(request: &Received) -> Result<Option<String>, ServerResponse> {
+fn understood(request: &Received) -> Result<Option<String>, Refusal> {
     let path = path(request);
     let methods = match path {
         "/" | "/counts" | "/journal" => "GET",
@@ -35,20 +56,24 @@ fn understood(request: &Received) -> Result<Option<String>, ServerResponse> {
                 "there is no {}: GET /_ctc/ shows what there is",
                 request.path
             );
-            return Err(wrong(StatusCode::NOT_FOUND, &why));
+            return Err(refusal(StatusCode::NOT_FOUND, why));
         }
     };
     let method = request.method.as_str();
     if !methods.split(", ").any(|allowed| allowed == method) {
         let why = format!("{method} does nothing at {}: use {methods}", request.path);
-        return Err(wrong(StatusCode::METHOD_NOT_ALLOWED, &why).with("allow", methods));
+        let allow = Some(methods);
+        return Err(Refusal {
+            allow,
+            ..refusal(StatusCode::METHOD_NOT_ALLOWED, why)
+        });
     }
     if request.body_len > 0 && (path, &request.method) != ("/faults", &Method::POST) {
         let why = format!("{} takes no body: send none", request.path);
-        return Err(wrong(StatusCode::BAD_REQUEST, &why));
+        return Err(refusal(StatusCode::BAD_REQUEST, why));
     }
     account(request, matches!(path, "/revoke" | "/expire"))
-        .map_err(|why| wrong(StatusCode::BAD_REQUEST, &why))
+        .map_err(|why| refusal(StatusCode::BAD_REQUEST, why))
 }
 
 /// The only parameter that there is.
