@@ -83,7 +83,8 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     stage.server.revoke_all();
     let answered = calls_from_many_threads(client, first)?;
     println!(
-        "The server revoked the token. As many again: {answered} answers of 200, one more login for all."
+        "The server revoked the token. As many again: {answered} answers of 200, \
+         one more login for all."
     );
 
     println!("Logged out: {:?}.", client.logout());
@@ -96,7 +97,7 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
             .into());
         }
         Err(error) => {
-            println!("A call after that is refused here, without asking the server: {error}.")
+            println!("A call after that is refused here, without asking the server: {error}.");
         }
     }
     println!("{}", stage.summary());

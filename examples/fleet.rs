@@ -96,7 +96,8 @@ fn tell(what: &str, sum: &Sum, server: &Server, as_it_should: bool) -> Result<()
     let plural = if logins == 1 { "" } else { "s" };
     let seconds = sum.took.as_secs_f64();
     println!(
-        "{what:20} {answered:5} answered, {refused:5} refused; {logins} login{plural}  ({seconds:.1} s)"
+        "{what:20} {answered:5} answered, {refused:5} refused; \
+         {logins} login{plural}  ({seconds:.1} s)"
     );
     sum.others
         .iter()

@@ -78,7 +78,8 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     stage.server.revoke_all();
     let answered = a_thousand_calls(client, first).await?;
     println!(
-        "The server revoked the token. 1,000 more: {answered} answers of 200, one more login for all."
+        "The server revoked the token. 1,000 more: {answered} answers of 200, \
+         one more login for all."
     );
 
     println!("Logged out: {:?}.", client.logout().await);
@@ -91,7 +92,7 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
             .into());
         }
         Err(error) => {
-            println!("A call after that is refused here, without asking the server: {error}.")
+            println!("A call after that is refused here, without asking the server: {error}.");
         }
     }
     println!("{}", stage.summary());

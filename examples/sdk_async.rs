@@ -17,7 +17,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Server::start()?;
     let ctc = Client::builder()
-        .endpoint(Endpoint::danger_plain_http(&server.url())?) // loopback only: Endpoint::us() or ::eu()
+        // Loopback only. For the real service: Endpoint::us() or Endpoint::eu().
+        .endpoint(Endpoint::danger_plain_http(&server.url())?)
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;

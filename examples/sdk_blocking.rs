@@ -12,7 +12,8 @@ use ctc_ureq::{Client, Endpoint};
 fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::start()?;
     let ctc = Client::builder()
-        .endpoint(Endpoint::danger_plain_http(&server.url())?) // loopback only: Endpoint::us() or ::eu()
+        // Loopback only. For the real service: Endpoint::us() or Endpoint::eu().
+        .endpoint(Endpoint::danger_plain_http(&server.url())?)
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;

@@ -26,7 +26,10 @@ mod tests {
         Ctc {}
         impl Caller for Ctc {
             type Error = std::io::Error;
-            fn fetch(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<std::io::Error>>;
+            fn fetch(
+                &self,
+                request: Request<Vec<u8>>,
+            ) -> Result<Response<Vec<u8>>, CallError<std::io::Error>>;
         }
     }
 

@@ -32,7 +32,8 @@ fn exchange(
     request: &Request<impl AsRef<[u8]>>,
     timeout: Duration,
 ) -> io::Result<Response<Vec<u8>>> {
-    let deadline = Instant::now() + timeout; // for the whole; the stream's own time-outs are for each read
+    // For the whole; the stream's own time-outs are for each read.
+    let deadline = Instant::now() + timeout;
     let left = || {
         deadline
             .checked_duration_since(Instant::now())

@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `calls.rs` | each call as a request and as the reading of its response: no I/O, so it stands here once |
+//! | `calls.rs` | each call as a request, and how its response is read: no I/O, so only once |
 //! | `paging.rs` | which page is next: no I/O either |
 //! | `fleet.rs`, `blocking.rs` | the two thin clients over them |
 //! | `model.rs`, `error.rs` | what comes back, and what goes wrong |

@@ -38,7 +38,11 @@ mod mocked {
             type Response = Response<String>;
             type Error = NoLine;
             fn send(&self, request: Request<Vec<u8>>) -> Result<Response<String>, NoLine>;
-            fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, NoLine>;
+            fn send_login(
+                &self,
+                request: Request<FormBody>,
+                timeout: Duration,
+            ) -> Result<Response<()>, NoLine>;
         }
     }
 
@@ -75,8 +79,8 @@ mod mocked {
     fn events(numbers: std::ops::Range<u64>) -> Response<String> {
         let event = |number| {
             format!(
-                r#"{{"avlEvent": {{"messageUuid": "{number}", "deviceId": 1001, "eventType": "Location",
-                "eventTime": "2025-01-01T00:00:00Z",
+                r#"{{"avlEvent": {{"messageUuid": "{number}", "deviceId": 1001,
+                "eventType": "Location", "eventTime": "2025-01-01T00:00:00Z",
                 "address": {{"addressLatitude": 33.5, "addressLongitude": -117.7}}}}}}"#
             )
         };

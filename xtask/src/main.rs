@@ -26,10 +26,12 @@ cargo xtask <chore>
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
   threads       the session's locks under a scheduler that tries many orders; `--sabotage`
-  mutants       faults put into core and driver one by one, each of which some test must notice (an hour or two)
-  soak          both clients under load on real sockets, with faults: `soak --minutes N`, `--leak NAME`
-  bench         what the session layer costs, every bar in one table; `bench --quick`, `--check`, `--peers`
-  api           writes the listings of the public API in xtask/api anew; read the difference before you commit it
+  mutants       faults put into core and driver one by one, each of which some test must
+                notice (an hour or two)
+  soak          both clients under load on real sockets, with faults: `--minutes N`, `--leak NAME`
+  bench         what the session layer costs, in one table: `--quick`, `--check`, `--peers`
+  api           writes the listings of the public API in xtask/api anew; read the difference
+                before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
 ";
 

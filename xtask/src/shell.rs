@@ -49,6 +49,24 @@ pub(crate) fn output(mut command: Command) -> Result<String, String> {
     }
 }
 
+/// The files in git that match a pattern of its own (`*.rs`), and are there.
+pub(crate) fn tracked(pattern: &str) -> Result<Vec<String>, String> {
+    let mut git = Command::new("git");
+    git.args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--",
+        pattern,
+    ]);
+    let files = output(git)?;
+    let there = files
+        .lines()
+        .filter(|file| std::path::Path::new(file).is_file());
+    Ok(there.map(str::to_owned).collect())
+}
+
 /// Runs it; what it prints goes where ours goes.
 pub(crate) fn run(mut command: Command) -> Result<(), String> {
     let status = command

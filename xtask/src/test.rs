@@ -17,7 +17,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     })?;
     if !responses("redis-server", &["--version"]) {
         println!(
-            "\nLEFT OUT: all tests that need a real Redis (in ctc-store-redis and ctc-examples `stores`)."
+            "\nLEFT OUT: all tests that need a real Redis (ctc-store-redis, ctc-examples `stores`)."
         );
         println!(
             "To run them: `apt-get install redis-server` (Debian), `brew install redis` (macOS)."

@@ -27,7 +27,11 @@ mockall::mock! {
         type Error = NoLine;
 
         fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, NoLine>;
-        fn send_login(&self, request: Request<FormBody>, timeout: Duration) -> Result<Response<()>, NoLine>;
+        fn send_login(
+            &self,
+            request: Request<FormBody>,
+            timeout: Duration,
+        ) -> Result<Response<()>, NoLine>;
     }
 }
 

@@ -97,7 +97,10 @@ impl Page {
         let first = (self.number - 1).saturating_mul(self.size).min(total);
         let last = first.saturating_add(self.size).min(total);
         let results: Vec<Value> = (first..last).map(item).collect();
-        let link = |rel: &str, number: u64| json!({ "rel": rel, "href": format!("{base}?pg={number}&pgsize={}", self.size) });
+        let link = |rel: &str, number: u64| {
+            let href = format!("{base}?pg={number}&pgsize={}", self.size);
+            json!({ "rel": rel, "href": href })
+        };
         let mut links = Vec::new();
         if self.number > 1 {
             links.push(link("prev", self.number - 1));

@@ -23,8 +23,8 @@
 //! | `POST /connect/services/logout` | a logout: path and effect are our assumption, and settings |
 //! | `GET /connect/services/devices?pg=&pgsize=` | a page of devices |
 //! | `GET /connect/services/devices/{id}` | one device; ids start at 1001 |
-//! | `GET /connect/services/devices/{id}/avlevents?pg=&pgsize=` | a page of its events (the path is ours) |
-//! | `GET`, `POST /connect/services/devices/{id}/notes` | a write whose replays show (ours) |
+//! | `GET /connect/services/devices/{id}/avlevents?pg=&pgsize=` | a page of its events (our path) |
+//! | `GET`, `POST /connect/services/devices/{id}/notes` | a write whose replays show (our path) |
 //! | any method `/connect/test/echo` | the request as JSON, secrets included |
 //! | `/connect/test/bytes/{n}` | a body of `n` bytes, streamed |
 //! | `/connect/test/forbidden`, `/connect/test/status/{code}` | 403, or any status |

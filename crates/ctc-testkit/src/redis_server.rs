@@ -25,7 +25,8 @@ pub struct RedisServer {
 pub enum NoRedis {
     /// The program is not installed.
     #[error(
-        "redis-server is not installed: `apt-get install redis-server` (Debian), `brew install redis` (macOS)"
+        "redis-server is not installed: `apt-get install redis-server` (Debian), \
+         `brew install redis` (macOS)"
     )]
     NotInstalled,
     /// It was started and does not answer.

@@ -4,8 +4,8 @@
 fn the_missing_feature_is_named() {
     for (adapter, said) in ctc_no_tls::complaints().unwrap() {
         let expected = format!(
-            "  caused by: this program has no TLS, so https cannot be reached: enable the feature rustls, \
-             rustls-no-provider or native-tls of ctc-{adapter}"
+            "  caused by: this program has no TLS, so https cannot be reached: \
+             enable the feature rustls, rustls-no-provider or native-tls of ctc-{adapter}"
         );
         assert!(
             said.starts_with("the last CTC login failed (the server could not be reached"),

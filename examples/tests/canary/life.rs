@@ -269,7 +269,7 @@ fn through_a_stack(stage: &Stage, client: &Client) {
                 stack(certificate, Panics::Never),
                 client,
                 Some(store),
-            )
+            );
         };
         match store {
             Spoilt::Fails => driven(),

@@ -40,7 +40,8 @@ pub(super) fn check() -> Result<Outcome, String> {
         let (listed, found) = (read(&path(&package))?, listing(&package)?);
         if let Some(difference) = difference(&listed, &found) {
             return Err(format!(
-                "the public API of {package} is not as in {}; if that is meant: cargo xtask api\n{difference}",
+                "the public API of {package} is not as in {}; if that is meant: cargo xtask api\n\
+                 {difference}",
                 path(&package)
             ));
         }

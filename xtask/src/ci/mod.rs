@@ -6,7 +6,9 @@ use crate::shell::{cargo, responses, run as run_command};
 use crate::{bench, fleet, sim, soak, test, vendor};
 
 mod api;
+mod cycles;
 mod features;
+mod lines;
 mod package;
 mod table;
 mod toolchains;
@@ -31,6 +33,16 @@ const STEPS: &[Step] = &[
         name: "format",
         what: "cargo fmt",
         run: || plain(&["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "lines",
+        what: "no line of Rust over 100 columns, comments included",
+        run: lines::check,
+    },
+    Step {
+        name: "cycles",
+        what: "no import cycle between the files of one crate",
+        run: cycles::check,
     },
     Step {
         name: "clippy",
@@ -104,7 +116,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "api",
-        what: "the public API is as listed in xtask/api, and names no type of a crate that it should not",
+        what: "the public API is as listed in xtask/api, and shows types of allowed crates only",
         run: api::check,
     },
     Step {

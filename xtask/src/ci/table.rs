@@ -143,7 +143,13 @@ fn after_the_macro() {}
 ",
             &mut tests,
         );
-        let list = "fn before_the_list() {}\ncases! {\n    login {\n        one_of_the_list \"T39\",\n    }\n}\n";
+        let list = "fn before_the_list() {}
+cases! {
+    login {
+        one_of_the_list \"T39\",
+    }
+}
+";
         listed(list, "cases! {", &mut tests);
         let mut tests: Vec<_> = tests
             .iter()

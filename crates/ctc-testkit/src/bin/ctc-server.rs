@@ -5,9 +5,10 @@
     reason = "a program for a terminal"
 )]
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use ctc_testkit::{CONTROL_HELP, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
+use http::HeaderValue;
 use lexopt::{Arg, ValueExt};
 
 const HELP: &str = "\
@@ -94,9 +95,9 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
             Arg::Long("port") => options.port = parser.value()?.parse()?,
             Arg::Long("tls") => options.tls = true,
             Arg::Long("cert-out") => options.cert_out = Some(parser.value()?.into()),
-            Arg::Long("username") => options.username = parser.value()?.string()?,
-            Arg::Long("password") => options.password = parser.value()?.string()?,
-            Arg::Long("app-key") => options.app_key = parser.value()?.string()?,
+            Arg::Long("username") => options.username = text("--username", parser.value()?)?,
+            Arg::Long("password") => options.password = text("--password", parser.value()?)?,
+            Arg::Long("app-key") => options.app_key = text("--app-key", parser.value()?)?,
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
             Arg::Long("events") => options.events = parser.value()?.parse()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -107,6 +108,18 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
         return Err("--cert-out needs --tls".into());
     }
     Ok(Some(options))
+}
+
+/// A value that a client can log in with.
+fn text(option: &str, value: OsString) -> Result<String, lexopt::Error> {
+    let text = value.string()?;
+    if text.is_empty() {
+        return Err(format!("{option} is empty: give a value, or leave the option out").into());
+    }
+    if option == "--app-key" && HeaderValue::from_str(&text).is_err() {
+        return Err(format!("{option} has a character that no header can carry").into());
+    }
+    Ok(text)
 }
 
 fn greet(server: &Server, options: &Options) {

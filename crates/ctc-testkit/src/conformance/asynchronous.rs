@@ -8,9 +8,9 @@ use ctc_driver::{
 use futures_util::future::{abortable, poll_fn};
 
 use super::{
-    client::{Call, CallFailed, Client, Head, Pending, Unread, pending},
-    stack::{AsyncStack, BoxError, Certificate, Runtime},
-    suite::AnyStack,
+    client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, pending},
+    runtime::Runtime,
+    stack::{AsyncStack, BoxError, Certificate},
 };
 
 /// An async stack with its type forgotten.

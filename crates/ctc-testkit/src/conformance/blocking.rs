@@ -5,9 +5,8 @@ use std::{sync::Arc, thread};
 use ctc_driver::{CallOptions, Denied, Driver, Incoming, LogoutOutcome, SharedSession, Transport};
 
 use super::{
-    client::{Call, CallFailed, Client, Head, Pending, Unread, Why, pending},
+    client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, Why, pending},
     stack::{BlockingStack, BoxError, Certificate},
-    suite::AnyStack,
 };
 
 /// A blocking stack with its type forgotten.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use ctc_driver::{
-    CallError, CallOptions, Denied, LogoutOutcome, TransportError,
+    CallError, CallOptions, Denied, LogoutOutcome, SharedSession, TransportError,
     ctc_core::{SendFailure, StampError, Unauthorized},
 };
 use futures_util::future::AbortHandle;
@@ -20,11 +20,23 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
     failure::{Checked, fail},
-    stack::{BoxError, Payload},
+    stack::{BoxError, Certificate, Payload},
 };
 
 /// How long a case waits for anything: a hang is a failure, and not a suite that never ends.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
+
+/// A stack with its types forgotten.
+pub(super) trait AnyStack: Send + Sync {
+    fn is_async(&self) -> bool;
+    fn streams_answers(&self) -> bool;
+    /// A client over a new transport; `None` when the stack cannot trust a certificate.
+    fn connect(
+        &self,
+        session: SharedSession,
+        certificate: Option<Certificate<'_>>,
+    ) -> Option<Box<dyn Client>>;
+}
 
 /// A driver over the stack under test.
 pub(super) trait Client: Send + Sync {

@@ -25,7 +25,13 @@
 //! #     type Response = Response<Vec<u8>>;
 //! #     type Error = MyError;
 //! #     fn send(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, MyError> { Err(MyError) }
-//! #     fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, MyError> { Err(MyError) }
+//! #     fn send_login(
+//! #         &self,
+//! #         _: Request<FormBody>,
+//! #         _: Duration,
+//! #     ) -> Result<Response<()>, MyError> {
+//! #         Err(MyError)
+//! #     }
 //! # }
 //! #[derive(Default)]
 //! struct MyStack;
@@ -70,16 +76,19 @@
 //! says it cannot run is skipped, and named on the standard error output.
 
 mod asynchronous;
-mod bench;
 mod blocking;
+mod case;
 mod cases;
 mod client;
 mod failure;
 mod macros;
 mod runtime;
 mod stack;
+mod stage;
 mod suite;
 
+pub use case::Case;
 pub use failure::Failure;
-pub use stack::{AsyncStack, BlockingStack, BoxError, Certificate, Payload, Runtime, Task};
-pub use suite::{Case, Line, Outcome, Report, Suite};
+pub use runtime::{Runtime, Task};
+pub use stack::{AsyncStack, BlockingStack, BoxError, Certificate, Payload};
+pub use suite::{Line, Outcome, Report, Suite};

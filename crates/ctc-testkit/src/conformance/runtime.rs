@@ -1,10 +1,23 @@
-//! The runtime that async stacks get unless they bring their own.
+//! Where the futures of async stacks run, and the runtime of those that bring none.
 
-use std::thread;
+use std::{future::Future, pin::Pin, thread};
 
 use tokio::{runtime::Builder, sync::mpsc};
 
-use super::stack::{Runtime, Task};
+/// A task for a [`Runtime`].
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs tasks, on threads of its own: the suite's thread waits for them. Ready for closures.
+pub trait Runtime: Send + Sync {
+    /// Starts a task and returns at once.
+    fn spawn(&self, task: Task);
+}
+
+impl<F: Fn(Task) + Send + Sync> Runtime for F {
+    fn spawn(&self, task: Task) {
+        self(task);
+    }
+}
 
 /// A tokio runtime on a thread of its own, which ends when this is dropped. With one thread only, a
 /// transport that blocks stops everything, and is found out.

@@ -1,18 +1,15 @@
 //! What the suite must know of an HTTP stack beyond its transport: how to make one, a request, and
 //! a body.
 
-use std::{error::Error, fmt, future::Future, pin::Pin};
+use std::{error::Error, fmt, future::Future};
 
 use ctc_driver::{AsyncTransport, Transport, ctc_core::Unauthorized};
 use http::{HeaderMap, Method};
 
-use super::runtime;
+use super::runtime::{self, Runtime};
 
 /// An error of a stack, as far as the suite is concerned.
 pub type BoxError = Box<dyn Error + Send + Sync>;
-
-/// A task for a [`Runtime`].
-pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The body of a request that the suite wants made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +74,8 @@ pub trait AsyncStack: Send + Sync + 'static {
         response: <Self::Transport as AsyncTransport>::Response,
     ) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send;
 
-    /// What [`Incoming::explain`](ctc_driver::Incoming::explain) left on a delivered 401. The
-    /// default knows nothing, and skips the case about it.
+    /// What [`Incoming::attach_reason`](ctc_driver::Incoming::attach_reason) left on a delivered
+    /// 401. The default knows nothing, and skips the case about it.
     fn unauthorized(
         &self,
         response: &<Self::Transport as AsyncTransport>::Response,
@@ -143,17 +140,5 @@ pub trait BlockingStack: Send + Sync + 'static {
     /// See [`AsyncStack::streams_answers`].
     fn streams_answers(&self) -> bool {
         true
-    }
-}
-
-/// Runs tasks, on threads of its own: the suite's thread waits for them. Ready for closures.
-pub trait Runtime: Send + Sync {
-    /// Starts a task and returns at once.
-    fn spawn(&self, task: Task);
-}
-
-impl<F: Fn(Task) + Send + Sync> Runtime for F {
-    fn spawn(&self, task: Task) {
-        self(task);
     }
 }

@@ -6,47 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ctc_driver::SharedSession;
-
 use super::{
     asynchronous::Asynchronous,
-    bench::Bench,
     blocking::Blocking,
+    case::Case,
     cases::CASES,
-    client::Client,
-    failure::{Checked, Failure, Stop},
-    stack::{AsyncStack, BlockingStack, Certificate},
+    client::AnyStack,
+    failure::{Failure, Stop},
+    stack::{AsyncStack, BlockingStack},
+    stage::Stage,
 };
-
-/// A stack with its types forgotten.
-pub(super) trait AnyStack: Send + Sync {
-    fn is_async(&self) -> bool;
-    fn streams_answers(&self) -> bool;
-    /// A client over a new transport; `None` when the stack cannot trust a certificate.
-    fn connect(
-        &self,
-        session: SharedSession,
-        certificate: Option<Certificate<'_>>,
-    ) -> Option<Box<dyn Client>>;
-}
-
-/// One case of the suite.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct Case {
-    /// Its name: a sentence, and the name of its test.
-    pub name: &'static str,
-    /// The numbers of the failure cases that it covers, like `T37`; empty for a mere rule of the
-    /// port.
-    pub covers: &'static str,
-    pub(super) run: fn(&Bench<'_>) -> Checked,
-}
-
-impl fmt::Debug for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Case({} {})", self.name, self.covers)
-    }
-}
 
 /// The suite, set up for one stack.
 pub struct Suite {
@@ -94,12 +63,12 @@ impl Suite {
 
     fn line(&self, case: &Case) -> Line {
         let start = Instant::now();
-        let bench = Bench::new(&*self.stack);
-        let outcome = match (case.run)(&bench) {
+        let stage = Stage::new(&*self.stack);
+        let outcome = match (case.run)(&stage) {
             Ok(()) => Outcome::Passed,
             Err(Stop::Skipped(reason)) => Outcome::Skipped(reason),
             Err(Stop::Failed(mut failure)) => {
-                bench.show_journals(&mut failure);
+                stage.show_journals(&mut failure);
                 Outcome::Failed(*failure)
             }
         };

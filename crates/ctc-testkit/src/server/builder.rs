@@ -1,93 +1,27 @@
 //! How a server is set up.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-use super::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server, TokenStyle, listen};
+use super::{
+    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server, TokenStyle,
+    error::StartError,
+    listen,
+    settings::{LogoutEffect, Settings},
+};
 use crate::fleet::Fleet;
-
-/// What a logout does on the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogoutEffect {
-    /// Revokes the presented token.
-    #[default]
-    Presented,
-    /// Revokes every token of the account.
-    Account,
-    /// Revokes nothing, although it answers 200.
-    Nothing,
-}
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The address could not be bound: it is taken, or not this machine's.
-    #[error("cannot listen on {address}: choose another address, or port 0")]
-    Bind {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The server's thread or its runtime could not be made.
-    #[error("cannot start the server's thread: the machine is short of something")]
-    Thread(#[source] io::Error),
-    /// The certificate could not be made.
-    #[error("cannot make a certificate")]
-    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
 
 /// Sets up a [`Server`]: see [`Server::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it starts a server"]
 pub struct Builder {
-    pub(super) settings: Settings,
-    pub(super) address: SocketAddr,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) tls: bool,
-    pub(super) accounts: Vec<(String, String)>,
-    pub(super) app_keys: Vec<String>,
-    pub(super) fleet: Fleet,
-    pub(super) login_path: String,
-    pub(super) logout_path: String,
-    pub(super) logout_effect: LogoutEffect,
-    pub(super) refused_status: u16,
-    pub(super) lock_after: Option<u32>,
-    pub(super) bearer: bool,
-    pub(super) use_auth_token_in_form: bool,
-    pub(super) token_style: TokenStyle,
-    pub(super) token_lifetime: Duration,
-    pub(super) clock_offset: i64,
-    pub(super) journal_limit: usize,
+    settings: Settings,
+    address: SocketAddr,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        let settings = Settings {
-            tls: false,
-            accounts: Vec::new(),
-            app_keys: Vec::new(),
-            fleet: Fleet::new(25, 120),
-            login_path: "/connect/services/login".into(),
-            logout_path: "/connect/services/logout".into(),
-            logout_effect: LogoutEffect::default(),
-            refused_status: 401,
-            lock_after: None,
-            bearer: false,
-            use_auth_token_in_form: false,
-            token_style: TokenStyle::default(),
-            token_lifetime: Duration::from_secs(14 * 86_400),
-            clock_offset: 0,
-            journal_limit: 100_000,
-        };
         Self {
-            settings,
+            settings: Settings::default(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
     }
@@ -200,6 +134,6 @@ impl Builder {
         if self.settings.app_keys.is_empty() {
             self = self.app_key(DEFAULT_APP_KEY);
         }
-        listen::start(self)
+        listen::start(self.settings, self.address)
     }
 }

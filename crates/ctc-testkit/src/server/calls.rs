@@ -4,9 +4,9 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{
-    builder::Settings,
     received::Received,
     response::{Payload, ServerResponse},
+    settings::Settings,
     state::State,
 };
 use crate::fleet::Page;

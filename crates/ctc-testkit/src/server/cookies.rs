@@ -207,6 +207,13 @@ pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     }
 }
 
+/// The values of the `authToken` cookies in a `Cookie` header, byte for byte; empty ones are none.
+pub(super) fn auth_tokens(line: &str) -> impl Iterator<Item = &str> {
+    line.split(';')
+        .filter_map(|pair| pair.trim().strip_prefix("authToken="))
+        .filter(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +256,8 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_736_942_400 - 60);
         assert_eq!(
             token_line("AAAA", Duration::from_secs(60), now, true),
-            "authToken=AAAA; Max-Age=60; Expires=Wed, 15-Jan-2025 12:00:00 GMT; Path=/connect; Secure; HttpOnly"
+            "authToken=AAAA; Max-Age=60; Expires=Wed, 15-Jan-2025 12:00:00 GMT; Path=/connect; \
+             Secure; HttpOnly"
         );
     }
 }

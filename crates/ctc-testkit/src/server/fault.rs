@@ -5,7 +5,11 @@
 //! ```
 //! # use ctc_testkit::Rule;
 //! let rule: Rule = serde_json::from_str(
-//!     r#"{"on": "login", "times": {"n": 2}, "fault": {"throttle": {"retry_after": {"seconds": 46}}}}"#,
+//!     r#"{
+//!         "on": "login",
+//!         "times": {"n": 2},
+//!         "fault": {"throttle": {"retry_after": {"seconds": 46}}}
+//!     }"#,
 //! )?;
 //! # Ok::<(), serde_json::Error>(())
 //! ```
@@ -16,7 +20,7 @@ use super::cookies::ClearingForm;
 
 /// Which requests a [`Rule`] looks at. Control requests never match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Matcher {
     /// Requests to the login path.
@@ -40,7 +44,7 @@ pub enum Matcher {
 
 /// How often a [`Rule`] strikes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Times {
     /// On one match.
     #[default]
@@ -54,6 +58,7 @@ pub enum Times {
 /// A fault, and when it strikes. If several rules are due on one request, all of them strike, in
 /// the order in which they were injected; of those that replace the response, the first wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The requests it looks at.
     pub on: Matcher,
@@ -132,7 +137,7 @@ pub enum Point {
 
 /// The `Retry-After` header of a throttled response.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RetryAfter {
     /// No such header.
     #[default]
@@ -149,7 +154,7 @@ pub enum RetryAfter {
 /// Something that goes wrong. `act` asks whether the request takes effect (a token is issued, a
 /// note is written) although its response is replaced or lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Fault {
     /// The presented token is revoked.

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use http::{Method, header};
 
 use super::{
-    builder::Settings,
+    cookies::auth_tokens,
     journal::{Class, Violation},
     received::Received,
+    settings::Settings,
 };
 
 const KEY_HEADER: &str = "calamp-services-app";
@@ -129,13 +130,6 @@ pub(super) fn presented(settings: &Settings, request: &Received) -> Vec<String> 
     tokens
 }
 
-/// The values of the `authToken` cookies in a `Cookie` header, byte for byte; empty ones are none.
-pub(super) fn auth_tokens(line: &str) -> impl Iterator<Item = &str> {
-    line.split(';')
-        .filter_map(|pair| pair.trim().strip_prefix("authToken="))
-        .filter(|value| !value.is_empty())
-}
-
 fn key(settings: &Settings, request: &Received) -> Result<(), Violation> {
     let mut values = request.headers.get_all(KEY_HEADER).iter();
     match (values.next(), values.next()) {
@@ -197,7 +191,7 @@ fn form(request: &Received) -> Result<Vec<(String, String)>, Violation> {
 }
 
 /// Printable ASCII without spaces, and two hex digits after every `%`.
-fn well_encoded(body: &[u8]) -> bool {
+pub(super) fn well_encoded(body: &[u8]) -> bool {
     let escape = |at: usize| {
         body.get(at + 1..at + 3)
             .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))

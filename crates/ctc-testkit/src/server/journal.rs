@@ -2,6 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use super::cookies::auth_tokens;
+
 /// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] tells the whole
 /// length.
 pub const JOURNALED_BODY: usize = 64 * 1024;
@@ -106,7 +108,7 @@ impl Entry {
     pub fn tokens(&self) -> Vec<&str> {
         self.header("cookie")
             .into_iter()
-            .flat_map(super::inspect::auth_tokens)
+            .flat_map(auth_tokens)
             .collect()
     }
 }

@@ -19,8 +19,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Server,
-    builder::{Builder, StartError},
+    error::StartError,
     respond::respond,
+    settings::Settings,
     state::Shared,
     tls::{self, Identity},
     wire::{Wire, Wired},
@@ -44,8 +45,7 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn start(builder: Builder) -> Result<Server, StartError> {
-    let Builder { settings, address } = builder;
+pub(super) fn start(settings: Settings, address: SocketAddr) -> Result<Server, StartError> {
     let identity = if settings.tls {
         Some(Identity::make()?)
     } else {

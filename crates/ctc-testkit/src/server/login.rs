@@ -3,11 +3,11 @@
 use http::StatusCode;
 
 use super::{
-    builder::{LogoutEffect, Settings},
     cookies,
     fault::Fault,
-    inspect::{self, Credentials},
+    inspect::Credentials,
     response::ServerResponse,
+    settings::{LogoutEffect, Settings},
     state::State,
     tokens::Life,
 };
@@ -45,7 +45,7 @@ pub(super) fn login(
             response.set_cookie(&line);
             // Whether the client can make a token of it shows when it presents it.
             let pair = line.split(';').next().unwrap_or_default();
-            if let Some(value) = inspect::auth_tokens(pair).next() {
+            if let Some(value) = cookies::auth_tokens(pair).next() {
                 state.tokens.issue(value, &who.username, ends);
             }
         }

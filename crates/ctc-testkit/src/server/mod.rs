@@ -4,6 +4,7 @@ mod builder;
 mod calls;
 mod control;
 mod cookies;
+mod error;
 mod fault;
 mod inspect;
 mod journal;
@@ -12,6 +13,8 @@ mod login;
 mod received;
 mod respond;
 mod response;
+mod script;
+mod settings;
 mod state;
 mod tls;
 mod tokens;
@@ -19,10 +22,12 @@ mod wire;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-pub use builder::{Builder, LogoutEffect, StartError};
+pub use builder::Builder;
 pub use cookies::{ClearingForm, TokenStyle};
+pub use error::{StartError, TimedOut};
 pub use fault::{Fault, Matcher, Point, RetryAfter, Rule, RuleId, Times, When};
 pub use journal::{Class, Counts, Entry, JOURNALED_BODY, Violation};
+pub use settings::LogoutEffect;
 
 use self::{state::Shared, tls::Identity, tokens::Life};
 
@@ -47,17 +52,6 @@ pub struct Server {
     _running: listen::Running,
 }
 
-/// The counts were not as wanted in time: see [`Server::wait_until`].
-#[derive(Debug, thiserror::Error)]
-#[error("the server's counts were not as wanted after {waited:?}; they are {counts:?}")]
-#[non_exhaustive]
-pub struct TimedOut {
-    /// How long it was waited.
-    pub waited: Duration,
-    /// What they were in the end.
-    pub counts: Counts,
-}
-
 impl Server {
     /// Starts a server with the defaults: plain http, [`DEFAULT_USERNAME`], [`DEFAULT_PASSWORD`],
     /// [`DEFAULT_APP_KEY`].
@@ -74,7 +68,8 @@ impl Server {
         Builder::default()
     }
 
-    /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or `https://localhost:41234`.
+    /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or
+    /// `https://localhost:41234`.
     pub fn url(&self) -> String {
         match self.identity {
             Some(_) => format!("https://localhost:{}", self.port()),

@@ -7,13 +7,13 @@ use http::{Response, StatusCode, header};
 use hyper::{Request, body::Incoming};
 
 use super::{
-    builder::Settings,
     calls, control, cookies,
     fault::{Fault, Point, RetryAfter, When},
     journal::{Class, Violation},
     login,
     received::Received,
     response::{BrokenOff, Payload, ServerResponse},
+    settings::Settings,
     state::{Arrival, Checked, Shared, State},
     tokens::Life,
     wire::Wire,
@@ -166,8 +166,8 @@ impl State {
         }
     }
 
-    /// The response that stands in for the ordinary one, and whether the request takes effect all the
-    /// same.
+    /// The response that stands in for the ordinary one, and whether the request takes effect all
+    /// the same.
     fn replacement(&self, fault: &Fault) -> Option<(ServerResponse, bool)> {
         match fault {
             Fault::Respond {

@@ -9,12 +9,12 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    builder::Settings,
     cookies::{self, Mint},
     fault::{Fault, Matcher, Rule, RuleId, Times},
     inspect::{self, Credentials},
     journal::{Class, Counts, Entry, Violation},
     received::Received,
+    settings::Settings,
     tokens::Tokens,
 };
 

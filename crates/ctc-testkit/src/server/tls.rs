@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-use super::builder::StartError;
+use super::error::StartError;
 
 /// A self-signed certificate for `localhost` and `127.0.0.1`, and its key.
 pub(super) struct Identity {

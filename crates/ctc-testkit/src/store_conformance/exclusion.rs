@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::{Bench, LONG, SLACK, ensure, ok};
+use super::{LONG, SLACK, Stage, ensure, ok};
 
 const THREADS: usize = 6;
 const ROUNDS: usize = 10;
 
-pub(super) fn one_holder(bench: &Bench<'_>) -> Result<(), String> {
+pub(super) fn one_holder(stage: &Stage<'_>) -> Result<(), String> {
     let (inside, crowded) = (AtomicUsize::new(0), AtomicBool::new(false));
     at_once(|_| {
         for _ in 0..ROUNDS {
-            let lease = bench.lease(LONG, LONG)?;
+            let lease = stage.lease(LONG, LONG)?;
             crowded.fetch_or(inside.fetch_add(1, SeqCst) > 0, SeqCst);
             thread::sleep(Duration::from_millis(2));
             inside.fetch_sub(1, SeqCst);
@@ -26,17 +26,17 @@ pub(super) fn one_holder(bench: &Bench<'_>) -> Result<(), String> {
     })
 }
 
-pub(super) fn never_torn(bench: &Bench<'_>) -> Result<(), String> {
+pub(super) fn never_torn(stage: &Stage<'_>) -> Result<(), String> {
     // Lengths that differ by kilobytes: a mixture of two records could not be read.
     let records: Vec<_> = (1..=THREADS)
-        .map(|n| bench.account.record(&format!("t{n}").repeat(n * 500)))
+        .map(|n| stage.account.record(&format!("t{n}").repeat(n * 500)))
         .collect();
-    let mut lease = bench.lease(SLACK, LONG)?;
+    let mut lease = stage.lease(SLACK, LONG)?;
     ok("save", lease.save(&records[0]))?;
     ok("release", lease.release())?;
     at_once(|n| {
         for _ in 0..ROUNDS {
-            let mut lease = bench.lease(LONG, LONG)?;
+            let mut lease = stage.lease(LONG, LONG)?;
             let found = ok("load", lease.load())?;
             ensure(
                 found.as_ref().is_some_and(|found| records.contains(found)),

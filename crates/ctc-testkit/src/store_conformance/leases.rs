@@ -6,26 +6,26 @@ use std::time::Duration;
 use ctc_driver::{StoreError, StoreLease};
 
 use super::samples::Account;
-use super::{Bench, LONG, SLACK, ensure, ok, timed, told};
+use super::{LONG, SLACK, Stage, ensure, ok, timed, told};
 
 /// A lease that ends by itself while the test waits for it.
 const SHORT: Duration = Duration::from_millis(400);
 
-pub(super) fn keys_apart(bench: &Bench<'_>) -> Result<(), String> {
-    let _held = bench.lease(SLACK, LONG)?;
-    let other = Bench {
+pub(super) fn keys_apart(stage: &Stage<'_>) -> Result<(), String> {
+    let _held = stage.lease(SLACK, LONG)?;
+    let other = Stage {
         account: Account::new(),
-        ..*bench
+        ..*stage
     };
     let (lease, took) = timed(|| other.lease(LONG, LONG));
     lease?;
     ensure(took < SLACK, || format!("it took {took:?}"))
 }
 
-pub(super) fn bounded_wait(bench: &Bench<'_>) -> Result<(), String> {
-    let held = bench.lease(SLACK, LONG)?;
+pub(super) fn bounded_wait(stage: &Stage<'_>) -> Result<(), String> {
+    let held = stage.lease(SLACK, LONG)?;
     for wait in [Duration::ZERO, Duration::from_millis(300)] {
-        let (second, took) = timed(|| bench.try_lease(wait, LONG));
+        let (second, took) = timed(|| stage.try_lease(wait, LONG));
         match second {
             Err(StoreError::Busy) => {}
             Err(error) => return Err(format!("Busy was due, and this came: {}", told(&error))),
@@ -38,29 +38,29 @@ pub(super) fn bounded_wait(bench: &Bench<'_>) -> Result<(), String> {
     ok("release", held.release())
 }
 
-pub(super) fn release_wakes(bench: &Bench<'_>) -> Result<(), String> {
-    wakes(bench, |lease| ok("release", lease.release()))
+pub(super) fn release_wakes(stage: &Stage<'_>) -> Result<(), String> {
+    wakes(stage, |lease| ok("release", lease.release()))
 }
 
-pub(super) fn drop_frees(bench: &Bench<'_>) -> Result<(), String> {
-    wakes(bench, |lease| {
+pub(super) fn drop_frees(stage: &Stage<'_>) -> Result<(), String> {
+    wakes(stage, |lease| {
         drop(lease);
         Ok(())
     })
 }
 
 fn wakes(
-    bench: &Bench<'_>,
+    stage: &Stage<'_>,
     end: fn(Box<dyn StoreLease>) -> Result<(), String>,
 ) -> Result<(), String> {
-    let held = bench.lease(SLACK, LONG)?;
+    let held = stage.lease(SLACK, LONG)?;
     let pause = Duration::from_millis(500);
     let (ended, (second, took)) = thread::scope(|scope| {
         let holder = scope.spawn(move || {
             thread::sleep(pause);
             end(held)
         });
-        let second = timed(|| bench.lease(LONG, LONG));
+        let second = timed(|| stage.lease(LONG, LONG));
         (
             holder.join().unwrap_or_else(|_| Err("panicked".into())),
             second,
@@ -73,61 +73,61 @@ fn wakes(
     })
 }
 
-pub(super) fn overtaken(bench: &Bench<'_>) -> Result<(), String> {
-    let _frozen = bench.lease(SLACK, SHORT)?;
-    let (second, took) = timed(|| bench.lease(LONG, LONG));
+pub(super) fn overtaken(stage: &Stage<'_>) -> Result<(), String> {
+    let _frozen = stage.lease(SLACK, SHORT)?;
+    let (second, took) = timed(|| stage.lease(LONG, LONG));
     second?;
     ensure(took < SHORT + SLACK, || {
         format!("it took {took:?} for a lease of {SHORT:?}")
     })
 }
 
-pub(super) fn late_write_loses(bench: &Bench<'_>) -> Result<(), String> {
-    let mut frozen = bench.lease(SLACK, SHORT)?;
-    let mut second = bench.lease(LONG, LONG)?;
-    lost(frozen.save(&bench.account.record("late")))?;
-    let ours = bench.account.record("second");
+pub(super) fn late_write_loses(stage: &Stage<'_>) -> Result<(), String> {
+    let mut frozen = stage.lease(SLACK, SHORT)?;
+    let mut second = stage.lease(LONG, LONG)?;
+    lost(frozen.save(&stage.account.record("late")))?;
+    let ours = stage.account.record("second");
     ok("save by the new holder", second.save(&ours))?;
-    lost(frozen.save(&bench.account.record("later")))?;
+    lost(frozen.save(&stage.account.record("later")))?;
     let found = ok("load", second.load())?;
     ensure(found.as_ref() == Some(&ours), || {
         format!("the late write changed the record: {found:?}")
     })
 }
 
-pub(super) fn over_is_over(bench: &Bench<'_>) -> Result<(), String> {
-    let mut lease = bench.lease(SLACK, SHORT)?;
-    let first = bench.account.record("in-time");
+pub(super) fn over_is_over(stage: &Stage<'_>) -> Result<(), String> {
+    let mut lease = stage.lease(SLACK, SHORT)?;
+    let first = stage.account.record("in-time");
     ok("save in time", lease.save(&first))?;
     thread::sleep(SHORT + Duration::from_millis(100));
-    lost(lease.save(&bench.account.record("late")))?;
-    let found = ok("load", bench.lease(SLACK, LONG)?.load())?;
+    lost(lease.save(&stage.account.record("late")))?;
+    let found = ok("load", stage.lease(SLACK, LONG)?.load())?;
     ensure(found.as_ref() == Some(&first), || {
         format!("the late write changed the record: {found:?}")
     })
 }
 
-pub(super) fn release_is_owners(bench: &Bench<'_>) -> Result<(), String> {
+pub(super) fn release_is_owners(stage: &Stage<'_>) -> Result<(), String> {
     // Whether this says Ok or Lost is the store's choice.
-    still_held_after(bench, |lease| drop(lease.release()))
+    still_held_after(stage, |lease| drop(lease.release()))
 }
 
-pub(super) fn drop_is_owners(bench: &Bench<'_>) -> Result<(), String> {
-    still_held_after(bench, drop)
+pub(super) fn drop_is_owners(stage: &Stage<'_>) -> Result<(), String> {
+    still_held_after(stage, drop)
 }
 
-fn still_held_after(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(), String> {
-    let frozen = bench.lease(SLACK, SHORT)?;
-    let mut second = bench.lease(LONG, LONG)?;
+fn still_held_after(stage: &Stage<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(), String> {
+    let frozen = stage.lease(SLACK, SHORT)?;
+    let mut second = stage.lease(LONG, LONG)?;
     end(frozen);
-    match bench.try_lease(Duration::from_millis(300), LONG) {
+    match stage.try_lease(Duration::from_millis(300), LONG) {
         Err(StoreError::Busy) => {}
         Err(error) => return Err(told(&error)),
         Ok(_) => return Err("a third got the lease while the second held it".into()),
     }
     ok(
         "save by the new holder",
-        second.save(&bench.account.record("second")),
+        second.save(&stage.account.record("second")),
     )
 }
 

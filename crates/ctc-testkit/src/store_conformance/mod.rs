@@ -6,7 +6,8 @@
 //!
 //! # fn main() -> Result<(), store_conformance::Failures> {
 //! let store = MemoryStore::new();
-//! // Each call gives a handle as another process would have it: the same records, nothing else in common.
+//! // Each call gives a handle as another process would have it: the same records, nothing else in
+//! // common.
 //! store_conformance::check(|| store.clone())?;
 //! store_conformance::check_async(|| store.clone())?;
 //! # Ok(())
@@ -17,9 +18,9 @@
 //! take some seconds: leases must be seen to end. Asynchronous stores are polled on plain threads,
 //! since the driver may poll them on any runtime.
 
-mod async_bench;
 mod exclusion;
 mod leases;
+mod on_threads;
 mod records;
 mod samples;
 
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use ctc_driver::{AsyncSessionStore, LeaseTerms, SessionStore, StoreError, StoreLease};
 
-use async_bench::OnThreads;
+use on_threads::OnThreads;
 use samples::Account;
 
 /// Checks a store by its blocking port.
@@ -56,7 +57,7 @@ pub struct Passed(pub usize);
 /// What a store does not hold to.
 pub struct Failures(Vec<(&'static str, String)>);
 
-type Case = fn(&Bench<'_>) -> Result<(), String>;
+type Case = fn(&Stage<'_>) -> Result<(), String>;
 
 const CASES: &[(&str, Case)] = &[
     ("a key without a record has none", records::nothing_at_first),
@@ -116,7 +117,7 @@ fn run(open: Opener<'_>) -> Result<Passed, Failures> {
         .filter_map(|(name, case)| {
             Some((
                 *name,
-                case(&Bench {
+                case(&Stage {
                     open,
                     account: Account::new(),
                 })
@@ -134,7 +135,7 @@ fn run(open: Opener<'_>) -> Result<Passed, Failures> {
 type Opener<'a> = &'a (dyn Fn() -> Box<dyn SessionStore> + Sync);
 
 /// What a case works with: the store, and an account that no other case uses.
-struct Bench<'a> {
+struct Stage<'a> {
     open: Opener<'a>,
     account: Account,
 }
@@ -144,7 +145,7 @@ const LONG: Duration = Duration::from_secs(20);
 /// How much later than due something may happen on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
-impl Bench<'_> {
+impl Stage<'_> {
     /// Takes the lease by a handle of its own.
     fn lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, String> {
         self.try_lease(wait, ttl)

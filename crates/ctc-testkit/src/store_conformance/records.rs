@@ -3,80 +3,80 @@
 use ctc_driver::ctc_core::SessionRecord;
 
 use super::samples::Account;
-use super::{Bench, LONG, SLACK, ensure, ok};
+use super::{LONG, SLACK, Stage, ensure, ok};
 
-pub(super) fn nothing_at_first(bench: &Bench<'_>) -> Result<(), String> {
-    let found = load(bench)?;
+pub(super) fn nothing_at_first(stage: &Stage<'_>) -> Result<(), String> {
+    let found = load(stage)?;
     ensure(found.is_none(), || {
         "there was a record before anything was saved".into()
     })
 }
 
-pub(super) fn saved_is_loaded(bench: &Bench<'_>) -> Result<(), String> {
+pub(super) fn saved_is_loaded(stage: &Stage<'_>) -> Result<(), String> {
     for token in ["first", "second"] {
-        round_trip(bench, &bench.account.record(token), token)?;
+        round_trip(stage, &stage.account.record(token), token)?;
     }
     Ok(())
 }
 
-pub(super) fn history_is_kept(bench: &Bench<'_>) -> Result<(), String> {
-    round_trip(bench, &bench.account.paused(), "a pause")?;
-    round_trip(bench, &bench.account.rejected(), "a rejection")?;
+pub(super) fn history_is_kept(stage: &Stage<'_>) -> Result<(), String> {
+    round_trip(stage, &stage.account.paused(), "a pause")?;
+    round_trip(stage, &stage.account.rejected(), "a rejection")?;
     round_trip(
-        bench,
-        &bench.account.record("token").without_token(),
+        stage,
+        &stage.account.record("token").without_token(),
         "a record without a token",
     )
 }
 
-pub(super) fn keys_do_not_mix(bench: &Bench<'_>) -> Result<(), String> {
-    let account = &bench.account;
+pub(super) fn keys_do_not_mix(stage: &Stage<'_>) -> Result<(), String> {
+    let account = &stage.account;
     let others = [
         account.at("https://store-conformance.example:8443"),
         account.at("https://store.conformance-example"),
         account.with_app_key("another-key"),
         Account::new(),
     ];
-    round_trip(bench, &account.record("mine"), "the first account")?;
+    round_trip(stage, &account.record("mine"), "the first account")?;
     for other in &others {
-        let bench = Bench {
+        let stage = Stage {
             account: other.clone(),
-            ..*bench
+            ..*stage
         };
-        nothing_at_first(&bench)?;
-        round_trip(&bench, &other.record("theirs"), "another account")?;
+        nothing_at_first(&stage)?;
+        round_trip(&stage, &other.record("theirs"), "another account")?;
     }
-    let found = load(bench)?;
+    let found = load(stage)?;
     ensure(
         found.is_some_and(|found| found.key() == account.key()),
         || "another account's record came".into(),
     )
 }
 
-pub(super) fn odd_tokens(bench: &Bench<'_>) -> Result<(), String> {
+pub(super) fn odd_tokens(stage: &Stage<'_>) -> Result<(), String> {
     let long = "Ab0+/=".repeat(700);
     for token in [
         "%7B%22a%22%3Anull%7D==",
         "!#$&'()*+-./:<=>?@[]^_`{|}~",
         &long,
     ] {
-        round_trip(bench, &bench.account.record(token), "an odd token")?;
+        round_trip(stage, &stage.account.record(token), "an odd token")?;
     }
     Ok(())
 }
 
-fn round_trip(bench: &Bench<'_>, record: &SessionRecord, what: &str) -> Result<(), String> {
-    let mut lease = bench.lease(SLACK, LONG)?;
+fn round_trip(stage: &Stage<'_>, record: &SessionRecord, what: &str) -> Result<(), String> {
+    let mut lease = stage.lease(SLACK, LONG)?;
     ok("save", lease.save(record))?;
     ok("release", lease.release())?;
-    let found = load(bench)?;
+    let found = load(stage)?;
     ensure(found.as_ref() == Some(record), || {
         format!("{what} came back as {found:?}")
     })
 }
 
-fn load(bench: &Bench<'_>) -> Result<Option<SessionRecord>, String> {
-    let mut lease = bench.lease(SLACK, LONG)?;
+fn load(stage: &Stage<'_>) -> Result<Option<SessionRecord>, String> {
+    let mut lease = stage.lease(SLACK, LONG)?;
     let found = ok("load", lease.load())?;
     ok("release", lease.release())?;
     Ok(found)

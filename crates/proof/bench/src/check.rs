@@ -54,7 +54,7 @@ pub(crate) fn run(
             );
         }
         Some(figures) => {
-            fine &= compare("instructions", figures, &committed.instructions, &yardstick)
+            fine &= compare("instructions", figures, &committed.instructions, &yardstick);
         }
     }
     println!(

@@ -128,7 +128,8 @@ fn line_chart(
         let (_, y) = at(&(1.0, value));
         let _ = writeln!(
             svg,
-            "<path d='M{LEFT} {y:.1}H{RIGHT}' stroke='#ddd'/><text x='{:.0}' y='{:.1}' text-anchor='end'>{value:.0}</text>",
+            "<path d='M{LEFT} {y:.1}H{RIGHT}' stroke='#ddd'/>\
+             <text x='{:.0}' y='{:.1}' text-anchor='end'>{value:.0}</text>",
             LEFT - 6.0,
             y + 4.0,
         );
@@ -176,8 +177,9 @@ fn head(title: &str, height: f64, machine: &Value) -> String {
         text("profile")
     );
     format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' font-family='sans-serif' \
-         font-size='13'>\n<rect width='100%' height='100%' fill='white'/>\n\
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' \
+         font-family='sans-serif' font-size='13'>\n\
+         <rect width='100%' height='100%' fill='white'/>\n\
          <text x='20' y='26' font-size='16'>{title}</text>\n\
          <text x='20' y='{:.0}' fill='#666' font-size='11'>{below}</text>\n",
         height - 12.0

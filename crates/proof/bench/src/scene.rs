@@ -1,5 +1,5 @@
-//! The scene of one stamp: an open session, an ordinary request, an ordinary response, and the limit
-//! L.
+//! The scene of one stamp: an open session, an ordinary request, an ordinary response, and the
+//! limit L.
 
 use ctc_driver::SharedSession;
 use ctc_driver::ctc_core::{

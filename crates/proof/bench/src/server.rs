@@ -19,8 +19,9 @@ pub fn serve(listener: &TcpListener) {
 fn answer_all(stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let ordinary = format!(
-        "HTTP/1.1 200 OK\r\ndate: Wed, 15 Jan 2031 12:00:00 GMT\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\nserver: fixed\r\ncache-control: no-store\r\nvary: accept\r\n\r\n{BODY}",
+        "HTTP/1.1 200 OK\r\ndate: Wed, 15 Jan 2031 12:00:00 GMT\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nserver: fixed\r\n\
+         cache-control: no-store\r\nvary: accept\r\n\r\n{BODY}",
         BODY.len()
     );
     let login = format!(

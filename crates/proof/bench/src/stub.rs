@@ -21,8 +21,8 @@ use crate::scene::{KEY, token};
 /// How often a login wakes those who wait for its response: connecting, TLS, sending, reading.
 const LOGIN_STEPS: u32 = 5;
 
-/// A stack that responses at once, and takes its time for a login. Clones share the server that they
-/// pretend to be.
+/// A stack that responds at once, and takes its time for a login. Clones share the server that
+/// they pretend to be.
 #[derive(Clone, Debug)]
 pub struct Stub(Arc<State>);
 

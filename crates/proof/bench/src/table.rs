@@ -93,7 +93,10 @@ pub(crate) fn text(rows: &[Row]) -> String {
 pub(crate) fn json(rows: &[Row], machine: &Value) -> Value {
     let rows: Vec<Value> = rows
         .iter()
-        .map(|row| json!({"what": row.what, "figure": row.figure, "bar": row.bar, "verdict": row.verdict.word()}))
+        .map(|row| {
+            let verdict = row.verdict.word();
+            json!({"what": row.what, "figure": row.figure, "bar": row.bar, "verdict": verdict})
+        })
         .collect();
     json!({"machine": machine, "rows": rows})
 }

@@ -11,8 +11,8 @@ use ctc_core::{
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
-/// `Set-Cookie` lines of a login's response, one a line. Whatever token comes of them stands in them
-/// byte for byte.
+/// `Set-Cookie` lines of a login's response, one a line. Whatever token comes of them stands in
+/// them byte for byte.
 pub(crate) fn cookie(data: &[u8]) {
     let (mut session, now) = (session(), now());
     let mut response = Response::new(());
@@ -36,8 +36,8 @@ pub(crate) fn cookie(data: &[u8]) {
             .all(|byte| byte.is_ascii_graphic() && !b";,".contains(byte))
     );
     assert!(String::from_utf8_lossy(data).contains("authToken"));
-    // The same lines on an ordinary response leave the session open or empty, and never with another
-    // token.
+    // The same lines on an ordinary response leave the session open or empty, and never with
+    // another token.
     let mut call = Call::new(true);
     let _ = session.admit(&mut call, now);
     let route = Route::new(&Method::GET, "/");

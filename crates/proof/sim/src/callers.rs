@@ -9,11 +9,12 @@ use http::header::COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::count::Fault;
-use crate::net::{ORIGIN, SimError, SimTransport};
+use crate::net::SimTransport;
 use crate::plan::{CallPlan, Ms};
 use crate::secrets;
 use crate::tasks::Cancelling;
 use crate::watch::{CallState, Guarantee};
+use crate::wire::{ORIGIN, SimError};
 use crate::world::{Sleep, State, World};
 
 pub(crate) type SimDriver = AsyncDriver<SimTransport>;

@@ -7,8 +7,10 @@
 //! session did follows from what it was told; see [`Guarantee`].
 
 mod callers;
+mod checks;
 mod count;
 mod exhaust;
+mod login_rules;
 mod logins;
 mod net;
 mod plan;
@@ -16,9 +18,11 @@ mod rng;
 mod run;
 mod secrets;
 mod server;
+mod shelf;
 mod store;
 mod tasks;
 mod watch;
+mod wire;
 mod world;
 
 pub use count::Tally;

@@ -13,9 +13,10 @@ use std::time::Instant;
 use ctc_sim::{Report, Tally, exhaust, run, with_log_search};
 
 const HELP: &str = "\
-ctc-sim [--seeds N] [--from N] [--threads N] [--keep-going]   many worlds (default 10000, from 0)
-ctc-sim --seed N                                              one world, with its trace
-ctc-sim --exhaust [--depth N]                                 every order of events of two small worlds
+ctc-sim [--seeds N] [--from N] [--threads N] [--keep-going]
+                                many worlds (default 10000, from 0)
+ctc-sim --seed N                one world, with its trace
+ctc-sim --exhaust [--depth N]   every order of events of two small worlds
 ";
 
 struct Asked {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{FormBody, SendFailure};
-use ctc_driver::{AsyncTransport, SharedSession, TransportError};
+use ctc_core::FormBody;
+use ctc_driver::{AsyncTransport, SharedSession};
 use http::header::COOKIE;
 use http::{HeaderMap, Request, Response};
 
@@ -14,9 +14,9 @@ use crate::plan::Ms;
 use crate::secrets;
 use crate::server::{APP_KEY, Arrival};
 use crate::watch::{Guarantee, probe};
+use crate::wire::{ORIGIN, SimError, read_cookie};
 use crate::world::{Event, Fate, Sleep, Slot, State, World};
 
-pub(crate) const ORIGIN: &str = "https://ctc.example";
 /// What an HTTP stack of one's own does about ordinary calls that are never answered.
 const CALL_TIMEOUT: Ms = 60_000;
 
@@ -25,24 +25,6 @@ pub(crate) struct SimTransport {
     pub(crate) world: Arc<World>,
     pub(crate) process: usize,
     pub(crate) session: SharedSession,
-}
-
-/// No response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SimError {
-    #[error("no route to the simulated host")]
-    NotSent,
-    #[error("the simulated line went dead")]
-    Lost,
-}
-
-impl TransportError for SimError {
-    fn failure(&self) -> SendFailure {
-        match self {
-            Self::NotSent => SendFailure::NotSent,
-            Self::Lost => SendFailure::MaybeSent,
-        }
-    }
 }
 
 #[async_trait]
@@ -285,18 +267,6 @@ fn number(headers: &HeaderMap, name: &str) -> usize {
         .get(name)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or_default()
-}
-
-/// The `authToken` of a request, when there is exactly one.
-pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
-    let mut tokens = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split("; "))
-        .filter_map(|pair| pair.strip_prefix("authToken="));
-    let token = tokens.next()?.to_owned();
-    tokens.next().is_none().then_some(token)
 }
 
 fn read_form(body: &[u8]) -> (String, String) {

@@ -8,7 +8,7 @@ use ctc_driver::{AsyncDriver, AsyncSessionStore, SharedSession};
 
 use crate::callers::{Caller, SimDriver};
 use crate::count::{Fault, Tally};
-use crate::net::{ORIGIN, SimTransport};
+use crate::net::SimTransport;
 use crate::plan::{Action, CallPlan, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::secrets;
@@ -16,6 +16,7 @@ use crate::server::{APP_KEY, NEW_PASSWORD, PASSWORD, USERS, WRONG_PASSWORD};
 use crate::store::SimStore;
 use crate::tasks::Tasks;
 use crate::watch::{Guarantee, Violation, probe};
+use crate::wire::ORIGIN;
 use crate::world::{Event, ProcessClock, World};
 
 /// What came of one seed.

@@ -28,7 +28,8 @@ pub(crate) fn find_in_error(error: &dyn std::error::Error) -> Option<String> {
 }
 
 thread_local! {
-    static LOGGED: RefCell<(String, Option<String>)> = const { RefCell::new((String::new(), None)) };
+    static LOGGED: RefCell<(String, Option<String>)> =
+        const { RefCell::new((String::new(), None)) };
 }
 
 /// The first secret that was logged on this thread since the last question.

@@ -1,6 +1,5 @@
 //! The simulated store: leases and fencing in virtual time, with an unreliable line to it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,27 +7,11 @@ use ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
 use crate::count::Fault;
-use crate::net::SimError;
 use crate::plan::Ms;
 use crate::secrets;
 use crate::watch::Guarantee;
+use crate::wire::SimError;
 use crate::world::{Sleep, World};
-
-/// One store's records.
-#[derive(Debug, Default)]
-pub(crate) struct Shelf {
-    places: HashMap<RecordKey, Place>,
-    /// Numbers the leases of all keys, so that no two are alike.
-    fences: u64,
-}
-
-#[derive(Debug, Default)]
-struct Place {
-    record: Option<SessionRecord>,
-    token: Option<String>,
-    fence: u64,
-    held_until: Option<Ms>,
-}
 
 /// One process's way to a store.
 pub(crate) struct SimStore {

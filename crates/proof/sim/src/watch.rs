@@ -1,5 +1,5 @@
-//! The observer: knows what each session was told, and checks after every event that what it did
-//! follows.
+//! The observer: knows what each session was told, and what may follow from it. `checks.rs` and
+//! `login_rules.rs` ask it after every event.
 //!
 //! It holds a much simpler picture than the session does: which answers reached a process during
 //! one step, and what may follow from each. A session that does anything else has broken a
@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use ctc_core::{Call, Denial, Phase};
+use ctc_core::{Call, Denial};
 use ctc_driver::SharedSession;
 use http::{Request, Response, StatusCode};
 
-use crate::net::{ORIGIN, read_cookie};
+use crate::logins::Logins;
 use crate::plan::{Action, Ms, Plan};
 use crate::server::{Cookie, USERS, cookie_of};
-use crate::world::State;
+use crate::wire::{ORIGIN, read_cookie};
 
 /// What a clock that steps back, or a poll that comes late, may make a difference of.
 pub(crate) const SLACK: Ms = 200;
@@ -78,14 +78,14 @@ pub(crate) struct Watched {
     pub(crate) refused: Option<Held>,
     pub(crate) closed: bool,
     pub(crate) seen: Vec<Seen>,
-    pub(crate) login: crate::logins::Logins,
+    pub(crate) login: Logins,
     /// Denials of one period are equal.
-    period: u64,
-    said: Option<((u64, u64), Denial)>,
+    pub(crate) period: u64,
+    pub(crate) said: Option<((u64, u64), Denial)>,
     pub(crate) rotated_in: bool,
     other_user: Option<String>,
     /// Logins that the session counts as failed.
-    failed: u64,
+    pub(crate) failed: u64,
     /// Logouts on their way, which a flight may be waiting for.
     pub(crate) logouts: u32,
 }
@@ -206,106 +206,6 @@ impl Watch {
     }
 }
 
-impl State {
-    pub(crate) fn violated(&mut self, guarantee: Guarantee, text: impl FnOnce() -> String) {
-        if self.watch.violation.is_none() {
-            let text = text();
-            self.note(|| format!("VIOLATION of {}: {text}", guarantee.text()));
-            self.watch.violation = Some(Violation { guarantee, text });
-        }
-    }
-
-    /// Checks that what became of a session in this step follows from what it was told in it.
-    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, failed: u64) {
-        if failed > self.watch.sessions[process].failed {
-            self.watch.sessions[process].failed = failed;
-            self.login_counted_as_failed(process);
-        }
-        let watched = &mut self.watch.sessions[process];
-        let seen = std::mem::take(&mut watched.seen);
-        let before = watched.held.clone();
-        if let Some(verdict) = watched.follow(before.as_ref(), now.as_ref(), &seen) {
-            let (before, now) = (before.clone(), now.clone());
-            self.violated(verdict.0, || {
-                format!("p{process}: {} ({before:?} -> {now:?})", verdict.1)
-            });
-        }
-        if before != now {
-            self.note(|| format!("p{process}: {before:?} -> {now:?}"));
-        }
-        self.watch.sessions[process].held = now;
-    }
-
-    /// When nothing can run at this moment, nobody may be left waiting without a reason.
-    pub(crate) fn check_rest(&mut self, process: usize, phase: &Phase) {
-        let life = self.processes[process].life;
-        let mine = |call: &&CallState| call.process == process && call.life == life && !call.done;
-        let unfinished = self.watch.calls.iter().filter(mine).count();
-        let waiting = self
-            .watch
-            .calls
-            .iter()
-            .filter(mine)
-            .filter(|call| !call.on_the_wire)
-            .count();
-        let flying = self.watch.sessions[process].login.in_the_air();
-        let has_store = self.watch.plan.processes[process].store.is_some();
-        if *phase == Phase::LoggingIn && (unfinished == 0 || (!has_store && !flying)) {
-            self.violated(Guarantee::NoWedge, || {
-                format!("p{process} is Opening, but nobody logs in")
-            });
-        }
-        let settled = matches!(
-            phase,
-            Phase::Open(_) | Phase::Closed | Phase::Rejected { .. }
-        );
-        let logging_out = self.watch.sessions[process].logouts > 0;
-        if settled && waiting > 0 && !flying && !logging_out && !has_store {
-            let text = || {
-                format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up")
-            };
-            self.violated(Guarantee::NoWedge, text);
-        }
-    }
-
-    /// All who are denied for one reason are told the same.
-    pub(crate) fn check_denial(
-        &mut self,
-        process: usize,
-        failed: u64,
-        denial: &Denial,
-        pause: Option<Ms>,
-    ) {
-        let fair_use = &self.watch.plan.settings.fair_use;
-        let longest = fair_use
-            .backoff_cap
-            .max(fair_use.retry_after_cap)
-            .as_millis();
-        let watched = &mut self.watch.sessions[process];
-        let (closed, period) = (watched.closed, (watched.period, failed));
-        let differs = match denial {
-            Denial::Closed => !closed,
-            Denial::BudgetSpent { .. } => false,
-            _ => {
-                let said = watched.said.replace((period, denial.clone()));
-                said.is_some_and(|(when, said)| when == period && said != *denial)
-            }
-        };
-        if differs {
-            self.violated(Guarantee::Coalesced, || {
-                format!("p{process}: one failure, two errors: {denial}")
-            });
-        }
-        let too_long = matches!(denial, Denial::BackingOff { .. })
-            && pause.is_some_and(|pause| u128::from(pause) > longest + u128::from(SLACK));
-        if too_long {
-            self.violated(Guarantee::NoWedge, || {
-                format!("p{process}: a pause beyond its cap: {pause:?} ms")
-            });
-        }
-    }
-}
-
 impl Watched {
     pub(crate) fn user(&self) -> &str {
         self.other_user.as_deref().unwrap_or(USERS[0])
@@ -349,7 +249,7 @@ impl Watched {
     }
 
     /// Follows one step, and says what was wrong with it.
-    fn follow(
+    pub(crate) fn follow(
         &mut self,
         before: Option<&Held>,
         now: Option<&Held>,

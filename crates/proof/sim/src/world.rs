@@ -12,12 +12,12 @@ use ctc_driver::Clock;
 use http::Response;
 
 use crate::count::{Fault, Tally};
-use crate::net::SimError;
 use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::server::{Arrival, Scene, Server};
-use crate::store::Shelf;
-use crate::watch::Watch;
+use crate::shelf::Shelf;
+use crate::watch::{Guarantee, Violation, Watch};
+use crate::wire::SimError;
 
 /// Shared by all that happens in one world. The lock is never held while the driver or a session
 /// runs.
@@ -119,6 +119,14 @@ impl State {
         let now = self.now;
         if let Some(trace) = &mut self.trace {
             trace.push(format!("{:>9}.{:03} s  {}", now / 1000, now % 1000, text()));
+        }
+    }
+
+    pub(crate) fn violated(&mut self, guarantee: Guarantee, text: impl FnOnce() -> String) {
+        if self.watch.violation.is_none() {
+            let text = text();
+            self.note(|| format!("VIOLATION of {}: {text}", guarantee.text()));
+            self.watch.violation = Some(Violation { guarantee, text });
         }
     }
 

@@ -46,15 +46,24 @@ fn retry_after() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn a_token_stands_in_the_cookie_as_it_is_carried(lines in prop::collection::vec(cookie_line(), 0..5)) {
+    fn a_token_stands_in_the_cookie_as_it_is_carried(
+        lines in prop::collection::vec(cookie_line(), 0..5),
+    ) {
         bodies::cookie(lines.join("\n").as_bytes());
     }
 
     #[test]
-    fn a_pause_is_as_long_as_asked_for_within_its_cap(asked in retry_after(), date in retry_after()) {
+    fn a_pause_is_as_long_as_asked_for_within_its_cap(
+        asked in retry_after(),
+        date in retry_after(),
+    ) {
         bodies::retry_after(format!("{asked}\n{date}").as_bytes());
     }
 
@@ -74,7 +83,8 @@ proptest! {
         let token = token.map_or("null".to_owned(), |token| format!("{token:?}"));
         let text = format!(
             "{{\"format\":1,\"origin\":\"https://connect.calamp.com\",\"account\":\"0\",\
-             \"generation\":{generation},\"token\":{token},\"obtained_at\":{obtained},\"expires_at\":{expires},\
+             \"generation\":{generation},\"token\":{token},\
+             \"obtained_at\":{obtained},\"expires_at\":{expires},\
              \"saved_at\":{saved},\"login_debt\":{debt},\"failures\":{failures},\
              \"pause\":{{\"until\":{expires},\"cause\":\"NoToken\"}},\"rejection\":null}}"
         );

@@ -172,7 +172,8 @@ impl Checks {
         self.most.rss_peak = self.most.rss_peak.max(after.rss_peak);
         self.most.heap_peak = self.most.heap_peak.max(after.heap_peak);
         println!(
-            "\nat the end, all dropped: heap {} KiB (before: {}), threads {} ({}), sockets {} ({}), files {} ({})",
+            "\nat the end, all dropped: heap {} KiB (before: {}), threads {} ({}), \
+             sockets {} ({}), files {} ({})",
             after.heap / 1024,
             before.heap / 1024,
             after.threads,
@@ -248,8 +249,8 @@ impl Checks {
             ..
         } = self.most;
         println!(
-            "\nat quiet points: heap {} KiB after warm-up, {} KiB at most (slack {} KiB); tasks {tasks}, \
-             threads {threads} and {pool} of the pool, sockets {sockets} at most",
+            "\nat quiet points: heap {} KiB after warm-up, {} KiB at most (slack {} KiB); \
+             tasks {tasks}, threads {threads} and {pool} of the pool, sockets {sockets} at most",
             self.base.heap / 1024,
             heap / 1024,
             SLACK / 1024

@@ -9,9 +9,9 @@ use ctc_testkit::Server;
 
 use crate::Failure;
 use crate::check::Checks;
-use crate::load::{ACCOUNTS, Leak, PASSWORD};
+use crate::load::{ACCOUNTS, PASSWORD};
 use crate::measure::KNOWS_ALL;
-use crate::protocol::{Order, Report};
+use crate::protocol::{Leak, Order, Report};
 use crate::rng::Rng;
 use crate::weather::Weather;
 
@@ -32,7 +32,8 @@ pub(crate) fn conduct(plan: &Plan) -> Result<bool, Failure> {
     let _ = rlimit::increase_nofile_limit(8192);
     if !KNOWS_ALL {
         println!(
-            "threads, sockets, files and resident memory are not measured here: only Linux tells them"
+            "threads, sockets, files and resident memory are not measured here: \
+             only Linux tells them"
         );
     }
     let total = Duration::from_secs_f64(plan.minutes * 60.0);

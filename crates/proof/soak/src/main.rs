@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use cap::Cap;
 use lexopt::{Arg, ValueExt};
 
-use crate::load::Leak;
+use crate::protocol::Leak;
 
 /// The system's allocator, with a count of the bytes that are in use.
 #[global_allocator]
@@ -37,7 +37,8 @@ cargo xtask soak [--minutes N] [--seed N] [--leak NAME]
 
   --minutes N   how long, fractions included; 10 by default
   --seed N      another order of faults and calls
-  --leak NAME   forget something in each round, to see that it is found: bytes, client, task, thread, socket
+  --leak NAME   forget something in each round, to see that it is found: bytes, client, task,
+                thread, socket
 ";
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ctc_driver::Counts;
 use serde::{Deserialize, Serialize};
 
-use crate::load::Leak;
+use crate::Failure;
 use crate::measure::Figures;
 use crate::weather::Weather;
 
@@ -25,6 +25,29 @@ pub(crate) enum Order {
     Settle,
     /// Drop everything, measure, and end.
     End,
+}
+
+/// What is forgotten on purpose in each round.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Leak {
+    Bytes,
+    Client,
+    Task,
+    Thread,
+    Socket,
+}
+
+impl Leak {
+    pub(crate) fn named(name: &str) -> Result<Self, Failure> {
+        Ok(match name {
+            "bytes" => Self::Bytes,
+            "client" => Self::Client,
+            "task" => Self::Task,
+            "thread" => Self::Thread,
+            "socket" => Self::Socket,
+            _ => return Err("--leak takes bytes, client, task, thread or socket".into()),
+        })
+    }
 }
 
 /// From the load.

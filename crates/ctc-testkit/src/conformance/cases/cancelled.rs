@@ -3,8 +3,8 @@
 use super::prelude::*;
 use crate::When;
 
-pub(super) fn cancelled_leader_costs_no_login(bench: &Bench<'_>) -> Checked {
-    let scene = async_scene(bench)?;
+pub(super) fn cancelled_leader_costs_no_login(stage: &Stage<'_>) -> Checked {
+    let scene = async_scene(stage)?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::Before },
@@ -24,8 +24,8 @@ pub(super) fn cancelled_leader_costs_no_login(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 5)
 }
 
-pub(super) fn cancelling_all_wedges_nothing(bench: &Bench<'_>) -> Checked {
-    let scene = async_scene(bench)?;
+pub(super) fn cancelling_all_wedges_nothing(stage: &Stage<'_>) -> Checked {
+    let scene = async_scene(stage)?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::Before },
@@ -40,8 +40,8 @@ pub(super) fn cancelling_all_wedges_nothing(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 1)
 }
 
-pub(super) fn cancelled_call_wedges_nothing(bench: &Bench<'_>) -> Checked {
-    let scene = async_scene(bench)?;
+pub(super) fn cancelled_call_wedges_nothing(stage: &Stage<'_>) -> Checked {
+    let scene = async_scene(stage)?;
     scene.client.open()?;
     scene.server.inject(Rule::once(
         Matcher::AnyCall,
@@ -64,9 +64,9 @@ pub(super) fn cancelled_call_wedges_nothing(bench: &Bench<'_>) -> Checked {
     scene.counts(3, 4)
 }
 
-fn async_scene(bench: &Bench<'_>) -> Checked<Scene> {
-    if bench.stack.is_async() {
-        bench.scene()
+fn async_scene(stage: &Stage<'_>) -> Checked<Scene> {
+    if stage.stack.is_async() {
+        stage.scene()
     } else {
         Err(Stop::Skipped("threads cannot be cancelled"))
     }

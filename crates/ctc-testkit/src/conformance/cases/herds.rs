@@ -6,8 +6,8 @@ use crate::When;
 /// Callers in a herd.
 const MANY: usize = 24;
 
-pub(super) fn cold_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn cold_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::Before },
@@ -30,8 +30,8 @@ pub(super) fn cold_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
     scene.counts(1, MANY as u64)
 }
 
-pub(super) fn herd_on_a_dead_token_logs_in_once(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn herd_on_a_dead_token_logs_in_once(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.inject(Rule::times(
         MANY as u32,
         Matcher::AnyCall,
@@ -56,8 +56,8 @@ pub(super) fn herd_on_a_dead_token_logs_in_once(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 2 * MANY as u64)
 }
 
-pub(super) fn refused_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene_of(
+pub(super) fn refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene_of(
         Server::builder(),
         Setup::default().account("fleet+test@example.com", "wrong!"),
     )?;
@@ -93,8 +93,8 @@ pub(super) fn refused_herd_logs_in_once(bench: &Bench<'_>) -> Checked {
 
 /// The herd's login is refused while the old token is still believed good by some: all are told,
 /// none asks again.
-pub(super) fn herd_whose_renewal_is_refused_is_told(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.lock("fleet+test@example.com");
     scene.server.inject(Rule::times(
         MANY as u32,
@@ -124,7 +124,7 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(bench: &Bench<'_>) -> Checke
 fn rejected(denied: &Denied, status: u16) -> Checked {
     match denied.denial() {
         Denial::Rejected { status: seen, .. } => {
-            equal("the status of the refusal", seen.as_u16(), status)?
+            equal("the status of the refusal", seen.as_u16(), status)?;
         }
         other => return fail("the denial", "Rejected".into(), format!("{other:?}")),
     }

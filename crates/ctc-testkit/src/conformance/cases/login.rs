@@ -14,8 +14,8 @@ const CLIENTS_OWN: [&str; 7] = [
     "connection",
 ];
 
-pub(super) fn login_is_the_vendors(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn login_is_the_vendors(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let login = scene.last(Class::Login)?;
     is_the_vendors(&login)?;
     let form: Vec<_> = form_urlencoded::parse(&login.body).into_owned().collect();
@@ -70,8 +70,8 @@ fn is_the_vendors(login: &Entry) -> Checked {
 
 /// The server sets cookies with every login, and its clearing one: a jar in the transport would
 /// show them.
-pub(super) fn second_login_carries_no_cookie(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn second_login_carries_no_cookie(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.server.revoke_all();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -85,7 +85,7 @@ pub(super) fn second_login_carries_no_cookie(bench: &Bench<'_>) -> Checked {
     )
 }
 
-pub(super) fn any_password_arrives(bench: &Bench<'_>) -> Checked {
+pub(super) fn any_password_arrives(stage: &Stage<'_>) -> Checked {
     let passwords = [
         "+",
         "100%&=$ ;?#",
@@ -102,9 +102,9 @@ pub(super) fn any_password_arrives(bench: &Bench<'_>) -> Checked {
         .fold(Server::builder(), |builder, (name, password)| {
             builder.account(name.as_str(), *password)
         });
-    let server = bench.server(builder)?;
+    let server = stage.server(builder)?;
     for (name, password) in &accounts {
-        bench
+        stage
             .client(&server, Setup::default().account(name, password))?
             .open()?;
     }
@@ -112,8 +112,8 @@ pub(super) fn any_password_arrives(bench: &Bench<'_>) -> Checked {
     equal("violations", server.counts().violations, 0)
 }
 
-pub(super) fn password_and_key_are_never_in_a_url(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn password_and_key_are_never_in_a_url(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.client.logout()?;
     for entry in scene.server.journal() {
@@ -130,8 +130,8 @@ pub(super) fn password_and_key_are_never_in_a_url(bench: &Bench<'_>) -> Checked 
 }
 
 /// A page that wants to be read by a person is no login.
-pub(super) fn html_page_is_no_login(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn html_page_is_no_login(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     scene
         .server
         .inject(Rule::once(Matcher::Login, Fault::html_page()));
@@ -141,8 +141,8 @@ pub(super) fn html_page_is_no_login(bench: &Bench<'_>) -> Checked {
 }
 
 /// Headers and bodies of a size that an HTTP client must take.
-pub(super) fn large_login_answer_is_taken(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn large_login_answer_is_taken(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     scene
         .server
         .inject(Rule::once(Matcher::Login, Fault::ManyHeaders(50)));
@@ -158,8 +158,8 @@ pub(super) fn large_login_answer_is_taken(bench: &Bench<'_>) -> Checked {
 }
 
 /// Headers past all reason: any end will do, but an end, and one that is told to the caller.
-pub(super) fn absurd_login_answer_does_no_harm(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn absurd_login_answer_does_no_harm(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     scene
         .server
         .inject(Rule::once(Matcher::Login, Fault::ManyHeaders(20_000)));
@@ -176,14 +176,14 @@ pub(super) fn absurd_login_answer_does_no_harm(bench: &Bench<'_>) -> Checked {
 }
 
 /// Two accounts over two transports of one stack: nothing may be shared behind them.
-pub(super) fn accounts_never_mix(bench: &Bench<'_>) -> Checked {
+pub(super) fn accounts_never_mix(stage: &Stage<'_>) -> Checked {
     let builder = Server::builder()
         .account("ada@example.com", "one!")
         .account("bob@example.com", "two!");
-    let server = bench.server(builder)?;
+    let server = stage.server(builder)?;
     let (ada, bob) = (
-        bench.client(&server, Setup::default().account("ada@example.com", "one!"))?,
-        bench.client(&server, Setup::default().account("bob@example.com", "two!"))?,
+        stage.client(&server, Setup::default().account("ada@example.com", "one!"))?,
+        stage.client(&server, Setup::default().account("bob@example.com", "two!"))?,
     );
     for token in ["ADA", "BOB"] {
         let line = format!("authToken={token}; Path=/connect");

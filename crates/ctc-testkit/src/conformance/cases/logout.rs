@@ -5,8 +5,8 @@ use ctc_driver::LogoutOutcome;
 use super::prelude::*;
 use crate::{DEFAULT_APP_KEY, When};
 
-pub(super) fn logout_is_as_assumed(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn logout_is_as_assumed(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     accepted(&scene.client.logout()?, 200)?;
     let (call, logout) = (scene.last(Class::Call)?, scene.last(Class::Logout)?);
@@ -34,8 +34,8 @@ pub(super) fn logout_is_as_assumed(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 1)
 }
 
-pub(super) fn closed_session_sends_nothing(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn closed_session_sends_nothing(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.logout()?;
     let before = scene.server.journal().len();
     let denied = scene.client.denied(scene.client.get(DEVICES))?;
@@ -57,8 +57,8 @@ pub(super) fn closed_session_sends_nothing(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 1)
 }
 
-pub(super) fn logout_tells_how_it_went(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn logout_tells_how_it_went(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.revoke_all();
     accepted(&scene.client.logout()?, 401)?;
     for status in [302, 404, 500] {
@@ -93,9 +93,9 @@ pub(super) fn logout_tells_how_it_went(bench: &Bench<'_>) -> Checked {
     scene.counts(4, 0)
 }
 
-pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Checked {
+pub(super) fn unreachable_logout_closes_all_the_same(stage: &Stage<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
-    let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
+    let scene = stage.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
     for fault in [
         Fault::Hang { act: false },
         Fault::Cut {
@@ -110,7 +110,7 @@ pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Check
             .inject(Rule::forever(Matcher::Logout, fault.clone()));
         match scene.client.logout()? {
             LogoutOutcome::Unreachable(error) => {
-                that("it says why", !error.to_string().is_empty(), error)?
+                that("it says why", !error.to_string().is_empty(), error)?;
             }
             other => {
                 return fail(
@@ -135,8 +135,8 @@ pub(super) fn unreachable_logout_closes_all_the_same(bench: &Bench<'_>) -> Check
     )
 }
 
-pub(super) fn logout_with_calls_under_way_causes_no_login(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn logout_with_calls_under_way_causes_no_login(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.inject(Rule::times(
         6,
         Matcher::AnyCall,
@@ -159,8 +159,8 @@ pub(super) fn logout_with_calls_under_way_causes_no_login(bench: &Bench<'_>) -> 
 
 /// The login is answered after the session was closed: nobody gets its token, and the server is
 /// told.
-pub(super) fn login_answered_after_logout_opens_nothing(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn login_answered_after_logout_opens_nothing(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::After },

@@ -11,13 +11,17 @@ mod responses;
 mod secrets;
 mod trouble;
 
-use super::{bench::Bench, failure::Checked, suite::Case};
+use super::{case::Case, failure::Checked, stage::Stage};
 
 macro_rules! cases {
     ($($module:ident { $($name:ident $covers:literal,)* })*) => {
         /// Every case, in the order in which a reader meets a session.
         pub(super) const CASES: &[Case] = &[$($(
-            Case { name: stringify!($name), covers: $covers, run: $module::$name as fn(&Bench<'_>) -> Checked },
+            Case {
+                name: stringify!($name),
+                covers: $covers,
+                run: $module::$name as fn(&Stage<'_>) -> Checked,
+            },
         )*)*];
     };
 }
@@ -122,10 +126,10 @@ mod prelude {
     };
 
     pub(super) use crate::conformance::{
-        bench::{Bench, DEVICES, ECHO, NOTES, Scene, Setup, answered, denied},
         client::{Call, Why},
         failure::{Checked, Stop, equal, fail, that},
         stack::Certificate,
+        stage::{DEVICES, ECHO, NOTES, Scene, Setup, Stage, answered, denied},
     };
     pub(super) use crate::{Class, Fault, Matcher, Point, Rule, Server};
 
@@ -148,8 +152,8 @@ mod prelude {
 
     /// A URL at which nobody listens, and what keeps it so: its port is the near end of a
     /// connection.
-    pub(super) fn nobody_there(bench: &Bench<'_>) -> Checked<(String, std::net::TcpStream)> {
-        let server = bench.server(Server::builder())?;
+    pub(super) fn nobody_there(stage: &Stage<'_>) -> Checked<(String, std::net::TcpStream)> {
+        let server = stage.server(Server::builder())?;
         let taken = std::net::TcpStream::connect(server.address())
             .and_then(|stream| Ok((stream.local_addr()?.port(), stream)));
         match taken {

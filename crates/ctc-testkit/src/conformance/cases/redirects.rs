@@ -6,8 +6,8 @@ use super::prelude::*;
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
-pub(super) fn redirected_call_is_delivered_not_followed(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn redirected_call_is_delivered_not_followed(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let mut calls = 0;
     for status in STATUSES {
         for method in [Method::GET, Method::POST] {
@@ -35,9 +35,9 @@ pub(super) fn redirected_call_is_delivered_not_followed(bench: &Bench<'_>) -> Ch
     scene.counts(1, calls)
 }
 
-pub(super) fn redirect_takes_nothing_to_another_origin(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
-    let other = bench.server(Server::builder())?;
+pub(super) fn redirect_takes_nothing_to_another_origin(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
+    let other = stage.server(Server::builder())?;
     for status in STATUSES {
         for method in [Method::GET, Method::PUT] {
             let location = format!("{}{ECHO}", other.url());
@@ -69,9 +69,9 @@ pub(super) fn redirect_takes_nothing_to_another_origin(bench: &Bench<'_>) -> Che
     scene.counts(1, 10)
 }
 
-pub(super) fn redirected_login_is_a_failure(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
-    let other = bench.server(Server::builder())?;
+pub(super) fn redirected_login_is_a_failure(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
+    let other = stage.server(Server::builder())?;
     let mut logins = 0;
     for status in STATUSES {
         for origin in [String::new(), other.url()] {

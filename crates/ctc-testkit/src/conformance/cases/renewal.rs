@@ -6,8 +6,8 @@ use http::Method;
 use super::prelude::*;
 use crate::{ClearingForm, When};
 
-pub(super) fn dead_token_is_renewed_unseen(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn dead_token_is_renewed_unseen(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.server.revoke_all();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -44,8 +44,8 @@ pub(super) fn dead_token_is_renewed_unseen(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 3)
 }
 
-pub(super) fn body_is_sent_again_whole(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn body_is_sent_again_whole(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let body: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
     scene.server.revoke_all();
     let response = scene.client.expect(
@@ -76,8 +76,8 @@ pub(super) fn body_is_sent_again_whole(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 2)
 }
 
-pub(super) fn post_is_not_replayed_unless_allowed(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn post_is_not_replayed_unless_allowed(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let note = || scene.client.call(Method::POST, NOTES).bytes("oil changed");
     scene.server.revoke_all();
     scene.client.expect(note(), 401)?;
@@ -99,8 +99,8 @@ pub(super) fn post_is_not_replayed_unless_allowed(bench: &Bench<'_>) -> Checked 
     scene.counts(3, 5)
 }
 
-pub(super) fn stream_is_not_replayed(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn stream_is_not_replayed(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.revoke_all();
     let upload = scene
         .client
@@ -113,7 +113,7 @@ pub(super) fn stream_is_not_replayed(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 2)
 }
 
-pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
+pub(super) fn endless_401_ends(stage: &Stage<'_>) -> Checked {
     let fault = || Fault::Respond {
         status: 401,
         headers: vec![],
@@ -121,7 +121,7 @@ pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
         act: false,
     };
     // From a session that was open: one login, one replay.
-    let scene = bench.open_scene()?;
+    let scene = stage.open_scene()?;
     scene
         .server
         .inject(Rule::forever(Matcher::AnyCall, fault()));
@@ -138,7 +138,7 @@ pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
         2,
     )?;
     // From a session that was not: the first response comes with a fresh token already.
-    let scene = bench.scene()?;
+    let scene = stage.scene()?;
     scene
         .server
         .inject(Rule::forever(Matcher::AnyCall, fault()));
@@ -146,8 +146,8 @@ pub(super) fn endless_401_ends(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 1)
 }
 
-pub(super) fn delivered_401_says_why(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn delivered_401_says_why(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.revoke_all();
     let once = scene.client.get(DEVICES).replayed(Replay::Never);
     let Some(why) = scene.client.expect(once, 401)?.why else {
@@ -164,8 +164,8 @@ pub(super) fn delivered_401_says_why(bench: &Bench<'_>) -> Checked {
 }
 
 /// A call that was under way with the old token when another renewed the session.
-pub(super) fn late_401_costs_no_login(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn late_401_costs_no_login(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let hold = Fault::Hold { when: When::Before };
     scene
         .server
@@ -180,8 +180,8 @@ pub(super) fn late_401_costs_no_login(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 4)
 }
 
-pub(super) fn rotated_token_is_adopted(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn rotated_token_is_adopted(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for keep_old in [false, true] {
         scene.server.rotate(keep_old);
         scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -199,8 +199,8 @@ pub(super) fn rotated_token_is_adopted(bench: &Bench<'_>) -> Checked {
 }
 
 /// A new token on a response that comes after the session was renewed otherwise.
-pub(super) fn late_rotation_is_ignored(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn late_rotation_is_ignored(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let route = || Matcher::Path(ECHO.into());
     scene.server.inject(Rule::once(
         route(),
@@ -222,8 +222,8 @@ pub(super) fn late_rotation_is_ignored(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 4)
 }
 
-pub(super) fn clearing_cookie_ends_the_token(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn clearing_cookie_ends_the_token(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let mut logins = 1;
     for form in ClearingForm::ALL {
         for status in [None, Some(401), Some(500)] {

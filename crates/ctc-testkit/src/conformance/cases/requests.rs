@@ -9,7 +9,7 @@ use crate::{DEFAULT_APP_KEY, Entry, conformance::client::Why};
 const ACCEPT: &str = "application/json;charset=UTF-8";
 
 /// Token values that something on the way might decode, trim or pad.
-pub(super) fn token_is_carried_byte_for_byte(bench: &Bench<'_>) -> Checked {
+pub(super) fn token_is_carried_byte_for_byte(stage: &Stage<'_>) -> Checked {
     for token in [
         "abc%3D%3D",
         "a+b/c==",
@@ -17,7 +17,7 @@ pub(super) fn token_is_carried_byte_for_byte(bench: &Bench<'_>) -> Checked {
         "x=y=z",
         "!#$&'()*-.^_`|~",
     ] {
-        let scene = bench.scene()?;
+        let scene = stage.scene()?;
         let lines = [
             "JSESSIONID=BBBB; Path=/connect".to_owned(),
             format!("authToken={token}; Path=/connect; HttpOnly"),
@@ -41,8 +41,8 @@ pub(super) fn token_is_carried_byte_for_byte(bench: &Bench<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn call_carries_key_and_one_cookie(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn call_carries_key_and_one_cookie(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     let call = scene.last(Class::Call)?;
     equal(
@@ -66,8 +66,8 @@ pub(super) fn call_carries_key_and_one_cookie(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 1)
 }
 
-pub(super) fn callers_headers_are_kept(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn callers_headers_are_kept(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let call = || {
         let call = scene
             .client
@@ -112,8 +112,8 @@ pub(super) fn callers_headers_are_kept(bench: &Bench<'_>) -> Checked {
     scene.counts(2, 3)
 }
 
-pub(super) fn url_arrives_as_it_was(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn url_arrives_as_it_was(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let query = "a=b%20c&d=%2F%3f&e=1+2&f&g==&esn=1,2;3&h=%C3%A9";
     scene.client.expect(
         scene.client.get(&format!("{ECHO}/x%2Fy/z%20~?{query}")),
@@ -128,8 +128,8 @@ pub(super) fn url_arrives_as_it_was(bench: &Bench<'_>) -> Checked {
     equal("the query", call.query.as_str(), query)
 }
 
-pub(super) fn get_has_no_body(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn get_has_no_body(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(ECHO), 200)?;
     let call = scene.last(Class::Call)?;
     equal("the body", call.body_len, 0)?;
@@ -150,8 +150,8 @@ pub(super) fn get_has_no_body(bench: &Bench<'_>) -> Checked {
     )
 }
 
-pub(super) fn post_has_its_length(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn post_has_its_length(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let body = br#"{"name":"Truck 1"}"#;
     let call = scene
         .client
@@ -204,8 +204,8 @@ fn has_length(entry: &Entry) -> Checked {
 }
 
 /// Without a length at all, or with a length of zero: HTTP allows both.
-pub(super) fn empty_post_is_empty(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn empty_post_is_empty(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for call in [
         scene.client.call(Method::POST, ECHO),
         scene.client.call(Method::POST, ECHO).bytes([]),
@@ -228,8 +228,8 @@ pub(super) fn empty_post_is_empty(bench: &Bench<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn stream_arrives_whole(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn stream_arrives_whole(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(
         scene
             .client
@@ -245,8 +245,8 @@ pub(super) fn stream_arrives_whole(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 1)
 }
 
-pub(super) fn every_method_arrives(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn every_method_arrives(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let methods = [
         Method::GET,
         Method::HEAD,
@@ -276,9 +276,9 @@ pub(super) fn every_method_arrives(bench: &Bench<'_>) -> Checked {
     scene.clean()
 }
 
-pub(super) fn other_origin_is_refused(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
-    let other = bench.server(Server::builder())?;
+pub(super) fn other_origin_is_refused(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
+    let other = stage.server(Server::builder())?;
     let port = scene.server.port();
     let foreign = [
         format!("{}{DEVICES}", other.url()),

@@ -11,8 +11,8 @@ const STATUSES: [u16; 44] = [
     431, 451, 499, 500, 503, 599,
 ];
 
-pub(super) fn every_status_is_an_answer(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn every_status_is_an_answer(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for status in STATUSES {
         scene.client.expect(
             scene.client.get(&format!("/connect/test/status/{status}")),
@@ -22,8 +22,8 @@ pub(super) fn every_status_is_an_answer(bench: &Bench<'_>) -> Checked {
     scene.counts(1, STATUSES.len() as u64)
 }
 
-pub(super) fn refusals_come_with_headers_and_body(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn refusals_come_with_headers_and_body(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for status in [400, 403, 404, 409, 429, 500, 502, 503] {
         let headers = vec![
             ("x-reason".into(), "because".into()),
@@ -49,8 +49,8 @@ pub(super) fn refusals_come_with_headers_and_body(bench: &Bench<'_>) -> Checked 
     scene.counts(1, 8)
 }
 
-pub(super) fn set_cookie_lines_all_arrive(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn set_cookie_lines_all_arrive(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let lines = ["a=1; Path=/", "b=2; Path=/connect", "c=\"3, 4\""];
     let headers = lines
         .map(|line| ("set-cookie".to_owned(), line.to_owned()))
@@ -75,8 +75,8 @@ pub(super) fn set_cookie_lines_all_arrive(bench: &Bench<'_>) -> Checked {
     )
 }
 
-pub(super) fn large_body_arrives_whole(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn large_body_arrives_whole(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     const SIZE: usize = 3_000_001;
     let response = scene.client.expect(
         scene.client.get(&format!("/connect/test/bytes/{SIZE}")),
@@ -98,8 +98,8 @@ pub(super) fn large_body_arrives_whole(bench: &Bench<'_>) -> Checked {
 }
 
 /// A body that stands still after its first byte, while other calls go on.
-pub(super) fn slow_download_blocks_nobody(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn slow_download_blocks_nobody(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     let route = Matcher::Path("/connect/services/devices/1001/avlevents".into());
     scene.server.inject(Rule::once(
         route,
@@ -114,7 +114,7 @@ pub(super) fn slow_download_blocks_nobody(bench: &Bench<'_>) -> Checked {
     scene.until("the head of a download to be sent", |counts| {
         counts.calls == 1
     })?;
-    let head = if bench.stack.streams_answers() {
+    let head = if stage.stack.streams_answers() {
         Some(download.wait()?)
     } else {
         None
@@ -131,8 +131,8 @@ pub(super) fn slow_download_blocks_nobody(bench: &Bench<'_>) -> Checked {
 }
 
 /// A body that breaks off is an error of whoever reads it, and none of the session.
-pub(super) fn broken_body_is_told(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn broken_body_is_told(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.server.inject(Rule::once(
         Matcher::AnyCall,
         Fault::Cut {
@@ -161,8 +161,8 @@ pub(super) fn broken_body_is_told(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 2)
 }
 
-pub(super) fn connections_are_kept(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn connections_are_kept(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for _ in 0..12 {
         scene.client.expect(scene.client.get(DEVICES), 200)?;
     }
@@ -171,8 +171,8 @@ pub(super) fn connections_are_kept(bench: &Bench<'_>) -> Checked {
 
 /// A 401 with a body of less than 64 KiB is read to its end, so that its connection serves the
 /// replay.
-pub(super) fn connections_are_kept_across_replays(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn connections_are_kept_across_replays(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for _ in 0..8 {
         scene.client.clock.advance(HOUR);
         let refusal = Fault::Respond {

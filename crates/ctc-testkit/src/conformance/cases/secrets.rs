@@ -9,9 +9,9 @@ use crate::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, Entry, conformance::client::texts
 
 const QUERY: &str = "CANARY-QUERY";
 
-pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
+pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
-    let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
+    let scene = stage.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
     let call = || {
         scene
             .client
@@ -101,15 +101,15 @@ pub(super) fn errors_tell_no_secret(bench: &Bench<'_>) -> Checked {
 }
 
 /// Nobody listens, so the error comes from where the connection is made: of a login, and of a call.
-pub(super) fn errors_of_connecting_tell_no_secret(bench: &Bench<'_>) -> Checked {
-    let (url, _taken) = nobody_there(bench)?;
-    let client = bench.client_of(&url, None, Setup::default())?;
+pub(super) fn errors_of_connecting_tell_no_secret(stage: &Stage<'_>) -> Checked {
+    let (url, _taken) = nobody_there(stage)?;
+    let client = stage.client_of(&url, None, Setup::default())?;
     let mut printed = client.failed(client.get(DEVICES))?.texts;
 
     let Ok(server) = Server::start() else {
         return fail("the server", "to start".into(), "it did not".into());
     };
-    let client = bench.client(&server, Setup::default())?;
+    let client = stage.client(&server, Setup::default())?;
     client.expect(client.get(DEVICES), 200)?;
     let journal = server.journal();
     drop(server);
@@ -154,8 +154,8 @@ fn tells_nothing(journal: &[Entry], printed: &str) -> Checked {
     Ok(())
 }
 
-pub(super) fn tls_carries_the_same(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene_of(Server::builder().tls(true), Setup::default())?;
+pub(super) fn tls_carries_the_same(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene_of(Server::builder().tls(true), Setup::default())?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.server.revoke_all();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -165,13 +165,13 @@ pub(super) fn tls_carries_the_same(bench: &Bench<'_>) -> Checked {
 }
 
 /// A certificate that nobody vouches for: the password stays here.
-pub(super) fn unknown_certificate_is_not_trusted(bench: &Bench<'_>) -> Checked {
+pub(super) fn unknown_certificate_is_not_trusted(stage: &Stage<'_>) -> Checked {
     // Skips stacks without TLS: theirs fail for another reason.
-    let trusted = bench.scene_of(Server::builder().tls(true), Setup::default())?;
-    let server = bench.server(Server::builder().tls(true))?;
+    let trusted = stage.scene_of(Server::builder().tls(true), Setup::default())?;
+    let server = stage.server(Server::builder().tls(true))?;
     for client in [
-        bench.client_of(&server.url(), None, Setup::default())?,
-        bench.client_of(
+        stage.client_of(&server.url(), None, Setup::default())?,
+        stage.client_of(
             &server.url(),
             certificate(&trusted.server),
             Setup::default(),
@@ -199,11 +199,11 @@ fn is_no_answer(cause: &LoginFailure) -> bool {
 }
 
 /// An https endpoint never speaks to what answers without TLS.
-pub(super) fn plain_server_gets_nothing_over_https(bench: &Bench<'_>) -> Checked {
-    let trusted = bench.scene_of(Server::builder().tls(true), Setup::default())?;
-    let plain = bench.server(Server::builder())?;
+pub(super) fn plain_server_gets_nothing_over_https(stage: &Stage<'_>) -> Checked {
+    let trusted = stage.scene_of(Server::builder().tls(true), Setup::default())?;
+    let plain = stage.server(Server::builder())?;
     let url = format!("https://localhost:{}", plain.port());
-    let client = bench.client_of(&url, certificate(&trusted.server), Setup::default())?;
+    let client = stage.client_of(&url, certificate(&trusted.server), Setup::default())?;
     let denied = client.denied(client.get(DEVICES))?;
     that(
         "the cause is no answer",

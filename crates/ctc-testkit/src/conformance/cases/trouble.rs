@@ -5,8 +5,8 @@ use std::{error::Error, time::Instant};
 use super::prelude::*;
 use crate::{RetryAfter, When};
 
-pub(super) fn throttled_login_waits_as_asked(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn throttled_login_waits_as_asked(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     for retry_after in [RetryAfter::Seconds(46), RetryAfter::DateIn(46)] {
         scene.client.clock.advance(HOUR);
         scene.server.inject(Rule::once(
@@ -20,7 +20,7 @@ pub(super) fn throttled_login_waits_as_asked(bench: &Bench<'_>) -> Checked {
             let denied = scene.client.denied(scene.client.get(DEVICES))?;
             match cause(&denied)? {
                 LoginFailure::Unavailable { status, .. } => {
-                    equal("the status", status.as_u16(), 429)?
+                    equal("the status", status.as_u16(), 429)?;
                 }
                 other => return fail("the cause", "Unavailable".into(), format!("{other:?}")),
             }
@@ -42,8 +42,8 @@ pub(super) fn throttled_login_waits_as_asked(bench: &Bench<'_>) -> Checked {
     scene.counts(3, 1)
 }
 
-pub(super) fn unavailable_login_is_typed(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn unavailable_login_is_typed(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     for status in [408, 425, 500, 502, 503] {
         scene.client.clock.advance(HOUR);
         scene
@@ -52,7 +52,7 @@ pub(super) fn unavailable_login_is_typed(bench: &Bench<'_>) -> Checked {
         let denied = scene.client.denied(scene.client.get(DEVICES))?;
         match cause(&denied)? {
             LoginFailure::Unavailable { status: seen, .. } => {
-                equal("the status", seen.as_u16(), status)?
+                equal("the status", seen.as_u16(), status)?;
             }
             other => return fail("the cause", "Unavailable".into(), format!("{other:?}")),
         }
@@ -60,9 +60,9 @@ pub(super) fn unavailable_login_is_typed(bench: &Bench<'_>) -> Checked {
     scene.counts(5, 0)
 }
 
-pub(super) fn hanging_login_is_bounded(bench: &Bench<'_>) -> Checked {
+pub(super) fn hanging_login_is_bounded(stage: &Stage<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
-    let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
+    let scene = stage.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
     scene
         .server
         .inject(Rule::once(Matcher::Login, Fault::Hang { act: false }));
@@ -92,7 +92,7 @@ pub(super) fn hanging_login_is_bounded(bench: &Bench<'_>) -> Checked {
 }
 
 /// The head of the response comes, and then its body: never, or in drops that each come in time.
-pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
+pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
     let page = Fault::Respond {
         status: 503,
@@ -120,7 +120,7 @@ pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
         ),
     ];
     for (script, says) in scripts {
-        let scene = bench.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
+        let scene = stage.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
         for fault in script {
             scene.server.inject(Rule::once(Matcher::Login, fault));
         }
@@ -147,8 +147,8 @@ pub(super) fn dripping_login_is_bounded(bench: &Bench<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn slow_login_is_waited_for(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn slow_login_is_waited_for(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::After },
@@ -160,8 +160,8 @@ pub(super) fn slow_login_is_waited_for(bench: &Bench<'_>) -> Checked {
     scene.counts(1, 1)
 }
 
-pub(super) fn lost_login_answer_is_maybe_sent(bench: &Bench<'_>) -> Checked {
-    let scene = bench.scene()?;
+pub(super) fn lost_login_answer_is_maybe_sent(stage: &Stage<'_>) -> Checked {
+    let scene = stage.scene()?;
     let faults = [
         Fault::lost_response(),
         Fault::Cut {
@@ -203,8 +203,8 @@ pub(super) fn lost_login_answer_is_maybe_sent(bench: &Bench<'_>) -> Checked {
 
 /// Clients send a request again when the connection that they had kept is closed. A login is no
 /// such request.
-pub(super) fn login_on_a_kept_connection_is_sent_once(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn login_on_a_kept_connection_is_sent_once(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.server.revoke_all();
     scene
@@ -219,9 +219,9 @@ pub(super) fn login_on_a_kept_connection_is_sent_once(bench: &Bench<'_>) -> Chec
     )
 }
 
-pub(super) fn unreachable_login_is_not_sent(bench: &Bench<'_>) -> Checked {
-    let (url, _taken) = nobody_there(bench)?;
-    let client = bench.client_of(&url, None, Setup::default())?;
+pub(super) fn unreachable_login_is_not_sent(stage: &Stage<'_>) -> Checked {
+    let (url, _taken) = nobody_there(stage)?;
+    let client = stage.client_of(&url, None, Setup::default())?;
     let denied = client.denied(client.get(DEVICES))?;
     equal("the cause", cause(&denied)?, LoginFailure::NotSent)?;
     that(
@@ -232,8 +232,8 @@ pub(super) fn unreachable_login_is_not_sent(bench: &Bench<'_>) -> Checked {
 }
 
 /// A call that gets no response is the caller's error, and costs neither the token nor a login.
-pub(super) fn lost_call_leaves_the_session_alone(bench: &Bench<'_>) -> Checked {
-    let scene = bench.open_scene()?;
+pub(super) fn lost_call_leaves_the_session_alone(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
     for at in [Point::BeforeResponse, Point::MidHeaders] {
         // A connection that was kept may be tried twice by the client, for a GET: it is cut for
         // good.

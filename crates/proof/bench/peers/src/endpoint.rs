@@ -1,4 +1,5 @@
-//! A token endpoint on loopback: every request gets a token, after a while, that lives as long as we say.
+//! A token endpoint on loopback: every request gets a token, after a while, that lives as long as
+//! we say.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -24,7 +25,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { given: AtomicUsize::new(0), life: AtomicU64::new(LONG) })
+        Arc::new(Self {
+            given: AtomicUsize::new(0),
+            life: AtomicU64::new(LONG),
+        })
     }
 
     /// The tokens that it gave.
@@ -51,8 +55,16 @@ async fn response(mut stream: TcpStream, endpoint: Arc<Endpoint>) -> std::io::Re
         let (head, length) = loop {
             if let Some(end) = find(&read, b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&read[..end]).to_ascii_lowercase();
-                let length = head.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
-                break (end + 4, length.and_then(|text| text.trim().parse().ok()).unwrap_or(0));
+                let length = head
+                    .split("content-length:")
+                    .nth(1)
+                    .and_then(|rest| rest.split("\r\n").next());
+                break (
+                    end + 4,
+                    length
+                        .and_then(|text| text.trim().parse().ok())
+                        .unwrap_or(0),
+                );
             }
             let count = stream.read(&mut buffer).await?;
             if count == 0 {
@@ -71,14 +83,19 @@ async fn response(mut stream: TcpStream, endpoint: Arc<Endpoint>) -> std::io::Re
         endpoint.given.fetch_add(1, SeqCst);
         tokio::time::sleep(DELAY).await;
         let life = endpoint.life.load(SeqCst);
-        let ends = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + life;
+        let ends = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+            + life;
         let body = serde_json::json!({
             "access_token": "A".repeat(256), "token_type": "Bearer", "expires_in": life,
             "expires_on": ends.to_string(), "resource": "r",
         });
         let body = body.to_string();
         let response = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nmetadata-flavor: Google\r\ncontent-length: {}\r\n\r\n{body}",
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nmetadata-flavor: Google\r\n\
+             content-length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(response.as_bytes()).await?;
@@ -92,14 +109,22 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
 /// Asks for a token, for the peer that leaves this to its caller: the token, and how long it lives.
 pub async fn fetch(url: &str) -> Result<(String, Duration), Failure> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await?;
-    stream.write_all(b"GET /token HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /token HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await?;
     let mut buffer = [0; 4096];
     let count = stream.read(&mut buffer).await?;
     let text = String::from_utf8_lossy(&buffer[..count]);
     let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
     let token: serde_json::Value = serde_json::from_str(body)?;
     let life = Duration::from_secs(token["expires_in"].as_u64().unwrap_or_default());
-    Ok((token["access_token"].as_str().unwrap_or_default().to_owned(), life))
+    Ok((
+        token["access_token"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        life,
+    ))
 }
 
 /// PKCS #8 as PEM.
@@ -107,14 +132,23 @@ pub fn pem(der: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in der.chunks(3) {
-        let bits =
-            chunk.iter().chain([0, 0].iter()).take(3).fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = chunk
+            .iter()
+            .chain([0, 0].iter())
+            .take(3)
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
         for place in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63] as char;
             text.push(if place <= chunk.len() { digit } else { '=' });
         }
     }
-    let lines: Vec<&str> =
-        text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .collect();
+    format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        lines.join("\n")
+    )
 }

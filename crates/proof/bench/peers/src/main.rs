@@ -1,4 +1,5 @@
-//! Other token layers on the same work: a token that is cached, and herds on an empty and on an expired cache.
+//! Other token layers on the same work: a token that is cached, and herds on an empty and on an
+//! expired cache.
 //!
 //! Run it by `cargo xtask bench --peers`; it writes `crates/proof/bench/pictures/peers.json`.
 
@@ -41,16 +42,23 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let runtime = Runtime::new()?;
     let endpoint = Endpoint::new();
-    // One of the peers finds its endpoint in the environment only: so a second process has it there from birth.
+    // One of the peers finds its endpoint in the environment only: so a second process has it there
+    // from birth.
     let Ok(port) = std::env::var("PEERS_PORT") else {
         let probe = std::net::TcpListener::bind("127.0.0.1:0")?;
         let port = probe.local_addr()?.port();
         drop(probe);
         let mut again = Command::new(std::env::current_exe()?);
-        again.env("PEERS_PORT", port.to_string()).env("IDENTITY_HEADER", "bench");
+        again
+            .env("PEERS_PORT", port.to_string())
+            .env("IDENTITY_HEADER", "bench");
         again.env("IDENTITY_ENDPOINT", format!("http://127.0.0.1:{port}/msi"));
         let status = again.status()?;
-        return if status.success() { Ok(()) } else { Err(status.to_string().into()) };
+        return if status.success() {
+            Ok(())
+        } else {
+            Err(status.to_string().into())
+        };
     };
     // Only the first install counts, and this is it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -65,7 +73,10 @@ fn run() -> Result<(), Failure> {
     found.push(one::<Google>(&runtime, &place, &endpoint));
     found.push(one::<Smithy>(&runtime, &place, &endpoint));
     let found: Vec<Value> = found.into_iter().flatten().collect();
-    println!("{:45} {:^19}   {:^19}", "", "herd, cache empty", "herd, cache expired");
+    println!(
+        "{:45} {:^19}   {:^19}",
+        "", "herd, cache empty", "herd, cache expired"
+    );
     println!(
         "{:22} {:>6} {:>12}      {:>8} {:>10}   {:>8} {:>10}",
         "token cached", "× L", "allocations", "fetches", "× fetch", "fetches", "× fetch"
@@ -85,7 +96,10 @@ fn run() -> Result<(), Failure> {
         );
     }
     let file = "crates/proof/bench/pictures/peers.json";
-    std::fs::write(file, format!("{:#}\n", json!({"callers": CALLERS, "peers": found})))?;
+    std::fs::write(
+        file,
+        format!("{:#}\n", json!({"callers": CALLERS, "peers": found})),
+    )?;
     Ok(())
 }
 
@@ -99,13 +113,23 @@ fn one<P: Peer>(runtime: &Runtime, place: &Place, endpoint: &Endpoint) -> Option
         alone.stamp(&mut HeaderMap::new()).await?;
         let fetch = start.elapsed();
         let (fetches, time) = herd(P::new(place).await?, endpoint).await?;
-        let (expired_fetches, expired_time) = herd(expired::<P>(place, endpoint).await?, endpoint).await?;
+        let expired = expired::<P>(place, endpoint).await?;
+        let (expired_fetches, expired_time) = herd(expired, endpoint).await?;
         let times = |time: Duration| time.as_secs_f64() / fetch.as_secs_f64();
-        Ok::<_, Failure>(json!({"name": P::NAME, "times_limit": times_limit, "allocations": allocations,
-            "herd_fetches": fetches, "herd_times_fetch": times(time), "expired_fetches": expired_fetches,
-            "expired_times_fetch": times(expired_time), "note": P::NOTE}))
+        Ok::<_, Failure>(json!({
+            "name": P::NAME,
+            "times_limit": times_limit,
+            "allocations": allocations,
+            "herd_fetches": fetches,
+            "herd_times_fetch": times(time),
+            "expired_fetches": expired_fetches,
+            "expired_times_fetch": times(expired_time),
+            "note": P::NOTE,
+        }))
     });
-    measured.inspect_err(|error| eprintln!("{}: {error}", P::NAME)).ok()
+    measured
+        .inspect_err(|error| eprintln!("{}: {error}", P::NAME))
+        .ok()
 }
 
 /// Stamps with the token cached: in units of L, and how many allocations.
@@ -117,7 +141,10 @@ async fn cached<P: Peer>(place: &Place) -> Result<(f64, f64), Failure> {
     }
     peer.stamp(&mut headers).await?;
     headers.remove(AUTHORIZATION);
-    let (key, cookie) = (HeaderValue::try_from("0".repeat(32))?, HeaderValue::try_from("A".repeat(266))?);
+    let (key, cookie) = (
+        HeaderValue::try_from("0".repeat(32))?,
+        HeaderValue::try_from("A".repeat(266))?,
+    );
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
         let mut limit = Duration::ZERO;

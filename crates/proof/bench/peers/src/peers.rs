@@ -13,7 +13,9 @@ use aws_smithy_runtime_api::client::identity::{
     Identity, IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityCache,
     SharedIdentityResolver,
 };
-use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_runtime_api::client::runtime_components::{
+    RuntimeComponents, RuntimeComponentsBuilder,
+};
 use aws_smithy_types::config_bag::ConfigBag;
 use azure_core::credentials::TokenCredential;
 use azure_identity::ManagedIdentityCredential;
@@ -51,10 +53,16 @@ impl Place {
         let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| "no key could be made")?;
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).map_err(|_| "no key could be written")?;
         let account = serde_json::json!({
-            "type": "service_account", "project_id": "bench", "private_key_id": "1", "client_id": "1",
-            "client_email": "bench@example.com", "token_uri": format!("{url}/token"),
-            "private_key": endpoint::pem(der.as_ref()), "auth_uri": null,
-            "auth_provider_x509_cert_url": null, "client_x509_cert_url": null,
+            "type": "service_account",
+            "project_id": "bench",
+            "private_key_id": "1",
+            "client_id": "1",
+            "client_email": "bench@example.com",
+            "token_uri": format!("{url}/token"),
+            "private_key": endpoint::pem(der.as_ref()),
+            "auth_uri": null,
+            "auth_provider_x509_cert_url": null,
+            "client_x509_cert_url": null,
         });
         Ok(Self { url, account })
     }
@@ -73,7 +81,9 @@ impl Peer for GcpAuth {
     const NAME: &str = "gcp_auth 0.12";
 
     async fn new(place: &Place) -> Result<Self, Failure> {
-        Ok(Self(CustomServiceAccount::from_json(&place.account.to_string())?))
+        Ok(Self(CustomServiceAccount::from_json(
+            &place.account.to_string(),
+        )?))
     }
 
     async fn stamp(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
@@ -90,7 +100,9 @@ impl Peer for Yup {
 
     async fn new(place: &Place) -> Result<Self, Failure> {
         let key = serde_json::from_value(place.account.clone())?;
-        Ok(Self(ServiceAccountAuthenticator::builder(key).build().await?))
+        Ok(Self(
+            ServiceAccountAuthenticator::builder(key).build().await?,
+        ))
     }
 
     async fn stamp(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
@@ -110,7 +122,10 @@ impl Peer for Azure {
     }
 
     async fn stamp(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
-        bearer(self.0.get_token(&[SCOPE], None).await?.token.secret(), headers)
+        bearer(
+            self.0.get_token(&[SCOPE], None).await?.token.secret(),
+            headers,
+        )
     }
 }
 
@@ -118,10 +133,15 @@ pub struct Google(Credentials);
 
 impl Peer for Google {
     const NAME: &str = "google-cloud-auth 1";
-    const NOTE: &str = "a task of its own renews ahead; who finds an expired token waits for its next try";
+    const NOTE: &str =
+        "a task of its own renews ahead; who finds an expired token waits for its next try";
 
     async fn new(place: &Place) -> Result<Self, Failure> {
-        Ok(Self(mds::Builder::default().with_endpoint(place.url.clone()).build()?))
+        Ok(Self(
+            mds::Builder::default()
+                .with_endpoint(place.url.clone())
+                .build()?,
+        ))
     }
 
     async fn stamp(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
@@ -149,7 +169,11 @@ impl fmt::Debug for Fetch {
 }
 
 impl ResolveIdentity for Fetch {
-    fn resolve_identity<'a>(&'a self, _: &'a RuntimeComponents, _: &'a ConfigBag) -> IdentityFuture<'a> {
+    fn resolve_identity<'a>(
+        &'a self,
+        _: &'a RuntimeComponents,
+        _: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
         IdentityFuture::new(async {
             let (token, life) = endpoint::fetch(&self.0).await?;
             let ends = std::time::SystemTime::now() + life;
@@ -167,11 +191,18 @@ impl Peer for Smithy {
             .with_sleep_impl(Some(SharedAsyncSleep::new(TokioSleep::new())))
             .build()?;
         let resolver = SharedIdentityResolver::new(Fetch(place.url.clone()));
-        Ok(Self { cache: IdentityCache::lazy().build(), resolver, components, bag: ConfigBag::base() })
+        Ok(Self {
+            cache: IdentityCache::lazy().build(),
+            resolver,
+            components,
+            bag: ConfigBag::base(),
+        })
     }
 
     async fn stamp(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
-        let found = self.cache.resolve_cached_identity(self.resolver.clone(), &self.components, &self.bag);
+        let found =
+            self.cache
+                .resolve_cached_identity(self.resolver.clone(), &self.components, &self.bag);
         let identity = found.await?;
         bearer(identity.data::<Token>().ok_or("no token")?.token(), headers)
     }

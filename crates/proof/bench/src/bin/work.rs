@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         [work, times] => run(work, times, ""),
         [work, times, url] => run(work, times, url),
         _ => Err(
-            "usage: ctc-bench-work serve | pair <bare> <ours> <url> <milliseconds> | <work> <times> [<url>]"
+            "usage: ctc-bench-work serve | pair <bare> <ours> <url> <milliseconds> | \
+             <work> <times> [<url>]"
                 .into(),
         ),
     };
@@ -56,7 +57,7 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
         "limit" => {
             let limit = Limit::new()?;
             stamps(times, |request| {
-                black_box(&limit).stamp(request.headers_mut())
+                black_box(&limit).stamp(request.headers_mut());
             })
         }
         "session" => sessions(times, &open()?),
@@ -106,7 +107,7 @@ fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure>
 fn sessions(times: usize, session: &SharedSession) -> Result<(), Failure> {
     let response = response();
     stamps(times, |request| {
-        session_work(black_box(session), request, black_box(&response))
+        session_work(black_box(session), request, black_box(&response));
     })
 }
 

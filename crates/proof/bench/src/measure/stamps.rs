@@ -53,14 +53,14 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     plan.budget().run(|| -> Result<(), Failure> {
         let l = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
         let one = nanos(&mut requests, |request| {
-            session_work(&session, request, &response)
+            session_work(&session, request, &response);
         });
         let flying = nanos(&mut requests, |request| {
-            session_work(&renewing, request, &response)
+            session_work(&renewing, request, &response);
         });
         let l2 = nanos(&mut requests, |request| limit.stamp(request.headers_mut()));
         let swap = nanos(&mut requests, |request| {
-            swapped.load().stamp(request.headers_mut())
+            swapped.load().stamp(request.headers_mut());
         });
         limits.push(l);
         swaps.push(swap / l);
@@ -137,10 +137,10 @@ fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
     let (response, mut requests, mut ratios) = (response(), batch()?, Vec::new());
     plan.budget().run(|| -> Result<(), Failure> {
         let one = nanos(&mut requests, |request| {
-            session_work(session, request, &response)
+            session_work(session, request, &response);
         });
         let other = nanos(&mut requests, |request| {
-            session_work(&renewed, request, &response)
+            session_work(&renewed, request, &response);
         });
         ratios.push(other / one);
         Ok(())

@@ -54,13 +54,13 @@ fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failur
     budget.time /= 2;
     budget.run(|| -> Result<(), Failure> {
         let a = rate(threads, |_, request| {
-            session_work(&session, request, &response)
+            session_work(&session, request, &response);
         })?;
         let b = rate(threads, |thread, request| {
-            session_work(&own_sessions[thread], request, &response)
+            session_work(&own_sessions[thread], request, &response);
         })?;
         let c = rate(threads, |thread, request| {
-            own_limits[thread].stamp(request.headers_mut())
+            own_limits[thread].stamp(request.headers_mut());
         })?;
         let d = rate(threads, |_, request| limit.stamp(request.headers_mut()))?;
         ratios.push(a / b);

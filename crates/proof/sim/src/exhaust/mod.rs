@@ -5,16 +5,16 @@
 //! same state (all that `Debug` shows of a session, with times relative to now, and what the
 //! callers know) count once.
 
-mod one;
+mod one_session;
 mod parts;
-mod two;
+mod shared_store;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-pub(crate) use one::OneSession;
-pub(crate) use two::TwoSessions;
+pub(crate) use one_session::OneSession;
+pub(crate) use shared_store::SharedStore;
 
 /// A world small enough to be searched.
 pub(crate) trait Small: Sized {
@@ -47,7 +47,7 @@ pub struct Searched {
 pub fn exhaust(depth: Option<usize>) -> Vec<Searched> {
     vec![
         search::<OneSession>("3 callers, 1 session", depth.unwrap_or(8)),
-        search::<TwoSessions>("2 sessions, 1 store", depth.unwrap_or(11)),
+        search::<SharedStore>("2 sessions, 1 store", depth.unwrap_or(11)),
     ]
 }
 

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use ctc_driver::ctc_core::{Credentials, Settings};
 use ctc_driver::{SessionEvent, SharedSession};
 use ctc_store_file::FileStore;
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use crate::Failure;
 use crate::measure::Figures;
-use crate::protocol::{Deeds, Order, Report};
+use crate::protocol::{Deeds, Leak, Order, Report};
 use crate::weather::Weather;
 
 /// The password of every account.
@@ -52,29 +51,6 @@ pub(crate) const ACCOUNTS: [&str; 8] = [
     "first-reqwest-churn",
     "first-ureq-churn",
 ];
-
-/// What is forgotten on purpose in each round.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) enum Leak {
-    Bytes,
-    Client,
-    Task,
-    Thread,
-    Socket,
-}
-
-impl Leak {
-    pub(crate) fn named(name: &str) -> Result<Self, Failure> {
-        Ok(match name {
-            "bytes" => Self::Bytes,
-            "client" => Self::Client,
-            "task" => Self::Task,
-            "thread" => Self::Thread,
-            "socket" => Self::Socket,
-            _ => return Err("--leak takes bytes, client, task, thread or socket".into()),
-        })
-    }
-}
 
 /// Does as the first process says, until the end.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -303,7 +279,7 @@ fn meddle(session: &SharedSession, account: &str, weather: Weather, step: u64, h
     // A new observer each time: the former one must go.
     let ballast = vec![0_u8; 1024];
     session.set_observer(move |_: &SharedSession, _: &SessionEvent<'_>| {
-        assert!(!std::hint::black_box(&ballast).is_empty())
+        assert!(!std::hint::black_box(&ballast).is_empty());
     });
     match weather {
         Weather::WrongPassword if step == 0 || half => {

@@ -58,7 +58,7 @@ struct Shelf {
     held_until: u64,
 }
 
-pub(crate) struct TwoSessions {
+pub(crate) struct SharedStore {
     processes: [Process; 2],
     store: Shelf,
     base: Instant,
@@ -79,7 +79,7 @@ impl Process {
     }
 }
 
-impl Small for TwoSessions {
+impl Small for SharedStore {
     type Event = Event;
 
     fn new() -> Self {
@@ -224,7 +224,7 @@ impl Small for TwoSessions {
     }
 }
 
-impl TwoSessions {
+impl SharedStore {
     fn instant(&self) -> Instant {
         self.base + Duration::from_secs(self.now)
     }

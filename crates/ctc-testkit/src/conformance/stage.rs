@@ -15,10 +15,9 @@ use ctc_driver::{
 use http::Method;
 
 use super::{
-    client::{Call, CallFailed, Client, Head, LIMIT, Pending, ServerResponse, Why},
+    client::{AnyStack, Call, CallFailed, Client, Head, LIMIT, Pending, ServerResponse, Why},
     failure::{Checked, Failure, Stop, equal, fail, that},
     stack::Certificate,
-    suite::AnyStack,
 };
 use crate::{
     Builder, Class, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry, Server,
@@ -30,7 +29,7 @@ pub(super) const ECHO: &str = "/connect/test/echo";
 pub(super) const NOTES: &str = "/connect/services/devices/1001/notes";
 
 /// Makes servers and clients, and remembers the servers for the report.
-pub(super) struct Bench<'a> {
+pub(super) struct Stage<'a> {
     pub(super) stack: &'a dyn AnyStack,
     servers: Mutex<Vec<Arc<Server>>>,
 }
@@ -76,7 +75,7 @@ impl Setup {
     }
 }
 
-impl<'a> Bench<'a> {
+impl<'a> Stage<'a> {
     pub(super) fn new(stack: &'a dyn AnyStack) -> Self {
         Self {
             stack,

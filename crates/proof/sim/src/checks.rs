@@ -1,0 +1,99 @@
+//! The observer's rules about what becomes of a session, and of those who wait for it.
+
+use ctc_core::{Denial, Phase};
+
+use crate::plan::Ms;
+use crate::watch::{CallState, Guarantee, Held, SLACK};
+use crate::world::State;
+
+impl State {
+    /// Checks that what became of a session in this step follows from what it was told in it.
+    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, failed: u64) {
+        if failed > self.watch.sessions[process].failed {
+            self.watch.sessions[process].failed = failed;
+            self.login_counted_as_failed(process);
+        }
+        let watched = &mut self.watch.sessions[process];
+        let seen = std::mem::take(&mut watched.seen);
+        let before = watched.held.clone();
+        if let Some(verdict) = watched.follow(before.as_ref(), now.as_ref(), &seen) {
+            let (before, now) = (before.clone(), now.clone());
+            self.violated(verdict.0, || {
+                format!("p{process}: {} ({before:?} -> {now:?})", verdict.1)
+            });
+        }
+        if before != now {
+            self.note(|| format!("p{process}: {before:?} -> {now:?}"));
+        }
+        self.watch.sessions[process].held = now;
+    }
+
+    /// When nothing can run at this moment, nobody may be left waiting without a reason.
+    pub(crate) fn check_rest(&mut self, process: usize, phase: &Phase) {
+        let life = self.processes[process].life;
+        let mine = |call: &&CallState| call.process == process && call.life == life && !call.done;
+        let unfinished = self.watch.calls.iter().filter(mine).count();
+        let waiting = self
+            .watch
+            .calls
+            .iter()
+            .filter(mine)
+            .filter(|call| !call.on_the_wire)
+            .count();
+        let flying = self.watch.sessions[process].login.in_the_air();
+        let has_store = self.watch.plan.processes[process].store.is_some();
+        if *phase == Phase::LoggingIn && (unfinished == 0 || (!has_store && !flying)) {
+            self.violated(Guarantee::NoWedge, || {
+                format!("p{process} is Opening, but nobody logs in")
+            });
+        }
+        let settled = matches!(
+            phase,
+            Phase::Open(_) | Phase::Closed | Phase::Rejected { .. }
+        );
+        let logging_out = self.watch.sessions[process].logouts > 0;
+        if settled && waiting > 0 && !flying && !logging_out && !has_store {
+            let text = || {
+                format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up")
+            };
+            self.violated(Guarantee::NoWedge, text);
+        }
+    }
+
+    /// All who are denied for one reason are told the same.
+    pub(crate) fn check_denial(
+        &mut self,
+        process: usize,
+        failed: u64,
+        denial: &Denial,
+        pause: Option<Ms>,
+    ) {
+        let fair_use = &self.watch.plan.settings.fair_use;
+        let longest = fair_use
+            .backoff_cap
+            .max(fair_use.retry_after_cap)
+            .as_millis();
+        let watched = &mut self.watch.sessions[process];
+        let (closed, period) = (watched.closed, (watched.period, failed));
+        let differs = match denial {
+            Denial::Closed => !closed,
+            Denial::BudgetSpent { .. } => false,
+            _ => {
+                let said = watched.said.replace((period, denial.clone()));
+                said.is_some_and(|(when, said)| when == period && said != *denial)
+            }
+        };
+        if differs {
+            self.violated(Guarantee::Coalesced, || {
+                format!("p{process}: one failure, two errors: {denial}")
+            });
+        }
+        let too_long = matches!(denial, Denial::BackingOff { .. })
+            && pause.is_some_and(|pause| u128::from(pause) > longest + u128::from(SLACK));
+        if too_long {
+            self.violated(Guarantee::NoWedge, || {
+                format!("p{process}: a pause beyond its cap: {pause:?} ms")
+            });
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The observer's rules about logins: when one may set out, and what may follow from its response.
+
+use http::{Response, StatusCode};
+
+use crate::plan::Ms;
+use crate::server::{Cookie, cookie_of, pause_of};
+use crate::watch::{Guarantee, Held, SLACK, Seen, Watch};
+use crate::wire::SimError;
+use crate::world::State;
+
+impl Watch {
+    /// A lease is asked for: most likely for a new login, so that the last response says nothing
+    /// any more.
+    pub(crate) fn asks_for_lease(&mut self, process: usize) {
+        let login = &mut self.sessions[process].login;
+        (login.asked, login.refusal, login.lease_lost) = (0, None, false);
+    }
+
+    pub(crate) fn leased(&mut self, process: usize, fence: u64, until: Ms) {
+        let login = &mut self.sessions[process].login;
+        login.leases += 1;
+        login.leased_until = until;
+        login.lease_lost = false;
+        login.fence = fence;
+        login.loaded = None;
+    }
+
+    pub(crate) fn released(&mut self, process: usize) {
+        let login = &mut self.sessions[process].login;
+        login.leases = login.leases.saturating_sub(1);
+    }
+
+    /// From now on its logins need not be needed.
+    pub(crate) fn renewal_begins(&mut self, process: usize) {
+        self.sessions[process].login.may_renew = true;
+    }
+
+    /// It never reached the server, so it does not count.
+    pub(crate) fn login_not_sent(&mut self, process: usize) {
+        self.sessions[process].login.sent.pop();
+        if let Some(store) = self.plan.processes[process].store {
+            self.by_store[store].pop();
+        }
+    }
+
+    /// More logins than `burst + elapsed / refill` in some span that ends now.
+    fn beyond_budget(&self, sent: &[Ms], slack: Ms) -> bool {
+        let fair_use = &self.plan.settings.fair_use;
+        let refill = Ms::try_from(fair_use.refill.as_millis()).unwrap_or(Ms::MAX);
+        let burst = u64::from(fair_use.burst.get());
+        let Some(now) = sent.last() else { return false };
+        sent.iter()
+            .rev()
+            .zip(1_u64..)
+            .any(|(since, count)| count > burst + (now - since + slack) / refill)
+    }
+}
+
+impl State {
+    /// May this login set out? Returns its number.
+    pub(crate) fn login_sets_out(
+        &mut self,
+        process: usize,
+        held: Option<&Held>,
+        user: &str,
+    ) -> u64 {
+        let now = self.processes[process].clock.true_ms();
+        let world_now = self.now;
+        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let store = self.watch.plan.processes[process].store;
+        let stores_work = self.watch.plan.faults.stores_work();
+        let watched = &mut self.watch.sessions[process];
+        let mut wrong = None;
+        if watched.closed {
+            wrong = Some((
+                Guarantee::Stopped,
+                "a login goes out while the session is closed",
+            ));
+        } else if watched.login.rejected.is_some() {
+            wrong = Some((
+                Guarantee::Stopped,
+                "a login goes out although the credentials were refused",
+            ));
+        } else if now + SLACK < watched.login.not_before {
+            wrong = Some((
+                Guarantee::FairUse,
+                "a login goes out before the pause is over",
+            ));
+        }
+        if watched
+            .login
+            .flying
+            .last()
+            .is_some_and(|(_, since)| now - since + SLACK < lease)
+        {
+            wrong = Some((
+                Guarantee::OneLogin,
+                "a second login goes out beside one in flight",
+            ));
+        }
+        if held.is_some()
+            && !watched.login.may_renew
+            && (store.is_none() || !watched.rotated_in)
+            && stores_work
+        {
+            wrong = Some((
+                Guarantee::Coalesced,
+                "a login goes out although there is a good token",
+            ));
+        }
+        if store.is_some() {
+            let over = watched.login.leases == 0 || watched.login.leased_until <= world_now;
+            if watched.login.lease_lost || (stores_work && over) {
+                wrong = Some((
+                    Guarantee::OneLogin,
+                    "a login goes out without the store's lease",
+                ));
+            }
+            let newer = watched
+                .login
+                .loaded
+                .as_ref()
+                .is_some_and(|(generation, token)| {
+                    let no_older = match held {
+                        Some(held) => *generation > held.generation,
+                        None => watched
+                            .refused_generation()
+                            .is_none_or(|refused| *generation >= refused),
+                    };
+                    let known = held.is_some_and(|held| held.token == *token);
+                    // A token that was rotated in meanwhile is just as good.
+                    no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
+                });
+            if newer && stores_work && !watched.login.doubtful {
+                wrong = Some((
+                    Guarantee::Coalesced,
+                    "a login goes out although the store has a newer token",
+                ));
+            }
+        }
+        watched.login.doubtful = false;
+        (watched.login.asked, watched.login.refusal) = (0, None);
+        watched.login.numbers += 1;
+        watched.login.fence = 0;
+        let number = watched.login.numbers;
+        watched.login.flying.push((number, now));
+        watched.login.sent.push(now);
+        let sent = watched.login.sent.clone();
+        if let Some((guarantee, text)) = wrong {
+            self.violated(guarantee, || format!("p{process}: {text}"));
+        }
+        // With a store the right to log in was debited when the lease was taken, which may take
+        // some time.
+        let slack = if store.is_some() {
+            lease + 20_000
+        } else {
+            SLACK
+        };
+        if self.watch.beyond_budget(&sent, slack) {
+            self.violated(Guarantee::FairUse, || {
+                format!("p{process}: more logins than the budget allows")
+            });
+        }
+        if let Some(store) = store {
+            self.watch.by_store[store].push(world_now);
+            let one_account = user.ends_with('A') && !self.watch.changes_user();
+            let sure = stores_work && self.watch.plan.true_clocks && one_account;
+            if sure && self.watch.beyond_budget(&self.watch.by_store[store], slack) {
+                self.violated(Guarantee::FairUse, || {
+                    format!("more logins over store {store} than the budget allows")
+                });
+            }
+        }
+        number
+    }
+
+    /// What follows from the response?
+    pub(crate) fn login_answered(
+        &mut self,
+        process: usize,
+        number: u64,
+        result: &Result<Response<()>, SimError>,
+    ) {
+        let now = self.processes[process].clock.true_ms();
+        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let watched = &mut self.watch.sessions[process];
+        let Some(since) = watched.login.landed(number) else {
+            return;
+        };
+        let late = now - since >= lease;
+        let (mut token, mut asked) = (None, 0);
+        watched.login.refusal = None;
+        if let Ok(response) = result {
+            let status = response.status();
+            if status == StatusCode::OK {
+                token = match cookie_of(response.headers()) {
+                    Cookie::Set(token) => Some(token),
+                    _ => None,
+                };
+            } else if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) {
+                watched.login.refusal = Some(status);
+            } else {
+                asked = pause_of(response.headers());
+            }
+        }
+        if late || number != watched.login.numbers {
+            // It says nothing, and least of all about a newer login.
+            watched.login.refusal = None;
+        } else {
+            watched.login.asked = asked;
+        }
+        watched.seen.push(Seen::Login { token, late });
+    }
+
+    /// The session counts one more failed login: what the last response meant is in force now.
+    pub(crate) fn login_counted_as_failed(&mut self, process: usize) {
+        let now = self.processes[process].clock.true_ms();
+        let rules = self.watch.plan.settings.fair_use.clone();
+        let login = &mut self.watch.sessions[process].login;
+        match login.refusal.take() {
+            Some(status) => login.rejected = Some(status),
+            None => login.failed(now, &rules),
+        }
+    }
+
+    /// Nobody waits for the login's response any more: it timed out, or all who waited have gone.
+    pub(crate) fn login_dropped(&mut self, process: usize, number: u64) {
+        if !self.processes[process].dying {
+            let now = self.processes[process].clock.true_ms();
+            let watched = &mut self.watch.sessions[process];
+            watched.login.landed(number);
+            watched.seen.push(Seen::Login {
+                token: None,
+                late: false,
+            });
+            self.note(|| {
+                format!("p{process}: login is no longer waited for at {now} ms of its clock")
+            });
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What a simulated store holds.
+
+use std::collections::HashMap;
+
+use ctc_core::{RecordKey, SessionRecord};
+
+use crate::plan::Ms;
+
+/// One store's records.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) places: HashMap<RecordKey, Place>,
+    /// Numbers the leases of all keys, so that no two are alike.
+    pub(crate) fences: u64,
+}
+
+/// One key's record, and its lease.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) record: Option<SessionRecord>,
+    pub(crate) token: Option<String>,
+    pub(crate) fence: u64,
+    pub(crate) held_until: Option<Ms>,
+}
