@@ -170,14 +170,14 @@ impl FileStore {
 
 impl SessionStore for FileStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let began = Instant::now();
         let files = self.files(key)?;
         let mut pause = SHORTEST_LOOK;
         loop {
             if let Some(lease) = FileLease::take(&files, key, terms.ttl)? {
                 return Ok(Box::new(lease));
             }
-            let left = give_up.saturating_duration_since(Instant::now());
+            let left = terms.wait.saturating_sub(began.elapsed());
             if left.is_zero() {
                 return Err(StoreError::Busy);
             }

@@ -193,6 +193,26 @@ fn what_is_no_record_is_not_used() {
     assert!(matches!(held.load(), Err(StoreError::Unavailable(_))));
 }
 
+/// No timeout panics: the longest one works, and with none at all there is an error in time.
+#[test]
+fn a_timeout_of_any_length_is_taken() {
+    let Some(redis) = RedisServer::for_test("timeouts of any length") else {
+        return;
+    };
+    let open = |timeout| RedisStore::open(&redis.url()).unwrap().timeout(timeout);
+    for endless in [Duration::MAX, Duration::from_secs(u64::MAX / 1000)] {
+        let store = open(endless);
+        let mut held = lease(&store).unwrap();
+        held.save(&record("T")).unwrap();
+        held.release().unwrap();
+        assert!(store.forget(&record("T").key()).unwrap(), "{endless:?}");
+    }
+    let began = Instant::now();
+    // One try is made, in a millisecond: whether that suffices is the machine's choice.
+    let _ = lease(&open(Duration::ZERO)).map(StoreLease::release);
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
 /// Records and leases go away by themselves; the prefix keeps stores apart; `forget` removes one
 /// record.
 #[test]

@@ -57,5 +57,5 @@ fn a_store_that_hides_a_lost_lease_is_found_out() {
         failures.contains("a lease whose time is over writes nothing"),
         "{failures}"
     );
-    assert!(failures.starts_with("2 of 16 cases failed"), "{failures}");
+    assert!(failures.starts_with("3 of 18 cases failed"), "{failures}");
 }

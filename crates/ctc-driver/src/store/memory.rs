@@ -11,6 +11,9 @@ use event_listener::{Event, EventListener, Listener};
 
 use super::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease};
 
+/// As good as for ever, and a sum that no platform's clock overflows at.
+const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Keeps records in memory. Cloning shares them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore(Arc<Shelf>);
@@ -45,7 +48,7 @@ impl MemoryStore {
 
 impl SessionStore for MemoryStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let give_up = end_of(terms.wait);
         loop {
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
@@ -65,7 +68,7 @@ impl AsyncSessionStore for MemoryStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let give_up = end_of(terms.wait);
         loop {
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
@@ -100,7 +103,7 @@ impl Shelf {
             return Err(Busy { until, released });
         }
         slot.fence += 1;
-        slot.held_until = now.checked_add(ttl);
+        slot.held_until = Some(end_of(ttl));
         Ok(MemoryLease {
             shelf: Arc::clone(self),
             key: key.clone(),
@@ -133,6 +136,10 @@ impl Shelf {
     fn slots(&self) -> MutexGuard<'_, HashMap<RecordKey, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn end_of(span: Duration) -> Instant {
+    Instant::now() + span.min(A_CENTURY)
 }
 
 impl MemoryLease {

@@ -66,7 +66,7 @@
 //! #         let row = rows.entry(key.clone()).or_default();
 //! #         if row.1.is_some_and(|until| until > Instant::now()) { return Ok(None) }
 //! #         row.0 += 1;
-//! #         row.1 = Some(Instant::now() + ttl);
+//! #         row.1 = Some(Instant::now() + ttl.min(Duration::from_secs(1 << 31)));
 //! #         Ok(Some(row.0))
 //! #     }
 //! #     fn select(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
@@ -88,12 +88,13 @@
 //!
 //! impl SessionStore for Table {
 //!     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-//!         let give_up = Instant::now() + terms.wait;
+//!         let began = Instant::now();
 //!         loop {
 //!             if let Some(fence) = self.take(key, terms.ttl)? {
 //!                 return Ok(Box::new(Lease { table: self.clone(), key: key.clone(), fence }));
 //!             }
-//!             if Instant::now() >= give_up {
+//!             // A sum of the two would overflow at `Duration::MAX`, which means "no limit".
+//!             if began.elapsed() >= terms.wait {
 //!                 return Err(StoreError::Busy);
 //!             }
 //!             std::thread::sleep(Duration::from_millis(50));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::{Bench, LONG, SLACK, ensure, ok};
+use super::bench::{Bench, LONG, SLACK, ensure, ok};
 
 const THREADS: usize = 6;
 const ROUNDS: usize = 10;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ctc_driver::{StoreError, StoreLease};
 
+use super::bench::{Bench, LONG, SLACK, ensure, lost, ok, timed, told};
 use super::samples::Account;
-use super::{Bench, LONG, SLACK, ensure, ok, timed, told};
 
 /// A lease that ends by itself while the test waits for it.
 const SHORT: Duration = Duration::from_millis(400);
@@ -129,12 +129,4 @@ fn still_held_after(bench: &Bench<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(
         "save by the new holder",
         second.save(&bench.account.record("second")),
     )
-}
-
-fn lost(result: Result<(), StoreError>) -> Result<(), String> {
-    match result {
-        Err(StoreError::LeaseLost) => Ok(()),
-        Err(error) => Err(format!("Lost was due, and this came: {}", told(&error))),
-        Ok(()) => Err("a lease that was over could still write".into()),
-    }
 }

@@ -6,7 +6,8 @@
 //!
 //! # fn main() -> Result<(), store_conformance::Failures> {
 //! let store = MemoryStore::new();
-//! // Each call gives a handle as another process would have it: the same records, nothing else in common.
+//! // Each call gives a handle as another process would have it: the same records, and nothing
+//! // else in common.
 //! store_conformance::check(|| store.clone())?;
 //! store_conformance::check_async(|| store.clone())?;
 //! # Ok(())
@@ -18,17 +19,19 @@
 //! since the driver may poll them on any runtime.
 
 mod async_bench;
+mod bench;
+mod durations;
 mod exclusion;
 mod leases;
 mod records;
 mod samples;
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
-use ctc_driver::{AsyncSessionStore, LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{AsyncSessionStore, SessionStore};
 
 use async_bench::OnThreads;
+use bench::{Bench, Opener};
 use samples::Account;
 
 /// Checks a store by its blocking port.
@@ -108,6 +111,11 @@ const CASES: &[(&str, Case)] = &[
         leases::release_is_owners,
     ),
     ("so does dropping one", leases::drop_is_owners),
+    (
+        "no length of wait or lease panics, and an endless one is held",
+        durations::endless,
+    ),
+    ("a lease of no time is over at once", durations::no_time),
 ];
 
 fn run(open: Opener<'_>) -> Result<Passed, Failures> {
@@ -129,50 +137,6 @@ fn run(open: Opener<'_>) -> Result<Passed, Failures> {
     } else {
         Err(Failures(failures))
     }
-}
-
-type Opener<'a> = &'a (dyn Fn() -> Box<dyn SessionStore> + Sync);
-
-/// What a case works with: the store, and an account that no other case uses.
-struct Bench<'a> {
-    open: Opener<'a>,
-    account: Account,
-}
-
-/// Long enough never to end by itself in a test.
-const LONG: Duration = Duration::from_secs(20);
-/// How much later than due something may happen on a busy machine.
-const SLACK: Duration = Duration::from_secs(2);
-
-impl Bench<'_> {
-    /// Takes the lease by a handle of its own.
-    fn lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, String> {
-        self.try_lease(wait, ttl)
-            .map_err(|error| format!("no lease: {}", told(&error)))
-    }
-
-    fn try_lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, StoreError> {
-        (self.open)().lease(&self.account.key(), LeaseTerms { wait, ttl })
-    }
-}
-
-/// How long `work` took.
-fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
-    let began = Instant::now();
-    (work(), began.elapsed())
-}
-
-fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise()) }
-}
-
-fn ok<R>(step: &str, result: Result<R, StoreError>) -> Result<R, String> {
-    result.map_err(|error| format!("{step}: {}", told(&error)))
-}
-
-fn told(error: &StoreError) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(" ({source})"));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 impl fmt::Display for Failures {

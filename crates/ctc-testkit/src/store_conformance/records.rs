@@ -2,8 +2,8 @@
 
 use ctc_driver::ctc_core::SessionRecord;
 
+use super::bench::{Bench, LONG, SLACK, ensure, ok};
 use super::samples::Account;
-use super::{Bench, LONG, SLACK, ensure, ok};
 
 pub(super) fn nothing_at_first(bench: &Bench<'_>) -> Result<(), String> {
     let found = load(bench)?;
