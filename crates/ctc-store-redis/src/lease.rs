@@ -190,7 +190,16 @@ impl Heart {
         let (sender, stopped) = mpsc::channel();
         let beat = move || {
             loop {
-                match stopped.recv_timeout(span / 3) {
+                // No beat keeps the lease beyond its time. When the last one is made (a lease of
+                // no time has none), the thread sleeps until the holder is done.
+                let time_for =
+                    |wait| deadline.is_none_or(|deadline| Instant::now() + wait + span < deadline);
+                let pause = if time_for(span / 3) {
+                    span / 3
+                } else {
+                    Duration::MAX
+                };
+                match stopped.recv_timeout(pause) {
                     Ok(()) => return,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => {
@@ -199,11 +208,11 @@ impl Heart {
                         return;
                     }
                 }
-                let on_time = deadline.is_none_or(|deadline| Instant::now() + span < deadline);
-                // Lost or out of reach: the holder will find out by itself.
-                if on_time {
-                    let _ =
-                        link.send::<u8>("keep the lease in", &claim.call_as_owner(scripts::BEAT));
+                // The thread may have been held up. A beat that fails (the lease is lost, Redis is
+                // out of reach) is no news: the holder will find out by itself.
+                if time_for(Duration::ZERO) {
+                    let beat = claim.call_as_owner(scripts::BEAT);
+                    let _ = link.send::<u8>("keep the lease in", &beat);
                 }
             }
         };

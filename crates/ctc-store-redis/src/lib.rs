@@ -27,11 +27,17 @@
 //!
 //! **Who can read these keys can act as this account until the token ends**: everybody who can
 //! reach that Redis with a user that may read them, its administrators, and whoever reads its dumps
-//! and replicas. Give it a password or an ACL user of its own (it needs `EVAL`, `TIME`, `HMGET`,
-//! `HSET`, `PEXPIRE`, `DEL` on the prefix), and TLS beyond a network that you trust: `rediss://`
-//! with one of the features `tls-rustls`, `tls-rustls-webpki-roots` or `tls-native-tls`, or a
-//! client of your own by [`RedisStore::with_client`]. The URL may hold a password; it is in no
-//! error, log or `Debug` of this crate.
+//! and replicas. Give Redis a password, or better a user that may do what this crate does and
+//! nothing else (for the prefix `ctc`):
+//!
+//! ```text
+//! ACL SETUSER ctc on >password ~ctc:* +select +eval +time +hmget +hset +pexpire +del
+//! ```
+//!
+//! Use TLS beyond a network that you trust: `rediss://` with one of the features `tls-rustls`,
+//! `tls-rustls-webpki-roots` or `tls-native-tls`, or a client of your own by
+//! [`RedisStore::with_client`]. The URL may hold a password; it is in no error, log or `Debug` of
+//! this crate.
 //!
 //! # How to reset
 //!

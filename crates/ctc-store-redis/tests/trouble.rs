@@ -193,6 +193,62 @@ fn what_is_no_record_is_not_used() {
     assert!(matches!(held.load(), Err(StoreError::Unavailable(_))));
 }
 
+/// The user that the crate's page documents can do all that a store does, in any database, and
+/// does nothing else.
+#[test]
+fn the_documented_user_is_enough_and_not_too_much() {
+    let Some(redis) = RedisServer::for_test("a user of its own in Redis") else {
+        return;
+    };
+    let page = include_str!("../src/lib.rs");
+    let rule = page
+        .lines()
+        .find_map(|line| line.strip_prefix("//! ACL SETUSER ctc "));
+    let rules: Vec<_> = rule.unwrap().split(' ').collect();
+    let set_user = |rules: &[&str]| {
+        let set = redis.command(&format!("ACL SETUSER ctc {}", rules.join(" ")));
+        assert!(set.unwrap().starts_with("+OK"), "{rules:?}");
+    };
+    let url = redis.url().replace("redis://", "redis://ctc:password@") + "/3";
+    let open = || RedisStore::open(&url).unwrap();
+
+    set_user(&rules);
+    ctc_testkit::store_conformance::check(open).unwrap();
+    all_of_it(&open()).unwrap();
+    let refused = redis.command("ACL LOG").unwrap();
+    assert!(
+        refused.starts_with("*0"),
+        "something was refused: {refused}"
+    );
+    let other = all_of_it(&open().prefix("other"));
+    assert!(other.is_err(), "the keys of other programs are open to it");
+
+    for needless in rules.iter().filter(|rule| rule.starts_with('+')) {
+        let fewer: Vec<_> = rules
+            .iter()
+            .copied()
+            .filter(|rule| rule != needless)
+            .collect();
+        set_user(&["reset"]);
+        set_user(&fewer);
+        // A script that was refused half way leaves what it wrote.
+        redis.command("FLUSHALL").unwrap();
+        redis.command("ACL LOG RESET").unwrap();
+        let _ = all_of_it(&open());
+        let refused = redis.command("ACL LOG").unwrap();
+        assert!(!refused.starts_with("*0"), "{needless} is never used");
+    }
+}
+
+/// Every operation that a store has.
+fn all_of_it(store: &RedisStore) -> Result<(), StoreError> {
+    let mut held = lease(store)?;
+    held.save(&record("T"))?;
+    held.load()?;
+    held.release()?;
+    store.forget(&record("T").key()).map(drop)
+}
+
 /// No timeout panics: the longest one works, and with none at all there is an error in time.
 #[test]
 fn a_timeout_of_any_length_is_taken() {
@@ -301,6 +357,42 @@ fn a_slow_login_keeps_its_lease() {
     let other = SessionStore::lease(&store, &record("T").key(), impatient);
     assert!(matches!(other.err(), Some(StoreError::Busy)));
     held.save(&record("T")).unwrap();
+}
+
+/// A lease whose heart has nothing to do any more, or never had, costs no processor time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lease_that_is_over_costs_no_processor_time() {
+    let Some(redis) = RedisServer::for_test("hearts without work") else {
+        return;
+    };
+    let store = RedisStore::open(&redis.url()).unwrap();
+    let key = record("T").key();
+    for ttl in [0, 1, 2_000, 30_000_000].map(Duration::from_nanos) {
+        let terms = LeaseTerms { ttl, ..TERMS };
+        let _held = SessionStore::lease(&store, &key, terms).unwrap();
+        let before = processor_ticks("ctc-redis-heart");
+        thread::sleep(Duration::from_millis(400));
+        let ticks = processor_ticks("ctc-redis-heart") - before;
+        // A tick is 10 ms: a thread that spins takes 40 of them.
+        assert!(ticks <= 10, "{ttl:?}: {ticks} ticks");
+    }
+}
+
+/// What this process's threads of one name have used, in ticks of the system's clock.
+#[cfg(target_os = "linux")]
+fn processor_ticks(name: &str) -> u64 {
+    let used = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+        let fields = stat.split_once(&format!("({name}) "))?.1;
+        let mut ticks = fields
+            .split(' ')
+            .skip(11)
+            .map_while(|n| n.parse::<u64>().ok());
+        Some(ticks.next()? + ticks.next()?)
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks.filter_map(used).sum()
 }
 
 /// A task waits in slices, so that it can be dropped; all go over one connection.
