@@ -120,6 +120,9 @@ impl StoreLease for FileLease {
         // The slow part, writing and syncing, is done before the lock is taken.
         let draft = Draft::write(&self.files, record).doing("write", &path)?;
         let locked = self.lock()?;
+        if matches!(self.read()?, Found::Record(kept) if kept.has_younger_token_than(record)) {
+            return Ok(());
+        }
         draft.publish(&self.files).doing("replace", &path)?;
         drop(locked);
         disk::sync_folder(&self.files.folder);

@@ -124,28 +124,38 @@ impl RedisLease {
             Ok(())
         }
     }
+    fn read(&mut self) -> Result<Found, StoreError> {
+        let load = self.claim.call(scripts::LOAD);
+        let found: Option<(Vec<u8>, u64)> = self.link.send("read from", &load)?;
+        let Some((text, age)) = found else {
+            return Ok(Found::Nothing);
+        };
+        let text = Zeroizing::new(text);
+        let record = serde_json::from_slice::<SessionRecord>(&text).ok();
+        let Some(record) = record.filter(|record| record.key() == self.key) else {
+            return Ok(Found::Foreign);
+        };
+        let (age, now) = (Duration::from_millis(age), SystemTime::now());
+        let record = record.with_local_clock(age, now, CLOCKS_AGREE);
+        Ok(Found::Record(Box::new(record)))
+    }
+}
+
+/// What is under the record's name.
+enum Found {
+    Nothing,
+    Record(Box<SessionRecord>),
+    /// Half a record, another program's value.
+    Foreign,
 }
 
 impl StoreLease for RedisLease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        let found: Option<(Vec<u8>, u64)> = self
-            .link
-            .send("read from", &self.claim.call(scripts::LOAD))?;
-        let Some((text, age)) = found else {
-            return Ok(None);
-        };
-        let text = Zeroizing::new(text);
-        match serde_json::from_slice::<SessionRecord>(&text) {
-            Ok(record) if record.key() == self.key => {
-                let age = Duration::from_millis(age);
-                Ok(Some(record.with_local_clock(
-                    age,
-                    SystemTime::now(),
-                    CLOCKS_AGREE,
-                )))
-            }
-            _ => {
-                warn!(target: "ctc", "a session record in Redis could not be read, and is not used");
+        match self.read()? {
+            Found::Nothing => Ok(None),
+            Found::Record(record) => Ok(Some(*record)),
+            Found::Foreign => {
+                warn!(target: "ctc", "a record in Redis could not be read, and is not used");
                 Ok(None)
             }
         }
@@ -153,6 +163,10 @@ impl StoreLease for RedisLease {
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
         self.in_time()?;
+        // Nobody else can write between this and the save, which fails once the lease is lost.
+        if matches!(self.read()?, Found::Record(kept) if kept.has_younger_token_than(record)) {
+            return Ok(());
+        }
         let unfit = |_| RedisFailure::new("write to", "the record has no JSON form");
         let text = Zeroizing::new(serde_json::to_string(record).map_err(unfit)?);
         let mut command = self.claim.call_as_owner(scripts::SAVE);

@@ -157,7 +157,10 @@ impl MemoryLease {
         if slot.fence != self.fence || !in_time {
             return Err(StoreError::LeaseLost);
         }
-        slot.record = Some(record.clone());
+        let kept = slot.record.as_ref();
+        if kept.is_none_or(|kept| !kept.has_younger_token_than(record)) {
+            slot.record = Some(record.clone());
+        }
         Ok(())
     }
 }

@@ -27,10 +27,12 @@ pub(super) fn one_holder(bench: &Bench<'_>) -> Result<(), String> {
 }
 
 pub(super) fn never_torn(bench: &Bench<'_>) -> Result<(), String> {
-    // Lengths that differ by kilobytes: a mixture of two records could not be read.
-    let records: Vec<_> = (1..=THREADS)
-        .map(|n| bench.account.record(&format!("t{n}").repeat(n * 500)))
+    // Lengths that differ by kilobytes: a mixture of two records could not be read. All are of one
+    // moment, so that none is too old to be saved.
+    let tokens: Vec<_> = (1..=THREADS)
+        .map(|n| format!("t{n}").repeat(n * 500))
         .collect();
+    let records = bench.account.records_of_one_moment(&tokens);
     let mut lease = bench.lease(SLACK, LONG)?;
     ok("save", lease.save(&records[0]))?;
     ok("release", lease.release())?;

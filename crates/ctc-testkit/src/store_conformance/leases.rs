@@ -1,5 +1,6 @@
 //! When a lease is given, waited for, and over.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -93,6 +94,39 @@ pub(super) fn late_write_loses(bench: &Bench<'_>) -> Result<(), String> {
     ensure(found.as_ref() == Some(&ours), || {
         format!("the late write changed the record: {found:?}")
     })
+}
+
+/// A holder that does not know yet that it was overtaken, and writes as fast as it can.
+pub(super) fn late_writes_cost_nothing(bench: &Bench<'_>) -> Result<(), String> {
+    let mut frozen = bench.lease(SLACK, SHORT)?;
+    let late = bench.account.record("late");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            // Its first writes are in time, so that some are under way when its time is over.
+            let mut last = Ok(());
+            while !done.load(SeqCst) {
+                last = frozen.save(&late);
+            }
+            lost(last)
+        });
+        let result = write_beside(bench);
+        done.store(true, SeqCst);
+        result.and(writer.join().unwrap_or_else(|_| Err("panicked".into())))
+    })
+}
+
+fn write_beside(bench: &Bench<'_>) -> Result<(), String> {
+    let mut second = bench.lease(LONG, LONG)?;
+    for number in 0..100 {
+        let ours = bench.account.record(&format!("second-{number}"));
+        ok("save by the new holder", second.save(&ours))?;
+        let found = ok("load", second.load())?;
+        ensure(found.as_ref() == Some(&ours), || {
+            format!("the late writes changed the record: {found:?}")
+        })?;
+    }
+    ok("release", second.release())
 }
 
 pub(super) fn over_is_over(bench: &Bench<'_>) -> Result<(), String> {

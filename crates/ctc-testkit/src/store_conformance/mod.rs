@@ -112,6 +112,14 @@ const CASES: &[(&str, Case)] = &[
     ),
     ("so does dropping one", leases::drop_is_owners),
     (
+        "whatever an overtaken holder does, the new one's writes succeed and stay",
+        leases::late_writes_cost_nothing,
+    ),
+    (
+        "a save never replaces a younger token, even one of the same number",
+        records::younger_stays,
+    ),
+    (
         "no length of wait or lease panics, and an endless one is held",
         durations::endless,
     ),

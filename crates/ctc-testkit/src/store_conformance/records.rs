@@ -1,5 +1,7 @@
 //! Records come back as they went in.
 
+use std::time::Duration;
+
 use ctc_driver::ctc_core::SessionRecord;
 
 use super::bench::{Bench, LONG, SLACK, ensure, ok};
@@ -63,6 +65,42 @@ pub(super) fn odd_tokens(bench: &Bench<'_>) -> Result<(), String> {
         round_trip(bench, &bench.account.record(token), "an odd token")?;
     }
     Ok(())
+}
+
+/// Two processes may give two tokens one number while they cannot reach the store; then the time
+/// decides.
+pub(super) fn younger_stays(bench: &Bench<'_>) -> Result<(), String> {
+    let record = |token, number, minutes: u64| {
+        let age = Duration::from_secs(60 * minutes);
+        bench.account.record_of(token, number, age)
+    };
+    round_trip(bench, &record("first", 2, 30), "the first token")?;
+    round_trip(
+        bench,
+        &record("later", 2, 20),
+        "a later token of the same number",
+    )?;
+    let youngest = record("next", 3, 25);
+    round_trip(bench, &youngest, "a token of a higher number")?;
+    for (older, what) in [
+        (record("older", 3, 40), "an older token of the same number"),
+        (record("lower", 2, 0), "a token of a lower number"),
+        (
+            record("lower", 2, 0).without_token(),
+            "a logout of an earlier token",
+        ),
+    ] {
+        let mut lease = bench.lease(SLACK, LONG)?;
+        ok("save", lease.save(&older))?;
+        ok("release", lease.release())?;
+        let found = load(bench)?;
+        ensure(found.as_ref() == Some(&youngest), || {
+            format!("{what} replaced a younger one: {found:?}")
+        })?;
+    }
+    let same = record("next", 3, 25);
+    round_trip(bench, &same, "a later record of the same token")?;
+    round_trip(bench, &same.without_token(), "a logout of this token")
 }
 
 fn round_trip(bench: &Bench<'_>, record: &SessionRecord, what: &str) -> Result<(), String> {
