@@ -72,8 +72,8 @@ impl Drop for Draft {
     }
 }
 
-/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no
-/// other writer then.
+/// Removes drafts that a killed process left. Only the holder of the lease may do it, under the
+/// lock: every other draft is then one that can no longer be published.
 pub(crate) fn sweep_drafts(files: &Files) {
     let prefix = files.draft_prefix();
     let Ok(entries) = fs::read_dir(&files.folder) else {

@@ -115,7 +115,6 @@ impl StoreLease for FileLease {
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
         self.in_time()?;
-        disk::sweep_drafts(&self.files);
         let path = self.files.record();
         // The slow part, writing and syncing, is done before the lock is taken.
         let draft = Draft::write(&self.files, record).doing("write", &path)?;
@@ -124,6 +123,7 @@ impl StoreLease for FileLease {
             return Ok(());
         }
         draft.publish(&self.files).doing("replace", &path)?;
+        disk::sweep_drafts(&self.files);
         drop(locked);
         disk::sync_folder(&self.files.folder);
         Ok(())
