@@ -24,6 +24,8 @@ pub(crate) struct FileLease {
     taken: Taken,
     /// By the clock that nobody sets.
     deadline: Option<Instant>,
+    /// A forked child has a copy of its parent's lease, which is not its own.
+    process: u32,
 }
 
 impl FileLease {
@@ -40,6 +42,7 @@ impl FileLease {
             key: key.clone(),
             taken,
             deadline: began.checked_add(ttl),
+            process: std::process::id(),
         }))
     }
 
@@ -54,13 +57,17 @@ impl FileLease {
     }
 
     fn in_time(&self) -> Result<(), StoreError> {
-        let over = self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now());
-        if over {
-            Err(StoreError::LeaseLost)
-        } else {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(StoreError::LeaseLost),
+            _ => self.is_own(),
+        }
+    }
+
+    fn is_own(&self) -> Result<(), StoreError> {
+        if self.process == std::process::id() {
             Ok(())
+        } else {
+            Err(StoreError::LeaseLost)
         }
     }
 
@@ -130,6 +137,7 @@ impl StoreLease for FileLease {
     }
 
     fn release(self: Box<Self>) -> Result<(), StoreError> {
+        self.is_own()?;
         let mut locked = Locked::lock(&self.files)?;
         let found = locked.read()?;
         // Another's by now: then there is nothing to give back.
@@ -137,5 +145,34 @@ impl StoreLease for FileLease {
             locked.write(&found.over())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_childs_copy_of_a_lease_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RecordKey {
+            origin: "https://connect.calamp.com".to_owned(),
+            account: "0123abcd".to_owned(),
+        };
+        let files = Files::of(folder.path(), &key);
+        let take = FileLease::take(&files, &key, Duration::from_secs(60));
+        let mut copy = take.unwrap().unwrap();
+        copy.process = copy.process.wrapping_add(1);
+        let claim = fs::read(files.lock()).unwrap();
+        assert!(matches!(copy.lock(), Err(StoreError::LeaseLost)));
+        assert!(matches!(
+            Box::new(copy).release(),
+            Err(StoreError::LeaseLost)
+        ));
+        assert_eq!(
+            fs::read(files.lock()).unwrap(),
+            claim,
+            "the parent holds it"
+        );
     }
 }
