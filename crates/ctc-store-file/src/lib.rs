@@ -61,6 +61,7 @@
 //!   When it wakes, its write loses: each lease has a number, and only the newest may write.
 //! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried
 //!   whatever its age.
+//! - **A file system that cannot sync.** The record is kept all the same, with one warning.
 //! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory,
 //!   with one warning.
 //!
