@@ -92,7 +92,11 @@ impl FileLease {
         let path = self.files.record();
         let bad = self.place_for_bad();
         fs::rename(&path, &bad).doing("set aside", &path)?;
-        warn!(target: "ctc", path = %bad.display(), "a session file could not be read and was set aside");
+        warn!(
+            target: "ctc",
+            path = %bad.display(),
+            "a session file could not be read and was set aside"
+        );
         Ok(None)
     }
 

@@ -1,4 +1,4 @@
-//! A Redis of one's own, for tests: a private `redis-server` process on a free port of loopback.
+//! A Redis of your own, for tests: a private `redis-server` process on a free port of loopback.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -25,7 +25,8 @@ pub struct RedisServer {
 pub enum NoRedis {
     /// The program is not installed.
     #[error(
-        "redis-server is not installed: `apt-get install redis-server` (Debian), `brew install redis` (macOS)"
+        "redis-server is not installed: `apt-get install redis-server` (Debian), \
+         `brew install redis` (macOS)"
     )]
     NotInstalled,
     /// It was started and does not answer.

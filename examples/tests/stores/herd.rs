@@ -66,8 +66,8 @@ on_both_stores! {
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T66, and the half of T69 where somebody clears the cache: two log in at once, and the server refuses
-    /// the first.
+    /// T66, and the half of T69 where somebody clears the cache: two log in at once, and the server
+    /// refuses the first.
     fn refused_because_another_logged_in(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
         stage.server.inject(Rule::once(Matcher::Login, Fault::Refuse { status: 401 }));

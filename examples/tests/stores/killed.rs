@@ -39,8 +39,8 @@ on_both_stores! {
         stage.wait_for_held_login();
         signal(frozen.pid(), "STOP").unwrap();
 
-        // Waiting is bounded by less than a lease, so the first try may end with "busy"; a later one
-        // overtakes.
+        // Waiting is bounded by less than a lease, so the first try may end with "busy"; a later
+        // one overtakes.
         let mut second = stage.start();
         let report = second.run(Command::Call(5)).unwrap();
         assert_eq!(report.answered, 5, "{report:?}");
@@ -61,9 +61,9 @@ on_both_stores! {
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T68 by the number alone: overtaken long before the end of its time by its own clock (its heart stood
-    /// still, or somebody cleared the cache), and its login is answered well. It may use that token; the
-    /// store keeps the newer.
+    /// T68 by the number alone: overtaken long before the end of its time by its own clock (its
+    /// heart stood still, or somebody cleared the cache), and its login is answered well. It may use
+    /// that token; the store keeps the newer.
     fn overtaken_before_its_time(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
         let patient = Job { login_timeout: Duration::from_secs(20), ..stage.job() };

@@ -40,8 +40,8 @@ on_both_stores! {
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T48: a token that the server rotated is in the store, and a late copy of the old one does not displace
-    /// it.
+    /// T48: a token that the server rotated is in the store, and a late copy of the old one does
+    /// not displace it.
     fn rotated_tokens_are_shared(stage: &mut Stage) {
         let mut first = stage.start();
         assert_eq!(first.run(Command::Call(1)).unwrap().answered, 1);
@@ -52,7 +52,8 @@ on_both_stores! {
         assert_eq!(stage.logins(), 1);
     }
 
-    /// T49: the login is answered after the logout. Its token is neither used, nor kept, nor left alive.
+    /// T49: the login is answered after the logout. Its token is neither used, nor kept, nor left
+    /// alive.
     fn login_answered_after_logout(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
         let client = client(stage);
@@ -78,13 +79,15 @@ on_both_stores! {
     fn logout_without_a_server(stage: &mut Stage) {
         let client = client(stage);
         client.login().unwrap();
-        stage.server.inject(Rule::forever(Matcher::Logout, Fault::Cut { at: Default::default(), act: false }));
+        let cut = Fault::Cut { at: Default::default(), act: false };
+        stage.server.inject(Rule::forever(Matcher::Logout, cut));
         assert!(matches!(client.logout(), ctc_ureq::LogoutOutcome::Unreachable(_)));
         let report = stage.start().run(Command::Call(1)).unwrap();
         assert_eq!((report.adopted, report.logins), (0, 1), "{report:?}");
     }
 
-    /// T53: a client that is dropped waits for nothing and logs nobody out; the next process goes on.
+    /// T53: a client that is dropped waits for nothing and logs nobody out; the next process goes
+    /// on.
     fn dropping_keeps_the_session(stage: &mut Stage) {
         let client = client(stage);
         client.login().unwrap();
