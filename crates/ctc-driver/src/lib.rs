@@ -64,6 +64,15 @@ mod options;
 mod pending;
 mod ports;
 mod saving;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the stores are still to be wired to it"
+    )
+)]
+mod sealing;
 mod sent_request;
 mod sharded;
 mod shared;

@@ -286,7 +286,8 @@ mod tests {
         }
     }
 
-    /// A repeated command may reach Redis after the release that its sender made by another connection.
+    /// A repeated command may reach Redis after the release that its sender made by another
+    /// connection.
     #[test]
     fn nothing_that_comes_late_revives_a_lease_that_was_given_back() {
         let Some(redis) = RedisServer::for_test("commands that come late") else {

@@ -1,4 +1,5 @@
 //! The store that comes with the driver passes, and one that breaks a rule is found out.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::time::{Duration, Instant};
 

@@ -62,8 +62,8 @@ on_both_stores! {
     }
 
     /// T68 by the number alone: overtaken long before the end of its time by its own clock (its
-    /// heart stood still, or somebody cleared the cache), and its login is answered well. It may use
-    /// that token; the store keeps the newer.
+    /// heart stood still, or somebody cleared the cache), and its login is answered well. It may
+    /// use that token; the store keeps the newer.
     fn overtaken_before_its_time(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
         let patient = Job { login_timeout: Duration::from_secs(20), ..stage.job() };
@@ -93,6 +93,8 @@ on_both_stores! {
         let mut workers = stage.start_many(4);
         workers.iter_mut().try_for_each(|worker| worker.tell(Command::Call(5))).unwrap();
         stage.wait_for_held_login();
+        // Stopped first: else one that waits would log in when the first of them is killed.
+        workers.iter().try_for_each(|worker| signal(worker.pid(), "STOP")).unwrap();
         workers.into_iter().for_each(Worker::kill);
         let sum = all(&mut stage.start_many(4), Command::Call(5)).unwrap();
         assert_eq!((sum.answered, sum.refused()), (20, 0), "{sum:?}");
