@@ -64,6 +64,15 @@ mod login;
 pub mod manual;
 mod options;
 mod ports;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the stores are still to be wired to it"
+    )
+)]
+mod sealing;
 mod session;
 mod stores;
 

@@ -13,9 +13,37 @@ use crate::place::Files;
 /// or worse.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A file that this process has locked. The lock ends when this is dropped, or with the process.
+struct LockedFile {
+    file: File,
+    process: u32,
+}
+
+impl LockedFile {
+    /// `None` while another has it locked.
+    fn lock(file: File) -> io::Result<Option<Self>> {
+        let process = std::process::id();
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file, process })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// Closing the file would not do: a lock lives as long as any descriptor of the open file, and a
+/// forked child has one. For the same reason the child must not unlock what its parent has locked.
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
 /// The lock file, locked. It is let go when this is dropped, or when the process ends.
 pub(crate) struct Locked<'a> {
-    file: File,
+    lock: LockedFile,
     files: &'a Files,
 }
 
@@ -26,21 +54,17 @@ impl<'a> Locked<'a> {
         let mut pause = Duration::from_micros(200);
         loop {
             let file = disk::open_lock(&path).doing("open the lock file", &path)?;
-            match file.try_lock() {
+            if let Some(lock) = LockedFile::lock(file).doing("lock", &path)? {
                 // Someone may have removed the file by hand between the two: then nobody else would
                 // see the lock.
-                Ok(()) if disk::is_at(&file, &path).doing("check the lock file", &path)? => {
-                    return Ok(Self { file, files });
+                if disk::is_at(&lock.file, &path).doing("check the lock file", &path)? {
+                    return Ok(Self { lock, files });
                 }
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) if Instant::now() >= give_up => {
-                    return Err(FileError::Stuck { path });
-                }
-                Err(TryLockError::WouldBlock) => {
-                    thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_millis(10));
-                }
-                Err(TryLockError::Error(error)) => return Err(error).doing("lock", &path),
+            } else if Instant::now() >= give_up {
+                return Err(FileError::Stuck { path });
+            } else {
+                thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
             }
         }
     }
@@ -48,8 +72,8 @@ impl<'a> Locked<'a> {
     /// What the file says; a line that cannot be read counts as none.
     pub(crate) fn read(&mut self) -> Result<Claim, FileError> {
         let mut line = String::new();
-        let read = self.file.seek(SeekFrom::Start(0)).and_then(|_| {
-            (&mut self.file)
+        let read = self.lock.file.seek(SeekFrom::Start(0)).and_then(|_| {
+            (&mut self.lock.file)
                 .take(Claim::LENGTH)
                 .read_to_string(&mut line)
                 .or_else(|error| {
@@ -68,10 +92,10 @@ impl<'a> Locked<'a> {
     /// torn by a kill; it need not survive a power cut, which ends every holder as well.
     pub(crate) fn write(&mut self, claim: &Claim) -> Result<(), FileError> {
         let line = claim.to_string();
-        let written = self
-            .file
+        let file = &mut self.lock.file;
+        let written = file
             .seek(SeekFrom::Start(0))
-            .and_then(|_| self.file.write_all(line.as_bytes()));
+            .and_then(|_| file.write_all(line.as_bytes()));
         written.doing("write the lock file", &self.files.lock())
     }
 
@@ -104,11 +128,8 @@ impl<'a> Locked<'a> {
     /// The slot's lock, unless a living process has it.
     fn mark(&self, slot: u8) -> io::Result<Option<Mark>> {
         let file = disk::open_lock(&self.files.holder(slot))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Mark { slot, _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        let lock = LockedFile::lock(file)?;
+        Ok(lock.map(|lock| Mark { slot, _lock: lock }))
     }
 }
 
@@ -122,7 +143,7 @@ pub(crate) struct Taken {
 
 struct Mark {
     slot: u8,
-    _file: File,
+    _lock: LockedFile,
 }
 
 /// One line: who holds the lease, until when, and how many have held it.
@@ -233,6 +254,56 @@ mod tests {
             assert_eq!(Claim::parse(&line[..line.len() - 1]), None, "cut off");
         }
         assert_eq!(Claim::parse(""), None);
+    }
+
+    fn files(folder: &tempfile::TempDir) -> Files {
+        Files {
+            folder: folder.path().to_owned(),
+            name: "session".to_owned(),
+        }
+    }
+
+    fn takes_the_lease(files: &Files) -> bool {
+        let began = Instant::now();
+        let taken = Locked::lock(files)
+            .unwrap()
+            .take(Duration::from_secs(60))
+            .unwrap();
+        taken.is_some() && began.elapsed() < LOCK_PATIENCE / 2
+    }
+
+    /// A child that was forked has every file that its parent had open: the very same, with its
+    /// lock, as a duplicate has it here.
+    #[test]
+    fn a_lock_that_a_forked_child_inherited_does_not_outlive_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(&folder);
+        let mut locked = Locked::lock(&files).unwrap();
+        let taken = locked.take(Duration::from_secs(60)).unwrap().unwrap();
+        let mark = taken._mark.as_ref().unwrap();
+        let _inherited =
+            [&locked.lock.file, &mark._lock.file].map(|file| file.try_clone().unwrap());
+        drop(locked);
+        assert!(!takes_the_lease(&files), "its holder lives");
+        drop(taken);
+        assert!(takes_the_lease(&files));
+    }
+
+    /// The child that ends first must not end its parent's locks.
+    #[test]
+    fn a_forked_child_lets_go_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(&folder);
+        let mut taken = Locked::lock(&files)
+            .unwrap()
+            .take(Duration::from_secs(60))
+            .unwrap()
+            .unwrap();
+        let lock = &mut taken._mark.as_mut().unwrap()._lock;
+        let _of_the_parent = lock.file.try_clone().unwrap();
+        lock.process = lock.process.wrapping_add(1);
+        drop(taken);
+        assert!(!takes_the_lease(&files));
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ctc_driver::ctc_core::SessionRecord;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::place::Files;
@@ -55,7 +57,7 @@ impl Draft {
         serde_json::to_writer(&mut *text, record)?;
         let mut file = open(&draft.0, OpenOptions::new().write(true).create_new(true))?;
         file.write_all(&text)?;
-        file.sync_all()?;
+        settle(file.sync_all(), &files.folder, &WARNED)?;
         Ok(draft)
     }
 
@@ -65,6 +67,42 @@ impl Draft {
     }
 }
 
+/// One warning a process: what one file shows holds for all of its file system.
+static WARNED: AtomicBool = AtomicBool::new(false);
+
+/// What became of a sync. Some file systems (network, FUSE, those of some containers) have none:
+/// the record is kept all the same, since without it every process would log in for itself. A disk
+/// that fails is another matter.
+fn settle(synced: io::Result<()>, folder: &Path, warned: &AtomicBool) -> io::Result<()> {
+    match synced {
+        Err(error) if cannot_sync(&error) => {
+            if !warned.swap(true, Relaxed) {
+                warn!(
+                    target: "ctc",
+                    folder = %folder.display(),
+                    %error,
+                    "this file system cannot sync: a power cut may cost a session file"
+                );
+            }
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+/// `EINVAL`, `ENOTSUP` and `ENOSYS` say that there is no sync here. So does `ENOTTY`, where a sync
+/// is a control command (macOS).
+fn cannot_sync(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ENOTTY) {
+        return true;
+    }
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         // After `publish` there is nothing of this name any more.
@@ -72,8 +110,8 @@ impl Drop for Draft {
     }
 }
 
-/// Removes drafts that a killed process left. Only the holder of the lease may do it: there is no
-/// other writer then.
+/// Removes drafts that a killed process left. Only the holder of the lease may do it, under the
+/// lock: every other draft is then one that can no longer be published.
 pub(crate) fn sweep_drafts(files: &Files) {
     let prefix = files.draft_prefix();
     let Ok(entries) = fs::read_dir(&files.folder) else {
@@ -181,4 +219,73 @@ fn tighten(_: &File, _: &fs::Metadata) -> io::Result<()> {
 
 fn is_plain_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// What `fsync` says where there is none, and what it says of a disk that fails.
+    #[test]
+    fn a_file_system_without_sync_keeps_records_with_one_warning() {
+        let (warned, log) = (AtomicBool::new(false), Count::default());
+        let settle = |code| {
+            let refused = Err(io::Error::from_raw_os_error(code));
+            settle(refused, Path::new("/home/ada/.local/state/ctc"), &warned)
+        };
+        tracing::subscriber::with_default(log.clone(), || {
+            for real in [
+                libc::EIO,
+                libc::ENOSPC,
+                libc::EDQUOT,
+                libc::EROFS,
+                libc::EBADF,
+            ] {
+                let error = settle(real).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(real));
+            }
+            assert_eq!(log.warnings(), 0);
+            for none in [
+                libc::EINVAL,
+                libc::ENOTSUP,
+                libc::EOPNOTSUPP,
+                libc::ENOSYS,
+                libc::ENOTTY,
+            ] {
+                settle(none).unwrap();
+            }
+            assert_eq!(log.warnings(), 1);
+        });
+    }
+
+    #[derive(Clone, Default)]
+    struct Count(std::sync::Arc<std::sync::atomic::AtomicU32>);
+
+    impl Count {
+        fn warnings(&self) -> u32 {
+            self.0.load(Relaxed)
+        }
+    }
+
+    impl Subscriber for Count {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
 }

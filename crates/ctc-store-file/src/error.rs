@@ -25,7 +25,10 @@ pub enum FileError {
         source: io::Error,
     },
     /// Another process kept the lock file, which nobody does for longer than a moment.
-    #[error("the lock file {} is kept by a process that does not go on; is one stopped?", path.display())]
+    #[error(
+        "the lock file {} is kept by a process that does not go on; is one stopped?",
+        path.display()
+    )]
     Stuck {
         /// The lock file.
         path: PathBuf,

@@ -24,6 +24,8 @@ pub(crate) struct FileLease {
     taken: Taken,
     /// By the clock that nobody sets.
     deadline: Option<Instant>,
+    /// A forked child has a copy of its parent's lease, which is not its own.
+    process: u32,
 }
 
 impl FileLease {
@@ -40,6 +42,7 @@ impl FileLease {
             key: key.clone(),
             taken,
             deadline: began.checked_add(ttl),
+            process: std::process::id(),
         }))
     }
 
@@ -54,13 +57,17 @@ impl FileLease {
     }
 
     fn in_time(&self) -> Result<(), StoreError> {
-        let over = self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now());
-        if over {
-            Err(StoreError::LeaseLost)
-        } else {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(StoreError::LeaseLost),
+            _ => self.is_own(),
+        }
+    }
+
+    fn is_own(&self) -> Result<(), StoreError> {
+        if self.process == std::process::id() {
             Ok(())
+        } else {
+            Err(StoreError::LeaseLost)
         }
     }
 
@@ -85,7 +92,11 @@ impl FileLease {
         let path = self.files.record();
         let bad = self.place_for_bad();
         fs::rename(&path, &bad).doing("set aside", &path)?;
-        warn!(target: "ctc", path = %bad.display(), "a session file could not be read and was set aside");
+        warn!(
+            target: "ctc",
+            path = %bad.display(),
+            "a session file could not be read and was set aside"
+        );
         Ok(None)
     }
 
@@ -115,18 +126,22 @@ impl StoreLease for FileLease {
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
         self.in_time()?;
-        disk::sweep_drafts(&self.files);
         let path = self.files.record();
         // The slow part, writing and syncing, is done before the lock is taken.
         let draft = Draft::write(&self.files, record).doing("write", &path)?;
         let locked = self.lock()?;
+        if matches!(self.read()?, Found::Record(kept) if kept.has_younger_token_than(record)) {
+            return Ok(());
+        }
         draft.publish(&self.files).doing("replace", &path)?;
+        disk::sweep_drafts(&self.files);
         drop(locked);
         disk::sync_folder(&self.files.folder);
         Ok(())
     }
 
     fn release(self: Box<Self>) -> Result<(), StoreError> {
+        self.is_own()?;
         let mut locked = Locked::lock(&self.files)?;
         let found = locked.read()?;
         // Another's by now: then there is nothing to give back.
@@ -134,5 +149,34 @@ impl StoreLease for FileLease {
             locked.write(&found.over())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_childs_copy_of_a_lease_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = RecordKey {
+            origin: "https://connect.calamp.com".to_owned(),
+            account: "0123abcd".to_owned(),
+        };
+        let files = Files::of(folder.path(), &key);
+        let take = FileLease::take(&files, &key, Duration::from_secs(60));
+        let mut copy = take.unwrap().unwrap();
+        copy.process = copy.process.wrapping_add(1);
+        let claim = fs::read(files.lock()).unwrap();
+        assert!(matches!(copy.lock(), Err(StoreError::LeaseLost)));
+        assert!(matches!(
+            Box::new(copy).release(),
+            Err(StoreError::LeaseLost)
+        ));
+        assert_eq!(
+            fs::read(files.lock()).unwrap(),
+            claim,
+            "the parent holds it"
+        );
     }
 }

@@ -18,7 +18,7 @@
 //! | one machine, one user: cron, command-line tools, workers | this one |
 //! | one machine, several users | this one for each user, or Redis |
 //! | many machines, containers, pods | [`ctc-store-redis`](https://docs.rs/ctc-store-redis) |
-//! | an operating system without files, a secret manager, a database | one of your own: see `ctc_driver::SessionStore` |
+//! | no files, a secret manager, a database | your own: see `ctc_driver::SessionStore` |
 //!
 //! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no
 //! such promises. Containers of one host may share it by a volume, if all run as the same user.
@@ -31,7 +31,7 @@
 //! password and application key, nor anything that helps to guess the password: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord).
 //!
-//! Beside it lie `.lock` (who holds the login lease; its number, its end) and two `.holder…` files
+//! Beside it lie `.lock` (who holds the store lease; its number, its end) and two `.holder…` files
 //! (locked by a holder for as long as it lives). They hold no secret, and are never removed.
 //! `.bad-1` to `.bad-3` are files that were found in a record's place and could not be read.
 //!
@@ -61,6 +61,7 @@
 //!   When it wakes, its write loses: each lease has a number, and only the newest may write.
 //! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried
 //!   whatever its age.
+//! - **A file system that cannot sync.** The record is kept all the same, with one warning.
 //! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory,
 //!   with one warning.
 //!
@@ -170,14 +171,14 @@ impl FileStore {
 
 impl SessionStore for FileStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let began = Instant::now();
         let files = self.files(key)?;
         let mut pause = SHORTEST_LOOK;
         loop {
             if let Some(lease) = FileLease::take(&files, key, terms.ttl)? {
                 return Ok(Box::new(lease));
             }
-            let left = give_up.saturating_duration_since(Instant::now());
+            let left = terms.wait.saturating_sub(began.elapsed());
             if left.is_zero() {
                 return Err(StoreError::Busy);
             }

@@ -10,8 +10,8 @@ use redis::{ErrorKind, ServerErrorKind};
 pub enum OpenError {
     /// The URL cannot be read, or wants TLS in a build that has none.
     #[error(
-        "the Redis URL is of no use: write redis://[user:password@]host[:port][/db], or rediss://… for TLS, \
-         which needs one of this crate's tls-… features"
+        "the Redis URL is of no use: write redis://[user:password@]host[:port][/db], or \
+         rediss://… for TLS, which needs one of this crate's tls-… features"
     )]
     Url,
 }

@@ -124,28 +124,38 @@ impl RedisLease {
             Ok(())
         }
     }
+    fn read(&mut self) -> Result<Found, StoreError> {
+        let load = self.claim.call(scripts::LOAD);
+        let found: Option<(Vec<u8>, u64)> = self.link.send("read from", &load)?;
+        let Some((text, age)) = found else {
+            return Ok(Found::Nothing);
+        };
+        let text = Zeroizing::new(text);
+        let record = serde_json::from_slice::<SessionRecord>(&text).ok();
+        let Some(record) = record.filter(|record| record.key() == self.key) else {
+            return Ok(Found::Foreign);
+        };
+        let (age, now) = (Duration::from_millis(age), SystemTime::now());
+        let record = record.with_local_clock(age, now, CLOCKS_AGREE);
+        Ok(Found::Record(Box::new(record)))
+    }
+}
+
+/// What is under the record's name.
+enum Found {
+    Nothing,
+    Record(Box<SessionRecord>),
+    /// Half a record, another program's value.
+    Foreign,
 }
 
 impl StoreLease for RedisLease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        let found: Option<(Vec<u8>, u64)> = self
-            .link
-            .send("read from", &self.claim.call(scripts::LOAD))?;
-        let Some((text, age)) = found else {
-            return Ok(None);
-        };
-        let text = Zeroizing::new(text);
-        match serde_json::from_slice::<SessionRecord>(&text) {
-            Ok(record) if record.key() == self.key => {
-                let age = Duration::from_millis(age);
-                Ok(Some(record.with_local_clock(
-                    age,
-                    SystemTime::now(),
-                    CLOCKS_AGREE,
-                )))
-            }
-            _ => {
-                warn!(target: "ctc", "a session record in Redis could not be read, and is not used");
+        match self.read()? {
+            Found::Nothing => Ok(None),
+            Found::Record(record) => Ok(Some(*record)),
+            Found::Foreign => {
+                warn!(target: "ctc", "a record in Redis could not be read, and is not used");
                 Ok(None)
             }
         }
@@ -153,6 +163,10 @@ impl StoreLease for RedisLease {
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
         self.in_time()?;
+        // Nobody else can write between this and the save, which fails once the lease is lost.
+        if matches!(self.read()?, Found::Record(kept) if kept.has_younger_token_than(record)) {
+            return Ok(());
+        }
         let unfit = |_| RedisFailure::new("write to", "the record has no JSON form");
         let text = Zeroizing::new(serde_json::to_string(record).map_err(unfit)?);
         let mut command = self.claim.call_as_owner(scripts::SAVE);
@@ -190,7 +204,16 @@ impl Heart {
         let (sender, stopped) = mpsc::channel();
         let beat = move || {
             loop {
-                match stopped.recv_timeout(span / 3) {
+                // No beat keeps the lease beyond its time. When the last one is made (a lease of
+                // no time has none), the thread sleeps until the holder is done.
+                let time_for =
+                    |wait| deadline.is_none_or(|deadline| Instant::now() + wait + span < deadline);
+                let pause = if time_for(span / 3) {
+                    span / 3
+                } else {
+                    Duration::MAX
+                };
+                match stopped.recv_timeout(pause) {
                     Ok(()) => return,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => {
@@ -199,11 +222,11 @@ impl Heart {
                         return;
                     }
                 }
-                let on_time = deadline.is_none_or(|deadline| Instant::now() + span < deadline);
-                // Lost or out of reach: the holder will find out by itself.
-                if on_time {
-                    let _ =
-                        link.send::<u8>("keep the lease in", &claim.call_as_owner(scripts::BEAT));
+                // The thread may have been held up. A beat that fails (the lease is lost, Redis is
+                // out of reach) is no news: the holder will find out by itself.
+                if time_for(Duration::ZERO) {
+                    let beat = claim.call_as_owner(scripts::BEAT);
+                    let _ = link.send::<u8>("keep the lease in", &beat);
                 }
             }
         };
@@ -250,4 +273,53 @@ fn random() -> u128 {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use ctc_testkit::RedisServer;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(30);
+    fn key() -> RecordKey {
+        RecordKey {
+            origin: "https://connect.calamp.com".to_owned(),
+            account: "0123abcd".to_owned(),
+        }
+    }
+
+    /// A repeated command may reach Redis after the release that its sender made by another
+    /// connection.
+    #[test]
+    fn nothing_that_comes_late_revives_a_lease_that_was_given_back() {
+        let Some(redis) = RedisServer::for_test("commands that come late") else {
+            return;
+        };
+        let settings = Settings::new(redis::Client::open(redis.url()).unwrap());
+        let (mut link, mut first) = (settings.link(), Claim::new(&settings, &key()));
+        first.take(&mut link, &settings, TTL).unwrap().unwrap();
+        let _: u64 = link
+            .send("", &first.call_as_owner(scripts::RELEASE))
+            .unwrap();
+
+        let beat: u8 = link.send("", &first.call_as_owner(scripts::BEAT)).unwrap();
+        let saved: u8 = link
+            .send(
+                "",
+                first
+                    .call_as_owner(scripts::SAVE)
+                    .arg("{}")
+                    .arg(60_000)
+                    .arg(60_000),
+            )
+            .unwrap();
+        let taken = first.take(&mut link, &settings, TTL).unwrap();
+        assert_eq!((beat, saved, taken), (0, 0, Err(0)));
+
+        let mut second = Claim::new(&settings, &key());
+        assert_eq!(
+            second.take(&mut link, &settings, TTL).unwrap(),
+            Ok(()),
+            "nobody holds it"
+        );
+        assert_eq!(second.fence, 2);
+    }
+}

@@ -10,8 +10,8 @@
 //! # Ok::<(), ctc_store_redis::OpenError>(())
 //! ```
 //!
-//! On one machine [`ctc-store-file`](https://docs.rs/ctc-store-file) does the same without a server; its page
-//! says which store fits when.
+//! On one machine [`ctc-store-file`](https://docs.rs/ctc-store-file) does the same without a
+//! server; its page says which store fits when.
 //!
 //! # What is in Redis
 //!
@@ -20,18 +20,24 @@
 //! rejection in force; and the same name with `:lease`, who may log in now. Not in it are user
 //! name, password and application key, nor anything that helps to guess the password: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written
-//! them for [`record_ttl`](RedisStore::record_ttl), 30 days by default; the lease never before it may
-//! end.
+//! them for [`record_ttl`](RedisStore::record_ttl), 30 days by default; the lease never before it
+//! may end.
 //!
 //! # Who can read it
 //!
 //! **Who can read these keys can act as this account until the token ends**: everybody who can
 //! reach that Redis with a user that may read them, its administrators, and whoever reads its dumps
-//! and replicas. Give it a password or an ACL user of its own (it needs `EVAL`, `TIME`, `HMGET`,
-//! `HSET`, `PEXPIRE`, `DEL` on the prefix), and TLS beyond a network that you trust: `rediss://`
-//! with one of the features `tls-rustls`, `tls-rustls-webpki-roots` or `tls-native-tls`, or a
-//! client of your own by [`RedisStore::with_client`]. The URL may hold a password; it is in no
-//! error, log or `Debug` of this crate.
+//! and replicas. Give Redis a password, or better a user that may do what this crate does and
+//! nothing else (for the prefix `ctc`):
+//!
+//! ```text
+//! ACL SETUSER ctc on >password ~ctc:* +select +eval +time +hmget +hset +pexpire +del
+//! ```
+//!
+//! Use TLS beyond a network that you trust: `rediss://` with one of the features `tls-rustls`,
+//! `tls-rustls-webpki-roots` or `tls-native-tls`, or a client of your own by
+//! [`RedisStore::with_client`]. The URL may hold a password; it is in no error, log or `Debug` of
+//! this crate.
 //!
 //! # How to reset
 //!
@@ -108,14 +114,8 @@ impl RedisStore {
 
     /// The store in the Redis of a client of your own, say one with client certificates.
     pub fn with_client(client: redis::Client) -> Self {
-        let settings = Settings {
-            client: Arc::new(client),
-            prefix: "ctc".to_owned(),
-            record_ttl: Duration::from_secs(30 * 24 * 3600),
-            timeout: Duration::from_secs(2),
-        };
         Self {
-            settings: Arc::new(settings),
+            settings: Arc::new(Settings::new(client)),
         }
     }
 

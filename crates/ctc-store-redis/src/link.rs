@@ -35,9 +35,9 @@ impl Link {
         step: &'static str,
         command: &redis::Cmd,
     ) -> Result<R, RedisFailure> {
-        let give_up = Instant::now() + self.timeout;
+        let began = Instant::now();
         loop {
-            let error = match self.try_send(command, give_up) {
+            let error = match self.try_send(command, began) {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -49,7 +49,7 @@ impl Link {
                 self.connection = None;
             }
             let again = !refused && error.is_io_error() || starting;
-            if !again || Instant::now() + RETRY_PAUSE >= give_up {
+            if !again || began.elapsed() + RETRY_PAUSE >= self.timeout {
                 return Err(RedisFailure::of(step, &error));
             }
             thread::sleep(RETRY_PAUSE);
@@ -59,11 +59,13 @@ impl Link {
     fn try_send<R: FromRedisValue>(
         &mut self,
         command: &redis::Cmd,
-        give_up: Instant,
+        began: Instant,
     ) -> Result<R, RedisError> {
+        let timeout = self.timeout;
+        // Sockets do not take a timeout of zero.
         let left = || {
-            give_up
-                .saturating_duration_since(Instant::now())
+            timeout
+                .saturating_sub(began.elapsed())
                 .max(Duration::from_millis(1))
         };
         let connection = match &mut self.connection {

@@ -33,7 +33,8 @@ else
   if left > 0 and left <= tonumber(held[4] or 0) then return {0, left} end
   fence = fence + 1
 end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence, 'until', now + ARGV[2], 'span', ARGV[2])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'fence', fence)
+redis.call('HSET', KEYS[1], 'until', now + ARGV[2], 'span', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {1, fence}"
 );

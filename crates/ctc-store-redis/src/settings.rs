@@ -16,6 +16,16 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The defaults.
+    pub(crate) fn new(client: redis::Client) -> Self {
+        Self {
+            client: Arc::new(client),
+            prefix: "ctc".to_owned(),
+            record_ttl: Duration::from_secs(30 * 24 * 3600),
+            timeout: Duration::from_secs(2),
+        }
+    }
+
     pub(crate) fn link(&self) -> Link {
         Link::new(&self.client, self.timeout)
     }

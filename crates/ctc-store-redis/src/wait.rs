@@ -38,7 +38,7 @@ impl Waiting {
 
 impl SessionStore for Waiting {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let waits_since = Instant::now();
         // Taken out while it is in use: a slice whose task was dropped may still run beside
         // another.
         let spare = self.spare().take();
@@ -55,7 +55,7 @@ impl SessionStore for Waiting {
                 }
                 Err(left) => Duration::from_millis(left.max(1)),
             };
-            let left = give_up.saturating_duration_since(Instant::now());
+            let left = terms.wait.saturating_sub(waits_since.elapsed());
             if left.is_zero() {
                 *self.spare() = Some(link);
                 return Err(StoreError::Busy);

@@ -1,4 +1,4 @@
-//! A Redis of one's own, for tests: a private `redis-server` process on a free port of loopback.
+//! A Redis of your own, for tests: a private `redis-server` process on a free port of loopback.
 
 use std::fmt;
 use std::io::{Read, Write};

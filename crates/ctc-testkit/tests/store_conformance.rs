@@ -1,4 +1,7 @@
 //! The store that comes with the driver passes, and one that breaks a rule is found out.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::time::{Duration, Instant};
 
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{LeaseTerms, MemoryStore, SessionStore, StoreError, StoreLease};
@@ -16,46 +19,96 @@ fn memory_store_async() {
     check_async(|| store.clone()).unwrap();
 }
 
-/// Says that every write went well.
+/// A store in memory that breaks one rule.
 #[derive(Clone)]
-struct Careless(MemoryStore);
+struct Faulty(Fault, MemoryStore);
 
-struct CarelessLease(Box<dyn StoreLease>);
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// It says that every write went well.
+    HidesLostLease,
+    /// It replaces any record with any other.
+    ReplacesAnything,
+    /// It computes when to give up by a sum.
+    Overflows,
+    /// It takes a lease without end for one of no time.
+    ForgetsEndlessLease,
+}
 
-impl SessionStore for Careless {
-    fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        Ok(Box::new(CarelessLease(SessionStore::lease(
-            &self.0, key, terms,
-        )?)))
+struct FaultyLease(Fault, Box<dyn StoreLease>);
+
+impl SessionStore for Faulty {
+    fn lease(
+        &self,
+        key: &RecordKey,
+        mut terms: LeaseTerms,
+    ) -> Result<Box<dyn StoreLease>, StoreError> {
+        let Self(fault, store) = self;
+        match fault {
+            Fault::Overflows => drop(Instant::now() + terms.wait),
+            Fault::ForgetsEndlessLease if terms.ttl == Duration::MAX => terms.ttl = Duration::ZERO,
+            _ => {}
+        }
+        let lease = SessionStore::lease(store, key, terms)?;
+        Ok(Box::new(FaultyLease(*fault, lease)))
     }
 }
 
-impl StoreLease for CarelessLease {
+impl StoreLease for FaultyLease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        self.0.load()
+        self.1.load()
     }
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        let _ = self.0.save(record);
-        Ok(())
+        let Self(fault, lease) = self;
+        if let (Fault::ReplacesAnything, Some(kept)) = (*fault, lease.load()?) {
+            lease.save(&kept.without_token())?;
+        }
+        match lease.save(record) {
+            Err(_) if *fault == Fault::HidesLostLease => Ok(()),
+            result => result,
+        }
     }
 
     fn release(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.release()
+        self.1.release()
     }
+}
+
+fn found_out(fault: Fault, cases: &[&str]) {
+    let store = MemoryStore::new();
+    let failures = check(|| Faulty(fault, store.clone()))
+        .unwrap_err()
+        .to_string();
+    for case in cases {
+        assert!(failures.contains(&format!("\n- {case}: ")), "{failures}");
+    }
+    let begin = format!("{} of 20 cases failed", cases.len());
+    assert!(failures.starts_with(&begin), "{failures}");
 }
 
 #[test]
 fn a_store_that_hides_a_lost_lease_is_found_out() {
-    let store = Careless(MemoryStore::new());
-    let failures = check(|| store.clone()).unwrap_err().to_string();
-    assert!(
-        failures.contains("an overtaken holder writes nothing"),
-        "{failures}"
+    found_out(
+        Fault::HidesLostLease,
+        &[
+            "an overtaken holder writes nothing",
+            "a lease whose time is over writes nothing, overtaken or not",
+            "whatever an overtaken holder does, the new one's writes succeed and stay",
+            "a lease of no time is over at once",
+        ],
     );
-    assert!(
-        failures.contains("a lease whose time is over writes nothing"),
-        "{failures}"
-    );
-    assert!(failures.starts_with("2 of 16 cases failed"), "{failures}");
+}
+
+#[test]
+fn a_store_that_replaces_a_younger_token_is_found_out() {
+    let case = "a save never replaces a younger token, even one of the same number";
+    found_out(Fault::ReplacesAnything, &[case]);
+}
+
+#[test]
+fn a_store_that_overflows_is_found_out() {
+    let case = "no length of wait or lease panics, and an endless one is held";
+    found_out(Fault::Overflows, &[case]);
+    found_out(Fault::ForgetsEndlessLease, &[case]);
 }

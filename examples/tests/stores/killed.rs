@@ -93,6 +93,8 @@ on_both_stores! {
         let mut workers = stage.start_many(4);
         workers.iter_mut().try_for_each(|worker| worker.tell(Command::Call(5))).unwrap();
         stage.wait_for_held_login();
+        // Stopped first: else one that waits would log in when the first of them is killed.
+        workers.iter().try_for_each(|worker| signal(worker.pid(), "STOP")).unwrap();
         workers.into_iter().for_each(Worker::kill);
         let sum = all(&mut stage.start_many(4), Command::Call(5)).unwrap();
         assert_eq!((sum.answered, sum.refused()), (20, 0), "{sum:?}");

@@ -1,5 +1,6 @@
 //! What of a session outlives the process: the record that a store keeps.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -83,6 +84,21 @@ impl SessionRecord {
     /// Whether both hold the same token.
     pub fn same_token(&self, other: &Self) -> bool {
         self.token.is_some() && self.token == other.token
+    }
+
+    /// Whether it holds another token than `other`, and a younger one: a store that has this record
+    /// does not replace it with `other`.
+    ///
+    /// The number decides, and for equal numbers the time: two processes may have given two tokens
+    /// one number while they could not reach the store.
+    pub fn has_younger_token_than(&self, other: &Self) -> bool {
+        // A number that no session counts to would keep out every record to come.
+        let number = |record: &Self| record.generation().min(Generation::MOST_FROM_A_RECORD);
+        let both_known = self.obtained_at.zip(other.obtained_at);
+        let is_younger = number(self)
+            .cmp(&number(other))
+            .then(both_known.map_or(Ordering::Equal, |(ours, theirs)| ours.cmp(&theirs)));
+        self.has_token() && !self.same_token(other) && is_younger.is_gt()
     }
 
     /// The record with its times by this machine's clock, for a store that has a clock of its own

@@ -432,6 +432,40 @@ fn a_record_without_its_token_still_holds_the_history() {
     );
 }
 
+/// The number decides, then the time; what is not known decides nothing.
+#[test]
+fn the_younger_of_two_tokens_is_known() {
+    let record = |token, number: u64, obtained: Option<u64>| {
+        let record = with_field(
+            &Scenario::new().open(token).record(),
+            "generation",
+            json!(number),
+        );
+        with_field(&record, "obtained_at", json!(obtained))
+    };
+    let kept = record("T1", 7, Some(1_000));
+    let none = record("T2", 7, Some(2_000)).without_token();
+    for (saved, stays) in [
+        (record("T2", 7, Some(999)), true),
+        (record("T2", 7, Some(1_000)), false),
+        (record("T2", 7, Some(1_001)), false),
+        (record("T2", 7, None), false),
+        (record("T2", 6, Some(9_000)), true),
+        (record("T2", 8, Some(1)), false),
+        (record("T1", 6, Some(1)), false),
+        (with_field(&none, "generation", json!(6)), true),
+        (none.clone(), false),
+    ] {
+        assert_eq!(kept.has_younger_token_than(&saved), stays, "{saved:?}");
+        assert!(!kept.clone().without_token().has_younger_token_than(&saved));
+    }
+    // Nobody counts so far: it was planted, and must not keep out every record to come.
+    let planted = record("T1", u64::MAX, Some(1_000));
+    let mut s = Scenario::new();
+    assert!(matches!(s.offer(&planted), Resumed::Adopted(_)));
+    assert!(!planted.has_younger_token_than(&s.record().without_token()));
+}
+
 #[test]
 fn what_a_401_was_promised_holds_when_the_store_is_asked_first() {
     let empty = Scenario::new().record();

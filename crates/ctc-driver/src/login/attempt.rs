@@ -140,10 +140,10 @@ impl Attempt {
                 let ticket = self.ticket.take()?;
                 // Outside of the lock: reading may run a rule of the user's own.
                 let reader = self.session.with(|session, _| session.login_reader());
-                let reading =
-                    reader.read(response.status(), response.headers(), response.body());
-                let outcome =
-                    self.session.with(|session, now| session.login_response(ticket, reading, now));
+                let reading = reader.read(response.status(), response.headers(), response.body());
+                let outcome = self
+                    .session
+                    .with(|session, now| session.login_response(ticket, reading, now));
                 self.tell(outcome)
             }
             Err(error) => self.fail(error),
@@ -167,8 +167,9 @@ impl Attempt {
     pub(super) fn panicked(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let sent = self.request.is_none();
-            let outcome =
-                self.session.with(|session, now| session.login_panicked(ticket, sent, now));
+            let outcome = self
+                .session
+                .with(|session, now| session.login_panicked(ticket, sent, now));
             drop(self.tell(outcome));
         }
     }
@@ -214,9 +215,14 @@ impl Drop for Attempt {
         let unsent = self.request.is_some();
         if unsent && self.ticket.is_some() && self.session.lost_a_task() {
             let error = Arc::new(TaskLost);
-            drop(self.fail(SendError { failure: SendFailure::NotSent, error }));
+            drop(self.fail(SendError {
+                failure: SendFailure::NotSent,
+                error,
+            }));
         }
-        let Some(ticket) = self.ticket.take() else { return };
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
         self.session.with(|session, now| match unsent {
             true => session.cancel_unsent(ticket, now),
             false => session.abandon(ticket),

@@ -27,7 +27,7 @@
 //!
 //! # Writing a store of your own
 //!
-//! A database, a cloud's secret manager: three rules are all there is, and the store conformance
+//! A database, a cloud's secret manager: four rules are all there is, and the store conformance
 //! suite of `ctc-testkit` checks them.
 //!
 //! 1. **One lease a key.** A second [`lease`](SessionStore::lease) waits, for [`LeaseTerms::wait`]
@@ -43,6 +43,9 @@
 //! 3. **A record is all or nothing**, private, and never another key's. What cannot be read, or has
 //!    another [`key`](ctc_core::SessionRecord::key), is no record: [`load`](StoreLease::load) says
 //!    `None`, not an error.
+//! 4. **A younger token stays.** A save that would replace a record which
+//!    [has a younger token](ctc_core::SessionRecord::has_younger_token_than) changes nothing, and
+//!    succeeds: processes that could not reach the store for a while come back with old tokens.
 //!
 //! And one habit: everything ends in a few seconds. The asynchronous driver gives up on an
 //! operation after five; a blocking one has nobody but the store itself to see to that.
@@ -66,7 +69,7 @@
 //! #         let row = rows.entry(key.clone()).or_default();
 //! #         if row.1.is_some_and(|until| until > Instant::now()) { return Ok(None) }
 //! #         row.0 += 1;
-//! #         row.1 = Some(Instant::now() + ttl);
+//! #         row.1 = Some(Instant::now() + ttl.min(Duration::from_secs(1 << 31)));
 //! #         Ok(Some(row.0))
 //! #     }
 //! #     fn select(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
@@ -88,12 +91,13 @@
 //!
 //! impl SessionStore for Table {
 //!     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-//!         let give_up = Instant::now() + terms.wait;
+//!         let began = Instant::now();
 //!         loop {
 //!             if let Some(fence) = self.take(key, terms.ttl)? {
 //!                 return Ok(Box::new(Lease { table: self.clone(), key: key.clone(), fence }));
 //!             }
-//!             if Instant::now() >= give_up {
+//!             // A sum of the two would overflow at `Duration::MAX`, which means "no limit".
+//!             if began.elapsed() >= terms.wait {
 //!                 return Err(StoreError::Busy);
 //!             }
 //!             std::thread::sleep(Duration::from_millis(50));
@@ -109,6 +113,10 @@
 //!     }
 //!
 //!     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
+//!         // Nobody else can write between this and the update, or the update finds no row.
+//!         if self.load()?.is_some_and(|kept| kept.has_younger_token_than(record)) {
+//!             return Ok(());
+//!         }
 //!         match self.table.update(&self.key, self.fence, record)? {
 //!             0 => Err(StoreError::LeaseLost), // somebody overtook us, or our time is over
 //!             _ => Ok(()),
@@ -160,7 +168,7 @@ pub trait StoreLease: Send {
     /// [`StoreError`] when the store is out of reach.
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Replaces the record.
+    /// Replaces the record, unless the store has one with a younger token: that one stays.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the lease is over, and then nothing was changed.

@@ -13,6 +13,9 @@ use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
 };
 
+/// As good as for ever, and a sum that no platform's clock overflows at.
+const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Keeps records in memory. Cloning shares them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore(Arc<Shelf>);
@@ -47,7 +50,7 @@ impl MemoryStore {
 
 impl SessionStore for MemoryStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let give_up = end_of(terms.wait);
         loop {
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
@@ -67,7 +70,7 @@ impl AsyncSessionStore for MemoryStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let give_up = end_of(terms.wait);
         loop {
             match self.0.take(key, terms.ttl) {
                 Ok(lease) => return Ok(Box::new(lease)),
@@ -102,7 +105,7 @@ impl Shelf {
             return Err(Busy { until, released });
         }
         slot.fence += 1;
-        slot.held_until = now.checked_add(ttl);
+        slot.held_until = Some(end_of(ttl));
         Ok(MemoryLease {
             shelf: Arc::clone(self),
             key: key.clone(),
@@ -137,6 +140,10 @@ impl Shelf {
     }
 }
 
+fn end_of(span: Duration) -> Instant {
+    Instant::now() + span.min(A_CENTURY)
+}
+
 impl MemoryLease {
     fn read(&self) -> Option<SessionRecord> {
         self.shelf
@@ -152,7 +159,10 @@ impl MemoryLease {
         if slot.fence != self.fence || !in_time {
             return Err(StoreError::LeaseLost);
         }
-        slot.record = Some(record.clone());
+        let kept = slot.record.as_ref();
+        if kept.is_none_or(|kept| !kept.has_younger_token_than(record)) {
+            slot.record = Some(record.clone());
+        }
         Ok(())
     }
 }

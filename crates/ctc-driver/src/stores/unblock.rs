@@ -29,10 +29,10 @@ impl<S: SessionStore + Clone + 'static> AsyncSessionStore for Unblock<S> {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait;
+        let began = Instant::now();
         loop {
             // In slices: a task that is dropped meanwhile leaves no thread behind that waits on.
-            let left = give_up.saturating_duration_since(Instant::now());
+            let left = terms.wait.saturating_sub(began.elapsed());
             let terms = LeaseTerms {
                 wait: left.min(SLICE),
                 ..terms

@@ -3,13 +3,13 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LogoutOutcome, SharedSession,
+    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LogoutOutcome, Runtime,
+    SharedSession,
 };
 use futures_util::future::{abortable, poll_fn};
 
 use super::{
     client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, pending},
-    runtime::Runtime,
     stack::{AsyncStack, BoxError, Certificate},
 };
 
@@ -53,7 +53,7 @@ impl<S: AsyncStack> AnyStack for Asynchronous<S> {
             }
         });
         let transport = made.wait().ok()??;
-        let driver = AsyncDriver::new(session, transport, None);
+        let driver = AsyncDriver::new(session, transport, Arc::clone(&runtime), None);
         Some(Box::new(Tasks {
             stack: Arc::clone(&self.0),
             runtime,

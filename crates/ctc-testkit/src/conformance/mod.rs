@@ -88,7 +88,7 @@ mod stage;
 mod suite;
 
 pub use case::Case;
+pub use ctc_driver::Runtime;
 pub use failure::Failure;
-pub use runtime::{Runtime, Task};
 pub use stack::{AsyncStack, BlockingStack, BoxError, Certificate, Payload};
 pub use suite::{Line, Outcome, Report, Suite};

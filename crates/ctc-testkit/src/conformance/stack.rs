@@ -3,10 +3,10 @@
 
 use std::{error::Error, fmt, future::Future};
 
-use ctc_driver::{AsyncTransport, Transport, ctc_core::Unauthorized};
+use ctc_driver::{AsyncTransport, Runtime, Transport, ctc_core::Unauthorized};
 use http::{HeaderMap, Method};
 
-use super::runtime::{self, Runtime};
+use super::runtime;
 
 /// An error of a stack, as far as the suite is concerned.
 pub type BoxError = Box<dyn Error + Send + Sync>;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::{LONG, SLACK, Stage, ensure, ok};
+use super::stage::{LONG, SLACK, Stage, ensure, ok};
 
 const THREADS: usize = 6;
 const ROUNDS: usize = 10;
@@ -27,10 +27,12 @@ pub(super) fn one_holder(stage: &Stage<'_>) -> Result<(), String> {
 }
 
 pub(super) fn never_torn(stage: &Stage<'_>) -> Result<(), String> {
-    // Lengths that differ by kilobytes: a mixture of two records could not be read.
-    let records: Vec<_> = (1..=THREADS)
-        .map(|n| stage.account.record(&format!("t{n}").repeat(n * 500)))
+    // Lengths that differ by kilobytes: a mixture of two records could not be read. All are of one
+    // moment, so that none is too old to be saved.
+    let tokens: Vec<_> = (1..=THREADS)
+        .map(|n| format!("t{n}").repeat(n * 500))
         .collect();
+    let records = stage.account.records_of_one_moment(&tokens);
     let mut lease = stage.lease(SLACK, LONG)?;
     ok("save", lease.save(&records[0]))?;
     ok("release", lease.release())?;

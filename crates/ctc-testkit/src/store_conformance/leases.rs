@@ -1,12 +1,13 @@
 //! When a lease is given, waited for, and over.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
 use ctc_driver::{StoreError, StoreLease};
 
 use super::samples::Account;
-use super::{LONG, SLACK, Stage, ensure, ok, timed, told};
+use super::stage::{LONG, SLACK, Stage, ensure, lost, ok, timed, told};
 
 /// A lease that ends by itself while the test waits for it.
 const SHORT: Duration = Duration::from_millis(400);
@@ -95,6 +96,39 @@ pub(super) fn late_write_loses(stage: &Stage<'_>) -> Result<(), String> {
     })
 }
 
+/// A holder that does not know yet that it was overtaken, and writes as fast as it can.
+pub(super) fn late_writes_cost_nothing(stage: &Stage<'_>) -> Result<(), String> {
+    let mut frozen = stage.lease(SLACK, SHORT)?;
+    let late = stage.account.record("late");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            // Its first writes are in time, so that some are under way when its time is over.
+            let mut last = Ok(());
+            while !done.load(SeqCst) {
+                last = frozen.save(&late);
+            }
+            lost(last)
+        });
+        let result = write_beside(stage);
+        done.store(true, SeqCst);
+        result.and(writer.join().unwrap_or_else(|_| Err("panicked".into())))
+    })
+}
+
+fn write_beside(stage: &Stage<'_>) -> Result<(), String> {
+    let mut second = stage.lease(LONG, LONG)?;
+    for number in 0..100 {
+        let ours = stage.account.record(&format!("second-{number}"));
+        ok("save by the new holder", second.save(&ours))?;
+        let found = ok("load", second.load())?;
+        ensure(found.as_ref() == Some(&ours), || {
+            format!("the late writes changed the record: {found:?}")
+        })?;
+    }
+    ok("release", second.release())
+}
+
 pub(super) fn over_is_over(stage: &Stage<'_>) -> Result<(), String> {
     let mut lease = stage.lease(SLACK, SHORT)?;
     let first = stage.account.record("in-time");
@@ -129,12 +163,4 @@ fn still_held_after(stage: &Stage<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(
         "save by the new holder",
         second.save(&stage.account.record("second")),
     )
-}
-
-fn lost(result: Result<(), StoreError>) -> Result<(), String> {
-    match result {
-        Err(StoreError::LeaseLost) => Ok(()),
-        Err(error) => Err(format!("Lost was due, and this came: {}", told(&error))),
-        Ok(()) => Err("a lease that was over could still write".into()),
-    }
 }

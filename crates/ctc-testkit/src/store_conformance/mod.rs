@@ -6,8 +6,8 @@
 //!
 //! # fn main() -> Result<(), store_conformance::Failures> {
 //! let store = MemoryStore::new();
-//! // Each call gives a handle as another process would have it: the same records, nothing else in
-//! // common.
+//! // Each call gives a handle as another process would have it: the same records, and nothing
+//! // else in common.
 //! store_conformance::check(|| store.clone())?;
 //! store_conformance::check_async(|| store.clone())?;
 //! # Ok(())
@@ -18,19 +18,21 @@
 //! take some seconds: leases must be seen to end. Asynchronous stores are polled on plain threads,
 //! since the driver may poll them on any runtime.
 
+mod async_stage;
+mod durations;
 mod exclusion;
 mod leases;
-mod on_threads;
 mod records;
 mod samples;
+mod stage;
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
-use ctc_driver::{AsyncSessionStore, LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{AsyncSessionStore, SessionStore};
 
-use on_threads::OnThreads;
+use async_stage::OnThreads;
 use samples::Account;
+use stage::{Opener, Stage};
 
 /// Checks a store by its blocking port.
 ///
@@ -109,6 +111,19 @@ const CASES: &[(&str, Case)] = &[
         leases::release_is_owners,
     ),
     ("so does dropping one", leases::drop_is_owners),
+    (
+        "whatever an overtaken holder does, the new one's writes succeed and stay",
+        leases::late_writes_cost_nothing,
+    ),
+    (
+        "a save never replaces a younger token, even one of the same number",
+        records::younger_stays,
+    ),
+    (
+        "no length of wait or lease panics, and an endless one is held",
+        durations::endless,
+    ),
+    ("a lease of no time is over at once", durations::no_time),
 ];
 
 fn run(open: Opener<'_>) -> Result<Passed, Failures> {
@@ -130,50 +145,6 @@ fn run(open: Opener<'_>) -> Result<Passed, Failures> {
     } else {
         Err(Failures(failures))
     }
-}
-
-type Opener<'a> = &'a (dyn Fn() -> Box<dyn SessionStore> + Sync);
-
-/// What a case works with: the store, and an account that no other case uses.
-struct Stage<'a> {
-    open: Opener<'a>,
-    account: Account,
-}
-
-/// Long enough never to end by itself in a test.
-const LONG: Duration = Duration::from_secs(20);
-/// How much later than due something may happen on a busy machine.
-const SLACK: Duration = Duration::from_secs(2);
-
-impl Stage<'_> {
-    /// Takes the lease by a handle of its own.
-    fn lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, String> {
-        self.try_lease(wait, ttl)
-            .map_err(|error| format!("no lease: {}", told(&error)))
-    }
-
-    fn try_lease(&self, wait: Duration, ttl: Duration) -> Result<Box<dyn StoreLease>, StoreError> {
-        (self.open)().lease(&self.account.key(), LeaseTerms { wait, ttl })
-    }
-}
-
-/// How long `work` took.
-fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
-    let began = Instant::now();
-    (work(), began.elapsed())
-}
-
-fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise()) }
-}
-
-fn ok<R>(step: &str, result: Result<R, StoreError>) -> Result<R, String> {
-    result.map_err(|error| format!("{step}: {}", told(&error)))
-}
-
-fn told(error: &StoreError) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(" ({source})"));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 impl fmt::Display for Failures {

@@ -1,9 +1,11 @@
 //! Records come back as they went in.
 
+use std::time::Duration;
+
 use ctc_driver::ctc_core::SessionRecord;
 
 use super::samples::Account;
-use super::{LONG, SLACK, Stage, ensure, ok};
+use super::stage::{LONG, SLACK, Stage, ensure, ok};
 
 pub(super) fn nothing_at_first(stage: &Stage<'_>) -> Result<(), String> {
     let found = load(stage)?;
@@ -63,6 +65,42 @@ pub(super) fn odd_tokens(stage: &Stage<'_>) -> Result<(), String> {
         round_trip(stage, &stage.account.record(token), "an odd token")?;
     }
     Ok(())
+}
+
+/// Two processes may give two tokens one number while they cannot reach the store; then the time
+/// decides.
+pub(super) fn younger_stays(stage: &Stage<'_>) -> Result<(), String> {
+    let record = |token, number, minutes: u64| {
+        let age = Duration::from_secs(60 * minutes);
+        stage.account.record_of(token, number, age)
+    };
+    round_trip(stage, &record("first", 2, 30), "the first token")?;
+    round_trip(
+        stage,
+        &record("later", 2, 20),
+        "a later token of the same number",
+    )?;
+    let youngest = record("next", 3, 25);
+    round_trip(stage, &youngest, "a token of a higher number")?;
+    for (older, what) in [
+        (record("older", 3, 40), "an older token of the same number"),
+        (record("lower", 2, 0), "a token of a lower number"),
+        (
+            record("lower", 2, 0).without_token(),
+            "a logout of an earlier token",
+        ),
+    ] {
+        let mut lease = stage.lease(SLACK, LONG)?;
+        ok("save", lease.save(&older))?;
+        ok("release", lease.release())?;
+        let found = load(stage)?;
+        ensure(found.as_ref() == Some(&youngest), || {
+            format!("{what} replaced a younger one: {found:?}")
+        })?;
+    }
+    let same = record("next", 3, 25);
+    round_trip(stage, &same, "a later record of the same token")?;
+    round_trip(stage, &same.without_token(), "a logout of this token")
 }
 
 fn round_trip(stage: &Stage<'_>, record: &SessionRecord, what: &str) -> Result<(), String> {

@@ -1,10 +1,10 @@
 //! Accounts and records to test with, made by the core itself.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ctc_driver::ctc_core::{
-    Admit, AppKey, Call, Credentials, Endpoint, RecordKey, Session, SessionRecord, Settings,
+    Admit, AppKey, Credentials, Endpoint, RecordKey, Session, SessionRecord, Settings,
 };
 
 /// An account that no store knows yet.
@@ -43,37 +43,57 @@ impl Account {
         self.session().record_key()
     }
 
-    /// A record with this token.
+    /// A record with this token, which is the newest there is: obtained just now.
     pub(super) fn record(&self, token: &str) -> SessionRecord {
-        self.after_login(
-            http::Response::builder().header("set-cookie", format!("authToken={token}; Path=/")),
-        )
+        self.record_of(token, 1, Duration::ZERO)
+    }
+
+    /// A record, taken now, with the `number`th token of a session: one that came `age` ago.
+    pub(super) fn record_of(&self, token: &str, number: u64, age: Duration) -> SessionRecord {
+        self.after_logins(number, with_token(token), Moment::now(), age)
+    }
+
+    /// A record with each of these tokens, all obtained at the same time.
+    pub(super) fn records_of_one_moment(&self, tokens: &[String]) -> Vec<SessionRecord> {
+        let then = Moment::now();
+        let record = |token| self.after_logins(1, with_token(token), then, Duration::ZERO);
+        tokens.iter().map(|token| record(token)).collect()
     }
 
     /// A record of a refused login.
     pub(super) fn rejected(&self) -> SessionRecord {
-        self.after_login(http::Response::builder().status(401))
+        let rejected = || http::Response::builder().status(401);
+        self.after_logins(1, rejected, Moment::now(), Duration::ZERO)
     }
 
     /// A record of a server in trouble.
     pub(super) fn paused(&self) -> SessionRecord {
-        self.after_login(
+        let trouble = || {
             http::Response::builder()
                 .status(503)
-                .header("retry-after", "60"),
-        )
+                .header("retry-after", "60")
+        };
+        self.after_logins(1, trouble, Moment::now(), Duration::ZERO)
     }
 
     #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
-    fn after_login(&self, response: http::response::Builder) -> SessionRecord {
-        let (mut session, now) = (self.session(), Instant::now());
-        if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-            let response = response.body(()).unwrap();
-            let reader = session.login_reader();
-            let reading = reader.read(response.status(), response.headers(), &[]);
-            let _ = session.login_response(order.ticket, reading, now);
+    fn after_logins(
+        &self,
+        count: u64,
+        response: impl Fn() -> http::response::Builder,
+        Moment { now: then, wall }: Moment,
+        age: Duration,
+    ) -> SessionRecord {
+        let mut session = self.session();
+        for _ in 0..count {
+            if let Admit::Login(order) = session.renew(then) {
+                let response = response().body(()).unwrap();
+                let reader = session.login_reader();
+                let reading = reader.read(response.status(), response.headers(), &[]);
+                let _ = session.login_response(order.ticket, reading, then);
+            }
         }
-        session.record(now, SystemTime::now())
+        session.record(then + age, wall)
     }
 
     #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
@@ -87,5 +107,26 @@ impl Account {
             Settings::default(),
         )
         .unwrap()
+    }
+}
+
+fn with_token(token: &str) -> impl Fn() -> http::response::Builder {
+    let cookie = format!("authToken={token}; Path=/");
+    move || http::Response::builder().header("set-cookie", &cookie)
+}
+
+/// Both clocks at one time.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            now: Instant::now(),
+            wall: SystemTime::now(),
+        }
     }
 }

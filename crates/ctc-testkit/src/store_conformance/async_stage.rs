@@ -4,20 +4,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
 };
 
+use super::stage::SLACK;
+
 pub(super) struct OnThreads<S>(pub(super) S);
 
 impl<S: AsyncSessionStore> SessionStore for OnThreads<S> {
     /// A store may leave the end of the wait to its caller, as the driver's own does.
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = Instant::now() + terms.wait + super::SLACK / 2;
-        let lease = drive(self.0.lease(key, terms), Some(give_up)).ok_or(StoreError::Busy)??;
+        let limit = terms.wait.saturating_add(SLACK / 2);
+        let lease = drive(self.0.lease(key, terms), limit).ok_or(StoreError::Busy)??;
         Ok(Box::new(Lease(lease)))
     }
 }
@@ -26,15 +28,15 @@ struct Lease(Box<dyn AsyncStoreLease>);
 
 impl StoreLease for Lease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        drive(self.0.load(), None).ok_or(StoreError::LeaseLost)?
+        drive(self.0.load(), Duration::MAX).ok_or(StoreError::LeaseLost)?
     }
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        drive(self.0.save(record), None).ok_or(StoreError::LeaseLost)?
+        drive(self.0.save(record), Duration::MAX).ok_or(StoreError::LeaseLost)?
     }
 
     fn release(self: Box<Self>) -> Result<(), StoreError> {
-        drive(self.0.release(), None).ok_or(StoreError::LeaseLost)?
+        drive(self.0.release(), Duration::MAX).ok_or(StoreError::LeaseLost)?
     }
 }
 
@@ -46,18 +48,19 @@ impl Wake for Unpark {
     }
 }
 
-/// Polls to the end, or drops the future when the time is over.
-fn drive<R>(work: impl Future<Output = R>, until: Option<Instant>) -> Option<R> {
+/// Polls to the end, or drops the future when the limit has passed.
+fn drive<R>(work: impl Future<Output = R>, limit: Duration) -> Option<R> {
+    let began = Instant::now();
     let mut work = pin!(work);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
         if let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Some(result);
         }
-        match until.map(|until| until.saturating_duration_since(Instant::now())) {
-            Some(left) if left.is_zero() => return None,
-            Some(left) => thread::park_timeout(left),
-            None => thread::park(),
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return None;
         }
+        thread::park_timeout(left);
     }
 }

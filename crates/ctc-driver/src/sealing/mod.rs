@@ -1,0 +1,502 @@
+//! Tokens sealed under a key that only the right password yields, and refusals that only it can
+//! recognise: what a record of format 2 holds of them.
+//!
+//! Everything here is pure but [`KeyWork::run`], which waits for its turn, and [`random`]. Nothing
+//! in it prints.
+//!
+//! | what | how |
+//! | --- | --- |
+//! | `pre` | HMAC under the application key, of origin, username and password |
+//! | `root` | Argon2id of `pre` and the record's salt, or HMAC under a store's own secret |
+//! | seal key, refusal key, mark | HMAC under `root` |
+//! | a token | XChaCha20-Poly1305, bound to its place, its writer's mark, its number and its times |
+//! | a refusal | HMAC under the refusal key, of its place, status and number, cut to 16 bytes |
+
+mod gate;
+mod key;
+
+use std::fmt;
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use zeroize::Zeroizing;
+
+pub(crate) use self::key::{KeyWork, Mark, NoMemory, Salt, SealKey};
+use self::key::{first_16, length, mac};
+
+/// How many passwords have a token in one record.
+const MOST_TOKENS: usize = 4;
+
+/// How many refusals a record holds.
+const MOST_REFUSALS: usize = 8;
+
+/// What the cipher adds to a token.
+const OVERHEAD: usize = 16;
+
+/// Where a record belongs: what is sealed for one place opens in no other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) account: &'a str,
+}
+
+/// A token's number and its times, in milliseconds since 1970. They are bound to it as they stand
+/// in the record: a store that moves them to another clock must keep the shift beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenFacts {
+    pub(crate) generation: u64,
+    pub(crate) obtained_at: Option<u64>,
+    pub(crate) expires_at: Option<u64>,
+}
+
+/// A token that one password opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SealedToken {
+    pub(crate) by: Mark,
+    pub(crate) facts: TokenFacts,
+    pub(crate) nonce: [u8; 24],
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// What a sealed token is to the holder of a key.
+pub(crate) enum Opened {
+    /// The token.
+    Token(Zeroizing<Vec<u8>>),
+    /// Another password's. It is carried over byte for byte.
+    Foreign,
+    /// It has this key's mark and was changed, or moved here from elsewhere.
+    Spoilt,
+}
+
+/// A login that the server refused. Which password it was, only that password can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// The record's, when the login was refused.
+    pub(crate) generation: u64,
+    pub(crate) tag: [u8; 16],
+}
+
+impl SealKey {
+    /// Seals a token. Each nonce is for one use. `None` for a token of more than 256 GiB.
+    pub(crate) fn seal(
+        &self,
+        place: Place<'_>,
+        facts: TokenFacts,
+        nonce: [u8; 24],
+        token: &[u8],
+    ) -> Option<SealedToken> {
+        // Room for all of it from the start: a buffer that grows would leave the token behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(token.len() + OVERHEAD));
+        text.extend_from_slice(token);
+        let bound = bound(place, self.by, facts);
+        let cipher = XChaCha20Poly1305::new((&*self.seal).into());
+        cipher
+            .encrypt_in_place(&nonce.into(), &bound, &mut *text)
+            .ok()?;
+        Some(SealedToken {
+            by: self.by,
+            facts,
+            nonce,
+            sealed: std::mem::take(&mut *text),
+        })
+    }
+
+    /// Opens a token of this key's.
+    ///
+    /// The mark is compared first. The cipher does not commit to its key: whoever writes a store
+    /// could otherwise plant one box that opens under many keys, and learn from a client's conduct
+    /// which of many passwords it has.
+    pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Opened {
+        if token.by != self.by {
+            return Opened::Foreign;
+        }
+        let mut text = Zeroizing::new(token.sealed.clone());
+        let bound = bound(place, token.by, token.facts);
+        let cipher = XChaCha20Poly1305::new((&*self.seal).into());
+        match cipher.decrypt_in_place(&token.nonce.into(), &bound, &mut *text) {
+            Ok(()) => Opened::Token(text),
+            Err(_) => Opened::Spoilt,
+        }
+    }
+
+    /// The refusal of a login with this key's password.
+    pub(crate) fn refusal(&self, place: Place<'_>, status: u16, generation: u64) -> Refusal {
+        let tag = mac(
+            &self.refusal,
+            &[
+                b"ctc refusal 2",
+                &length(place.origin),
+                place.origin.as_bytes(),
+                &length(place.account),
+                place.account.as_bytes(),
+                &status.to_be_bytes(),
+                &generation.to_be_bytes(),
+            ],
+        );
+        Refusal {
+            status,
+            generation,
+            tag: first_16(&tag),
+        }
+    }
+
+    /// The newest refusal of this key's password, if it is not older than its token.
+    pub(crate) fn refused(
+        &self,
+        place: Place<'_>,
+        refusals: &[Refusal],
+        own_token: Option<u64>,
+    ) -> Option<Refusal> {
+        let in_force = |refusal: &&Refusal| own_token.is_none_or(|own| refusal.generation >= own);
+        let mut looked_at = refusals.iter().take(MOST_REFUSALS);
+        looked_at
+            .find(|refusal| in_force(refusal) && self.has_made(place, refusal))
+            .copied()
+    }
+
+    /// Takes out this key's refusals: its password was accepted, or is to be tried again.
+    pub(crate) fn clear_refusals(&self, place: Place<'_>, refusals: &mut Vec<Refusal>) {
+        refusals.truncate(MOST_REFUSALS);
+        refusals.retain(|refusal| !self.has_made(place, refusal));
+    }
+
+    /// Takes as long for any tag, so that no byte of the right one can be found out.
+    fn has_made(&self, place: Place<'_>, refusal: &Refusal) -> bool {
+        let due = self.refusal(place, refusal.status, refusal.generation);
+        let pairs = due.tag.iter().zip(&refusal.tag);
+        pairs.fold(0, |differ, (due, found)| differ | (due ^ found)) == 0
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token([redacted])",
+            Self::Foreign => "Foreign",
+            Self::Spoilt => "Spoilt",
+        })
+    }
+}
+
+/// Puts a token in place of its writer's last one, newest first. The others stay as they are, but
+/// for the oldest when they are too many.
+pub(crate) fn put_token(tokens: &mut Vec<SealedToken>, token: SealedToken) {
+    tokens.retain(|kept| kept.by != token.by);
+    tokens.insert(0, token);
+    tokens.truncate(MOST_TOKENS);
+}
+
+/// Puts a refusal first. The oldest goes when they are too many.
+pub(crate) fn put_refusal(refusals: &mut Vec<Refusal>, refusal: Refusal) {
+    refusals.retain(|kept| *kept != refusal);
+    refusals.insert(0, refusal);
+    refusals.truncate(MOST_REFUSALS);
+}
+
+/// Bytes that nobody can foresee, for a salt or a nonce.
+///
+/// # Errors
+/// Returns [`NoRandom`] if the operating system has none to give.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandom> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandom)?;
+    Ok(bytes)
+}
+
+/// The operating system gave no random bytes: nothing can be sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gave no random bytes to seal a stored session with")]
+pub(crate) struct NoRandom;
+
+/// What a token is bound to. Not bound is what writers with different passwords share: when the
+/// record was saved, the login history, a backoff.
+fn bound(place: Place<'_>, by: Mark, facts: TokenFacts) -> Vec<u8> {
+    let mut bound = b"ctc token 2".to_vec();
+    for text in [place.origin, place.account] {
+        bound.extend(length(text));
+        bound.extend(text.as_bytes());
+    }
+    bound.extend(by);
+    bound.extend(facts.generation.to_be_bytes());
+    for time in [facts.obtained_at, facts.expires_at] {
+        bound.push(u8::from(time.is_some()));
+        bound.extend(time.iter().flat_map(|time| time.to_be_bytes()));
+    }
+    bound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP_KEY: &[u8] = b"app-key-123";
+    const ORIGIN: &str = "https://connect.calamp.com";
+    const PASSWORD: &str = "s3cret! päss";
+    const PLACE: Place<'_> = Place {
+        origin: ORIGIN,
+        account: "0123456789abcdef0123456789abcdef",
+    };
+    const FACTS: TokenFacts = TokenFacts {
+        generation: 7,
+        obtained_at: Some(1_700_000_000_000),
+        expires_at: None,
+    };
+    const TOKEN: &[u8] = b"QUFBQQ==";
+
+    fn counted<const N: usize>(from: u8) -> [u8; N] {
+        std::array::from_fn(|n| from + u8::try_from(n).unwrap())
+    }
+
+    fn work(password: &str) -> KeyWork {
+        KeyWork::new(APP_KEY, ORIGIN, "ada@example.com", password, counted(0))
+    }
+
+    /// By the quick way: the slow one differs in `root` alone.
+    fn key(password: &str) -> SealKey {
+        work(password).run_with(&[9; 32])
+    }
+
+    fn sealed(key: &SealKey, number: u64) -> SealedToken {
+        let facts = TokenFacts {
+            generation: number,
+            ..FACTS
+        };
+        key.seal(PLACE, facts, random().unwrap(), TOKEN).unwrap()
+    }
+
+    fn opens(key: &SealKey, token: &SealedToken) -> bool {
+        match key.open(PLACE, token) {
+            Opened::Token(text) => text.as_slice() == TOKEN,
+            Opened::Foreign | Opened::Spoilt => false,
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Computed with Python's `hmac`, `argon2-cffi` (the reference C code) and `PyNaCl` (libsodium).
+    #[test]
+    fn known_answers() {
+        let slow = [
+            "45a5a6f44eff15ae136bad18f2b804db",
+            "b1682a4212d02a828cbd249650e272296af0054428a32582",
+            "2b47169bfba31a1268cbb4a7cbed746d",
+        ];
+        let quick = [
+            "4fe5b39aeb6db8c76bdf6f0cddcdeaae",
+            "4774b67f3f77717c9a93df355498c23d8b824227cc87b204",
+            "e4928ac7ba737e577f78f6b8c22f815d",
+        ];
+        let derived: Result<_, NoMemory> = work(PASSWORD).run();
+        let keys = [derived.unwrap(), key(PASSWORD)];
+        for (key, [by, sealed, tag]) in keys.iter().zip([slow, quick]) {
+            let token = key.seal(PLACE, FACTS, counted(100), TOKEN).unwrap();
+            let refusal = key.refusal(PLACE, 401, 6);
+            assert_eq!((hex(&key.by()), hex(&token.by)), (by.into(), by.into()));
+            assert_eq!(
+                (hex(&token.sealed), hex(&refusal.tag)),
+                (sealed.into(), tag.into())
+            );
+            assert!(opens(key, &token));
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
+        let new = |app_key: &[u8], origin, username, password, salt| {
+            let work = KeyWork::new(app_key, origin, username, password, salt);
+            work.run_with(&[9; 32]).by()
+        };
+        let (other_salt, salt): (Salt, Salt) = (counted(1), counted(0));
+        let marks = [
+            new(b"key", "origin", "user", "password", salt),
+            new(b"kez", "origin", "user", "password", salt),
+            new(b"key", "origim", "user", "password", salt),
+            new(b"key", "originu", "ser", "password", salt),
+            new(b"key", "origin", "userp", "assword", salt),
+            new(b"key", "origin", "user", "Password", salt),
+            new(b"key", "origin", "user", "", salt),
+            new(b"key", "origin", "user", "password", other_salt),
+            work("password").run_with(&[8; 32]).by(),
+            work("password").run_with(&[9; 32]).by(),
+        ];
+        for (n, mark) in marks.iter().enumerate() {
+            assert!(!marks[..n].contains(mark), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_password_opens_nothing() {
+        let (right, wrong) = (key(PASSWORD), key("s3cret! pass"));
+        let token = sealed(&right, 7);
+        assert!(matches!(wrong.open(PLACE, &token), Opened::Foreign));
+        // A box under another's mark is not that one's.
+        let planted = SealedToken {
+            by: wrong.by(),
+            ..token.clone()
+        };
+        assert!(matches!(wrong.open(PLACE, &planted), Opened::Spoilt));
+        assert!(matches!(right.open(PLACE, &planted), Opened::Foreign));
+        assert!(opens(&right, &token));
+    }
+
+    #[test]
+    fn a_token_opens_only_as_it_was_sealed() {
+        let key = key(PASSWORD);
+        let token = sealed(&key, 7);
+        let changed = |change: fn(&mut SealedToken)| {
+            let mut token = token.clone();
+            change(&mut token);
+            key.open(PLACE, &token)
+        };
+        let spoilt = [
+            changed(|token| token.facts.generation = 8),
+            changed(|token| token.facts.obtained_at = Some(1_700_000_000_001)),
+            changed(|token| token.facts.obtained_at = None),
+            changed(|token| token.facts.expires_at = Some(0)),
+            // The one time for the other.
+            changed(|token| {
+                let TokenFacts {
+                    obtained_at,
+                    expires_at,
+                    ..
+                } = &mut token.facts;
+                std::mem::swap(obtained_at, expires_at);
+            }),
+            changed(|token| token.nonce[23] ^= 1),
+            changed(|token| token.sealed[0] ^= 1),
+            changed(|token| token.sealed[TOKEN.len()] ^= 0x80),
+            changed(|token| token.sealed.truncate(TOKEN.len() + OVERHEAD - 1)),
+            changed(|token| token.sealed.truncate(3)),
+            changed(|token| token.sealed.clear()),
+            changed(|token| token.sealed.push(0)),
+            key.open(
+                Place {
+                    origin: "https://connect.calamp.con",
+                    ..PLACE
+                },
+                &token,
+            ),
+            key.open(
+                Place {
+                    account: "0123456789abcdef0123456789abcdee",
+                    ..PLACE
+                },
+                &token,
+            ),
+            // The same text, parted elsewhere.
+            key.open(
+                Place {
+                    origin: &format!("{ORIGIN}0"),
+                    account: "123456789abcdef0123456789abcdef",
+                },
+                &token,
+            ),
+        ];
+        for (n, outcome) in spoilt.iter().enumerate() {
+            assert!(matches!(outcome, Opened::Spoilt), "{n}: {outcome:?}");
+        }
+        assert!(matches!(changed(|token| token.by[0] ^= 1), Opened::Foreign));
+        assert!(opens(&key, &token));
+    }
+
+    #[test]
+    fn tokens_of_several_passwords_stay_side_by_side() {
+        let keys: Vec<_> = (0..6).map(|n| key(&format!("password {n}"))).collect();
+        let mut tokens = Vec::new();
+        for (number, key) in (1..).zip(&keys[..3]) {
+            put_token(&mut tokens, sealed(key, number));
+        }
+        let before = tokens.clone();
+        put_token(&mut tokens, sealed(&keys[1], 4));
+        assert_eq!(tokens[1..], [before[0].clone(), before[2].clone()]);
+        assert!(
+            tokens
+                .iter()
+                .all(|token| keys.iter().any(|key| opens(key, token)))
+        );
+        for key in &keys[3..] {
+            put_token(&mut tokens, sealed(key, 5));
+        }
+        let writers: Vec<_> = tokens.iter().map(|token| token.by).collect();
+        assert_eq!(
+            writers,
+            [5, 4, 3, 1].map(|n: usize| keys[n].by()),
+            "newest first"
+        );
+    }
+
+    #[test]
+    fn refusals_are_bounded_and_none_is_forged_or_replayed() {
+        let (key, other) = (key(PASSWORD), key("another"));
+        let made = key.refusal(PLACE, 401, 6);
+        let refused = |refusals: &[Refusal], own| key.refused(PLACE, refusals, own);
+        assert_eq!(
+            refused(&[other.refusal(PLACE, 403, 9), made], None),
+            Some(made)
+        );
+        assert_eq!(other.refused(PLACE, &[made], None), None);
+        let elsewhere = Place {
+            account: "0",
+            ..PLACE
+        };
+        let mut tag = made.tag;
+        tag[15] ^= 1;
+        for forged in [
+            Refusal {
+                generation: 7,
+                ..made
+            },
+            Refusal {
+                status: 403,
+                ..made
+            },
+            Refusal { tag, ..made },
+            Refusal {
+                tag: key.by(),
+                ..made
+            },
+            key.refusal(elsewhere, 401, 6),
+        ] {
+            assert_eq!(refused(&[forged], None), None, "{forged:?}");
+        }
+        // One that is older than the own token is put back by somebody, or has been overcome.
+        assert_eq!(refused(&[made], Some(7)), None);
+        assert_eq!(refused(&[made], Some(6)), Some(made));
+
+        let mut refusals = Vec::new();
+        put_refusal(&mut refusals, made);
+        for number in 7..14 {
+            put_refusal(&mut refusals, other.refusal(PLACE, 401, number));
+        }
+        put_refusal(&mut refusals, made);
+        assert_eq!(
+            (refusals.len(), refusals[0]),
+            (MOST_REFUSALS, made),
+            "no twins"
+        );
+        other.clear_refusals(PLACE, &mut refusals);
+        assert_eq!(refusals, [made], "the others' stay");
+        for number in 0..99 {
+            put_refusal(&mut refusals, other.refusal(PLACE, 401, number));
+        }
+        assert_eq!(refusals.len(), MOST_REFUSALS);
+        // A record that somebody filled up costs no more than eight.
+        let mut filled = vec![other.refusal(PLACE, 401, 1); 1000];
+        filled.push(made);
+        assert_eq!(refused(&filled, None), None);
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let key = key(PASSWORD);
+        let opened = key.open(PLACE, &sealed(&key, 7));
+        let shown = format!("{:?} {key:?} {opened:?}", work(PASSWORD));
+        assert_eq!(
+            shown,
+            "KeyWork([redacted]) SealKey([redacted]) Token([redacted])"
+        );
+    }
+}
