@@ -120,8 +120,11 @@ pub enum Unauthorized {
 impl Unauthorized {
     /// No login may be made now, as `denial` says: for drivers, which learn it when they want to send
     /// a call a second time.
-    pub const fn no_login(denial: Denial) -> Self {
-        Self::NoLogin { denial }
+    pub fn no_login(denial: Denial) -> Self {
+        match denial {
+            Denial::Closed => Self::Closed,
+            denial => Self::NoLogin { denial },
+        }
     }
 }
 
