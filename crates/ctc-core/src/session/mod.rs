@@ -78,6 +78,9 @@ pub struct Session {
     rejected_routes: RejectedRoutes,
     /// Someone lifted a rejection; a record that still holds it does not count.
     overrides_record: bool,
+    /// When a login here last succeeded with the present credentials. What a record from before that
+    /// says of them is out of date.
+    proven: Option<Instant>,
 
     epoch: Epoch,
     latest: Option<Instant>,
@@ -180,6 +183,7 @@ impl Session {
             rejected_token: None,
             rejected_routes: RejectedRoutes::default(),
             overrides_record: false,
+            proven: None,
             epoch: Epoch::default(),
             latest: None,
             owner: Arc::new(()),
@@ -248,20 +252,28 @@ impl Session {
     /// record still holds), and a login under way with the old ones no longer decides anything
     /// but its own success. The token stays unless the user name is another; callers then wait
     /// for that login's end before the next is sent.
-    pub fn set_credentials(&mut self, credentials: Credentials) {
+    ///
+    /// Does nothing and returns `false` when they are the ones it has: to try the same again there is
+    /// [`reset`](Self::reset).
+    pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
+        if credentials.is_same(&self.credentials) {
+            return false;
+        }
         if credentials.username() != self.credentials.username() {
             self.open = None;
             self.forget_account();
         }
         self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
         self.credentials = credentials;
+        self.proven = None;
         self.governor.clear_stop();
         self.advance_epoch();
+        true
     }
 
     /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
-    /// the next login also overrides what a store's record says of them. The login budget stays
-    /// as it is.
+    /// what a store's record says of them is overridden until the server has answered a login. The
+    /// login budget stays as it is.
     pub fn reset(&mut self) {
         self.governor.clear_stop();
         self.rejected_routes.clear();
@@ -441,6 +453,7 @@ impl fmt::Debug for Session {
             )
             .field("rejected_routes", &self.rejected_routes)
             .field("overrides_record", &self.overrides_record)
+            .field("proven", &self.proven)
             .field("epoch", &self.epoch)
             .field("latest", &self.latest)
             .finish_non_exhaustive()

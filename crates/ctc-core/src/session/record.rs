@@ -298,6 +298,11 @@ impl SessionRecord {
         })
     }
 
+    /// How long ago it was saved, by this machine's clock.
+    pub(super) fn age(&self, clocks: Clocks) -> Duration {
+        Duration::from_millis(clocks.wall_ms().saturating_sub(self.saved_at))
+    }
+
     /// The history in it. A rejection counts only for the very credentials that were rejected, and
     /// no pause for longer than `longest_pause`, whatever the clocks say.
     ///
@@ -309,7 +314,7 @@ impl SessionRecord {
         longest_pause: Duration,
         clocks: Clocks,
     ) -> History {
-        let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
+        let elapsed = millis(self.age(clocks));
         let rejected = self
             .rejection
             .as_ref()

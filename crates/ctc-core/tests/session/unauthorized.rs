@@ -414,7 +414,9 @@ fn t12_refused_routes_are_forgotten_with_what_they_are_about() {
         ),
         (
             "another password",
-            |s| s.session.set_credentials(credentials(USER, "another")),
+            |s| {
+                s.session.set_credentials(credentials(USER, "another"));
+            },
             false,
         ),
     ];
