@@ -237,7 +237,7 @@ fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) 
 /// The span of one login, store included. It belongs to the session and has no parent: any task
 /// that waits for the login drives it.
 pub(crate) fn login_span(session: u64) -> Span {
-    info_span!(target: "ctc", parent: None, "login", session)
+    info_span!(target: "ctc", "login", session)
 }
 
 #[cfg(test)]
