@@ -468,6 +468,9 @@ mod tests {
 
         let mut refusals = Vec::new();
         put_refusal(&mut refusals, made);
+        put_refusal(&mut refusals, other.refusal(PLACE, 401, 6));
+        put_refusal(&mut refusals, made);
+        assert_eq!(refusals.len(), 2, "no twins");
         for number in 7..14 {
             put_refusal(&mut refusals, other.refusal(PLACE, 401, number));
         }
@@ -475,7 +478,7 @@ mod tests {
         assert_eq!(
             (refusals.len(), refusals[0]),
             (MOST_REFUSALS, made),
-            "no twins"
+            "newest first"
         );
         other.clear_refusals(PLACE, &mut refusals);
         assert_eq!(refusals, [made], "the others' stay");
