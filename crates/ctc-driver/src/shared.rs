@@ -243,7 +243,8 @@ impl SharedSession {
         // ask.
         let sets_cookies = headers.keys().any(|name| name == SET_COOKIE);
         let may_be_news = sets_cookies || status == StatusCode::UNAUTHORIZED;
-        let needs_every_response = self.0.needs_every_response.load(Ordering::Acquire);
+        let needs_every_response =
+            self.0.needs_every_response.load(Ordering::Acquire) || call.was_replayed();
         let verdict =
             if needs_every_response || (may_be_news && Session::affects_session(status, headers)) {
                 self.observe_closely(call, route(), status, headers)
