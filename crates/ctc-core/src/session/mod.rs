@@ -73,6 +73,9 @@ pub struct Session {
     generation: Generation,
     /// Of the newest token that a store told of: whoever logs in here next gets a higher one.
     min_generation: Generation,
+    /// Of the last token that came from a store's record: another process obtained it, and it may be
+    /// over already, however young.
+    adopted: Option<Generation>,
     /// The token that the server last refused, so that it is not taken up again.
     rejected_token: Option<RejectedToken>,
     rejected_routes: RejectedRoutes,
@@ -94,9 +97,8 @@ struct Open {
     pass: Pass,
     /// When it was obtained; `None` for a record's token whose age cannot be told.
     since: Option<Instant>,
-    /// It came from a store's record: another process obtained it, and it may be over already,
-    /// however young.
-    adopted: bool,
+    /// A route refused it although it was obtained for that very call: that login did not help.
+    futile: bool,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
 }
@@ -180,6 +182,7 @@ impl Session {
             closed: false,
             generation: Generation::default(),
             min_generation: Generation::default(),
+            adopted: None,
             rejected_token: None,
             rejected_routes: RejectedRoutes::default(),
             overrides_record: false,
@@ -340,9 +343,11 @@ impl Session {
     }
 
     /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is remembered,
-    /// and a response other than 401 would end that.
+    /// and a response other than 401 would end that. It ends by itself with the first response that
+    /// is observed after that memory's end.
     pub fn needs_every_response(&self) -> bool {
-        !self.rejected_routes.is_empty()
+        self.latest
+            .is_some_and(|now| self.rejected_routes.has_any(now))
     }
 
     /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget.
@@ -392,9 +397,12 @@ impl Session {
         self.open = Some(Open {
             pass,
             since,
-            adopted: recorded.is_some(),
+            futile: false,
             ends,
         });
+        if recorded.is_some() {
+            self.adopted = Some(generation);
+        }
         self.advance_epoch();
         Some(generation)
     }
@@ -451,6 +459,7 @@ impl fmt::Debug for Session {
                     .as_ref()
                     .map(|refused| refused.generation),
             )
+            .field("adopted", &self.adopted)
             .field("rejected_routes", &self.rejected_routes)
             .field("overrides_record", &self.overrides_record)
             .field("proven", &self.proven)
