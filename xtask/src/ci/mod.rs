@@ -9,6 +9,7 @@ mod features;
 mod lines;
 mod package;
 mod progress;
+mod readme;
 mod table;
 mod toolchains;
 mod tools;
@@ -49,7 +50,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "docs",
-        what: "rustdoc, warnings denied",
+        what: "rustdoc, warnings denied; blocks of Rust in READMEs are whole",
         run: docs,
     },
     Step {
@@ -220,6 +221,7 @@ fn read(path: &str) -> Result<String, String> {
 }
 
 fn docs() -> Result<Outcome, String> {
+    readme::check()?;
     let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     run_command(command).map(|()| Outcome::Done)
