@@ -20,7 +20,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <chore>
 
-  test          every test of every crate and example, and a closing line with the sum
+  test          every test of every crate and example; ends with what was left out, and the sum
   ci            every check; `ci <step>` runs one, `--keep-going` goes on after a failure
   ci list       the steps
   fleet         many processes, one session: `fleet --store file|redis --processes 20`

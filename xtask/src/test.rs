@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::IsTerminal;
 
 use crate::shell::{cargo, read_all_lines};
 
@@ -22,6 +23,10 @@ pub(crate) struct Sum {
 pub(crate) fn run(args: &[String]) -> Result<Sum, String> {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     command.args(args);
+    // Its output goes through this program, which must not cost the colours.
+    if std::io::stderr().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
     let mut sum = Sum::default();
     let succeeded = read_all_lines(command, |line| sum.read(line))?;
     println!("\n{sum}");
