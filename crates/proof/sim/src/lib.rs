@@ -8,6 +8,7 @@
 
 mod callers;
 mod checks;
+mod clock;
 mod count;
 mod exhaust;
 mod login_rules;

@@ -7,6 +7,7 @@ use ctc_core::{AppKey, Credentials, Endpoint, Session};
 use ctc_driver::{AsyncDriver, AsyncSessionStore, SharedSession};
 
 use crate::callers::{Caller, SimDriver};
+use crate::clock::ProcessClock;
 use crate::count::{Fault, Tally};
 use crate::net::SimTransport;
 use crate::plan::{Action, CallPlan, Faults, Ms, Plan};
@@ -17,7 +18,7 @@ use crate::store::SimStore;
 use crate::tasks::Tasks;
 use crate::watch::{Guarantee, Violation, probe};
 use crate::wire::ORIGIN;
-use crate::world::{Event, ProcessClock, World};
+use crate::world::{Event, World};
 
 /// What came of one seed.
 #[derive(Debug)]

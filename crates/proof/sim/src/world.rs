@@ -3,14 +3,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ctc_driver::Clock;
 use http::Response;
 
+use crate::clock::SimClock;
 use crate::count::{Fault, Tally};
 use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
@@ -269,45 +268,6 @@ impl Process {
         clock
             .wall
             .store(now.saturating_add_signed(self.wall_ahead), Relaxed);
-    }
-}
-
-/// A process's clocks, in milliseconds since the world began.
-#[derive(Debug)]
-pub(crate) struct SimClock {
-    mono: AtomicU64,
-    wall: AtomicU64,
-    /// How far the monotonic clock is behind for the moment: some platforms' clocks step back.
-    pub(crate) lag: AtomicU64,
-}
-
-impl SimClock {
-    const fn new() -> Self {
-        Self {
-            mono: AtomicU64::new(0),
-            wall: AtomicU64::new(0),
-            lag: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn true_ms(&self) -> Ms {
-        self.mono.load(Relaxed)
-    }
-}
-
-/// The process's clock, as its session reads it.
-#[derive(Clone, Debug)]
-pub(crate) struct ProcessClock(pub(crate) Arc<SimClock>);
-
-impl Clock for ProcessClock {
-    fn now(&self) -> Instant {
-        static BASE: OnceLock<Instant> = OnceLock::new();
-        let base = *BASE.get_or_init(|| Instant::now() + Duration::from_secs(1000 * 24 * 3600));
-        base + Duration::from_millis(self.0.true_ms().saturating_sub(self.0.lag.load(Relaxed)))
-    }
-
-    fn wall(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.0.wall.load(Relaxed))
     }
 }
 
