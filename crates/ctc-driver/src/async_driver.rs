@@ -28,8 +28,8 @@ use crate::session::{SentRequest, SharedSession};
 /// How long a response that is not delivered may take to be read to its end.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport, runtime
-/// and store.
+/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
+/// runtime and store.
 ///
 /// A login runs as a task of the [`Runtime`], and callers wait for it. A call's future that is
 /// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the

@@ -40,8 +40,8 @@ pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant)
     }
 }
 
-/// Makes a login, or finds that another process made it already. Returns the panic of an HTTP client
-/// or a store, which counts as a failed login.
+/// Makes a login, or finds that another process made it already. Returns the panic of an HTTP
+/// client or a store, which counts as a failed login.
 pub(crate) async fn log_in(
     mut attempt: Attempt,
     io: &dyn LoginIo,
