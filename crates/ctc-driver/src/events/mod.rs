@@ -148,7 +148,9 @@ impl SessionEvent<'_> {
                 );
             }
             Self::DeniedByStore { denial } => {
-                tell!(warn, "denied_by_store", session, "the store's record forbids a login", %denial);
+                tell!(
+                    warn, "denied_by_store", session, "the store's record forbids a login", %denial
+                );
             }
             Self::CallDenied { denial } => {
                 tell!(debug, "call_denied", session, "call is not sent", %denial)
