@@ -1,6 +1,8 @@
 //! The observer's rules about logins: when one may set out, and what may follow from its response.
 
-use ctc_core::FairUse;
+use std::time::Duration;
+
+use ctc_core::{FairUse, Settings};
 use http::{Response, StatusCode};
 
 use crate::net::SimError;
@@ -121,6 +123,12 @@ impl Watch {
     }
 }
 
+/// How long the lease of a login lasts that was sent: as long as it may take, and the core's margin.
+fn sent_lease(settings: &Settings) -> Ms {
+    let longest = settings.login_timeout + Duration::from_secs(10);
+    Ms::try_from(settings.lease.min(longest).as_millis()).unwrap_or(Ms::MAX)
+}
+
 impl State {
     /// May this login set out? Returns its number.
     pub(crate) fn login_sets_out(
@@ -131,7 +139,7 @@ impl State {
     ) -> u64 {
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
-        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let lease = sent_lease(&self.watch.plan.settings);
         let store = self.watch.plan.processes[process].store;
         let stores_work = self.watch.plan.faults.stores_work();
         let watched = &mut self.watch.sessions[process];
@@ -246,13 +254,12 @@ impl State {
         number: u64,
         result: &Result<Response<()>, SimError>,
     ) {
-        let now = self.processes[process].clock.true_ms();
-        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
         let watched = &mut self.watch.sessions[process];
-        let Some(since) = watched.login.landed(number) else {
+        let Some(_) = watched.login.landed(number) else {
             return;
         };
-        let late = now - since >= lease;
+        // Past its lease it counts all the same, until another one is made.
+        let late = number != watched.login.numbers;
         let (mut token, mut asked) = (None, 0);
         watched.login.refusal = None;
         if let Ok(response) = result {
@@ -268,7 +275,7 @@ impl State {
                 asked = pause_of(response.headers());
             }
         }
-        if late || number != watched.login.numbers {
+        if late {
             // It says nothing, and least of all about a newer login.
             watched.login.refusal = None;
         } else {
