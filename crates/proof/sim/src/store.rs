@@ -177,5 +177,6 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
 /// The token in a record, read the way a file would show it.
 fn token_of(record: &SessionRecord) -> Option<String> {
     let value = serde_json::to_value(record).ok()?;
-    value.get("token")?.as_str().map(str::to_owned)
+    let token = value.get("token")?.as_str()?;
+    Some(token.trim_matches('"').to_owned())
 }
