@@ -64,14 +64,8 @@ mod login;
 pub mod manual;
 mod options;
 mod ports;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the stores are still to be wired to it"
-    )
-)]
+#[cfg_attr(not(test), expect(dead_code, reason = "no store is wired to it yet"))]
+#[expect(unused_imports, reason = "no store is wired to it yet")]
 mod sealing;
 mod session;
 mod stores;

@@ -59,6 +59,8 @@
 //!   never half. The next to log in sees at once that a killed process no longer holds the lease.
 //! - **A frozen process** (a stopped one, a laptop that slept) is overtaken when its lease ends.
 //!   When it wakes, its write loses: each lease has a number, and only the newest may write.
+//! - **A fork.** A child neither keeps its parent's locks nor ends them, and its copy of a store
+//!   lease changes nothing.
 //! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried
 //!   whatever its age.
 //! - **A file system that cannot sync.** The record is kept all the same, with one warning.

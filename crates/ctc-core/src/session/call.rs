@@ -17,6 +17,11 @@ pub struct Call {
     /// Since it was last sent, this call waited for a login: its token is as fresh as can be.
     pub(super) saw_login: bool,
     pub(super) replayed: bool,
+    /// Its 401 ended the token: if it goes through after the login, that login helped. A 401 for an
+    /// older token proves nothing, for that one the login itself may have ended.
+    pub(super) ended_token: bool,
+    /// One replay went out with a token that another process had left in a store, and did not count.
+    forgiven: bool,
 }
 
 impl Call {
@@ -28,6 +33,8 @@ impl Call {
             carried: None,
             saw_login: false,
             replayed: false,
+            ended_token: false,
+            forgiven: false,
         }
     }
 
@@ -43,9 +50,10 @@ impl Call {
         self.carried
     }
 
-    /// Returns whether the call was granted a second sending.
+    /// Whether the call was sent again after a 401. Its response then says whether a login helped:
+    /// [`observe`](crate::Session::observe) it, whatever it is.
     #[inline]
-    pub const fn is_replay(&self) -> bool {
+    pub const fn was_replayed(&self) -> bool {
         self.replayed
     }
 
@@ -57,13 +65,17 @@ impl Call {
         self.carried = Some(generation);
     }
 
-    /// Asks for a second sending, which is granted once.
-    pub(super) fn replay(&mut self) -> Verdict {
+    /// Asks for a second sending, which is granted once; and once more when it went out with a token
+    /// that was only `adopted`, which may have been over for long.
+    pub(super) fn replay(&mut self, adopted: bool) -> Verdict {
         if !self.replayable {
             return Verdict::Unauthorized(Unauthorized::NotReplayable);
         }
         if self.replayed {
-            return Verdict::Unauthorized(Unauthorized::AlreadyReplayed);
+            if !adopted || self.forgiven {
+                return Verdict::Unauthorized(Unauthorized::AlreadyReplayed);
+            }
+            self.forgiven = true;
         }
         self.replayed = true;
         self.saw_login = false;
@@ -120,8 +132,11 @@ pub enum Unauthorized {
 impl Unauthorized {
     /// No login may be made now, as `denial` says: for drivers, which learn it when they want to send
     /// a call a second time.
-    pub const fn no_login(denial: Denial) -> Self {
-        Self::NoLogin { denial }
+    pub fn no_login(denial: Denial) -> Self {
+        match denial {
+            Denial::Closed => Self::Closed,
+            denial => Self::NoLogin { denial },
+        }
     }
 }
 

@@ -8,8 +8,11 @@ use super::denial::{Denial, LoginFailure};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
-/// How many refills more than one a login may cost, after tokens that died young.
-const MOST_SURCHARGE: u32 = 7;
+/// How often the cost of a login doubles while the tokens that logins bring die young: 8 refills.
+const MOST_DOUBLINGS_SHORT: u32 = 3;
+/// How often it doubles while logins do not help: 16 refills, a plain choice. With the defaults that
+/// is 45 logins a day at most.
+const MOST_DOUBLINGS_FUTILE: u32 = 4;
 
 /// Decides whether a login may go out now.
 ///
@@ -21,7 +24,8 @@ pub(super) struct Governor {
     debt: Duration,
     debt_as_of: Option<Instant>,
     failures: u32,
-    short_lifetimes: u32,
+    /// Logins in a row whose token died young, or that did not help.
+    wasted: u32,
     /// What the next login costs besides its own refill.
     surcharge: Duration,
     /// What the last login cost, surcharge included, unless it was taken back.
@@ -52,7 +56,7 @@ impl Governor {
             debt: Duration::ZERO,
             debt_as_of: None,
             failures: 0,
-            short_lifetimes: 0,
+            wasted: 0,
             surcharge: Duration::ZERO,
             last_charge: Duration::ZERO,
             stop: None,
@@ -146,15 +150,28 @@ impl Governor {
     /// refills, doubling. It is not held back itself: what was permitted stays permitted.
     pub(super) fn token_invalidated(&mut self, age: Duration) {
         if age >= self.rules.short_token_lifetime {
-            self.short_lifetimes = 0;
-            self.surcharge = Duration::ZERO;
-            return;
+            self.login_helped();
+        } else {
+            // The first may be chance.
+            self.raise_surcharge(self.wasted.min(MOST_DOUBLINGS_SHORT));
         }
-        self.surcharge = self
-            .rules
-            .refill
-            .saturating_mul((1 << self.short_lifetimes.min(3)) - 1);
-        self.short_lifetimes = self.short_lifetimes.saturating_add(1);
+    }
+
+    /// A 401 that a login was made for came again with the new token: the next login costs up to
+    /// sixteen refills, doubling, until one helps.
+    pub(super) fn login_was_futile(&mut self) {
+        self.raise_surcharge(self.wasted.saturating_add(1).min(MOST_DOUBLINGS_FUTILE));
+    }
+
+    /// A call that was refused went through after a login, or a token lived for long.
+    pub(super) fn login_helped(&mut self) {
+        self.wasted = 0;
+        self.surcharge = Duration::ZERO;
+    }
+
+    fn raise_surcharge(&mut self, doublings: u32) {
+        self.surcharge = self.rules.refill.saturating_mul((1 << doublings) - 1);
+        self.wasted = self.wasted.saturating_add(1);
     }
 
     pub(super) fn stop_at(&self, now: Instant) -> Option<&Stop> {
@@ -198,7 +215,7 @@ impl Governor {
     fn most_debt(&self) -> Duration {
         self.rules
             .refill
-            .saturating_mul(self.rules.burst.get().saturating_add(MOST_SURCHARGE))
+            .saturating_mul((self.rules.burst.get() - 1).saturating_add(1 << MOST_DOUBLINGS_FUTILE))
     }
 
     fn debt_at(&self, now: Instant) -> Duration {

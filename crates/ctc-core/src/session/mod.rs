@@ -73,11 +73,17 @@ pub struct Session {
     generation: Generation,
     /// Of the newest token that a store told of: whoever logs in here next gets a higher one.
     min_generation: Generation,
+    /// Of the last token that came from a store's record: another process obtained it, and it may be
+    /// over already, however young.
+    adopted: Option<Generation>,
     /// The token that the server last refused, so that it is not taken up again.
     rejected_token: Option<RejectedToken>,
     rejected_routes: RejectedRoutes,
     /// Someone lifted a rejection; a record that still holds it does not count.
     overrides_record: bool,
+    /// When a login here last succeeded with the present credentials. What a record from before that
+    /// says of them is out of date.
+    proven: Option<Instant>,
 
     epoch: Epoch,
     latest: Option<Instant>,
@@ -91,9 +97,8 @@ struct Open {
     pass: Pass,
     /// When it was obtained; `None` for a record's token whose age cannot be told.
     since: Option<Instant>,
-    /// It came from a store's record: another process obtained it, and it may be over already,
-    /// however young.
-    adopted: bool,
+    /// A route refused it although it was obtained for that very call: that login did not help.
+    futile: bool,
     /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
     ends: Option<Instant>,
 }
@@ -177,9 +182,11 @@ impl Session {
             closed: false,
             generation: Generation::default(),
             min_generation: Generation::default(),
+            adopted: None,
             rejected_token: None,
             rejected_routes: RejectedRoutes::default(),
             overrides_record: false,
+            proven: None,
             epoch: Epoch::default(),
             latest: None,
             owner: Arc::new(()),
@@ -248,20 +255,28 @@ impl Session {
     /// record still holds), and a login under way with the old ones no longer decides anything
     /// but its own success. The token stays unless the user name is another; callers then wait
     /// for that login's end before the next is sent.
-    pub fn set_credentials(&mut self, credentials: Credentials) {
+    ///
+    /// Does nothing and returns `false` when they are the ones it has: to try the same again there is
+    /// [`reset`](Self::reset).
+    pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
+        if credentials.is_same(&self.credentials) {
+            return false;
+        }
         if credentials.username() != self.credentials.username() {
             self.open = None;
             self.forget_account();
         }
         self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
         self.credentials = credentials;
+        self.proven = None;
         self.governor.clear_stop();
         self.advance_epoch();
+        true
     }
 
     /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
-    /// the next login also overrides what a store's record says of them. The login budget stays
-    /// as it is.
+    /// what a store's record says of them is overridden until the server has answered a login. The
+    /// login budget stays as it is.
     pub fn reset(&mut self) {
         self.governor.clear_stop();
         self.rejected_routes.clear();
@@ -328,9 +343,11 @@ impl Session {
     }
 
     /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is remembered,
-    /// and a response other than 401 would end that.
+    /// and a response other than 401 would end that. It ends by itself with the first response that
+    /// is observed after that memory's end.
     pub fn needs_every_response(&self) -> bool {
-        !self.rejected_routes.is_empty()
+        self.latest
+            .is_some_and(|now| self.rejected_routes.has_any(now))
     }
 
     /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget.
@@ -380,9 +397,12 @@ impl Session {
         self.open = Some(Open {
             pass,
             since,
-            adopted: recorded.is_some(),
+            futile: false,
             ends,
         });
+        if recorded.is_some() {
+            self.adopted = Some(generation);
+        }
         self.advance_epoch();
         Some(generation)
     }
@@ -439,8 +459,10 @@ impl fmt::Debug for Session {
                     .as_ref()
                     .map(|refused| refused.generation),
             )
+            .field("adopted", &self.adopted)
             .field("rejected_routes", &self.rejected_routes)
             .field("overrides_record", &self.overrides_record)
+            .field("proven", &self.proven)
             .field("epoch", &self.epoch)
             .field("latest", &self.latest)
             .finish_non_exhaustive()

@@ -8,6 +8,19 @@ use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
 use crate::wire::{TokenChange, mentions_token, read_token_change};
 
+/// Whether this status comes from behind the check of the token. Those of the vendor's list that do;
+/// 404 and 5xx may come from a gateway, or from before the check.
+fn accepts_token(status: StatusCode) -> bool {
+    let behind_the_check = [
+        StatusCode::NOT_MODIFIED,
+        StatusCode::BAD_REQUEST,
+        StatusCode::FORBIDDEN,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::CONFLICT,
+    ];
+    status.is_success() || behind_the_check.contains(&status)
+}
+
 impl Session {
     /// Whether a response can say anything about a session: it is a 401, or sets or clears the
     /// token's cookie.
@@ -18,9 +31,10 @@ impl Session {
 
     /// What does this response say about the session, and what is to become of it?
     ///
-    /// Needed only when [`affects_session`](Self::affects_session) says so and while
-    /// [`needs_every_response`](Self::needs_every_response): any other response is [`Verdict::Deliver`] and
-    /// changes nothing.
+    /// Needed only when [`affects_session`](Self::affects_session) says so, while
+    /// [`needs_every_response`](Self::needs_every_response), and for a call that
+    /// [`was_replayed`](Call::was_replayed): any other response is [`Verdict::Deliver`] and changes
+    /// nothing.
     pub fn observe(
         &mut self,
         call: &mut Call,
@@ -36,7 +50,12 @@ impl Session {
         if status == StatusCode::UNAUTHORIZED {
             return self.unauthorized(call, route, headers, now);
         }
-        self.rejected_routes.forget(route);
+        if accepts_token(status) {
+            self.rejected_routes.forget(route);
+            if call.replayed && call.ended_token {
+                self.governor.login_helped();
+            }
+        }
         // What is said to a call with an older token is about that token.
         if call.carried == Some(self.generation) && !self.closed {
             self.take_token_change(headers, now);
@@ -65,6 +84,9 @@ impl Session {
             // A clearing cookie is the server's word on the token, whatever the route.
             let held = Some(open.pass.token());
             let cleared = read_token_change(headers, held) == TokenChange::Cleared;
+            if about_the_route && !self.rejected_routes.knows(route, now) {
+                self.count_futile_login();
+            }
             if cleared {
                 self.drop_token(now);
             }
@@ -81,19 +103,30 @@ impl Session {
                 return Verdict::Unauthorized(Unauthorized::NoLogin { denial });
             }
             self.drop_token(now);
+            call.ended_token = true;
         }
         // The token is gone, or there is a newer one already.
-        call.replay()
+        let adopted = self.adopted.is_some() && self.adopted == call.carried;
+        call.replay(adopted)
     }
 
     /// Whether a 401 for the present token speaks of the route and not of the session: the token
     /// was obtained just now, for this very call, or this was so on this route a short while
-    /// ago. A token that was only adopted from a store is no such proof by itself, but a second
-    /// one refused here is.
+    /// ago. A token that was only adopted from a store is no such proof.
     fn is_about_the_route(&self, call: &Call, route: Route, open: &Open, now: Instant) -> bool {
         let young = open.age(now) < self.settings.fair_use.short_token_lifetime;
-        let obtained_for_this_call = call.saw_login && !open.adopted || call.replayed;
+        let adopted = self.adopted == Some(open.pass.generation());
+        let obtained_for_this_call = !adopted && (call.saw_login || call.replayed);
         young && obtained_for_this_call || self.rejected_routes.knows(route, now)
+    }
+
+    /// A route refused the present token although it was obtained for that: once for each token, the
+    /// governor hears that a login did not help.
+    fn count_futile_login(&mut self) {
+        if let Some(open) = self.open.as_mut().filter(|open| !open.futile) {
+            open.futile = true;
+            self.governor.login_was_futile();
+        }
     }
 
     /// What a response other than 401 to a call with the newest token says about that token.
@@ -126,7 +159,9 @@ impl Session {
 
     fn drop_token(&mut self, now: Instant) {
         if let Some(open) = self.open.take() {
-            self.governor.token_invalidated(open.age(now));
+            if !open.futile {
+                self.governor.token_invalidated(open.age(now));
+            }
             let (token, generation) = (open.pass.token().clone(), open.pass.generation());
             self.rejected_token = Some(RejectedToken { token, generation });
             self.advance_epoch();

@@ -239,8 +239,8 @@ impl Session {
         reading: Reading,
         now: Instant,
     ) -> LoginOutcome {
-        self.overrides_record = false;
         let same_account = pending_login.credentials.username() == self.credentials.username();
+        let same_credentials = pending_login.credentials.is_same(&self.credentials);
         let (cause, pause) = match reading {
             reading @ Reading::Token { .. } if !same_account => {
                 return LoginOutcome::Stale {
@@ -262,19 +262,28 @@ impl Session {
                 };
                 if let Some(generation) = self.open_with(found, None) {
                     self.governor.clear_stop();
+                    if same_credentials {
+                        self.overrides_record = false;
+                        self.proven = Some(now);
+                    }
                     return LoginOutcome::Opened(generation);
                 }
                 (LoginFailure::UnusableToken, None)
             }
-            // Old credentials were refused: that says nothing about the new ones.
-            Reading::Rejected(_) if !pending_login.credentials.is_same(&self.credentials) => {
-                return LoginOutcome::Stale { orphan: None };
-            }
+            // How a login with the old credentials failed says nothing about the new ones.
+            _ if !same_credentials => return LoginOutcome::Stale { orphan: None },
             Reading::Rejected(status) => {
+                // Only now, when the server has spoken: a login that never went out, or that had no
+                // answer, leaves a reset in force.
+                self.overrides_record = false;
+                self.proven = None;
                 return LoginOutcome::Failed(self.governor.rejected(status));
             }
             Reading::Failed { cause, pause } => (cause, pause),
         };
+        if !same_credentials {
+            return LoginOutcome::Stale { orphan: None };
+        }
         LoginOutcome::Failed(self.governor.failed(cause, pause, now))
     }
 

@@ -23,10 +23,9 @@ const FORMAT: u32 = 1;
 /// A session as a store keeps it: the token, its generation, and the governor's history.
 ///
 /// It holds the token, so whoever reads it can act as this account until the token ends: keep it as
-/// private as a password. It does not hold user name, password or application key, nor anything
-/// that helps to guess the password: account and credentials are recognised by marks keyed with the
-/// application key (HMAC-SHA-256), and the mark of the credentials is cut to 32 bits, enough to see
-/// a change and too little to confirm a guess.
+/// private as a password. It does not hold user name, password or application key: account and
+/// credentials are recognised by marks keyed with the application key (HMAC-SHA-256). Who has the
+/// record and that key can test guesses of the password against the mark of the credentials.
 ///
 /// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one
 /// login at most.
@@ -298,6 +297,11 @@ impl SessionRecord {
         })
     }
 
+    /// How long ago it was saved, by this machine's clock.
+    pub(super) fn age(&self, clocks: Clocks) -> Duration {
+        Duration::from_millis(clocks.wall_ms().saturating_sub(self.saved_at))
+    }
+
     /// The history in it. A rejection counts only for the very credentials that were rejected, and
     /// no pause for longer than `longest_pause`, whatever the clocks say.
     ///
@@ -309,7 +313,7 @@ impl SessionRecord {
         longest_pause: Duration,
         clocks: Clocks,
     ) -> History {
-        let elapsed = clocks.wall_ms().saturating_sub(self.saved_at);
+        let elapsed = millis(self.age(clocks));
         let rejected = self
             .rejection
             .as_ref()

@@ -91,7 +91,7 @@ impl Session {
 
     fn learn_history(&mut self, record: &SessionRecord, clocks: Clocks) {
         let history = record.history(&self.marks, self.governor.longest_pause(), clocks);
-        let history = if self.overrides_record {
+        let history = if self.overrides_record || self.knows_better(record, clocks) {
             History {
                 stop: None,
                 ..history
@@ -100,6 +100,12 @@ impl Session {
             history
         };
         self.governor.merge_history(history, clocks.now);
+    }
+
+    /// Whether a login succeeded here after the record was saved.
+    fn knows_better(&self, record: &SessionRecord, clocks: Clocks) -> bool {
+        self.proven
+            .is_some_and(|at| record.age(clocks) > clocks.now.saturating_duration_since(at))
     }
 
     fn is_ours_too(&self, record: &SessionRecord) -> bool {

@@ -59,8 +59,9 @@ impl RejectedRoutes {
         self.0.retain(|mark| mark.route != route);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether any route is known. One that is over stays in mind only for its span.
+    pub(super) fn has_any(&self, now: Instant) -> bool {
+        self.0.iter().any(|mark| mark.until > now)
     }
 
     pub(super) fn clear(&mut self) {

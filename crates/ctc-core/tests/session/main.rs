@@ -11,6 +11,7 @@
 mod clocks;
 mod endings;
 mod endpoint;
+mod futile;
 mod governor;
 mod herd;
 mod learning;

@@ -2,7 +2,7 @@
 
 use ctc_core::{Admit, Denial, Phase, SendFailure};
 
-use crate::scenario::{PASSWORD, Scenario, USER, call, cookie, credentials, status};
+use crate::scenario::{Scenario, USER, call, cookie, credentials, status};
 
 #[test]
 fn each_state_says_where_it_stands() {
@@ -73,7 +73,7 @@ fn every_transition_that_may_free_a_waiter_changes_the_epoch() {
         ("closed", |s, _| drop(s.session.close())),
         ("logged out", |s, _| drop(s.session.logout())),
         ("new credentials", |s, _| {
-            s.session.set_credentials(credentials(USER, PASSWORD));
+            s.session.set_credentials(credentials(USER, "another"));
         }),
         ("reset", |s, _| s.session.reset()),
         ("lease over", |s, _| {

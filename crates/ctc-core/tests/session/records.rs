@@ -1,8 +1,8 @@
 //! What a store keeps: sessions that outlive their process.
 
 use ctc_core::{
-    Admit, Denial, Endpoint, LoginOutcome, LoginTicket, Phase, Resumed, SessionRecord, Settings,
-    Verdict,
+    Admit, Denial, Endpoint, LoginOutcome, LoginTicket, Phase, Resumed, SendFailure, SessionRecord,
+    Settings, Verdict,
 };
 use serde_json::json;
 
@@ -139,7 +139,7 @@ fn a_reset_outweighs_the_records_rejection_until_a_login_was_made_whatever_was_a
 
 #[test]
 fn a_reset_does_not_outweigh_a_rejection_that_came_after_a_login() {
-    let rejected = Scenario::new().rejected(401).record();
+    let rejected = Scenario::new().after(3000).rejected(401).record();
     let mut s = Scenario::new();
     s.session.reset();
     let mut s = s.open("T1").after(3600);
@@ -395,6 +395,110 @@ fn a_late_report_still_finds_what_another_process_saved() {
         Resumed::Adopted(_)
     ));
     assert_eq!(s.token().as_deref(), Some("T1"));
+}
+
+#[test]
+fn t35_a_reset_is_in_force_until_the_server_has_spoken() {
+    let rejected = Scenario::new().rejected(401).record();
+    type End = fn(&mut Scenario, LoginTicket);
+    let ends: [(&str, End, u64); 7] = [
+        (
+            "store busy",
+            |s, ticket| {
+                let now = s.now();
+                drop(s.session.store_busy(ticket, now));
+            },
+            5,
+        ),
+        (
+            "not sent",
+            |s, ticket| drop(s.fails(ticket, SendFailure::NotSent)),
+            5,
+        ),
+        (
+            "cancelled",
+            |s, ticket| {
+                let now = s.now();
+                s.session.cancel_unsent(ticket, now);
+            },
+            0,
+        ),
+        ("abandoned", |s, ticket| s.session.abandon(ticket), 0),
+        (
+            "panicked",
+            |s, ticket| {
+                let now = s.now();
+                drop(s.session.login_panicked(ticket, false, now));
+            },
+            5,
+        ),
+        (
+            "no answer",
+            |s, ticket| drop(s.fails(ticket, SendFailure::MaybeSent)),
+            5,
+        ),
+        ("trouble", |s, ticket| drop(s.login(ticket, 503, &[])), 5),
+    ];
+    for (name, end, pause) in ends {
+        let mut s = Scenario::new();
+        assert!(matches!(s.offer(&rejected), Resumed::Denied(_)), "{name}");
+        s.session.reset();
+        let Resumed::Continue(ticket) = s.offer(&rejected) else {
+            panic!("{name}: a reset overrides the record")
+        };
+        end(&mut s, ticket);
+        s.pass_time(pause);
+        let Resumed::Continue(ticket) = s.offer(&rejected) else {
+            panic!("{name}: the reset was used up by a login that had no answer")
+        };
+        // The server says it again: now it holds, and so does the record.
+        assert!(matches!(
+            s.login(ticket, 401, &[]),
+            LoginOutcome::Failed(Denial::Rejected { .. })
+        ));
+        let mut other = s.restarted();
+        assert!(matches!(other.offer(&s.record()), Resumed::Denied(_)));
+    }
+}
+
+#[test]
+fn what_was_done_here_counts_for_more_than_an_older_record() {
+    let died = |s: &mut Scenario| {
+        s.pass_time(3600);
+        let mut sent = s.sent();
+        assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
+    };
+    // The number of a record's token says nothing: without its store a session counts for itself.
+    for generation in [0, 41] {
+        // The store was away while this session logged in, and now it is back.
+        for older in [Scenario::new().rejected(401), Scenario::new().cooling()] {
+            let record = with_field(&older.record(), "generation", json!(generation));
+            let mut s = Scenario::new().after(2).open("T1");
+            died(&mut s);
+            let offered = s.offer(&record);
+            assert!(matches!(offered, Resumed::Continue(_)), "{offered:?}");
+        }
+        // One that is newer than the login counts.
+        let newer = Scenario::new().after(3000).rejected(401);
+        let record = with_field(&newer.record(), "generation", json!(generation));
+        let mut s = Scenario::new().open("T1");
+        died(&mut s);
+        assert!(matches!(s.offer(&record), Resumed::Denied(_)));
+    }
+    // A reset, a login without the store, and the record of before.
+    let mut s = Scenario::new().rejected(401);
+    let record = s.record();
+    s.pass_time(1);
+    s.session.reset();
+    let mut s = s.open("T1");
+    died(&mut s);
+    assert!(matches!(s.offer(&record), Resumed::Continue(_)));
+    // What another password brought says nothing of this one.
+    let mut s = Scenario::new().after(2).open("T1");
+    s.session.set_credentials(credentials(USER, "another"));
+    s.session.set_credentials(credentials(USER, PASSWORD));
+    died(&mut s);
+    assert!(matches!(s.offer(&record), Resumed::Denied(_)));
 }
 
 #[test]

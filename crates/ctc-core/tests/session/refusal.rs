@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctc_core::{Admit, Denial, LoginOutcome, Phase, Resumed, SendFailure, Verdict};
+use ctc_core::{Admit, Denial, LoginOutcome, LoginTicket, Phase, Resumed, SendFailure, Verdict};
 
 use crate::scenario::{
     PASSWORD, Scenario, USER, answer_with, cookie, credentials, response, status,
@@ -123,8 +123,79 @@ fn t35_nothing_is_latched_for_ever() {
     let _ = s.order();
 
     let mut s = Scenario::new().rejected(403);
-    s.session.set_credentials(credentials(USER, PASSWORD));
+    s.session.set_credentials(credentials(USER, "another"));
     let _ = s.order();
+}
+
+#[test]
+fn t23_the_same_credentials_pushed_again_lift_no_rejection_and_no_pause() {
+    // A poller that hands over what the secret manager says.
+    let mut s = Scenario::new().rejected(401);
+    for second in 0..3600 {
+        s.at(second);
+        let epoch = s.session.epoch();
+        assert!(!s.session.set_credentials(credentials(USER, PASSWORD)));
+        assert_eq!(s.session.epoch(), epoch, "nobody is woken for nothing");
+        assert!(matches!(s.denied(), Denial::Rejected { .. }));
+    }
+    assert_eq!(s.logins, 1);
+    // To try the same again is said otherwise.
+    s.session.reset();
+    let _ = s.order();
+
+    let mut s = Scenario::new().cooling();
+    assert!(!s.session.set_credentials(credentials(USER, PASSWORD)));
+    assert!(matches!(s.denied(), Denial::BackingOff { .. }));
+    assert!(s.session.set_credentials(credentials(USER, "another")));
+    let _ = s.order();
+
+    // Nor do they end a login's say.
+    let mut s = Scenario::new();
+    let ticket = s.order().ticket;
+    assert!(!s.session.set_credentials(credentials(USER, PASSWORD)));
+    let now = s.now();
+    assert!(s.session.login_is_wanted(&ticket, now));
+}
+
+#[test]
+fn a_failed_login_with_the_old_credentials_does_not_pause_the_new_ones() {
+    type Fail = fn(&mut Scenario, LoginTicket) -> LoginOutcome;
+    let ways: [(&str, Fail); 9] = [
+        ("401", |s, ticket| s.login(ticket, 401, &[])),
+        ("503", |s, ticket| s.login(ticket, 503, &[])),
+        ("302", |s, ticket| s.login(ticket, 302, &[])),
+        ("no token", |s, ticket| s.login(ticket, 200, &[])),
+        ("unusable", |s, ticket| {
+            s.login(ticket, 200, &["authToken=T T"])
+        }),
+        ("the same token", |s, ticket| {
+            s.login(ticket, 200, &[&cookie("T1")])
+        }),
+        ("not sent", |s, ticket| {
+            s.fails(ticket, SendFailure::NotSent)
+        }),
+        ("no answer", |s, ticket| {
+            s.fails(ticket, SendFailure::MaybeSent)
+        }),
+        ("panicked", |s, ticket| {
+            let now = s.now();
+            s.session.login_panicked(ticket, true, now)
+        }),
+    ];
+    for (name, fail) in ways {
+        let mut s = Scenario::new().open("T1").after(3600);
+        let mut sent = s.sent();
+        let _ = s.response(&mut sent, 401, &[]);
+        let ticket = s.order().ticket;
+        assert!(s.session.set_credentials(credentials(USER, "the new one!")));
+        let outcome = fail(&mut s, ticket);
+        let stale = matches!(outcome, LoginOutcome::Stale { orphan: None, .. });
+        assert!(stale, "{name}: {outcome:?}");
+        assert_eq!(s.phase(), Phase::Empty, "{name}");
+        let order = s.order();
+        let body = order.request.body().as_ref();
+        assert!(body.ends_with(b"&password=the+new+one%21"), "{name}");
+    }
 }
 
 #[test]

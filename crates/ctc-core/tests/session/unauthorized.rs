@@ -253,6 +253,36 @@ fn t12_a_refused_route_is_forgotten_when_it_answers_otherwise() {
 }
 
 #[test]
+fn t12_a_mark_ends_by_itself_and_with_it_the_need_to_see_every_response() {
+    let mut s = Scenario::new();
+    let refused = Ok((401, Some(Unauthorized::RouteRejected)));
+    assert_eq!(s.drive("/a", &mut forbids(&["/a"])), refused);
+    assert!(s.session.needs_every_response());
+    s.pass_time(119);
+    let mut other = s.sent();
+    assert_eq!(s.answer_on(&mut other, "/b", 200, &[]), Verdict::Deliver);
+    assert!(s.session.needs_every_response());
+    s.pass_time(1);
+    let mut other = s.sent();
+    assert_eq!(s.answer_on(&mut other, "/b", 200, &[]), Verdict::Deliver);
+    assert!(!s.session.needs_every_response());
+}
+
+#[test]
+fn t12_only_a_response_from_behind_the_check_of_the_token_ends_a_mark() {
+    let behind = [200, 201, 202, 204, 304, 400, 403, 405, 409];
+    for code in (200..600).filter(|code| *code != 401) {
+        let mut s = Scenario::new();
+        let refused = Ok((401, Some(Unauthorized::RouteRejected)));
+        assert_eq!(s.drive("/a", &mut forbids(&["/a"])), refused);
+        let mut sent = s.sent();
+        assert_eq!(s.answer_on(&mut sent, "/a", code, &[]), Verdict::Deliver);
+        let ends = behind.contains(&code) || (200..300).contains(&code);
+        assert_eq!(s.session.needs_every_response(), !ends, "{code}");
+    }
+}
+
+#[test]
 fn t12_memory_for_refused_routes_is_bounded() {
     let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
     let mut waited = call();
@@ -414,7 +444,9 @@ fn t12_refused_routes_are_forgotten_with_what_they_are_about() {
         ),
         (
             "another password",
-            |s| s.session.set_credentials(credentials(USER, "another")),
+            |s| {
+                s.session.set_credentials(credentials(USER, "another"));
+            },
             false,
         ),
     ];

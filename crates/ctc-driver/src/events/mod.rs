@@ -26,7 +26,8 @@ pub enum SessionEvent<'a> {
     },
     /// A login was about to be sent and is not wanted any more.
     LoginUnwanted,
-    /// All who waited for a login have gone; the next caller makes one.
+    /// A login was dropped before its end, as by a runtime that shuts down; the next caller makes
+    /// another.
     LoginAbandoned,
     /// A login was answered after its lease, after a close, or after a change of credentials.
     LoginLate,
@@ -234,10 +235,10 @@ fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) 
     }
 }
 
-/// The span of one login, store included. It belongs to the session and has no parent: any task
-/// that waits for the login drives it.
+/// The span of one login, store included. Made at the election, so that the elected caller's span is
+/// its parent wherever the login runs.
 pub(crate) fn login_span(session: u64) -> Span {
-    info_span!(target: "ctc", parent: None, "login", session)
+    info_span!(target: "ctc", "login", session)
 }
 
 #[cfg(test)]

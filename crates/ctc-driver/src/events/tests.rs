@@ -167,7 +167,7 @@ fn the_table_in_the_manual_is_what_is_emitted() {
     assert_eq!(*heard.table.lock().unwrap(), documented());
     assert_eq!(
         *heard.spans.lock().unwrap(),
-        [r#"login INFO ctc ["session"] root=true"#]
+        [r#"login INFO ctc ["session"] root=false"#]
     );
 }
 

@@ -22,6 +22,13 @@ pub(crate) type Mark = [u8; 16];
 /// A secret key, wiped when it is dropped.
 pub(super) type Secret = Zeroizing<[u8; 32]>;
 
+/// Where a record belongs: what is sealed for one place opens in no other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) account: &'a str,
+}
+
 /// Credentials made ready to be turned into a key: they cannot be read from it.
 #[derive(Clone)]
 pub(crate) struct KeyWork {

@@ -108,7 +108,7 @@ impl SharedSession {
         call.set_replayable(sent.copy.is_some());
         if self.try_stamp(call, request)? {
             self.counters().calls.count();
-            if call.is_replay() {
+            if call.was_replayed() {
                 self.counters().replays.count();
                 self.tell(SessionEvent::CallReplayed);
             }
@@ -173,7 +173,8 @@ impl SharedSession {
         sets_cookies: bool,
     ) -> Verdict {
         let may_matter = sets_cookies || status == StatusCode::UNAUTHORIZED;
-        if self.0.needs_every_response.load(Ordering::Acquire)
+        if call.was_replayed()
+            || self.0.needs_every_response.load(Ordering::Acquire)
             || (may_matter && Session::affects_session(status, headers))
         {
             self.observe_locked(call, route(), status, headers)

@@ -139,9 +139,12 @@ impl SharedSession {
     }
 
     /// See [`Session::set_credentials`].
-    pub fn set_credentials(&self, credentials: Credentials) {
-        self.with(|session, _| session.set_credentials(credentials));
-        self.tell(SessionEvent::CredentialsReplaced);
+    pub fn set_credentials(&self, credentials: Credentials) -> bool {
+        let changed = self.with(|session, _| session.set_credentials(credentials));
+        if changed {
+            self.tell(SessionEvent::CredentialsReplaced);
+        }
+        changed
     }
 
     /// See [`Session::reset`].

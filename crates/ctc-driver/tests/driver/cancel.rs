@@ -2,17 +2,21 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use ctc_driver::__adapter::by_hand;
-use ctc_driver::ctc_core::{Admit, Call, Denial, Phase};
-use ctc_driver::{CallOptions, SessionEvent, SharedSession};
+use ctc_driver::ctc_core::{Admit, Call, Denial, LoginFailure, Phase};
+use ctc_driver::{
+    CallError, CallOptions, LeaseTerms, Runtime, SessionEvent, SessionStore, SharedSession,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::support::run::{Tasks, poll_once, run};
+use crate::support::run::{Tasks, poll_once, run, run_spawned, shut_down, until_stalled};
 use crate::support::server::Login;
 use crate::support::store::TestStore;
-use crate::support::{Answer, World, denial, get, seconds, status};
+use crate::support::{Answer, World, denial, get, lock, seconds, status, with_both};
 
 fn call(world: &World) -> BoxFuture<'static, Answer> {
     let driver = world.asynchronous();
@@ -185,6 +189,7 @@ fn one_denial_for_all_although_the_leader_was_cancelled_and_the_store_knows_more
 fn t54_a_thread_takes_over_from_a_cancelled_task() {
     at_every_point(cold, |world, leader, _| {
         drop(leader);
+        shut_down();
         assert_eq!(
             status(
                 world
@@ -279,43 +284,237 @@ fn a_logout_cancelled_anywhere_has_closed_the_session() {
     }
 }
 
+/// Guarantee 12.
 #[test]
-fn when_all_go_the_login_is_given_back() {
-    let world = World::new();
+fn guarantee_12_a_login_that_was_sent_ends_although_all_its_callers_have_gone() {
+    let world = cold();
     world.server.hold_logins(true);
     let mut calls: Vec<_> = (0..5).map(|_| call(&world)).collect();
-    calls.iter_mut().for_each(|call| assert!(poll(call, 4)));
-    assert_eq!(world.session.phase(), Phase::LoggingIn);
+    calls.iter_mut().for_each(|call| assert!(poll(call, 8)));
+    assert_eq!(world.server.logins(), 1);
     drop(calls);
-    assert_eq!(world.session.phase(), Phase::Empty);
-    world.server.set(|state| assert_eq!(state.logins_now, 0));
+    assert_eq!(world.session.phase(), Phase::LoggingIn);
+    world.server.hold_logins(false);
+    run_spawned();
+    assert!(matches!(world.session.phase(), Phase::Open(_)));
+    assert!(is_in_the_store(&world));
+    assert_eq!(status(run(&world.clock, call(&world))), 200);
+    assert_eq!(world.server.logins(), 1);
+}
+
+/// 30 calls of 100 ms, one after another, and a login that takes longer.
+#[test]
+fn callers_with_short_deadlines_share_one_login() {
+    let world = cold();
+    world.server.hold_logins(true);
+    for _ in 0..30 {
+        let mut call = call(&world);
+        assert!(until_stalled(call.as_mut()).is_pending());
+        world.advance(std::time::Duration::from_millis(100));
+    }
+    world.server.hold_logins(false);
+    assert_eq!(status(run(&world.clock, call(&world))), 200);
+    assert_eq!(world.server.logins(), 1);
+    assert_eq!(world.session.counts().denied, 0);
 }
 
 #[test]
-fn a_stack_that_panics_in_a_login_takes_one_task_with_it() {
+fn a_login_that_nobody_is_left_to_use_is_not_sent() {
+    let world = cold();
+    let key = world.session.record_key();
+    let store = world.store.clone().unwrap();
+    let terms = LeaseTerms {
+        wait: seconds(0),
+        ttl: seconds(60),
+    };
+    let held = SessionStore::lease(&store, &key, terms).unwrap();
+    let mut call = call(&world);
+    assert!(until_stalled(call.as_mut()).is_pending());
+    drop(call);
+    held.release().unwrap();
+    while world.session.phase() == Phase::LoggingIn {
+        run_spawned();
+        world.clock.advance_to_next_timer();
+    }
+    assert_eq!(world.session.phase(), Phase::Empty);
+    assert_eq!(world.server.logins(), 0);
+    // It was not charged: the whole budget is there.
+    for _ in 0..3 {
+        world.session.close();
+        world.session.reopen();
+        assert_eq!(
+            world
+                .blocking()
+                .login(&CallOptions::default())
+                .map_err(|_| ()),
+            Ok(())
+        );
+    }
+}
+
+/// The elected caller's runtime shuts down in mid-login: the next caller is elected at once.
+#[test]
+fn a_login_whose_runtime_shuts_down_costs_one_more_at_most() {
+    at_every_point(cold, |world, leader, times| {
+        let mut other = call(world);
+        assert!(until_waiting(&mut other));
+        shut_down();
+        drop(leader);
+        assert_eq!(status(run(&world.clock, other)), 200, "after {times} polls");
+        assert!(world.server.logins() <= 2, "after {times} polls");
+        world.server.set(|state| state.logins_at_most = 0);
+    });
+}
+
+/// Polls a call without running the runtime's tasks.
+fn until_waiting(call: &mut BoxFuture<'static, Answer>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    call.as_mut().poll(&mut context).is_pending()
+}
+
+/// A runtime that drops every task, as one that is shutting down does, or that panics, as
+/// `tokio::spawn` outside of a runtime.
+struct NoRuntime {
+    panics: bool,
+    spawned: Arc<AtomicUsize>,
+    clock: crate::support::clock::VirtualClock,
+}
+
+impl Runtime for NoRuntime {
+    fn spawn(&self, task: ctc_driver::BoxFuture<()>) {
+        self.spawned.fetch_add(1, Relaxed);
+        assert!(!self.panics, "there is no runtime here");
+        drop(task);
+    }
+
+    fn sleep(&self, duration: std::time::Duration) -> ctc_driver::BoxFuture<()> {
+        crate::support::run::Virtual(self.clock.clone()).sleep(duration)
+    }
+}
+
+#[test]
+fn a_runtime_that_drops_every_task_is_asked_three_times_for_all_callers() {
+    for panics in [false, true] {
+        let world = World::new();
+        let spawned = Arc::new(AtomicUsize::new(0));
+        let runtime = NoRuntime {
+            panics,
+            spawned: Arc::clone(&spawned),
+            clock: world.clock.clone(),
+        };
+        let transport = crate::support::transport::Async(world.server.clone());
+        let driver = ctc_driver::AsyncDriver::new(world.session.clone(), transport, runtime, None);
+        let mut tasks = Tasks::new();
+        for _ in 0..1000 {
+            let driver = driver.clone();
+            tasks.spawn(async move { driver.execute(get("/"), &CallOptions::default()).await });
+        }
+        for response in tasks.finish() {
+            let denied = match response {
+                Err(CallError::Denied(denied)) => denied,
+                other => panic!("not denied: {other:?}"),
+            };
+            assert!(
+                matches!(
+                    denied.denial(),
+                    Denial::BackingOff {
+                        cause: LoginFailure::NotSent,
+                        ..
+                    }
+                ),
+                "{denied:?}"
+            );
+            let source = std::error::Error::source(&denied).expect("why").to_string();
+            assert!(source.contains("runtime"), "{source}");
+        }
+        assert_eq!(spawned.load(Relaxed), 3);
+        assert_eq!(world.session.counts().logins, 0);
+        // With a runtime again, nothing is left of it but the backoff.
+        world.advance(seconds(60));
+        assert_eq!(status(run(&world.clock, call(&world))), 200);
+    }
+}
+
+/// Its task is never polled: other callers, and threads too, wait as long as a login may take and a
+/// little longer, not for the whole lease.
+#[test]
+fn a_login_that_never_runs_is_replaced_in_bounded_time() {
+    let world = World::new();
+    let mut lost = call(&world);
+    assert!(until_waiting(&mut lost));
+    let began = world.session.phase();
+    assert_eq!(began, Phase::LoggingIn);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut other = call(&world);
+    let mut waited = std::time::Duration::ZERO;
+    // Only callers are polled, not the runtime.
+    let response = loop {
+        if let std::task::Poll::Ready(response) = other.as_mut().poll(&mut context) {
+            break Some(response);
+        }
+        if world.session.counts().logins > 0 || waited > seconds(120) {
+            break None;
+        }
+        world.advance(seconds(1));
+        waited += seconds(1);
+        if waited > seconds(60) {
+            break Some(run(&world.clock, other));
+        }
+    };
+    assert_eq!(response.map(status), Some(200));
+    assert!(waited <= seconds(61), "{waited:?}");
+}
+
+/// T58: the HTTP client's login goes through the client itself. It neither waits for itself nor
+/// recurses.
+#[test]
+fn t58_a_call_from_within_the_login_is_denied_at_once() {
+    with_both(World::new, |world, client| {
+        let seen = Arc::new(Mutex::new(None));
+        let (told, inner) = (Arc::clone(&seen), world.blocking());
+        world
+            .session
+            .set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
+                if matches!(event, SessionEvent::LoginSent) {
+                    *lock(&told) = Some(denial(inner.execute(get("/"), &CallOptions::default())));
+                }
+            });
+        assert_eq!(status(client.call("/devices")), 200);
+        assert_eq!(lock(&seen).take(), Some(Denial::InsideLogin));
+        assert_eq!(world.server.logins(), 1);
+    });
+}
+
+#[test]
+fn a_transport_that_panics_in_a_login_is_a_failed_login_for_all_tasks() {
     let world = World::new();
     world.server.next_login(Login::Panic);
     world.server.hold_logins(true);
     let mut tasks = Tasks::new();
-    for _ in 0..20 {
-        tasks.spawn(AssertUnwindSafe(call(&world)).catch_unwind());
-    }
+    (0..20).for_each(|_| tasks.spawn(call(&world)));
     tasks.run_until_stalled();
     assert_eq!(world.server.logins(), 1);
     world.server.hold_logins(false);
-    let ended = tasks.finish();
-    assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
-    assert!(
-        ended
-            .into_iter()
-            .flatten()
-            .all(|response| status(response) == 200)
-    );
-    assert_eq!(world.server.logins(), 2);
+    for response in tasks.finish() {
+        let denial = denial(response);
+        assert!(
+            matches!(
+                denial,
+                Denial::BackingOff {
+                    cause: LoginFailure::Panicked,
+                    ..
+                }
+            ),
+            "{denial:?}"
+        );
+    }
+    assert_eq!(world.server.logins(), 1);
+    world.advance(seconds(10));
+    assert_eq!(status(run(&world.clock, call(&world))), 200);
 }
 
 #[test]
-fn a_stack_that_always_panics_is_not_asked_for_ever() {
+fn a_transport_that_always_panics_is_not_asked_for_ever() {
     let world = World::new();
     world.server.every_login(Login::Panic);
     for client in world.clients() {
@@ -326,26 +525,22 @@ fn a_stack_that_always_panics_is_not_asked_for_ever() {
         }
         denial(client.call("/devices"));
     }
-    assert_eq!(world.server.logins(), 3);
+    assert_eq!(world.server.logins(), 1);
 }
 
 #[test]
-fn an_observer_that_panics_takes_one_call_with_it_and_the_login_is_given_back() {
-    let world = World::new();
-    for client in world.clients() {
-        // At each event: so it panics a second time when the first panic gives the login back.
+fn an_observer_that_panics_at_each_event_has_no_effect() {
+    with_both(cold, |world, client| {
         world
             .session
             .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| panic!("{event:?}"));
-        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| client.call("/devices")));
-        assert!(ended.is_err());
-        assert_eq!(world.session.phase(), Phase::Empty);
-        world
-            .session
-            .set_observer(|_: &SharedSession, _: &SessionEvent<'_>| {});
         assert_eq!(status(client.call("/devices")), 200);
-        world.session.close();
-        world.session.reopen();
+        world.server.revoke_all();
         world.advance(seconds(3600));
-    }
+        assert_eq!(status(client.call("/devices")), 200);
+        assert!(is_in_the_store(world));
+        client.logout();
+        assert_eq!(denial(client.call("/devices")), Denial::Closed);
+        assert_eq!(world.server.logins(), 2);
+    });
 }

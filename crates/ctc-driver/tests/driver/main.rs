@@ -21,5 +21,6 @@ mod saving;
 mod secrets;
 mod stores;
 mod support;
+mod tasks;
 mod threads;
 mod warnings;

@@ -87,7 +87,7 @@ fn everything(heard: &Listener) -> String {
     let mut print = |value: &dyn Debug| writeln!(printed, "{value:?} {value:#?}").unwrap();
     let store = TestStore::default();
     let world = world(&store);
-    for client in world.clients() {
+    for (client, password) in world.clients().into_iter().zip(["CANARY-2", "CANARY-3"]) {
         world.server.next_login(Login::Status(503));
         print(&client.call("/devices"));
         print(&world.session.phase());
@@ -136,7 +136,7 @@ fn everything(heard: &Listener) -> String {
         denial(client.call("/devices"));
         world
             .session
-            .set_credentials(Credentials::new("CANARY-user", "CANARY-2").unwrap());
+            .set_credentials(Credentials::new("CANARY-user", password).unwrap());
         store.fail("save", Fault::Unavailable);
         assert_eq!(status(client.call("/devices")), 200);
         world.session.close();

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use ctc_driver::__adapter::by_hand;
-use ctc_driver::ctc_core::{Admit, Call, Denial, Wait};
+use ctc_driver::ctc_core::{Admit, Call, Denial, LoginFailure, Wait};
 use ctc_driver::{CallOptions, Clock};
 
 use crate::herd::with_dead_token;
@@ -192,7 +192,7 @@ fn threads_and_tasks_change_places_under_fire() {
 }
 
 #[test]
-fn a_stack_that_panics_in_a_login_takes_one_thread_with_it() {
+fn a_transport_that_panics_in_a_login_takes_one_thread_with_it() {
     let world = World::new();
     world.server.next_login(Login::Panic);
     world.server.hold_logins(true);
@@ -212,13 +212,20 @@ fn a_stack_that_panics_in_a_login_takes_one_thread_with_it() {
             .collect()
     });
     assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
-    assert!(
-        ended
-            .into_iter()
-            .flatten()
-            .all(|response| status(response) == 200)
-    );
-    assert_eq!(world.server.logins(), 2);
+    for response in ended.into_iter().flatten() {
+        let denial = denial(response);
+        assert!(
+            matches!(
+                denial,
+                Denial::BackingOff {
+                    cause: LoginFailure::Panicked,
+                    ..
+                }
+            ),
+            "{denial:?}"
+        );
+    }
+    assert_eq!(world.server.logins(), 1);
 }
 
 #[test]

@@ -189,7 +189,12 @@ impl Walk {
                 0 => self.close(true),
                 1 | 2 => self.close(false),
                 3 => self.session.reset(),
-                _ => self.session.set_credentials(credentials()),
+                // Every other time the same, which changes nothing.
+                _ => drop(self.session.set_credentials(if with & 8 == 0 {
+                    credentials()
+                } else {
+                    other_credentials()
+                })),
             },
             9 => self.now += Duration::from_secs(u64::from(with)),
             10 => {
@@ -333,6 +338,10 @@ fn session() -> Session {
 
 fn credentials() -> Credentials {
     Credentials::new("CANARY-USER", "CANARY-PASSWORD").expect("not empty")
+}
+
+fn other_credentials() -> Credentials {
+    Credentials::new("CANARY-USER", "CANARY-OTHER").expect("not empty")
 }
 
 fn now() -> Instant {

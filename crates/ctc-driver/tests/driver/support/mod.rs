@@ -189,9 +189,15 @@ pub(crate) fn status(response: Answer) -> u16 {
     response.expect("an answer").status().as_u16()
 }
 
+/// What was denied: a call before it was sent, or the login after its 401.
 pub(crate) fn denial(response: Answer) -> Denial {
     match response {
         Err(CallError::Denied(denied)) => denied.denial().clone(),
+        Ok(response) if response.status() == 401 => match response.extensions().get() {
+            Some(Unauthorized::NoLogin { denial, .. }) => denial.clone(),
+            Some(Unauthorized::Closed) => Denial::Closed,
+            why => panic!("not denied: {why:?}"),
+        },
         other => panic!("not denied: {other:?}"),
     }
 }

@@ -82,9 +82,18 @@ pub(crate) fn until_stalled<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll
     Poll::Pending
 }
 
-/// Polls `future` once.
+/// Polls `future` once, and each task of the virtual runtime.
 pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
+    let mut context = Context::from_waker(Waker::noop());
+    let polled = future.poll(&mut context);
+    poll_spawned(&mut context);
+    polled
+}
+
+/// Runs the tasks of the virtual runtime, for as long as somebody wakes them.
+pub(crate) fn run_spawned() {
+    let nobody = std::pin::pin!(std::future::pending::<()>());
+    assert!(until_stalled(nobody).is_pending());
 }
 
 /// Runs `future` to its end; where it waits for time, time passes.

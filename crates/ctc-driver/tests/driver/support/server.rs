@@ -65,6 +65,7 @@ pub(crate) struct State {
     routes: HashMap<String, Route>,
     hold_logins: bool,
     hold_calls: bool,
+    /// 0: no response. 1: it hangs.
     pub(crate) logout_status: Option<u16>,
 }
 
@@ -260,6 +261,7 @@ impl OnTheWire {
             Kind::Login => state.log_in(),
             Kind::Logout => match state.logout_status {
                 Some(0) => Reply::MaybeSent,
+                Some(1) => Reply::Hang,
                 status => Reply::Answer(response(status.unwrap_or(204), None)),
             },
             Kind::Call { path, token } => state.call(path, token),

@@ -49,6 +49,8 @@ struct State {
     log: Vec<&'static str>,
     terms: Vec<LeaseTerms>,
     held: bool,
+    /// Asynchronous saves that still go through.
+    saves_left: Option<usize>,
     hook: Option<Hook>,
     planted: HashMap<RecordKey, SessionRecord>,
 }
@@ -71,6 +73,16 @@ impl TestStore {
     /// Asynchronous leases are not granted while this holds.
     pub(crate) fn hold(&self, hold: bool) {
         lock(&self.0.state).held = hold;
+        self.0.changed.notify(usize::MAX);
+    }
+
+    /// Asynchronous saves hang, but for the next few.
+    pub(crate) fn hold_saves_after(&self, saves: usize) {
+        lock(&self.0.state).saves_left = Some(saves);
+    }
+
+    pub(crate) fn let_saves_go(&self) {
+        lock(&self.0.state).saves_left = None;
         self.0.changed.notify(usize::MAX);
     }
 
@@ -119,9 +131,25 @@ impl TestStore {
     }
 
     async fn granted(&self) {
+        self.until(|state| !state.held).await;
+    }
+
+    async fn may_save(&self) {
+        self.until(|state| match &mut state.saves_left {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        })
+        .await;
+    }
+
+    async fn until(&self, condition: impl Fn(&mut State) -> bool) {
         loop {
             let listener = self.0.changed.listen();
-            if !lock(&self.0.state).held {
+            if condition(&mut lock(&self.0.state)) {
                 return;
             }
             listener.await;
@@ -201,6 +229,7 @@ impl AsyncStoreLease for Lease<Box<dyn AsyncStoreLease>> {
     async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
         give_way().await;
         self.store.begin("save")?;
+        self.store.may_save().await;
         self.inner.save(record).await
     }
 

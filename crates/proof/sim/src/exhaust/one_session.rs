@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ctc_core::{
-    Admit, Call, LoginOutcome, LoginTicket, Phase, Route, SendFailure, Session, Target, Verdict,
-    Wait,
+    Admit, Call, Credentials, LoginOutcome, LoginTicket, Phase, Route, SendFailure, Session,
+    Target, Verdict, Wait,
 };
 use http::header::COOKIE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::parts::{
-    BURST, LEASE, Login, REFILL, base, credentials, read, response, seconds_of, session, set_cookie,
+    BURST, LEASE, Login, REFILL, base, read, response, seconds_of, session, set_cookie,
 };
 use super::{Small, canonical};
 
@@ -174,7 +174,10 @@ impl Small for OneSession {
             }
             Event::NewCredentials => {
                 self.renewed += 1;
-                self.session.set_credentials(credentials());
+                let password = format!("CANARY-PASSWORD-{}", self.renewed);
+                let credentials = Credentials::new("CANARY-USER", password);
+                self.session
+                    .set_credentials(credentials.map_err(|error| error.to_string())?);
                 self.rejected = false;
             }
             Event::Pass(seconds) => self.now += seconds,

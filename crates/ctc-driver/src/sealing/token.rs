@@ -1,0 +1,122 @@
+//! Sealed tokens: one for each password that has been accepted.
+
+use std::fmt;
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use zeroize::Zeroizing;
+
+use super::key::{Mark, Place, SealKey, length};
+
+/// How many passwords have a token in one record.
+const MOST_TOKENS: usize = 4;
+
+/// What the cipher adds to a token.
+pub(super) const OVERHEAD: usize = 16;
+
+/// A token's number and its times, in milliseconds since 1970. They are bound to it as they stand
+/// in the record: a store that moves them to another clock must keep the shift beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenFacts {
+    pub(crate) generation: u64,
+    pub(crate) obtained_at: Option<u64>,
+    pub(crate) expires_at: Option<u64>,
+}
+
+/// A token that one password opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SealedToken {
+    pub(crate) by: Mark,
+    pub(crate) facts: TokenFacts,
+    pub(crate) nonce: [u8; 24],
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// What a sealed token is to the holder of a key.
+pub(crate) enum Opened {
+    /// The token.
+    Token(Zeroizing<Vec<u8>>),
+    /// Another password's. It is carried over byte for byte.
+    Foreign,
+    /// It has this key's mark and was changed, or moved here from elsewhere.
+    Spoilt,
+}
+
+impl SealKey {
+    /// Seals a token. Each nonce is for one use. `None` for a token of more than 256 GiB.
+    pub(crate) fn seal(
+        &self,
+        place: Place<'_>,
+        facts: TokenFacts,
+        nonce: [u8; 24],
+        token: &[u8],
+    ) -> Option<SealedToken> {
+        // Room for all of it from the start: a buffer that grows would leave the token behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(token.len() + OVERHEAD));
+        text.extend_from_slice(token);
+        let bound = bound(place, self.by, facts);
+        let cipher = XChaCha20Poly1305::new((&*self.seal).into());
+        cipher
+            .encrypt_in_place(&nonce.into(), &bound, &mut *text)
+            .ok()?;
+        Some(SealedToken {
+            by: self.by,
+            facts,
+            nonce,
+            sealed: std::mem::take(&mut *text),
+        })
+    }
+
+    /// Opens a token of this key's.
+    ///
+    /// The mark is compared first. The cipher does not commit to its key: whoever writes a store
+    /// could otherwise plant one box that opens under many keys, and learn from a client's conduct
+    /// which of many passwords it has.
+    pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Opened {
+        if token.by != self.by {
+            return Opened::Foreign;
+        }
+        let mut text = Zeroizing::new(token.sealed.clone());
+        let bound = bound(place, token.by, token.facts);
+        let cipher = XChaCha20Poly1305::new((&*self.seal).into());
+        match cipher.decrypt_in_place(&token.nonce.into(), &bound, &mut *text) {
+            Ok(()) => Opened::Token(text),
+            Err(_) => Opened::Spoilt,
+        }
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token([redacted])",
+            Self::Foreign => "Foreign",
+            Self::Spoilt => "Spoilt",
+        })
+    }
+}
+
+/// Puts a token in place of its writer's last one, newest first. The others stay as they are, but
+/// for the oldest when they are too many.
+pub(crate) fn put_token(tokens: &mut Vec<SealedToken>, token: SealedToken) {
+    tokens.retain(|kept| kept.by != token.by);
+    tokens.insert(0, token);
+    tokens.truncate(MOST_TOKENS);
+}
+
+/// What a token is bound to. Not bound is what writers with different passwords share: when the
+/// record was saved, the login history, a backoff.
+fn bound(place: Place<'_>, by: Mark, facts: TokenFacts) -> Vec<u8> {
+    let mut bound = b"ctc token 2".to_vec();
+    for text in [place.origin, place.account] {
+        bound.extend(length(text));
+        bound.extend(text.as_bytes());
+    }
+    bound.extend(by);
+    bound.extend(facts.generation.to_be_bytes());
+    for time in [facts.obtained_at, facts.expires_at] {
+        bound.push(u8::from(time.is_some()));
+        bound.extend(time.iter().flat_map(|time| time.to_be_bytes()));
+    }
+    bound
+}
