@@ -1,20 +1,21 @@
-//! An HTTP stack of one's own: hyper, which this project ships no adapter for.
+//! An HTTP stack of your own: hyper, which this project ships no adapter for.
 //!
 //! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped
-//! adapters have: one login for many tasks, the renewal of a dead token, fair use, a store if you
-//! want one.
+//! adapters have: one login for many tasks, the renewal of an invalidated token, fair use, a store
+//! if you want one. The example `smol` shows a runtime of your own.
 //!
 //! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to
 //! the real one, put a TLS connector in the place of `HttpConnector`.
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallOptions, SharedSession, TransportError,
-    ctc_core::{AppKey, Credentials, Endpoint, FormBody, SendFailure, Session, Settings},
+    AsyncDriver, AsyncTransport, CallOptions, LoginRequest, LoginResponse, SharedSession, Tokio,
+    TransportError,
+    ctc_core::{AppKey, Credentials, Endpoint, SendFailure, Session, Settings},
 };
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use http::{Request, Response};
@@ -54,16 +55,11 @@ impl AsyncTransport for HyperTransport {
         Ok(self.0.request(request).await?)
     }
 
-    async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, HyperError> {
-        let request = request.map(|form| Full::new(Bytes::from_owner(form)));
-        let (head, body) = self.0.request(request).await?.into_parts();
-        // The head has said all: a body that is slow to end must not cost the login.
-        let _ = tokio::time::timeout(Duration::from_millis(100), drain(body)).await;
-        Ok(Response::from_parts(head, ()))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, HyperError> {
+        // A client for each login: none goes out on a connection that the server has just closed.
+        let form = login.request.map(|form| Full::new(Bytes::from(form)));
+        let (head, _) = Self::new().0.request(form).await?.into_parts();
+        Ok(LoginResponse::new(head.status, head.headers))
     }
 
     async fn discard(&self, response: Self::Response) {
@@ -99,7 +95,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Credentials::new(DEFAULT_USERNAME, DEFAULT_PASSWORD)?,
         Settings::default(),
     )?;
-    let ctc = AsyncDriver::new(SharedSession::new(session), HyperTransport::new(), None);
+    let ctc = AsyncDriver::new(
+        SharedSession::new(session),
+        HyperTransport::new(),
+        Tokio::current(),
+        None,
+    );
     let devices = format!("{}/connect/services/devices?pg=1&pgsize=2", server.url());
     let call = || Request::get(&devices).body(Full::default());
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::ctc_core::{Endpoint, FormBody, Unauthorized};
+use ctc_driver::ctc_core::{Endpoint, Unauthorized};
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncTransport, Caller, Driver, SessionConfig, SharedSession,
-    Transport, TransportError,
+    AsyncCaller, AsyncDriver, AsyncTransport, BoxFuture, Caller, Driver, LoginRequest,
+    LoginResponse, Runtime, SessionConfig, SharedSession, Transport, TransportError,
 };
 use ctc_examples::explain;
 use ctc_examples::sdk::{AvlEvent, DeviceId, Error, Fleet, blocking};
@@ -38,11 +38,7 @@ mod mocked {
             type Response = Response<String>;
             type Error = NoLine;
             fn send(&self, request: Request<Vec<u8>>) -> Result<Response<String>, NoLine>;
-            fn send_login(
-                &self,
-                request: Request<FormBody>,
-                timeout: Duration,
-            ) -> Result<Response<()>, NoLine>;
+            fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, NoLine>;
         }
     }
 
@@ -54,8 +50,20 @@ mod mocked {
             type Response = Response<String>;
             type Error = NoLine;
             async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<String>, NoLine>;
-            async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, NoLine>;
-            async fn sleep(&self, duration: Duration);
+            async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, NoLine>;
+        }
+    }
+
+    /// Runs a login on the spot, since a mock never waits.
+    struct Inline;
+
+    impl Runtime for Inline {
+        fn spawn(&self, task: BoxFuture<()>) {
+            task.now_or_never().expect("no waiting");
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<()> {
+            Box::pin(std::future::pending())
         }
     }
 
@@ -69,11 +77,12 @@ mod mocked {
             .unwrap()
     }
 
-    fn logged_in() -> Response<()> {
+    fn logged_in() -> LoginResponse {
         Response::builder()
             .header("set-cookie", "authToken=AAAA")
-            .body(())
+            .body(vec![])
             .unwrap()
+            .into()
     }
 
     fn events(numbers: std::ops::Range<u64>) -> Response<String> {
@@ -106,7 +115,7 @@ mod mocked {
         stack
             .expect_send_login()
             .once()
-            .return_once(|_, _| Ok(logged_in()));
+            .return_once(|_| Ok(logged_in()));
         stack
             .expect_send()
             .withf(asks_for("pg=1&pgsize=100"))
@@ -127,7 +136,6 @@ mod mocked {
             .expect_send_login()
             .once()
             .return_once(|_| Ok(logged_in()));
-        stack.expect_sleep().returning(|_| ());
         stack
             .expect_send()
             .withf(asks_for("pg=1&pgsize=100"))
@@ -138,7 +146,7 @@ mod mocked {
             .withf(asks_for("pg=2&pgsize=100"))
             .once()
             .return_once(|_| Ok(events(100..120)));
-        let fleet = Fleet::new(AsyncDriver::new(session(), stack, None));
+        let fleet = Fleet::new(AsyncDriver::new(session(), stack, Inline, None));
         let events = fleet
             .events(TRUCK)
             .try_collect::<Vec<_>>()
@@ -155,7 +163,7 @@ mod mocked {
         stack
             .expect_send_login()
             .once()
-            .return_once(|_, _| Ok(logged_in()));
+            .return_once(|_| Ok(logged_in()));
         stack.expect_send().once().return_once(|_| Err(NoLine));
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
         let mut events = fleet.events(TRUCK);
@@ -178,11 +186,11 @@ mod mocked {
     #[test]
     fn a_refused_password_says_so_and_waiting_does_not_help() {
         let mut stack = MockStack::new();
-        let refused = || Response::builder().status(401).body(()).unwrap();
+        let refused = || Response::builder().status(401).body(vec![]).unwrap();
         stack
             .expect_send_login()
             .once()
-            .return_once(move |_, _| Ok(refused()));
+            .return_once(move |_| Ok(refused().into()));
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
         let error = fleet.device(TRUCK).unwrap_err();
         assert!(matches!(error, Error::NoSession { .. }), "{error:?}");
@@ -196,7 +204,7 @@ mod mocked {
             stack
                 .expect_send_login()
                 .once()
-                .return_once(|_, _| Ok(logged_in()));
+                .return_once(|_| Ok(logged_in()));
             stack
                 .expect_send()
                 .once()

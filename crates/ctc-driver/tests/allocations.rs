@@ -7,6 +7,7 @@
 )]
 
 use allocation_counter::measure;
+use ctc_driver::__adapter::by_hand::{admit, observe, try_stamp};
 use ctc_driver::SharedSession;
 use ctc_driver::ctc_core::{
     Admit, AppKey, Call, Credentials, Endpoint, Session, Settings, Verdict,
@@ -33,7 +34,7 @@ fn open() -> SharedSession {
     let session = SharedSession::new(session);
     // The first look publishes the pass.
     assert!(matches!(
-        session.admit(&mut Call::new(true)),
+        admit(&session, &mut Call::new(true)),
         Admit::Proceed(_)
     ));
     session
@@ -73,8 +74,14 @@ fn a_call_on_an_open_session_allocates_nothing() {
     for request in &mut requests {
         let used = measure(|| {
             let mut call = Call::new(true);
-            assert!(session.try_stamp(&mut call, request).unwrap());
-            let verdict = session.observe(&mut call, || unreachable!(), StatusCode::OK, &headers);
+            assert!(try_stamp(&session, &mut call, request).unwrap());
+            let verdict = observe(
+                &session,
+                &mut call,
+                || unreachable!(),
+                StatusCode::OK,
+                &headers,
+            );
             assert_eq!(verdict, Verdict::Deliver);
         });
         assert_eq!((used.count_total, used.bytes_total), (0, 0));

@@ -5,7 +5,10 @@
 use std::sync::{Arc, Mutex};
 
 use ctc_driver::ctc_core::Endpoint;
-use ctc_driver::{CallOptions, Driver, SessionConfig, SessionEvent, Transport, TransportError};
+use ctc_driver::{
+    CallOptions, Driver, LoginRequest, LoginResponse, SessionConfig, SessionEvent, SharedSession,
+    Transport, TransportError,
+};
 use http::{Request, Response};
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -27,11 +30,7 @@ impl Transport for Down {
         Err(Refused)
     }
 
-    fn send_login(
-        &self,
-        _: Request<ctc_driver::ctc_core::FormBody>,
-        _: std::time::Duration,
-    ) -> Result<Response<()>, Refused> {
+    fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Refused> {
         Err(Refused)
     }
 }

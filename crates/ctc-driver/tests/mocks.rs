@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
+use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallOptions, Driver, SharedSession, Transport, TransportError,
+    AsyncDriver, AsyncTransport, BoxFuture, CallOptions, Driver, LoginRequest, LoginResponse,
+    Runtime, SharedSession, Transport, TransportError,
 };
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
@@ -27,11 +28,7 @@ mockall::mock! {
         type Error = NoLine;
 
         fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, NoLine>;
-        fn send_login(
-            &self,
-            request: Request<FormBody>,
-            timeout: Duration,
-        ) -> Result<Response<()>, NoLine>;
+        fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, NoLine>;
     }
 }
 
@@ -45,8 +42,20 @@ mockall::mock! {
         type Error = NoLine;
 
         async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, NoLine>;
-        async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, NoLine>;
-        async fn sleep(&self, duration: Duration);
+        async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, NoLine>;
+    }
+}
+
+/// Runs a login on the spot, since nothing here has to be waited for.
+struct Inline;
+
+impl Runtime for Inline {
+    fn spawn(&self, task: BoxFuture<()>) {
+        task.now_or_never().expect("no waiting");
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
     }
 }
 
@@ -62,11 +71,12 @@ fn request() -> Request<Vec<u8>> {
         .unwrap()
 }
 
-fn logged_in() -> Response<()> {
+fn logged_in() -> LoginResponse {
     Response::builder()
         .header("set-cookie", "authToken=AAAA")
-        .body(())
+        .body(vec![])
         .unwrap()
+        .into()
 }
 
 fn has_token(request: &Request<Vec<u8>>) -> bool {
@@ -82,9 +92,9 @@ fn the_blocking_port_can_be_mocked() {
     let timeout = Settings::default().login_timeout;
     stack
         .expect_send_login()
-        .withf(move |_, given| *given == timeout)
+        .withf(move |login| login.timeout == timeout && login.body_limit == 0)
         .once()
-        .return_once(|_, _| Ok(logged_in()));
+        .return_once(|_| Ok(logged_in()));
     stack
         .expect_send()
         .withf(has_token)
@@ -109,8 +119,7 @@ fn the_asynchronous_port_can_be_mocked() {
         .withf(has_token)
         .once()
         .returning(|_| Err(NoLine));
-    stack.expect_sleep().returning(|_| ());
-    let driver = AsyncDriver::new(session(), stack, None);
+    let driver = AsyncDriver::new(session(), stack, Inline, None);
     let response = driver
         .execute(request(), &CallOptions::default())
         .now_or_never()

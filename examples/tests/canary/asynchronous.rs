@@ -4,11 +4,12 @@
 pub(crate) mod life;
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::FormBody;
-use ctc_driver::{AsyncCaller, AsyncDriver, AsyncTransport, CallError, Outgoing, SharedSession};
+use ctc_driver::{
+    AsyncCaller, AsyncDriver, AsyncTransport, CallError, LoginRequest, LoginResponse, Outgoing,
+    SharedSession, Tokio,
+};
 use ctc_reqwest::reqwest::Certificate;
 use ctc_reqwest::{Client, Inbound, Outbound, ReqwestTransport, SendError, http_client_builder};
 use http::{HeaderMap, Request, Response};
@@ -69,8 +70,8 @@ pub(crate) fn send(stack: &Stack, request: Outbound) {
     assert_eq!(wait(stack.send(request)).unwrap().0.status(), 200);
 }
 
-pub(crate) fn send_login(stack: &Stack, request: Request<FormBody>) -> Response<()> {
-    wait(stack.send_login(request)).unwrap()
+pub(crate) fn send_login(stack: &Stack, login: LoginRequest) -> LoginResponse {
+    wait(stack.send_login(login)).unwrap()
 }
 
 #[async_trait]
@@ -87,21 +88,19 @@ impl AsyncTransport for Stack {
         Ok(response)
     }
 
-    async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, SendError> {
-        println!("{request:?} {request:#?}");
-        assert!(self.1 != Panics::AtLogins, "{request:?}");
-        self.0.send_login(request).await
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration).await;
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
+        println!("{login:?} {login:#?}");
+        assert!(self.1 != Panics::AtLogins, "{login:?}");
+        let response = self.0.send_login(login).await?;
+        println!("{response:?} {response:#?}");
+        Ok(response)
     }
 }
 
 /// Calls with a driver over a [`Stack`].
 pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, store: Option<Spoilt>) {
     let store = store.map(|store| Arc::new(store) as _);
-    let driver = AsyncDriver::new(session.clone(), stack, store);
+    let driver = AsyncDriver::new(session.clone(), stack, Tokio::current(), store);
     show!(ctc_driver::AsyncDriver<Stack>, &driver);
     let response = wait(driver.execute(
         outbound(client, &HeaderMap::new()),

@@ -8,10 +8,10 @@
 pub(crate) mod life;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ctc_driver::ctc_core::FormBody;
-use ctc_driver::{CallError, Caller, Driver, Outgoing, SharedSession, Transport};
+use ctc_driver::{
+    CallError, Caller, Driver, LoginRequest, LoginResponse, Outgoing, SharedSession, Transport,
+};
 use ctc_ureq::ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ctc_ureq::ureq::{self, Agent};
 use ctc_ureq::{Client, Outbound, SendError, UreqTransport, http_client_builder};
@@ -72,8 +72,8 @@ pub(crate) fn send(stack: &Stack, request: Outbound) {
     assert_eq!(stack.send(request).unwrap().status(), 200);
 }
 
-pub(crate) fn send_login(stack: &Stack, request: Request<FormBody>) -> Response<()> {
-    stack.send_login(request, Duration::from_secs(30)).unwrap()
+pub(crate) fn send_login(stack: &Stack, login: LoginRequest) -> LoginResponse {
+    stack.send_login(login).unwrap()
 }
 
 impl Transport for Stack {
@@ -89,14 +89,12 @@ impl Transport for Stack {
         Ok(response)
     }
 
-    fn send_login(
-        &self,
-        request: Request<FormBody>,
-        timeout: Duration,
-    ) -> Result<Response<()>, SendError> {
-        println!("{request:?} {request:#?}");
-        assert!(self.1 != Panics::AtLogins, "{request:?}");
-        self.0.send_login(request, timeout)
+    fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
+        println!("{login:?} {login:#?}");
+        assert!(self.1 != Panics::AtLogins, "{login:?}");
+        let response = self.0.send_login(login)?;
+        println!("{response:?} {response:#?}");
+        Ok(response)
     }
 }
 

@@ -13,8 +13,8 @@ use ctc_driver::ctc_core::{
     Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, SessionStore,
-    SharedSession, StoreError, SystemClock,
+    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, LoginResponse,
+    SessionStore, SharedSession, StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
@@ -48,7 +48,7 @@ fn new_session(endpoint: &Endpoint) -> Session {
 /// Logs in and calls, step by step. `login` and `send` are the HTTP stack.
 pub(crate) fn session(
     endpoint: &Endpoint,
-    login: impl Fn(Request<FormBody>) -> Response<()>,
+    login: impl Fn(Request<FormBody>) -> LoginResponse,
     send: impl Fn(&HeaderMap),
 ) {
     let mut session = new_session(endpoint);

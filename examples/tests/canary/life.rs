@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Credentials, Settings, Unauthorized};
-use ctc_driver::{SessionConfig, SessionEvent, SharedSession};
+use ctc_driver::{LoginRequest, SessionConfig, SessionEvent, SharedSession};
 use ctc_testkit::{ClearingForm, Fault, Matcher, Point, Rule, Server};
 
 use super::adapter::{self, Client, ClientBuilder, Endpoint};
@@ -331,7 +331,7 @@ fn made_by_hand(stage: &Stage, client: &Client) {
     let stack = stack(stage.certificate(), Panics::Never);
     by_hand::session(
         &client.session().endpoint(),
-        |request| send_login(&stack, request),
+        |request| send_login(&stack, LoginRequest::new(request, Duration::from_secs(30))),
         |stamps| send(&stack, outbound(client, stamps)),
     );
 }

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
+use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
 use ctc_driver::{
-    CallOptions, Clock, Driver, SessionStore, SharedSession, Transport, TransportError,
+    CallOptions, Clock, Driver, LoginRequest, LoginResponse, SessionStore, SharedSession,
+    Transport, TransportError,
 };
 use ctc_examples::workers::Place;
 use ctc_store_file::FileStore;
@@ -165,16 +166,18 @@ impl Transport for Ctc {
         Ok(Response::builder().status(status).body(vec![]).unwrap())
     }
 
-    fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {
+    fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Never> {
         let number = self.0.logins.fetch_add(1, SeqCst) + 1;
         if *self.0.failing.lock().unwrap() {
-            return Ok(Response::builder().status(503).body(()).unwrap());
+            let response = Response::builder().status(503).body(vec![]);
+            return Ok(response.unwrap().into());
         }
         let token = format!("T{number}");
         *self.0.live.lock().unwrap() = token.clone();
         Ok(Response::builder()
             .header("set-cookie", format!("authToken={token}"))
-            .body(())
-            .unwrap())
+            .body(vec![])
+            .unwrap()
+            .into())
     }
 }

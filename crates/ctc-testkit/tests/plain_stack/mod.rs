@@ -6,12 +6,12 @@ mod wire;
 use std::{
     io,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use ctc_driver::{
-    Outgoing, Transport, TransportError,
-    ctc_core::{FormBody, SendFailure, Target, Unauthorized},
+    LoginRequest, LoginResponse, Outgoing, Transport, TransportError,
+    ctc_core::{SendFailure, Target, Unauthorized},
 };
 use ctc_testkit::conformance::{BlockingStack, BoxError, Certificate, Payload};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
@@ -126,36 +126,34 @@ impl Transport for PlainTransport {
         let turn = self
             .vice(Vice::OneCallAtATime)
             .then(|| self.turn.lock().unwrap());
-        let response = self.exchange(request, None);
+        let response = self.exchange(&self.pool, request, None);
         drop(turn);
         response
     }
 
-    fn send_login(
-        &self,
-        request: Request<FormBody>,
-        timeout: Duration,
-    ) -> Result<Response<()>, PlainError> {
-        let (head, form) = request.into_parts();
+    fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, PlainError> {
+        let (head, form) = login.request.into_parts();
         let payload = Payload::Bytes(form.as_ref().to_vec());
         let request = PlainRequest {
             head: Request::from_parts(head, ()),
             payload,
             vice: self.vice,
         };
-        let until = Instant::now() + timeout;
+        let until = Instant::now() + login.timeout;
         let until = if self.vice(Vice::LoginNeverTimesOut) {
             None
         } else {
             Some(until)
         };
-        let (head, body) = self.exchange(request, until)?.into_parts();
+        // Each login has a connection of its own: a pool that is dropped with what it holds.
+        let pool = Arc::new(self.pool.emptied());
+        let (head, body) = self.exchange(&pool, request, until)?.into_parts();
         if self.vice(Vice::TimesOutPerRead) {
-            body.read_patiently(timeout);
-        } else {
-            body.discard();
+            body.read_patiently(login.timeout);
+            return Ok(LoginResponse::new(head.status, head.headers));
         }
-        Ok(Response::from_parts(head, ()))
+        let body = body.read(login.body_limit).map_err(PlainError::Broken)?;
+        Ok(LoginResponse::new(head.status, head.headers).with_body(body))
     }
 
     fn discard(&self, response: Response<Body>) {
@@ -182,15 +180,16 @@ impl PlainTransport {
 
     fn exchange(
         &self,
+        pool: &Arc<Pool>,
         request: PlainRequest,
         until: Option<Instant>,
     ) -> Result<Response<Body>, PlainError> {
         let mut request = request;
         self.spoil(&mut request);
-        let sent = self.pool.exchange(&request.head, &request.payload, until);
+        let sent = pool.exchange(&request.head, &request.payload, until);
         let sent = match sent {
             Err(PlainError::Broken(_)) if self.vice(Vice::SendsLostRequestsAgain) => {
-                self.pool.exchange(&request.head, &request.payload, until)
+                pool.exchange(&request.head, &request.payload, until)
             }
             other => other,
         };
@@ -219,7 +218,7 @@ impl PlainTransport {
                 };
                 *request.head.uri_mut() = uri;
                 response.into_body().discard();
-                self.pool.exchange(&request.head, &request.payload, until)
+                pool.exchange(&request.head, &request.payload, until)
             }
             _ => Ok(response),
         }
@@ -317,7 +316,7 @@ impl BlockingStack for PlainStack {
     }
 
     fn read(&self, response: Response<Body>) -> Result<Vec<u8>, BoxError> {
-        Ok(response.into_body().read()?)
+        Ok(response.into_body().read(usize::MAX)?)
     }
 
     fn unauthorized(&self, response: &Response<Body>) -> Option<Unauthorized> {

@@ -57,6 +57,14 @@ impl Pool {
         }
     }
 
+    /// A pool with the same trust and without connections.
+    pub(crate) fn emptied(&self) -> Self {
+        Self {
+            idle: Mutex::default(),
+            tls: Arc::clone(&self.tls),
+        }
+    }
+
     pub(crate) fn exchange(
         self: &Arc<Self>,
         head: &Request<()>,
@@ -212,9 +220,14 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    pub(crate) fn read(mut self) -> io::Result<Vec<u8>> {
+    /// Reads the body, or that much of it.
+    pub(crate) fn read(mut self, most: usize) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
         while let Some(connection) = &mut self.connection {
+            let wanted = (most - all.len()) as u64;
+            if wanted == 0 {
+                break;
+            }
             connection.bound(self.until)?;
             let piece = connection.io.fill_buf()?;
             if piece.is_empty() {
@@ -222,7 +235,7 @@ impl Body {
             }
             let taken = piece
                 .len()
-                .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                .min(usize::try_from(self.left.min(wanted)).unwrap_or(usize::MAX));
             all.extend_from_slice(&piece[..taken]);
             connection.io.consume(taken);
             self.left -= taken as u64;
@@ -234,7 +247,7 @@ impl Body {
     /// Reads a short body to its end; lets go of the connection otherwise.
     pub(crate) fn discard(self) {
         if self.left <= 64 * 1024 {
-            drop(self.read());
+            drop(self.read(usize::MAX));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ctc_driver::ctc_core::Endpoint;
-use ctc_driver::{AsyncDriver, CallOptions, Driver};
+use ctc_driver::{AsyncDriver, CallOptions, Driver, Tokio};
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::runtime::{Builder, Runtime};
@@ -316,7 +316,12 @@ struct OverAsyncStub(AsyncDriver<Stub>, Runtime);
 impl OverAsyncStub {
     fn new() -> Result<Self, Failure> {
         let (driver, runtime) = (
-            AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), None),
+            AsyncDriver::new(
+                session()?,
+                Stub::new(Duration::ZERO, false),
+                Tokio::current(),
+                None,
+            ),
             runtime()?,
         );
         runtime.block_on(driver.login(&CallOptions::default()))?;

@@ -1,6 +1,7 @@
 //! The scene of one stamp: an open session, an ordinary request, an ordinary response, and the
 //! limit L.
 
+use ctc_driver::__adapter::by_hand::{admit, observe, try_stamp};
 use ctc_driver::SharedSession;
 use ctc_driver::ctc_core::{
     Admit, AppKey, Call, Credentials, Endpoint, Instant, LoginOutcome, Route, Session, Settings,
@@ -94,7 +95,7 @@ fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, 
     then(&mut session, now);
     let session = SharedSession::new(session);
     // The first look publishes the pass.
-    let _ = session.admit(&mut Call::new(true));
+    let _ = admit(&session, &mut Call::new(true));
     Ok(session)
 }
 
@@ -133,10 +134,10 @@ pub fn response() -> HeaderMap {
 #[inline]
 pub fn session_work(session: &SharedSession, request: &mut Request<()>, response: &HeaderMap) {
     let mut call = Call::new(true);
-    let stamped = session.try_stamp(&mut call, request);
+    let stamped = try_stamp(session, &mut call, request);
     debug_assert_eq!(stamped, Ok(true));
     let route = || Route::new(&Method::GET, "/connect/services/devices");
-    let _ = session.observe(&mut call, route, StatusCode::OK, response);
+    let _ = observe(session, &mut call, route, StatusCode::OK, response);
 }
 
 /// Takes key and token off again, so that the request can be stamped once more without growing.

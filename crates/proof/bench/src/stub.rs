@@ -8,12 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{
-    AppKey, Credentials, Endpoint, FormBody, SendFailure, Session, Settings,
+use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, SendFailure, Session, Settings};
+use ctc_driver::{
+    AsyncTransport, LoginRequest, LoginResponse, SharedSession, Transport, TransportError,
 };
-use ctc_driver::{AsyncTransport, SharedSession, Transport, TransportError};
 use http::header::{COOKIE, SET_COOKIE};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::Failure;
 use crate::scene::{KEY, token};
@@ -81,18 +81,17 @@ impl Stub {
         mark == self.0.good.load(SeqCst)
     }
 
-    fn login(&self) -> Response<()> {
+    fn login(&self) -> LoginResponse {
         let mark = self.0.logins.fetch_add(1, SeqCst) + 1;
-        let mut response = Response::new(());
+        let mut headers = HeaderMap::new();
         if self.0.refuses {
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            return response;
+            return LoginResponse::new(StatusCode::UNAUTHORIZED, headers);
         }
         self.0.good.store(mark, SeqCst);
         if let Ok(cookie) = format!("authToken={}; Path=/connect", token(mark)).try_into() {
-            response.headers_mut().insert(SET_COOKIE, cookie);
+            headers.insert(SET_COOKIE, cookie);
         }
-        response
+        LoginResponse::new(StatusCode::OK, headers)
     }
 }
 
@@ -123,7 +122,7 @@ impl Transport for Stub {
         Ok(self.response(&request))
     }
 
-    fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {
+    fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Never> {
         thread::sleep(self.0.login);
         Ok(self.login())
     }
@@ -139,15 +138,11 @@ impl AsyncTransport for Stub {
         Ok(self.response(&request))
     }
 
-    async fn send_login(&self, _: Request<FormBody>) -> Result<Response<()>, Never> {
+    async fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Never> {
         for _ in 0..LOGIN_STEPS {
             tokio::time::sleep(self.0.login / LOGIN_STEPS).await;
         }
         Ok(self.login())
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 }
 

@@ -17,7 +17,7 @@ use ctc_bench::scene::{open, request, response, session_work};
 use ctc_bench::stub::{Stub, session};
 use ctc_bench::{Failure, scene};
 use ctc_driver::ctc_core::Endpoint;
-use ctc_driver::{AsyncDriver, AsyncSessionStore, CallOptions, Driver, MemoryStore};
+use ctc_driver::{AsyncDriver, AsyncSessionStore, CallOptions, Driver, MemoryStore, Tokio};
 use ctc_store_file::FileStore;
 use http::Request;
 
@@ -84,6 +84,7 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     let driver = AsyncDriver::new(
         session()?,
         Stub::new(Duration::from_secs(3600), false),
+        Tokio::current(),
         None,
     );
     let options = CallOptions::default();
@@ -183,7 +184,12 @@ fn of_stores(figures: &mut Figures) -> Result<(), Failure> {
         ("login with store", "stub async with store", Some(memory)),
     ];
     for (login, call, store) in stores {
-        let driver = AsyncDriver::new(session()?, Stub::new(Duration::ZERO, false), store);
+        let driver = AsyncDriver::new(
+            session()?,
+            Stub::new(Duration::ZERO, false),
+            Tokio::current(),
+            store,
+        );
         let options = CallOptions::default();
         let mut result = Ok(());
         let used = measure(|| result = runtime.block_on(driver.login(&options)));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ctc_bench::Failure;
 use ctc_bench::stub::{Stub, session};
-use ctc_driver::{AsyncDriver, CallOptions, Driver};
+use ctc_driver::{AsyncDriver, CallOptions, Driver, Tokio};
 use http::Request;
 use tokio::runtime::{Builder, Runtime};
 
@@ -124,7 +124,7 @@ fn request() -> Request<()> {
 
 fn tasks(runtime: &Runtime, scene: Scene, callers: usize) -> Result<Outcome, Failure> {
     let stub = Stub::new(LOGIN, scene == Scene::Refused);
-    let driver = AsyncDriver::new(session()?, stub.clone(), None);
+    let driver = AsyncDriver::new(session()?, stub.clone(), Tokio::current(), None);
     runtime.block_on(async {
         if scene == Scene::Dead {
             driver.login(&CallOptions::default()).await?;

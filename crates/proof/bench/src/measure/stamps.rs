@@ -16,7 +16,7 @@ use ctc_bench::scene::{
     BATCH, Limit, batch, open, renewing, response, session_work, stamp_all, unstamp,
 };
 use ctc_bench::stub::Stub;
-use ctc_driver::{AsyncDriver, CallOptions, SharedSession};
+use ctc_driver::{AsyncDriver, CallOptions, SharedSession, Tokio};
 use http::Request;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
@@ -125,7 +125,12 @@ fn nanos(requests: &mut [Request<()>], mut stamp: impl FnMut(&mut Request<()>)) 
 /// The cost with callers waiting for the renewal of a session, in units of the cost on `session`.
 fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
     let renewed = open()?;
-    let driver = AsyncDriver::new(renewed.clone(), Stub::new(ENDLESS, false), None);
+    let driver = AsyncDriver::new(
+        renewed.clone(),
+        Stub::new(ENDLESS, false),
+        Tokio::current(),
+        None,
+    );
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let waiting = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..WAITING)
