@@ -172,8 +172,8 @@ impl Caller {
                     .retry_after()
                     .map(|pause| Ms::try_from(pause.as_millis()).unwrap_or(Ms::MAX));
                 let failed = self.driver.session().counts().logins_failed;
-                let elected = state.watch.calls[number].elected;
-                state.check_denial(process, failed, denied.denial(), pause, elected);
+                let waited = plan.renew || state.watch.calls[number].elected;
+                state.check_denial(process, failed, denied.denial(), pause, waited);
             }
             Err(_) => {}
         }

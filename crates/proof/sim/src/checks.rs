@@ -65,7 +65,7 @@ impl State {
         failed: u64,
         denial: &Denial,
         pause: Option<Ms>,
-        elected: bool,
+        waited_for_the_end: bool,
     ) {
         let fair_use = &self.watch.plan.settings.fair_use;
         let longest = fair_use
@@ -75,10 +75,10 @@ impl State {
         let watched = &mut self.watch.sessions[process];
         let (closed, period) = (watched.closed, (watched.period, failed));
         let differs = match denial {
+            // It waited for its login's end meanwhile: its denial may be an older one.
+            _ if waited_for_the_end => false,
             Denial::Closed => !closed,
             Denial::BudgetSpent { .. } => false,
-            // It waited for its login's end: its denial may be an older one's by now.
-            _ if elected => false,
             _ => {
                 let said = watched.said.replace((period, denial.clone()));
                 said.is_some_and(|(when, said)| when == period && said != *denial)

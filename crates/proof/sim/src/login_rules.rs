@@ -108,11 +108,7 @@ impl State {
                 "a second login goes out beside one in flight",
             ));
         }
-        if held.is_some()
-            && !watched.login.may_renew
-            && (store.is_none() || !watched.rotated_in)
-            && stores_work
-        {
+        if held.is_some() && !watched.login.may_renew && !watched.rotated_in && stores_work {
             wrong = Some((
                 Guarantee::Coalesced,
                 "a login goes out although there is a good token",

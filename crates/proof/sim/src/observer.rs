@@ -81,6 +81,8 @@ impl State {
         match event {
             SessionEvent::LoginSent => {
                 login.refused = 0;
+                // What the last response meant is about another login.
+                (login.refusal, login.asked) = (None, 0);
                 login.unreported.push(election);
             }
             SessionEvent::LoggedIn { .. } => {
