@@ -123,7 +123,10 @@ async fn prepare(
             may_lose_the_lease = false;
             continue;
         }
-        // The store may have taken its time, and the session been closed meanwhile.
+        // The store may have taken its time: the session may be closed by now, or its clients gone.
+        if !io.is_in_use() {
+            attempt.cancel();
+        }
         if proceeds && let Some(request) = attempt.start() {
             return Some((request, store));
         }

@@ -15,6 +15,7 @@ use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::server::{Arrival, Scene, Server};
 use crate::shelf::Shelf;
+use crate::tasks::Task;
 use crate::watch::{Guarantee, Violation, Watch};
 use crate::wire::SimError;
 
@@ -33,6 +34,10 @@ pub(crate) struct State {
     pub(crate) processes: Vec<Process>,
     pub(crate) watch: Watch,
     pub(crate) tally: Tally,
+    /// What is being polled.
+    pub(crate) current: Current,
+    /// Login tasks that a runtime took, and that are not scheduled yet.
+    pub(crate) spawned: Vec<Task>,
     trace: Option<Vec<String>>,
 }
 
@@ -48,6 +53,32 @@ pub(crate) struct Process {
     /// Counts its restarts, so that what a killed one left behind is told apart.
     pub(crate) life: u64,
     pub(crate) dying: bool,
+    /// Its callers and its clients are gone.
+    pub(crate) left: bool,
+    pub(crate) runtimes: [RuntimeState; 2],
+    /// When each runtime was last run again after a pause, on the monotonic clock.
+    pub(crate) ran_at: [Ms; 2],
+}
+
+/// One of a process's runtimes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RuntimeState {
+    /// It is shut down: its tasks are dropped, and so is each that comes.
+    pub(crate) stopped: bool,
+    /// Until then nobody runs it.
+    pub(crate) idle_until: Ms,
+    /// Until then it drops each new task.
+    pub(crate) refuses_until: Ms,
+    /// Its tasks are being dropped.
+    pub(crate) dying: bool,
+}
+
+/// What is being polled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Current {
+    pub(crate) runtime: usize,
+    pub(crate) login: Option<u64>,
+    pub(crate) call: Option<usize>,
 }
 
 /// Something to come.
@@ -64,6 +95,8 @@ pub(crate) enum Event {
     Timer(Arc<Timer>),
     Act(Action),
     Thaw(usize),
+    /// A runtime is run again.
+    Resume,
 }
 
 /// What becomes of a response.
@@ -99,6 +132,8 @@ impl World {
             processes,
             watch: Watch::new(plan),
             tally: Tally::default(),
+            current: Current::default(),
+            spawned: Vec::new(),
             trace: traced.then(Vec::new),
         };
         state.tick(0);
@@ -234,10 +269,39 @@ impl State {
         }
     }
 
+    /// Whether a runtime's tasks can run now.
+    pub(crate) fn runs(&self, process: usize, runtime: usize) -> bool {
+        let process = &self.processes[process];
+        process.stopped_until.is_none() && process.runtimes[runtime].idle_until <= self.now
+    }
+
+    pub(crate) fn idle(&mut self, process: usize, runtime: usize, span: Ms) {
+        let until = self.now + span;
+        let runtime = &mut self.processes[process].runtimes[runtime];
+        runtime.idle_until = runtime.idle_until.max(until);
+        self.plan(until, Event::Resume);
+    }
+
+    pub(crate) fn refuse(&mut self, process: usize, runtime: usize, span: Ms) {
+        self.processes[process].runtimes[runtime].refuses_until = self.now + span;
+    }
+
     pub(crate) fn thaw(&mut self, who: usize) {
         let process = &mut self.processes[who];
         process.stopped_until = None;
         process.suspended = false;
+        process.ran_at = [process.clock.true_ms(); 2];
+    }
+
+    /// Runtimes whose idleness ends now are run again.
+    pub(crate) fn resume(&mut self) {
+        for process in &mut self.processes {
+            for (runtime, ran_at) in process.runtimes.iter_mut().zip(&mut process.ran_at) {
+                if runtime.idle_until == self.now {
+                    *ran_at = process.clock.true_ms();
+                }
+            }
+        }
     }
 
     pub(crate) fn jump_wall(&mut self, who: usize, by: i64) {
@@ -256,6 +320,9 @@ impl Process {
             wall_ahead: i64::try_from(wall_ahead).unwrap_or_default(),
             life: 0,
             dying: false,
+            left: false,
+            runtimes: [RuntimeState::default(); 2],
+            ran_at: [0; 2],
         }
     }
 
