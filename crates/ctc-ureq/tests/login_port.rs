@@ -13,7 +13,8 @@ use ctc_driver::ctc_core::{AppKey, Credentials, Session};
 use ctc_driver::{LoginRequest, Transport, TransportError};
 use ctc_ureq::ureq::Agent;
 use ctc_ureq::{
-    Client, ClientBuilder, Endpoint, Error, LogoutOutcome, Settings, UreqTransport, http_client_builder,
+    Client, ClientBuilder, Endpoint, Error, LogoutOutcome, Settings, UreqTransport,
+    http_client_builder,
 };
 use raw::RawServer;
 
