@@ -52,14 +52,19 @@ impl Connection {
         Some(Head { line, text })
     }
 
-    /// Reads the next request with its body, whose length is announced.
-    pub(crate) fn request(&mut self) -> Option<Head> {
-        let head = self.head()?;
+    /// Reads the body that follows this head, whose length is announced. Returns that length.
+    pub(crate) fn body(&mut self, head: &Head) -> usize {
         let length = head
             .header("content-length")
             .map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).ok()?;
+        let read = std::io::copy(&mut (&mut self.stream).take(length), &mut std::io::sink());
+        read.map_or(0, |read| read as usize)
+    }
+
+    /// Reads the next request with its body.
+    pub(crate) fn request(&mut self) -> Option<Head> {
+        let head = self.head()?;
+        self.body(&head);
         Some(head)
     }
 
