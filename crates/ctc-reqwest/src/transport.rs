@@ -340,3 +340,32 @@ fn origin_mark(url: &Url) -> u64 {
 fn target(url: &Url) -> Target<'_> {
     Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use ctc_driver::TransportError;
+    use ctc_driver::ctc_core::SendFailure;
+
+    use super::*;
+
+    /// What a program changes between its first client and its first login, such as the
+    /// certificates of the machine, may be wrong.
+    #[test]
+    fn a_login_client_that_cannot_be_built_sends_nothing_and_is_built_the_next_time() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let broken = Arc::clone(&is_broken);
+        let transport = ReqwestTransport::built_by(move || {
+            let user_agent = ["good", "b\nad"][usize::from(broken.load(Ordering::SeqCst))];
+            reqwest::Client::builder().user_agent(user_agent)
+        });
+        let transport = transport.expect("the first client");
+        is_broken.store(true, Ordering::SeqCst);
+        let error = SendError::from(transport.login_client.get().expect_err("no client"));
+        assert_eq!(error.failure(), SendFailure::NotSent);
+        is_broken.store(false, Ordering::SeqCst);
+        assert!(transport.login_client.get().is_ok());
+    }
+}
