@@ -103,6 +103,7 @@ pub mod __adapter {
 
     pub use crate::caller::{prepare, whole};
     pub use crate::error::no_response;
+    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT};
     use crate::{AsyncDriver, AsyncTransport, CallError, CallOptions, Outgoing, SharedSession};
 
     /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for
