@@ -21,7 +21,10 @@ pub(crate) fn record(token: &str) -> SessionRecord {
     let now = Instant::now();
     if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
         let response = http::Response::builder().header("set-cookie", format!("authToken={token}"));
-        let _ = session.login_response(order.ticket, &response.body(()).unwrap(), now);
+        let response = response.body(()).unwrap();
+        let reader = session.login_reader();
+        let reading = reader.read(response.status(), response.headers(), &[]);
+        let _ = session.login_response(order.ticket, reading, now);
     }
     session.record(now, SystemTime::now())
 }
