@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::shell::{cargo, run as run_command};
+use crate::shell::{cargo, read_all_lines, run as run_command};
 
 const PEERS: &str = "crates/proof/bench/peers/Cargo.toml";
 
@@ -23,6 +23,25 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             return Ok(());
         }
     }
+    run_command(built(&args)?)
+}
+
+/// Compares with the committed figures; says what could not be compared here.
+pub(crate) fn check() -> Result<Option<String>, String> {
+    let mut left_out = None;
+    let fine = read_all_lines(built(&["--check"])?, |line| {
+        if let Some(why) = line.strip_prefix("instructions: skipped, ") {
+            left_out = Some(format!("without instructions, {why}"));
+        }
+    })?;
+    match fine {
+        true => Ok(left_out),
+        false => Err("the benchmarks failed; see above".to_owned()),
+    }
+}
+
+/// The benchmarks, built with their own profile.
+fn built(args: &[impl AsRef<str>]) -> Result<Command, String> {
     run_command(cargo(&[
         "build",
         "--profile",
@@ -30,7 +49,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         "--package",
         "ctc-bench",
     ]))?;
-    let mut command: Command = cargo(&[
+    let mut command = cargo(&[
         "run",
         "--quiet",
         "--profile",
@@ -41,6 +60,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         "ctc-bench",
         "--",
     ]);
-    command.args(args);
-    run_command(command)
+    command.args(args.iter().map(AsRef::as_ref));
+    Ok(command)
 }

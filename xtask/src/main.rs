@@ -20,8 +20,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <chore>
 
-  test          every test of every crate and example, and a closing line with the sum
-  ci            all that must hold on a clean checkout; `ci <step>` runs one step of it
+  test          every test of every crate and example; ends with what was left out, and the sum
+  ci            every check; `ci <step>` runs one, `--keep-going` goes on after a failure
   ci list       the steps
   fleet         many processes, one session: `fleet --store file|redis --processes 20`
   sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         .split_first()
         .map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
     let result = match chore {
-        "test" => test::run(rest),
+        "test" => test::run(rest).map(drop),
         "bench" => bench::run(rest),
         "ci" => ci::run(rest),
         "fleet" => fleet::run(rest),

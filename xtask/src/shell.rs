@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 
 /// `cargo` as this process was started by.
 pub(crate) fn cargo(args: &[&str]) -> Command {
@@ -77,6 +78,47 @@ pub(crate) fn run(mut command: Command) -> Result<(), String> {
     } else {
         Err(format!("{} failed ({status})", shown(&command)))
     }
+}
+
+/// Runs it, passes both its outputs on, shows each line of them to `see`, and says whether it
+/// succeeded.
+pub(crate) fn read_all_lines(
+    mut command: Command,
+    mut see: impl FnMut(&str),
+) -> Result<bool, String> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{}: {error}", shown(&command)))?;
+    let (sender, lines) = mpsc::channel();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let errors = sender.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let lines = stdout
+                .into_iter()
+                .flat_map(|out| BufReader::new(out).lines());
+            lines.for_each(|line| drop(sender.send((line, false))));
+        });
+        scope.spawn(move || {
+            let lines = stderr
+                .into_iter()
+                .flat_map(|out| BufReader::new(out).lines());
+            lines.for_each(|line| drop(errors.send((line, true))));
+        });
+        for (line, is_error) in lines {
+            let line = line.map_err(|error| error.to_string())?;
+            if is_error {
+                eprintln!("{line}");
+            } else {
+                println!("{line}");
+            }
+            see(&line);
+        }
+        Ok::<_, String>(())
+    })?;
+    Ok(child.wait().map_err(|error| error.to_string())?.success())
 }
 
 /// Runs it, shows each line of its standard output to `see`, and says whether it succeeded.

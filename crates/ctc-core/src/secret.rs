@@ -120,6 +120,11 @@ impl AuthToken {
         without_quotes(&self.0)
     }
 
+    /// Whether both are one token: a server may quote it one time and not the next.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.without_quotes() == other.without_quotes()
+    }
+
     /// The token as text, for a store that keeps it.
     pub(crate) fn as_str(&self) -> &str {
         // Only ASCII gets past `new`, so the empty text is never taken.

@@ -19,17 +19,14 @@ use crate::login::leased_store::{SAVE_TIMEOUT, STORE_TIMEOUT, save_pending};
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, LeaseTerms, LoginRequest, LoginResponse,
-    Outgoing, Runtime, StoreError, TransportError,
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, DISCARD_TIMEOUT, LeaseTerms, LoginRequest,
+    LoginResponse, Outgoing, Runtime, StoreError, TransportError,
 };
 use crate::session::store_view::SaveGuard;
 use crate::session::{SentRequest, SharedSession};
 
-/// How long a response that is not delivered may take to be read to its end.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport, runtime
-/// and store.
+/// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
+/// runtime and store.
 ///
 /// A login runs as a task of the [`Runtime`], and callers wait for it. A call's future that is
 /// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the

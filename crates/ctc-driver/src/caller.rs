@@ -25,7 +25,8 @@ use crate::session::SharedSession;
 ///
 /// /// How many bytes the list of devices has, over any client.
 /// fn length<C: Caller>(ctc: &C) -> Result<usize, CallError<C::Error>> {
-///     let request = http::Request::get("/connect/services/devices").body(Vec::new()).expect("a valid path");
+///     let request = http::Request::get("/connect/services/devices").body(Vec::new());
+///     let request = request.expect("a valid path");
 ///     Ok(ctc.fetch(request)?.body().len())
 /// }
 /// ```

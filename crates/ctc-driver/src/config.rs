@@ -157,7 +157,8 @@ impl SessionConfig {
 pub enum ConfigError {
     /// No endpoint was given.
     #[error(
-        "no CTC endpoint: an account lives in one instance only, so choose Endpoint::us() or Endpoint::eu()"
+        "no CTC endpoint: an account lives in one instance only, \
+         so choose Endpoint::us() or Endpoint::eu()"
     )]
     NoEndpoint,
     /// No application key was given.
@@ -197,7 +198,8 @@ pub enum ConfigError {
     RegionAndUrl,
     /// `CTC_BASE_URL` is no endpoint.
     #[error(
-        "CTC_BASE_URL is no endpoint: give it as https://host[:port], or set CTC_REGION to us or eu instead"
+        "CTC_BASE_URL is not a valid endpoint: give it as https://host[:port], \
+         or set CTC_REGION to us or eu instead"
     )]
     BaseUrlVariable(#[source] EndpointError),
 }

@@ -23,14 +23,15 @@ pub enum CallError<E: TransportError> {
     /// The HTTP stack failed. The session is as it was.
     #[error("{}", no_response(.0.failure()))]
     Transport(#[source] E),
-    /// The response came, but its body broke off: the server may well have done what was asked. Only
-    /// from calls that read whole bodies ([`Caller`](crate::Caller),
+    /// The response came, but its body broke off: the server may well have done what was asked.
+    /// Only from calls that read whole bodies ([`Caller`](crate::Caller),
     /// [`AsyncCaller`](crate::AsyncCaller)).
     #[error("the call was answered, but the answer's body broke off")]
     Body(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What to tell a caller whose request got no response: above all, whether it may have had an effect.
+/// What to tell a caller whose request got no response: above all, whether it may have had an
+/// effect.
 pub fn no_response(failure: SendFailure) -> &'static str {
     match failure {
         SendFailure::MaybeSent => {
@@ -38,7 +39,8 @@ pub fn no_response(failure: SendFailure) -> &'static str {
              make it again only if that does no harm"
         }
         SendFailure::NotSent => {
-            "the call was not sent, for the server could not be reached: check host, network and TLS"
+            "the call was not sent, because the server could not be reached: \
+             check host, network and TLS"
         }
     }
 }

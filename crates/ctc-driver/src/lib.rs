@@ -103,10 +103,11 @@ pub mod __adapter {
 
     pub use crate::caller::{prepare, whole};
     pub use crate::error::no_response;
+    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT};
     use crate::{AsyncDriver, AsyncTransport, CallError, CallOptions, Outgoing, SharedSession};
 
-    /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for futures
-    /// around this one, which would otherwise hold it a second time.
+    /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for
+    /// futures around this one, which would otherwise hold it a second time.
     pub fn execute_from<'a, T: AsyncTransport + 'static>(
         driver: &'a AsyncDriver<T>,
         place: &'a mut Option<T::Request>,

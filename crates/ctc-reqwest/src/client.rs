@@ -27,7 +27,6 @@ pub struct Client(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     driver: AsyncDriver<ReqwestTransport>,
-    http: reqwest::Client,
     endpoint: Endpoint,
     /// `None` for a host that is none to reqwest, such as `1.2.3.999`.
     origin: Option<reqwest::Url>,
@@ -144,7 +143,7 @@ impl Client {
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
-        &self.0.http
+        self.0.driver.transport().client()
     }
 
     /// Takes the request from where it is: each `async` layer around would keep one more copy of
@@ -203,6 +202,7 @@ fn is_plain(path: &str) -> bool {
 pub struct ClientBuilder {
     config: SessionConfig,
     http: Option<reqwest::Client>,
+    login_http: Option<reqwest::Client>,
     connect_timeout: Option<Duration>,
     user_agent: Option<String>,
     store: Option<Arc<dyn AsyncSessionStore>>,
@@ -327,8 +327,24 @@ impl ClientBuilder {
     /// application key along with redirects to other hosts and posts the login form again on a
     /// 307 or 308; that is noticed afterwards and reported, but cannot be undone. A cookie store
     /// would send an old token along with a login.
+    ///
+    /// Logins go out on the connections that this client keeps for calls, unless you give them one
+    /// of their own: [`login_http_client`](Self::login_http_client).
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http = Some(client);
+        self
+    }
+
+    /// An HTTP client of your own for logins and logouts, set up as the one of
+    /// [`http_client`](Self::http_client), and with `pool_max_idle_per_host(0)` so that each has a
+    /// connection of its own.
+    ///
+    /// Without it a login may go out on a connection that the server is about to close, say after
+    /// each 401. That login has failed: it is charged to the login budget, and calls are denied
+    /// until the backoff ends. The client that is used unless you give one does not have this
+    /// weakness.
+    pub fn login_http_client(mut self, client: reqwest::Client) -> Self {
+        self.login_http = Some(client);
         self
     }
 
@@ -342,31 +358,34 @@ impl ClientBuilder {
         }
         let session = self.config.build()?;
         let endpoint = session.endpoint();
-        let (transport, http) = match self.http {
-            Some(client) => (ReqwestTransport::new(client.clone()), client),
+        let mut transport = match self.http {
+            Some(client) => ReqwestTransport::new(client),
             None => {
-                let mut http = http_client_builder();
-                if let Some(timeout) = self.connect_timeout {
-                    http = http.connect_timeout(timeout);
-                }
-                if let Some(user_agent) = self.user_agent {
-                    http = http.user_agent(user_agent);
-                }
-                // In the clear it must not leave this machine, whatever the environment says of
-                // proxies.
-                if endpoint.is_plain_http() {
-                    http = http.no_proxy();
-                }
-                let http = http.build().map_err(BuildError::Http)?;
-                (ReqwestTransport::without_redirects(http.clone()), http)
+                let (connect_timeout, user_agent) = (self.connect_timeout, self.user_agent);
+                let is_plain_http = endpoint.is_plain_http();
+                let builder = move || {
+                    let mut http = http_client_builder();
+                    if let Some(timeout) = connect_timeout {
+                        http = http.connect_timeout(timeout);
+                    }
+                    if let Some(user_agent) = &user_agent {
+                        http = http.user_agent(user_agent);
+                    }
+                    // In the clear it must not leave this machine, whatever the environment says
+                    // of proxies.
+                    if is_plain_http { http.no_proxy() } else { http }
+                };
+                ReqwestTransport::built_by(builder).map_err(BuildError::Http)?
             }
         };
+        if let Some(client) = self.login_http {
+            transport = transport.with_login_client(client);
+        }
         let origin = reqwest::Url::parse(endpoint.origin()).ok();
         let runtime = self.runtime.unwrap_or_else(|| Arc::new(Tokio::current()));
         let driver = AsyncDriver::new(session, transport, runtime, self.store);
         let inner = Inner {
             driver,
-            http,
             endpoint,
             origin,
             timeout: self.timeout,

@@ -47,8 +47,8 @@ pub use ctc_driver::ctc_core::{
     TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Counts, Denied,
-    LogoutOutcome, MemoryStore, Replay, SharedSession,
+    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Counts, Denied,
+    LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

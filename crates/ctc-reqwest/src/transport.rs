@@ -1,12 +1,15 @@
 //! reqwest as the HTTP stack of a driver: the traps of `reqwest` are dealt with here and nowhere
 //! else.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ctc_driver::__adapter::DISCARD_BYTES;
 use ctc_driver::ctc_core::{Route, Target};
 use ctc_driver::{AsyncTransport, Incoming, LoginRequest, LoginResponse, Outgoing, ReplayCopy};
 use http::header::CONTENT_LENGTH;
@@ -15,16 +18,11 @@ use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
 
-/// Longest body of a response that is read to its end to keep the connection, when the response is not
-/// delivered.
-const DRAIN_BYTES: u64 = 64 * 1024;
-/// How long the body of a login's response may take to be read to its end.
-const LOGIN_DRAIN: Duration = Duration::from_millis(100);
-
 /// A [`reqwest::Client`] as an [`AsyncTransport`].
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
+    login_client: LoginClient,
     /// Whether answers may come from another origin than was asked.
     may_redirect: bool,
 }
@@ -35,20 +33,76 @@ impl ReqwestTransport {
     ///
     /// Answers that came from another origin than was asked are refused, but by then such a client
     /// has sent the application key there already.
+    ///
+    /// Logins go out on the connections that `client` keeps for calls, unless they get a client of
+    /// their own: see [`with_login_client`](Self::with_login_client).
     pub fn new(client: reqwest::Client) -> Self {
         Self {
+            login_client: LoginClient::Built(client.clone()),
             client,
             may_redirect: true,
         }
     }
 
-    /// As [`new`](Self::new), for a client that is known to follow no redirects: answers are not
-    /// looked at.
-    pub(crate) fn without_redirects(client: reqwest::Client) -> Self {
-        Self {
-            client,
+    /// Sets the client that sends logins and logouts. It should keep no idle connections
+    /// (`pool_max_idle_per_host(0)`): if the server closes one just when a login goes out on it,
+    /// that login has failed, and calls are denied until the backoff ends.
+    #[must_use]
+    pub fn with_login_client(mut self, client: reqwest::Client) -> Self {
+        self.login_client = LoginClient::Built(client);
+        self
+    }
+
+    /// A transport over clients that are built here, and follow no redirects: answers are not
+    /// looked at. The one for logins is built when the first one is made, since loading the trusted
+    /// certificates is most of what a client costs.
+    pub(crate) fn built_by(
+        builder: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> reqwest::Result<Self> {
+        Ok(Self {
+            client: builder().build()?,
+            login_client: LoginClient::Lazy(Arc::new(Lazy {
+                builder: Box::new(builder),
+                client: OnceLock::new(),
+            })),
             may_redirect: false,
+        })
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+}
+
+/// The client that sends logins and logouts.
+#[derive(Clone)]
+enum LoginClient {
+    Built(reqwest::Client),
+    Lazy(Arc<Lazy>),
+}
+
+struct Lazy {
+    builder: Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
+    client: OnceLock<reqwest::Client>,
+}
+
+impl LoginClient {
+    fn get(&self) -> reqwest::Result<&reqwest::Client> {
+        let lazy = match self {
+            Self::Built(client) => return Ok(client),
+            Self::Lazy(lazy) => lazy,
+        };
+        if let Some(client) = lazy.client.get() {
+            return Ok(client);
         }
+        let client = (lazy.builder)().pool_max_idle_per_host(0).build()?;
+        Ok(lazy.client.get_or_init(|| client))
+    }
+}
+
+impl fmt::Debug for LoginClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginClient").finish_non_exhaustive()
     }
 }
 
@@ -226,14 +280,18 @@ impl AsyncTransport for ReqwestTransport {
         let mut request = Request::try_from(login.request.map(Bytes::from))?;
         set_length(&mut request);
         let url = request.url().clone();
-        let mut response = self.client.execute(request).await?;
+        let mut response = self.login_client.get()?.execute(request).await?;
         if *response.url() != url {
             return Err(SendError::LoginRedirected);
         }
         let headers = std::mem::take(response.headers_mut());
-        let read = LoginResponse::new(response.status(), headers);
-        // The head has said all: a body that is slow to end must not cost a login that succeeded.
-        let _ = tokio::time::timeout(LOGIN_DRAIN, drain(response)).await;
+        let mut read = LoginResponse::new(response.status(), headers);
+        // If the head says all, the connection goes with the body.
+        while read.body().len() < login.body_limit
+            && let Some(chunk) = response.chunk().await?
+        {
+            read.append_body(&chunk, login.body_limit);
+        }
         Ok(read)
     }
 
@@ -245,9 +303,9 @@ impl AsyncTransport for ReqwestTransport {
 /// Reads a short body to its end, so that its connection can be used again. The driver bounds it in
 /// time.
 async fn drain(mut response: Response) {
-    let mut left = DRAIN_BYTES;
+    let mut left = DISCARD_BYTES;
     while let Ok(Some(chunk)) = response.chunk().await {
-        let Some(rest) = left.checked_sub(chunk.len() as u64) else {
+        let Some(rest) = left.checked_sub(chunk.len()) else {
             break;
         };
         left = rest;
@@ -281,4 +339,33 @@ fn origin_mark(url: &Url) -> u64 {
 
 fn target(url: &Url) -> Target<'_> {
     Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use ctc_driver::TransportError;
+    use ctc_driver::ctc_core::SendFailure;
+
+    use super::*;
+
+    /// What a program changes between its first client and its first login, such as the
+    /// certificates of the machine, may be wrong.
+    #[test]
+    fn a_login_client_that_cannot_be_built_sends_nothing_and_is_built_the_next_time() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let broken = Arc::clone(&is_broken);
+        let transport = ReqwestTransport::built_by(move || {
+            let user_agent = ["good", "b\nad"][usize::from(broken.load(Ordering::SeqCst))];
+            reqwest::Client::builder().user_agent(user_agent)
+        });
+        let transport = transport.expect("the first client");
+        is_broken.store(true, Ordering::SeqCst);
+        let error = SendError::from(transport.login_client.get().expect_err("no client"));
+        assert_eq!(error.failure(), SendFailure::NotSent);
+        is_broken.store(false, Ordering::SeqCst);
+        assert!(transport.login_client.get().is_ok());
+    }
 }

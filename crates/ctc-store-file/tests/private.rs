@@ -112,10 +112,8 @@ fn a_folder_of_another_user_is_refused() {
         fs::set_permissions(&folder, Permissions::from_mode(mode_of_it)).unwrap();
         if chown(&folder, Some(61234), None).is_err() {
             // Not `println!`: what that says is not shown when a test passes.
-            let _ = writeln!(
-                std::io::stderr(),
-                "LEFT OUT: a folder of another user: only root can make one"
-            );
+            let line = "LEFT OUT: a folder of another user: only root can make one\n";
+            let _ = std::io::stderr().write_all(line.as_bytes());
             return;
         }
         let error = save(&FileStore::at(&folder), &record("ada", "T")).unwrap_err();

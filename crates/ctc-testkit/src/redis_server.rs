@@ -77,11 +77,9 @@ impl RedisServer {
             }
             Err(NoRedis::NotInstalled) => {
                 // Not `eprintln!`: what that says is not shown when a test passes.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "LEFT OUT: {what}: {}",
-                    NoRedis::NotInstalled
-                );
+                // In one piece, since tests run side by side.
+                let line = format!("LEFT OUT: {what}: {}\n", NoRedis::NotInstalled);
+                let _ = std::io::stderr().write_all(line.as_bytes());
                 None
             }
             Err(error) => panic!("{what}: {error}"),

@@ -7,24 +7,33 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ctc_driver::ctc_core::SendFailure;
 use ctc_driver::{
     __adapter, AsyncCaller, AsyncDriver, AsyncSessionStore, CallError, CallOptions, Runtime,
     SharedSession, Tokio,
 };
-use http::{Request, Response};
+use http::{Request, Response, Uri, Version};
 use http_body::Body;
 use tower::{BoxError, Layer, Service};
 
 use crate::bodies::Bodies;
-use crate::transport::{Outbound, TowerError, TowerTransport};
+use crate::transport::{ClassifyError, LoginService, Outbound, Shared, TowerError, TowerTransport};
 
 /// Puts a session over a service. `B` is the body of the service's requests.
 pub struct CtcLayer<B> {
     session: SharedSession,
     store: Option<Arc<dyn AsyncSessionStore>>,
     runtime: Arc<dyn Runtime>,
+    login_service: Option<Arc<dyn LoginService<B>>>,
+    classify: ClassifyError,
+    calls: Calls<B>,
+}
+
+/// What holds for each call.
+struct Calls<B> {
     options: CallOptions,
     bodies: Bodies<B>,
+    is_gateway: bool,
 }
 
 impl<B: Clone + From<Bytes>> CtcLayer<B> {
@@ -49,8 +58,13 @@ impl<B> CtcLayer<B> {
             session,
             store: None,
             runtime: Arc::new(Tokio::current()),
-            options: CallOptions::default(),
-            bodies,
+            login_service: None,
+            classify: |_| SendFailure::MaybeSent,
+            calls: Calls {
+                options: CallOptions::default(),
+                bodies,
+                is_gateway: false,
+            },
         }
     }
 
@@ -73,7 +87,76 @@ impl<B> CtcLayer<B> {
     /// login. A request with a [`CallOptions`] in its extensions goes by that one instead.
     #[must_use]
     pub fn options(mut self, options: CallOptions) -> Self {
-        self.options = options;
+        self.calls.options = options;
+        self
+    }
+
+    /// Sets a service for logins and logouts alone, which gives each a connection of its own: for
+    /// hyper, a client that keeps no idle connections.
+    ///
+    /// Without it they go out through the service that calls take, and so perhaps on a connection
+    /// that the server is about to close, say after each 401. That login has failed: it is charged
+    /// to the login budget, and calls are denied until the backoff ends.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use ctc_tower::{CtcLayer, SharedSession};
+    /// use http_body_util::Full;
+    /// use hyper_util::client::legacy::Client;
+    /// use hyper_util::rt::TokioExecutor;
+    ///
+    /// fn layer(session: SharedSession) -> CtcLayer<Full<Bytes>> {
+    ///     let mut builder = Client::builder(TokioExecutor::new());
+    ///     let for_logins = builder.pool_max_idle_per_host(0).build_http();
+    ///     CtcLayer::new(session).login_service(for_logins)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn login_service<L, R>(mut self, service: L) -> Self
+    where
+        L: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+        L::Future: Send,
+        L::Error: Into<BoxError>,
+        B: Send + 'static,
+        R: Body + Send + 'static,
+        R::Data: Send,
+    {
+        self.login_service = Some(Arc::new(Shared::new(service)));
+        self
+    }
+
+    /// Sets what tells of an error of the service inside whether the request may have reached the
+    /// server. A login that was surely not sent is not charged to the login budget: after an outage
+    /// of the network, calls get through the sooner.
+    ///
+    /// Without it, and of errors that say so by themselves (connection refused, shed by a layer),
+    /// everything else may have been sent: services have no common way to tell. hyper's client has
+    /// one:
+    ///
+    /// ```
+    /// use ctc_tower::{CtcLayer, SendFailure};
+    /// use hyper_util::client::legacy::Error;
+    ///
+    /// # fn layer(layer: CtcLayer<String>) -> CtcLayer<String> {
+    /// layer.classify_error(|error| match error.downcast_ref::<Error>() {
+    ///     Some(error) if error.is_connect() => SendFailure::NotSent,
+    ///     _ => SendFailure::MaybeSent,
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn classify_error(mut self, classify: fn(&BoxError) -> SendFailure) -> Self {
+        self.classify = classify;
+        self
+    }
+
+    /// Takes path and query of each request's URI, and nothing else: for a gateway that passes
+    /// requests on as they came in, and whose clients may speak HTTP/2. Their requests have a full
+    /// URI with the gateway's own host, which is not the endpoint, and would be refused. That they
+    /// speak HTTP/2 is forgotten as well: the service inside chooses its own version.
+    #[must_use]
+    pub fn gateway(mut self) -> Self {
+        self.calls.is_gateway = true;
         self
     }
 }
@@ -90,13 +173,24 @@ where
     type Service = CtcService<S, B>;
 
     fn layer(&self, service: S) -> CtcService<S, B> {
-        let transport = TowerTransport::with_bodies(service, self.bodies);
+        let transport = TowerTransport::with_bodies(service, self.calls.bodies)
+            .login_service(self.login_service.clone())
+            .classify_error(self.classify);
         let (session, store) = (self.session.clone(), self.store.clone());
         let driver = AsyncDriver::new(session, transport, self.runtime.clone(), store);
         CtcService {
             driver,
+            calls: self.calls.clone(),
+        }
+    }
+}
+
+impl<B> Clone for Calls<B> {
+    fn clone(&self) -> Self {
+        Self {
             options: self.options.clone(),
             bodies: self.bodies,
+            is_gateway: self.is_gateway,
         }
     }
 }
@@ -107,8 +201,9 @@ impl<B> Clone for CtcLayer<B> {
             session: self.session.clone(),
             store: self.store.clone(),
             runtime: self.runtime.clone(),
-            options: self.options.clone(),
-            bodies: self.bodies,
+            login_service: self.login_service.clone(),
+            classify: self.classify,
+            calls: self.calls.clone(),
         }
     }
 }
@@ -124,8 +219,7 @@ impl<B> fmt::Debug for CtcLayer<B> {
 /// A service whose requests carry the session's key and token. Cloning shares the session.
 pub struct CtcService<S, B> {
     driver: AsyncDriver<TowerTransport<S, B>>,
-    options: CallOptions,
-    bodies: Bodies<B>,
+    calls: Calls<B>,
 }
 
 impl<S, B> CtcService<S, B> {
@@ -137,9 +231,15 @@ impl<S, B> CtcService<S, B> {
 
     fn outbound(&self, mut request: Request<B>) -> (Outbound<B>, CallOptions) {
         let options = request.extensions_mut().remove();
+        if self.calls.is_gateway
+            && let Some(path) = request.uri().path_and_query().cloned()
+        {
+            *request.uri_mut() = Uri::from(path);
+            *request.version_mut() = Version::default();
+        }
         (
-            Outbound::with_bodies(request, self.bodies),
-            options.unwrap_or_else(|| self.options.clone()),
+            Outbound::with_bodies(request, self.calls.bodies),
+            options.unwrap_or_else(|| self.calls.options.clone()),
         )
     }
 }
@@ -186,7 +286,7 @@ where
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
-        let request = request.map(|body| self.bodies.make(body.into()));
+        let request = request.map(|body| self.calls.bodies.make(body.into()));
         let (outbound, options) = self.outbound(request);
         __adapter::whole(self.driver.execute(outbound, &options).await?).await
     }
@@ -196,8 +296,7 @@ impl<S, B> Clone for CtcService<S, B> {
     fn clone(&self) -> Self {
         Self {
             driver: self.driver.clone(),
-            options: self.options.clone(),
-            bodies: self.bodies,
+            calls: self.calls.clone(),
         }
     }
 }

@@ -111,11 +111,12 @@ mod transport;
 pub use bodies::Bodies;
 pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, FairUse, LoginFailure, Phase, Settings, Unauthorized,
+    AppKey, Credentials, Denial, Endpoint, FairUse, LoginFailure, Phase, SendFailure, Settings,
+    Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, CallError, CallOptions, ConfigError, Denied, LogoutOutcome,
-    MemoryStore, Replay, SessionConfig, SharedSession,
+    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Denied,
+    LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig, SharedSession, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};

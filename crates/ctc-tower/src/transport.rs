@@ -3,56 +3,132 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Buf;
+use ctc_driver::__adapter::DISCARD_BYTES;
 use ctc_driver::ctc_core::{Endpoint, SendFailure, Target};
 use ctc_driver::{AsyncTransport, LoginRequest, LoginResponse, Outgoing, TransportError};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body::Body;
+use http_body::{Body, Frame};
 use tower::load_shed::error::Overloaded;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::bodies::Bodies;
 
-/// Longest body of a response that is read to its end to keep the connection, when the response is not
-/// delivered.
-const DRAIN_BYTES: usize = 64 * 1024;
+/// Tells of an error of the service inside whether the request may have been sent.
+pub(crate) type ClassifyError = fn(&BoxError) -> SendFailure;
 
 /// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
-    /// Cloned for each request; the lock makes it `Sync`, which few services are, and is held for
-    /// the clone only.
-    service: Mutex<S>,
+    service: Shared<S>,
+    login_service: Option<Arc<dyn LoginService<B>>>,
     bodies: Bodies<B>,
+    classify: ClassifyError,
 }
 
 impl<S, B> TowerTransport<S, B> {
     /// A transport over a service that follows no redirects, keeps no cookies and caches nothing.
     pub fn with_bodies(service: S, bodies: Bodies<B>) -> Self {
         Self {
-            service: Mutex::new(service),
+            service: Shared::new(service),
+            login_service: None,
             bodies,
+            classify: |_| SendFailure::MaybeSent,
         }
+    }
+
+    /// Sets what sends logins and logouts: see
+    /// [`CtcLayer::login_service`](crate::CtcLayer::login_service).
+    pub(crate) fn login_service(mut self, service: Option<Arc<dyn LoginService<B>>>) -> Self {
+        self.login_service = service;
+        self
+    }
+
+    /// Sets what tells how far a request got: see
+    /// [`CtcLayer::classify_error`](crate::CtcLayer::classify_error).
+    pub(crate) fn classify_error(mut self, classify: ClassifyError) -> Self {
+        self.classify = classify;
+        self
     }
 }
 
-impl<S, B, R> TowerTransport<S, B>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-{
-    async fn request(&self, request: Request<B>) -> Result<Response<R>, TowerError> {
+/// A service that is cloned for each request. The lock makes it `Sync`, which few services are, and
+/// is held for the clone only.
+pub(crate) struct Shared<S>(Mutex<S>);
+
+impl<S> Shared<S> {
+    pub(crate) fn new(service: S) -> Self {
+        Self(Mutex::new(service))
+    }
+
+    async fn send<B, R>(
+        &self,
+        request: Request<B>,
+        classify: ClassifyError,
+    ) -> Result<Response<R>, TowerError>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: Into<BoxError>,
+    {
         let mut service = self
-            .service
+            .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         service.ready().await.map_err(TowerError::not_ready)?;
-        service.call(request).await.map_err(TowerError::failed)
+        let response = service.call(request).await;
+        response.map_err(|error| TowerError::failed(error, classify))
+    }
+}
+
+/// A service that sends logins, whatever its type.
+#[async_trait]
+pub(crate) trait LoginService<B>: Send + Sync {
+    /// Sends a login, and reads as many bytes of the response's body.
+    async fn log_in(
+        &self,
+        request: Request<B>,
+        body_limit: usize,
+        classify: ClassifyError,
+    ) -> Result<LoginResponse, TowerError>;
+}
+
+#[async_trait]
+impl<S, B, R> LoginService<B> for Shared<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Send + 'static,
+    R: Body + Send + 'static,
+    R::Data: Send,
+{
+    async fn log_in(
+        &self,
+        request: Request<B>,
+        body_limit: usize,
+        classify: ClassifyError,
+    ) -> Result<LoginResponse, TowerError> {
+        let (parts, body) = self.send(request, classify).await?.into_parts();
+        let mut response = LoginResponse::new(parts.status, parts.headers);
+        let mut body = pin!(body);
+        // If the head says all, the connection goes with the body.
+        while response.body().len() < body_limit
+            && let Some(frame) = next_frame(body.as_mut()).await
+        {
+            let frame = frame.map_err(|_| TowerError::broke_off())?;
+            let Ok(mut data) = frame.into_data() else {
+                continue;
+            };
+            while data.has_remaining() && response.append_body(data.chunk(), body_limit) {
+                data.advance(data.chunk().len());
+            }
+        }
+        Ok(response)
     }
 }
 
@@ -119,7 +195,7 @@ where
     type Error = TowerError;
 
     async fn send(&self, outbound: Outbound<B>) -> Result<Response<R>, TowerError> {
-        self.request(outbound.request).await
+        self.service.send(outbound.request, self.classify).await
     }
 
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, TowerError> {
@@ -129,8 +205,10 @@ where
             .headers_mut()
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
         let request = request.map(|form| self.bodies.make(form.into()));
-        let (parts, _body) = self.request(request).await?.into_parts();
-        Ok(LoginResponse::new(parts.status, parts.headers))
+        let service = self.login_service.as_deref().unwrap_or(&self.service);
+        service
+            .log_in(request, login.body_limit, self.classify)
+            .await
     }
 
     async fn discard(&self, response: Response<R>) {
@@ -142,16 +220,18 @@ where
 /// time.
 async fn drain<R: Body>(body: R) {
     let mut body = pin!(body);
-    let mut left = DRAIN_BYTES;
-    while let Some(Ok(frame)) =
-        std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
-    {
+    let mut left = DISCARD_BYTES;
+    while let Some(Ok(frame)) = next_frame(body.as_mut()).await {
         let length = frame.data_ref().map_or(0, Buf::remaining);
         let Some(rest) = left.checked_sub(length) else {
             break;
         };
         left = rest;
     }
+}
+
+async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<Frame<R::Data>, R::Error>> {
+    std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
 /// The error of the service inside.
@@ -172,20 +252,30 @@ impl TowerError {
         }
     }
 
-    /// Surely not sent only when a layer shed it or the connection was refused: services have no
-    /// common way to say more.
-    fn failed(error: impl Into<BoxError>) -> Self {
+    /// Not sent if a layer shed it or the connection was refused. Services have no common way to
+    /// say more, so that the rest is for `classify` to tell.
+    fn failed(error: impl Into<BoxError>, classify: ClassifyError) -> Self {
         let error = error.into();
-        let mut failure = SendFailure::MaybeSent;
         let mut source: Option<&(dyn Error + 'static)> = Some(&*error);
         while let Some(error) = source {
-            let refused = error.downcast_ref::<io::Error>().map(io::Error::kind);
-            if refused == Some(io::ErrorKind::ConnectionRefused) || error.is::<Overloaded>() {
-                failure = SendFailure::NotSent;
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if kind == Some(io::ErrorKind::ConnectionRefused) || error.is::<Overloaded>() {
+                break;
             }
             source = error.source();
         }
+        let failure = match source {
+            Some(_) => SendFailure::NotSent,
+            None => classify(&error),
+        };
         Self { error, failure }
+    }
+
+    fn broke_off() -> Self {
+        Self {
+            error: "the body of the login's response broke off".into(),
+            failure: SendFailure::MaybeSent,
+        }
     }
 
     /// The error that the service gave, for one that can be told by its type.

@@ -125,3 +125,50 @@ async fn reqwest_is_a_service_like_any_other() {
     }
     assert_eq!((server.counts().logins, server.counts().violations), (2, 0));
 }
+
+/// Over HTTP/2 a request's URI names the gateway itself, whatever its `Host` says.
+#[tokio::test]
+async fn a_gateway_takes_path_and_query_only() {
+    let server = Server::start().unwrap();
+    let request = || {
+        let request = Request::get(format!("https://me@gateway.example:8443{DEVICES}?pg=1"));
+        let request = request
+            .version(http::Version::HTTP_2)
+            .header("host", "gateway.example");
+        request.body(Body::empty()).unwrap()
+    };
+    let layer = CtcLayer::streaming(session(&server));
+    let refused = layer
+        .clone()
+        .layer(hyper())
+        .oneshot(request())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, ctc_tower::CallError::Stamp(_)),
+        "{refused:?}"
+    );
+    assert_eq!(server.counts().calls, 0);
+
+    let gateway = layer.gateway().layer(hyper());
+    assert_eq!(
+        gateway.clone().oneshot(request()).await.unwrap().status(),
+        200
+    );
+    let entry = server.journal().pop().unwrap();
+    assert_eq!(
+        (entry.path.as_str(), entry.query.as_str()),
+        (DEVICES, "pg=1")
+    );
+    assert_eq!(
+        entry.header("host"),
+        [format!("127.0.0.1:{}", server.port())]
+    );
+    assert_eq!(server.counts().violations, 0);
+
+    // One that names no path names nothing that CTC has.
+    let connect = Request::connect("elsewhere.example:443")
+        .body(Body::empty())
+        .unwrap();
+    assert!(gateway.oneshot(connect).await.is_err());
+}

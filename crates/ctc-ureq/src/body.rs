@@ -28,6 +28,15 @@ impl Body {
         Self(Content::Reader(Box::new(reader)))
     }
 
+    /// Whether it has as many bytes, or may have: nobody knows the length of a stream.
+    pub(crate) fn may_have(&self, bytes: usize) -> bool {
+        match &self.0 {
+            Content::Empty => false,
+            Content::Bytes(content) => content.len() >= bytes,
+            Content::Reader(_) => true,
+        }
+    }
+
     /// The same body once more, or `None` for a stream.
     pub(crate) fn replay(&self) -> Option<Self> {
         match &self.0 {

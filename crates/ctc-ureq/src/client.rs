@@ -12,7 +12,7 @@ use ctc_driver::{
 use http::{Method, Request};
 
 use ureq::Agent;
-use ureq::config::ConfigBuilder;
+use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 
 use crate::body::Body;
@@ -184,7 +184,7 @@ impl Client {
 #[must_use = "a builder does nothing until build"]
 pub struct ClientBuilder {
     config: SessionConfig,
-    http: Option<Agent>,
+    transport: Option<UreqTransport>,
     connect_timeout: Option<Duration>,
     user_agent: Option<String>,
     store: Option<Arc<dyn SessionStore>>,
@@ -193,8 +193,8 @@ pub struct ClientBuilder {
 }
 
 /// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and
-/// hands every status back as a response. Add certificates, proxies or limits, and give it to
-/// [`ClientBuilder::http_client`].
+/// hands every status back as a response. Add certificates, proxies or limits, and give what it
+/// builds to [`ClientBuilder::http_config`].
 pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -313,14 +313,21 @@ impl ClientBuilder {
         self
     }
 
-    /// An HTTP client of your own, with its proxies, certificates and limits, which no other
-    /// session may use.
+    /// Sets up the HTTP client, with proxies, certificates and limits. Begin with
+    /// [`http_client_builder`]. Redirects and statuses are dealt with for each request.
+    pub fn http_config(mut self, config: Config) -> Self {
+        self.transport = Some(UreqTransport::from_config(config));
+        self
+    }
+
+    /// An HTTP client of your own, which no other session may use: for one with connectors or a
+    /// resolver of its own. Give any other as [`http_config`](Self::http_config), which serves
+    /// better: see [`UreqTransport::new`].
     ///
-    /// Begin with [`http_client_builder`]. Redirects and statuses are dealt with for each request.
-    /// Should anything in the program turn on ureq's `cookies`, enable the feature of that name
-    /// of this crate too: ureq's cookie jar would otherwise add a second `Cookie` header.
+    /// If anything in the program turns on ureq's `cookies`, enable the feature of that name of
+    /// this crate too: ureq's cookie jar would otherwise add a second `Cookie` header.
     pub fn http_client(mut self, agent: Agent) -> Self {
-        self.http = Some(agent);
+        self.transport = Some(UreqTransport::new(agent));
         self
     }
 
@@ -329,32 +336,29 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
-        if self.http.is_some() && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+        let is_own = self.transport.is_some();
+        if is_own && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
             return Err(BuildError::OwnHttpClient);
         }
         let session = self.config.build()?;
         let endpoint = session.endpoint();
-        let agent = match self.http {
-            Some(agent) => agent,
-            None => {
-                let mut http = http_client_builder();
-                if let Some(timeout) = self.connect_timeout {
-                    http = http.timeout_connect(Some(timeout));
-                }
-                if let Some(user_agent) = self.user_agent {
-                    http = http.user_agent(user_agent);
-                }
-                // In the clear it must not leave this machine, whatever the environment says of
-                // proxies.
-                if endpoint.is_plain_http() {
-                    http = http.proxy(None);
-                }
-                http.build().new_agent()
+        let transport = self.transport.unwrap_or_else(|| {
+            let mut http = http_client_builder();
+            if let Some(timeout) = self.connect_timeout {
+                http = http.timeout_connect(Some(timeout));
             }
-        };
-        let driver = Driver::new(session, UreqTransport::new(agent), self.store);
+            if let Some(user_agent) = self.user_agent {
+                http = http.user_agent(user_agent);
+            }
+            // In the clear it must not leave this machine, whatever the environment says of
+            // proxies.
+            if endpoint.is_plain_http() {
+                http = http.proxy(None);
+            }
+            UreqTransport::from_config(http.build())
+        });
         let inner = Inner {
-            driver,
+            driver: Driver::new(session, transport, self.store),
             endpoint,
             timeout: self.timeout,
             options: self.options,

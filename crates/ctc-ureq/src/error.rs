@@ -5,7 +5,6 @@ use std::error::Error as StdError;
 use ctc_driver::__adapter::no_response;
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
 use ctc_driver::{CallError, ConfigError, Denied, TransportError};
-use ureq::Timeout;
 
 /// Why a call failed. A status is never an error: every response is delivered.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,11 @@ impl From<CallError<SendError>> for Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// ureq's own error.
+    /// ureq's own error, before a byte of the request was written: no such host, no route, no
+    /// socket, no tunnel through a proxy, no TLS.
+    #[error(transparent)]
+    NotSent(ureq::Error),
+    /// ureq's own error, after a byte of the request was written, or nobody knows.
     #[error(transparent)]
     Ureq(ureq::Error),
     /// ureq refuses the URL, which its own error would print with its query.
@@ -64,37 +67,31 @@ pub enum SendError {
     Other(Box<dyn StdError + Send + Sync>),
 }
 
-impl From<ureq::Error> for SendError {
-    fn from(error: ureq::Error) -> Self {
+impl SendError {
+    pub(crate) fn new(error: ureq::Error, was_written: bool) -> Self {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => Self::Url,
             ureq::Error::TlsRequired => Self::NoTls,
-            error => Self::Ureq(error),
+            error if was_written => Self::Ureq(error),
+            error => Self::NotSent(error),
         }
+    }
+}
+
+/// An error of which nothing is known but itself.
+impl From<ureq::Error> for SendError {
+    fn from(error: ureq::Error) -> Self {
+        Self::new(error, true)
     }
 }
 
 impl TransportError for SendError {
     fn failure(&self) -> SendFailure {
         match self {
-            Self::Url | Self::NoTls => SendFailure::NotSent,
-            Self::Ureq(
-                ureq::Error::HostNotFound
-                | ureq::Error::ConnectionFailed
-                | ureq::Error::InvalidProxyUrl
-                | ureq::Error::Tls(_)
-                | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect),
-            ) => SendFailure::NotSent,
-            Self::Ureq(ureq::Error::Io(error)) if is_before_sending(error) => SendFailure::NotSent,
-            _ => SendFailure::MaybeSent,
+            Self::Url | Self::NoTls | Self::NotSent(_) => SendFailure::NotSent,
+            Self::Ureq(_) | Self::Other(_) => SendFailure::MaybeSent,
         }
     }
-}
-
-/// A connection refused, or a certificate: ureq hands on what rustls says of one as an I/O error.
-fn is_before_sending(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::ConnectionRefused
-        || error.to_string().starts_with("invalid peer certificate")
 }
 
 /// Why a client could not be built.

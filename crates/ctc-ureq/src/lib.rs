@@ -41,6 +41,7 @@ mod error;
 mod headers;
 mod request;
 mod transport;
+mod watch;
 
 pub use body::Body;
 pub use client::{Client, ClientBuilder, http_client_builder};

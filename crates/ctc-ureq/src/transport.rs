@@ -1,21 +1,28 @@
 //! ureq as the HTTP stack of a driver: the traps of `ureq` are dealt with here and nowhere else.
 
-use std::io::Read;
-use std::time::Duration;
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, Instant};
 
+use ctc_driver::__adapter::{DISCARD_BYTES, DISCARD_TIMEOUT};
 use ctc_driver::ctc_core::{Endpoint, Route, Target};
 use ctc_driver::{LoginRequest, LoginResponse, Outgoing, ReplayCopy, Transport};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
-use ureq::{Agent, AsSendBody, SendBody};
+use ureq::config::{Config, ConfigBuilder};
+use ureq::typestate::HttpCrateScope;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::{Agent, AsSendBody, SendBody, Timeout};
+use zeroize::Zeroizing;
 
 use crate::body::{Body, Content};
 use crate::error::SendError;
 use crate::headers::FewHeaders;
+use crate::watch::{self, WatchedConnector};
 
-/// Longest body of a response that is read to its end to keep the connection, when the response is not
-/// delivered.
-const DRAIN_BYTES: u64 = 64 * 1024;
+/// The shortest body that is announced (`Expect: 100-continue`) before it is sent. A server that
+/// refuses the token says so before it has read a body, and ureq sends all of it before it reads a
+/// response: without the announcement the 401 would be lost in the broken connection.
+const ANNOUNCED_BYTES: usize = 1024 * 1024;
 
 /// A [`ureq::Agent`] as a [`Transport`].
 #[derive(Clone, Debug)]
@@ -24,14 +31,32 @@ pub struct UreqTransport {
     /// Whether the agent does by itself what is otherwise set for each request. ureq keeps its TLS
     /// set-up only for requests without settings of their own.
     is_set_up: bool,
+    /// Whether all connections are made by a [`WatchedConnector`].
+    is_watched: bool,
 }
 
 impl UreqTransport {
-    /// A transport over `agent`, which no other session may use.
+    /// A transport over an agent that is made of `config`.
     ///
-    /// Redirects and statuses are dealt with for each request, unless the agent is set up as
+    /// Redirects and statuses are dealt with for each request, unless they are set up as
     /// [`http_client_builder`](crate::http_client_builder) does it.
+    pub fn from_config(config: Config) -> Self {
+        let connector = WatchedConnector::default();
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        Self::over(agent, true)
+    }
+
+    /// A transport over an agent of your own, which no other session may use: for one that has
+    /// connectors or a resolver of its own.
+    ///
+    /// ureq does not tell of such an agent how far a request got. A login that failed then counts
+    /// as sent unless its error says that it was not (no such host, connection refused, no TLS),
+    /// and a response that is not delivered costs its connection.
     pub fn new(agent: Agent) -> Self {
+        Self::over(agent, false)
+    }
+
+    fn over(agent: Agent, is_watched: bool) -> Self {
         let config = agent.config();
         let is_set_up = !config.http_status_as_error()
             && config.max_redirects() == 0
@@ -39,40 +64,62 @@ impl UreqTransport {
             && config.allow_non_standard_methods();
         #[cfg(feature = "cookies")]
         agent.cookie_jar_lock().clear();
-        Self { agent, is_set_up }
+        Self {
+            agent,
+            is_set_up,
+            is_watched,
+        }
     }
 
-    fn run<B: AsSendBody>(
+    fn run<B: AsSendBody>(&self, request: Request<B>) -> Result<Response<ureq::Body>, SendError> {
+        let (response, was_written) = watch::run(|| self.agent.run(request));
+        // What this response has set must not go out with another call.
+        #[cfg(feature = "cookies")]
+        self.agent.cookie_jar_lock().clear();
+        response.map_err(|error| {
+            let was_written = if self.is_watched {
+                was_written
+            } else {
+                may_be_written(&error)
+            };
+            SendError::new(error, was_written)
+        })
+    }
+
+    fn run_call<B: AsSendBody>(
         &self,
         request: Request<B>,
         timeout: Option<Duration>,
     ) -> Result<Response<ureq::Body>, SendError> {
-        let response = self.run_on_agent(request, timeout);
-        // What this response has set must not go out with another call.
-        #[cfg(feature = "cookies")]
-        self.agent.cookie_jar_lock().clear();
-        Ok(response?)
+        if self.is_set_up && timeout.is_none() {
+            return self.run(request);
+        }
+        let mut config = self.configure(request);
+        if timeout.is_some() {
+            config = config.timeout_global(timeout);
+        }
+        self.run(config.build())
     }
 
-    fn run_on_agent<B: AsSendBody>(
+    fn run_login<B: AsSendBody>(
         &self,
         request: Request<B>,
-        timeout: Option<Duration>,
-    ) -> Result<Response<ureq::Body>, ureq::Error> {
-        if self.is_set_up && timeout.is_none() {
-            return self.agent.run(request);
-        }
-        let mut config = self
-            .agent
+        timeout: Duration,
+    ) -> Result<Response<ureq::Body>, SendError> {
+        // A buffer of another size than the pool's makes ureq open a connection for this request
+        // alone. The server may have closed a pooled one just now.
+        let buffer = self.agent.config().input_buffer_size().saturating_add(1);
+        let config = self.configure(request).timeout_global(Some(timeout));
+        self.run(config.input_buffer_size(buffer).build())
+    }
+
+    fn configure<B: AsSendBody>(&self, request: Request<B>) -> ConfigBuilder<HttpCrateScope<B>> {
+        self.agent
             .configure_request(request)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .allow_non_standard_methods(true);
-        if timeout.is_some() {
-            config = config.timeout_global(timeout);
-        }
-        self.agent.run(config.build())
+            .allow_non_standard_methods(true)
     }
 }
 
@@ -184,14 +231,20 @@ impl Transport for UreqTransport {
 
     fn send(&self, mut outbound: Outbound) -> Result<Response<ureq::Body>, SendError> {
         let timeout = outbound.timeout;
+        if outbound.body.may_have(ANNOUNCED_BYTES) {
+            let headers = outbound.request.headers_mut();
+            headers
+                .entry(EXPECT)
+                .or_insert(HeaderValue::from_static("100-continue"));
+        }
         match outbound.body.0 {
             // `()` and not an empty slice: ureq would announce a body of length 0 on a GET.
             Content::Empty => {
                 set_length(&mut outbound.request);
-                self.run(*outbound.request, timeout)
+                self.run_call(*outbound.request, timeout)
             }
-            Content::Bytes(bytes) => self.run(outbound.request.map(|()| &bytes[..]), timeout),
-            Content::Reader(reader) => self.run(
+            Content::Bytes(bytes) => self.run_call(outbound.request.map(|()| &bytes[..]), timeout),
+            Content::Reader(reader) => self.run_call(
                 outbound
                     .request
                     .map(|()| SendBody::from_owned_reader(reader)),
@@ -203,35 +256,66 @@ impl Transport for UreqTransport {
     fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
         let (parts, form) = login.request.into_parts();
         let mut request = Request::from_parts(parts, ());
-        let (form, timeout) = (form.as_ref(), Some(login.timeout));
+        let form = form.as_ref();
         let response = if form.is_empty() {
             set_length(&mut request);
-            self.run(request, timeout)
+            self.run_login(request, login.timeout)
         } else {
-            self.run(request.map(|()| form), timeout)
+            self.run_login(request.map(|()| form), login.timeout)
         };
-        // The head has said all: its connection goes with the body.
-        let (parts, _body) = response?.into_parts();
-        Ok(LoginResponse::new(parts.status, parts.headers))
+        let (parts, body) = response?.into_parts();
+        let mut response = LoginResponse::new(parts.status, parts.headers);
+        // If the head says all, the connection goes with the body.
+        if login.body_limit > 0 {
+            let mut body = body.into_reader();
+            let mut chunk = Zeroizing::new([0; 4096]);
+            loop {
+                let wanted = chunk.len().min(login.body_limit - response.body().len());
+                let length = match body.read(&mut chunk[..wanted]) {
+                    Ok(length) => length,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(ureq::Error::from(error).into()),
+                };
+                if length == 0 || !response.append_body(&chunk[..length], login.body_limit) {
+                    break;
+                }
+            }
+        }
+        Ok(response)
     }
 
     fn discard(&self, response: Response<ureq::Body>) {
-        drain(response.into_body());
+        // Without a watched connector nothing would bound it in time.
+        if self.is_watched {
+            drain(response.into_body());
+        }
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again. Only one whose length
-/// is known to be short: reading on without a time-out of its own could take for ever.
+/// Reads a short body to its end, so that its connection can be used again.
 fn drain(body: ureq::Body) {
-    if body
-        .content_length()
-        .is_some_and(|length| length <= DRAIN_BYTES)
-    {
-        // A body that breaks off costs a connection and nothing else.
-        let _ = std::io::copy(
-            &mut body.into_reader().take(DRAIN_BYTES),
-            &mut std::io::sink(),
-        );
+    let mut body = body.into_reader().take(DISCARD_BYTES as u64);
+    // A body that breaks off costs a connection and nothing else.
+    let _ = watch::read_until(Instant::now() + DISCARD_TIMEOUT, || {
+        std::io::copy(&mut body, &mut std::io::sink())
+    });
+}
+
+/// Whether the request may have been written when this error came up, as far as an error tells.
+fn may_be_written(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::Tls(_)
+        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
+        // ureq hands on what rustls says of a certificate as an I/O error.
+        ureq::Error::Io(error) => {
+            error.kind() != ErrorKind::ConnectionRefused
+                && !error.to_string().starts_with("invalid peer certificate")
+        }
+        _ => true,
     }
 }
 

@@ -15,7 +15,7 @@ impl BlockingStack for Ureq {
     type Transport = UreqTransport;
 
     fn transport(&self) -> UreqTransport {
-        UreqTransport::new(http_client_builder().build().new_agent())
+        UreqTransport::from_config(http_client_builder().build())
     }
 
     fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<UreqTransport> {
@@ -25,9 +25,8 @@ impl BlockingStack for Ureq {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&[root]))
             .build();
-        Some(UreqTransport::new(
-            http_client_builder().tls_config(tls).build().new_agent(),
-        ))
+        let config = http_client_builder().tls_config(tls).build();
+        Some(UreqTransport::from_config(config))
     }
 
     fn request(

@@ -18,7 +18,11 @@ pub(super) fn check() -> Result<Outcome, String> {
     if long.is_empty() {
         return Ok(Outcome::Done);
     }
-    Err(format!("lines over {WIDEST} columns:\n{}", long.join("\n")))
+    Err(format!(
+        "{} lines over {WIDEST} columns:\n{}",
+        long.len(),
+        long.join("\n")
+    ))
 }
 
 /// The number and the width, in characters, of each line that is too long.

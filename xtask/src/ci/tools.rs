@@ -1,6 +1,6 @@
 //! Steps that are another tool's work, skipped where it is not installed.
 
-use super::{Outcome, plain, skipped};
+use super::{Outcome, partial, plain, skipped};
 use crate::shell::{has_subcommand, responses};
 
 /// Licences, bans and sources always; advisories where their database can be had.
@@ -21,8 +21,8 @@ pub(super) fn policy() -> Result<Outcome, String> {
         "sources",
     ])?;
     if !responses("cargo", &["deny", "--log-level", "off", "fetch", "db"]) {
-        return Ok(skipped(
-            "advisories only: their database is out of reach; the rest was checked",
+        return Ok(partial(
+            "without advisories: their database is out of reach",
         ));
     }
     plain(&[

@@ -8,11 +8,11 @@ use super::denial::{Denial, LoginFailure};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
-/// How often the cost of a login doubles while the tokens that logins bring die young: 8 refills.
-const MOST_DOUBLINGS_SHORT: u32 = 3;
-/// How often it doubles while logins do not help: 16 refills, a plain choice. With the defaults that
-/// is 45 logins a day at most.
-const MOST_DOUBLINGS_FUTILE: u32 = 4;
+/// How many refills a login costs at most while the tokens that logins bring die young.
+const MOST_WHEN_SHORT: u32 = 8;
+/// How many it costs at most while logins do not help: with the defaults, 36 logins a day. Fewer would
+/// make a token that really died wait for longer than 40 minutes.
+const MOST_WHEN_FUTILE: u32 = 20;
 
 /// Decides whether a login may go out now.
 ///
@@ -152,15 +152,14 @@ impl Governor {
         if age >= self.rules.short_token_lifetime {
             self.login_helped();
         } else {
-            // The first may be chance.
-            self.raise_surcharge(self.wasted.min(MOST_DOUBLINGS_SHORT));
+            self.raise_surcharge(MOST_WHEN_SHORT);
         }
     }
 
     /// A 401 that a login was made for came again with the new token: the next login costs up to
-    /// sixteen refills, doubling, until one helps.
+    /// twenty refills, doubling, until one helps.
     pub(super) fn login_was_futile(&mut self) {
-        self.raise_surcharge(self.wasted.saturating_add(1).min(MOST_DOUBLINGS_FUTILE));
+        self.raise_surcharge(MOST_WHEN_FUTILE);
     }
 
     /// A call that was refused went through after a login, or a token lived for long.
@@ -169,8 +168,10 @@ impl Governor {
         self.surcharge = Duration::ZERO;
     }
 
-    fn raise_surcharge(&mut self, doublings: u32) {
-        self.surcharge = self.rules.refill.saturating_mul((1 << doublings) - 1);
+    /// One refill after the first, which may be chance; then two, four and so on, up to `most`.
+    fn raise_surcharge(&mut self, most: u32) {
+        let refills = (1 << self.wasted.min(16)).min(most);
+        self.surcharge = self.rules.refill.saturating_mul(refills - 1);
         self.wasted = self.wasted.saturating_add(1);
     }
 
@@ -215,7 +216,7 @@ impl Governor {
     fn most_debt(&self) -> Duration {
         self.rules
             .refill
-            .saturating_mul((self.rules.burst.get() - 1).saturating_add(1 << MOST_DOUBLINGS_FUTILE))
+            .saturating_mul((self.rules.burst.get() - 1).saturating_add(MOST_WHEN_FUTILE))
     }
 
     fn debt_at(&self, now: Instant) -> Duration {

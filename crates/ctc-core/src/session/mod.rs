@@ -428,7 +428,7 @@ impl Session {
     fn has_rejected(&self, token: &AuthToken) -> bool {
         self.rejected_token
             .as_ref()
-            .is_some_and(|refused| refused.token == *token)
+            .is_some_and(|refused| refused.token.is_same(token))
     }
 
     fn tick(&mut self, now: Instant) -> Instant {

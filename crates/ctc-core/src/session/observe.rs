@@ -138,7 +138,7 @@ impl Session {
                 if let Some(open) = self
                     .open
                     .as_mut()
-                    .filter(|open| *open.pass.token() == token)
+                    .filter(|open| open.pass.token().is_same(&token))
                 {
                     open.ends = ends;
                 } else if !self.has_rejected(&token) {

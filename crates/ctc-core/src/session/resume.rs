@@ -130,7 +130,7 @@ impl Session {
         let newer_than_refused = self.rejected_token.as_ref().is_none_or(|refused| {
             // Two processes may have given two tokens one number while they could not reach the
             // store.
-            recorded >= refused.generation && refused.token != found.token
+            recorded >= refused.generation && !refused.token.is_same(&found.token)
         });
         if !newer_than_held || !newer_than_refused {
             return None;

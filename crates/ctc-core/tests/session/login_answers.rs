@@ -386,6 +386,24 @@ fn the_very_token_just_refused_is_a_failed_login_once() {
 }
 
 #[test]
+fn the_very_token_just_refused_is_known_in_quotes_too() {
+    for (first, again) in [("T1", "\"T1\""), ("\"T1\"", "T1")] {
+        let mut s = Scenario::new().open(first).after(3600);
+        let mut sent = s.sent();
+        let _ = s.response(&mut sent, 401, &[]);
+        assert_eq!(
+            outcome(&mut s, &response(200, &[&cookie(again)])),
+            Outcome::Cooling(LoginFailure::SameToken)
+        );
+        // Nor is the present one a new one, for being quoted otherwise.
+        let mut s = Scenario::new().open(first).after(3600);
+        let (mut sent, phase) = (s.sent(), s.phase());
+        let _ = s.response(&mut sent, 200, &[&cookie(again)]);
+        assert_eq!(s.phase(), phase);
+    }
+}
+
+#[test]
 fn t41_a_token_just_handed_out_is_not_over_by_a_clock_that_runs_ahead() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;

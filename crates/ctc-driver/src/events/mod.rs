@@ -95,7 +95,10 @@ pub enum SessionEvent<'a> {
 /// Writes an event under its name. The target is `ctc` for all.
 macro_rules! tell {
     ($level:ident, $event:expr, $session:expr, $message:literal $(, $($field:tt)+)?) => {
-        $level!(name: $event, target: "ctc", event = $event, session = $session, $($($field)+,)? $message)
+        $level!(
+            name: $event, target: "ctc",
+            event = $event, session = $session, $($($field)+,)? $message
+        )
     };
 }
 
@@ -145,7 +148,9 @@ impl SessionEvent<'_> {
                 );
             }
             Self::DeniedByStore { denial } => {
-                tell!(warn, "denied_by_store", session, "the store's record forbids a login", %denial);
+                tell!(
+                    warn, "denied_by_store", session, "the store's record forbids a login", %denial
+                );
             }
             Self::CallDenied { denial } => {
                 tell!(debug, "call_denied", session, "call is not sent", %denial)
@@ -235,8 +240,8 @@ fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) 
     }
 }
 
-/// The span of one login, store included. Made at the election, so that the elected caller's span is
-/// its parent wherever the login runs.
+/// The span of one login, store included. Made at the election, so that the elected caller's span
+/// is its parent wherever the login runs.
 pub(crate) fn login_span(session: u64) -> Span {
     info_span!(target: "ctc", "login", session)
 }

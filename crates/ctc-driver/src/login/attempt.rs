@@ -234,7 +234,7 @@ impl Drop for Attempt {
 /// Why a login failed that no runtime ran.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the runtime dropped the login task before it ran, several times in a row: make the call within \
-     a runtime that keeps running, or give the client one (for tokio: Tokio::on(handle))"
+    "the runtime dropped the login task before it ran, several times in a row: make the call \
+     within a runtime that keeps running, or give the client one (for tokio: Tokio::on(handle))"
 )]
 struct TaskLost;

@@ -14,8 +14,8 @@ use crate::events::SessionEvent;
 use crate::ports::{LoginRequest, LoginResponse, StoreError};
 use crate::session::SharedSession;
 
-/// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked it
-/// to end, and it has other things to do in that time.
+/// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked
+/// it to end, and it has other things to do in that time.
 pub(crate) const LOGOUT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a logout went. Whatever it says, the session is closed and its token forgotten here.
@@ -42,7 +42,8 @@ impl fmt::Display for LogoutOutcome {
             Self::Rejected(status) => {
                 write!(
                     f,
-                    "the server answered {status}, so the token may live on there: check logout_path"
+                    "the server responded with {status}, so the token may live on there: \
+                     check logout_path"
                 )
             }
             Self::Unreachable(error) => {
@@ -58,8 +59,8 @@ impl fmt::Display for LogoutOutcome {
     }
 }
 
-/// Closes the session at once, tells the server, and takes the token out of the store if it is still
-/// there; all within `limit`.
+/// Closes the session at once, tells the server, and takes the token out of the store if it is
+/// still there; all within `limit`.
 pub(crate) async fn log_out(
     session: &SharedSession,
     io: &dyn LoginIo,

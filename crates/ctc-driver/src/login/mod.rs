@@ -40,8 +40,8 @@ pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant)
     }
 }
 
-/// Makes a login, or finds that another process made it already. Returns the panic of an HTTP client
-/// or a store, which counts as a failed login.
+/// Makes a login, or finds that another process made it already. Returns the panic of an HTTP
+/// client or a store, which counts as a failed login.
 pub(crate) async fn log_in(
     mut attempt: Attempt,
     io: &dyn LoginIo,
@@ -123,7 +123,10 @@ async fn prepare(
             may_lose_the_lease = false;
             continue;
         }
-        // The store may have taken its time, and the session been closed meanwhile.
+        // The store may have taken its time: the session may be closed by now, or its clients gone.
+        if !io.is_in_use() {
+            attempt.cancel();
+        }
         if proceeds && let Some(request) = attempt.start() {
             return Some((request, store));
         }

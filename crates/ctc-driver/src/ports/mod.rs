@@ -18,3 +18,4 @@ pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
 };
 pub use transport::{AsyncTransport, LoginRequest, LoginResponse, Transport, TransportError};
+pub use transport::{DISCARD_BYTES, DISCARD_TIMEOUT};

@@ -12,11 +12,11 @@
 //! ```
 //!
 //! While a token is good, only for one that the server rotated on an ordinary response: the first
-//! after a login is saved at once, further ones at most once a minute, and the response waits for it
-//! (one second at most in the asynchronous driver). A logout takes its own token out. Each of these
-//! is one lease. A store that fails stops no call: the session goes on in memory, logs in under its
-//! own governor, warns once (until the store works again), and asks the store again at the next
-//! login.
+//! after a login is saved at once, further ones at most once a minute, and the response waits for
+//! it (one second at most in the asynchronous driver). A logout takes its own token out. Each of
+//! these is one lease. A store that fails stops no call: the session goes on in memory, logs in
+//! under its own governor, warns once (until the store works again), and asks the store again at
+//! the next login.
 //!
 //! # What is in a record
 //!
@@ -35,11 +35,11 @@
 //!    at the latest after [`LeaseTerms::ttl`]: a holder that died or froze is overtaken. (Sooner is
 //!    better for one that died: say by a lock that the system gives back, or by heartbeats.)
 //! 2. **A lease that is over changes nothing.** Its [`save`](StoreLease::save) fails with
-//!    [`StoreError::LeaseLost`], also when the holder was stopped in the midst of it and woke an hour
-//!    later. That takes a **fencing number**: each lease gets the next one, it is kept beside the
-//!    record, and a write is made only if it is still the newest, check and write being one step
-//!    for the store (a transaction, a script, a conditional update). Judge time by one clock alone:
-//!    the store's own, or [`Instant`](std::time::Instant) within the holder.
+//!    [`StoreError::LeaseLost`], also when the holder was stopped in the midst of it and woke an
+//!    hour later. That takes a **fencing number**: each lease gets the next one, it is kept beside
+//!    the record, and a write is made only if it is still the newest, check and write being one
+//!    step for the store (a transaction, a script, a conditional update). Judge time by one clock
+//!    alone: the store's own, or [`Instant`](std::time::Instant) within the holder.
 //! 3. **A record is all or nothing**, private, and never another key's. What cannot be read, or has
 //!    another [`key`](ctc_core::SessionRecord::key), is no record: [`load`](StoreLease::load) says
 //!    `None`, not an error.
@@ -63,7 +63,8 @@
 //! # #[derive(Clone, Default)]
 //! # struct Table(Arc<Mutex<HashMap<RecordKey, (u64, Option<Instant>, Option<SessionRecord>)>>>);
 //! # impl Table {
-//! #     // UPDATE ctc SET fence = fence + 1, until = now() + ttl WHERE key = … AND until < now() RETURNING fence
+//! #     // UPDATE ctc SET fence = fence + 1, until = now() + ttl
+//! #     // WHERE key = … AND until < now() RETURNING fence
 //! #     fn take(&self, key: &RecordKey, ttl: Duration) -> Result<Option<u64>, StoreError> {
 //! #         let mut rows = self.0.lock().unwrap();
 //! #         let row = rows.entry(key.clone()).or_default();
@@ -76,7 +77,9 @@
 //! #         Ok(self.0.lock().unwrap().get(key).and_then(|row| row.2.clone()))
 //! #     }
 //! #     // UPDATE ctc SET record = … WHERE key = … AND fence = … AND until > now()
-//! #     fn update(&self, key: &RecordKey, fence: u64, record: &SessionRecord) -> Result<usize, StoreError> {
+//! #     fn update(
+//! #         &self, key: &RecordKey, fence: u64, record: &SessionRecord,
+//! #     ) -> Result<usize, StoreError> {
 //! #         let mut rows = self.0.lock().unwrap();
 //! #         let Some(row) = rows.get_mut(key).filter(|row| row.0 == fence) else { return Ok(0) };
 //! #         if row.1.is_none_or(|until| until <= Instant::now()) { return Ok(0) }
@@ -85,12 +88,17 @@
 //! #     }
 //! #     // UPDATE ctc SET until = 0 WHERE key = … AND fence = …
 //! #     fn give_back(&self, key: &RecordKey, fence: u64) {
-//! #         if let Some(row) = self.0.lock().unwrap().get_mut(key).filter(|row| row.0 == fence) { row.1 = None }
+//! #         let mut rows = self.0.lock().unwrap();
+//! #         if let Some(row) = rows.get_mut(key).filter(|row| row.0 == fence) { row.1 = None }
 //! #     }
 //! # }
 //!
 //! impl SessionStore for Table {
-//!     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+//!     fn lease(
+//!         &self,
+//!         key: &RecordKey,
+//!         terms: LeaseTerms,
+//!     ) -> Result<Box<dyn StoreLease>, StoreError> {
 //!         let began = Instant::now();
 //!         loop {
 //!             if let Some(fence) = self.take(key, terms.ttl)? {

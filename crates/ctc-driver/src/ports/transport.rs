@@ -12,6 +12,12 @@ use zeroize::Zeroizing;
 use super::request::Outgoing;
 use super::response::Incoming;
 
+/// How many bytes the shipped adapters read, at most, of a response that is not delivered: enough
+/// to keep the connection after a short one.
+pub const DISCARD_BYTES: usize = 64 * 1024;
+/// How long that may take.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// An HTTP client's error. It must not print a form body, a header or a URL's query.
 pub trait TransportError: Error + Send + Sync + 'static {
     /// Returns whether the request may have reached the server. A login that was certainly not sent
@@ -79,6 +85,21 @@ impl LoginResponse {
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Zeroizing::new(body.into());
         self
+    }
+
+    /// Appends what was read of the body, up to `limit` bytes in total
+    /// ([`LoginRequest::body_limit`]). Returns whether more is wanted. The body leaves no copy of
+    /// itself behind when it grows.
+    pub fn append_body(&mut self, chunk: &[u8], limit: usize) -> bool {
+        let length = self.body.len();
+        let wanted = chunk.len().min(limit.saturating_sub(length));
+        if self.body.capacity() - length < wanted {
+            let mut grown = Vec::with_capacity((length + wanted).max(2 * length));
+            grown.extend_from_slice(&self.body);
+            self.body = Zeroizing::new(grown);
+        }
+        self.body.extend_from_slice(&chunk[..wanted]);
+        self.body.len() < limit
     }
 
     /// Returns its status.
@@ -178,5 +199,20 @@ pub trait AsyncTransport: Send + Sync {
     /// bounds it in time.
     async fn discard(&self, response: Self::Response) {
         drop(response);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn append_body_stops_at_the_limit() {
+        let mut response = LoginResponse::new(StatusCode::OK, HeaderMap::new());
+        assert!(response.append_body(b"abc", 5));
+        assert!(!response.append_body(b"def", 5));
+        assert_eq!(response.body(), b"abcde");
+        assert!(!response.append_body(b"g", 5));
+        assert_eq!(response.body(), b"abcde");
     }
 }

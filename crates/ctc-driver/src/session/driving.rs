@@ -96,8 +96,8 @@ impl<R: Outgoing> SentRequest<R> {
 }
 
 impl SharedSession {
-    /// Makes a request ready to be sent. While there is no token it returns `false`: the request may
-    /// go out after the call was admitted.
+    /// Makes a request ready to be sent. While there is no token it returns `false`: the request
+    /// may go out after the call was admitted.
     #[inline]
     pub(crate) fn stamp_for_sending<R: Outgoing>(
         &self,

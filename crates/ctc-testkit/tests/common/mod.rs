@@ -187,3 +187,10 @@ pub(crate) fn form(username: &str, password: &str) -> String {
         .append_pair("password", password)
         .finish()
 }
+
+/// A request to the control path, on a connection of its own.
+pub(crate) fn control(server: &Server, method: &str, path: &str, body: &str) -> Reply {
+    Client::connect(server)
+        .send(method, path, &[], body.as_bytes())
+        .expect("a response")
+}

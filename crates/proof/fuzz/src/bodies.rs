@@ -190,11 +190,14 @@ impl Walk {
                 1 | 2 => self.close(false),
                 3 => self.session.reset(),
                 // Every other time the same, which changes nothing.
-                _ => drop(self.session.set_credentials(if with & 8 == 0 {
-                    credentials()
-                } else {
-                    other_credentials()
-                })),
+                _ => {
+                    let same = with & 8 == 0;
+                    self.session.set_credentials(if same {
+                        credentials()
+                    } else {
+                        other_credentials()
+                    });
+                }
             },
             9 => self.now += Duration::from_secs(u64::from(with)),
             10 => {

@@ -26,6 +26,7 @@ pub(crate) struct Caller {
     pub(crate) world: Arc<World>,
     pub(crate) driver: SimDriver,
     pub(crate) process: usize,
+    pub(crate) runtime: usize,
     /// Every fault is mended: the last call must succeed.
     pub(crate) healed: bool,
 }
@@ -56,8 +57,14 @@ impl Caller {
             self.world.state().watch.renewal_begins(self.process);
             Ok(self.driver.renew(&options).await.map(Response::new)?)
         };
-        let response =
-            Cancelling::new(work, plan.cancel, Arc::clone(&self.world), self.process).await;
+        let response = Cancelling::new(
+            work,
+            plan.cancel,
+            Arc::clone(&self.world),
+            self.process,
+            number,
+        )
+        .await;
         let mut state = self.world.state();
         state.watch.calls[number].done = true;
         let Some(response) = response else {
@@ -88,7 +95,12 @@ impl Caller {
             began,
             sends: 0,
             on_the_wire,
+            was_on_the_wire: false,
             done: false,
+            runtime: self.runtime,
+            max_wait: plan.max_wait,
+            elected: false,
+            polled: began,
         });
         state.tally.calls += 1;
         if plan.foreign {
@@ -151,11 +163,17 @@ impl Caller {
             Ok(_) => state.tally.delivered += u64::from(good),
             Err(CallError::Denied(denied)) => {
                 state.tally.denied += 1;
+                if state.watch.calls[number].sends > 0 {
+                    state.violated(Guarantee::Coalesced, || {
+                        format!("p{process}: call {number} was sent, and is told that it was not")
+                    });
+                }
                 let pause = denied
                     .retry_after()
                     .map(|pause| Ms::try_from(pause.as_millis()).unwrap_or(Ms::MAX));
                 let failed = self.driver.session().counts().logins_failed;
-                state.check_denial(process, failed, denied.denial(), pause);
+                let waited = plan.renew || state.watch.calls[number].elected;
+                state.check_denial(process, failed, denied.denial(), pause, waited);
             }
             Err(_) => {}
         }

@@ -31,28 +31,26 @@ impl State {
     /// When nothing can run at this moment, nobody may be left waiting without a reason.
     pub(crate) fn check_rest(&mut self, process: usize, phase: &Phase) {
         let life = self.processes[process].life;
-        let mine = |call: &&CallState| call.process == process && call.life == life && !call.done;
-        let unfinished = self.watch.calls.iter().filter(mine).count();
-        let waiting = self
-            .watch
-            .calls
-            .iter()
-            .filter(mine)
-            .filter(|call| !call.on_the_wire)
-            .count();
-        let flying = self.watch.sessions[process].login.in_the_air();
+        let patient = matches!(phase, Phase::Empty | Phase::BackingOff { .. });
+        let waits = |call: &CallState| {
+            let mine = call.process == process && call.life == life && !call.done;
+            mine && !call.on_the_wire
+                && self.runs(process, call.runtime)
+                && (call.max_wait == 0 || !patient)
+        };
+        let waiting = self.watch.calls.iter().filter(|call| waits(call)).count();
+        let login = &self.watch.sessions[process].login;
+        let logging_in = login.tasks > 0;
         let has_store = self.watch.plan.processes[process].store.is_some();
-        if *phase == Phase::LoggingIn && (unfinished == 0 || (!has_store && !flying)) {
+        if *phase == Phase::LoggingIn && !logging_in {
             self.violated(Guarantee::NoWedge, || {
-                format!("p{process} is Opening, but nobody logs in")
+                format!("p{process} is LoggingIn, but nobody logs in")
             });
         }
-        let settled = matches!(
-            phase,
-            Phase::Open(_) | Phase::Closed | Phase::Rejected { .. }
-        );
+        // With a store, a response may be held back until its token is saved.
+        let settled = *phase != Phase::LoggingIn;
         let logging_out = self.watch.sessions[process].logouts > 0;
-        if settled && waiting > 0 && !flying && !logging_out && !has_store {
+        if settled && waiting > 0 && !logging_in && !logging_out && !has_store {
             let text = || {
                 format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up")
             };
@@ -67,6 +65,7 @@ impl State {
         failed: u64,
         denial: &Denial,
         pause: Option<Ms>,
+        waited_for_the_end: bool,
     ) {
         let fair_use = &self.watch.plan.settings.fair_use;
         let longest = fair_use
@@ -76,6 +75,8 @@ impl State {
         let watched = &mut self.watch.sessions[process];
         let (closed, period) = (watched.closed, (watched.period, failed));
         let differs = match denial {
+            // It waited for its login's end meanwhile: its denial may be an older one.
+            _ if waited_for_the_end => false,
             Denial::Closed => !closed,
             Denial::BudgetSpent { .. } => false,
             _ => {

@@ -36,6 +36,12 @@ faults!(
     Frozen = "process frozen",
     Suspended = "process suspended",
     Killed = "process killed",
+    Stopped = "runtime stopped",
+    Idle = "runtime idle",
+    Refused = "login task dropped",
+    Left = "all callers and clients gone",
+    Panicked = "panic in a login",
+    LoginCut = "line dies under a login",
     WallJump = "wall clock jumps",
     ServerState = "revoked/locked/outage",
 );

@@ -2,20 +2,23 @@
 //!
 //! A world has one server, one to three processes with several callers each, up to two stores that
 //! some of the processes share, and virtual time. Each process runs the **real**
-//! [`ctc_driver::AsyncDriver`] over the real session; only network, store, clock and executor are
+//! [`ctc_driver::AsyncDriver`] over the real session; only network, store, clock and runtimes are
 //! simulated. Faults are drawn by the seed. After every event an observer checks that what each
 //! session did follows from what it was told; see [`Guarantee`].
 
 mod callers;
 mod checks;
+mod clock;
 mod count;
 mod exhaust;
 mod login_rules;
 mod logins;
 mod net;
+mod observer;
 mod plan;
 mod rng;
 mod run;
+mod runtime;
 mod secrets;
 mod server;
 mod shelf;

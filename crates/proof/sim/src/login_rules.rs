@@ -2,6 +2,7 @@
 
 use http::{Response, StatusCode};
 
+use crate::observer::REPORT_MARGIN;
 use crate::plan::Ms;
 use crate::server::{Cookie, cookie_of, pause_of};
 use crate::watch::{Guarantee, Held, SLACK, Seen, Watch};
@@ -67,6 +68,9 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let timeout = self.watch.plan.settings.login_timeout.as_millis();
+        let sent_lease = lease.min(Ms::try_from(timeout).unwrap_or(Ms::MAX) + REPORT_MARGIN);
+        let left = self.processes[process].left;
         let store = self.watch.plan.processes[process].store;
         let stores_work = self.watch.plan.faults.stores_work();
         let watched = &mut self.watch.sessions[process];
@@ -87,22 +91,24 @@ impl State {
                 "a login goes out before the pause is over",
             ));
         }
+        if left {
+            wrong = Some((
+                Guarantee::LoginEnds,
+                "a login goes out although all its clients are gone",
+            ));
+        }
         if watched
             .login
             .flying
             .last()
-            .is_some_and(|(_, since)| now - since + SLACK < lease)
+            .is_some_and(|(_, since)| now - since + SLACK < sent_lease)
         {
             wrong = Some((
                 Guarantee::OneLogin,
                 "a second login goes out beside one in flight",
             ));
         }
-        if held.is_some()
-            && !watched.login.may_renew
-            && (store.is_none() || !watched.rotated_in)
-            && stores_work
-        {
+        if held.is_some() && !watched.login.may_renew && !watched.rotated_in && stores_work {
             wrong = Some((
                 Guarantee::Coalesced,
                 "a login goes out although there is a good token",
@@ -181,13 +187,13 @@ impl State {
         number: u64,
         result: &Result<Response<()>, SimError>,
     ) {
-        let now = self.processes[process].clock.true_ms();
-        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let election = self.current.login.unwrap_or_default();
         let watched = &mut self.watch.sessions[process];
-        let Some(since) = watched.login.landed(number) else {
+        if watched.login.landed(number).is_none() {
             return;
-        };
-        let late = now - since >= lease;
+        }
+        // It counts until another caller is elected, however late it is.
+        let late = election < watched.login.elections;
         let (mut token, mut asked) = (None, 0);
         watched.login.refusal = None;
         if let Ok(response) = result {
@@ -217,6 +223,7 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let rules = self.watch.plan.settings.fair_use.clone();
         let login = &mut self.watch.sessions[process].login;
+        login.refused = 0;
         match login.refusal.take() {
             Some(status) => login.rejected = Some(status),
             None => login.failed(now, &rules),

@@ -23,6 +23,16 @@ pub(crate) struct Logins {
     /// The account may have changed while a login was in preparation: what the store has may be
     /// another's.
     pub(crate) doubtful: bool,
+    /// How often a caller was elected to make one.
+    pub(crate) elections: u64,
+    /// Tasks that a runtime took, and that are not over.
+    pub(crate) tasks: u32,
+    /// Tasks dropped by a runtime in a row, since the session last said so.
+    pub(crate) refused: u32,
+    /// Elections whose login was handed to the network and not reported.
+    pub(crate) unreported: Vec<u64>,
+    /// Elections whose login opened the session, and whose token the store was not given.
+    pub(crate) unsaved: Vec<u64>,
     /// Leases held of the store, and when the newest is over (on the world's clock).
     pub(crate) leases: u32,
     pub(crate) leased_until: Ms,
@@ -37,10 +47,6 @@ pub(crate) struct Logins {
 }
 
 impl Logins {
-    pub(crate) const fn in_the_air(&self) -> bool {
-        !self.flying.is_empty()
-    }
-
     pub(crate) const fn doubt(&mut self) {
         self.doubtful = true;
     }

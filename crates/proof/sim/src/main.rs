@@ -99,6 +99,8 @@ fn many(asked: &Asked) -> usize {
     let (next, stop) = (AtomicU64::new(asked.from), AtomicBool::new(false));
     let found = Mutex::new((Tally::default(), Vec::<Report>::new()));
     let end = asked.from + asked.seeds;
+    // Ten lines at least, so that somebody who waits sees it go on, on a terminal or in a log.
+    let often = asked.seeds.div_ceil(10).clamp(1, 1000);
     let work = || {
         with_log_search(|| {
             let mut tally = Tally::default();
@@ -114,7 +116,7 @@ fn many(asked: &Asked) -> usize {
                     bad.push(report);
                     stop.store(!asked.keep_going, Relaxed);
                 }
-                if (seed - asked.from + 1).is_multiple_of(1000) {
+                if (seed - asked.from + 1).is_multiple_of(often) {
                     let speed = began.elapsed().as_secs_f64();
                     eprintln!(
                         "{:>8} of {} seeds, {speed:.1} s",
@@ -169,7 +171,10 @@ fn many(asked: &Asked) -> usize {
 
 fn every_order(depth: Option<usize>) -> usize {
     let mut violations = 0;
-    for searched in exhaust(depth) {
+    let progress = |world: &str, depth: usize, states: usize| {
+        eprintln!("{world}: depth {depth} done, {states} states");
+    };
+    for searched in exhaust(depth, progress) {
         println!(
             "{}: every order of events to depth {}: {} states, {} transitions",
             searched.world, searched.depth, searched.states, searched.transitions

@@ -1,21 +1,22 @@
 //! The simulated network: an [`AsyncTransport`] whose requests travel through the world's queue.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::FormBody;
-use ctc_driver::{AsyncTransport, SharedSession};
+use ctc_driver::{AsyncTransport, LoginRequest, LoginResponse, SharedSession};
 use http::header::COOKIE;
 use http::{HeaderMap, Request, Response};
 
 use crate::count::Fault;
 use crate::plan::Ms;
+use crate::runtime::Thrown;
 use crate::secrets;
 use crate::server::{APP_KEY, Arrival};
 use crate::watch::{Guarantee, probe};
 use crate::wire::{ORIGIN, SimError, read_cookie};
-use crate::world::{Event, Fate, Sleep, Slot, State, World};
+use crate::world::{Event, Fate, Slot, State, World};
 
 /// What an HTTP stack of one's own does about ordinary calls that are never answered.
 const CALL_TIMEOUT: Ms = 60_000;
@@ -73,10 +74,23 @@ impl AsyncTransport for SimTransport {
         result
     }
 
-    async fn send_login(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
-        if request.uri().path().ends_with("logout") {
-            return self.send_logout(request).await;
-        }
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SimError> {
+        let request = login.request;
+        let response = if request.uri().path().ends_with("logout") {
+            self.send_logout(request).await
+        } else {
+            self.log_in(request).await
+        };
+        response.map(|response| {
+            let (parts, ()) = response.into_parts();
+            LoginResponse::new(parts.status, parts.headers)
+        })
+    }
+}
+
+impl SimTransport {
+    async fn log_in(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
+        self.may_panic();
         let held = probe(&self.session);
         let (slot, mut on_its_way) = {
             let mut state = self.world.state();
@@ -101,13 +115,18 @@ impl AsyncTransport for SimTransport {
                 OnItsWay {
                     transport: self,
                     number,
+                    since: state.processes[self.process].clock.true_ms(),
                     done: false,
                 },
             )
         };
         let result = slot.await;
+        self.may_panic();
         on_its_way.done = true;
         let mut state = self.world.state();
+        if matches!(result, Err(SimError::Lost)) {
+            state.tally.count(Fault::LoginCut);
+        }
         state.note(|| {
             format!(
                 "p{}: login gets {:?}",
@@ -119,13 +138,13 @@ impl AsyncTransport for SimTransport {
         result
     }
 
-    async fn sleep(&self, duration: Duration) {
-        let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
-        Sleep::new(&self.world, self.process, span).await;
+    fn may_panic(&self) {
+        let panics = self.world.state().panics();
+        if panics {
+            resume_unwind(Box::new(Thrown));
+        }
     }
-}
 
-impl SimTransport {
     async fn send_logout(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
         let slot = {
             let mut state = self.world.state();
@@ -230,16 +249,16 @@ impl SimTransport {
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,
+    since: Ms,
     done: bool,
 }
 
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         if !self.done {
-            self.transport
-                .world
-                .state()
-                .login_dropped(self.transport.process, self.number);
+            let mut state = self.transport.world.state();
+            state.check_dropped_login(self.transport.process, self.since);
+            state.login_dropped(self.transport.process, self.number);
         }
     }
 }

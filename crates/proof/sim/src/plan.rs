@@ -31,6 +31,10 @@ pub(crate) struct ProcessPlan {
     /// Which of the stores it uses.
     pub(crate) store: Option<usize>,
     pub(crate) callers: Vec<Vec<CallPlan>>,
+    /// How many runtimes its callers are spread over: 1 or 2.
+    pub(crate) runtimes: usize,
+    /// Which runtime makes the logins. `None`: that of the caller that was elected.
+    pub(crate) logins_on: Option<usize>,
     /// How far its wall clock is ahead of the true time.
     pub(crate) wall_ahead: Ms,
 }
@@ -71,6 +75,16 @@ pub(crate) enum Action {
     /// Not scheduled, and its monotonic clock stops (a laptop's lid).
     Suspend(usize, Ms),
     Kill(usize),
+    /// A runtime is shut down, its tasks are dropped; a new one after a while.
+    Stop(usize, usize, Ms),
+    Restart(usize, usize),
+    /// Nobody runs a runtime.
+    Idle(usize, usize, Ms),
+    /// A runtime drops each new task.
+    Refuse(usize, usize, Ms),
+    /// All callers and clients are dropped, and come back after a while.
+    Leave(usize, Ms),
+    Return(usize),
     WallJump(usize, i64),
     Revoke,
     ChangePassword,
@@ -106,6 +120,8 @@ pub(crate) struct Faults {
     pub(crate) store_slow: u64,
     pub(crate) clock_back: u64,
     pub(crate) slow_scheduler: u64,
+    /// User code within a login: transport, store, observer, rule.
+    pub(crate) panics: u64,
 }
 
 impl Plan {
@@ -132,6 +148,8 @@ impl Plan {
                 callers: (0..if herd { 40 } else { 1 + rng.index(6) })
                     .map(|_| calls(rng, horizon, clean, renewals))
                     .collect(),
+                runtimes: 1 + rng.index(2),
+                logins_on: rng.chance(300).then(|| rng.index(2)),
                 wall_ahead: if true_clocks {
                     0
                 } else {
@@ -226,7 +244,7 @@ fn actions(
                 3 * lease,
                 10 * 60 * MINUTE,
             ]);
-            let action = match rng.below(24) {
+            let action = match rng.below(32) {
                 0 => Action::Close(who),
                 1 | 2 => Action::Logout(who),
                 3..=5 => Action::Reopen(who),
@@ -245,6 +263,10 @@ fn actions(
                 18 => Action::Lock(rng.between(SECOND, 5 * MINUTE)),
                 19 => Action::Outage(rng.between(SECOND, 5 * MINUTE)),
                 20 => Action::Throttle(rng.between(SECOND, 5 * MINUTE)),
+                21 | 22 => Action::Stop(who, rng.index(2), stall),
+                23 | 24 => Action::Idle(who, rng.index(2), stall),
+                25 | 26 => Action::Refuse(who, rng.index(2), stall),
+                27 | 28 => Action::Leave(who, stall),
                 _ => Action::Revoke,
             };
             (rng.below(horizon), action)
@@ -279,6 +301,7 @@ impl Faults {
             store_slow: often(&[50, 300]),
             clock_back: often(&[50]),
             slow_scheduler: often(&[100]),
+            panics: often(&[20, 100]),
             latency: rng.pick(&[5, 100, 3000, 15_000]),
         }
     }

@@ -1,23 +1,27 @@
 //! One seed: builds its world, runs it dry, lets it heal, and tells what was seen.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use ctc_core::{AppKey, Credentials, Endpoint, Session};
+use ctc_driver::__adapter::by_hand;
 use ctc_driver::{AsyncDriver, AsyncSessionStore, SharedSession};
 
 use crate::callers::{Caller, SimDriver};
+use crate::clock::ProcessClock;
 use crate::count::{Fault, Tally};
 use crate::net::SimTransport;
+use crate::observer::{observer, rule};
 use crate::plan::{Action, CallPlan, Faults, Ms, Plan};
 use crate::rng::Rng;
+use crate::runtime::{SimRuntime, Thrown};
 use crate::secrets;
 use crate::server::{APP_KEY, NEW_PASSWORD, PASSWORD, USERS, WRONG_PASSWORD};
 use crate::store::SimStore;
-use crate::tasks::Tasks;
+use crate::tasks::{Task, Tasks};
 use crate::watch::{Guarantee, Violation, probe};
 use crate::wire::ORIGIN;
-use crate::world::{Event, ProcessClock, World};
+use crate::world::{Current, Event, RuntimeState, World};
 
 /// What came of one seed.
 #[derive(Debug)]
@@ -62,7 +66,9 @@ struct Runner {
     plan: Plan,
     seed: u64,
     tasks: Tasks,
-    drivers: Vec<SimDriver>,
+    sessions: Vec<SharedSession>,
+    /// `None` while all clients are gone.
+    drivers: Vec<Option<SimDriver>>,
     dirty: Vec<bool>,
 }
 
@@ -75,16 +81,17 @@ impl Runner {
             plan,
             seed,
             tasks,
+            sessions: Vec::new(),
             drivers: Vec::new(),
             dirty: vec![true; count],
         };
-        runner.drivers = (0..count)
+        runner.sessions = (0..count)
             .filter_map(|process| runner.start(process))
             .collect();
         for process in 0..count {
-            for calls in runner.plan.processes[process].callers.clone() {
-                runner.spawn_caller(process, calls, false);
-            }
+            let driver = runner.driver(process);
+            runner.drivers.push(Some(driver));
+            runner.spawn_callers(process, usize::MAX, |_| true);
         }
         runner
     }
@@ -96,11 +103,15 @@ impl Runner {
         while self.step() {}
         self.check_all_answered();
         let adopted: u64 = self
-            .drivers
+            .sessions
             .iter()
-            .map(|driver| driver.session().counts().adopted)
+            .map(|session| session.counts().adopted)
             .sum();
-        self.world.state().tally.adopted += adopted;
+        let mut state = self.world.state();
+        state.tally.adopted += adopted;
+        for process in &mut state.processes {
+            process.dying = true;
+        }
     }
 
     /// Polls one task, or lets time pass until something happens. `false` when nothing is left.
@@ -109,9 +120,9 @@ impl Runner {
             return false;
         }
         self.world.state().tally.events += 1;
-        if let Some((task, process)) = self.tasks.choose(&self.world) {
+        if let Some(task) = self.tasks.choose(&self.world) {
             if !self.time_passes_anyway() {
-                self.poll(task, process);
+                self.poll(task);
                 return true;
             }
         } else {
@@ -127,6 +138,7 @@ impl Runner {
             Some(Event::Reply { slot, result }) => slot.fill(result),
             Some(Event::Timer(timer)) => self.world.state().ring(timer),
             Some(Event::Thaw(process)) => self.world.state().thaw(process),
+            Some(Event::Resume) => self.world.state().resume(),
             Some(Event::Act(action)) => self.act(action),
             None => return false,
         }
@@ -141,7 +153,11 @@ impl Runner {
         soon && state.strikes(slow, Fault::SlowScheduler)
     }
 
-    fn poll(&mut self, task: usize, process: usize) {
+    fn poll(&mut self, number: usize) {
+        let Some(task) = self.tasks.get(number) else {
+            return;
+        };
+        let (process, runtime, login) = (task.process, task.runtime, task.login);
         let clock = {
             let mut state = self.world.state();
             let back = state.faults.clock_back;
@@ -152,20 +168,35 @@ impl Runner {
             };
             let clock = Arc::clone(&state.processes[process].clock);
             clock.lag.store(lag, std::sync::atomic::Ordering::Relaxed);
+            state.current = Current {
+                runtime,
+                login,
+                call: None,
+            };
             clock
         };
-        self.tasks.poll(task);
+        self.tasks.poll(number);
+        let spawned = {
+            let mut state = self.world.state();
+            state.call_was_polled();
+            state.current = Current::default();
+            std::mem::take(&mut state.spawned)
+        };
+        spawned
+            .into_iter()
+            .for_each(|login| self.tasks.spawn(login));
         clock.lag.store(0, std::sync::atomic::Ordering::Relaxed);
         self.check_step(process);
     }
 
     fn check_step(&mut self, process: usize) {
         self.dirty[process] = true;
-        let session = self.drivers[process].session();
+        let session = &self.sessions[process];
         let (held, counts) = (probe(session), session.counts());
         let mut shown = format!("{:?}", self.drivers[process]);
         if held.is_some() && counts.calls.is_multiple_of(8) {
-            shown += &format!("{:?}", session.admit(&mut ctc_core::Call::new(false)));
+            let mut call = ctc_core::Call::new(false);
+            shown += &format!("{:?}", by_hand::admit(session, &mut call));
         }
         let mut state = self.world.state();
         if let Some(leak) = secrets::find(&shown).or_else(secrets::logged) {
@@ -177,12 +208,12 @@ impl Runner {
     }
 
     fn check_rest(&mut self) {
-        for process in 0..self.drivers.len() {
+        for process in 0..self.sessions.len() {
             let stopped = self.world.state().processes[process]
                 .stopped_until
                 .is_some();
             if !stopped && std::mem::take(&mut self.dirty[process]) {
-                let phase = self.drivers[process].session().phase();
+                let phase = self.sessions[process].phase();
                 self.world.state().check_rest(process, &phase);
             }
         }
@@ -202,12 +233,16 @@ impl Runner {
             let mut state = self.world.state();
             state.faults = Faults::healed();
             state.server.heal();
+            for process in &mut state.processes {
+                process.runtimes = [RuntimeState::default(); 2];
+            }
             let tomorrow = state.now + 24 * 3_600_000;
             state.note(|| "all faults are mended, and a day goes by".into());
             state.tick(tomorrow);
         }
-        for process in 0..self.drivers.len() {
+        for process in 0..self.sessions.len() {
             for action in [
+                Action::Return(process),
                 Action::RightCredentials(process),
                 Action::Reset(process),
                 Action::Reopen(process),
@@ -226,7 +261,7 @@ impl Runner {
                 cancel: None,
             };
             // The first may still meet what was left in a store; the last must find all well.
-            self.spawn_caller(process, vec![call; 3], true);
+            self.spawn_caller(process, 0, vec![call; 3], true);
         }
     }
 
@@ -235,31 +270,47 @@ impl Runner {
         match action {
             Action::Close(p) => {
                 self.count(Fault::Lifecycle).watch.closed(p);
-                self.drivers[p].session().close();
+                self.sessions[p].close();
                 self.check_step(p);
             }
             Action::Logout(p) => {
-                let (world, driver) = (Arc::clone(&self.world), self.drivers[p].clone());
+                let Some(driver) = self.drivers[p].clone() else {
+                    return;
+                };
+                let world = Arc::clone(&self.world);
                 drop(self.count(Fault::Lifecycle));
-                self.tasks.spawn(
-                    p,
-                    Box::pin(async move { log_out(&world, &driver, p).await }),
-                );
+                let work = Box::pin(async move { log_out(&world, &driver, p).await });
+                self.tasks.spawn(Task::new(p, 0, None, work));
             }
             Action::Reopen(p) => {
                 self.count(Fault::Lifecycle).watch.reopened(p);
-                self.drivers[p].session().reopen();
+                self.sessions[p].reopen();
                 self.check_step(p);
             }
             Action::Reset(p) => {
                 self.count(Fault::Credentials).watch.was_reset(p);
-                self.drivers[p].session().reset();
+                self.sessions[p].reset();
                 self.check_step(p);
             }
             Action::RightCredentials(p) => self.set_credentials(p, USERS[0], PASSWORD),
             Action::WrongCredentials(p) => self.set_credentials(p, USERS[0], WRONG_PASSWORD),
             Action::OtherUser(p) => self.set_credentials(p, USERS[1], PASSWORD),
             Action::Kill(p) => self.kill(p),
+            Action::Stop(p, runtime, span) => self.stop(p, runtime, span),
+            Action::Restart(p, runtime) => {
+                self.world.state().processes[p].runtimes[runtime].stopped = false;
+                if self.drivers[p].is_some() {
+                    self.spawn_callers(p, 3, |of| of == runtime);
+                }
+            }
+            Action::Leave(p, span) => self.leave(p, span),
+            Action::Return(p) => {
+                if self.drivers[p].is_none() {
+                    self.world.state().processes[p].left = false;
+                    self.drivers[p] = Some(self.driver(p));
+                    self.spawn_callers(p, 3, |_| true);
+                }
+            }
             other => self.act_on_world(other),
         }
     }
@@ -275,6 +326,14 @@ impl Runner {
             Action::Suspend(p, span) => {
                 state.stop(p, span, true);
                 Fault::Suspended
+            }
+            Action::Idle(p, runtime, span) => {
+                state.idle(p, runtime, span);
+                Fault::Idle
+            }
+            Action::Refuse(p, runtime, span) => {
+                state.refuse(p, runtime, span);
+                return; // each task that it drops is counted
             }
             Action::WallJump(p, by) => {
                 state.jump_wall(p, by);
@@ -307,7 +366,7 @@ impl Runner {
         state.watch.sessions[process].set_user(user);
         drop(state);
         if let Ok(credentials) = Credentials::new(user, password) {
-            self.drivers[process].session().set_credentials(credentials);
+            self.sessions[process].set_credentials(credentials);
         }
         self.check_step(process);
     }
@@ -315,37 +374,82 @@ impl Runner {
     /// `kill -9`, and a new start of the same program.
     fn kill(&mut self, process: usize) {
         self.count(Fault::Killed).processes[process].dying = true;
-        let adopted = self.drivers[process].session().counts().adopted;
-        drop(self.tasks.take_all_of(process));
+        let adopted = self.sessions[process].counts().adopted;
+        drop(self.tasks.take(|task| task.process == process));
+        self.drivers[process] = None;
+        self.calls_are_over(process, |_| true);
         {
             let mut state = self.world.state();
             state.tally.adopted += adopted;
-            let mut lost = 0;
-            for call in state
-                .watch
-                .calls
-                .iter_mut()
-                .filter(|call| call.process == process && !call.done)
-            {
+            let of_process = &mut state.processes[process];
+            of_process.life += 1;
+            (of_process.dying, of_process.left) = (false, false);
+            of_process.runtimes = [RuntimeState::default(); 2];
+            state.watch.restarted(process);
+        }
+        if let Some(session) = self.start(process) {
+            self.sessions[process] = session;
+        }
+        self.drivers[process] = Some(self.driver(process));
+        self.check_step(process);
+        self.spawn_callers(process, 3, |_| true);
+    }
+
+    /// A runtime is shut down while the stack unwinds, with all that it ran.
+    fn stop(&mut self, process: usize, runtime: usize, span: Ms) {
+        {
+            let mut state = self.count(Fault::Stopped);
+            let of_process = &mut state.processes[process].runtimes[runtime];
+            if of_process.stopped {
+                return;
+            }
+            (of_process.stopped, of_process.dying) = (true, true);
+            let at = state.now + span;
+            state.plan(at, Event::Act(Action::Restart(process, runtime)));
+        }
+        let on_it = |task: &Task| task.process == process && task.runtime == runtime;
+        let tasks = self.tasks.take(on_it);
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            let _dropped_meanwhile = tasks;
+            resume_unwind(Box::new(Thrown));
+        }));
+        self.calls_are_over(process, |of| of == runtime);
+        self.world.state().processes[process].runtimes[runtime].dying = false;
+        self.check_step(process);
+    }
+
+    /// All callers and clients are dropped; logins go on.
+    fn leave(&mut self, process: usize, span: Ms) {
+        let Some(driver) = self.drivers[process].take() else {
+            return;
+        };
+        let mut state = self.count(Fault::Left);
+        let at = state.now + span;
+        state.plan(at, Event::Act(Action::Return(process)));
+        drop(state);
+        drop(
+            self.tasks
+                .take(|task| task.process == process && task.login.is_none()),
+        );
+        drop(driver);
+        self.world.state().processes[process].left = true;
+        self.calls_are_over(process, |_| true);
+        self.check_step(process);
+    }
+
+    fn calls_are_over(&self, process: usize, on: impl Fn(usize) -> bool) {
+        let mut state = self.world.state();
+        let mut lost = 0;
+        for call in &mut state.watch.calls {
+            if call.process == process && !call.done && on(call.runtime) {
                 call.done = true;
                 lost += 1;
             }
-            state.tally.unanswered += lost;
-            state.processes[process].life += 1;
-            state.processes[process].dying = false;
-            state.watch.restarted(process);
         }
-        if let Some(driver) = self.start(process) {
-            self.drivers[process] = driver;
-        }
-        self.check_step(process);
-        for mut calls in self.plan.processes[process].callers.clone() {
-            calls.truncate(3);
-            self.spawn_caller(process, calls, false);
-        }
+        state.tally.unanswered += lost;
     }
 
-    fn start(&self, process: usize) -> Option<SimDriver> {
+    fn start(&self, process: usize) -> Option<SharedSession> {
         let mut settings = self.plan.settings.clone();
         let clock = {
             let state = self.world.state();
@@ -353,11 +457,19 @@ impl Runner {
             settings.seed = self.seed ^ (of_process.life << 8) ^ process as u64;
             Arc::clone(&of_process.clock)
         };
+        settings.login_rule = Some(rule(&self.world));
         let endpoint = Endpoint::new(ORIGIN).ok()?;
         let credentials = Credentials::new(USERS[0], PASSWORD).ok()?;
         let session =
             Session::new(endpoint, AppKey::new(APP_KEY).ok()?, credentials, settings).ok()?;
         let session = SharedSession::with_clock(session, ProcessClock(clock));
+        session.set_observer(observer(&self.world, process));
+        Some(session)
+    }
+
+    /// A client of a process's session.
+    fn driver(&self, process: usize) -> SimDriver {
+        let session = self.sessions[process].clone();
         let world = || Arc::clone(&self.world);
         let store = self.plan.processes[process].store.map(|shelf| {
             Arc::new(SimStore {
@@ -371,18 +483,40 @@ impl Runner {
             process,
             session: session.clone(),
         };
-        Some(AsyncDriver::new(session, transport, store))
+        let runtime = SimRuntime {
+            world: world(),
+            process,
+        };
+        AsyncDriver::new(session, transport, runtime, store)
     }
 
-    fn spawn_caller(&mut self, process: usize, calls: Vec<CallPlan>, healed: bool) {
-        let (world, driver) = (Arc::clone(&self.world), self.drivers[process].clone());
+    /// Lets a process's callers begin, each with so many calls.
+    fn spawn_callers(&mut self, process: usize, calls: usize, on: impl Fn(usize) -> bool) {
+        let plan = &self.plan.processes[process];
+        let runtimes = plan.runtimes;
+        for (number, mut plans) in plan.callers.clone().into_iter().enumerate() {
+            let runtime = number % runtimes;
+            let stopped = self.world.state().processes[process].runtimes[runtime].stopped;
+            if on(runtime) && !stopped {
+                plans.truncate(calls);
+                self.spawn_caller(process, runtime, plans, false);
+            }
+        }
+    }
+
+    fn spawn_caller(&mut self, process: usize, runtime: usize, calls: Vec<CallPlan>, healed: bool) {
+        let Some(driver) = self.drivers[process].clone() else {
+            return;
+        };
         let caller = Caller {
-            world,
+            world: Arc::clone(&self.world),
             driver,
             process,
+            runtime,
             healed,
         };
-        self.tasks.spawn(process, Box::pin(caller.make(calls)));
+        let work = Box::pin(caller.make(calls));
+        self.tasks.spawn(Task::new(process, runtime, None, work));
     }
 
     fn count(&self, fault: Fault) -> std::sync::MutexGuard<'_, crate::world::State> {
@@ -406,7 +540,7 @@ async fn log_out(world: &Arc<World>, driver: &SimDriver, process: usize) {
 impl Plan {
     pub(crate) fn longest_stall(&self) -> Ms {
         let spans = self.actions.iter().map(|(_, action)| match action {
-            Action::Freeze(_, span) => *span,
+            Action::Freeze(_, span) | Action::Idle(_, _, span) => *span,
             _ => 0,
         });
         spans.sum()

@@ -1,5 +1,6 @@
 //! The simulated store: leases and fencing in virtual time, with an unreliable line to it.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
 
 use crate::count::Fault;
 use crate::plan::Ms;
+use crate::runtime::Thrown;
 use crate::secrets;
 use crate::watch::Guarantee;
 use crate::wire::SimError;
@@ -110,6 +112,10 @@ impl AsyncStoreLease for Lease {
             });
         }
         let now = state.now;
+        if let Some(election) = state.current.login {
+            let unsaved = &mut state.watch.sessions[self.process].login.unsaved;
+            unsaved.retain(|other| *other != election);
+        }
         let place = state.shelves[self.shelf]
             .places
             .entry(self.key.clone())
@@ -155,6 +161,14 @@ impl Drop for Lease {
 async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
     let (span, fails) = {
         let mut state = world.state();
+        if state.panics() {
+            // What the server said is not what the login's failure will be.
+            let login = &mut state.watch.sessions[process].login;
+            (login.refusal, login.asked) = (None, 0);
+            login.doubt();
+            drop(state);
+            resume_unwind(Box::new(Thrown));
+        }
         let (error, slow) = (state.faults.store_error, state.faults.store_slow);
         let slow = state.strikes(slow, Fault::StoreSlow);
         let span = if slow {
@@ -177,5 +191,6 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
 /// The token in a record, read the way a file would show it.
 fn token_of(record: &SessionRecord) -> Option<String> {
     let value = serde_json::to_value(record).ok()?;
-    value.get("token")?.as_str().map(str::to_owned)
+    let token = value.get("token")?.as_str()?;
+    Some(token.trim_matches('"').to_owned())
 }

@@ -12,13 +12,31 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 pub(crate) struct Tasks {
-    tasks: Vec<Option<Task>>,
+    tasks: Vec<Option<Running>>,
     ready: Arc<Mutex<Vec<usize>>>,
 }
 
-struct Task {
-    process: usize,
+pub(crate) struct Task {
+    pub(crate) process: usize,
+    pub(crate) runtime: usize,
+    /// Which election's login it makes, if it is not a caller's.
+    pub(crate) login: Option<u64>,
     work: Work,
+}
+
+impl Task {
+    pub(crate) fn new(process: usize, runtime: usize, login: Option<u64>, work: Work) -> Self {
+        Self {
+            process,
+            runtime,
+            login,
+            work,
+        }
+    }
+}
+
+struct Running {
+    task: Task,
     waker: Waker,
     token: Arc<Token>,
 }
@@ -41,7 +59,7 @@ impl Wake for Token {
 }
 
 impl Tasks {
-    pub(crate) fn spawn(&mut self, process: usize, work: Work) {
+    pub(crate) fn spawn(&mut self, task: Task) {
         let number = self.tasks.len();
         let ready = Arc::clone(&self.ready);
         let token = Arc::new(Token {
@@ -51,22 +69,18 @@ impl Tasks {
         });
         let waker = Waker::from(Arc::clone(&token));
         waker.wake_by_ref();
-        self.tasks.push(Some(Task {
-            process,
-            work,
-            waker,
-            token,
-        }));
+        self.tasks.push(Some(Running { task, waker, token }));
     }
 
-    /// A task that can run now, chosen by chance, and its process.
-    pub(crate) fn choose(&self, world: &World) -> Option<(usize, usize)> {
+    /// A task that can run now, chosen by chance.
+    pub(crate) fn choose(&self, world: &World) -> Option<usize> {
         let mut state = world.state();
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         ready.retain(|&number| self.tasks[number].is_some());
-        let process = |number: usize| self.tasks[number].as_ref().map_or(0, |task| task.process);
-        let runs = |state: &crate::world::State, number| {
-            state.processes[process(number)].stopped_until.is_none()
+        let runs = |state: &crate::world::State, number: usize| {
+            self.tasks[number]
+                .as_ref()
+                .is_some_and(|running| state.runs(running.task.process, running.task.runtime))
         };
         let count = ready.iter().filter(|&&number| runs(&state, number)).count();
         if count == 0 {
@@ -79,8 +93,11 @@ impl Tasks {
             .filter(|&(_, &number)| runs(&state, number))
             .nth(chosen)
             .map(|(at, _)| at)?;
-        let number = ready[at];
-        Some((number, process(number)))
+        Some(ready[at])
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<&Task> {
+        self.tasks[number].as_ref().map(|running| &running.task)
     }
 
     pub(crate) fn poll(&mut self, number: usize) {
@@ -88,33 +105,32 @@ impl Tasks {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|&other| other != number);
-        let Some(task) = &mut self.tasks[number] else {
+        let Some(running) = &mut self.tasks[number] else {
             return;
         };
-        task.token.queued.store(false, Relaxed);
-        let done = task
-            .work
-            .as_mut()
-            .poll(&mut Context::from_waker(&task.waker))
+        running.token.queued.store(false, Relaxed);
+        let work = running.task.work.as_mut();
+        let done = work
+            .poll(&mut Context::from_waker(&running.waker))
             .is_ready();
         if done {
             self.tasks[number] = None;
         }
     }
 
-    /// Takes away all that a process was doing, to be dropped.
-    pub(crate) fn take_all_of(&mut self, process: usize) -> Vec<Work> {
-        let of_process = self
+    /// Takes away all tasks of a kind, to be dropped.
+    pub(crate) fn take(&mut self, which: impl Fn(&Task) -> bool) -> Vec<Task> {
+        let taken = self
             .tasks
             .iter_mut()
-            .filter(|slot| slot.as_ref().is_some_and(|task| task.process == process));
-        of_process
-            .filter_map(|slot| slot.take().map(|task| task.work))
+            .filter(|slot| slot.as_ref().is_some_and(|running| which(&running.task)));
+        taken
+            .filter_map(|slot| slot.take().map(|running| running.task))
             .collect()
     }
 }
 
-/// A future that is dropped half way, as when its task is cancelled. Returns `None` then.
+/// A call's future that is dropped half way, as when its task is cancelled. Returns `None` then.
 pub(crate) struct Cancelling<F> {
     work: Option<Pin<Box<F>>>,
     plan: Option<Cancel>,
@@ -122,10 +138,17 @@ pub(crate) struct Cancelling<F> {
     sleep: Option<Pin<Box<Sleep>>>,
     world: Arc<World>,
     process: usize,
+    call: usize,
 }
 
 impl<F> Cancelling<F> {
-    pub(crate) fn new(work: F, plan: Option<Cancel>, world: Arc<World>, process: usize) -> Self {
+    pub(crate) fn new(
+        work: F,
+        plan: Option<Cancel>,
+        world: Arc<World>,
+        process: usize,
+        call: usize,
+    ) -> Self {
         Self {
             work: Some(Box::pin(work)),
             plan,
@@ -133,6 +156,7 @@ impl<F> Cancelling<F> {
             sleep: None,
             world,
             process,
+            call,
         }
     }
 }
@@ -142,6 +166,7 @@ impl<F: Future> Future for Cancelling<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        this.world.state().call_is_polled(this.call);
         let over = this
             .sleep
             .as_mut()

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use ctc_core::{Call, Denial};
+use ctc_driver::__adapter::by_hand;
 use ctc_driver::SharedSession;
 use http::{Request, Response, StatusCode};
 
@@ -44,6 +45,7 @@ guarantees!(
     Origin = 8 "key and token stay on their origin",
     Secrets = 9 "no secret is printed or logged",
     NoPanic = 10 "no input makes the core panic",
+    LoginEnds = 12 "a sent login ends and is reported, whoever leaves",
 );
 
 /// A guarantee that did not hold.
@@ -124,7 +126,16 @@ pub(crate) struct CallState {
     pub(crate) began: Ms,
     pub(crate) sends: u32,
     pub(crate) on_the_wire: bool,
+    /// As its task was polled last.
+    pub(crate) was_on_the_wire: bool,
     pub(crate) done: bool,
+    /// On which of its process's runtimes it runs.
+    pub(crate) runtime: usize,
+    pub(crate) max_wait: Ms,
+    /// It was handed a login to make.
+    pub(crate) elected: bool,
+    /// When its task ran last, on its process's monotonic clock.
+    pub(crate) polled: Ms,
 }
 
 impl Watch {
@@ -153,6 +164,7 @@ impl Watch {
         let watched = &mut self.sessions[process];
         watched.closed = true;
         watched.seen.push(Seen::Closed);
+        watched.login.refused = 0;
         watched.login.doubt();
     }
 
@@ -173,6 +185,13 @@ impl Watch {
     pub(crate) fn was_reset(&mut self, process: usize) {
         self.sessions[process].login.forgiven();
         self.sessions[process].period += 1;
+    }
+
+    /// Whether every token that a login brings is surely saved.
+    pub(crate) fn saves(&self, process: usize) -> bool {
+        let faults = &self.plan.faults;
+        let has_store = self.plan.processes[process].store.is_some();
+        has_store && faults.stores_work() && faults.panics == 0 && !self.changes_user()
     }
 
     pub(crate) fn changes_user(&self) -> bool {
@@ -339,7 +358,7 @@ impl Watched {
                     }
                     why = (
                         Guarantee::OneLogin,
-                        "a login reported after its lease opened the session",
+                        "a login reported after another was elected opened the session",
                     );
                 }
                 Seen::ServerResponse {
@@ -379,9 +398,7 @@ pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
     let mut request = Request::new(());
     *request.uri_mut() = http::Uri::from_static(ORIGIN);
     let mut call = Call::new(false);
-    let stamped = session
-        .try_stamp(&mut call, &mut request)
-        .is_ok_and(|stamped| stamped);
+    let stamped = by_hand::try_stamp(session, &mut call, &mut request).is_ok_and(|stamped| stamped);
     let generation = call.generation()?.number();
     stamped.then(|| Held {
         generation,

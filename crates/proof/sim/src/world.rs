@@ -3,19 +3,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ctc_driver::Clock;
 use http::Response;
 
+use crate::clock::SimClock;
 use crate::count::{Fault, Tally};
 use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::server::{Arrival, Scene, Server};
 use crate::shelf::Shelf;
+use crate::tasks::Task;
 use crate::watch::{Guarantee, Violation, Watch};
 use crate::wire::SimError;
 
@@ -34,6 +34,10 @@ pub(crate) struct State {
     pub(crate) processes: Vec<Process>,
     pub(crate) watch: Watch,
     pub(crate) tally: Tally,
+    /// What is being polled.
+    pub(crate) current: Current,
+    /// Login tasks that a runtime took, and that are not scheduled yet.
+    pub(crate) spawned: Vec<Task>,
     trace: Option<Vec<String>>,
 }
 
@@ -49,6 +53,32 @@ pub(crate) struct Process {
     /// Counts its restarts, so that what a killed one left behind is told apart.
     pub(crate) life: u64,
     pub(crate) dying: bool,
+    /// Its callers and its clients are gone.
+    pub(crate) left: bool,
+    pub(crate) runtimes: [RuntimeState; 2],
+    /// When each runtime was last run again after a pause, on the monotonic clock.
+    pub(crate) ran_at: [Ms; 2],
+}
+
+/// One of a process's runtimes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RuntimeState {
+    /// It is shut down: its tasks are dropped, and so is each that comes.
+    pub(crate) stopped: bool,
+    /// Until then nobody runs it.
+    pub(crate) idle_until: Ms,
+    /// Until then it drops each new task.
+    pub(crate) refuses_until: Ms,
+    /// Its tasks are being dropped.
+    pub(crate) dying: bool,
+}
+
+/// What is being polled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Current {
+    pub(crate) runtime: usize,
+    pub(crate) login: Option<u64>,
+    pub(crate) call: Option<usize>,
 }
 
 /// Something to come.
@@ -65,6 +95,8 @@ pub(crate) enum Event {
     Timer(Arc<Timer>),
     Act(Action),
     Thaw(usize),
+    /// A runtime is run again.
+    Resume,
 }
 
 /// What becomes of a response.
@@ -100,6 +132,8 @@ impl World {
             processes,
             watch: Watch::new(plan),
             tally: Tally::default(),
+            current: Current::default(),
+            spawned: Vec::new(),
             trace: traced.then(Vec::new),
         };
         state.tick(0);
@@ -235,10 +269,39 @@ impl State {
         }
     }
 
+    /// Whether a runtime's tasks can run now.
+    pub(crate) fn runs(&self, process: usize, runtime: usize) -> bool {
+        let process = &self.processes[process];
+        process.stopped_until.is_none() && process.runtimes[runtime].idle_until <= self.now
+    }
+
+    pub(crate) fn idle(&mut self, process: usize, runtime: usize, span: Ms) {
+        let until = self.now + span;
+        let runtime = &mut self.processes[process].runtimes[runtime];
+        runtime.idle_until = runtime.idle_until.max(until);
+        self.plan(until, Event::Resume);
+    }
+
+    pub(crate) fn refuse(&mut self, process: usize, runtime: usize, span: Ms) {
+        self.processes[process].runtimes[runtime].refuses_until = self.now + span;
+    }
+
     pub(crate) fn thaw(&mut self, who: usize) {
         let process = &mut self.processes[who];
         process.stopped_until = None;
         process.suspended = false;
+        process.ran_at = [process.clock.true_ms(); 2];
+    }
+
+    /// Runtimes whose idleness ends now are run again.
+    pub(crate) fn resume(&mut self) {
+        for process in &mut self.processes {
+            for (runtime, ran_at) in process.runtimes.iter_mut().zip(&mut process.ran_at) {
+                if runtime.idle_until == self.now {
+                    *ran_at = process.clock.true_ms();
+                }
+            }
+        }
     }
 
     pub(crate) fn jump_wall(&mut self, who: usize, by: i64) {
@@ -257,6 +320,9 @@ impl Process {
             wall_ahead: i64::try_from(wall_ahead).unwrap_or_default(),
             life: 0,
             dying: false,
+            left: false,
+            runtimes: [RuntimeState::default(); 2],
+            ran_at: [0; 2],
         }
     }
 
@@ -269,45 +335,6 @@ impl Process {
         clock
             .wall
             .store(now.saturating_add_signed(self.wall_ahead), Relaxed);
-    }
-}
-
-/// A process's clocks, in milliseconds since the world began.
-#[derive(Debug)]
-pub(crate) struct SimClock {
-    mono: AtomicU64,
-    wall: AtomicU64,
-    /// How far the monotonic clock is behind for the moment: some platforms' clocks step back.
-    pub(crate) lag: AtomicU64,
-}
-
-impl SimClock {
-    const fn new() -> Self {
-        Self {
-            mono: AtomicU64::new(0),
-            wall: AtomicU64::new(0),
-            lag: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn true_ms(&self) -> Ms {
-        self.mono.load(Relaxed)
-    }
-}
-
-/// The process's clock, as its session reads it.
-#[derive(Clone, Debug)]
-pub(crate) struct ProcessClock(pub(crate) Arc<SimClock>);
-
-impl Clock for ProcessClock {
-    fn now(&self) -> Instant {
-        static BASE: OnceLock<Instant> = OnceLock::new();
-        let base = *BASE.get_or_init(|| Instant::now() + Duration::from_secs(1000 * 24 * 3600));
-        base + Duration::from_millis(self.0.true_ms().saturating_sub(self.0.lag.load(Relaxed)))
-    }
-
-    fn wall(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.0.wall.load(Relaxed))
     }
 }
 

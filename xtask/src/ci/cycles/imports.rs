@@ -2,7 +2,7 @@
 
 use syn::buffer::{Cursor, TokenBuffer};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, Macro, Meta};
+use syn::{Attribute, Item, Macro, Meta, Visibility};
 
 use super::modules::{Crate, Found, for_tests, leaves};
 
@@ -133,9 +133,15 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         }
     }
 
+    /// A module that hands on what stands inside it does not use it: whoever takes it does.
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        let handed_on = !matches!(item.vis, Visibility::Inherited);
         leaves(&item.tree, &mut Vec::new(), &mut |path, name| {
-            if name.is_some() {
+            let inside = || match self.tree.find(self.module, &path) {
+                Some(Found::Item(module, _)) => self.tree.has_inside(self.module, module),
+                _ => false,
+            };
+            if name.is_some() && !(handed_on && inside()) {
                 self.see(&path);
             }
         });

@@ -2,8 +2,9 @@
 //!
 //! What counts: file A imports from file B of the same crate where it names an item that B defines,
 //! in a `use` or anywhere in its code, macros included. A name that a module only hands on (`pub
-//! use`, `use`) counts as an import from the file that defines it. What does not count: `mod b;`,
-//! what is compiled for tests only, the body of a `macro_rules!`, and documentation.
+//! use`, `use`) counts as an import from the file that defines it. What does not count: `mod b;`, a
+//! `pub use` of what stands inside the module itself, what is compiled for tests only, the body of
+//! a `macro_rules!`, and documentation.
 //!
 //! A module is made of the modules inside it: that it uses them, and they use what it holds for
 //! all of them, is no cycle. A cycle that leaves the module is one.
@@ -34,7 +35,11 @@ pub(super) fn check() -> Result<Outcome, String> {
         return Ok(Outcome::Done);
     }
     let cycles: Vec<_> = cycles.into_iter().collect();
-    Err(format!("import cycles:\n\n{}", cycles.join("\n\n")))
+    Err(format!(
+        "{} import cycles:\n\n{}",
+        cycles.len(),
+        cycles.join("\n\n")
+    ))
 }
 
 /// The file that each target begins with, relative to the repository where it lies inside.
@@ -195,6 +200,24 @@ mod tests {
             found[0].contains("src/x/two.rs -> src/x/one.rs: One"),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn handing_on_is_no_use() {
+        let files = |parent| {
+            [
+                ("src/lib.rs", "mod x; mod y;"),
+                ("src/x.rs", parent),
+                ("src/x/kid.rs", "pub struct Kid(crate::y::Y);"),
+                ("src/y.rs", "pub struct Y; fn f() -> u8 { crate::x::N }"),
+            ]
+        };
+        let found = cycles(&files("mod kid; pub use kid::Kid; pub const N: u8 = 1;"));
+        assert!(found.is_empty(), "{found:?}");
+        let found = cycles(&files(
+            "mod kid; pub use kid::Kid; pub const N: u8 = 1; type K = Kid;",
+        ));
+        assert!(found[0].starts_with("3 files:"), "{found:?}");
     }
 
     #[test]

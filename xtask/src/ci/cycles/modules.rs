@@ -188,8 +188,15 @@ impl Crate {
     /// Whether the module that the file `outer` begins with has all of the file `inner` inside.
     pub(super) fn holds(&self, outer: usize, inner: usize) -> bool {
         let first = |file| self.modules.iter().position(|module| module.file == file);
-        let (outer, mut at) = (first(outer), first(inner));
-        while at.is_some() && at != outer {
+        first(outer)
+            .zip(first(inner))
+            .is_some_and(|(outer, inner)| self.has_inside(outer, inner))
+    }
+
+    /// Whether a module is another one, or has it inside.
+    pub(super) fn has_inside(&self, outer: usize, inner: usize) -> bool {
+        let mut at = Some(inner);
+        while at.is_some() && at != Some(outer) {
             at = at.and_then(|module| self.modules[module].parent);
         }
         at.is_some()

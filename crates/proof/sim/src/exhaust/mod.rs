@@ -43,15 +43,24 @@ pub struct Searched {
     pub violation: Option<String>,
 }
 
-/// Explores both small worlds to their stated depths, or to `depth`.
-pub fn exhaust(depth: Option<usize>) -> Vec<Searched> {
+/// Explores both small worlds to their stated depths, or to `depth`. `progress` hears of each depth
+/// that is done: the world, the depth, and how many states were seen so far.
+pub fn exhaust(
+    depth: Option<usize>,
+    mut progress: impl FnMut(&'static str, usize, usize),
+) -> Vec<Searched> {
+    let progress = &mut progress;
     vec![
-        search::<OneSession>("3 callers, 1 session", depth.unwrap_or(8)),
-        search::<SharedStore>("2 sessions, 1 store", depth.unwrap_or(11)),
+        search::<OneSession>("3 callers, 1 session", depth.unwrap_or(8), progress),
+        search::<SharedStore>("2 sessions, 1 store", depth.unwrap_or(11), progress),
     ]
 }
 
-fn search<W: Small>(world: &'static str, depth: usize) -> Searched {
+fn search<W: Small>(
+    world: &'static str,
+    depth: usize,
+    progress: &mut impl FnMut(&'static str, usize, usize),
+) -> Searched {
     let mut seen = HashSet::from([hash(&W::new().state())]);
     let mut frontier: Vec<Vec<W::Event>> = vec![Vec::new()];
     let mut searched = Searched {
@@ -61,7 +70,7 @@ fn search<W: Small>(world: &'static str, depth: usize) -> Searched {
         depth,
         violation: None,
     };
-    for _ in 0..depth {
+    for done in 1..=depth {
         let half = frontier.len().div_ceil(2);
         let (left, right) = frontier.split_at(half);
         let (left, right) = std::thread::scope(|scope| {
@@ -81,6 +90,7 @@ fn search<W: Small>(world: &'static str, depth: usize) -> Searched {
                 }
             }
         }
+        progress(world, done, seen.len());
     }
     searched.states = seen.len();
     searched

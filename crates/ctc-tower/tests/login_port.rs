@@ -1,0 +1,213 @@
+//! Logins have a connection of their own if they get a service of their own, and what is not
+//! delivered is read within bounds.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+
+#[path = "../../ctc-ureq/tests/common/raw.rs"]
+mod raw;
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ctc_driver::ctc_core::{Admit, AppKey, Call, Credentials, Session};
+use ctc_driver::{AsyncTransport, LoginRequest};
+use ctc_tower::{
+    Bodies, CallError, CtcLayer, Endpoint, LogoutOutcome, SessionConfig, Settings, SharedSession,
+    TowerTransport,
+};
+use http::Request;
+use http_body_util::Full;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use raw::RawServer;
+use tower::{Layer, ServiceExt};
+
+type Hyper = Client<HttpConnector, Full<Bytes>>;
+
+fn hyper() -> Hyper {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+fn for_logins() -> Hyper {
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build_http()
+}
+
+fn endpoint(server: &RawServer) -> Endpoint {
+    Endpoint::danger_plain_http(&server.url()).unwrap()
+}
+
+fn session(server: &RawServer) -> SharedSession {
+    let config = SessionConfig::new()
+        .endpoint(endpoint(server))
+        .app_key("key");
+    let mut config = config.credentials("u", "p");
+    config.settings_mut().fair_use.burst = NonZeroU32::new(10_000).unwrap();
+    config.settings_mut().fair_use.short_token_lifetime = Duration::ZERO;
+    config.build().unwrap()
+}
+
+fn layer(server: &RawServer) -> CtcLayer<Full<Bytes>> {
+    CtcLayer::new(session(server))
+}
+
+fn devices() -> Request<Full<Bytes>> {
+    Request::get("/connect/services/devices")
+        .body(Full::default())
+        .unwrap()
+}
+
+/// The login that the core makes, for a transport by itself.
+fn login(server: &RawServer) -> LoginRequest {
+    let key = AppKey::new("key").unwrap();
+    let credentials = Credentials::new("u", "p").unwrap();
+    let endpoint = endpoint(server);
+    let mut session = Session::new(endpoint, key, credentials, Settings::default()).unwrap();
+    let Admit::Login(order) = session.admit(&mut Call::new(false), Instant::now()) else {
+        panic!("the first call is elected");
+    };
+    LoginRequest::new(order.request, Duration::from_secs(2))
+}
+
+/// The server closes a kept-alive connection some time after its 401, at the latest when a login's
+/// first byte would arrive on it.
+#[tokio::test]
+async fn a_login_never_goes_out_on_a_connection_that_the_server_closes() {
+    for delay in [0, 200, 2000].map(Duration::from_micros) {
+        let server = raw::closes_after_401(delay);
+        let service = layer(&server).login_service(for_logins()).layer(hyper());
+        for round in 0..200 {
+            match service.clone().oneshot(devices()).await {
+                Ok(response) => assert_eq!(response.status(), 200, "{delay:?} {round}"),
+                // A call on a connection that was closed just now is the caller's affair.
+                Err(CallError::Transport(error)) => println!("{delay:?} {round}: {error}"),
+                Err(error) => panic!("{delay:?} {round}: {error}"),
+            }
+        }
+        let counts = service.driver().session().counts();
+        assert_eq!((counts.denied, counts.logins_failed), (0, 0), "{delay:?}");
+        assert!(counts.logins > 100, "{delay:?}: {counts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_service_sends_logins_and_logouts_and_nothing_else() {
+    let server = RawServer::start(|mut connection| {
+        while let Some(request) = connection.request() {
+            let is_own = connection.number != 1;
+            let is_call = request.line.contains("devices");
+            assert_ne!(is_call, is_own, "{}", request.line);
+            if request.is_login() {
+                connection.log_in(connection.number);
+            } else {
+                connection.respond(200);
+            }
+        }
+    });
+    let service = layer(&server).login_service(for_logins()).layer(hyper());
+    for _ in 0..3 {
+        assert_eq!(
+            service.clone().oneshot(devices()).await.unwrap().status(),
+            200
+        );
+    }
+    service
+        .driver()
+        .renew(&ctc_tower::CallOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        service.clone().oneshot(devices()).await.unwrap().status(),
+        200
+    );
+    assert!(matches!(
+        service.driver().logout().await,
+        LogoutOutcome::Accepted(_)
+    ));
+    assert_eq!(server.connections(), 4);
+}
+
+#[tokio::test]
+async fn a_login_whose_body_does_not_end_holds_nobody_up() {
+    let server = raw::login_stalls(
+        "HTTP/1.1 200 OK\r\nset-cookie: authToken=T\r\ncontent-length: 100\r\n\r\n{",
+    );
+    let service = layer(&server).layer(hyper());
+    let began = Instant::now();
+    assert_eq!(service.oneshot(devices()).await.unwrap().status(), 200);
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_wanted_body_is_read_up_to_its_limit() {
+    let server = raw::login_stalls(
+        "HTTP/1.1 200 OK\r\nset-cookie: authToken=T\r\ncontent-length: 100\r\n\r\n0123456789",
+    );
+    let transport = TowerTransport::with_bodies(hyper(), Bodies::cloning());
+    let mut request = login(&server);
+    request.body_limit = 7;
+    let response = transport.send_login(request).await.unwrap();
+    assert_eq!(
+        (response.body(), response.status().as_u16()),
+        (&b"0123456"[..], 200)
+    );
+
+    // The driver bounds it in time.
+    let mut request = login(&server);
+    request.body_limit = 50;
+    let limit = Duration::from_millis(200);
+    assert!(
+        tokio::time::timeout(limit, transport.send_login(request))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_whole_body_is_read_when_it_is_wanted_and_one_that_breaks_off_is_an_error() {
+    let server = RawServer::start(|mut connection| {
+        while connection.request().is_some() {
+            connection.write("HTTP/1.1 400 Bad\r\ntransfer-encoding: chunked\r\n\r\n");
+            connection.write("4\r\nsome\r\n5\r\n more\r\n");
+            if connection.number > 0 {
+                return;
+            }
+            connection.write("0\r\n\r\n");
+        }
+    });
+    let transport = TowerTransport::with_bodies(for_logins(), Bodies::cloning());
+    let wanted = || {
+        let mut request = login(&server);
+        request.body_limit = 1000;
+        request
+    };
+    assert_eq!(
+        transport.send_login(wanted()).await.unwrap().body(),
+        b"some more"
+    );
+    assert!(transport.send_login(wanted()).await.is_err());
+}
+
+/// The replay waits for a second at most, however the 401's body is announced.
+#[tokio::test]
+async fn a_401_whose_body_stalls_is_discarded_in_time() {
+    for head in [
+        "content-length: 100\r\n\r\n{",
+        "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ] {
+        let server = raw::unauthorized_stalls(format!("HTTP/1.1 401 No\r\n{head}").leak());
+        let service = layer(&server).layer(hyper());
+        let began = Instant::now();
+        assert_eq!(service.oneshot(devices()).await.unwrap().status(), 200);
+        assert!(
+            began.elapsed() < Duration::from_millis(1500),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! Hears what each session tells its observer, and panics when the world wants it to. The rules of
+//! guarantee 12 are here: a login that was sent ends and is reported.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use ctc_core::LoginRule;
+use ctc_driver::{SessionEvent, SharedSession};
+
+use crate::count::Fault;
+use crate::plan::Ms;
+use crate::runtime::Thrown;
+use crate::secrets;
+use crate::watch::{Guarantee, Watch};
+use crate::world::{State, World};
+
+/// An observer of one process's session.
+pub(crate) fn observer(
+    world: &Arc<World>,
+    process: usize,
+) -> impl Fn(&SharedSession, &SessionEvent<'_>) + Send + Sync + use<> {
+    let world = Arc::clone(world);
+    move |_, event| {
+        let mut state = world.state();
+        state.heard(process, event);
+        let panics = state.panics();
+        drop(state);
+        if panics {
+            resume_unwind(Box::new(Thrown));
+        }
+    }
+}
+
+/// A rule that leaves every response to the core, or panics.
+pub(crate) fn rule(world: &Arc<World>) -> LoginRule {
+    let world = Arc::clone(world);
+    LoginRule::new(move |_| {
+        let panics = world.state().panics();
+        if panics {
+            resume_unwind(Box::new(Thrown));
+        }
+        None
+    })
+}
+
+impl Watch {
+    /// A caller of this process was elected. Returns the number of the election.
+    pub(crate) fn elected(&mut self, process: usize) -> u64 {
+        let login = &mut self.sessions[process].login;
+        login.elections += 1;
+        login.elections
+    }
+
+    /// A runtime dropped a new login task. Returns how many it were in a row without a word.
+    pub(crate) fn refused(&mut self, process: usize) -> u32 {
+        let login = &mut self.sessions[process].login;
+        login.refused += 1;
+        login.refused
+    }
+}
+
+impl State {
+    /// Whether user code panics now: only within a login, where the driver says that it copes.
+    pub(crate) fn panics(&mut self) -> bool {
+        let panics = self.faults.panics;
+        self.current.login.is_some()
+            && !std::thread::panicking()
+            && self.strikes(panics, Fault::Panicked)
+    }
+
+    fn heard(&mut self, process: usize, event: &SessionEvent<'_>) {
+        if let Some(leak) = secrets::find(&format!("{event:?}")) {
+            self.violated(Guarantee::Secrets, || format!("an event shows {leak}"));
+        }
+        let Some(election) = self.current.login else {
+            return;
+        };
+        self.note(|| format!("p{process}: login task {election} tells {event:?}"));
+        let saves = self.watch.saves(process);
+        let login = &mut self.watch.sessions[process].login;
+        match event {
+            SessionEvent::LoginSent => {
+                login.refused = 0;
+                // What the last response meant is about another login.
+                (login.refusal, login.asked) = (None, 0);
+                login.unreported.push(election);
+            }
+            SessionEvent::LoggedIn { .. } => {
+                login.unreported.retain(|other| *other != election);
+                if saves {
+                    login.unsaved.push(election);
+                }
+            }
+            SessionEvent::LoginFailed { .. }
+            | SessionEvent::LoginLate
+            | SessionEvent::Adopted { .. } => {
+                login.unreported.retain(|other| *other != election);
+            }
+            _ => {}
+        }
+    }
+
+    /// A login task came to its end, or was dropped by its runtime.
+    pub(crate) fn login_task_over(&mut self, process: usize, election: u64, ended: bool) {
+        let login = &mut self.watch.sessions[process].login;
+        login.tasks -= 1;
+        let unreported = login.unreported.contains(&election);
+        let unsaved = login.unsaved.contains(&election);
+        login.unreported.retain(|other| *other != election);
+        login.unsaved.retain(|other| *other != election);
+        self.note(|| format!("p{process}: login task {election} is over, at its end: {ended}"));
+        let wrong = match (ended, unreported, unsaved) {
+            (true, true, _) => "a login was sent, and never reported",
+            (true, _, true) => "a login was reported, and its token never saved",
+            _ => return,
+        };
+        self.violated(Guarantee::LoginEnds, || {
+            format!("p{process}: {wrong} (login task {election})")
+        });
+    }
+
+    /// A sent login's future is dropped before its response: only its time-out, a panic or the end
+    /// of its runtime may do that.
+    pub(crate) fn check_dropped_login(&mut self, process: usize, since: Ms) {
+        let of_process = &self.processes[process];
+        let ends = of_process.dying
+            || of_process.runtimes.iter().any(|runtime| runtime.dying)
+            || std::thread::panicking();
+        let timeout = self.watch.plan.settings.login_timeout.as_millis();
+        let took = of_process.clock.true_ms().saturating_sub(since);
+        if !ends && u128::from(took) < timeout {
+            self.violated(Guarantee::LoginEnds, || {
+                format!("p{process}: a sent login is dropped after {took} ms")
+            });
+        }
+    }
+
+    /// A call's task runs. Nobody who waits for a login may sleep for longer than one takes.
+    pub(crate) fn call_is_polled(&mut self, number: usize) {
+        self.current.call = Some(number);
+        let settings = &self.watch.plan.settings;
+        let longest = settings.login_timeout.as_millis();
+        let longest = Ms::try_from(longest).unwrap_or(Ms::MAX) + REPORT_MARGIN;
+        let call = &mut self.watch.calls[number];
+        let now = self.processes[call.process].clock.true_ms();
+        let since = call
+            .polled
+            .max(self.processes[call.process].ran_at[call.runtime]);
+        call.polled = now;
+        let (process, limit) = (call.process, longest + call.max_wait + POLL_SLACK);
+        if !call.was_on_the_wire && now.saturating_sub(since) > limit {
+            self.violated(Guarantee::NoWedge, || {
+                format!("p{process}: call {number} slept for {} ms", now - since)
+            });
+        }
+    }
+
+    /// The call's task was polled.
+    pub(crate) fn call_was_polled(&mut self) {
+        if let Some(call) = self.current.call {
+            let call = &mut self.watch.calls[call];
+            call.was_on_the_wire = call.on_the_wire;
+        }
+    }
+}
+
+/// How much longer than its time-out a login's report may take; `ctc-core` says so too.
+pub(crate) const REPORT_MARGIN: Ms = 10_000;
+
+/// How late a task may be polled on a busy machine.
+const POLL_SLACK: Ms = 5000;

@@ -1,0 +1,116 @@
+//! The runtimes of a process: login tasks that the world schedules like callers, and timers in
+//! virtual time. A runtime may stop, idle for a while, or refuse to run anything.
+
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ctc_driver::{BoxFuture, Runtime};
+
+use crate::count::Fault;
+use crate::plan::Ms;
+use crate::tasks::{Task, Work};
+use crate::watch::Guarantee;
+use crate::world::{Sleep, World};
+
+/// What is thrown when the world makes something panic.
+pub(crate) struct Thrown;
+
+/// How many tasks in a row a runtime may refuse before the session must have reported it.
+const MOST_REFUSED: u32 = 3;
+
+/// What a driver is given as its runtime. Logins run on the runtime of the caller that was elected,
+/// or all on one.
+pub(crate) struct SimRuntime {
+    pub(crate) world: Arc<World>,
+    pub(crate) process: usize,
+}
+
+impl Runtime for SimRuntime {
+    fn spawn(&self, task: BoxFuture<()>) {
+        let process = self.process;
+        let mut state = self.world.state();
+        let call = state.current.call;
+        if let Some(call) = call {
+            state.watch.calls[call].elected = true;
+        }
+        let logins_on = state.watch.plan.processes[process].logins_on;
+        let runtime = logins_on.unwrap_or(state.current.runtime);
+        let election = state.watch.elected(process);
+        let now = state.now;
+        let on = &state.processes[process].runtimes[runtime];
+        if on.stopped || on.refuses_until > now {
+            state.tally.count(Fault::Refused);
+            state.note(|| format!("p{process}: runtime {runtime} drops login task {election}"));
+            let refused = state.watch.refused(process);
+            if refused <= MOST_REFUSED {
+                let panics = state.rng.chance(300);
+                drop(state);
+                if panics {
+                    // The task is dropped while the stack unwinds.
+                    resume_unwind(Box::new(Thrown));
+                }
+                return;
+            }
+            // Refused for ever, this caller would spin for ever.
+            state.violated(Guarantee::NoWedge, || {
+                format!("p{process}: {refused} tasks in a row were dropped, and nobody said so")
+            });
+        }
+        state.note(|| format!("p{process}: runtime {runtime} takes login task {election}"));
+        let login = &mut state.watch.sessions[process].login;
+        login.tasks += 1;
+        let over = Over {
+            world: Arc::clone(&self.world),
+            process,
+            life: state.processes[process].life,
+            election,
+            ended: false,
+        };
+        let work: Work = Box::pin(LoginTask { work: task, over });
+        state
+            .spawned
+            .push(Task::new(process, runtime, Some(election), work));
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
+        Box::pin(Sleep::new(&self.world, self.process, span))
+    }
+}
+
+/// A login task; the observer hears of its end.
+struct LoginTask {
+    work: BoxFuture<()>,
+    // Dropped after the work.
+    over: Over,
+}
+
+impl Future for LoginTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let polled = self.work.as_mut().poll(context);
+        self.over.ended = polled.is_ready();
+        polled
+    }
+}
+
+struct Over {
+    world: Arc<World>,
+    process: usize,
+    life: u64,
+    election: u64,
+    ended: bool,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let mut state = self.world.state();
+        if state.processes[self.process].life == self.life {
+            state.login_task_over(self.process, self.election, self.ended);
+        }
+    }
+}
