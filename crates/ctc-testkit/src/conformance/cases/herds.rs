@@ -105,28 +105,29 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checke
     scene.until("the herd", |counts| counts.held == MANY as u64)?;
     scene.server.revoke_all();
     scene.server.release();
+    // They were sent: each gets its own 401, with the reason.
     for call in herd {
-        match call.wait()? {
-            Ok(head) => {
-                return fail(
-                    "a call of the herd",
-                    "a denial".into(),
-                    head.status.to_string(),
-                );
-            }
-            Err(failed) => rejected(&denied(failed)?, 401)?,
+        let response = answered(call)?;
+        equal("the status of a call of the herd", response.status, 401)?;
+        match response.why {
+            Some(Unauthorized::NoLogin { denial, .. }) => is_rejected(&denial, 401)?,
+            other => return fail("its reason", "NoLogin".into(), format!("{other:?}")),
         }
     }
     scene.counts(2, MANY as u64)
 }
 
-#[track_caller]
 fn rejected(denied: &Denied, status: u16) -> Checked {
-    match denied.denial() {
-        Denial::Rejected { status: seen, .. } => {
-            equal("the status of the refusal", seen.as_u16(), status)?;
-        }
-        other => return fail("the denial", "Rejected".into(), format!("{other:?}")),
-    }
+    is_rejected(denied.denial(), status)?;
     equal("when to come back", denied.retry_after(), None)
+}
+
+#[track_caller]
+fn is_rejected(denial: &Denial, status: u16) -> Checked {
+    match denial {
+        Denial::Rejected { status: seen, .. } => {
+            equal("the status of the rejection", seen.as_u16(), status)
+        }
+        other => fail("the denial", "Rejected".into(), format!("{other:?}")),
+    }
 }

@@ -122,7 +122,7 @@ mod prelude {
 
     pub(super) use ctc_driver::{
         Denied,
-        ctc_core::{Denial, LoginFailure, SendFailure},
+        ctc_core::{Denial, LoginFailure, SendFailure, Unauthorized},
     };
 
     pub(super) use crate::conformance::{
@@ -139,7 +139,12 @@ mod prelude {
     /// Why the last login failed.
     #[track_caller]
     pub(super) fn cause(denied: &Denied) -> Checked<LoginFailure> {
-        match denied.denial() {
+        cause_of(denied.denial())
+    }
+
+    #[track_caller]
+    pub(super) fn cause_of(denial: &Denial) -> Checked<LoginFailure> {
+        match denial {
             Denial::BackingOff { cause, .. } => Ok(cause.clone()),
             other => fail("the denial", "BackingOff".into(), format!("{other:?}")),
         }

@@ -210,8 +210,13 @@ pub(super) fn login_on_a_kept_connection_is_sent_once(stage: &Stage<'_>) -> Chec
     scene
         .server
         .inject(Rule::once(Matcher::Login, Fault::lost_response()));
-    let denied = scene.client.denied(scene.client.get(DEVICES))?;
-    equal("the cause", cause(&denied)?, LoginFailure::MaybeSent)?;
+    let response = scene.client.expect(scene.client.get(DEVICES), 401)?;
+    match &response.why {
+        Some(Unauthorized::NoLogin { denial, .. }) => {
+            equal("the cause", cause_of(denial)?, LoginFailure::MaybeSent)?;
+        }
+        other => return fail("its reason", "NoLogin".into(), format!("{other:?}")),
+    }
     equal(
         "requests to the login path",
         scene.server.counts().login_requests,
