@@ -133,6 +133,13 @@ pub enum BuildError {
         "user_agent and connect_timeout belong to the HTTP client: set them on the one that you give"
     )]
     OwnHttpClient,
+    /// The feature `rustls-no-provider` is enabled, and the program has installed no crypto
+    /// provider.
+    #[error(
+        "the feature rustls-no-provider needs a crypto provider: install one before the client is \
+         built (rustls::crypto::CryptoProvider::install_default)"
+    )]
+    NoCryptoProvider,
     /// The HTTP client could not be built.
     #[error("the HTTP client could not be built: check its TLS set-up")]
     Http(#[source] reqwest::Error),
