@@ -33,7 +33,11 @@ const FOUND_OUT: [(Vice, &[&str]); 20] = [
         Vice::SticksToFirstCookie,
         &["dead_token_is_renewed_unseen", "rotated_token_is_adopted"],
     ),
-    (Vice::LoginNeverTimesOut, &["hanging_login_is_bounded"]),
+    (
+        // A body that drips costs it nothing, as no login's body is read.
+        Vice::LoginNeverTimesOut,
+        &["hanging_login_is_bounded"],
+    ),
     (Vice::TimesOutPerRead, &["dripping_login_is_bounded"]),
     (
         Vice::StatusIsError,

@@ -35,7 +35,7 @@ pub(super) fn cancelling_all_wedges_nothing(stage: &Stage<'_>) -> Checked {
     for call in herd {
         call.cancel();
     }
-    // A login that was sent ends, although nobody waits for it any more.
+    // The login is a task of its own: it ends without them, and its token is used.
     scene.server.release();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.counts(1, 1)

@@ -139,12 +139,7 @@ mod prelude {
     /// Why the last login failed.
     #[track_caller]
     pub(super) fn cause(denied: &Denied) -> Checked<LoginFailure> {
-        cause_of(denied.denial())
-    }
-
-    #[track_caller]
-    pub(super) fn cause_of(denial: &Denial) -> Checked<LoginFailure> {
-        match denial {
+        match denied.denial() {
             Denial::BackingOff { cause, .. } => Ok(cause.clone()),
             other => fail("the denial", "BackingOff".into(), format!("{other:?}")),
         }

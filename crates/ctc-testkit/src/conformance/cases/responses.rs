@@ -196,7 +196,7 @@ fn few_connections(scene: &Scene, calls: usize) -> Checked {
         .journal()
         .iter()
         // A login has a connection of its own.
-        .filter(|entry| !matches!(entry.class, Class::Login))
+        .filter(|entry| entry.class != Class::Login)
         .map(|entry| entry.connection)
         .collect();
     that(
