@@ -227,7 +227,11 @@ pub fn http_client_builder() -> reqwest::ClientBuilder {
         not(any(feature = "rustls", feature = "rustls-no-provider"))
     ))]
     return builder.tls_backend_native();
-    #[cfg(not(any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider")))]
+    #[cfg(not(any(
+        feature = "native-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider"
+    )))]
     builder
 }
 

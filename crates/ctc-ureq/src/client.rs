@@ -203,7 +203,11 @@ pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .allow_non_standard_methods(true);
-    #[cfg(any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider"))]
+    #[cfg(any(
+        feature = "native-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider"
+    ))]
     let config = config.tls_config(crate::tls::config());
     config
 }

@@ -3,21 +3,37 @@
 use ureq::Error;
 use ureq::config::Config;
 
-#[cfg(any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider"))]
+#[cfg(any(
+    feature = "native-tls",
+    feature = "rustls",
+    feature = "rustls-no-provider"
+))]
 pub(crate) use some::config;
 
 /// Whether a connection can be secured as `config` asks for it, where ureq itself would panic.
 pub(crate) fn check(config: &Config) -> Result<(), Error> {
-    #[cfg(any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider"))]
+    #[cfg(any(
+        feature = "native-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider"
+    ))]
     return some::check(config.tls_config());
-    #[cfg(not(any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider")))]
+    #[cfg(not(any(
+        feature = "native-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider"
+    )))]
     {
         let _ = config;
         Err(Error::TlsRequired)
     }
 }
 
-#[cfg(any(feature = "native-tls", feature = "rustls", feature = "rustls-no-provider"))]
+#[cfg(any(
+    feature = "native-tls",
+    feature = "rustls",
+    feature = "rustls-no-provider"
+))]
 mod some {
     use ureq::Error;
     use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
