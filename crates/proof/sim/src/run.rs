@@ -203,7 +203,7 @@ impl Runner {
                 format!("Debug or a log line shows {leak}")
             });
         }
-        state.check_step(process, held, counts.logins_failed);
+        state.check_step(process, held, &counts);
     }
 
     fn check_rest(&mut self) {
