@@ -248,7 +248,7 @@ impl SimTransport {
     }
 }
 
-/// A login whose response is awaited; dropping it means that nobody waits any more.
+/// A login whose response its task awaits; dropping it means that nobody waits any more.
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,

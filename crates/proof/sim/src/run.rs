@@ -60,6 +60,9 @@ pub fn run(seed: u64, traced: bool) -> Report {
     }
 }
 
+/// No world of this size has as many events, unless something spins.
+const MOST_EVENTS: u64 = 1_000_000;
+
 struct Runner {
     world: Arc<World>,
     plan: Plan,
@@ -118,7 +121,14 @@ impl Runner {
         if self.world.state().watch.violation.is_some() {
             return false;
         }
-        self.world.state().tally.events += 1;
+        {
+            let mut state = self.world.state();
+            state.tally.events += 1;
+            if state.tally.events > MOST_EVENTS {
+                state.violated(Guarantee::NoWedge, || "the world comes to no rest".into());
+                return false;
+            }
+        }
         if let Some(task) = self.tasks.choose(&self.world) {
             if !self.time_passes_anyway() {
                 self.poll(task);
