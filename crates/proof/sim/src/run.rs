@@ -180,7 +180,7 @@ impl Runner {
             state.current = Current {
                 runtime,
                 login,
-                call: None,
+                ..Current::default()
             };
             clock
         };
