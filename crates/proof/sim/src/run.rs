@@ -260,7 +260,8 @@ impl Runner {
                 self.act(action);
             }
             let call = CallPlan {
-                think: 600_000,
+                // The last comes after the longest debt that a record can hold: 20 refills.
+                think: 2_400_000,
                 route: 1,
                 post: false,
                 always_replay: true,
