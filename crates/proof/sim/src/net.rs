@@ -47,6 +47,9 @@ impl AsyncTransport for SimTransport {
             let token = self.read_wire(&mut state, &request);
             state.watch.calls[call].sends += 1;
             state.watch.calls[call].on_the_wire = true;
+            if state.watch.calls[call].sends == 2 {
+                state.watch.sessions[self.process].replays += 1;
+            }
             if state.watch.calls[call].sends > 2 {
                 state.violated(Guarantee::Generations, || {
                     format!("call {call} was sent a third time")
@@ -245,7 +248,7 @@ impl SimTransport {
     }
 }
 
-/// A login whose response is awaited; dropping it means that nobody waits any more.
+/// A login whose response its task awaits; dropping it means that nobody waits any more.
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,

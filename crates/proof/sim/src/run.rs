@@ -61,6 +61,9 @@ pub fn run(seed: u64, traced: bool) -> Report {
     }
 }
 
+/// No world of this size has as many events, unless something spins.
+const MOST_EVENTS: u64 = 1_000_000;
+
 struct Runner {
     world: Arc<World>,
     plan: Plan,
@@ -119,7 +122,14 @@ impl Runner {
         if self.world.state().watch.violation.is_some() {
             return false;
         }
-        self.world.state().tally.events += 1;
+        {
+            let mut state = self.world.state();
+            state.tally.events += 1;
+            if state.tally.events > MOST_EVENTS {
+                state.violated(Guarantee::NoWedge, || "the world comes to no rest".into());
+                return false;
+            }
+        }
         if let Some(task) = self.tasks.choose(&self.world) {
             if !self.time_passes_anyway() {
                 self.poll(task);
@@ -171,7 +181,7 @@ impl Runner {
             state.current = Current {
                 runtime,
                 login,
-                call: None,
+                ..Current::default()
             };
             clock
         };
@@ -204,7 +214,7 @@ impl Runner {
                 format!("Debug or a log line shows {leak}")
             });
         }
-        state.check_step(process, held, counts.logins_failed);
+        state.check_step(process, held, &counts);
     }
 
     fn check_rest(&mut self) {

@@ -21,6 +21,9 @@ pub(crate) struct Thrown;
 /// How many tasks in a row a runtime may refuse before the session must have reported it.
 const MOST_REFUSED: u32 = 3;
 
+/// How many timers one poll of a task may make: more, and it spins.
+const MOST_TIMERS: u32 = 1000;
+
 /// What a driver is given as its runtime. Logins run on the runtime of the caller that was elected,
 /// or all on one.
 pub(crate) struct SimRuntime {
@@ -77,6 +80,15 @@ impl Runtime for SimRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        let mut state = self.world.state();
+        state.current.timers += 1;
+        if state.current.timers > MOST_TIMERS {
+            state.violated(Guarantee::NoWedge, || {
+                format!("p{}: a task spins", self.process)
+            });
+            return Box::pin(std::future::pending());
+        }
+        drop(state);
         let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
         Box::pin(Sleep::new(&self.world, self.process, span))
     }

@@ -79,6 +79,8 @@ pub(crate) struct Current {
     pub(crate) runtime: usize,
     pub(crate) login: Option<u64>,
     pub(crate) call: Option<usize>,
+    /// How many timers it made.
+    pub(crate) timers: u32,
 }
 
 /// Something to come.
