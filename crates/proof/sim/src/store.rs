@@ -191,6 +191,5 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
 /// The token in a record, read the way a file would show it.
 fn token_of(record: &SessionRecord) -> Option<String> {
     let value = serde_json::to_value(record).ok()?;
-    let token = value.get("token")?.as_str()?;
-    Some(token.trim_matches('"').to_owned())
+    Some(value.get("token")?.as_str()?.trim_matches('"').to_owned())
 }
