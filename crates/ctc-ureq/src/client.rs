@@ -70,8 +70,8 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options)?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token. Calls after it are
-    /// refused without a login, until [`SharedSession::reopen`].
+    /// Closes the session at once and asks the server to revoke the token, within 5 s as far as the
+    /// store keeps to it. Calls after it are denied, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout()
     }
