@@ -676,36 +676,29 @@ const OUTSIDE: [fn(BoxFuture<Outcome>) -> Outcome; 3] =
 fn outside_of_any_runtime_a_call_says_what_is_missing() {
     let gone = TokioRuntime::new().unwrap().handle().clone();
     let server = Server::start().unwrap();
+    let mut threads = Vec::new();
     for runtime in [Tokio::current(), Tokio::on(gone)] {
         for build in [reqwest as Build, tower, tower_over_threads] {
-            for (block_on, max_wait) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)] {
-                let backoff = Duration::from_millis(200);
-                let client = build(
-                    &server,
-                    Set {
+            for block_on in OUTSIDE {
+                for max_wait in [0, 1] {
+                    let set = Set {
                         max_wait: Duration::from_secs(max_wait),
-                        backoff: Some(backoff),
+                        backoff: Some(Duration::from_millis(200)),
                         ..Set::on(runtime.clone())
-                    },
-                );
-                // Several at once: those who are not elected wait for one who is.
-                let call = move || OUTSIDE[block_on](client.call());
-                for outcome in on_threads(3, call) {
-                    let error = joined(outcome).unwrap_err();
-                    assert!(error.why.contains("Tokio::on"), "{}", error.why);
-                    let denial = error.denial.unwrap();
-                    assert!(
-                        matches!(
-                            denial,
-                            Denial::BackingOff {
-                                cause: LoginFailure::NotSent,
-                                ..
-                            }
-                        ),
-                        "{denial}"
-                    );
+                    };
+                    let client = build(&server, set);
+                    // Several at once: those who are not elected wait for one who is.
+                    threads.extend(on_threads(3, move || block_on(client.call())));
                 }
             }
+        }
+    }
+    for thread in threads {
+        let error = joined(thread).unwrap_err();
+        assert!(error.why.contains("Tokio::on"), "{}", error.why);
+        match error.denial.unwrap() {
+            Denial::BackingOff { cause, .. } => assert_eq!(cause, LoginFailure::NotSent),
+            other => panic!("{other}"),
         }
     }
     assert_eq!(server.counts().login_requests, 0);
