@@ -123,9 +123,15 @@ impl OpenRecord {
         Some((found.token.as_bytes(), facts, &found.by))
     }
 
-    /// The status of the login that was refused, if one was.
-    pub fn refused(&self) -> Option<u16> {
-        self.refusal.map(|refusal| refusal.status.as_u16())
+    /// Whether its token is this one.
+    pub fn has_auth_token(&self, token: &AuthToken) -> bool {
+        self.auth_token().is_some_and(|ours| ours.is_same(token))
+    }
+
+    /// The status of the login that was refused, if one was, and the record's number then.
+    pub fn refusal_to_seal(&self) -> Option<(u16, u64)> {
+        self.refusal
+            .map(|refusal| (refusal.status.as_u16(), refusal.generation))
     }
 }
 
@@ -136,7 +142,7 @@ impl fmt::Debug for OpenRecord {
             .field("generation", &self.generation)
             .field("has_token", &self.has_token())
             .field("pause", &self.pause)
-            .field("refused", &self.refused())
+            .field("refused", &self.refusal.is_some())
             .finish_non_exhaustive()
     }
 }

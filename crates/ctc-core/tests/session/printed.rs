@@ -66,7 +66,7 @@ fn a_session_and_its_record_print_where_they_stand() {
     for part in [
         "SessionRecord {",
         "generation: 1",
-        "has_token: true",
+        "tokens: 1",
         "rejected: false",
     ] {
         assert!(record.contains(part), "{part}: {record}");
