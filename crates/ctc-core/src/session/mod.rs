@@ -498,6 +498,8 @@ impl fmt::Debug for Session {
             .field("rejected_routes", &self.rejected_routes)
             .field("overrides_record", &self.overrides_record)
             .field("proven", &self.proven)
+            .field("refused_at", &self.refused_at)
+            .field("overcome", &self.overcome)
             .field("epoch", &self.epoch)
             .field("latest", &self.latest)
             .finish_non_exhaustive()
