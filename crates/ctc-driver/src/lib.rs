@@ -119,8 +119,8 @@ pub mod __adapter {
         use ctc_core::__sealing::SealSeed;
         use ctc_core::{OpenRecord, SessionRecord};
 
-        use crate::sealing::{KeyWork, Keys, SealKey, open as open_with, seal as seal_with};
-        use crate::{StoreError, StoreSecret};
+        use crate::sealing::{Gate, KeyWork, Keys, SealKey, open as open_with, seal as seal_with};
+        use crate::{SharedSession, StoreError, StoreSecret};
 
         /// What a record says to the credentials of `seed`.
         ///
@@ -155,6 +155,22 @@ pub mod __adapter {
             };
             let sealed = seal_with(ours, kept, &keys);
             sealed.map_err(|error| StoreError::Unavailable(error.into()))
+        }
+
+        /// Keeps every derivation of this process waiting until what it returns is dropped.
+        pub fn hold_derivations() -> impl Sized {
+            Gate::of_this_process().enter_alone()
+        }
+
+        /// Returns whether the session has its key for a store without a secret.
+        pub fn has_key(session: &SharedSession) -> bool {
+            let seed = session.record().seed().clone();
+            session.keys().find(&seed, None, None).is_some()
+        }
+
+        /// Returns how many derivations ran at one time, at most.
+        pub fn most_derivations() -> usize {
+            Gate::of_this_process().most_inside()
         }
 
         fn key(

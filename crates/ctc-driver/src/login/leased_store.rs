@@ -104,6 +104,16 @@ impl LeasedStore {
         Some(sealing::open(kept, seed, key.as_ref()))
     }
 
+    /// Whether the record that was loaded has tokens, and none with the mark of this session's key.
+    pub(crate) fn has_tokens_of_others(&self, session: &SharedSession) -> bool {
+        let (Some(kept), Some(seed)) = (&self.kept, &self.opened_for) else {
+            return false;
+        };
+        let key = self.key(session, seed, Some(kept.salt()));
+        kept.has_token()
+            && key.is_some_and(|key| kept.tokens().iter().all(|token| token.by != key.by()))
+    }
+
     /// What is to be done for the key to the record that was loaded, if it is missing. Who finds no
     /// record leaves one for others to take the salt from: they then all derive at the same time.
     pub(crate) async fn missing_key(&mut self, session: &SharedSession) -> Option<KeyWork> {

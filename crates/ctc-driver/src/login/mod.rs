@@ -26,6 +26,9 @@ use attempt::Offered;
 use io::LoginIo;
 use leased_store::{LeasedStore, SaveOutcome, full_wait, lease};
 
+#[cfg(test)]
+mod tests;
+
 /// How long the callers that wanted a login wait for its end once it is reported: a program that
 /// ends after its first call would lose the token's save. The store may be slow.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
@@ -126,6 +129,11 @@ async fn prepare(
                 continue;
             }
             return None;
+        }
+        if kept.as_ref().is_some_and(|kept| !kept.has_token())
+            && store.has_tokens_of_others(session)
+        {
+            session.tell(SessionEvent::StoredByOthers);
         }
         let offered = attempt.resume(kept);
         if !io.is_in_use() {

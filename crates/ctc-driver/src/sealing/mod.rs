@@ -22,6 +22,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::gate::Gate;
 pub(crate) use self::key::{KeyWork, Salt, SealKey};
 pub(crate) use self::random::{NoRandom, random};
 pub(crate) use self::record::{Keys, open, seal};

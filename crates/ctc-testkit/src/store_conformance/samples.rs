@@ -106,10 +106,22 @@ impl Account {
         .unwrap()
     }
 
-    #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn app_key(&self) -> &str {
+        &self.app_key
+    }
+
     fn session(&self) -> Session {
+        self.session_with("conformance-password!")
+    }
+
+    #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
+    pub(super) fn session_with(&self, password: &str) -> Session {
         let endpoint = Endpoint::new(&self.origin).unwrap();
-        let credentials = Credentials::new(&self.user, "conformance-password!").unwrap();
+        let credentials = Credentials::new(&self.user, password).unwrap();
         Session::new(
             endpoint,
             AppKey::new(&self.app_key).unwrap(),

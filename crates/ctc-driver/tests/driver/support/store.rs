@@ -105,6 +105,11 @@ impl TestStore {
         lock(&self.0.state).hook = Some(Box::new(hook));
     }
 
+    /// Whether this was asked of it since the log was last taken.
+    pub(crate) fn was_asked_to(&self, operation: &str) -> bool {
+        lock(&self.0.state).log.contains(&operation)
+    }
+
     /// What was asked of it since the last time.
     pub(crate) fn take_log(&self) -> Vec<&'static str> {
         std::mem::take(&mut lock(&self.0.state).log)
