@@ -68,8 +68,8 @@ impl Endpoint {
     /// (`localhost`, `127.0.0.0/8`, `[::1]`).
     ///
     /// # Errors
-    /// [`EndpointError`] when the text is not `http://host[:port]` or `https://host[:port]`, or when an `http`
-    /// host is not loopback.
+    /// [`EndpointError`] when the text is not `http://host[:port]` or `https://host[:port]`, or
+    /// when an `http` host is not loopback.
     pub fn danger_plain_http(url: &str) -> Result<Self, EndpointError> {
         let endpoint = Self::parse(url)?;
         if endpoint.scheme == Scheme::Http && !is_loopback(&endpoint.host) {
@@ -304,19 +304,21 @@ impl<'a> From<&'a Uri> for Target<'a> {
 pub enum EndpointError {
     /// Not `https://host[:port]` at all.
     #[error(
-        "the CTC endpoint is not a URL: give it as https://host, or use Endpoint::us() or Endpoint::eu()"
+        "the CTC endpoint is not a URL: give it as https://host, or use Endpoint::us() or \
+         Endpoint::eu()"
     )]
     NotAUrl,
     /// A host that HTTP clients do not all read alike: some would take its calls for another
     /// origin's.
     #[error(
-        "the host of the CTC endpoint is spelled in a way that HTTP clients read differently: give a plain \
-         host name, an IPv4 address of four decimal numbers, or an IPv6 address"
+        "the host of the CTC endpoint is spelled in a way that HTTP clients read differently: \
+         give a plain host name, an IPv4 address of four decimal numbers, or an IPv6 address"
     )]
     UnusualHost,
     /// A path, query or fragment was given too.
     #[error(
-        "the CTC endpoint must be scheme and host only (https://host[:port]): paths are given with each call"
+        "the CTC endpoint must be scheme and host only (https://host[:port]): paths are given \
+         with each call"
     )]
     NotAnOrigin,
     /// User name or password inside the URL.
@@ -334,7 +336,8 @@ pub enum EndpointError {
     /// The host that the vendor reserves for its developer portal.
     #[error(
         "x-loginapi.developer.calamp.com works only inside the vendor's developer portal: \
-         use Endpoint::us() (https://connect.calamp.com) or Endpoint::eu() (https://connect.calamp.co.uk)"
+         use Endpoint::us() (https://connect.calamp.com) or \
+         Endpoint::eu() (https://connect.calamp.co.uk)"
     )]
     PortalOnly,
 }
@@ -346,7 +349,8 @@ pub enum EndpointError {
 pub enum JoinError {
     /// An absolute URL on another origin.
     #[error(
-        "this URL is not on {endpoint}: key and token never leave that origin, so the call was not made"
+        "this URL is not on {endpoint}: key and token never leave that origin, so the call was \
+         not made"
     )]
     ForeignOrigin {
         /// The origin that the session is bound to.

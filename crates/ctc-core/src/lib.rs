@@ -51,11 +51,13 @@
 //!                 let outcome = match send(request) {
 //!                     Ok(response) => {
 //!                         let (status, headers) = (response.status(), response.headers());
-//!                         let reading = session.login_reader().read(status, headers, response.body());
+//!                         let reader = session.login_reader();
+//!                         let reading = reader.read(status, headers, response.body());
 //!                         session.login_response(order.ticket, reading, Instant::now())
 //!                     }
 //!                     Err(LinkDown) => {
-//!                         session.login_failed(order.ticket, SendFailure::MaybeSent, Instant::now())
+//!                         let failure = SendFailure::MaybeSent;
+//!                         session.login_failed(order.ticket, failure, Instant::now())
 //!                     }
 //!                 };
 //!                 drop(outcome); // `admit` tells this caller, and every other, what it means
@@ -66,16 +68,19 @@
 //!     }
 //! }
 //!
-//! // A server that responses the login with a token, and every call with 200.
+//! // A server that answers the login with a token, and every call with 200.
 //! use ctc_core::{AppKey, Credentials, Endpoint, Settings};
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
-//! let mut session = Session::new(Endpoint::us(), AppKey::new("my-key")?, credentials, Settings::default())?;
+//! let key = AppKey::new("my-key")?;
+//! let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default())?;
 //! let mut paths = Vec::new();
 //! for _ in 0..2 {
-//!     let request = http::Request::get("https://connect.calamp.com/connect/services/devices").body(vec![])?;
+//!     let devices = "https://connect.calamp.com/connect/services/devices";
+//!     let request = http::Request::get(devices).body(vec![])?;
 //!     let answer = call(&mut session, request, |request| {
 //!         paths.push(request.uri().path().to_owned());
-//!         Ok(http::Response::builder().header("set-cookie", "authToken=AAAA").body(vec![]).unwrap())
+//!         let response = http::Response::builder().header("set-cookie", "authToken=AAAA");
+//!         Ok(response.body(vec![]).unwrap())
 //!     })?;
 //!     assert_eq!(answer.unwrap().status(), 200);
 //! }

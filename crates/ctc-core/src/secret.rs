@@ -47,8 +47,8 @@ impl Credentials {
     /// Takes user name and password as they are: nothing is trimmed and no vendor rule is enforced.
     ///
     /// # Errors
-    /// [`SecretError`] when either is empty, or has a control character (such as the line end that a
-    /// file ends with) or an invisible mark: the server would take it for a wrong password.
+    /// [`SecretError`] when either is empty, or has a control character (such as the line end that
+    /// a file ends with) or an invisible mark: the server would take it for a wrong password.
     pub fn new(
         username: impl Into<String>,
         password: impl Into<String>,
@@ -95,8 +95,8 @@ impl AuthToken {
     /// Takes a token as it stood in the cookie, quotes included if it had any.
     ///
     /// # Errors
-    /// [`SecretError`] when it, or what stands between its quotes, is empty, or is no safe cookie value: control characters, white
-    /// space, `;`, `,` and anything outside ASCII.
+    /// [`SecretError`] when it, or what stands between its quotes, is empty, or is no safe cookie
+    /// value: control characters, white space, `;`, `,` and anything outside ASCII.
     pub fn new(value: impl Into<String>) -> Result<Self, SecretError> {
         let value = Zeroizing::new(value.into().into_bytes());
         visible_ascii(&value, SecretError::EmptyToken, |at| {

@@ -32,11 +32,12 @@ fn open() -> SharedSession {
     let reading = reader.read(response.status(), response.headers(), &[]);
     drop(session.login_response(order.ticket, reading, now));
     let session = SharedSession::new(session);
-    // The first look publishes the pass.
+    // The first look publishes the pass, and the first stamp of a thread makes its copy of it.
     assert!(matches!(
         admit(&session, &mut Call::new(true)),
         Admit::Proceed(_)
     ));
+    assert!(try_stamp(&session, &mut Call::new(true), &mut request()).unwrap());
     session
 }
 

@@ -8,14 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ctc_driver::__adapter::by_hand;
 use ctc_driver::ctc_core::{
-    AppKey, Call, Credentials, Denial, Endpoint, FormBody, Phase, Route, Session, Settings,
+    AppKey, Call, Credentials, Denial, Endpoint, Phase, Route, Session, Settings,
 };
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallError, CallOptions, Driver, SharedSession, Transport,
-    TransportError,
+    AsyncDriver, AsyncTransport, BoxFuture, CallError, CallOptions, Driver, LoginRequest,
+    LoginResponse, Runtime, SharedSession, Transport, TransportError,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use shuttle::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use shuttle::{check_dfs, check_pct, check_random, future, thread};
 
@@ -50,14 +51,13 @@ impl Server {
         }))
     }
 
-    fn login(&self) -> Response<()> {
+    fn login(&self) -> LoginResponse {
         thread::yield_now();
         self.0.logins.fetch_add(1, SeqCst);
         let token = self.0.newest.fetch_add(1, SeqCst) + 1;
-        Response::builder()
-            .header("set-cookie", format!("authToken=T{token}"))
-            .body(())
-            .expect("valid")
+        let cookie = format!("authToken=T{token}").parse().expect("valid");
+        let headers = HeaderMap::from_iter([(http::header::SET_COOKIE, cookie)]);
+        LoginResponse::new(StatusCode::OK, headers)
     }
 
     fn call(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
@@ -93,7 +93,7 @@ impl Transport for Server {
         Ok(self.call(&request))
     }
 
-    fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Dead> {
+    fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Dead> {
         Ok(self.login())
     }
 }
@@ -109,14 +109,40 @@ impl AsyncTransport for Server {
         Ok(self.call(&request))
     }
 
-    async fn send_login(&self, _: Request<FormBody>) -> Result<Response<()>, Dead> {
+    async fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Dead> {
         future::yield_now().await;
         Ok(self.login())
     }
+}
+
+/// A thread for each task.
+struct Threads;
+
+impl Runtime for Threads {
+    fn spawn(&self, task: BoxFuture<()>) {
+        thread::spawn(move || future::block_on(task));
+    }
 
     /// No time passes here: what only a time-out would end is a deadlock.
-    async fn sleep(&self, _: Duration) {
-        std::future::pending::<()>().await;
+    fn sleep(&self, _: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Drops every other task, as one that is shutting down, on another thread.
+struct Unreliable(AtomicU64);
+
+impl Runtime for Unreliable {
+    fn spawn(&self, task: BoxFuture<()>) {
+        if self.0.fetch_add(1, SeqCst) % 2 == 0 {
+            thread::spawn(move || drop(task));
+        } else {
+            Threads.spawn(task);
+        }
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        Threads.sleep(duration)
     }
 }
 
@@ -176,7 +202,7 @@ fn tasks_and_threads_wait_for_each_others_login() {
     let world = || {
         let (server, session) = (Server::new(false), session());
         let blocking = Driver::new(session.clone(), server.clone(), None);
-        let asynchronous = AsyncDriver::new(session, server.clone(), None);
+        let asynchronous = AsyncDriver::new(session, server.clone(), Threads, None);
         let caller = |number: usize| {
             let (blocking, asynchronous) = (blocking.clone(), asynchronous.clone());
             thread::spawn(move || {
@@ -260,10 +286,7 @@ fn no_torn_read_while_tokens_rotate() {
             let mut newest = 0;
             for _ in 0..6 {
                 let (mut call, mut request) = (Call::new(false), get());
-                if session
-                    .try_stamp(&mut call, &mut request)
-                    .expect("our origin")
-                {
+                if by_hand::try_stamp(&session, &mut call, &mut request).expect("our origin") {
                     let generation = call.generation().expect("stamped").number();
                     assert_eq!(
                         request.headers()["cookie"],
@@ -299,7 +322,10 @@ fn what_is_published_is_what_the_session_holds() {
         let driver = Driver::new(session.clone(), Server::new(false), None);
         driver.login(&CallOptions::default()).expect("a login");
         let mut call = Call::new(true);
-        assert_eq!(session.try_stamp(&mut call, &mut get()), Ok(true));
+        assert_eq!(
+            by_hand::try_stamp(&session, &mut call, &mut get()),
+            Ok(true)
+        );
         let rotation = thread::spawn({
             let session = session.clone();
             move || {
@@ -308,14 +334,14 @@ fn what_is_published_is_what_the_session_holds() {
                     .body(());
                 let route = || Route::new(&Method::GET, "/devices");
                 let headers = response.expect("valid").headers().clone();
-                let _ = session.observe(&mut call, route, StatusCode::OK, &headers);
+                let _ = by_hand::observe(&session, &mut call, route, StatusCode::OK, &headers);
             }
         });
         session.close();
         rotation.join().expect("no panic");
         assert_eq!(session.phase(), Phase::Closed);
         assert_eq!(
-            session.try_stamp(&mut Call::new(true), &mut get()),
+            by_hand::try_stamp(&session, &mut Call::new(true), &mut get()),
             Ok(false),
             "a pass of a closed session"
         );
@@ -324,12 +350,13 @@ fn what_is_published_is_what_the_session_holds() {
     check_pct(world, ORDERS, 3);
 }
 
-/// Tasks on several threads; the elected one is dropped after its first polls. The others go on.
+/// Tasks on several threads; the elected one is dropped after its first polls. Its login goes on,
+/// and the others get its token.
 #[test]
-fn a_dropped_leader_leaves_no_waiter_behind() {
+fn a_dropped_leader_leaves_its_login_to_the_others() {
     let world = |polls: usize| {
         let (server, session) = (Server::new(false), session());
-        let driver = AsyncDriver::new(session, server.clone(), None);
+        let driver = AsyncDriver::new(session, server.clone(), Threads, None);
         let dropped = driver.clone();
         let leader = thread::spawn(move || {
             let options = CallOptions::default();
@@ -338,26 +365,62 @@ fn a_dropped_leader_leaves_no_waiter_behind() {
                 polls,
             ));
         });
-        let spawn = |_| {
-            let driver = driver.clone();
-            thread::spawn(move || {
-                let options = CallOptions::default();
-                is_fine_or_closed(future::block_on(driver.execute(get(), &options)))
-            })
-        };
-        let others: Vec<_> = (0..2).map(spawn).collect();
+        let others: Vec<_> = (0..2).map(|_| caller(&driver)).collect();
         leader.join().expect("no panic");
-        assert!(
-            others
-                .into_iter()
-                .all(|thread| thread.join().expect("no panic"))
-        );
-        assert!(server.0.logins.load(SeqCst) <= 3);
+        for other in others {
+            assert_eq!(other.join().expect("no panic"), 200);
+        }
+        assert_eq!(server.0.logins.load(SeqCst), 1);
     };
     for polls in 1..=3 {
         check_random(move || world(polls), ORDERS);
         check_pct(move || world(polls), ORDERS, 3);
     }
+}
+
+/// A login task that is dropped on another thread gives its login back: the next caller is elected,
+/// and nobody is forgotten.
+#[test]
+fn a_dropped_login_task_leaves_no_waiter_behind() {
+    let world = || {
+        let (server, session) = (Server::new(false), session());
+        let runtime = Unreliable(AtomicU64::new(0));
+        let driver = AsyncDriver::new(session, server.clone(), runtime, None);
+        let callers: Vec<_> = (0..3).map(|_| caller(&driver)).collect();
+        for caller in callers {
+            assert_eq!(caller.join().expect("no panic"), 200);
+        }
+        assert_eq!(server.0.logins.load(SeqCst), 1);
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+}
+
+/// Clients that go while their login is on its way to a thread: it is sent and reported, or it is
+/// not sent. A call made afterwards finds the session usable.
+#[test]
+fn clients_that_go_leave_a_usable_session() {
+    let world = || {
+        let (server, session) = (Server::new(false), session());
+        let driver = AsyncDriver::new(session.clone(), server.clone(), Threads, None);
+        let options = CallOptions::default();
+        future::block_on(Dropped(Some(Box::pin(driver.execute(get(), &options))), 1));
+        drop(driver);
+        let driver = AsyncDriver::new(session, server.clone(), Threads, None);
+        let response = caller(&driver).join().expect("no panic");
+        assert_eq!(response, 200);
+        assert_eq!(server.0.logins.load(SeqCst), 1);
+    };
+    check_random(world, ORDERS);
+    check_pct(world, ORDERS, 3);
+}
+
+fn caller(driver: &AsyncDriver<Server>) -> thread::JoinHandle<StatusCode> {
+    let driver = driver.clone();
+    thread::spawn(move || {
+        let response = future::block_on(driver.execute(get(), &CallOptions::default()));
+        response.expect("a response").status()
+    })
 }
 
 /// A future that is let go of after some polls.

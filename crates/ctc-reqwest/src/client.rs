@@ -215,10 +215,32 @@ pub struct ClientBuilder {
 /// and keeps no cookies. Add certificates, proxies or limits, and give it to
 /// [`ClientBuilder::http_client`].
 pub fn http_client_builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(USER_AGENT)
+        .user_agent(USER_AGENT);
+    // reqwest's own choice would depend on what else is in the program.
+    #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+    return builder.tls_backend_rustls();
+    #[cfg(all(
+        feature = "native-tls",
+        not(any(feature = "rustls", feature = "rustls-no-provider"))
+    ))]
+    return builder.tls_backend_native();
+    #[cfg(not(any(
+        feature = "native-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider"
+    )))]
+    builder
+}
+
+/// Whether there is no crypto provider, without which reqwest would panic.
+fn lacks_crypto() -> bool {
+    #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+    return rustls::crypto::CryptoProvider::get_default().is_none();
+    #[cfg(not(all(feature = "rustls-no-provider", not(feature = "rustls"))))]
+    false
 }
 
 /// How long connecting may take unless the builder is told otherwise.
@@ -360,6 +382,7 @@ impl ClientBuilder {
         let endpoint = session.endpoint();
         let mut transport = match self.http {
             Some(client) => ReqwestTransport::new(client),
+            None if lacks_crypto() => return Err(BuildError::NoCryptoProvider),
             None => {
                 let (connect_timeout, user_agent) = (self.connect_timeout, self.user_agent);
                 let is_plain_http = endpoint.is_plain_http();

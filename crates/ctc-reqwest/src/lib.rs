@@ -21,12 +21,45 @@
 //! then sent again, POST and PATCH apart: their caller gets the 401, since the server may have
 //! acted, and the next call logs in. A POST that may be sent twice takes [`Replay::Always`].
 //!
+//! # Runtimes
+//!
+//! The first call that needs a login makes it in a task of its own, on the tokio runtime of that
+//! call, and all others wait for it. If your program has several runtimes, or one that is not
+//! always being run (`current_thread`, between two `block_on`), name the one for logins:
+//! [`ClientBuilder::runtime`] with [`Tokio::on`]. A [`Runtime`] of your own is two methods; reqwest
+//! itself needs tokio for calls.
+//!
 //! # TLS
 //!
-//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are
-//! reqwest's own features, here or on your own `reqwest` dependency. Without one an `https`
-//! endpoint cannot be reached. With `rustls-no-provider` the program must install a rustls crypto
-//! provider before the first client is built, or reqwest panics.
+//! Enable one of these features. Without one an `https` endpoint cannot be reached, and the first
+//! call says so.
+//!
+//! | feature | TLS library | to be done by the program |
+//! |---|---|---|
+//! | `rustls` | rustls with aws-lc, or the crypto provider that the program installs | nothing |
+//! | `rustls-no-provider` | rustls | install a crypto provider before the client is built |
+//! | `native-tls` | the operating system's, on Linux OpenSSL | nothing |
+//! | several | rustls | as for `rustls`, if that is one of them |
+//!
+//! Whatever is enabled, by this crate or by others in the program, the certificates that the
+//! operating system trusts are trusted. Anything else is set up with an HTTP client of your own:
+//! [`ClientBuilder::http_client`]. With TLS features on your own `reqwest` dependency only, reqwest
+//! chooses among them.
+//!
+//! # Uploads
+//!
+//! A server that refuses the token of a large upload may respond before it has read the body, and
+//! close the connection. reqwest reads such a response while it sends, and mostly finds it; now and
+//! then the broken connection is found first, and the call fails with [`Error::Send`]. The session
+//! does not learn of the 401 then. Programs that make large uploads only should make a small call
+//! first, which finds out at no cost whether the token is still good.
+//!
+//! # Whether a request was sent
+//!
+//! A login that certainly did not leave this machine is not charged to the login budget: one that
+//! found no name, route or socket, no tunnel through a proxy, or no TLS. Once reqwest has a
+//! connection, it counts as sent; so does one that takes longer than
+//! [`login_timeout`](ClientBuilder::login_timeout) in total, however far it got.
 
 #[cfg(target_family = "wasm")]
 compile_error!(

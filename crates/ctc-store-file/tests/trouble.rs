@@ -8,10 +8,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, FormBody, Session, Settings};
-use ctc_driver::{CallOptions, Driver, SharedSession, Transport, TransportError};
+use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
+use ctc_driver::{
+    CallOptions, Driver, LoginRequest, LoginResponse, SharedSession, Transport, TransportError,
+};
 use ctc_store_file::FileStore;
 use http::{Request, Response};
 use tracing::field::{Field, Visit};
@@ -43,12 +44,13 @@ impl Transport for Ctc {
         Ok(response.body(vec![]).unwrap())
     }
 
-    fn send_login(&self, _: Request<FormBody>, _: Duration) -> Result<Response<()>, Never> {
+    fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Never> {
         let login = self.logins.fetch_add(1, SeqCst);
         Ok(Response::builder()
             .header("set-cookie", format!("authToken=T{login}"))
-            .body(())
-            .unwrap())
+            .body(vec![])
+            .unwrap()
+            .into())
     }
 }
 

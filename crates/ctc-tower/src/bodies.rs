@@ -29,7 +29,8 @@ impl<B> Bodies<B> {
     ///     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
     /// }
     ///
-    /// let bodies = Bodies::custom(boxed, |body| body.is_end_stream().then(|| boxed(Bytes::new())));
+    /// let again = |body: &Boxed| body.is_end_stream().then(|| boxed(Bytes::new()));
+    /// let bodies = Bodies::custom(boxed, again);
     /// ```
     pub fn custom(make: fn(Bytes) -> B, again: fn(&B) -> Option<B>) -> Self {
         Self { make, again }

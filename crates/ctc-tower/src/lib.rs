@@ -58,6 +58,20 @@
 //! - POST, PATCH and CONNECT are not sent again unless [`CallOptions`] allow it: for all calls with
 //!   [`CtcLayer::options`], or for one in its extensions.
 //!
+//! - Behind a gateway whose clients speak HTTP/2 an absolute URI names the gateway:
+//!   [`CtcLayer::gateway`] takes path and query only.
+//!
+//! # Logins
+//!
+//! - A login is a task of a runtime of its own: tokio's that runs the call, unless
+//!   [`CtcLayer::runtime`] names another. Give it [`Tokio::on`] if your program has several
+//!   runtimes, or one that is not always being run. For any other runtime, such as smol,
+//!   [`Runtime`] is two methods; nothing here needs tokio then.
+//! - It goes out through the service inside, unless it gets one of its own, which keeps no
+//!   connections: [`CtcLayer::login_service`].
+//! - One that was certainly not sent is not charged to the login budget. What the service's errors
+//!   say of that, [`CtcLayer::classify_error`] tells.
+//!
 //! # With other layers
 //!
 //! - **Retry outside**: each try is a call of its own and takes the token of its moment, so a retry
@@ -72,28 +86,32 @@
 //! - **No cache, no redirect-following and no cookie layer inside**: a login must not be answered
 //!   from a cache, and key and token must not be sent on.
 //!
-//! The service must be [`Clone`]; one that is not goes into a [`Buffer`](https://docs.rs/tower/latest/tower/buffer/).
+//! The service must be [`Clone`]; one that is not goes into a [`Buffer`].
+//!
+//! [`Buffer`]: https://docs.rs/tower/latest/tower/buffer/
 //!
 //! # reqwest as the service inside
 //!
 //! ```
 //! use ctc_tower::{CtcLayer, SharedSession};
 //! use http::{Request, Response};
+//! use reqwest::redirect::Policy;
+//! use reqwest::{Body, Client, Error};
 //! use tower::{Layer, Service, service_fn};
 //!
 //! fn over_reqwest(
 //!     session: SharedSession,
 //! ) -> reqwest::Result<
-//!     impl Service<Request<reqwest::Body>, Response = Response<reqwest::Body>, Error: std::error::Error> + Clone,
+//!     impl Service<Request<Body>, Response = Response<Body>, Error: std::error::Error> + Clone,
 //! > {
 //!     // As for every service inside: no redirects, no cookie store.
-//!     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-//!     let inside = service_fn(move |request: Request<reqwest::Body>| {
+//!     let client = Client::builder().redirect(Policy::none()).build()?;
+//!     let inside = service_fn(move |request: Request<Body>| {
 //!         let client = client.clone();
 //!         // An error must not show the query.
 //!         async move {
-//!             let request = reqwest::Request::try_from(request).map_err(reqwest::Error::without_url)?;
-//!             let answer = client.execute(request).await.map_err(reqwest::Error::without_url)?;
+//!             let request = reqwest::Request::try_from(request).map_err(Error::without_url)?;
+//!             let answer = client.execute(request).await.map_err(Error::without_url)?;
 //!             reqwest::Result::Ok(answer.into())
 //!         }
 //!     });

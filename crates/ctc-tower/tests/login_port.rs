@@ -1,6 +1,10 @@
 //! Logins have a connection of their own if they get a service of their own, and what is not
 //! delivered is read within bounds.
-#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers are tests too"
+)]
 
 #[path = "../../ctc-ureq/tests/common/raw.rs"]
 mod raw;

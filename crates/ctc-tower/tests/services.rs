@@ -170,8 +170,10 @@ async fn login_and_logout_go_by_the_driver() {
     service.driver().login(&CallOptions::new()).await.unwrap();
     service.driver().logout().await;
     let response: ServerResponse = service.oneshot(devices()).await;
-    let error = response.unwrap_err();
-    assert!(matches!(error, CallError::Denied(denied) if *denied.denial() == Denial::Closed));
+    assert!(matches!(
+        response.unwrap_err(),
+        CallError::Denied(denied) if *denied.denial() == Denial::Closed
+    ));
     assert_eq!(
         (
             server.counts().logins,

@@ -1,5 +1,9 @@
 //! Whether a request that got no response may have reached the server: as the layer is told.
-#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers are tests too"
+)]
 
 #[path = "../../ctc-ureq/tests/common/places.rs"]
 mod places;

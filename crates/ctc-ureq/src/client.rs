@@ -203,22 +203,12 @@ pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .allow_non_standard_methods(true);
-    #[cfg(all(
-        feature = "platform-verifier",
-        any(
-            feature = "native-tls",
-            feature = "rustls",
-            feature = "rustls-no-provider"
-        )
+    #[cfg(any(
+        feature = "native-tls",
+        feature = "rustls",
+        feature = "rustls-no-provider"
     ))]
-    let config = {
-        use ureq::tls::{RootCerts, TlsConfig};
-        config.tls_config(
-            TlsConfig::builder()
-                .root_certs(RootCerts::PlatformVerifier)
-                .build(),
-        )
-    };
+    let config = config.tls_config(crate::tls::config());
     config
 }
 

@@ -16,7 +16,8 @@ pub enum Error {
     /// The request could not be put together, say for a header that no header can be. Nothing was
     /// sent.
     #[error(
-        "the request could not be put together, so it was not sent: check its headers, query and body"
+        "the request could not be put together, so it was not sent: check its headers, query and \
+         body"
     )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
@@ -58,8 +59,8 @@ pub enum SendError {
     Url,
     /// No TLS in this program: none of the features that bring it is enabled.
     #[error(
-        "this program has no TLS, so https cannot be reached: enable the feature rustls, rustls-no-provider or \
-         native-tls of ctc-ureq"
+        "this program has no TLS, so https cannot be reached: enable the feature rustls, \
+         rustls-no-provider or native-tls of ctc-ureq"
     )]
     NoTls,
     /// Anything else.
@@ -103,7 +104,8 @@ pub enum BuildError {
     Config(#[from] ConfigError),
     /// User agent or connect time-out were given together with an HTTP client that has its own.
     #[error(
-        "user_agent and connect_timeout belong to the HTTP client: set them on the one that you give"
+        "user_agent and connect_timeout belong to the HTTP client: set them on the one that you \
+         give"
     )]
     OwnHttpClient,
 }

@@ -29,10 +29,35 @@
 //!
 //! # TLS
 //!
-//! This crate chooses none: enable `rustls`, `rustls-no-provider` or `native-tls`, which are ureq's
-//! own features, here or on your own `ureq` dependency. Without one an `https` endpoint cannot be
-//! reached. With `rustls-no-provider` the program must install a rustls crypto provider before the
-//! first call, or ureq panics.
+//! Enable one of these features. Without one an `https` endpoint cannot be reached, and the first
+//! call says so.
+//!
+//! | feature | TLS library | to be done by the program |
+//! |---|---|---|
+//! | `rustls` | rustls with ring, or the crypto provider that the program installs | nothing |
+//! | `rustls-no-provider` | rustls | install a crypto provider before the first call |
+//! | `native-tls` | the operating system's, on Linux OpenSSL | nothing |
+//! | several | rustls | as for `rustls`, if that is one of them |
+//!
+//! Whatever is enabled, by this crate or by others in the program, the certificates that the
+//! operating system trusts are trusted. Anything else is set up with
+//! [`ClientBuilder::http_config`]: other certificates, or the other library where there are two.
+//! A feature on your own `ureq` dependency is for an agent of your own
+//! ([`ClientBuilder::http_client`]) and changes nothing here.
+//!
+//! # Uploads
+//!
+//! A body of 1 MiB or more, and any stream, is announced (`Expect: 100-continue`): a server that
+//! refuses the token says so before it is sent, and the 401 is not lost. One that knows nothing of
+//! announcements gets the body a second later; `timeout_await_100` of the HTTP client's
+//! configuration sets another time.
+//!
+//! # Whether a request was sent
+//!
+//! A login that certainly did not leave this machine is not charged to the login budget, and a call
+//! says so ([`SendError::NotSent`]). It goes by the stage that was reached: whatever fails before a
+//! byte of the request was written, be it the name, the route, a proxy's tunnel or TLS, was not
+//! sent. For an agent of your own only errors tell, and in doubt it counts as sent.
 
 mod body;
 mod caller;
@@ -40,6 +65,7 @@ mod client;
 mod error;
 mod headers;
 mod request;
+mod tls;
 mod transport;
 mod watch;
 

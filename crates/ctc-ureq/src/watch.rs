@@ -53,6 +53,9 @@ impl Connector<()> for WatchedConnector {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<WatchedTransport>, Error> {
+        if details.needs_tls() {
+            crate::tls::check(details.config)?;
+        }
         let connected = self.0.connect(details, chained);
         // What was written so far was for a proxy, whose connection comes from here as well.
         WRITTEN.set(false);

@@ -383,7 +383,7 @@ fn what_the_builder_lacks_is_named() {
         spaces.as_ref().unwrap_err(),
         spaces.as_ref().unwrap_err()
     );
-    assert!(error.contains("byte") || error.contains("at: 6"), "{error}");
+    assert!(error.contains("its character 7"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 }
 

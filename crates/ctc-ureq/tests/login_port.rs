@@ -1,5 +1,9 @@
 //! Logins have a connection of their own, and what is not delivered is read within bounds.
-#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers are tests too"
+)]
 
 #[path = "common/raw.rs"]
 mod raw;

@@ -1,6 +1,10 @@
 //! Whether a request that got no response may have reached the server: by the stage that it came
 //! to, whatever the error.
-#![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers are tests too"
+)]
 
 #[path = "common/places.rs"]
 mod places;

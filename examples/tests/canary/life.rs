@@ -286,14 +286,14 @@ fn client_of_its_own(stage: &Stage) -> SharedSession {
 /// Panics of the caller and of its observer, in the midst of a call.
 fn broken_off(stage: &Stage) {
     let client = builder(stage).build().unwrap();
-    let session = client.session().clone();
     client
         .session()
-        .set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
+        .set_observer(|session: &SharedSession, event: &SessionEvent<'_>| {
             panic!("{event:?} in {session:?}")
         });
-    panics(|| wait(client.login()));
-    panics(|| wait(client.get(DEVICES).send()).expect("the observer panics"));
+    // What an observer panics with is printed, and stops nothing.
+    wait(client.login()).unwrap();
+    println!("{:?}", wait(client.get(DEVICES).send()).unwrap());
     client
         .session()
         .set_observer(|_: &SharedSession, _: &SessionEvent<'_>| {});
@@ -317,8 +317,6 @@ fn broken_off(stage: &Stage) {
         )
         .unwrap()
     });
-    // The observer would keep the session alive that it holds, and the session the observer.
-    client.session().close();
 }
 
 /// A session driven step by step, over the adapter's transport.

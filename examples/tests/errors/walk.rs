@@ -142,6 +142,10 @@ fn building(report: &mut Report) {
     told("no credentials", us().app_key("k"));
     told("an empty password", us().app_key("k").credentials("u", ""));
     told(
+        "a line end in the password",
+        us().app_key("k").credentials("u", "s3cret!\n"),
+    );
+    told(
         "a line end in the application key",
         us().app_key("s3cret-key\n").credentials("u", "p"),
     );

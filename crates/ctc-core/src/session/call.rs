@@ -20,7 +20,8 @@ pub struct Call {
     /// Its 401 ended the token: if it goes through after the login, that login helped. A 401 for an
     /// older token proves nothing, for that one the login itself may have ended.
     pub(super) ended_token: bool,
-    /// One replay went out with a token that another process had left in a store, and did not count.
+    /// One replay went out with a token that another process had left in a store, and did not
+    /// count.
     forgiven: bool,
 }
 
@@ -65,8 +66,8 @@ impl Call {
         self.carried = Some(generation);
     }
 
-    /// Asks for a second sending, which is granted once; and once more when it went out with a token
-    /// that was only `adopted`, which may have been over for long.
+    /// Asks for a second sending, which is granted once; and once more when it went out with a
+    /// token that was only `adopted`, which may have been over for long.
     pub(super) fn replay(&mut self, adopted: bool) -> Verdict {
         if !self.replayable {
             return Verdict::Unauthorized(Unauthorized::NotReplayable);
@@ -103,7 +104,8 @@ pub enum Unauthorized {
     /// A token just obtained was refused too, now or a short while ago: this account may not use
     /// this route.
     #[error(
-        "a fresh token is refused here too, so no login helps: ask whether this account may use this route"
+        "a fresh token is refused here too, so no login helps: ask whether this account may use \
+         this route"
     )]
     RouteRejected,
     /// No login may go out now. The token is kept: other routes may still take it.
@@ -116,7 +118,8 @@ pub enum Unauthorized {
     },
     /// The request cannot or may not be sent twice. The session is renewed with the next call.
     #[error(
-        "this request is not sent twice (a stream, or a method that is not idempotent): make the call again"
+        "this request is not sent twice (a stream, or a method that is not idempotent): make the \
+         call again"
     )]
     NotReplayable,
     /// This call was already sent a second time.
@@ -124,7 +127,8 @@ pub enum Unauthorized {
     AlreadyReplayed,
     /// The session was closed while the call was under way.
     #[error(
-        "the session was closed (logged out) while the call was under way: reopen it to make further calls"
+        "the session was closed (logged out) while the call was under way: reopen it to make \
+         further calls"
     )]
     Closed,
 }

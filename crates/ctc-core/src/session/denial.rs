@@ -100,8 +100,9 @@ fn refused(status: StatusCode) -> String {
              no further login is made until the session is reset"
         ),
         _ => format!(
-            "CTC refused the login (status {status}): check user name, password and application key, and that \
-             the account is not locked; no further login is made until they change or the session is reset"
+            "CTC refused the login (status {status}): check user name, password and application \
+             key, and that the account is not locked; no further login is made until they change \
+             or the session is reset"
         ),
     }
 }
@@ -125,7 +126,8 @@ fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> String {
             format!("a proxy answered {status}: check its user name and password")
         }
         None if status.is_client_error() && !asks_for_patience(status) => format!(
-            "a gateway or the server answered {status}, which is not about the credentials: check base URL and proxy"
+            "a gateway or the server answered {status}, which is not about the credentials: check \
+             base URL and proxy"
         ),
         None => format!("the server answered {status}: it is in trouble, or asks for patience"),
     }

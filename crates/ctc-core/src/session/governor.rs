@@ -10,8 +10,8 @@ use crate::time::{Instant, later};
 
 /// How many refills a login costs at most while the tokens that logins bring die young.
 const MOST_WHEN_SHORT: u32 = 8;
-/// How many it costs at most while logins do not help: with the defaults, 36 logins a day. Fewer would
-/// make a token that really died wait for longer than 40 minutes.
+/// How many it costs at most while logins do not help: with the defaults, 36 logins a day. More
+/// would let a token that really died wait for longer than 40 minutes.
 const MOST_WHEN_FUTILE: u32 = 20;
 
 /// Decides whether a login may go out now.

@@ -75,8 +75,8 @@ pub struct Session {
     generation: Generation,
     /// Of the newest token that a store told of: whoever logs in here next gets a higher one.
     min_generation: Generation,
-    /// Of the last token that came from a store's record: another process obtained it, and it may be
-    /// over already, however young.
+    /// Of the last token that came from a store's record: another process obtained it, and it may
+    /// be over already, however young.
     adopted: Option<Generation>,
     /// Whose the newest token is: it is sealed for the credentials that obtained it, whatever the
     /// session's are by now.
@@ -88,8 +88,8 @@ pub struct Session {
     rejected_routes: RejectedRoutes,
     /// Someone lifted a rejection; a record that still holds it does not count.
     overrides_record: bool,
-    /// When a login here last succeeded with the present credentials. What a record from before that
-    /// says of them is out of date.
+    /// When a login here last succeeded with the present credentials. What a record from before
+    /// that says of them is out of date.
     proven: Option<Instant>,
     /// The record's number at the last refusal of the present credentials that is known of, and the
     /// highest one from before a login here succeeded: another password's writer may carry such a
@@ -277,8 +277,8 @@ impl Session {
     /// but its own success. The token stays unless the user name is another; callers then wait
     /// for that login's end before the next is sent.
     ///
-    /// Does nothing and returns `false` when they are the ones it has: to try the same again there is
-    /// [`reset`](Self::reset).
+    /// Does nothing and returns `false` when they are the ones it has: to try the same again there
+    /// is [`reset`](Self::reset).
     pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
         if credentials.is_same(&self.credentials) {
             return false;
@@ -373,9 +373,9 @@ impl Session {
         self.epoch
     }
 
-    /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is remembered,
-    /// and a response other than 401 would end that. It ends by itself with the first response that
-    /// is observed after that memory's end.
+    /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is
+    /// remembered, and a response other than 401 would end that. It ends by itself with the first
+    /// response that is observed after that memory's end.
     pub fn needs_every_response(&self) -> bool {
         self.latest
             .is_some_and(|now| self.rejected_routes.has_any(now))

@@ -8,8 +8,8 @@ use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
 use crate::wire::{TokenChange, mentions_token, read_token_change};
 
-/// Whether this status comes from behind the check of the token. Those of the vendor's list that do;
-/// 404 and 5xx may come from a gateway, or from before the check.
+/// Whether this status comes from behind the check of the token, as far as the vendor's list tells.
+/// A 404 or 5xx may come from a gateway, or from before the check.
 fn accepts_token(status: StatusCode) -> bool {
     let behind_the_check = [
         StatusCode::NOT_MODIFIED,
@@ -120,8 +120,8 @@ impl Session {
         young && obtained_for_this_call || self.rejected_routes.knows(route, now)
     }
 
-    /// A route refused the present token although it was obtained for that: once for each token, the
-    /// governor hears that a login did not help.
+    /// A route refused the present token although it was obtained for that: once for each token,
+    /// the governor hears that a login did not help.
     fn count_futile_login(&mut self) {
         if let Some(open) = self.open.as_mut().filter(|open| !open.futile) {
             open.futile = true;

@@ -277,7 +277,8 @@ fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
 pub enum StampError {
     /// The request goes to another origin than the session's.
     #[error(
-        "this request does not go to {endpoint}: key and token never leave that origin, so it was not sent"
+        "this request does not go to {endpoint}: key and token never leave that origin, so it was \
+         not sent"
     )]
     ForeignOrigin {
         /// The origin that the session is bound to.

@@ -14,8 +14,8 @@ use super::{Session, Wait};
 use crate::secret::{Credentials, FormBody};
 use crate::time::{Instant, later};
 
-/// How much longer than `login_timeout` the lease of a sent login lasts. A driver asks its store once
-/// more before it reports a failure, for up to 5 s; the rest is for a machine under load.
+/// How much longer than `login_timeout` the lease of a sent login lasts. A driver asks its store
+/// once more before it reports a failure, for up to 5 s; the rest is for a machine under load.
 const REPORT_MARGIN: Duration = Duration::from_secs(10);
 
 /// A login on its way.

@@ -180,15 +180,18 @@ mod tests {
     fn every_form_that_sets_a_token() {
         let forms = [
             (
-                "authToken=AAAA; Expires=Wed, 15-Jan-2031 12:00:00 GMT; Path=/connect; Secure; HttpOnly",
+                "authToken=AAAA; Expires=Wed, 15-Jan-2031 12:00:00 GMT; Path=/connect; Secure; \
+                 HttpOnly",
                 Some(60),
             ),
             (
-                "authToken=AAAA; Max-Age=1209600; Expires=Wed, 15-Jan-2031 12:00:00 GMT; Path=/connect",
+                "authToken=AAAA; Max-Age=1209600; Expires=Wed, 15-Jan-2031 12:00:00 GMT; \
+                 Path=/connect",
                 Some(1_209_600),
             ),
             (
-                "authToken=AAAA; Path=/connect; Secure; HttpOnly; Expires=Wed, 15 Jan 2031 12:01:00 GMT",
+                "authToken=AAAA; Path=/connect; Secure; HttpOnly; Expires=Wed, 15 Jan 2031 \
+                 12:01:00 GMT",
                 Some(120),
             ),
             (

@@ -19,7 +19,7 @@ use super::counters::Counters;
 use super::keys::Keyring;
 use super::sharded::Sharded;
 use super::store_view::StoreView;
-use super::sync::{EventListener, MutexGuard, Ordering};
+use super::sync::{EventListener, MutexGuard, Ordering, thread_local};
 use super::{SharedSession, State};
 use crate::error::Denied;
 use crate::events::SessionEvent;
@@ -460,13 +460,13 @@ pub(crate) async fn inside_login<R>(session: &SharedSession, steps: impl Future<
     struct Inside;
     impl Drop for Inside {
         fn drop(&mut self) {
-            LOGINS_HERE.with_borrow_mut(Vec::pop);
+            LOGINS_HERE.with(|logins| logins.borrow_mut().pop());
         }
     }
     let number = session.number();
     let mut steps = pin!(steps);
     std::future::poll_fn(|context| {
-        LOGINS_HERE.with_borrow_mut(|logins| logins.push(number));
+        LOGINS_HERE.with(|logins| logins.borrow_mut().push(number));
         let _inside = Inside;
         steps.as_mut().poll(context)
     })
@@ -476,6 +476,6 @@ pub(crate) async fn inside_login<R>(session: &SharedSession, steps: impl Future<
 impl SharedSession {
     /// Returns whether this thread is in the middle of a login of this session.
     pub(crate) fn is_inside_login(&self) -> bool {
-        LOGINS_HERE.with_borrow(|logins| logins.contains(&self.0.number))
+        LOGINS_HERE.with(|logins| logins.borrow().contains(&self.0.number))
     }
 }

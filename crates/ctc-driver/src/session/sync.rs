@@ -9,6 +9,7 @@ pub(crate) use {
     event_listener::{Event, EventListener},
     std::sync::atomic::{AtomicBool, Ordering},
     std::sync::{Condvar, Mutex, MutexGuard},
+    std::thread_local,
 };
 
 #[cfg(shuttle)]
@@ -18,6 +19,8 @@ pub(crate) use shuttle::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread_local;
 
 /// Small stand-ins for `arc-swap` and `event-listener`. What is shown with them is that *our use*
 /// of those crates misses no change; the crates themselves have tests of their own.

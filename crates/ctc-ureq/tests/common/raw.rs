@@ -89,12 +89,6 @@ impl Connection {
     pub(crate) fn stall(&mut self) {
         let _ = self.stream.read_to_end(&mut Vec::new());
     }
-
-    /// Whether the client closes the connection within this time, having sent nothing more.
-    pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
-        self.stream.get_ref().set_read_timeout(Some(limit)).unwrap();
-        matches!(self.stream.read(&mut [0]), Ok(0))
-    }
 }
 
 /// A server that serves until the test's process ends.

@@ -94,8 +94,9 @@ fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, 
     };
     then(&mut session, now);
     let session = SharedSession::new(session);
-    // The first look publishes the pass.
+    // The first look publishes the pass, and the first stamp of a thread makes its copy of it.
     let _ = admit(&session, &mut Call::new(true));
+    try_stamp(&session, &mut Call::new(true), &mut request()?)?;
     Ok(session)
 }
 

@@ -58,6 +58,23 @@ impl State {
         }
     }
 
+    /// Whether nothing can have been debited that is not paid off yet: what was lost before it was
+    /// sent costs nothing.
+    fn budget_is_unspent(&self, process: usize) -> bool {
+        let plan = &self.watch.plan;
+        // An election whose lease ended unsent, and a panic at the brink, are debited.
+        let sure = plan.processes[process].store.is_none()
+            && plan.faults.panics == 0
+            && !plan.stalls(process);
+        let fair_use = &plan.settings.fair_use;
+        // A token that dies young makes the next login cost up to nine.
+        let paid_off = fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + 9);
+        let now = self.processes[process].clock.true_ms();
+        let login = &self.watch.sessions[process].login;
+        let long_ago = |at: &Ms| u128::from(now - at) > paid_off;
+        sure && login.tasks == 0 && login.sent.last().is_none_or(long_ago)
+    }
+
     /// All who are denied for one reason are told the same.
     pub(crate) fn check_denial(
         &mut self,
@@ -72,6 +89,13 @@ impl State {
             .backoff_cap
             .max(fair_use.retry_after_cap)
             .as_millis();
+        let unspent =
+            matches!(denial, Denial::BudgetSpent { .. }) && self.budget_is_unspent(process);
+        if unspent {
+            self.violated(Guarantee::FairUse, || {
+                format!("p{process}: the budget is spent, but no login was sent")
+            });
+        }
         let watched = &mut self.watch.sessions[process];
         let (closed, period) = (watched.closed, (watched.period, failed));
         let differs = match denial {

@@ -152,16 +152,20 @@ impl State {
         watched.login.flying.push((number, now));
         watched.login.sent.push(now);
         let sent = watched.login.sent.clone();
+        let delay = now - watched.login.elected_at;
+        let longest_delay = watched.login.longest_delay.max(delay);
+        watched.login.longest_delay = longest_delay;
         if let Some((guarantee, text)) = wrong {
             self.violated(guarantee, || format!("p{process}: {text}"));
         }
-        // With a store the right to log in was debited when the lease was taken, which may take
-        // some time.
+        // The right to log in was debited at election, and with a store again when the lease was
+        // taken, which may take some time.
         let slack = if store.is_some() {
             lease + 20_000
         } else {
             SLACK
         };
+        let slack = slack + longest_delay;
         if self.watch.beyond_budget(&sent, slack) {
             self.violated(Guarantee::FairUse, || {
                 format!("p{process}: more logins than the budget allows")

@@ -25,6 +25,10 @@ pub(crate) struct Logins {
     pub(crate) doubtful: bool,
     /// How often a caller was elected to make one.
     pub(crate) elections: u64,
+    /// When the last one was.
+    pub(crate) elected_at: Ms,
+    /// The longest that any of them took to send its login: the budget is debited at election.
+    pub(crate) longest_delay: Ms,
     /// Tasks that a runtime took, and that are not over.
     pub(crate) tasks: u32,
     /// Tasks dropped by a runtime in a row, since the session last said so.

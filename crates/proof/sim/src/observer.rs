@@ -45,9 +45,10 @@ pub(crate) fn rule(world: &Arc<World>) -> LoginRule {
 
 impl Watch {
     /// A caller of this process was elected. Returns the number of the election.
-    pub(crate) fn elected(&mut self, process: usize) -> u64 {
+    pub(crate) fn elected(&mut self, process: usize, now: Ms) -> u64 {
         let login = &mut self.sessions[process].login;
         login.elections += 1;
+        login.elected_at = now;
         login.elections
     }
 

@@ -269,7 +269,9 @@ fn actions(
                 27 | 28 => Action::Leave(who, stall),
                 _ => Action::Revoke,
             };
-            (rng.below(horizon), action)
+            // Clients that go while their first login is being prepared are the interesting ones.
+            let early = matches!(action, Action::Leave(..)) && rng.chance(500);
+            (rng.below(if early { 10 } else { horizon }), action)
         })
         .collect();
     actions.sort_by_key(|(at, _)| *at);

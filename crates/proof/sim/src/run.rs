@@ -536,8 +536,17 @@ async fn log_out(world: &Arc<World>, driver: &SimDriver, process: usize) {
     }
 }
 
-/// Also says how long a call may be held up by stalls of its process.
+/// Also says how a process may be held up.
 impl Plan {
+    pub(crate) fn stalls(&self, process: usize) -> bool {
+        self.actions.iter().any(|(_, action)| match action {
+            Action::Freeze(who, _) | Action::Suspend(who, _) | Action::Idle(who, ..) => {
+                *who == process
+            }
+            _ => false,
+        })
+    }
+
     pub(crate) fn longest_stall(&self) -> Ms {
         let spans = self.actions.iter().map(|(_, action)| match action {
             Action::Freeze(_, span) | Action::Idle(_, _, span) => *span,

@@ -38,7 +38,8 @@ impl Runtime for SimRuntime {
         }
         let logins_on = state.watch.plan.processes[process].logins_on;
         let runtime = logins_on.unwrap_or(state.current.runtime);
-        let election = state.watch.elected(process);
+        let clock = state.processes[process].clock.true_ms();
+        let election = state.watch.elected(process, clock);
         let now = state.now;
         let on = &state.processes[process].runtimes[runtime];
         if on.stopped || on.refuses_until > now {

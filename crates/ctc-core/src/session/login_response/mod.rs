@@ -15,8 +15,8 @@ use crate::secret::AuthToken;
 
 /// Reads the responses to one session's logins; see [`Session::login_reader`].
 ///
-/// It is apart from the session so that a [`LoginRule`] runs outside of any lock that the session is
-/// behind. Cloning is cheap.
+/// It is apart from the session so that a [`LoginRule`] runs outside of any lock that the session
+/// is behind. Cloning is cheap.
 ///
 /// [`Session::login_reader`]: crate::Session::login_reader
 #[derive(Clone, Debug)]

@@ -77,22 +77,25 @@ pub(super) fn refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
                     head.status.to_string(),
                 );
             }
-            Err(failed) => rejected(&denied(failed)?, 401)?,
+            Err(failed) => rejected(denied(failed)?.denial(), 401)?,
         }
     }
     // Nor does anything later: not a day after, and not by way of `login`.
     scene.client.clock.advance(24 * HOUR);
-    rejected(&scene.client.denied(scene.client.get(DEVICES))?, 401)?;
+    rejected(
+        scene.client.denied(scene.client.get(DEVICES))?.denial(),
+        401,
+    )?;
     match scene.client.login()? {
         Ok(()) => return fail("the login", "a denial".into(), "it succeeded".into()),
-        Err(denied) => rejected(&denied, 401)?,
+        Err(denied) => rejected(denied.denial(), 401)?,
     }
     equal("logins refused", scene.server.counts().logins_refused, 1)?;
     scene.counts(1, 0)
 }
 
-/// The herd's login is refused while the old token is still believed good by some: all are told,
-/// none asks again.
+/// The herd's login is refused while the old token is still believed good by some: each gets its own
+/// 401 and is told why, none asks again.
 pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.server.lock("fleet+test@example.com");
@@ -106,27 +109,28 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checke
     scene.server.revoke_all();
     scene.server.release();
     for call in herd {
-        match call.wait()? {
-            Ok(head) => {
-                return fail(
-                    "a call of the herd",
-                    "a denial".into(),
-                    head.status.to_string(),
-                );
-            }
-            Err(failed) => rejected(&denied(failed)?, 401)?,
+        let refused = answered(call)?;
+        equal("the status of a call of the herd", refused.status, 401)?;
+        match refused.why {
+            None => {} // the stack does not show it
+            Some(Unauthorized::NoLogin { denial, .. }) => rejected(&denial, 401)?,
+            other => return fail("why", "NoLogin".into(), format!("{other:?}")),
         }
     }
     scene.counts(2, MANY as u64)
 }
 
 #[track_caller]
-fn rejected(denied: &Denied, status: u16) -> Checked {
-    match denied.denial() {
+fn rejected(denial: &Denial, status: u16) -> Checked {
+    match denial {
         Denial::Rejected { status: seen, .. } => {
             equal("the status of the refusal", seen.as_u16(), status)?;
         }
         other => return fail("the denial", "Rejected".into(), format!("{other:?}")),
     }
-    equal("when to come back", denied.retry_after(), None)
+    equal(
+        "when to come back",
+        denial.retry_after(std::time::Instant::now()),
+        None,
+    )
 }

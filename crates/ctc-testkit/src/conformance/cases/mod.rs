@@ -122,7 +122,7 @@ mod prelude {
 
     pub(super) use ctc_driver::{
         Denied,
-        ctc_core::{Denial, LoginFailure, SendFailure},
+        ctc_core::{Denial, LoginFailure, SendFailure, Unauthorized},
     };
 
     pub(super) use crate::conformance::{

@@ -1,6 +1,6 @@
 //! A token that dies: one login, one replay, and what is not replayed.
 
-use ctc_driver::{Replay, ctc_core::Unauthorized};
+use ctc_driver::Replay;
 use http::Method;
 
 use super::prelude::*;
