@@ -5,7 +5,8 @@
 //! Around a login:
 //!
 //! ```text
-//!   lease ──▶ load ──▶ newer token than the one refused? adopt it ───────────────▶ release
+//!   lease ──▶ load ──▶ no key for this record yet? release, derive it, lease again
+//!                  └─▶ newer token than the one refused? adopt it ───────────────▶ release
 //!                  └─▶ a pause, a rejection, no budget?  deny, send nothing ─────▶ release
 //!                  └─▶ otherwise: save (the login is on record before it is sent)
 //!                      log in ──▶ save ──▶ release
@@ -21,9 +22,10 @@
 //! # What is in a record
 //!
 //! A [`SessionRecord`](ctc_core::SessionRecord) is opaque here: `serde` turns it into whatever form
-//! a store keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. It
-//! holds the token, so **who can read it can act as this account** until the token ends: keep it as
-//! private as a password. Some hundred bytes; some kilobytes at most.
+//! a store keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. Its
+//! tokens are sealed: they open only with the password that obtained them
+//! ([what a stolen record yields](ctc_core::manual::security)). Keep it private all the same, and
+//! change nothing in it. A kilobyte or two; some more for long tokens.
 //!
 //! # Writing a store of your own
 //!
