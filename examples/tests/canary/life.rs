@@ -67,7 +67,7 @@ fn client(stage: &Stage) -> Client {
     client
         .session()
         .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| {
-            show!(ctc_driver::SessionEvent<'_>, event)
+            show!(ctc_driver::SessionEvent<'_>, event);
         });
     show!(adapter::Client, &client);
     client

@@ -120,7 +120,7 @@ impl SessionEvent<'_> {
                 );
             }
             Self::LoginFailed { denial } => {
-                tell!(warn, "login_failed", session, "login failed", %denial)
+                tell!(warn, "login_failed", session, "login failed", %denial);
             }
             Self::LoginUnwanted => {
                 tell!(
@@ -164,7 +164,7 @@ impl SessionEvent<'_> {
                 );
             }
             Self::CallDenied { denial } => {
-                tell!(debug, "call_denied", session, "call is not sent", %denial)
+                tell!(debug, "call_denied", session, "call is not sent", %denial);
             }
             Self::CallReplayed => {
                 tell!(

@@ -70,7 +70,7 @@ fn session() -> SharedSession {
 }
 
 fn renews(session: &SharedSession, io: &NoKeys) {
-    let order = match session.with(|session, now| session.renew(now)) {
+    let order = match session.with(ctc_core::Session::renew) {
         Admit::Login(order) => *order,
         other => panic!("{other:?}"),
     };
@@ -93,16 +93,14 @@ fn without_its_key_a_session_warns_once_keeps_the_history_and_leaves_all_else() 
     io.secret = None;
     let (session, warnings) = (session(), std::sync::Arc::new(Mutex::new(vec![])));
     let told = std::sync::Arc::clone(&warnings);
-    session.set_observer(
-        move |_: &SharedSession, event: &SessionEvent<'_>| match event {
-            SessionEvent::StoreFailed {
-                operation, first, ..
-            } => {
-                told.lock().unwrap().push((*operation, *first));
-            }
-            _ => {}
-        },
-    );
+    session.set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
+        if let SessionEvent::StoreFailed {
+            operation, first, ..
+        } = event
+        {
+            told.lock().unwrap().push((*operation, *first));
+        }
+    });
     renews(&session, &io);
     renews(&session, &io);
     assert_eq!(session.counts().logins, 2);

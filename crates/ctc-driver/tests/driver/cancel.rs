@@ -50,7 +50,7 @@ fn at_every_point(
             assert!(
                 state.logins_at_most <= 1,
                 "two at once, after {times} polls"
-            )
+            );
         });
     }
 }

@@ -126,7 +126,7 @@ fn a_renewal_brings_a_new_token_and_no_call_waits_for_it() {
         assert_eq!(status(client.call("/devices")), 200);
         let (token, before) = (last_token(world), generation(world));
         let renewed = renew_while(world, client, || {
-            assert_eq!(status(client.call("/devices")), 200)
+            assert_eq!(status(client.call("/devices")), 200);
         });
         assert!(renewed.unwrap().is_ok());
         assert!(generation(world) > before);

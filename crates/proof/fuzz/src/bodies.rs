@@ -119,7 +119,7 @@ pub(crate) fn record(data: &[u8]) {
             let opened = opened(&session, &record);
             assert!(!opened.has_token() && opened.refusal_to_seal().is_none());
             match session.login_resumed(ticket, &opened, now, wall) {
-                Resumed::Adopted(_) => panic!("nobody sealed that token"),
+                Resumed::Adopted(_) => unreachable!("nobody sealed that token"),
                 Resumed::Denied(denial) => {
                     assert!(ours && !matches!(denial, Denial::Rejected { .. }));
                     let longest = Duration::from_secs(30 * 86_400);
