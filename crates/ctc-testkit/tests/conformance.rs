@@ -3,6 +3,8 @@
 
 #[allow(clippy::unwrap_used, reason = "a stack for tests only")]
 mod plain_stack;
+#[allow(clippy::unwrap_used, reason = "a stack for tests only")]
+mod smol_stack;
 
 use std::thread;
 
@@ -10,6 +12,13 @@ use ctc_testkit::conformance::Suite;
 use plain_stack::{PlainStack, Vice};
 
 ctc_testkit::conformance_tests!(blocking, PlainStack(None));
+
+/// The same stack for tasks, with another runtime than tokio.
+mod on_smol {
+    use super::smol_stack::SmolStack;
+
+    ctc_testkit::conformance_tests!(async, SmolStack);
+}
 
 /// Each vice, and cases that must fail for it.
 const FOUND_OUT: [(Vice, &[&str]); 20] = [

@@ -4,6 +4,7 @@
 //! and as the server on loopback), `ctc-bench-count` counts allocations. `cargo xtask bench` builds
 //! and runs them.
 
+pub mod build;
 pub mod calls;
 pub mod rounds;
 pub mod scene;

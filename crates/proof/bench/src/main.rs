@@ -20,7 +20,7 @@ use lexopt::{Arg, ValueExt};
 use serde_json::{Value, json};
 
 use crate::measure::whole::Server;
-use crate::measure::{Plan, chores, counted, herds, stamps, stores, threads, whole};
+use crate::measure::{Plan, building, chores, counted, herds, stamps, stores, threads, whole};
 use crate::table::Verdict;
 
 const HELP: &str = "\
@@ -101,6 +101,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     rows.extend(counted::rows(&allocations, instructions.as_ref()));
     let (more, by_callers) = step("herds", || herds::measure(&plan))?;
     rows.extend(more);
+    rows.extend(step("building clients", building::measure)?);
     rows.extend(step("stores", stores::measure)?);
     rows.extend(step("ctc-core from clean", chores::measure)?);
 

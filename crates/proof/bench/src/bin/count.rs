@@ -50,6 +50,8 @@ fn run(url: &str) -> Result<Figures, Failure> {
     of_waiters(&mut figures)?;
     of_stores(&mut figures)?;
     of_file_store(&mut figures)?;
+    of_clients(&mut figures)?;
+    figures.insert("session memory", of_session_memory()?);
     Ok(figures)
 }
 
@@ -72,6 +74,36 @@ fn of_calls(name: &str, url: &str) -> Result<f64, Failure> {
     let used = measure(|| result = (0..CALLS).try_for_each(|_| client.call()));
     result?;
     Ok(used.count_total as f64 / f64::from(CALLS))
+}
+
+/// What building a client allocates, ours and the bare one with the same set-up.
+fn of_clients(figures: &mut Figures) -> Result<(), Failure> {
+    for [bare, ours] in ctc_bench::build::PAIRS {
+        for (name, client) in [bare, ours] {
+            client()?;
+            let mut built = Ok(());
+            let used = measure(|| built = client());
+            built?;
+            figures.insert(name, used.bytes_total as f64);
+        }
+    }
+    Ok(())
+}
+
+/// What a session keeps on the heap after its first call, without the HTTP client.
+fn of_session_memory() -> Result<f64, Failure> {
+    let mut kept = Err("not measured".into());
+    let used = measure(|| {
+        kept =
+            session().map(|session| Driver::new(session, Stub::new(Duration::ZERO, false), None));
+        if let Ok(driver) = &kept {
+            let _ = request().map(|request| driver.execute(request, &CallOptions::default()));
+        }
+    });
+    if kept?.session().counts().calls != 1 {
+        return Err("the session made no call".into());
+    }
+    Ok(used.bytes_current as f64)
 }
 
 /// What a caller that waits for a login takes: its future, less the request that it came with, and

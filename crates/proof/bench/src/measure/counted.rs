@@ -17,6 +17,7 @@ const SESSION_INSTRUCTIONS: f64 = 900.0;
 const WHOLE_INSTRUCTIONS: f64 = 1.0; // per cent more
 const WAITER_BYTES: f64 = 512.0;
 const ASYNC_ALLOCATIONS: f64 = 3.0;
+const SESSION_BYTES: f64 = 8.0 * 1024.0;
 
 /// Batches, and calls, that valgrind runs.
 const BATCHES: usize = 50;
@@ -146,6 +147,18 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
             count("waiter heap")
         ),
     ));
+    rows.push(Row::new(
+        "memory: a session without its HTTP client",
+        format!("{:.0} bytes", count("session memory")),
+        format!("≤ {SESSION_BYTES} bytes"),
+        count("session memory") <= SESSION_BYTES,
+    ));
+    for [(bare, _), (ours, _)] in ctc_bench::build::PAIRS {
+        rows.push(Row::shown(
+            format!("{ours}: bytes allocated, of the bare one"),
+            format!("{:.2} ×", count(ours) / count(bare)),
+        ));
+    }
     rows.push(Row::shown(
         "a login, allocations: no store / memory / file",
         format!(

@@ -1,5 +1,6 @@
 //! What is measured: one file for each group of bars.
 
+pub(crate) mod building;
 pub(crate) mod chores;
 pub(crate) mod counted;
 pub(crate) mod herds;
