@@ -67,7 +67,7 @@ fn a_session_and_its_record_print_where_they_stand() {
         "SessionRecord {",
         "generation: 1",
         "tokens: 1",
-        "rejected: false",
+        "refusals: 0",
     ] {
         assert!(record.contains(part), "{part}: {record}");
     }
