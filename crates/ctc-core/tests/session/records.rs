@@ -554,6 +554,17 @@ fn the_younger_of_two_tokens_is_known() {
         kept.has_younger_token_than(&theirs("T9", 6)),
         "it would be dropped"
     );
+    // Theirs is newer, and stands first; ours beside it is what counts.
+    let beside = |number: u64| {
+        let ours = json!(record("T2", number, Some(1)));
+        let mut both = json!(theirs("T9", 9));
+        both["tokens"]
+            .as_array_mut()
+            .unwrap()
+            .push(ours["tokens"][0].clone());
+        serde_json::from_value::<SessionRecord>(both).unwrap()
+    };
+    assert!(kept.has_younger_token_than(&beside(6)) && !kept.has_younger_token_than(&beside(8)));
     // Nobody counts so far: it was planted, and must not keep out every record to come.
     let planted = record("T1", u64::MAX, Some(1_000));
     let mut s = Scenario::new();

@@ -292,6 +292,22 @@ fn a_reopened_session_does_not_take_up_the_token_that_it_logged_out() {
     });
 }
 
+/// A token that is sealed anew has its times by the clock of now: a store would take it for an older
+/// one, and keep the whole record out.
+#[test]
+fn a_clock_that_was_set_back_keeps_no_history_from_the_store() {
+    with_both(stored, |world, client| {
+        world.clock.wall_is_ahead(seconds(10));
+        client.login().unwrap();
+        let before = tokens(world);
+        world.clock.wall_is_ahead(seconds(0));
+        world.server.next_login(Login::Status(503));
+        assert!(client.renew().is_err());
+        assert_eq!(tokens(world), before);
+        assert!(json(&kept(world))["pause"].is_object(), "{:?}", kept(world));
+    });
+}
+
 // Stores without a secret of their own: the key is derived slowly.
 
 fn slow() -> World {
