@@ -15,13 +15,14 @@
 mod gate;
 mod key;
 mod random;
+mod record;
 mod refusal;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::key::{KeyWork, Mark, NoMemory, Place, Salt, SealKey};
+pub(crate) use self::gate::Gate;
+pub(crate) use self::key::{KeyWork, Salt, SealKey};
 pub(crate) use self::random::{NoRandom, random};
-pub(crate) use self::refusal::{Refusal, put_refusal};
-pub(crate) use self::token::{Opened, SealedToken, TokenFacts, put_token};
+pub(crate) use self::record::{Keys, open, seal};
