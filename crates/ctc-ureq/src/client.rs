@@ -17,7 +17,7 @@ use ureq::typestate::AgentScope;
 
 use crate::body::Body;
 use crate::error::{BuildError, Error, SendError};
-use crate::transport::{Outbound, UreqTransport};
+use crate::transport::{Outbound, UreqTransport, bounded};
 
 /// A client of one CTC account. Cloning shares the session and the connections; it never forks
 /// them.
@@ -298,7 +298,7 @@ impl ClientBuilder {
         let transport = self.transport.unwrap_or_else(|| {
             let mut http = http_client_builder();
             if let Some(timeout) = self.connect_timeout {
-                http = http.timeout_connect(Some(timeout));
+                http = http.timeout_connect(Some(bounded(timeout)));
             }
             if let Some(user_agent) = self.user_agent {
                 http = http.user_agent(user_agent);
