@@ -25,6 +25,9 @@ use crate::transport::{Outbound, UreqTransport, bounded};
 /// The first call logs in, all others share that login, and a new one is made only after the server
 /// has said 401. Dropping the client does not log out: a token is worth keeping, and
 /// [`logout`](Self::logout) is there.
+///
+/// In a program that forks, build it after the fork: [two processes must not share
+/// one](crate#programs-that-fork).
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 

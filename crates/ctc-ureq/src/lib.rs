@@ -21,6 +21,14 @@
 //! then sent again, POST and PATCH apart: their caller gets the 401, since the server may have
 //! acted, and the next call logs in. A POST that may be sent twice takes [`Replay::Always`].
 //!
+//! # Programs that fork
+//!
+//! Build the client after the fork, one in each process. A child inherits the connections that its
+//! parent keeps open. If both use one, each may read responses to the other's calls, and nothing in
+//! here notices. Processes that are to share one session, and so one login, share a store instead:
+//! [`ClientBuilder::store`]. Starting another program
+//! ([`Command`](std::process::Command)) is no such fork.
+//!
 //! # Logs
 //!
 //! At level TRACE ureq logs every byte that it sends, secrets included, under the target
