@@ -25,6 +25,14 @@
 //! [`Error::Denied`] means that nothing was sent. A call that was sent and got a 401, and for which
 //! no login can be made then, gets that 401, with [`Unauthorized::NoLogin`] in its extensions.
 //!
+//! # Programs that fork
+//!
+//! Build the client after the fork, one in each process. A child inherits the connections that its
+//! parent keeps open. If both use one, each may read responses to the other's calls, and nothing in
+//! here notices. Processes that are to share one session, and so one login, share a store instead:
+//! [`ClientBuilder::store`]. Starting another program
+//! ([`Command`](std::process::Command)) is no such fork.
+//!
 //! # Logs
 //!
 //! At level TRACE ureq logs every byte that it sends, secrets included, under the target
