@@ -112,11 +112,18 @@ pub use login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
-    LoginReader, LoginReading, LoginTicket, Pass, Phase, RecordKey, Resumed, Route, SendFailure,
-    Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, Resumed, Route,
+    SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
 };
 pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
 pub use time::Instant;
+
+/// What `ctc-driver` opens and seals records with: not part of the stable surface, and exempt from
+/// semantic versioning.
+#[doc(hidden)]
+pub mod __sealing {
+    pub use crate::session::{Refusal, SealSeed, SealedParts, SealedToken, TokenFacts};
+}
 
 /// The README's snippet, compiled.
 #[cfg(doctest)]

@@ -126,12 +126,6 @@ impl AuthToken {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.without_quotes() == other.without_quotes()
     }
-
-    /// The token as text, for a store that keeps it.
-    pub(crate) fn as_str(&self) -> &str {
-        // Only ASCII gets past `new`, so the empty text is never taken.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
 }
 
 /// The body of a login request. It holds the password: it prints as `[redacted]` and is wiped when

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,18 +10,20 @@ use ctc_core::{
     Admit, Call, Denial, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
     Unauthorized, Verdict,
 };
+use event_listener::Event;
 use futures_util::future::{Either, select};
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work};
+use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
 use crate::login::leased_store::{SAVE_TIMEOUT, STORE_TIMEOUT, save_pending};
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
 use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, AsyncTransport, DISCARD_TIMEOUT, LeaseTerms, LoginRequest,
-    LoginResponse, Outgoing, Runtime, StoreError, TransportError,
+    LoginResponse, Outgoing, Runtime, StoreError, StoreSecret, TransportError,
 };
+use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
 use crate::session::{SentRequest, SharedSession};
 
@@ -406,6 +408,30 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
         }
     }
 
+    fn store_secret(&self) -> Option<StoreSecret> {
+        self.store.as_ref()?.secret()
+    }
+
+    /// On a thread of its own: it takes a core for milliseconds, and may wait for its turn.
+    async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
+        let derivation = Arc::new(Derivation::default());
+        let done = derivation.done.listen();
+        let (session, on_thread) = (session.clone(), Arc::clone(&derivation));
+        let run = move || {
+            let ended = WakesWhenDropped(&on_thread.done);
+            let derived = derive(&session, work);
+            *on_thread.derived() = Some(derived);
+            drop(ended);
+        };
+        std::thread::Builder::new()
+            .name("ctc-key".into())
+            .spawn(run)
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        done.await;
+        let derived = derivation.derived().take();
+        derived.unwrap_or_else(|| Err(StoreError::Unavailable("the derivation panicked".into())))
+    }
+
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
         let timeout = login.timeout;
         match within(&*self.runtime, timeout, self.transport.send_login(login)).await {
@@ -436,6 +462,28 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
             return; // it would wait for itself
         }
         within(&*self.runtime, limit, self.session.running_logins_end()).await;
+    }
+}
+
+/// What became of a key's derivation on another thread.
+#[derive(Default)]
+struct Derivation {
+    done: Event,
+    derived: Mutex<Option<Result<(), StoreError>>>,
+}
+
+impl Derivation {
+    fn derived(&self) -> MutexGuard<'_, Option<Result<(), StoreError>>> {
+        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes who waits for a thread, also if that one panics.
+struct WakesWhenDropped<'a>(&'a Event);
+
+impl Drop for WakesWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.notify(usize::MAX);
     }
 }
 

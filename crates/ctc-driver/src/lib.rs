@@ -72,8 +72,6 @@ mod login;
 pub mod manual;
 mod options;
 mod ports;
-#[cfg_attr(not(test), expect(dead_code, reason = "no store is wired to it yet"))]
-#[expect(unused_imports, reason = "no store is wired to it yet")]
 mod sealing;
 mod session;
 mod stores;
@@ -93,7 +91,7 @@ pub use ports::Tokio;
 pub use ports::{
     AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, Incoming, LeaseTerms,
     LoginRequest, LoginResponse, Outgoing, ReplayCopy, Runtime, SessionStore, StoreError,
-    StoreLease, Transport, TransportError,
+    StoreLease, StoreSecret, Transport, TransportError,
 };
 pub use session::counters::Counts;
 pub use session::{Observer, SharedSession};
@@ -122,6 +120,80 @@ pub mod __adapter {
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         driver.execute_from(place, options)
+    }
+
+    /// Records by hand: for tests of stores.
+    pub mod records {
+        use ctc_core::__sealing::SealSeed;
+        use ctc_core::{OpenRecord, SessionRecord};
+
+        use crate::sealing::{Gate, KeyWork, Keys, SealKey, open as open_with, seal as seal_with};
+        use crate::{SharedSession, StoreError, StoreSecret};
+
+        /// What a record says to the credentials of `seed`.
+        ///
+        /// # Errors
+        /// Returns [`StoreError`] if there is not enough memory to derive the key in.
+        pub fn open(
+            record: &SessionRecord,
+            seed: &SealSeed,
+            secret: Option<&StoreSecret>,
+        ) -> Result<OpenRecord, StoreError> {
+            let key = key(seed, record.salt(), secret)?;
+            Ok(open_with(record, seed.clone(), Some(&key)))
+        }
+
+        /// A session's record, sealed for the credentials that it is about, in place of `kept`.
+        ///
+        /// # Errors
+        /// Returns [`StoreError`] if there is not enough memory to derive the key in, or no
+        /// randomness.
+        pub fn seal(
+            ours: &OpenRecord,
+            kept: Option<&SessionRecord>,
+            salt: [u8; 16],
+            secret: Option<&StoreSecret>,
+        ) -> Result<SessionRecord, StoreError> {
+            let salt = kept.map_or(salt, SessionRecord::salt);
+            let by = ours.token_to_seal().map(|(_, _, by)| by);
+            let keys = Keys {
+                salt,
+                own: Some(key(ours.seed(), salt, secret)?),
+                token: by.map(|by| key(by, salt, secret)).transpose()?,
+            };
+            let sealed = seal_with(ours, kept, &keys);
+            sealed.map_err(|error| StoreError::Unavailable(error.into()))
+        }
+
+        /// Keeps every derivation of this process waiting until what it returns is dropped.
+        pub fn hold_derivations() -> impl Sized {
+            Gate::of_this_process().enter_alone()
+        }
+
+        /// Returns whether the session has its key for a store without a secret.
+        pub fn has_key(session: &SharedSession) -> bool {
+            let seed = session.record().seed().clone();
+            session.keys().find(&seed, None, None).is_some()
+        }
+
+        /// Returns how many derivations ran at one time, at most.
+        pub fn most_derivations() -> usize {
+            Gate::of_this_process().most_inside()
+        }
+
+        fn key(
+            seed: &SealSeed,
+            salt: [u8; 16],
+            secret: Option<&StoreSecret>,
+        ) -> Result<SealKey, StoreError> {
+            let work = KeyWork::new(seed.clone(), salt);
+            match secret {
+                Some(secret) => Ok(work.run_with(secret.as_bytes())),
+                None => work
+                    .run()
+                    .map_err(|error| StoreError::Unavailable(error.into())),
+            }
+        }
     }
 
     /// The steps of a call by hand: for measurements, and for tests of the locks.

@@ -9,13 +9,14 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ctc_core::{
-    Call, Denial, Endpoint, FormBody, Instant, Pass, Route, Session, SessionRecord, StampError,
+    Call, Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Route, Session, StampError,
     Unauthorized, Verdict, Wait,
 };
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 
 use super::counters::Counters;
+use super::keys::Keyring;
 use super::sharded::Sharded;
 use super::store_view::StoreView;
 use super::sync::{EventListener, MutexGuard, Ordering, thread_local};
@@ -280,7 +281,7 @@ impl SharedSession {
 
     /// Closes the session at once. Returns what it was, for the store, and the request that tells
     /// the server.
-    pub(crate) fn log_out(&self) -> (SessionRecord, Option<http::Request<FormBody>>) {
+    pub(crate) fn log_out(&self) -> (OpenRecord, Option<http::Request<FormBody>>) {
         let wall = self.wall();
         let closed = self.with(|session, now| (session.record(now, wall), session.logout()));
         self.tell(SessionEvent::LoggedOut);
@@ -333,6 +334,10 @@ impl SharedSession {
 
     pub(crate) fn store_view(&self) -> &StoreView {
         &self.0.store_view
+    }
+
+    pub(crate) fn keys(&self) -> &Keyring {
+        &self.0.keys
     }
 
     pub(crate) fn counters(&self) -> &Counters {

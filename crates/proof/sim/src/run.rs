@@ -18,7 +18,8 @@ use crate::runtime::{SimRuntime, Thrown};
 use crate::secrets;
 use crate::server::{APP_KEY, NEW_PASSWORD, PASSWORD, USERS, WRONG_PASSWORD};
 use crate::store::SimStore;
-use crate::tasks::{Task, Tasks};
+use crate::task::Task;
+use crate::tasks::Tasks;
 use crate::watch::{Guarantee, Violation, probe};
 use crate::wire::ORIGIN;
 use crate::world::{Current, Event, RuntimeState, World};
@@ -260,7 +261,8 @@ impl Runner {
                 self.act(action);
             }
             let call = CallPlan {
-                think: 600_000,
+                // The last comes after the longest debt that a record can hold: 20 refills.
+                think: 2_400_000,
                 route: 1,
                 post: false,
                 always_replay: true,

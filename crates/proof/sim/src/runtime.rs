@@ -11,7 +11,7 @@ use ctc_driver::{BoxFuture, Runtime};
 
 use crate::count::Fault;
 use crate::plan::Ms;
-use crate::tasks::{Task, Work};
+use crate::task::{Task, Work};
 use crate::watch::Guarantee;
 use crate::world::{Sleep, World};
 

@@ -15,7 +15,7 @@ use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::server::{Arrival, Scene, Server};
 use crate::shelf::Shelf;
-use crate::tasks::Task;
+use crate::task::Task;
 use crate::watch::{Guarantee, Violation, Watch};
 use crate::wire::SimError;
 
