@@ -85,9 +85,11 @@ impl Credentials {
     }
 }
 
-/// The session token: the value of the `authToken` cookie, carried byte for byte.
+/// The session token: the value of the `authToken` cookie, as it came.
 ///
-/// It is never decoded and its length is never checked. Cloning shares the one copy in memory.
+/// It goes back in the cookie byte for byte, quotes included; as a bearer token, without its
+/// quotes. It is never decoded and its length is never checked. Clones share the one copy in
+/// memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthToken(Bytes);
 
@@ -123,12 +125,6 @@ impl AuthToken {
     /// Whether both are one token: a server may quote it one time and not the next.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.without_quotes() == other.without_quotes()
-    }
-
-    /// The token as text, for a store that keeps it.
-    pub(crate) fn as_str(&self) -> &str {
-        // Only ASCII gets past `new`, so the empty text is never taken.
-        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -12,14 +12,15 @@ use ctc_core::{
 use futures_util::FutureExt;
 
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work};
+use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
 use crate::login::leased_store::save_pending;
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
 use crate::ports::{
     AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, Outgoing, SessionStore, StoreError,
-    StoreLease, Transport, TransportError,
+    StoreLease, StoreSecret, Transport, TransportError,
 };
+use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
 use crate::session::{SentRequest, SharedSession};
 
@@ -243,6 +244,14 @@ impl<T: Transport> LoginIo for Io<T> {
         };
         let lease = store.lease(key, terms)?;
         Ok(Some(Box::new(Blocking(lease))))
+    }
+
+    fn store_secret(&self) -> Option<StoreSecret> {
+        self.store.as_ref()?.secret()
+    }
+
+    async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
+        derive(session, work)
     }
 
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {

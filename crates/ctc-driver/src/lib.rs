@@ -1,15 +1,23 @@
-//! Shares one CTC session between threads and tasks, over any HTTP stack.
+//! Shares one CTC session between threads and tasks, over any HTTP client.
 //!
-//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it by way of
-//! `ctc-reqwest` or `ctc-ureq`. An HTTP stack of your own needs one `impl` of [`AsyncTransport`] or
-//! [`Transport`], and gets everything that the shipped ones have.
+//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it through
+//! `ctc-reqwest`, `ctc-ureq` or `ctc-tower`. For another HTTP client, implement [`AsyncTransport`]
+//! or [`Transport`]: it gets everything that the shipped ones have.
 //!
-//! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take
-//!   without one.
-//! - [`AsyncDriver`] and [`Driver`]: one call from stamp to response, each loop in one place.
-//! - [`SessionStore`] and [`AsyncSessionStore`]: what keeps a session beyond a process.
-//! - [`Caller`] and [`AsyncCaller`]: what a library asks for that works with every client, whole
-//!   bodies in and out.
+//! - [`SharedSession`]: the session behind a lock. While it is open, calls take no lock.
+//! - [`AsyncDriver`] and [`Driver`]: make one call, from stamp to response.
+//! - [`Transport`] and [`AsyncTransport`]: the HTTP client. Logins go to it as a [`LoginRequest`]
+//!   and come back as a [`LoginResponse`].
+//! - [`Runtime`]: where an asynchronous login runs, as a task of its own. `Tokio` is ready-made
+//!   (feature `tokio`).
+//! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
+//! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
+//!   in and out.
+//!
+//! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
+//! was sent and got a 401 gets that response, with the reason
+//! ([`Unauthorized`](ctc_core::Unauthorized)) in its extensions, unless a new token lets it be
+//! replayed. The [`manual`] has a page on every error.
 //!
 //! ```
 //! use ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
@@ -19,14 +27,14 @@
 //! use http::{HeaderMap, Request, Response, StatusCode};
 //!
 //! /// An HTTP client of your own. This one makes up its responses.
-//! struct MyStack;
+//! struct MyTransport;
 //!
 //! #[derive(Debug, thiserror::Error)]
 //! #[error("the network is down")]
 //! struct MyError;
 //! impl TransportError for MyError {}
 //!
-//! impl Transport for MyStack {
+//! impl Transport for MyTransport {
 //!     type Request = Request<Vec<u8>>;
 //!     type Response = Response<Vec<u8>>;
 //!     type Error = MyError;
@@ -45,7 +53,7 @@
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
 //! let key = AppKey::new("my-key")?;
 //! let session = Session::new(Endpoint::eu(), key, credentials, Settings::default())?;
-//! let driver = Driver::new(SharedSession::new(session), MyStack, None);
+//! let driver = Driver::new(SharedSession::new(session), MyTransport, None);
 //! let request = Request::get("/connect/services/devices").body(vec![])?;
 //! let response = driver.execute(request, &CallOptions::default())?;
 //! assert_eq!(response.body(), b"[]");
@@ -64,8 +72,6 @@ mod login;
 pub mod manual;
 mod options;
 mod ports;
-#[cfg_attr(not(test), expect(dead_code, reason = "no store is wired to it yet"))]
-#[expect(unused_imports, reason = "no store is wired to it yet")]
 mod sealing;
 mod session;
 mod stores;
@@ -85,7 +91,7 @@ pub use ports::Tokio;
 pub use ports::{
     AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, Incoming, LeaseTerms,
     LoginRequest, LoginResponse, Outgoing, ReplayCopy, Runtime, SessionStore, StoreError,
-    StoreLease, Transport, TransportError,
+    StoreLease, StoreSecret, Transport, TransportError,
 };
 pub use session::counters::Counts;
 pub use session::{Observer, SharedSession};
@@ -114,6 +120,80 @@ pub mod __adapter {
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         driver.execute_from(place, options)
+    }
+
+    /// Records by hand: for tests of stores.
+    pub mod records {
+        use ctc_core::__sealing::SealSeed;
+        use ctc_core::{OpenRecord, SessionRecord};
+
+        use crate::sealing::{Gate, KeyWork, Keys, SealKey, open as open_with, seal as seal_with};
+        use crate::{SharedSession, StoreError, StoreSecret};
+
+        /// What a record says to the credentials of `seed`.
+        ///
+        /// # Errors
+        /// Returns [`StoreError`] if there is not enough memory to derive the key in.
+        pub fn open(
+            record: &SessionRecord,
+            seed: &SealSeed,
+            secret: Option<&StoreSecret>,
+        ) -> Result<OpenRecord, StoreError> {
+            let key = key(seed, record.salt(), secret)?;
+            Ok(open_with(record, seed.clone(), Some(&key)))
+        }
+
+        /// A session's record, sealed for the credentials that it is about, in place of `kept`.
+        ///
+        /// # Errors
+        /// Returns [`StoreError`] if there is not enough memory to derive the key in, or no
+        /// randomness.
+        pub fn seal(
+            ours: &OpenRecord,
+            kept: Option<&SessionRecord>,
+            salt: [u8; 16],
+            secret: Option<&StoreSecret>,
+        ) -> Result<SessionRecord, StoreError> {
+            let salt = kept.map_or(salt, SessionRecord::salt);
+            let by = ours.token_to_seal().map(|(_, _, by)| by);
+            let keys = Keys {
+                salt,
+                own: Some(key(ours.seed(), salt, secret)?),
+                token: by.map(|by| key(by, salt, secret)).transpose()?,
+            };
+            let sealed = seal_with(ours, kept, &keys);
+            sealed.map_err(|error| StoreError::Unavailable(error.into()))
+        }
+
+        /// Keeps every derivation of this process waiting until what it returns is dropped.
+        pub fn hold_derivations() -> impl Sized {
+            Gate::of_this_process().enter_alone()
+        }
+
+        /// Returns whether the session has its key for a store without a secret.
+        pub fn has_key(session: &SharedSession) -> bool {
+            let seed = session.record().seed().clone();
+            session.keys().find(&seed, None, None).is_some()
+        }
+
+        /// Returns how many derivations ran at one time, at most.
+        pub fn most_derivations() -> usize {
+            Gate::of_this_process().most_inside()
+        }
+
+        fn key(
+            seed: &SealSeed,
+            salt: [u8; 16],
+            secret: Option<&StoreSecret>,
+        ) -> Result<SealKey, StoreError> {
+            let work = KeyWork::new(seed.clone(), salt);
+            match secret {
+                Some(secret) => Ok(work.run_with(secret.as_bytes())),
+                None => work
+                    .run()
+                    .map_err(|error| StoreError::Unavailable(error.into())),
+            }
+        }
     }
 
     /// The steps of a call by hand: for measurements, and for tests of the locks.

@@ -11,10 +11,11 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 use std::{pin::pin, sync::Arc};
 
+use ctc_driver::__adapter::records;
 use ctc_driver::ctc_core::{Endpoint, RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionConfig, SessionStore,
-    StoreError, StoreLease,
+    StoreError, StoreLease, StoreSecret,
 };
 use futures_util::FutureExt;
 
@@ -28,7 +29,13 @@ fn record_of(user: &str) -> (RecordKey, SessionRecord) {
         .app_key("k")
         .credentials(user, "p");
     let session = config.build().unwrap();
-    (session.record_key(), session.record())
+    let record = records::seal(
+        &session.record(),
+        None,
+        [0; 16],
+        Some(&StoreSecret::new([0; 32])),
+    );
+    (session.record_key(), record.unwrap())
 }
 
 fn terms(wait: Duration, ttl: Duration) -> LeaseTerms {

@@ -78,7 +78,7 @@ fn counters_and_observer_hear_of_a_failed_login() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
     session.set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
-        heard.lock().unwrap().push(format!("{event:?}"))
+        heard.lock().unwrap().push(format!("{event:?}"));
     });
     let driver = Driver::new(session, Down, None);
     let login = metrics::with_local_recorder(&names, || driver.login(&CallOptions::default()));

@@ -9,10 +9,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use ctc_driver::__adapter::records;
 use ctc_driver::ctc_core::{Endpoint, RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, LeaseTerms, MemoryStore, SessionConfig, SessionStore, StoreError,
-    StoreLease, Unblock,
+    StoreLease, StoreSecret, Unblock,
 };
 use futures_util::FutureExt;
 
@@ -83,7 +84,13 @@ fn record() -> (RecordKey, SessionRecord) {
         .app_key("k")
         .credentials("u", "p");
     let session = config.build().unwrap();
-    (session.record_key(), session.record())
+    let record = records::seal(
+        &session.record(),
+        None,
+        [0; 16],
+        Some(&StoreSecret::new([0; 32])),
+    );
+    (session.record_key(), record.unwrap())
 }
 
 fn terms(wait: Duration) -> LeaseTerms {

@@ -26,9 +26,9 @@
 //! # What is in the file
 //!
 //! One file a session, `<host>_<account>.json`, so that several accounts live in one folder. In it
-//! are the token and its times; the origin; marks of the account and of the credentials; how many
-//! logins were made of late; a pause or a rejection that is in force. Not in it are user name,
-//! password and application key, nor anything that helps to guess the password: see
+//! are the origin; a mark of the account; how many logins were made of late; a pause that is in
+//! force; and, sealed, the tokens and refusals of the passwords used of late. Not in it are user
+//! name, password and application key: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord).
 //!
 //! Beside it lie `.lock` (who holds the store lease; its number, its end) and two `.holder…` files
@@ -37,13 +37,18 @@
 //!
 //! # Who can read it
 //!
-//! **Who can read the file can act as this account until the token ends.** On Unix that is its user
-//! (mode 0600 from the first byte, in a folder of mode 0700) and root. A looser mode is tightened
-//! when the file is next used; a symbolic link in its place is moved away and never followed; a
-//! folder that belongs to another user (root apart), or that others may write to, is refused. On
-//! Windows the file inherits the rights of its folder; that of [`FileStore::default_location`] is
-//! its user's own. It is not encrypted: whoever could read the key could read the file. Leave it
-//! out of backups and images.
+//! On Unix its user (mode 0600 from the first byte, in a folder of mode 0700) and root. A looser
+//! mode is tightened when the file is next used; a symbolic link in its place is moved away and
+//! never followed; a folder that belongs to another user (root apart), or that others may write to,
+//! is refused. On Windows the file inherits the rights of its folder; that of
+//! [`FileStore::default_location`] is its user's own.
+//!
+//! **Whoever reads it gets no token:** that opens only with the password that obtained it. With user
+//! name and application key he can test passwords, each at the cost of 14 ms and 19 MiB: a common
+//! one falls, so leave the file out of backups and images
+//! ([all that it yields](ctc_driver::ctc_core::manual::security)). A process with another password
+//! finds nothing in it, and leaves the right one's token alone. A new process takes some 30 ms to
+//! derive its key.
 //!
 //! # How to reset
 //!

@@ -15,20 +15,27 @@
 //!
 //! # What is in Redis
 //!
-//! Two hashes a session: `<prefix>:{<origin>|<account>}:record` with the token and its times, marks
-//! of the account and of the credentials, how many logins were made of late, and a pause or a
-//! rejection in force; and the same name with `:lease`, who may log in now. Not in it are user
-//! name, password and application key, nor anything that helps to guess the password: see
+//! Two hashes a session: `<prefix>:{<origin>|<account>}:record` with a mark of the account, how many
+//! logins were made of late, a pause in force and, sealed, the tokens and refusals of the passwords
+//! used of late; and the same name with `:lease`, who may log in now. Not in it are user name,
+//! password and application key: see
 //! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written
 //! them for [`record_ttl`](RedisStore::record_ttl), 30 days by default; the lease never before it
 //! may end.
 //!
 //! # Who can read it
 //!
-//! **Who can read these keys can act as this account until the token ends**: everybody who can
-//! reach that Redis with a user that may read them, its administrators, and whoever reads its dumps
-//! and replicas. Give Redis a password, or better a user that may do what this crate does and
-//! nothing else (for the prefix `ctc`):
+//! Everybody who can reach that Redis with a user that may read these keys, its administrators, and
+//! whoever reads its dumps and replicas. **They get no token:** that opens only with the password
+//! that obtained it. With user name and application key they can test passwords, each at the cost
+//! of 14 ms and 19 MiB
+//! ([all that a record yields](ctc_driver::ctc_core::manual::security)); who can write can delete a
+//! record or put back an older one, which costs logins. A process with another password finds
+//! nothing, and leaves the right one's token alone. A new process takes some 30 ms to derive its
+//! key.
+//!
+//! Give Redis a password, or better a user that may do what this crate does and nothing else (for
+//! the prefix `ctc`):
 //!
 //! ```text
 //! ACL SETUSER ctc on >password ~ctc:* +select +eval +time +hmget +hset +pexpire +del

@@ -128,7 +128,7 @@ fn stamped(pass: &Pass, send: &impl Fn(&HeaderMap)) {
 /// What a record of a store does to a session that wants to log in.
 fn resumed(mut session: Session, now: Instant) {
     let record = session.record(now, SystemTime::now());
-    show!(ctc_driver::ctc_core::SessionRecord, &record);
+    show!(ctc_driver::ctc_core::OpenRecord, &record);
     show!(ctc_driver::ctc_core::RecordKey, &record.key());
     let Admit::Login(order) = session.renew(now) else {
         panic!("no login")

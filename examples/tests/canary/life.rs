@@ -24,6 +24,8 @@ pub(crate) fn live(stage: &Stage) {
     failed_calls(stage, &client);
     delivered(stage, &client);
     let record = client.session().record();
+    show!(ctc_driver::ctc_core::OpenRecord, &record);
+    let record = crate::store::sealed(&record);
     show!(ctc_driver::ctc_core::SessionRecord, &record);
     let memory = crate::store::in_memory(&client.session().record_key(), &record);
     show!(ctc_driver::MemoryStore, &memory);
@@ -65,7 +67,7 @@ fn client(stage: &Stage) -> Client {
     client
         .session()
         .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| {
-            show!(ctc_driver::SessionEvent<'_>, event)
+            show!(ctc_driver::SessionEvent<'_>, event);
         });
     show!(adapter::Client, &client);
     client
@@ -175,10 +177,7 @@ fn failed_logins(stage: &Stage, client: &Client) {
             Err(error) => tell(&error),
         }
         println!("{:?}", client.session().phase());
-        show!(
-            ctc_driver::ctc_core::SessionRecord,
-            &client.session().record()
-        );
+        show!(ctc_driver::ctc_core::OpenRecord, &client.session().record());
         stage.server.remove_fault(rule);
         client.session().reset();
         stage

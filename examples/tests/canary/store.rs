@@ -1,7 +1,8 @@
 //! Stores that go wrong, with the record in hand.
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{RecordKey, SessionRecord};
+use ctc_driver::__adapter::records;
+use ctc_driver::ctc_core::{OpenRecord, RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError,
     StoreLease,
@@ -75,6 +76,14 @@ impl AsyncStoreLease for Lease {
     async fn release(self: Box<Self>) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// A session's record, sealed.
+pub(crate) fn sealed(record: &OpenRecord) -> SessionRecord {
+    let secret = MemoryStore::new();
+    let secret = SessionStore::secret(&secret).unwrap();
+    show!(ctc_driver::StoreSecret, &secret);
+    records::seal(record, None, [7; 16], Some(&secret)).unwrap()
 }
 
 /// A store in memory that holds this session.

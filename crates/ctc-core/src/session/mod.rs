@@ -23,6 +23,7 @@ mod governor;
 mod login;
 mod login_response;
 mod observe;
+mod open_record;
 mod pass;
 mod pending_login;
 mod record;
@@ -39,8 +40,9 @@ pub use call::{Call, Route, Unauthorized, Verdict};
 pub use denial::{Denial, LoginFailure};
 pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
 pub use login_response::{LoginReader, LoginReading};
+pub use open_record::{OpenRecord, SealSeed};
 pub use pass::{BoundPass, Generation, Pass, StampError};
-pub use record::{RecordKey, SessionRecord};
+pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
 
 use crate::Endpoint;
 use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
@@ -48,8 +50,8 @@ use crate::settings::{Settings, SettingsError};
 use crate::time::Instant;
 use crate::wire::Requests;
 use governor::{Governor, Stop};
+use open_record::{Clocks, Marks, Snapshot, TokenTimes};
 use pending_login::PendingLogin;
-use record::{Clocks, Marks, Snapshot, TokenTimes};
 use routes::RejectedRoutes;
 
 /// One account's session with one CTC instance.
@@ -76,14 +78,24 @@ pub struct Session {
     /// Of the last token that came from a store's record: another process obtained it, and it may
     /// be over already, however young.
     adopted: Option<Generation>,
+    /// Whose the newest token is: it is sealed for the credentials that obtained it, whatever the
+    /// session's are by now.
+    obtained_by: SealSeed,
     /// The token that the server last refused, so that it is not taken up again.
     rejected_token: Option<RejectedToken>,
+    /// The token that was last logged out, so that it is not taken up again from a store.
+    logged_out: Option<RejectedToken>,
     rejected_routes: RejectedRoutes,
     /// Someone lifted a rejection; a record that still holds it does not count.
     overrides_record: bool,
     /// When a login here last succeeded with the present credentials. What a record from before
     /// that says of them is out of date.
     proven: Option<Instant>,
+    /// The record's number at the last refusal of the present credentials that is known of, and the
+    /// highest one from before a login here succeeded: another password's writer may carry such a
+    /// refusal over into a record that is newer than that success.
+    refused_at: Option<u64>,
+    overcome: Option<u64>,
 
     epoch: Epoch,
     latest: Option<Instant>,
@@ -169,9 +181,11 @@ impl Session {
         settings: Settings,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
+        let marks = Marks::of(&endpoint, &key, &credentials);
         Ok(Self {
             requests: Requests::new(&endpoint, &settings)?,
-            marks: Marks::of(&endpoint, &key, &credentials),
+            obtained_by: marks.seed.clone(),
+            marks,
             governor: Governor::new(settings.fair_use.clone(), settings.seed),
             endpoint,
             key,
@@ -184,9 +198,12 @@ impl Session {
             min_generation: Generation::default(),
             adopted: None,
             rejected_token: None,
+            logged_out: None,
             rejected_routes: RejectedRoutes::default(),
             overrides_record: false,
             proven: None,
+            refused_at: None,
+            overcome: None,
             epoch: Epoch::default(),
             latest: None,
             owner: Arc::new(()),
@@ -225,9 +242,13 @@ impl Session {
     /// Closes the session at once and forgets the token. The request, when there was a token, ends
     /// it on the server: sending it is best effort, and its response changes nothing.
     ///
-    /// Its address is our assumption ([`Settings::logout_path`]).
+    /// Its address is our assumption ([`Settings::logout_path`]). The token is not taken up again
+    /// from a store's record after [`reopen`](Self::reopen).
     pub fn logout(&mut self) -> Option<Request<FormBody>> {
-        self.close().and_then(|pass| self.requests.logout(&pass))
+        let pass = self.close()?;
+        let (token, generation) = (pass.token().clone(), pass.generation());
+        self.logged_out = Some(RejectedToken { token, generation });
+        self.requests.logout(&pass)
     }
 
     /// Closes the session at once and forgets the token, which stays valid on the server. Returns
@@ -265,10 +286,11 @@ impl Session {
         if credentials.username() != self.credentials.username() {
             self.open = None;
             self.forget_account();
+            self.logged_out = None;
         }
         self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
         self.credentials = credentials;
-        self.proven = None;
+        (self.proven, self.refused_at, self.overcome) = (None, None, None);
         self.governor.clear_stop();
         self.advance_epoch();
         true
@@ -284,13 +306,16 @@ impl Session {
         self.advance_epoch();
     }
 
-    /// The session as a store should keep it.
-    pub fn record(&self, now: Instant, wall: SystemTime) -> SessionRecord {
+    /// The session in the clear. `ctc-driver` makes of it what a store keeps.
+    pub fn record(&self, now: Instant, wall: SystemTime) -> OpenRecord {
         let now = self.latest.map_or(now, |latest| latest.max(now));
-        let token = self.open.as_ref().map(|open| TokenTimes {
-            token: open.pass.token().clone(),
-            since: open.since,
-            ends: open.ends,
+        let token = self.open.as_ref().map(|open| {
+            let times = TokenTimes {
+                token: open.pass.token().clone(),
+                since: open.since,
+                ends: open.ends,
+            };
+            (times, open.pass.generation(), self.obtained_by.clone())
         });
         let snapshot = Snapshot {
             origin: self.endpoint.origin(),
@@ -302,7 +327,13 @@ impl Session {
             token,
             history: self.governor.history(now),
         };
-        SessionRecord::take(snapshot, Clocks { now, wall })
+        OpenRecord::take(snapshot, Clocks { now, wall })
+    }
+
+    /// What the key to this session's sealed records is derived from.
+    #[doc(hidden)]
+    pub fn seal_seed(&self) -> SealSeed {
+        self.marks.seed.clone()
     }
 
     /// What the session's record is filed under.
@@ -459,10 +490,16 @@ impl fmt::Debug for Session {
                     .as_ref()
                     .map(|refused| refused.generation),
             )
+            .field(
+                "logged_out",
+                &self.logged_out.as_ref().map(|ended| ended.generation),
+            )
             .field("adopted", &self.adopted)
             .field("rejected_routes", &self.rejected_routes)
             .field("overrides_record", &self.overrides_record)
             .field("proven", &self.proven)
+            .field("refused_at", &self.refused_at)
+            .field("overcome", &self.overcome)
             .field("epoch", &self.epoch)
             .field("latest", &self.latest)
             .finish_non_exhaustive()

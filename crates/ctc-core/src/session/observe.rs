@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Route, Unauthorized, Verdict};
-use super::record::TokenTimes;
+use super::open_record::TokenTimes;
 use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
 use crate::wire::{TokenChange, mentions_token, read_token_change};

@@ -8,8 +8,8 @@ use http::Request;
 use super::denial::LoginFailure;
 use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
 use super::login_response::{LoginReading, Reading};
+use super::open_record::{SealSeed, TokenTimes};
 use super::pass::Generation;
-use super::record::TokenTimes;
 use super::{Session, Wait};
 use crate::secret::{Credentials, FormBody};
 use crate::time::{Instant, later};
@@ -262,10 +262,16 @@ impl Session {
                 };
                 if let Some(generation) = self.open_with(found, None) {
                     self.governor.clear_stop();
-                    if same_credentials {
+                    // The server may hand out the same token again.
+                    self.logged_out = None;
+                    self.obtained_by = if same_credentials {
                         self.overrides_record = false;
                         self.proven = Some(now);
-                    }
+                        self.overcome = self.overcome.max(self.refused_at.take());
+                        self.marks.seed.clone()
+                    } else {
+                        SealSeed::of(&self.endpoint, &self.key, &pending_login.credentials)
+                    };
                     return LoginOutcome::Opened(generation);
                 }
                 (LoginFailure::UnusableToken, None)
@@ -276,7 +282,8 @@ impl Session {
                 // Only now, when the server has spoken: a login that never went out, or that had no
                 // answer, leaves a reset in force.
                 self.overrides_record = false;
-                self.proven = None;
+                (self.proven, self.overcome) = (None, None);
+                self.refused_at = Some(self.generation.max(self.min_generation).number());
                 return LoginOutcome::Failed(self.governor.rejected(status));
             }
             Reading::Failed { cause, pause } => (cause, pause),

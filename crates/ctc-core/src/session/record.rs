@@ -1,31 +1,34 @@
-//! What of a session outlives the process: the record that a store keeps.
+//! What of a session outlives the process: the sealed record that a store keeps.
+//!
+//! What is in it for whom, and how it is opened and sealed, is `ctc-driver`'s: this crate knows no
+//! cipher.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hmac_sha256::HMAC;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::denial::LoginFailure;
-use super::governor::{History, Stop};
+use super::open_record::{FoundRefusal, FoundToken, OpenRecord, SealSeed};
 use super::pass::Generation;
-use crate::Endpoint;
-use crate::secret::{AppKey, AuthToken, Credentials};
-use crate::settings::MAX_SPAN;
-use crate::time::{Instant, later};
-use crate::wire::status_code;
+use crate::secret::AuthToken;
 
 /// Raised when the meaning of a record changes; a record of another format is never used.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
-/// A session as a store keeps it: the token, its generation, and the governor's history.
+/// How many passwords have a token in one record, and how many refusals it holds.
+const MOST_TOKENS: usize = 4;
+const MOST_REFUSALS: usize = 8;
+
+/// A session as a store keeps it: the governor's history in the clear, tokens and refusals sealed.
 ///
-/// It holds the token, so whoever reads it can act as this account until the token ends: keep it as
-/// private as a password. It does not hold user name, password or application key: account and
-/// credentials are recognised by marks keyed with the application key (HMAC-SHA-256). Who has the
-/// record and that key can test guesses of the password against the mark of the credentials.
+/// Each token is sealed under a key that only user name, password and application key together
+/// yield, slowly: who reads the record gets neither the token nor a quick way to test passwords, and
+/// who writes it cannot plant a token. It holds no user name, password or application key: the
+/// account is recognised by a mark keyed with the application key (HMAC-SHA-256). What a stolen
+/// record yields all the same is in [the manual](crate::manual::security).
 ///
 /// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one
 /// login at most.
@@ -34,30 +37,75 @@ pub struct SessionRecord {
     format: u32,
     origin: String,
     account: String,
+    #[serde(with = "hex")]
+    salt: [u8; 16],
     generation: u64,
-    #[serde(with = "token_text")]
-    token: Option<AuthToken>,
-    obtained_at: Option<u64>,
-    expires_at: Option<u64>,
     saved_at: u64,
     login_debt: u64,
     failures: u32,
     pause: Option<Pause>,
-    rejection: Option<Rejection>,
+    tokens: Vec<SealedToken>,
+    refusals: Vec<Refusal>,
+    /// How far its times were moved to this machine's clock: the times of sealed tokens stay as they
+    /// were sealed.
+    #[serde(skip)]
+    shift: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Pause {
-    until: u64,
+pub(super) struct Pause {
+    pub(super) until: u64,
     #[serde(deserialize_with = "read_cause")]
-    cause: LoginFailure,
+    pub(super) cause: LoginFailure,
 }
 
+/// A token that one password opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Rejection {
-    #[serde(with = "status_code")]
-    status: http::StatusCode,
-    credentials: String,
+#[serde(into = "TokenText", try_from = "TokenText")]
+pub struct SealedToken {
+    /// The mark of the password's key.
+    pub by: [u8; 16],
+    /// What it is bound to.
+    pub facts: TokenFacts,
+    /// For one use.
+    pub nonce: [u8; 24],
+    /// The token, encrypted, and the tag that its integrity is checked by.
+    pub sealed: Vec<u8>,
+}
+
+/// A token's number and its times, in milliseconds since 1970 by the clock of the process that
+/// sealed it. They are bound to the token as they stand in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Its number.
+    pub generation: u64,
+    /// When it was obtained, if that is known.
+    pub obtained_at: Option<u64>,
+    /// When it may end, if the server said.
+    pub expires_at: Option<u64>,
+}
+
+/// A login that the server refused. Which password it was, only that password can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The status of the server's response.
+    pub status: u16,
+    /// The record's, when the login was refused.
+    pub generation: u64,
+    /// Recognised with the key of the password that was refused.
+    #[serde(with = "hex")]
+    pub tag: [u8; 16],
+}
+
+/// What the record's writer made of its sealed parts.
+#[derive(Clone, Debug)]
+pub struct SealedParts {
+    /// The salt of the keys; its first writer makes it.
+    pub salt: [u8; 16],
+    /// One for each password, newest first.
+    pub tokens: Vec<SealedToken>,
+    /// Newest first.
+    pub refusals: Vec<Refusal>,
 }
 
 impl SessionRecord {
@@ -70,34 +118,36 @@ impl SessionRecord {
         }
     }
 
-    /// The number of its token.
+    /// The number of its newest token.
     pub fn generation(&self) -> Generation {
         Generation(self.generation)
     }
 
-    /// Whether it holds a token.
+    /// Whether it holds a token, whoever can open it.
     pub fn has_token(&self) -> bool {
-        self.token.is_some()
+        !self.tokens.is_empty()
     }
 
-    /// Whether both hold the same token.
-    pub fn same_token(&self, other: &Self) -> bool {
-        self.token.is_some() && self.token == other.token
-    }
-
-    /// Whether it holds another token than `other`, and a younger one: a store that has this record
-    /// does not replace it with `other`.
+    /// Whether it holds a token that `other` would replace with an older one of the same password,
+    /// or drop although it is younger than `other`: a store that has this record does not replace it
+    /// with `other`.
     ///
     /// The number decides, and for equal numbers the time: two processes may have given two tokens
     /// one number while they could not reach the store.
     pub fn has_younger_token_than(&self, other: &Self) -> bool {
         // A number that no session counts to would keep out every record to come.
-        let number = |record: &Self| record.generation().min(Generation::MOST_FROM_A_RECORD);
-        let both_known = self.obtained_at.zip(other.obtained_at);
-        let is_younger = number(self)
-            .cmp(&number(other))
-            .then(both_known.map_or(Ordering::Equal, |(ours, theirs)| ours.cmp(&theirs)));
-        self.has_token() && !self.same_token(other) && is_younger.is_gt()
+        let number = |number: u64| Generation(number).min(Generation::MOST_FROM_A_RECORD);
+        let is_younger = |kept: &SealedToken| {
+            let Some(theirs) = other.tokens.iter().find(|token| token.by == kept.by) else {
+                return number(kept.facts.generation) > number(other.generation);
+            };
+            let times = self.times_of(kept).0.zip(other.times_of(theirs).0);
+            let is_younger = number(kept.facts.generation)
+                .cmp(&number(theirs.facts.generation))
+                .then(times.map_or(Ordering::Equal, |(ours, theirs)| ours.cmp(&theirs)));
+            kept != theirs && is_younger.is_gt()
+        };
+        self.tokens.iter().take(MOST_TOKENS).any(is_younger)
     }
 
     /// The record with its times by this machine's clock, for a store that has a clock of its own
@@ -115,24 +165,109 @@ impl SessionRecord {
         if saved.abs_diff(should) < millis(tolerance) {
             return self;
         }
-        let shift = |time: &mut u64| *time = time.saturating_add(should).saturating_sub(saved);
-        shift(&mut self.saved_at);
-        self.obtained_at
-            .iter_mut()
-            .chain(&mut self.expires_at)
-            .for_each(shift);
-        self.pause
-            .iter_mut()
-            .for_each(|pause| shift(&mut pause.until));
+        self.saved_at = should;
+        if let Some(pause) = &mut self.pause {
+            pause.until = pause.until.saturating_add(should).saturating_sub(saved);
+        }
+        let shift = i64::try_from(i128::from(should) - i128::from(saved));
+        self.shift = self.shift.saturating_add(shift.unwrap_or(i64::MAX));
         self
     }
 
-    /// The record without its token, for a session that was logged out. The governor's history
-    /// stays.
+    /// The record without its tokens, as when they were logged out. The governor's history stays.
     #[must_use]
     pub fn without_token(mut self) -> Self {
-        (self.token, self.obtained_at, self.expires_at) = (None, None, None);
+        self.tokens.clear();
         self
+    }
+
+    /// When a token of it was obtained and may end, by this machine's clock.
+    fn times_of(&self, token: &SealedToken) -> (Option<u64>, Option<u64>) {
+        let shifted = |time: Option<u64>| time.map(|time| time.saturating_add_signed(self.shift));
+        (
+            shifted(token.facts.obtained_at),
+            shifted(token.facts.expires_at),
+        )
+    }
+}
+
+/// For `ctc-driver`, which opens and seals records.
+#[doc(hidden)]
+impl SessionRecord {
+    pub fn salt(&self) -> [u8; 16] {
+        self.salt
+    }
+
+    /// The first few: whoever writes a store may have put any number there.
+    pub fn tokens(&self) -> &[SealedToken] {
+        &self.tokens[..self.tokens.len().min(MOST_TOKENS)]
+    }
+
+    /// The first few.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals[..self.refusals.len().min(MOST_REFUSALS)]
+    }
+
+    /// The record without the token of this mark.
+    #[must_use]
+    pub fn without_token_by(mut self, by: [u8; 16]) -> Self {
+        self.tokens.retain(|token| token.by != by);
+        self
+    }
+
+    /// What the record says to the credentials that `seed` was made of.
+    pub fn opened(
+        &self,
+        seed: SealSeed,
+        token: Option<(&SealedToken, AuthToken)>,
+        refusal: Option<Refusal>,
+    ) -> OpenRecord {
+        let found = |(sealed, token): (&SealedToken, AuthToken)| {
+            let (obtained_at, expires_at) = self.times_of(sealed);
+            FoundToken {
+                token,
+                generation: sealed.facts.generation,
+                obtained_at,
+                expires_at,
+                by: seed.clone(),
+            }
+        };
+        OpenRecord {
+            format: self.format,
+            origin: self.origin.clone(),
+            account: self.account.clone(),
+            generation: self.generation,
+            token: token.map(found),
+            saved_at: self.saved_at,
+            login_debt: self.login_debt,
+            failures: self.failures,
+            pause: self.pause.clone(),
+            refusal: refusal.and_then(FoundRefusal::read),
+            seed,
+        }
+    }
+
+    /// The record of a session. `over` is the one that it replaces.
+    pub fn sealed(ours: &OpenRecord, over: Option<&Self>, parts: SealedParts) -> Self {
+        let SealedParts {
+            salt,
+            tokens,
+            refusals,
+        } = parts;
+        Self {
+            format: FORMAT,
+            origin: ours.origin.clone(),
+            account: ours.account.clone(),
+            salt,
+            generation: ours.generation_over(over),
+            saved_at: ours.saved_at,
+            login_debt: ours.login_debt,
+            failures: ours.failures,
+            pause: ours.pause.clone(),
+            tokens,
+            refusals,
+            shift: 0,
+        }
     }
 }
 
@@ -141,9 +276,9 @@ impl fmt::Debug for SessionRecord {
         f.debug_struct("SessionRecord")
             .field("origin", &self.origin)
             .field("generation", &self.generation)
-            .field("has_token", &self.has_token())
+            .field("tokens", &self.tokens.len())
+            .field("refusals", &self.refusals.len())
             .field("pause", &self.pause)
-            .field("rejected", &self.rejection.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -157,194 +292,7 @@ pub struct RecordKey {
     pub account: String,
 }
 
-/// What a session is recognised by in a record.
-#[derive(Debug)]
-pub(super) struct Marks {
-    pub(super) account: String,
-    credentials: String,
-}
-
-impl Marks {
-    pub(super) fn of(endpoint: &Endpoint, key: &AppKey, credentials: &Credentials) -> Self {
-        let mark = |purpose: &str, parts: [&str; 2], length: usize| {
-            let mut mac = HMAC::new(key.as_bytes());
-            mac.update(purpose);
-            for part in parts {
-                mac.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-                mac.update(part);
-            }
-            mac.finalize()[..length]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect()
-        };
-        let (username, password) = (credentials.username(), credentials.password());
-        Self {
-            account: mark("ctc account 1", [endpoint.origin(), username], 16),
-            credentials: mark("ctc credentials 1", [username, password], 4),
-        }
-    }
-}
-
-/// The part of a session that goes into a record.
-pub(super) struct Snapshot<'a> {
-    pub(super) origin: &'a str,
-    pub(super) marks: &'a Marks,
-    pub(super) generation: Generation,
-    pub(super) token: Option<TokenTimes>,
-    pub(super) history: History,
-}
-
-/// A token and, on the session's own clock, when it came and when it may end.
-pub(super) struct TokenTimes {
-    pub(super) token: AuthToken,
-    pub(super) since: Option<Instant>,
-    pub(super) ends: Option<Instant>,
-}
-
-/// Both clocks at one moment, to translate between them.
-#[derive(Clone, Copy)]
-pub(super) struct Clocks {
-    pub(super) now: Instant,
-    pub(super) wall: SystemTime,
-}
-
-impl Clocks {
-    fn wall_ms(self) -> u64 {
-        millis(self.wall.duration_since(UNIX_EPOCH).unwrap_or_default())
-    }
-
-    fn to_wall(self, instant: Instant) -> u64 {
-        let ahead = millis(instant.saturating_duration_since(self.now));
-        let behind = millis(self.now.saturating_duration_since(instant));
-        self.wall_ms().saturating_add(ahead).saturating_sub(behind)
-    }
-
-    /// A wall time still to come, as an instant; a foolish one counts as 30 days.
-    fn to_instant(self, wall: u64) -> Instant {
-        later(
-            self.now,
-            Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN),
-        )
-    }
-}
-
-impl SessionRecord {
-    pub(super) fn take(snapshot: Snapshot<'_>, clocks: Clocks) -> Self {
-        let Snapshot {
-            origin,
-            marks,
-            generation,
-            token,
-            history,
-        } = snapshot;
-        let (mut pause, mut rejection) = (None, None);
-        match history.stop {
-            Some(Stop::BackingOff { until, cause }) => {
-                pause = Some(Pause {
-                    until: clocks.to_wall(until),
-                    cause,
-                });
-            }
-            Some(Stop::Rejected { status }) => {
-                rejection = Some(Rejection {
-                    status,
-                    credentials: marks.credentials.clone(),
-                });
-            }
-            None => {}
-        }
-        Self {
-            format: FORMAT,
-            origin: origin.to_owned(),
-            account: marks.account.clone(),
-            generation: generation.number(),
-            obtained_at: token
-                .as_ref()
-                .and_then(|token| token.since)
-                .map(|since| clocks.to_wall(since)),
-            expires_at: token
-                .as_ref()
-                .and_then(|token| token.ends)
-                .map(|ends| clocks.to_wall(ends)),
-            token: token.map(|token| token.token),
-            saved_at: clocks.wall_ms(),
-            login_debt: millis(history.debt),
-            failures: history.failures,
-            pause,
-            rejection,
-        }
-    }
-
-    pub(super) fn belongs_to(&self, origin: &str, marks: &Marks) -> bool {
-        self.format == FORMAT && self.origin == origin && self.account == marks.account
-    }
-
-    /// Its token with its times on the session's clock. A token past its hinted end is still tried:
-    /// only the server says when it is over.
-    pub(super) fn token_times(&self, clocks: Clocks) -> Option<TokenTimes> {
-        let token = self.token.clone()?;
-        // Unknown when it was obtained in the future, or before this clock began (at boot, on some
-        // systems).
-        let age = self
-            .obtained_at
-            .and_then(|then| clocks.wall_ms().checked_sub(then));
-        let since = age.and_then(|age| clocks.now.checked_sub(Duration::from_millis(age)));
-        Some(TokenTimes {
-            token,
-            since,
-            ends: self.expires_at.map(|wall| clocks.to_instant(wall)),
-        })
-    }
-
-    /// How long ago it was saved, by this machine's clock.
-    pub(super) fn age(&self, clocks: Clocks) -> Duration {
-        Duration::from_millis(clocks.wall_ms().saturating_sub(self.saved_at))
-    }
-
-    /// The history in it. A rejection counts only for the very credentials that were rejected, and
-    /// no pause for longer than `longest_pause`, whatever the clocks say.
-    ///
-    /// A pause is a span from the save on, so that a clock behind the writer's does not make it
-    /// hours longer.
-    pub(super) fn history(
-        &self,
-        marks: &Marks,
-        longest_pause: Duration,
-        clocks: Clocks,
-    ) -> History {
-        let elapsed = millis(self.age(clocks));
-        let rejected = self
-            .rejection
-            .as_ref()
-            .filter(|rejection| rejection.credentials == marks.credentials);
-        // One that is over ends now, which is no pause.
-        let pause = self.pause.as_ref().map(|pause| {
-            let left = pause
-                .until
-                .saturating_sub(self.saved_at)
-                .saturating_sub(elapsed);
-            let until = later(clocks.now, Duration::from_millis(left).min(longest_pause));
-            Stop::BackingOff {
-                until,
-                cause: pause.cause.clone(),
-            }
-        });
-        let stop = rejected
-            .map(|rejection| Stop::Rejected {
-                status: rejection.status,
-            })
-            .or(pause);
-        let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
-        History {
-            debt,
-            failures: self.failures,
-            stop,
-        }
-    }
-}
-
-fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -368,25 +316,86 @@ fn read_cause<'de, D: Deserializer<'de>>(input: D) -> Result<LoginFailure, D::Er
     })
 }
 
-/// A token as text; the one place where it is written out, for a store.
-mod token_text {
+/// A sealed token as it stands in the record.
+#[derive(Serialize, Deserialize)]
+struct TokenText {
+    by: String,
+    generation: u64,
+    obtained_at: Option<u64>,
+    expires_at: Option<u64>,
+    nonce: String,
+    sealed: String,
+}
+
+impl From<SealedToken> for TokenText {
+    fn from(token: SealedToken) -> Self {
+        let TokenFacts {
+            generation,
+            obtained_at,
+            expires_at,
+        } = token.facts;
+        Self {
+            by: hex::write(&token.by),
+            generation,
+            obtained_at,
+            expires_at,
+            nonce: hex::write(&token.nonce),
+            sealed: hex::write(&token.sealed),
+        }
+    }
+}
+
+impl TryFrom<TokenText> for SealedToken {
+    type Error = hex::NoHex;
+
+    fn try_from(text: TokenText) -> Result<Self, hex::NoHex> {
+        let facts = TokenFacts {
+            generation: text.generation,
+            obtained_at: text.obtained_at,
+            expires_at: text.expires_at,
+        };
+        Ok(Self {
+            by: hex::read_array(&text.by)?,
+            facts,
+            nonce: hex::read_array(&text.nonce)?,
+            sealed: hex::read(&text.sealed)?,
+        })
+    }
+}
+
+/// Bytes as hex digits.
+pub(super) mod hex {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use crate::secret::AuthToken;
+    #[derive(Debug, thiserror::Error)]
+    #[error("expected hex digits, as many as the field has")]
+    pub(super) struct NoHex;
 
-    pub(super) fn serialize<S: Serializer>(
-        token: &Option<AuthToken>,
-        out: S,
-    ) -> Result<S::Ok, S::Error> {
-        token.as_ref().map(AuthToken::as_str).serialize(out)
+    pub(in super::super) fn write(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        input: D,
-    ) -> Result<Option<AuthToken>, D::Error> {
-        let text = Option::<String>::deserialize(input)?;
-        text.map(AuthToken::new)
-            .transpose()
-            .map_err(D::Error::custom)
+    pub(super) fn read(text: &str) -> Result<Vec<u8>, NoHex> {
+        let digit = |digit: &u8| {
+            let value = char::from(*digit).to_digit(16).ok_or(NoHex)?;
+            u8::try_from(value).map_err(|_| NoHex)
+        };
+        let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+            [high, low] => Ok(digit(high)? << 4 | digit(low)?),
+            _ => Err(NoHex),
+        });
+        pairs.collect()
+    }
+
+    pub(super) fn read_array<const N: usize>(text: &str) -> Result<[u8; N], NoHex> {
+        read(text)?.try_into().map_err(|_| NoHex)
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 16], out: S) -> Result<S::Ok, S::Error> {
+        write(bytes).serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<[u8; 16], D::Error> {
+        read_array(&String::deserialize(input)?).map_err(D::Error::custom)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::Session;
 use super::governor::History;
 use super::login::{LoginTicket, Resumed};
+use super::open_record::{Clocks, OpenRecord};
 use super::pass::Generation;
-use super::record::{Clocks, SessionRecord};
+use super::{RejectedToken, Session};
 use crate::time::Instant;
 
 impl Session {
@@ -18,7 +18,7 @@ impl Session {
     pub fn login_resumed(
         &mut self,
         ticket: LoginTicket,
-        record: &SessionRecord,
+        record: &OpenRecord,
         now: Instant,
         wall: SystemTime,
     ) -> Resumed {
@@ -57,7 +57,7 @@ impl Session {
     pub fn login_overtaken(
         &mut self,
         ticket: LoginTicket,
-        record: &SessionRecord,
+        record: &OpenRecord,
         now: Instant,
         wall: SystemTime,
     ) -> Resumed {
@@ -79,7 +79,7 @@ impl Session {
     /// Takes over what other processes of this account put on record (their logins, a pause, a
     /// rejection), and leaves the token alone. Call it before a record is overwritten at any
     /// time other than a login's.
-    pub fn merge_history(&mut self, record: &SessionRecord, now: Instant, wall: SystemTime) {
+    pub fn merge_history(&mut self, record: &OpenRecord, now: Instant, wall: SystemTime) {
         let clocks = Clocks {
             now: self.tick(now),
             wall,
@@ -89,8 +89,12 @@ impl Session {
         }
     }
 
-    fn learn_history(&mut self, record: &SessionRecord, clocks: Clocks) {
-        let history = record.history(&self.marks, self.governor.longest_pause(), clocks);
+    fn learn_history(&mut self, record: &OpenRecord, clocks: Clocks) {
+        let overcome = self.overcome;
+        let refusal = record
+            .refusal_of(&self.marks)
+            .filter(|refusal| overcome.is_none_or(|overcome| refusal.generation > overcome));
+        let history = record.history(refusal, self.governor.longest_pause(), clocks);
         let history = if self.overrides_record || self.knows_better(record, clocks) {
             History {
                 stop: None,
@@ -99,16 +103,19 @@ impl Session {
         } else {
             history
         };
+        self.refused_at = self
+            .refused_at
+            .max(refusal.map(|refusal| refusal.generation));
         self.governor.merge_history(history, clocks.now);
     }
 
     /// Whether a login succeeded here after the record was saved.
-    fn knows_better(&self, record: &SessionRecord, clocks: Clocks) -> bool {
+    fn knows_better(&self, record: &OpenRecord, clocks: Clocks) -> bool {
         self.proven
             .is_some_and(|at| record.age(clocks) > clocks.now.saturating_duration_since(at))
     }
 
-    fn is_ours_too(&self, record: &SessionRecord) -> bool {
+    fn is_ours_too(&self, record: &OpenRecord) -> bool {
         record.belongs_to(self.endpoint.origin(), &self.marks)
     }
 
@@ -117,25 +124,31 @@ impl Session {
     fn adopt(
         &mut self,
         ticket: &LoginTicket,
-        record: &SessionRecord,
+        record: &OpenRecord,
         clocks: Clocks,
     ) -> Option<Generation> {
-        let recorded = record.generation().min(Generation::MOST_FROM_A_RECORD);
+        let most = Generation::MOST_FROM_A_RECORD;
+        self.min_generation = self.min_generation.max(record.generation().min(most));
+        let (found, recorded) = record.token_times(&self.marks, clocks)?;
+        let recorded = recorded.min(most);
         self.min_generation = self.min_generation.max(recorded);
-        let found = record.token_times(clocks)?;
         let newer_than_held = self
             .open
             .as_ref()
             .is_none_or(|open| recorded > open.pass.generation());
-        let newer_than_refused = self.rejected_token.as_ref().is_none_or(|refused| {
-            // Two processes may have given two tokens one number while they could not reach the
-            // store.
-            recorded >= refused.generation && !refused.token.is_same(&found.token)
-        });
-        if !newer_than_held || !newer_than_refused {
+        let newer_than = |ended: &Option<RejectedToken>| {
+            ended.as_ref().is_none_or(|ended| {
+                // Two processes may have given two tokens one number while they could not reach the
+                // store.
+                recorded >= ended.generation && !ended.token.is_same(&found.token)
+            })
+        };
+        let is_over = !newer_than(&self.rejected_token) || !newer_than(&self.logged_out);
+        if !newer_than_held || is_over {
             return None;
         }
         let generation = self.open_with(found, Some(recorded))?;
+        self.obtained_by = self.marks.seed.clone();
         self.take_pending(ticket);
         self.governor.end_failures();
         // A reset still outweighs the record's rejection: an adopted token says nothing about the

@@ -19,7 +19,8 @@ impl Scenario {
     /// Takes over what another process has on record at this moment.
     fn learns_of(&mut self, other: &Self) {
         let (now, wall) = (self.now(), self.wall());
-        self.session.merge_history(&other.record(), now, wall);
+        let record = self.opened(&other.record());
+        self.session.merge_history(&record, now, wall);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ctc_core::{Admit, Denial, LoginOutcome, Phase, SendFailure};
 
-use crate::scenario::{Scenario, USER, call, cookie, credentials};
+use crate::scenario::{Scenario, USER, call, cookie, credentials, field};
 
 #[test]
 fn t54_an_abandoned_login_is_taken_over_by_the_next_caller() {
@@ -264,9 +264,7 @@ fn a_login_that_had_to_wait_for_the_store_has_its_lease_from_when_it_is_sent() {
         s.login(ticket, 200, &[&cookie("T1")]),
         LoginOutcome::Opened(_)
     ));
-    let obtained_at = serde_json::to_value(s.record()).unwrap()["obtained_at"]
-        .as_u64()
-        .unwrap();
+    let obtained_at = field(&s.record(), "obtained_at").as_u64().unwrap();
     assert_eq!(
         UNIX_EPOCH + Duration::from_millis(obtained_at),
         sent_at,

@@ -66,8 +66,8 @@ fn a_session_and_its_record_print_where_they_stand() {
     for part in [
         "SessionRecord {",
         "generation: 1",
-        "has_token: true",
-        "rejected: false",
+        "tokens: 1",
+        "refusals: 0",
     ] {
         assert!(record.contains(part), "{part}: {record}");
     }

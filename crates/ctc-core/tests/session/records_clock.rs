@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ctc_core::{Denial, Phase, Resumed, SessionRecord, Verdict};
+use ctc_core::{Denial, OpenRecord, Phase, Resumed, SessionRecord, Verdict};
 use serde_json::json;
 
-use crate::scenario::{Scenario, with_field};
+use crate::scenario::{Scenario, field, json_with_field, through_json, with_field};
 
 const HOUR: u64 = 3600;
 
@@ -20,8 +20,7 @@ fn adopts(record: &SessionRecord, later: u64, hours: i64) -> Scenario {
     } else {
         s.wall() + off
     };
-    let now = s.now();
-    let resumed = s.session.login_resumed(ticket, record, now, wall);
+    let resumed = s.resumes_at(wall, ticket, record);
     assert!(
         matches!(resumed, Resumed::Adopted(_)),
         "{hours} h off: {resumed:?}"
@@ -56,9 +55,8 @@ fn t82_a_wall_clock_hours_off_and_a_dead_token_cost_one_login() {
         } else {
             s.wall() + off
         };
-        let now = s.now();
         let record = Scenario::new().open("T1").record();
-        let _ = s.session.login_resumed(order.ticket, &record, now, wall);
+        let _ = s.resumes_at(wall, order.ticket, &record);
         let _ = s.proceeds(&mut call);
         assert_eq!(
             s.response(&mut call, 401, &[]),
@@ -93,7 +91,7 @@ fn t75_an_entry_without_expiry_or_date_is_tried_and_replaced() {
         let _ = s.proceeds(&mut call);
         assert_eq!(s.response(&mut call, 401, &[]), Verdict::Replay, "{field}");
         let s = s.open("T2");
-        assert!(!s.record().same_token(&record));
+        assert_eq!(s.token().as_deref(), Some("T2"));
     }
 }
 
@@ -147,23 +145,37 @@ fn guarantee_10_a_record_full_of_nonsense_does_no_harm() {
                 let mut s = Scenario::new();
                 let ticket = s.order().ticket;
                 let now = s.now();
-                let resumed = s.session.login_resumed(ticket, &record, now, wall);
+                let resumed = s.resumes_at(wall, ticket, &record);
                 assert!(matches!(resumed, Resumed::Adopted(_)), "{field} {value}");
                 let saved = s.session.record(now, wall);
-                assert!(saved.same_token(&record));
+                assert!(saved.same_token(&s.opened(&record)));
                 let mut sent = s.sent();
                 let _ = s.response(&mut sent, 401, &[]);
             }
         }
     }
-    for (field, value) in [
-        ("token", json!("a b")),
-        ("token", json!("")),
-        ("token", json!(7)),
+    // What its own key opens and can be no token is none.
+    for token in ["a b", "", "a;b"] {
+        let record = with_field(&record, "token", json!(token));
+        assert!(matches!(
+            Scenario::new().offer(&record),
+            Resumed::Continue(_)
+        ));
+    }
+    let nonsense = [
+        ("by", json!("00")),
+        ("by", json!("zz".repeat(16))),
+        ("by", json!("é".repeat(16))),
+        ("nonce", json!("0".repeat(47))),
+        ("sealed", json!("123")),
+        ("sealed", json!(7)),
+        ("salt", json!("")),
+        ("tokens", json!(null)),
+        ("refusals", json!([{}])),
         ("saved_at", json!(-1)),
-    ] {
-        let mut broken = serde_json::to_value(&record).unwrap();
-        broken[field] = value;
+    ];
+    for (field, value) in nonsense {
+        let broken = json_with_field(&record, field, value);
         assert!(
             serde_json::from_value::<SessionRecord>(broken).is_err(),
             "{field}"
@@ -221,7 +233,7 @@ fn t82_a_pause_written_by_a_clock_ahead_stays_as_long_as_it_was() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     let (now, wall) = (s.now(), s.wall() - Duration::from_secs(7 * HOUR));
-    let Resumed::Denied(denial) = s.session.login_resumed(ticket, &record, now, wall) else {
+    let Resumed::Denied(denial) = s.resumes_at(wall, ticket, &record) else {
         panic!("a pause")
     };
     let left = denial.retry_after(now).unwrap();
@@ -234,7 +246,8 @@ fn t82_a_pause_written_by_a_clock_ahead_stays_as_long_as_it_was() {
 /// A store with a clock of its own knows the age: then neither clock's error matters.
 #[test]
 fn t82_by_this_clock_moves_every_time_alike() {
-    let record = Scenario::new().open("T1").record();
+    let s = Scenario::new().open("T1");
+    let record = s.record();
     let wall = |record: &SessionRecord, field: &str| json!(record)[field].as_u64().unwrap();
     let (age, tolerance) = (Duration::from_secs(600), Duration::from_secs(5));
     let saved = UNIX_EPOCH + Duration::from_millis(wall(&record, "saved_at"));
@@ -252,11 +265,20 @@ fn t82_by_this_clock_moves_every_time_alike() {
         };
         let moved = record.clone().with_local_clock(age, here, tolerance);
         assert_eq!(wall(&moved, "saved_at"), millis(here - age));
+        // What is bound to the token stays as it is in the record; its reader sees it moved.
+        assert_eq!(field(&moved, "obtained_at"), field(&record, "obtained_at"));
+        let (here_too, there) = (s.opened(&moved), s.opened(&record));
+        assert!(here_too.same_token(&there));
+        let obtained = |record: &OpenRecord| record.token_to_seal().unwrap().1.obtained_at.unwrap();
         assert_eq!(
-            wall(&moved, "obtained_at"),
-            millis(here - age) - (wall(&record, "saved_at") - wall(&record, "obtained_at"))
+            obtained(&here_too),
+            millis(here - age) - (wall(&record, "saved_at") - obtained(&there))
         );
-        assert!(moved.same_token(&record));
+        // A store has it back with its times by the clock of the process that saved it.
+        assert_eq!(
+            field(&through_json(&moved), "obtained_at"),
+            json!(obtained(&there))
+        );
     }
 }
 

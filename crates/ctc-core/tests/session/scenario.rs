@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ctc_core::__sealing::{Refusal, SealSeed, SealedParts, SealedToken};
 use ctc_core::{
-    Admit, AppKey, Call, Credentials, Denial, Endpoint, Instant, LoginOrder, LoginOutcome,
-    LoginTicket, Pass, Phase, Route, SendFailure, Session, SessionRecord, Settings, Target,
-    Unauthorized, Verdict, Wait,
+    Admit, AppKey, AuthToken, Call, Credentials, Denial, Endpoint, Instant, LoginOrder,
+    LoginOutcome, LoginTicket, OpenRecord, Pass, Phase, Resumed, Route, SendFailure, Session,
+    SessionRecord, Settings, Target, Unauthorized, Verdict, Wait,
 };
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
@@ -260,8 +261,36 @@ impl Scenario {
         self.session.login_failed(ticket, failure, self.now)
     }
 
+    /// As a store would have it back.
     pub(crate) fn record(&self) -> SessionRecord {
-        through_json(&self.session.record(self.now, self.wall()))
+        through_json(&sealed(&self.session.record(self.now, self.wall())))
+    }
+
+    /// What a record says to this session.
+    pub(crate) fn opened(&self, record: &SessionRecord) -> OpenRecord {
+        opened(record, &self.session.seal_seed())
+    }
+
+    pub(crate) fn resumes(&mut self, ticket: LoginTicket, record: &SessionRecord) -> Resumed {
+        let wall = self.wall();
+        self.resumes_at(wall, ticket, record)
+    }
+
+    /// By a wall clock of its own.
+    pub(crate) fn resumes_at(
+        &mut self,
+        wall: SystemTime,
+        ticket: LoginTicket,
+        record: &SessionRecord,
+    ) -> Resumed {
+        let record = self.opened(record);
+        self.session.login_resumed(ticket, &record, self.now, wall)
+    }
+
+    pub(crate) fn overtaken(&mut self, ticket: LoginTicket, record: &SessionRecord) -> Resumed {
+        let (record, wall) = (self.opened(record), self.wall());
+        self.session
+            .login_overtaken(ticket, &record, self.now, wall)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -382,14 +411,85 @@ pub(crate) fn through_json(record: &SessionRecord) -> SessionRecord {
     serde_json::from_str(&serde_json::to_string(record).unwrap()).unwrap()
 }
 
-/// The record with one field set to something else.
+/// A record whose sealed parts are not encrypted: the ciphers are the driver's. Its token is all of
+/// the credentials whose mark is right.
+pub(crate) fn sealed(ours: &OpenRecord) -> SessionRecord {
+    let token = ours.token_to_seal().map(|(text, facts, seed)| SealedToken {
+        by: mark(seed),
+        facts,
+        nonce: [0; 24],
+        sealed: text.to_vec(),
+    });
+    let refusal = ours.refusal_to_seal().map(|(status, generation)| Refusal {
+        status,
+        generation,
+        tag: mark(ours.seed()),
+    });
+    let parts = SealedParts {
+        salt: [7; 16],
+        tokens: token.into_iter().collect(),
+        refusals: refusal.into_iter().collect(),
+    };
+    SessionRecord::sealed(ours, None, parts)
+}
+
+pub(crate) fn opened(record: &SessionRecord, seed: &SealSeed) -> OpenRecord {
+    let by = mark(seed);
+    let token = record.tokens().iter().find(|token| token.by == by);
+    let token = token.and_then(|sealed| {
+        let text = String::from_utf8(sealed.sealed.clone()).ok()?;
+        Some((sealed, AuthToken::new(text).ok()?))
+    });
+    let refusal = record.refusals().iter().find(|refusal| refusal.tag == by);
+    record.opened(seed.clone(), token, refusal.copied())
+}
+
+fn mark(seed: &SealSeed) -> [u8; 16] {
+    seed.as_bytes()[..16].try_into().unwrap()
+}
+
+/// The record with one field set to something else: if it is the token's, or the token itself, there
+/// as well.
 pub(crate) fn with_field(
     record: &SessionRecord,
     field: &str,
     value: serde_json::Value,
 ) -> SessionRecord {
+    serde_json::from_value(json_with_field(record, field, value)).unwrap()
+}
+
+pub(crate) fn json_with_field(
+    record: &SessionRecord,
+    field: &str,
+    value: serde_json::Value,
+) -> serde_json::Value {
     let mut json = serde_json::to_value(record).unwrap();
-    assert!(json.get(field).is_some(), "a record has no field {field}");
-    json[field] = value;
-    serde_json::from_value(json).unwrap()
+    let mut found = json.get(field).is_some();
+    if found {
+        json[field] = value.clone();
+    }
+    if field == "token" {
+        let Some(text) = value.as_str() else {
+            json["tokens"] = serde_json::json!([]);
+            return json;
+        };
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        json["tokens"][0]["sealed"] = hex.into();
+        return json;
+    }
+    if let Some(token) = json["tokens"].get_mut(0)
+        && token.get(field).is_some()
+    {
+        token[field] = value;
+        found = true;
+    }
+    assert!(found, "a record has no field {field}");
+    json
+}
+
+/// A field of the record, or of its token.
+pub(crate) fn field(record: &SessionRecord, field: &str) -> serde_json::Value {
+    let json = serde_json::to_value(record).unwrap();
+    let of_token = json["tokens"].get(0).and_then(|token| token.get(field));
+    of_token.unwrap_or(&json[field]).clone()
 }

@@ -38,6 +38,8 @@ pub enum SessionEvent<'a> {
         /// The number of the token.
         generation: Generation,
     },
+    /// A store has tokens of this account, but none for the session's password: the login goes on.
+    StoredByOthers,
     /// A store's record holds a login back: a pause, a refusal or a spent budget of another
     /// process.
     DeniedByStore {
@@ -80,7 +82,8 @@ pub enum SessionEvent<'a> {
     CredentialsReplaced,
     /// The store failed; the session goes on in memory.
     StoreFailed {
-        /// What it was asked for: `lease`, `load`, `save` or `release`.
+        /// What it was asked for: `lease`, `load`, `save` or `release`; or `seal`, when the key to the
+        /// record could not be derived.
         operation: &'static str,
         /// What it said.
         error: &'a StoreError,
@@ -117,7 +120,7 @@ impl SessionEvent<'_> {
                 );
             }
             Self::LoginFailed { denial } => {
-                tell!(warn, "login_failed", session, "login failed", %denial)
+                tell!(warn, "login_failed", session, "login failed", %denial);
             }
             Self::LoginUnwanted => {
                 tell!(
@@ -147,13 +150,21 @@ impl SessionEvent<'_> {
                     generation = generation
                 );
             }
+            Self::StoredByOthers => {
+                tell!(
+                    info,
+                    "stored_by_others",
+                    session,
+                    "the store has tokens of other passwords alone"
+                );
+            }
             Self::DeniedByStore { denial } => {
                 tell!(
                     warn, "denied_by_store", session, "the store's record forbids a login", %denial
                 );
             }
             Self::CallDenied { denial } => {
-                tell!(debug, "call_denied", session, "call is not sent", %denial)
+                tell!(debug, "call_denied", session, "call is not sent", %denial);
             }
             Self::CallReplayed => {
                 tell!(

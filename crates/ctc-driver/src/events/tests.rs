@@ -126,6 +126,7 @@ fn tell_all() {
         SessionEvent::LoginLate,
         SessionEvent::Orphaned,
         SessionEvent::Adopted { generation },
+        SessionEvent::StoredByOthers,
         SessionEvent::DeniedByStore { denial },
         SessionEvent::CallDenied { denial },
         SessionEvent::CallReplayed,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ctc_core::{
-    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure, Session,
-    SessionRecord,
+    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Resumed, SendFailure,
+    Session,
 };
 use http::Request;
 use tracing::Span;
@@ -50,7 +50,7 @@ impl Attempt {
 
     /// Offers the record of a store before the login is sent: it may make the login needless, or
     /// forbid it.
-    pub(super) fn resume(&mut self, record: Option<SessionRecord>) -> Offered {
+    pub(super) fn resume(&mut self, record: Option<OpenRecord>) -> Offered {
         let wall = self.session.wall();
         self.offer(record, |session, ticket, record, now| {
             session.login_resumed(ticket, record, now, wall)
@@ -58,7 +58,7 @@ impl Attempt {
     }
 
     /// Offers the record of a store after the login failed: another process may have logged in.
-    pub(super) fn overtaken(&mut self, record: Option<SessionRecord>) -> Offered {
+    pub(super) fn overtaken(&mut self, record: Option<OpenRecord>) -> Offered {
         let wall = self.session.wall();
         self.offer(record, |session, ticket, record, now| {
             session.login_overtaken(ticket, record, now, wall)
@@ -67,8 +67,8 @@ impl Attempt {
 
     fn offer(
         &mut self,
-        record: Option<SessionRecord>,
-        verb: impl FnOnce(&mut Session, LoginTicket, &SessionRecord, Instant) -> Resumed,
+        record: Option<OpenRecord>,
+        verb: impl FnOnce(&mut Session, LoginTicket, &OpenRecord, Instant) -> Resumed,
     ) -> Offered {
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?)))
         else {
@@ -83,7 +83,7 @@ impl Attempt {
                 return Offered::Proceed;
             }
             Resumed::Adopted(generation) => {
-                self.session.store_view().set_saved(&record);
+                self.session.store_view().set_saved(record.auth_token());
                 self.session.counters().adopted.count();
                 self.session.tell(SessionEvent::Adopted { generation });
             }

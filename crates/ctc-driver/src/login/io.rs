@@ -8,7 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ctc_core::{RecordKey, SendFailure};
 
-use crate::ports::{AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, StoreError};
+use crate::ports::{
+    AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, StoreError, StoreSecret,
+};
+use crate::sealing::KeyWork;
+use crate::session::SharedSession;
 
 /// What a login needs from the outside. In the blocking driver every step is done when it returns,
 /// so that its futures are never pending.
@@ -20,6 +24,10 @@ pub(crate) trait LoginIo: Send + Sync {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Option<BoxedLease>, StoreError>;
+    /// The store's secret, if there is one.
+    fn store_secret(&self) -> Option<StoreSecret>;
+    /// Derives a key, and leaves it with the session even if nobody waits for it any more.
+    async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError>;
     /// Sends a login or logout, bounded in time.
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError>;
     /// Returns whether anybody is left who could use the login.
@@ -32,6 +40,16 @@ pub(crate) trait LoginIo: Send + Sync {
 
 pub(crate) type BoxedLease = Box<dyn AsyncStoreLease>;
 pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Derives a key on this thread, and leaves it with the session.
+pub(crate) fn derive(session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
+    let seed = work.seed().clone();
+    let key = work
+        .run()
+        .map_err(|error| StoreError::Unavailable(error.into()))?;
+    session.keys().put(seed, None, key);
+    Ok(())
+}
 
 /// No response, and whether the server may have seen the request.
 pub(crate) struct SendError {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_core::SessionRecord;
+use ctc_core::{AuthToken, OpenRecord};
 use http::StatusCode;
 
 use super::io::{LoginIo, SendError};
@@ -68,6 +68,8 @@ pub(crate) async fn log_out(
 ) -> LogoutOutcome {
     let began = session.now();
     let left = || limit.saturating_sub(session.now().saturating_duration_since(began));
+    // As of now: by the time that the lease is free, a reopened session may have saved its next.
+    let saved = session.store_view().saved();
     let (closed, request) = session.log_out();
     session.store_view().forget_unsaved();
     // The server first: a store that hangs must not keep the token alive there.
@@ -81,7 +83,7 @@ pub(crate) async fn log_out(
     let wait = left().min(STORE_TIMEOUT);
     io.within(
         left(),
-        Box::pin(remove_from_store(session, io, &closed, wait)),
+        Box::pin(remove_from_store(session, io, &closed, saved, wait)),
     )
     .await;
     // A login that is being made brings a token that nobody wants: let it be logged out as well.
@@ -104,18 +106,21 @@ fn outcome(sent: Result<LoginResponse, SendError>) -> LogoutOutcome {
 async fn remove_from_store(
     session: &SharedSession,
     io: &dyn LoginIo,
-    closed: &SessionRecord,
+    closed: &OpenRecord,
+    saved: Option<AuthToken>,
     wait: Duration,
 ) {
     match lease(session, io, wait).await {
         Ok(mut store) => {
+            store.load(session).await;
+            let by = closed.token_to_seal().map(|(_, _, by)| by);
+            let seed = by.unwrap_or(closed.seed()).clone();
             // The store may have an older token of this session's than the one that was closed.
-            let ours = |saved: &SessionRecord| {
-                saved.same_token(closed) || session.store_view().is_saved(saved)
+            let is_over = |kept: &OpenRecord| {
+                let is_saved = saved.is_some_and(|saved| kept.has_auth_token(&saved));
+                kept.same_token(closed) || is_saved
             };
-            if let Some(saved) = store.load(session).await.filter(ours) {
-                store.write(session, &saved.without_token()).await;
-            }
+            store.remove(session, seed, is_over).await;
             store.release(session).await;
         }
         // The holder is about to log in, or has just done so.

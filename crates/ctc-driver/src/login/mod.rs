@@ -26,9 +26,16 @@ use attempt::Offered;
 use io::LoginIo;
 use leased_store::{LeasedStore, SaveOutcome, full_wait, lease};
 
+#[cfg(test)]
+mod tests;
+
 /// How long the callers that wanted a login wait for its end once it is reported: a program that
 /// ends after its first call would lose the token's save. The store may be slow.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a record whose salt is another each time is answered with a key. After that the login
+/// is made with what everybody can read of the record.
+const MOST_ROUNDS: u32 = 3;
 
 /// Asks for a newer token than the present one, which stays in use meanwhile. A login that is being
 /// made will do.
@@ -91,6 +98,7 @@ async fn prepare(
     io: &dyn LoginIo,
 ) -> Option<(Request<FormBody>, LeasedStore)> {
     let mut may_lose_the_lease = true;
+    let mut rounds = 0;
     loop {
         let mut store = match lease(session, io, full_wait(session)).await {
             Ok(store) => store,
@@ -103,7 +111,31 @@ async fn prepare(
                 LeasedStore::none()
             }
         };
-        let offered = attempt.resume(store.load(session).await);
+        let kept = store.load(session).await;
+        if rounds < MOST_ROUNDS
+            && let Some(work) = store.missing_key(session).await
+        {
+            // Slow: never under the lease.
+            rounds += 1;
+            store.release(session).await;
+            if let Err(error) = io.derive(session, work).await {
+                session.store_failed("seal", &error);
+                rounds = MOST_ROUNDS;
+            }
+            if !io.is_in_use() {
+                attempt.cancel();
+            }
+            if attempt.is_wanted() {
+                continue;
+            }
+            return None;
+        }
+        if kept.as_ref().is_some_and(|kept| !kept.has_token())
+            && store.has_tokens_of_others(session)
+        {
+            session.tell(SessionEvent::StoredByOthers);
+        }
+        let offered = attempt.resume(kept);
         if !io.is_in_use() {
             attempt.cancel();
         }

@@ -16,6 +16,7 @@ pub use runtime::Tokio;
 pub use runtime::{BoxFuture, Runtime};
 pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+    StoreSecret,
 };
 pub use transport::{AsyncTransport, LoginRequest, LoginResponse, Transport, TransportError};
 pub use transport::{DISCARD_BYTES, DISCARD_TIMEOUT};

@@ -5,7 +5,8 @@
 //! Around a login:
 //!
 //! ```text
-//!   lease ──▶ load ──▶ newer token than the one refused? adopt it ───────────────▶ release
+//!   lease ──▶ load ──▶ no key for this record yet? release, derive it, lease again
+//!                  └─▶ newer token than the one refused? adopt it ───────────────▶ release
 //!                  └─▶ a pause, a rejection, no budget?  deny, send nothing ─────▶ release
 //!                  └─▶ otherwise: save (the login is on record before it is sent)
 //!                      log in ──▶ save ──▶ release
@@ -21,9 +22,10 @@
 //! # What is in a record
 //!
 //! A [`SessionRecord`](ctc_core::SessionRecord) is opaque here: `serde` turns it into whatever form
-//! a store keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. It
-//! holds the token, so **who can read it can act as this account** until the token ends: keep it as
-//! private as a password. Some hundred bytes; some kilobytes at most.
+//! a store keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. Its
+//! tokens are sealed: they open only with the password that obtained them
+//! ([what a stolen record yields](ctc_core::manual::security)). Keep it private all the same, and
+//! change nothing in it. A kilobyte or two; some more for long tokens.
 //!
 //! # Writing a store of your own
 //!
@@ -144,10 +146,12 @@
 //! ```
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
+use zeroize::Zeroizing;
 
 /// How long a lease may be waited for, and held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +170,37 @@ pub trait SessionStore: Send + Sync {
     /// [`StoreError::Busy`] when another holder kept it for all of [`LeaseTerms::wait`];
     /// [`StoreError::Unavailable`] when the store is out of reach.
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError>;
+
+    /// A secret of the store's own, if it has one. The same for all who share its records.
+    ///
+    /// Without one, the key that a record's token is sealed with is derived slowly: some 30 ms and
+    /// 19 MiB for each new process.
+    fn secret(&self) -> Option<StoreSecret> {
+        None
+    }
+}
+
+/// A secret that a store has in common with those who may use its records, and that is not kept
+/// beside them: with it, the key to a record costs microseconds, and who has only the records can
+/// test no password at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreSecret(Zeroizing<[u8; 32]>);
+
+impl StoreSecret {
+    /// Takes 32 bytes that nobody can foresee.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StoreSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreSecret([redacted])")
+    }
 }
 
 /// A lease on one record. Dropping it releases it as well as can be done without waiting.
@@ -202,6 +237,11 @@ pub trait AsyncSessionStore: Send + Sync {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError>;
+
+    /// A secret of the store's own; see [`SessionStore::secret`].
+    fn secret(&self) -> Option<StoreSecret> {
+        None
+    }
 }
 
 /// A lease on one record; the twin of [`StoreLease`].

@@ -1,5 +1,6 @@
 //! How many derivations may run at once in this process.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
@@ -7,17 +8,20 @@ use std::thread;
 const MOST: usize = 4;
 
 /// Lets in a few at a time; the others wait on their threads.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     free: Mutex<usize>,
     left: Condvar,
+    places: usize,
+    /// How many were inside at one time, at most: for tests.
+    most: AtomicUsize,
 }
 
 /// The right to derive one key; given back when it is dropped.
-pub(super) struct Place<'a>(&'a Gate);
+pub(crate) struct Place<'a>(&'a Gate);
 
 impl Gate {
     /// The one gate of this process: one place for each core, four at most.
-    pub(super) fn of_this_process() -> &'static Self {
+    pub(crate) fn of_this_process() -> &'static Self {
         static GATE: OnceLock<Gate> = OnceLock::new();
         GATE.get_or_init(|| {
             let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -29,14 +33,30 @@ impl Gate {
         Self {
             free: Mutex::new(places),
             left: Condvar::new(),
+            places,
+            most: AtomicUsize::new(0),
         }
     }
 
     /// Waits for a place. Each is held for milliseconds.
     pub(super) fn enter(&self) -> Place<'_> {
         let free = self.left.wait_while(self.free(), |free| *free == 0);
-        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        let mut free = free.unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        self.most.fetch_max(self.places - *free, Relaxed);
         Place(self)
+    }
+
+    /// Waits for all places at once, and keeps everybody else out: for tests.
+    pub(crate) fn enter_alone(&self) -> Vec<Place<'_>> {
+        let is_taken = |free: &mut usize| *free < self.places;
+        let free = self.left.wait_while(self.free(), is_taken);
+        *free.unwrap_or_else(PoisonError::into_inner) = 0;
+        (0..self.places).map(|_| Place(self)).collect()
+    }
+
+    pub(crate) fn most_inside(&self) -> usize {
+        self.most.load(Relaxed)
     }
 
     fn free(&self) -> MutexGuard<'_, usize> {
@@ -47,13 +67,13 @@ impl Gate {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         *self.0.free() += 1;
-        self.0.left.notify_one();
+        self.0.left.notify_all();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::atomic::Ordering::SeqCst;
 
     use super::*;
 
@@ -77,7 +97,7 @@ mod tests {
             }
         });
         assert_eq!((done.into_inner(), *gate.free()), (24, 3));
-        assert!(most.into_inner() <= 3);
+        assert!(most.into_inner() <= 3 && gate.most_inside() <= 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use ctc_core::__sealing::SealSeed;
 use hmac_sha256::HMAC;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -29,32 +30,21 @@ pub(crate) struct Place<'a> {
     pub(crate) account: &'a str,
 }
 
-/// Credentials made ready to be turned into a key: they cannot be read from it.
+/// Credentials made ready to be turned into a key, and the salt of the record that it is for.
 #[derive(Clone)]
 pub(crate) struct KeyWork {
-    pre: Secret,
+    seed: SealSeed,
     salt: Salt,
 }
 
 impl KeyWork {
-    /// Without the application key, nothing that is derived from this can be tested.
-    pub(crate) fn new(
-        app_key: &[u8],
-        origin: &str,
-        username: &str,
-        password: &str,
-        salt: Salt,
-    ) -> Self {
-        let mut mac = HMAC::new(app_key);
-        mac.update("ctc seal 2");
-        for part in [origin, username, password] {
-            mac.update(length(part));
-            mac.update(part);
-        }
-        Self {
-            pre: Zeroizing::new(mac.finalize()),
-            salt,
-        }
+    pub(crate) fn new(seed: SealSeed, salt: Salt) -> Self {
+        Self { seed, salt }
+    }
+
+    /// What the key will be derived from.
+    pub(crate) fn seed(&self) -> &SealSeed {
+        &self.seed
     }
 
     /// The slow way: takes 19 MiB and some 15 to 30 ms of a core, and waits while as many others
@@ -72,14 +62,19 @@ impl KeyWork {
         let mut memory = Memory::of(params.block_count())?;
         let mut root = Secret::default();
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into_with_memory(&*self.pre, &self.salt, &mut *root, &mut *memory.0)
+            .hash_password_into_with_memory(
+                self.seed.as_bytes(),
+                &self.salt,
+                &mut *root,
+                &mut *memory.0,
+            )
             .map_err(|_| NoMemory)?;
         Ok(SealKey::from_root(&root, self.salt))
     }
 
     /// The quick way, for a store that has a secret of its own, which is not beside the records.
     pub(crate) fn run_with(self, store_secret: &[u8; 32]) -> SealKey {
-        let parts: [&[u8]; 3] = [b"ctc store secret 2", &self.salt, &*self.pre];
+        let parts: [&[u8]; 3] = [b"ctc store secret 2", &self.salt, self.seed.as_bytes()];
         SealKey::from_root(&mac(store_secret, &parts), self.salt)
     }
 }
@@ -183,7 +178,7 @@ mod tests {
         let (gate, (sender, derived)) = (Gate::new(1), mpsc::channel());
         let place = gate.enter();
         thread::scope(|scope| {
-            let work = KeyWork::new(b"key", "origin", "user", "password", [7; 16]);
+            let work = KeyWork::new(SealSeed::new(b"key", "origin", "user", "password"), [7; 16]);
             scope.spawn(|| sender.send(work.run_through(&gate)));
             // Ten times as long as it takes.
             let early = derived.recv_timeout(Duration::from_millis(300));

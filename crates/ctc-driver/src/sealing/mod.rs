@@ -9,19 +9,20 @@
 //! | `pre` | HMAC under the application key, of origin, username and password |
 //! | `root` | Argon2id of `pre` and the record's salt, or HMAC under a store's own secret |
 //! | seal key, refusal key, mark | HMAC under `root` |
-//! | a token | XChaCha20-Poly1305, bound to its place, its writer's mark, its number and its times |
+//! | a token | XChaCha20-Poly1305, bound to its place, its writer's mark, number and times |
 //! | a refusal | HMAC under the refusal key, of its place, status and number, cut to 16 bytes |
 
 mod gate;
 mod key;
 mod random;
+mod record;
 mod refusal;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::key::{KeyWork, Mark, NoMemory, Place, Salt, SealKey};
+pub(crate) use self::gate::Gate;
+pub(crate) use self::key::{KeyWork, Salt, SealKey};
 pub(crate) use self::random::{NoRandom, random};
-pub(crate) use self::refusal::{Refusal, put_refusal};
-pub(crate) use self::token::{Opened, SealedToken, TokenFacts, put_token};
+pub(crate) use self::record::{Keys, open, seal};

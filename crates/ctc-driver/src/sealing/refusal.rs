@@ -1,18 +1,11 @@
 //! Refusals on record: of the passwords tried lately, each of which recognises its own alone.
 
+use ctc_core::__sealing::Refusal;
+
 use super::key::{Place, SealKey, first_16, length, mac};
 
 /// How many refusals a record holds.
 pub(super) const MOST_REFUSALS: usize = 8;
-
-/// A login that the server refused. Which password it was, only that password can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    /// The record's, when the login was refused.
-    pub(crate) generation: u64,
-    pub(crate) tag: [u8; 16],
-}
 
 impl SealKey {
     /// The refusal of a login with this key's password.

@@ -1,9 +1,11 @@
 //! Known answers, and what must not open.
 
+use ctc_core::__sealing::{Refusal, SealSeed, SealedToken, TokenFacts};
+
 use super::key::{KeyWork, NoMemory, Place, Salt, SealKey};
 use super::random::random;
-use super::refusal::{MOST_REFUSALS, Refusal, put_refusal};
-use super::token::{OVERHEAD, Opened, SealedToken, TokenFacts, put_token};
+use super::refusal::{MOST_REFUSALS, put_refusal};
+use super::token::{OVERHEAD, Opened, put_token};
 
 const APP_KEY: &[u8] = b"app-key-123";
 const ORIGIN: &str = "https://connect.calamp.com";
@@ -24,7 +26,8 @@ fn counted<const N: usize>(from: u8) -> [u8; N] {
 }
 
 fn work(password: &str) -> KeyWork {
-    KeyWork::new(APP_KEY, ORIGIN, "ada@example.com", password, counted(0))
+    let seed = SealSeed::new(APP_KEY, ORIGIN, "ada@example.com", password);
+    KeyWork::new(seed, counted(0))
 }
 
 /// By the quick way: the slow one differs in `root` alone.
@@ -81,7 +84,7 @@ fn known_answers() {
 #[test]
 fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
     let new = |app_key: &[u8], origin, username, password, salt| {
-        let work = KeyWork::new(app_key, origin, username, password, salt);
+        let work = KeyWork::new(SealSeed::new(app_key, origin, username, password), salt);
         work.run_with(&[9; 32]).by()
     };
     let (other_salt, salt): (Salt, Salt) = (counted(1), counted(0));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use ctc_core::__sealing::{SealedToken, TokenFacts};
 use zeroize::Zeroizing;
 
 use super::key::{Mark, Place, SealKey, length};
@@ -13,24 +14,6 @@ const MOST_TOKENS: usize = 4;
 
 /// What the cipher adds to a token.
 pub(super) const OVERHEAD: usize = 16;
-
-/// A token's number and its times, in milliseconds since 1970. They are bound to it as they stand
-/// in the record: a store that moves them to another clock must keep the shift beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TokenFacts {
-    pub(crate) generation: u64,
-    pub(crate) obtained_at: Option<u64>,
-    pub(crate) expires_at: Option<u64>,
-}
-
-/// A token that one password opens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SealedToken {
-    pub(crate) by: Mark,
-    pub(crate) facts: TokenFacts,
-    pub(crate) nonce: [u8; 24],
-    pub(crate) sealed: Vec<u8>,
-}
 
 /// What a sealed token is to the holder of a key.
 pub(crate) enum Opened {

@@ -2,6 +2,7 @@
 
 pub(crate) mod counters;
 mod driving;
+pub(crate) mod keys;
 
 pub(crate) mod sharded;
 pub(crate) mod store_view;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
-use ctc_core::{Credentials, Denial, Endpoint, Phase, RecordKey, Session, SessionRecord, Settings};
+use ctc_core::{Credentials, Denial, Endpoint, OpenRecord, Phase, RecordKey, Session, Settings};
 
 pub(crate) use driving::{RunningLogin, SentRequest, inside_login};
 
@@ -20,6 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
 use counters::{Counters, Counts};
 use driving::Published;
+use keys::Keyring;
 use store_view::StoreView;
 use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex};
 
@@ -48,6 +50,7 @@ struct Inner {
     /// Login tasks lost in a row before they sent anything.
     lost_tasks: AtomicU32,
     store_view: StoreView,
+    keys: Keyring,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
     number: u64,
@@ -84,6 +87,7 @@ impl SharedSession {
             waiting_threads: Condvar::new(),
             lost_tasks: AtomicU32::new(0),
             store_view: StoreView::default(),
+            keys: Keyring::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
@@ -122,8 +126,8 @@ impl SharedSession {
         self.lock().session.record_key()
     }
 
-    /// Returns the session as a store keeps it.
-    pub fn record(&self) -> SessionRecord {
+    /// Returns the session in the clear, as of now. A store gets it sealed.
+    pub fn record(&self) -> OpenRecord {
         let (now, wall) = (self.now(), self.wall());
         self.lock().session.record(now, wall)
     }

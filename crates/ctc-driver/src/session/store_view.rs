@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use ctc_core::{Instant, SessionRecord};
+use ctc_core::{AuthToken, Instant};
 
 use super::SharedSession;
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering::SeqCst};
@@ -27,7 +27,7 @@ struct State {
     /// When the next save is due; `None`: at once.
     next: Option<Instant>,
     /// The token that this session last put into the store or found there.
-    saved: Option<SessionRecord>,
+    saved: Option<AuthToken>,
 }
 
 impl StoreView {
@@ -57,17 +57,14 @@ impl StoreView {
         self.is_down.store(false, SeqCst);
     }
 
-    /// Notes that the store has this session's token as of `record`.
-    pub(crate) fn set_saved(&self, record: &SessionRecord) {
-        self.state().saved = Some(record.clone());
+    /// Notes which token of this session's the store has.
+    pub(crate) fn set_saved(&self, token: Option<&AuthToken>) {
+        self.state().saved = token.cloned();
     }
 
-    /// Returns whether `record` has a token that this session put into the store or found there.
-    pub(crate) fn is_saved(&self, record: &SessionRecord) -> bool {
-        self.state()
-            .saved
-            .as_ref()
-            .is_some_and(|saved| saved.same_token(record))
+    /// Returns the token that this session last put into the store or found there.
+    pub(crate) fn saved(&self) -> Option<AuthToken> {
+        self.state().saved.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

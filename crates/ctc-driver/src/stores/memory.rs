@@ -1,7 +1,7 @@
 //! A store in this process's memory: for several sessions of one process, and for tests.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use event_listener::{Event, EventListener, Listener};
 
 use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+    StoreSecret,
 };
+use crate::sealing::random;
 
 /// As good as for ever, and a sum that no platform's clock overflows at.
 const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -61,6 +63,18 @@ impl SessionStore for MemoryStore {
             }
         }
     }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        secret_of_this_process()
+    }
+}
+
+/// Records in memory go nowhere else: nobody needs to be slowed down. `None` if the system has no
+/// random bytes to give.
+fn secret_of_this_process() -> Option<StoreSecret> {
+    static SECRET: OnceLock<Option<StoreSecret>> = OnceLock::new();
+    let make = || random().ok().map(StoreSecret::new);
+    SECRET.get_or_init(make).clone()
 }
 
 #[async_trait]
@@ -81,6 +95,10 @@ impl AsyncSessionStore for MemoryStore {
                 }
             }
         }
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        secret_of_this_process()
     }
 }
 

@@ -8,6 +8,7 @@ use ctc_core::{RecordKey, SessionRecord};
 
 use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+    StoreSecret,
 };
 
 /// How long a thread waits for another holder before it looks whether its task is still there.
@@ -44,6 +45,10 @@ impl<S: SessionStore + Clone + 'static> AsyncSessionStore for Unblock<S> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        self.0.secret()
     }
 }
 

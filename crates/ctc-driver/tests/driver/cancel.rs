@@ -50,7 +50,7 @@ fn at_every_point(
             assert!(
                 state.logins_at_most <= 1,
                 "two at once, after {times} polls"
-            )
+            );
         });
     }
 }
@@ -69,12 +69,8 @@ fn dead_token() -> World {
 
 /// Whether another process finds the session's token.
 fn is_in_the_store(world: &World) -> bool {
-    let kept = world
-        .store
-        .as_ref()
-        .unwrap()
-        .peek(&world.session.record_key());
-    kept.is_some_and(|kept| kept.same_token(&world.session.record()))
+    let store = world.store.as_ref().unwrap();
+    store.has_token_of(&world.session)
 }
 
 #[test]

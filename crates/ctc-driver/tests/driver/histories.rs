@@ -90,7 +90,7 @@ fn a_rotated_token_is_saved_with_the_history_that_others_left() {
 fn t68_a_login_that_lost_the_stores_lease_asks_the_store_again() {
     with_both(stored, |world, client| {
         let (other, slept) = (world.restarted(), AtomicBool::new(false));
-        let (key, watched) = (world.session.record_key(), store(world).clone());
+        let watched = store(world).clone();
         let memory = store(world).clone();
         store(world).on_operation(move |what| {
             if what == "save" && !slept.swap(true, Relaxed) {
@@ -101,7 +101,7 @@ fn t68_a_login_that_lost_the_stores_lease_asks_the_store_again() {
                     ..other.clone()
                 };
                 assert_eq!(status(winner.clients()[1].call("/devices")), 200);
-                watched.plant(&key, &winner.session.record());
+                watched.plant(&winner.session);
             } else if what == "lease" && slept.load(Relaxed) {
                 memory.work_again();
             }

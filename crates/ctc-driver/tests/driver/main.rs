@@ -18,6 +18,7 @@ mod refusals;
 mod renewal;
 mod replay;
 mod saving;
+mod sealed;
 mod secrets;
 mod stores;
 mod support;

@@ -19,8 +19,7 @@ fn store(world: &World) -> &TestStore {
 }
 
 fn is_in_the_store(world: &World) -> bool {
-    let kept = store(world).peek(&world.session.record_key());
-    kept.is_some_and(|kept| kept.same_token(&world.session.record()))
+    store(world).has_token_of(&world.session)
 }
 
 fn asynchronous(world: &World) -> Client {

@@ -19,8 +19,7 @@ fn stored() -> (World, TestStore) {
 }
 
 fn is_saved(world: &World, store: &TestStore) -> bool {
-    let saved = store.peek(&world.session.record_key());
-    saved.is_some_and(|saved| saved.same_token(&world.session.record()))
+    store.has_token_of(&world.session)
 }
 
 /// A program that ends after its first call must not lose the token.

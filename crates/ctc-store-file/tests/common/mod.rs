@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use ctc_driver::__adapter::records;
 use ctc_driver::ctc_core::{
     Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings,
 };
-use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease, StoreSecret};
 use ctc_store_file::FileStore;
 
 pub(crate) const TERMS: LeaseTerms = LeaseTerms {
@@ -37,7 +38,8 @@ pub(crate) fn record(user: &str, token: &str) -> SessionRecord {
             .read(http::StatusCode::OK, &headers, &[]);
         let _ = session.login_response(order.ticket, reading, now);
     }
-    session.record(now, SystemTime::now())
+    let ours = session.record(now, SystemTime::now());
+    records::seal(&ours, None, [7; 16], Some(&StoreSecret::new([7; 32]))).unwrap()
 }
 
 pub(crate) fn lease(store: &FileStore, user: &str) -> Box<dyn StoreLease> {

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use ctc_driver::__adapter::records;
 use ctc_driver::ctc_core::{
     Admit, AppKey, Call, Credentials, Endpoint, Session, SessionRecord, Settings,
 };
-use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease};
+use ctc_driver::{LeaseTerms, SessionStore, StoreError, StoreLease, StoreSecret};
 use ctc_store_redis::RedisStore;
 
 pub(crate) const TERMS: LeaseTerms = LeaseTerms {
@@ -20,13 +21,15 @@ pub(crate) fn record(token: &str) -> SessionRecord {
     let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default()).unwrap();
     let now = Instant::now();
     if let Admit::Login(order) = session.admit(&mut Call::new(false), now) {
-        let response = http::Response::builder().header("set-cookie", format!("authToken={token}"));
-        let response = response.body(()).unwrap();
-        let reader = session.login_reader();
-        let reading = reader.read(response.status(), response.headers(), &[]);
+        let cookie = format!("authToken={token}").parse().unwrap();
+        let headers = [(http::header::SET_COOKIE, cookie)].into_iter().collect();
+        let reading = session
+            .login_reader()
+            .read(http::StatusCode::OK, &headers, &[]);
         let _ = session.login_response(order.ticket, reading, now);
     }
-    session.record(now, SystemTime::now())
+    let ours = session.record(now, SystemTime::now());
+    records::seal(&ours, None, [7; 16], Some(&StoreSecret::new([7; 32]))).unwrap()
 }
 
 pub(crate) fn lease(store: &RedisStore) -> Result<Box<dyn StoreLease>, StoreError> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+    StoreSecret,
 };
 
 use super::stage::SLACK;
@@ -21,6 +22,10 @@ impl<S: AsyncSessionStore> SessionStore for OnThreads<S> {
         let limit = terms.wait.saturating_add(SLACK / 2);
         let lease = drive(self.0.lease(key, terms), limit).ok_or(StoreError::Busy)??;
         Ok(Box::new(Lease(lease)))
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        self.0.secret()
     }
 }
 

@@ -24,6 +24,7 @@ mod exclusion;
 mod leases;
 mod records;
 mod samples;
+mod sealed;
 mod stage;
 
 use std::fmt;
@@ -118,6 +119,22 @@ const CASES: &[(&str, Case)] = &[
     (
         "a save never replaces a younger token, even one of the same number",
         records::younger_stays,
+    ),
+    (
+        "no piece of token or password is in what the store keeps",
+        sealed::nothing_in_clear,
+    ),
+    (
+        "a wrong password costs one refused login, and the right one adopts with none",
+        sealed::wrong_password,
+    ),
+    (
+        "an old copy put back costs one login at most",
+        sealed::old_copy,
+    ),
+    (
+        "a host whose clock is an hour off adopts all the same",
+        sealed::clocks_apart,
     ),
     (
         "no length of wait or lease panics, and an endless one is held",

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
 
+use ctc_driver::__adapter::records;
+use ctc_driver::StoreSecret;
 use ctc_driver::ctc_core::{
     Admit, AppKey, Credentials, Endpoint, RecordKey, Session, SessionRecord, Settings,
 };
@@ -93,13 +95,33 @@ impl Account {
                 let _ = session.login_response(order.ticket, reading, then);
             }
         }
-        session.record(then + age, wall)
+        // One salt and one secret: all of an account's records are of one password.
+        let secret = StoreSecret::new([7; 32]);
+        records::seal(
+            &session.record(then + age, wall),
+            None,
+            [7; 16],
+            Some(&secret),
+        )
+        .unwrap()
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn app_key(&self) -> &str {
+        &self.app_key
+    }
+
+    fn session(&self) -> Session {
+        self.session_with("conformance-password!")
     }
 
     #[expect(clippy::unwrap_used, reason = "inputs are of this file's own making")]
-    fn session(&self) -> Session {
+    pub(super) fn session_with(&self, password: &str) -> Session {
         let endpoint = Endpoint::new(&self.origin).unwrap();
-        let credentials = Credentials::new(&self.user, "conformance-password!").unwrap();
+        let credentials = Credentials::new(&self.user, password).unwrap();
         Session::new(
             endpoint,
             AppKey::new(&self.app_key).unwrap(),

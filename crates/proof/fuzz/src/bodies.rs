@@ -5,9 +5,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ctc_core::{
     Admit, AppKey, Call, Credentials, Denial, Endpoint, Generation, LoginOutcome, LoginReading,
-    LoginTicket, Pass, Resumed, Route, SendFailure, Session, SessionRecord, Settings, Target,
-    Verdict,
+    LoginTicket, OpenRecord, Pass, Resumed, Route, SendFailure, Session, SessionRecord, Settings,
+    Target, Verdict,
 };
+use ctc_driver::__adapter::records;
+use ctc_driver::StoreSecret;
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
@@ -91,8 +93,8 @@ pub(crate) fn machine(data: &[u8]) {
     }
 }
 
-/// A record as JSON, offered to a session at some wall time: never a panic, and a pause within its
-/// cap.
+/// A record as JSON, offered to a session at some wall time: it opens nothing, whatever is in it,
+/// and is never a panic; a pause stays within its cap.
 pub(crate) fn record(data: &[u8]) {
     let Ok(record) = serde_json::from_slice::<SessionRecord>(data) else {
         return;
@@ -104,7 +106,7 @@ pub(crate) fn record(data: &[u8]) {
         .map(|days: u64| UNIX_EPOCH + Duration::from_secs(days * 86_400));
     for wall in days {
         let (mut session, now) = (session(), now());
-        // Half of the time as the very account that the record claims to be.
+        // Half of the time as the very account that the record claims to be, and with its marks.
         for record in [
             record.clone(),
             as_ours(&session, &text, wall).unwrap_or_else(|| record.clone()),
@@ -114,17 +116,12 @@ pub(crate) fn record(data: &[u8]) {
                 _ => return,
             };
             let ours = record.key() == session.record_key();
-            match session.login_resumed(ticket, &record, now, wall) {
-                Resumed::Adopted(generation) => {
-                    assert!(
-                        ours && record.has_token()
-                            && generation >= record.generation().min(generation)
-                    );
-                    assert!(session.record(now, wall).same_token(&record));
-                    return;
-                }
+            let opened = opened(&session, &record);
+            assert!(!opened.has_token() && opened.refusal_to_seal().is_none());
+            match session.login_resumed(ticket, &opened, now, wall) {
+                Resumed::Adopted(_) => unreachable!("nobody sealed that token"),
                 Resumed::Denied(denial) => {
-                    assert!(ours);
+                    assert!(ours && !matches!(denial, Denial::Rejected { .. }));
                     let longest = Duration::from_secs(30 * 86_400);
                     assert!(denial.retry_after(now).is_none_or(|pause| pause <= longest));
                     return;
@@ -136,12 +133,29 @@ pub(crate) fn record(data: &[u8]) {
     }
 }
 
-/// The record's JSON with our own key, so that it is looked at.
+fn secret() -> StoreSecret {
+    StoreSecret::new([7; 32])
+}
+
+fn opened(session: &Session, record: &SessionRecord) -> OpenRecord {
+    records::open(record, &session.seal_seed(), Some(&secret())).expect("a quick key")
+}
+
+/// The record's JSON with our own key and our own marks, so that it is looked at.
 fn as_ours(session: &Session, text: &str, wall: SystemTime) -> Option<SessionRecord> {
     let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let ours = serde_json::to_value(session.record(now(), wall)).ok()?;
-    for field in ["origin", "account", "format"] {
+    let ours = open_session().record(now(), wall);
+    let ours = records::seal(&ours, None, [7; 16], Some(&secret())).ok()?;
+    assert!(
+        opened(session, &ours).has_token(),
+        "the right password opens it"
+    );
+    let ours = serde_json::to_value(ours).ok()?;
+    for field in ["origin", "account", "format", "salt"] {
         value[field] = ours[field].clone();
+    }
+    for token in value["tokens"].as_array_mut()? {
+        token["by"] = ours["tokens"][0]["by"].clone();
     }
     serde_json::from_value(value).ok()
 }
@@ -337,6 +351,17 @@ impl Walk {
 fn session() -> Session {
     let key = AppKey::new("CANARY-KEY").expect("a key");
     Session::new(Endpoint::us(), key, credentials(), Settings::default()).expect("default settings")
+}
+
+fn open_session() -> Session {
+    let (mut session, now) = (session(), now());
+    let mut response = Response::new(());
+    put(response.headers_mut(), SET_COOKIE, b"authToken=CANARY");
+    let ticket = elect(&mut session, now);
+    let reading = read(&session, &response);
+    let outcome = session.login_response(ticket, reading, now);
+    assert!(matches!(outcome, LoginOutcome::Opened(_)));
+    session
 }
 
 fn credentials() -> Credentials {

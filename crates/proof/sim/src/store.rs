@@ -4,13 +4,16 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ctc_core::__sealing::SealSeed;
 use ctc_core::{RecordKey, SessionRecord};
-use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError};
+use ctc_driver::__adapter::records;
+use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError, StoreSecret};
 
 use crate::count::Fault;
 use crate::plan::Ms;
 use crate::runtime::Thrown;
 use crate::secrets;
+use crate::server::{APP_KEY, NEW_PASSWORD, PASSWORD, USERS, WRONG_PASSWORD};
 use crate::watch::Guarantee;
 use crate::wire::SimError;
 use crate::world::{Sleep, World};
@@ -53,6 +56,10 @@ impl AsyncSessionStore for SimStore {
             waited += pause;
             Sleep::new(&self.world, self.process, pause).await;
         }
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        Some(secret())
     }
 }
 
@@ -188,9 +195,21 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The token in a record, read the way a file would show it.
+/// The token in a record, for whom it opens.
 fn token_of(record: &SessionRecord) -> Option<String> {
-    let value = serde_json::to_value(record).ok()?;
-    let token = value.get("token")?.as_str()?;
-    Some(token.trim_matches('"').to_owned())
+    let passwords = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD];
+    let mut accounts = USERS
+        .iter()
+        .flat_map(|user| passwords.map(|password| (user, password)));
+    accounts.find_map(|(user, password)| {
+        let seed = SealSeed::new(APP_KEY.as_bytes(), &record.key().origin, user, password);
+        let opened = records::open(record, &seed, Some(&secret())).ok()?;
+        let (token, ..) = opened.token_to_seal()?;
+        let token = std::str::from_utf8(token).ok()?;
+        Some(token.trim_matches('"').to_owned())
+    })
+}
+
+fn secret() -> StoreSecret {
+    StoreSecret::new([7; 32])
 }

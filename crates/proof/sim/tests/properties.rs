@@ -76,18 +76,29 @@ proptest! {
     fn no_record_is_a_panic(
         generation in any::<u64>(),
         times in prop::array::uniform4(any::<u64>()),
-        token in prop::option::of("[!-~&&[^\";,\\\\]]{1,20}"),
+        sealed in prop::collection::vec(any::<u8>(), 0..60),
         failures in any::<u32>(),
+        entries in 0_usize..12,
     ) {
         let [obtained, expires, saved, debt] = times;
-        let token = token.map_or("null".to_owned(), |token| format!("{token:?}"));
-        let text = format!(
-            "{{\"format\":1,\"origin\":\"https://connect.calamp.com\",\"account\":\"0\",\
-             \"generation\":{generation},\"token\":{token},\
-             \"obtained_at\":{obtained},\"expires_at\":{expires},\
-             \"saved_at\":{saved},\"login_debt\":{debt},\"failures\":{failures},\
-             \"pause\":{{\"until\":{expires},\"cause\":\"NoToken\"}},\"rejection\":null}}"
+        let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (half, nonce) = ("07".repeat(16), "09".repeat(24));
+        let token = format!(
+            "{{\"by\":\"{half}\",\"generation\":{generation},\"obtained_at\":{obtained},\
+             \"expires_at\":{expires},\"nonce\":\"{nonce}\",\"sealed\":\"{hex}\"}}"
         );
+        let refusal =
+            format!("{{\"status\":401,\"generation\":{generation},\"tag\":\"{half}\"}}");
+        let (tokens, refusals) = (vec![token; entries].join(","), vec![refusal; entries].join(","));
+        let text = format!(
+            "{{\"format\":2,\"origin\":\"https://connect.calamp.com\",\"account\":\"0\",\
+             \"salt\":\"{half}\",\"generation\":{generation},\
+             \"saved_at\":{saved},\"login_debt\":{debt},\"failures\":{failures},\
+             \"pause\":{{\"until\":{expires},\"cause\":\"NoToken\"}},\
+             \"tokens\":[{tokens}],\"refusals\":[{refusals}]}}"
+        );
+        // Or the rest would test nothing.
+        prop_assert!(serde_json::from_str::<ctc_core::SessionRecord>(&text).is_ok());
         bodies::record(text.as_bytes());
     }
 }

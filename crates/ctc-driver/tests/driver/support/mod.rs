@@ -46,7 +46,11 @@ pub(crate) fn credentials(password: &str) -> Credentials {
 }
 
 pub(crate) fn session_for(username: &str, settings: Settings) -> Session {
-    let credentials = Credentials::new(username, "s3cret!").expect("credentials");
+    session_of(username, "s3cret!", settings)
+}
+
+fn session_of(username: &str, password: &str, settings: Settings) -> Session {
+    let credentials = Credentials::new(username, password).expect("credentials");
     let key = AppKey::new("my-key").expect("a key");
     Session::new(Endpoint::us(), key, credentials, settings).expect("a session")
 }
@@ -87,6 +91,15 @@ impl World {
     /// Another process: the same account, server and store, nothing of the memory.
     pub(crate) fn restarted(&self) -> Self {
         let session = session_for("ada@example.com", Settings::default());
+        Self {
+            session: SharedSession::with_clock(session, self.clock.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Another process of the same account, with a password of its own.
+    pub(crate) fn restarted_with(&self, password: &str) -> Self {
+        let session = session_of("ada@example.com", password, Settings::default());
         Self {
             session: SharedSession::with_clock(session, self.clock.clone()),
             ..self.clone()

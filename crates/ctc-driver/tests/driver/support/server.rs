@@ -63,6 +63,8 @@ pub(crate) struct State {
     script: VecDeque<Login>,
     always: Option<Login>,
     routes: HashMap<String, Route>,
+    /// Logins with this in their form are refused.
+    pub(crate) refuses: Option<&'static str>,
     hold_logins: bool,
     hold_calls: bool,
     /// 0: no response. 1: it hangs.
@@ -190,7 +192,8 @@ impl Server {
     pub(crate) fn arrive(&self, request: &Request<ctc_driver::ctc_core::FormBody>) -> OnTheWire {
         let form = String::from_utf8_lossy(request.body().as_ref()).into_owned();
         let logout = request.uri().path().ends_with("/logout");
-        self.set(|state| {
+        let refused = self.set(|state| {
+            let refused = state.refuses.is_some_and(|part| form.contains(part));
             if logout {
                 let token = token_of(request.headers());
                 state.valid.remove(&token);
@@ -200,10 +203,16 @@ impl Server {
                 state.logins_now += 1;
                 state.logins_at_most = state.logins_at_most.max(state.logins_now);
             }
+            refused
         });
+        let kind = if logout {
+            Kind::Logout
+        } else {
+            Kind::Login { refused }
+        };
         OnTheWire {
             server: self.clone(),
-            kind: if logout { Kind::Logout } else { Kind::Login },
+            kind,
         }
     }
 
@@ -233,7 +242,7 @@ pub(crate) struct OnTheWire {
 }
 
 enum Kind {
-    Login,
+    Login { refused: bool },
     Logout,
     Call { path: String, token: String },
 }
@@ -250,7 +259,7 @@ impl OnTheWire {
     /// Calls to `/free` pass every gate.
     fn is_held(&self, state: &State) -> bool {
         match &self.kind {
-            Kind::Login => state.hold_logins,
+            Kind::Login { .. } => state.hold_logins,
             Kind::Logout => false,
             Kind::Call { path, .. } => state.hold_calls && path != "/free",
         }
@@ -258,7 +267,8 @@ impl OnTheWire {
 
     pub(crate) fn reply(&self) -> Reply {
         self.server.set(|state| match &self.kind {
-            Kind::Login => state.log_in(),
+            Kind::Login { refused: true } => Reply::Answer(response(401, None)),
+            Kind::Login { .. } => state.log_in(),
             Kind::Logout => match state.logout_status {
                 Some(0) => Reply::MaybeSent,
                 Some(1) => Reply::Hang,
@@ -272,7 +282,7 @@ impl OnTheWire {
 impl Drop for OnTheWire {
     fn drop(&mut self) {
         self.server.set(|state| match self.kind {
-            Kind::Login => state.logins_now -= 1,
+            Kind::Login { .. } => state.logins_now -= 1,
             Kind::Logout => {}
             Kind::Call { .. } => state.calls_now -= 1,
         });

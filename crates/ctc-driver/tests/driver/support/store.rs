@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{RecordKey, SessionRecord};
+use ctc_driver::__adapter::records;
+use ctc_driver::ctc_core::{OpenRecord, RecordKey, SessionRecord};
 use ctc_driver::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, StoreError,
-    StoreLease,
+    AsyncSessionStore, AsyncStoreLease, LeaseTerms, MemoryStore, SessionStore, SharedSession,
+    StoreError, StoreLease, StoreSecret,
 };
 use event_listener::Event;
 
@@ -49,6 +50,7 @@ struct State {
     log: Vec<&'static str>,
     terms: Vec<LeaseTerms>,
     held: bool,
+    has_no_secret: bool,
     /// Asynchronous saves that still go through.
     saves_left: Option<usize>,
     hook: Option<Hook>,
@@ -68,6 +70,18 @@ impl TestStore {
 
     pub(crate) fn work_again(&self) {
         lock(&self.0.state).faults.clear();
+    }
+
+    /// Keys are derived slowly, as for a store without a secret of its own.
+    pub(crate) fn without_secret() -> Self {
+        let store = Self::default();
+        lock(&store.0.state).has_no_secret = true;
+        store
+    }
+
+    fn own_secret(&self) -> Option<StoreSecret> {
+        let has_none = lock(&self.0.state).has_no_secret;
+        SessionStore::secret(&self.0.memory).filter(|_| !has_none)
     }
 
     /// Asynchronous leases are not granted while this holds.
@@ -91,6 +105,11 @@ impl TestStore {
         lock(&self.0.state).hook = Some(Box::new(hook));
     }
 
+    /// Whether this was asked of it since the log was last taken.
+    pub(crate) fn was_asked_to(&self, operation: &str) -> bool {
+        lock(&self.0.state).log.contains(&operation)
+    }
+
     /// What was asked of it since the last time.
     pub(crate) fn take_log(&self) -> Vec<&'static str> {
         std::mem::take(&mut lock(&self.0.state).log)
@@ -105,8 +124,29 @@ impl TestStore {
         self.0.memory.peek(key)
     }
 
-    /// Writes a record past every lease, as a holder on another host would.
-    pub(crate) fn plant(&self, key: &RecordKey, record: &SessionRecord) {
+    /// What the record says to this session's credentials.
+    pub(crate) fn opened(&self, session: &SharedSession) -> Option<OpenRecord> {
+        let record = self.peek(&session.record_key())?;
+        let secret = SessionStore::secret(self);
+        Some(records::open(&record, session.record().seed(), secret.as_ref()).expect("a key"))
+    }
+
+    /// Whether a process with the credentials of this session would find its token.
+    pub(crate) fn has_token_of(&self, session: &SharedSession) -> bool {
+        let opened = self.opened(session);
+        opened.is_some_and(|opened| opened.same_token(&session.record()))
+    }
+
+    /// Writes the record of a session past every lease, as a holder on another host would.
+    pub(crate) fn plant(&self, session: &SharedSession) {
+        let (key, ours) = (session.record_key(), session.record());
+        let (kept, secret) = (self.peek(&key), SessionStore::secret(self));
+        let record = records::seal(&ours, kept.as_ref(), [1; 16], secret.as_ref());
+        self.plant_record(&key, &record.expect("a key"));
+    }
+
+    /// Writes a record past every lease.
+    pub(crate) fn plant_record(&self, key: &RecordKey, record: &SessionRecord) {
         lock(&self.0.state)
             .planted
             .insert(key.clone(), record.clone());
@@ -174,6 +214,10 @@ impl SessionStore for TestStore {
             inner,
         }))
     }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        self.own_secret()
+    }
 }
 
 impl StoreLease for Lease<Box<dyn StoreLease>> {
@@ -212,6 +256,10 @@ impl AsyncSessionStore for TestStore {
             key: key.clone(),
             inner,
         }))
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        self.own_secret()
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ctc_core::__sealing::{Refusal, SealedParts, SealedToken};
 use ctc_core::{
-    Admit, Call, LoginOrder, LoginOutcome, LoginTicket, Phase, Resumed, Route, SendFailure,
-    Session, SessionRecord, Verdict,
+    Admit, Call, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Phase, Resumed, Route,
+    SendFailure, Session, SessionRecord, Verdict,
 };
 use http::{HeaderMap, Method, StatusCode};
 
@@ -53,7 +54,7 @@ struct Process {
 /// The store: one record, and a lease with its fence.
 #[derive(Default)]
 struct Shelf {
-    record: Option<SessionRecord>,
+    record: Option<OpenRecord>,
     fence: u64,
     held_until: u64,
 }
@@ -200,7 +201,7 @@ impl Small for SharedStore {
             .collect();
         processes.sort();
         let record = self.store.record.as_ref().map(|record| {
-            let mut value = serde_json::to_value(record).unwrap_or_default();
+            let mut value = plain(record);
             if let Some(fields) = value.as_object_mut() {
                 for (name, field) in fields.iter_mut() {
                     if name.ends_with("_at") || name == "pause" {
@@ -418,7 +419,7 @@ impl SharedStore {
         }
     }
 
-    fn record(&self, i: usize) -> SessionRecord {
+    fn record(&self, i: usize) -> OpenRecord {
         self.processes[i]
             .session
             .record(self.instant(), self.wall())
@@ -448,7 +449,7 @@ impl SharedStore {
             }
             let idle = !matches!(process.at, At::Elected(_) | At::Leased(..) | At::Sent(..));
             if idle && process.session.phase(now) == Phase::LoggingIn {
-                return Err("G7: Opening, but nobody logs in".into());
+                return Err("G7: LoggingIn, but nobody logs in".into());
             }
             if format!("{:?}", process.session).contains("CANARY") {
                 return Err("G9: a secret is printed".into());
@@ -456,4 +457,35 @@ impl SharedStore {
         }
         Ok(())
     }
+}
+
+/// A record's fields, for a state to be told from others by.
+fn plain(record: &OpenRecord) -> serde_json::Value {
+    let token = record.token_to_seal().map(|(_, facts, _)| SealedToken {
+        by: [0; 16],
+        facts,
+        nonce: [0; 24],
+        sealed: Vec::new(),
+    });
+    let refusal = record
+        .refusal_to_seal()
+        .map(|(status, generation)| Refusal {
+            status,
+            generation,
+            tag: [0; 16],
+        });
+    let parts = SealedParts {
+        salt: [0; 16],
+        tokens: token.into_iter().collect(),
+        refusals: refusal.into_iter().collect(),
+    };
+    let mut value =
+        serde_json::to_value(SessionRecord::sealed(record, None, parts)).unwrap_or_default();
+    let token = value["tokens"].get_mut(0).map(serde_json::Value::take);
+    value["tokens"].take();
+    if let (Some(fields), Some(serde_json::Value::Object(token))) = (value.as_object_mut(), token) {
+        let times = token.into_iter().filter(|(name, _)| name.ends_with("_at"));
+        fields.extend(times);
+    }
+    value
 }

@@ -1,0 +1,368 @@
+//! A record in the clear: what a session is, and what a store's record says to its credentials.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hmac_sha256::HMAC;
+use http::StatusCode;
+use zeroize::Zeroizing;
+
+use super::governor::{History, Stop};
+use super::pass::Generation;
+use super::record::{FORMAT, Pause, RecordKey, Refusal, SessionRecord, hex, millis};
+use crate::Endpoint;
+use crate::secret::{AppKey, AuthToken, Credentials};
+use crate::settings::MAX_SPAN;
+use crate::time::{Instant, later};
+
+/// A session's state in the clear: what [`Session::record`](super::Session::record) says of it, and
+/// what a store's [`SessionRecord`] says to one session's credentials. It holds the token, and is
+/// never written anywhere: `ctc-driver` seals it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OpenRecord {
+    pub(super) format: u32,
+    pub(super) origin: String,
+    pub(super) account: String,
+    pub(super) generation: u64,
+    pub(super) token: Option<FoundToken>,
+    pub(super) saved_at: u64,
+    pub(super) login_debt: u64,
+    pub(super) failures: u32,
+    pub(super) pause: Option<Pause>,
+    pub(super) refusal: Option<FoundRefusal>,
+    /// Of the credentials that this is about.
+    pub(super) seed: SealSeed,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct FoundToken {
+    pub(super) token: AuthToken,
+    pub(super) generation: u64,
+    pub(super) obtained_at: Option<u64>,
+    pub(super) expires_at: Option<u64>,
+    /// Of the credentials that it belongs to.
+    pub(super) by: SealSeed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct FoundRefusal {
+    status: StatusCode,
+    pub(super) generation: u64,
+}
+
+impl FoundRefusal {
+    pub(super) fn read(refusal: Refusal) -> Option<Self> {
+        let status = StatusCode::from_u16(refusal.status).ok()?;
+        Some(Self {
+            status,
+            generation: refusal.generation,
+        })
+    }
+}
+
+impl OpenRecord {
+    /// What the record is filed under.
+    pub fn key(&self) -> RecordKey {
+        RecordKey {
+            origin: self.origin.clone(),
+            account: self.account.clone(),
+        }
+    }
+
+    /// The number of the newest token that is known of.
+    pub fn generation(&self) -> Generation {
+        Generation(self.generation)
+    }
+
+    /// Whether it holds a token.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether both hold the same token.
+    pub fn same_token(&self, other: &Self) -> bool {
+        let tokens = self.auth_token().zip(other.auth_token());
+        tokens.is_some_and(|(ours, theirs)| ours.is_same(theirs))
+    }
+
+    /// The record without its token, as of a session that was logged out. The governor's history
+    /// stays.
+    #[must_use]
+    pub fn without_token(mut self) -> Self {
+        self.token = None;
+        self
+    }
+
+    pub(super) fn generation_over(&self, kept: Option<&SessionRecord>) -> u64 {
+        let kept = kept.map_or(0, |kept| kept.generation().number());
+        self.generation
+            .max(kept.min(Generation::MOST_FROM_A_RECORD.number()))
+    }
+}
+
+/// For `ctc-driver`, which opens and seals records.
+#[doc(hidden)]
+impl OpenRecord {
+    pub fn auth_token(&self) -> Option<&AuthToken> {
+        self.token.as_ref().map(|found| &found.token)
+    }
+
+    /// The credentials that this is about.
+    pub fn seed(&self) -> &SealSeed {
+        &self.seed
+    }
+
+    /// The token's text, what it is to be bound to, and the credentials that it belongs to.
+    pub fn token_to_seal(&self) -> Option<(&[u8], super::record::TokenFacts, &SealSeed)> {
+        let found = self.token.as_ref()?;
+        let facts = super::record::TokenFacts {
+            generation: found.generation,
+            obtained_at: found.obtained_at,
+            expires_at: found.expires_at,
+        };
+        Some((found.token.as_bytes(), facts, &found.by))
+    }
+
+    /// Whether its token is this one.
+    pub fn has_auth_token(&self, token: &AuthToken) -> bool {
+        self.auth_token().is_some_and(|ours| ours.is_same(token))
+    }
+
+    /// The status of the login that was refused, if one was, and the record's number then.
+    pub fn refusal_to_seal(&self) -> Option<(u16, u64)> {
+        self.refusal
+            .map(|refusal| (refusal.status.as_u16(), refusal.generation))
+    }
+}
+
+impl fmt::Debug for OpenRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenRecord")
+            .field("origin", &self.origin)
+            .field("generation", &self.generation)
+            .field("has_token", &self.has_token())
+            .field("pause", &self.pause)
+            .field("refused", &self.refusal.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the key to a record's sealed parts is derived from, slowly. Credentials cannot be read from
+/// it, and without the application key nothing that is derived from it can be tested.
+#[doc(hidden)]
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealSeed(Zeroizing<[u8; 32]>);
+
+impl SealSeed {
+    pub fn new(app_key: &[u8], origin: &str, username: &str, password: &str) -> Self {
+        let parts = [origin, username, password];
+        Self(Zeroizing::new(mac(app_key, "ctc seal 2", &parts)))
+    }
+
+    pub(super) fn of(endpoint: &Endpoint, key: &AppKey, credentials: &Credentials) -> Self {
+        let (username, password) = (credentials.username(), credentials.password());
+        Self::new(key.as_bytes(), endpoint.origin(), username, password)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SealSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealSeed([redacted])")
+    }
+}
+
+/// HMAC-SHA-256 of texts, each with its length.
+fn mac(key: &[u8], purpose: &str, parts: &[&str]) -> [u8; 32] {
+    let mut mac = HMAC::new(key);
+    mac.update(purpose);
+    for part in parts {
+        mac.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize()
+}
+
+/// What a session is recognised by in a record.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub(super) account: String,
+    pub(super) seed: SealSeed,
+}
+
+impl Marks {
+    pub(super) fn of(endpoint: &Endpoint, key: &AppKey, credentials: &Credentials) -> Self {
+        let parts = [endpoint.origin(), credentials.username()];
+        let account = mac(key.as_bytes(), "ctc account 2", &parts);
+        Self {
+            account: hex::write(&account[..16]),
+            seed: SealSeed::of(endpoint, key, credentials),
+        }
+    }
+}
+
+/// The part of a session that goes into a record.
+pub(super) struct Snapshot<'a> {
+    pub(super) origin: &'a str,
+    pub(super) marks: &'a Marks,
+    pub(super) generation: Generation,
+    /// With the credentials that it belongs to.
+    pub(super) token: Option<(TokenTimes, Generation, SealSeed)>,
+    pub(super) history: History,
+}
+
+/// A token and, on the session's own clock, when it came and when it may end.
+pub(super) struct TokenTimes {
+    pub(super) token: AuthToken,
+    pub(super) since: Option<Instant>,
+    pub(super) ends: Option<Instant>,
+}
+
+/// Both clocks at one moment, to translate between them.
+#[derive(Clone, Copy)]
+pub(super) struct Clocks {
+    pub(super) now: Instant,
+    pub(super) wall: SystemTime,
+}
+
+impl Clocks {
+    fn wall_ms(self) -> u64 {
+        millis(self.wall.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    fn to_wall(self, instant: Instant) -> u64 {
+        let ahead = millis(instant.saturating_duration_since(self.now));
+        let behind = millis(self.now.saturating_duration_since(instant));
+        self.wall_ms().saturating_add(ahead).saturating_sub(behind)
+    }
+
+    /// A wall time still to come, as an instant; a foolish one counts as 30 days.
+    fn to_instant(self, wall: u64) -> Instant {
+        later(
+            self.now,
+            Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN),
+        )
+    }
+}
+
+impl OpenRecord {
+    pub(super) fn take(snapshot: Snapshot<'_>, clocks: Clocks) -> Self {
+        let Snapshot {
+            origin,
+            marks,
+            generation,
+            token,
+            history,
+        } = snapshot;
+        let (mut pause, mut refusal) = (None, None);
+        match history.stop {
+            Some(Stop::BackingOff { until, cause }) => {
+                pause = Some(Pause {
+                    until: clocks.to_wall(until),
+                    cause,
+                });
+            }
+            Some(Stop::Rejected { status }) => {
+                let generation = generation.number();
+                refusal = Some(FoundRefusal { status, generation });
+            }
+            None => {}
+        }
+        let found = |(times, generation, by): (TokenTimes, Generation, SealSeed)| FoundToken {
+            token: times.token,
+            generation: generation.number(),
+            obtained_at: times.since.map(|since| clocks.to_wall(since)),
+            expires_at: times.ends.map(|ends| clocks.to_wall(ends)),
+            by,
+        };
+        Self {
+            format: FORMAT,
+            origin: origin.to_owned(),
+            account: marks.account.clone(),
+            generation: generation.number(),
+            token: token.map(found),
+            saved_at: clocks.wall_ms(),
+            login_debt: millis(history.debt),
+            failures: history.failures,
+            pause,
+            refusal,
+            seed: marks.seed.clone(),
+        }
+    }
+
+    pub(super) fn belongs_to(&self, origin: &str, marks: &Marks) -> bool {
+        self.format == FORMAT && self.origin == origin && self.account == marks.account
+    }
+
+    /// Its token with its number, its times being on the session's clock. A token past its hinted end
+    /// is still tried: only the server says when it is over. `None` for other credentials'.
+    pub(super) fn token_times(
+        &self,
+        marks: &Marks,
+        clocks: Clocks,
+    ) -> Option<(TokenTimes, Generation)> {
+        let found = self.token.as_ref().filter(|found| found.by == marks.seed)?;
+        // Unknown when it was obtained in the future, or before this clock began (at boot, on some
+        // systems).
+        let age = found
+            .obtained_at
+            .and_then(|then| clocks.wall_ms().checked_sub(then));
+        let since = age.and_then(|age| clocks.now.checked_sub(Duration::from_millis(age)));
+        let times = TokenTimes {
+            token: found.token.clone(),
+            since,
+            ends: found.expires_at.map(|wall| clocks.to_instant(wall)),
+        };
+        Some((times, Generation(found.generation)))
+    }
+
+    /// The refusal of these very credentials, if there is one.
+    pub(super) fn refusal_of(&self, marks: &Marks) -> Option<FoundRefusal> {
+        self.refusal.filter(|_| self.seed == marks.seed)
+    }
+
+    /// How long ago it was saved, by this machine's clock.
+    pub(super) fn age(&self, clocks: Clocks) -> Duration {
+        Duration::from_millis(clocks.wall_ms().saturating_sub(self.saved_at))
+    }
+
+    /// The history in it, with `refusal` as far as that one counts, and no pause for longer than
+    /// `longest_pause`, whatever the clocks say.
+    ///
+    /// A pause is a span from the save on, so that a clock behind the writer's does not make it
+    /// hours longer.
+    pub(super) fn history(
+        &self,
+        refusal: Option<FoundRefusal>,
+        longest_pause: Duration,
+        clocks: Clocks,
+    ) -> History {
+        let elapsed = millis(self.age(clocks));
+        // One that is over ends now, which is no pause.
+        let pause = self.pause.as_ref().map(|pause| {
+            let left = pause
+                .until
+                .saturating_sub(self.saved_at)
+                .saturating_sub(elapsed);
+            let until = later(clocks.now, Duration::from_millis(left).min(longest_pause));
+            Stop::BackingOff {
+                until,
+                cause: pause.cause.clone(),
+            }
+        });
+        let stop = refusal
+            .map(|refusal| Stop::Rejected {
+                status: refusal.status,
+            })
+            .or(pause);
+        let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
+        History {
+            debt,
+            failures: self.failures,
+            stop,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The keys that a session opens and seals its store's records with.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ctc_core::__sealing::SealSeed;
+
+use crate::ports::StoreSecret;
+use crate::sealing::{Salt, SealKey};
+
+/// Those of the present credentials and of the token's, which may be older ones, for two stores.
+const MOST_KEYS: usize = 4;
+
+/// A session's keys, the newest first: enough to open and save without the password.
+#[derive(Default)]
+pub(crate) struct Keyring(Mutex<Vec<Entry>>);
+
+struct Entry {
+    seed: SealSeed,
+    /// Of the store that it is for.
+    secret: Option<StoreSecret>,
+    key: SealKey,
+}
+
+impl Keyring {
+    /// The key of these credentials, for this salt if one is given.
+    pub(crate) fn find(
+        &self,
+        seed: &SealSeed,
+        secret: Option<&StoreSecret>,
+        salt: Option<Salt>,
+    ) -> Option<SealKey> {
+        let entries = self.entries();
+        let found = entries.iter().find(|entry| {
+            entry.seed == *seed
+                && entry.secret.as_ref() == secret
+                && salt.is_none_or(|salt| entry.key.salt() == salt)
+        });
+        found.map(|entry| entry.key.clone())
+    }
+
+    /// Keeps a key, in place of the one for another salt.
+    pub(crate) fn put(&self, seed: SealSeed, secret: Option<StoreSecret>, key: SealKey) {
+        let mut entries = self.entries();
+        entries.retain(|entry| entry.seed != seed || entry.secret != secret);
+        entries.insert(0, Entry { seed, secret, key });
+        entries.truncate(MOST_KEYS);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
