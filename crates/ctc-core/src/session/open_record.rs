@@ -123,6 +123,19 @@ impl OpenRecord {
         Some((found.token.as_bytes(), facts, &found.by))
     }
 
+    /// The record of an account of which nothing is known.
+    #[must_use]
+    pub fn without_history(self) -> Self {
+        Self {
+            token: None,
+            login_debt: 0,
+            failures: 0,
+            pause: None,
+            refusal: None,
+            ..self
+        }
+    }
+
     /// Whether its token is this one.
     pub fn has_auth_token(&self, token: &AuthToken) -> bool {
         self.auth_token().is_some_and(|ours| ours.is_same(token))

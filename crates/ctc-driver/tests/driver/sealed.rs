@@ -376,6 +376,19 @@ fn a_key_is_derived_once_for_each_session() {
     drop(held);
 }
 
+/// The salt is on record before the login is, which must not come back as another process's.
+#[test]
+fn guarantee_2_a_login_that_waited_for_its_key_is_counted_once() {
+    for asynchronous in [false, true] {
+        let world = slow();
+        assert_eq!(call_slowly(&world, asynchronous), Ok(200));
+        let driver = world.blocking();
+        for left in [true, true, false] {
+            assert_eq!(driver.renew(&CallOptions::default()).is_ok(), left);
+        }
+    }
+}
+
 fn can_be_leased(world: &World) -> bool {
     let terms = LeaseTerms {
         wait: seconds(0),
