@@ -376,6 +376,30 @@ fn a_key_is_derived_once_for_each_session() {
     drop(held);
 }
 
+/// Its salt is another: the key is derived before the failure is reported.
+#[test]
+fn a_login_that_failed_takes_the_token_of_a_record_that_another_process_began() {
+    for asynchronous in [false, true] {
+        let world = slow();
+        let winner = World {
+            store: None,
+            ..world.restarted()
+        };
+        assert_eq!(call_slowly(&winner, false), Ok(200));
+        world.server.next_login(Login::Status(403));
+        world.server.hold_logins(true);
+        thread::scope(|scope| {
+            let caller = scope.spawn(|| call_slowly(&world, asynchronous));
+            world.server.wait_until(|state| state.logins_now == 1);
+            let began = records::seal(&winner.session.record(), None, [9; 16], None);
+            store(&world).plant_record(&world.session.record_key(), &began.unwrap());
+            world.server.hold_logins(false);
+            assert_eq!(caller.join().unwrap(), Ok(200));
+        });
+        assert_eq!(world.session.counts().adopted, 1);
+    }
+}
+
 /// The salt is on record before the login is, which must not come back as another process's.
 #[test]
 fn guarantee_2_a_login_that_waited_for_its_key_is_counted_once() {
