@@ -42,7 +42,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     let stage = Stage::from_args()?;
     println!(
-        "A CTC server of our own listens on {} (no real account is touched).",
+        "A local CTC server listens on {} (no real account is touched).",
         stage.server.url()
     );
     let client = Client::builder()
@@ -77,13 +77,13 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
 
     let answered = calls_from_many_threads(client, first)?;
     println!(
-        "{THREADS} threads called {CALLS} times each: {answered} answers of 200, still one login."
+        "{THREADS} threads called {CALLS} times each: {answered} responses of 200, still one login."
     );
 
     stage.server.revoke_all();
     let answered = calls_from_many_threads(client, first)?;
     println!(
-        "The server revoked the token. As many again: {answered} answers of 200, \
+        "The server revoked the token. As many again: {answered} responses of 200, \
          one more login for all."
     );
 
@@ -97,7 +97,7 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
             .into());
         }
         Err(error) => {
-            println!("A call after that is refused here, without asking the server: {error}.");
+            println!("A call after that is denied without a request: {error}.");
         }
     }
     println!("{}", stage.summary());

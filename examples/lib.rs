@@ -101,7 +101,7 @@ impl Stage {
     pub fn summary(&self) -> String {
         let counts = self.server.counts();
         format!(
-            "done: {} calls, {} logins, {} answers of 401, {} violations",
+            "done: {} calls, {} logins, {} responses of 401, {} violations",
             counts.calls, counts.logins, counts.unauthorized, counts.violations
         )
     }

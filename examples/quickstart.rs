@@ -38,7 +38,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     let stage = Stage::from_args()?;
     println!(
-        "A CTC server of our own listens on {} (no real account is touched).",
+        "A local CTC server listens on {} (no real account is touched).",
         stage.server.url()
     );
     let client = Client::builder()
@@ -73,12 +73,12 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     println!("Paged through {} events of device {first}.", events.len());
 
     let answered = a_thousand_calls(client, first).await?;
-    println!("1,000 tasks called at once: {answered} answers of 200, still one login.");
+    println!("1,000 tasks called at once: {answered} responses of 200, still one login.");
 
     stage.server.revoke_all();
     let answered = a_thousand_calls(client, first).await?;
     println!(
-        "The server revoked the token. 1,000 more: {answered} answers of 200, \
+        "The server revoked the token. 1,000 more: {answered} responses of 200, \
          one more login for all."
     );
 
@@ -92,7 +92,7 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
             .into());
         }
         Err(error) => {
-            println!("A call after that is refused here, without asking the server: {error}.");
+            println!("A call after that is denied without a request: {error}.");
         }
     }
     println!("{}", stage.summary());

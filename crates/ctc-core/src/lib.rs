@@ -1,29 +1,31 @@
 //! A session with the CalAmp Telematics Cloud (CTC), as a state machine: **no clock, no socket, no
 //! lock, no task.**
 //!
-//! CTC's login answers with a cookie `authToken` that is to be kept until the server says 401 or
-//! logout ends it; clients that log in again and again break the vendor's fair-usage policy. This
-//! crate knows when to log in, what to send, what the responses mean, and when to stop. It never
-//! sends anything itself: `ctc-reqwest`, `ctc-ureq`, or an HTTP stack of your own do that, and
-//! `ctc-driver` lets many callers share one session.
+//! CTC's login returns a cookie `authToken`, which clients are to keep until the server responds
+//! with 401 or a logout ends it; clients that log in again and again break the vendor's fair-usage
+//! policy. This crate knows when to log in, what to send, what the responses mean, and when to
+//! stop. It sends nothing itself: `ctc-reqwest`, `ctc-ureq`, or an HTTP client of your own do that,
+//! and `ctc-driver` lets many callers share one session.
 //!
 //! # The loop
 //!
-//! 1. [`Session::admit`] asks for leave. The response says what is next:
-//! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then let [`Session::observe`]
-//!    see the response: deliver it, or go to 1 and send the request once more.
-//! 3. [`Admit::Login`]: send the order's request, report with [`Session::login_response`] or
+//! 1. [`Session::admit`] asks whether a call may go out. What it returns says what to do next:
+//! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then pass the response to
+//!    [`Session::observe`]: deliver it, or go to 1 and replay the request.
+//! 3. [`Admit::Login`]: send the order's request, read the response with
+//!    [`Session::login_reader`], report with [`Session::login_response`] or
 //!    [`Session::login_failed`], go to 1.
 //! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to
 //!    1.
-//! 5. [`Admit::Deny`]: tell the caller why, and when to come back.
+//! 5. [`Admit::Deny`]: tell the caller why, and when to try again. A call that was sent before gets
+//!    its 401 instead.
 //!
 //! ```
 //! use std::time::Instant;
 //! use ctc_core::{Admit, Call, Denial, Route, SendFailure, Session, Target, Verdict};
 //!
 //! # struct LinkDown;
-//! /// Makes one call over any HTTP stack: `send` is the stack.
+//! /// Makes one call over any HTTP client: `send` is the client.
 //! fn call(
 //!     session: &mut Session,
 //!     request: http::Request<Vec<u8>>,
@@ -37,7 +39,7 @@
 //!                 let mut request = request.clone();
 //!                 let uri = request.uri().clone();
 //!                 if pass.stamp(Target::from(&uri), request.headers_mut()).is_err() {
-//!                     return Ok(None); // on its way to another host: never with our token
+//!                     return Ok(None); // to another host: never with our token
 //!                 }
 //!                 let Ok(response) = send(request) else { return Ok(None) };
 //!                 let (status, headers) = (response.status(), response.headers());
@@ -68,7 +70,7 @@
 //!     }
 //! }
 //!
-//! // A server that answers the login with a token, and every call with 200.
+//! // A server that responds to every request with 200 and a token.
 //! use ctc_core::{AppKey, Credentials, Endpoint, Settings};
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
 //! let key = AppKey::new("my-key")?;
@@ -77,12 +79,12 @@
 //! for _ in 0..2 {
 //!     let devices = "https://connect.calamp.com/connect/services/devices";
 //!     let request = http::Request::get(devices).body(vec![])?;
-//!     let answer = call(&mut session, request, |request| {
+//!     let response = call(&mut session, request, |request| {
 //!         paths.push(request.uri().path().to_owned());
 //!         let response = http::Response::builder().header("set-cookie", "authToken=AAAA");
 //!         Ok(response.body(vec![]).unwrap())
 //!     })?;
-//!     assert_eq!(answer.unwrap().status(), 200);
+//!     assert_eq!(response.unwrap().status(), 200);
 //! }
 //! let (login, devices) = ("/connect/services/login", "/connect/services/devices");
 //! assert_eq!(paths, [login, devices, devices]); // logged in once
@@ -91,10 +93,10 @@
 //!
 //! # Panics, errors and time
 //!
-//! Nothing in here panics, whatever a server sends and in whatever order reports come. An error is
-//! bad input and says what to do. Time is an argument: [`Instant`] for everything that is decided,
-//! wall time only in a [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory
-//! when their last copy is dropped.
+//! This crate does not panic, whatever a server sends and in whatever order reports arrive. Errors
+//! report bad input and say what to do. Time is an argument: [`Instant`] for every decision, wall
+//! time only in a [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when
+//! their last copy is dropped.
 
 mod endpoint;
 mod login_rule;

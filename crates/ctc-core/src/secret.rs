@@ -85,9 +85,11 @@ impl Credentials {
     }
 }
 
-/// The session token: the value of the `authToken` cookie, carried byte for byte.
+/// The session token: the value of the `authToken` cookie, as it came.
 ///
-/// It is never decoded and its length is never checked. Cloning shares the one copy in memory.
+/// It goes back in the cookie byte for byte, quotes included; as a bearer token, without its
+/// quotes. It is never decoded and its length is never checked. Clones share the one copy in
+/// memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthToken(Bytes);
 

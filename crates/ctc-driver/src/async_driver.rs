@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ctc_core::{
     Admit, Call, Denial, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
-    Unauthorized, Verdict, Wait,
+    Unauthorized, Verdict,
 };
 use event_listener::Event;
 use futures_util::future::{Either, select};
@@ -37,6 +37,17 @@ pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
     /// Held by drivers, not by their logins.
     in_use: Arc<()>,
+}
+
+/// One call, from its first stamp to the response that is delivered.
+struct Calling<'a, T: AsyncTransport> {
+    call: Call,
+    remaining: RemainingWait,
+    place: &'a mut Option<T::Request>,
+    options: &'a CallOptions,
+    /// A 401 whose request is to be sent a second time. Boxed, so that callers that wait for their
+    /// first token hold no room for it.
+    unauthorized: Option<Box<T::Response>>,
 }
 
 struct Io<T> {
@@ -108,74 +119,95 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         async move {
-            let mut call = Call::new(false);
-            let mut remaining = RemainingWait::new(options.max_wait);
-            // A 401 whose request is to be sent a second time. Boxed, so that callers that wait for
-            // their first token hold no room for it.
-            let mut unauthorized = None;
+            let mut calling = Calling {
+                call: Call::new(false),
+                remaining: RemainingWait::new(options.max_wait),
+                place,
+                options,
+                unauthorized: None,
+            };
             loop {
                 // Two futures in turn, which share their room: a caller that waits holds nothing of
                 // what one that sends does.
-                let sent = self
-                    .send(&mut call, place, &mut unauthorized, options)
-                    .await?;
-                if let Some(response) = sent {
-                    return Ok(response);
+                match self.send(&mut calling).await? {
+                    Some(response) => return Ok(response),
+                    None => {}
                 }
-                let Err(denial) = self.admit(&mut call, &mut remaining).await else {
-                    continue;
-                };
-                return match unauthorized.take() {
-                    // "Denied" says that nothing was sent. This call was: it gets its 401.
-                    Some(response) => {
-                        let mut response: T::Response = *response;
-                        let why = Unauthorized::no_login(denial);
-                        self.session().attach_reason(&mut response, why);
-                        Ok(response)
-                    }
-                    None => Err(self.session().denied(denial).into()),
-                };
+                let Calling {
+                    call, remaining, ..
+                } = &mut calling;
+                match self.admit(call, remaining).await {
+                    Ok(()) => {}
+                    Err(denial) => return self.deny(denial, calling.unauthorized),
+                }
             }
         }
     }
 
+    /// "Denied" says that nothing was sent. A call that was sent gets its 401.
+    fn deny(
+        &self,
+        denial: Denial,
+        unauthorized: Option<Box<T::Response>>,
+    ) -> Result<T::Response, CallError<T::Error>> {
+        let Some(response) = unauthorized else {
+            return Err(self.session().denied(denial).into());
+        };
+        let mut response = *response;
+        self.session()
+            .attach_reason(&mut response, Unauthorized::no_login(denial));
+        Ok(response)
+    }
+
     /// Sends the request with the present token. `None` if there is none, or if the request, which
     /// is back in its place then, is to be sent a second time.
-    async fn send(
-        &self,
-        call: &mut Call,
-        place: &mut Option<T::Request>,
-        unauthorized: &mut Option<Box<T::Response>>,
-        options: &CallOptions,
-    ) -> Result<Option<T::Response>, CallError<T::Error>> {
-        let rest = {
-            let request = place.as_mut().expect("a request to send");
-            request.complete(self.session().bound_to());
-            let sent = SentRequest::of(request, options);
-            if !self.session().stamp_for_sending(call, request, &sent)? {
-                return Ok(None);
-            }
-            if let Some(response) = unauthorized.take() {
-                Box::pin(self.discard(*response)).await;
-            }
-            let sending = place.take().map(|request| self.io.transport.send(request));
-            let mut response = sending
-                .expect("a request to send")
-                .await
-                .map_err(CallError::Transport)?;
-            let observed = self.session().observe(call, &sent, &mut response);
-            let save = if observed.unsaved {
-                self.save_due()
-            } else {
-                None
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
+    )]
+    fn send<'a, 'c>(
+        &'a self,
+        calling: &'a mut Calling<'c, T>,
+    ) -> impl Future<Output = Result<Option<T::Response>, CallError<T::Error>>> + Send + use<'a, 'c, T>
+    {
+        async move {
+            let rest = {
+                let request = calling.place.as_mut().expect("a request to send");
+                request.complete(self.session().bound_to());
+                let sent = SentRequest::of(request, calling.options);
+                if !self
+                    .session()
+                    .stamp_for_sending(&mut calling.call, request, &sent)?
+                {
+                    return Ok(None);
+                }
+                if let Some(response) = calling.unauthorized.take() {
+                    Box::pin(self.discard(*response)).await;
+                }
+                let sending = calling
+                    .place
+                    .take()
+                    .map(|request| self.io.transport.send(request));
+                let mut response = sending
+                    .expect("a request to send")
+                    .await
+                    .map_err(CallError::Transport)?;
+                let observed = self
+                    .session()
+                    .observe(&mut calling.call, &sent, &mut response);
+                let save = if observed.unsaved {
+                    self.save_due()
+                } else {
+                    None
+                };
+                if matches!(observed.verdict, Verdict::Deliver) && save.is_none() {
+                    return Ok(Some(response));
+                }
+                // What few calls need is kept on the heap, so that all others are small.
+                Box::pin(self.follow_up(observed.verdict, save, response, sent, calling))
             };
-            if matches!(observed.verdict, Verdict::Deliver) && save.is_none() {
-                return Ok(Some(response));
-            }
-            // What few calls need is kept on the heap, so that all others are small.
-            Box::pin(self.follow_up(observed.verdict, save, response, sent, place, unauthorized))
-        };
-        Ok(rest.await)
+            Ok(rest.await)
+        }
     }
 
     /// Does what a response that says something of the session asks for.
@@ -185,8 +217,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         save: Option<SaveGuard<'_>>,
         mut response: T::Response,
         sent: SentRequest<T::Request>,
-        place: &mut Option<T::Request>,
-        unauthorized: &mut Option<Box<T::Response>>,
+        calling: &mut Calling<'_, T>,
     ) -> Option<T::Response> {
         if let Some(save) = save {
             self.save_pending(save).await;
@@ -195,9 +226,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             Verdict::Deliver => {}
             Verdict::Unauthorized(why) => self.session().attach_reason(&mut response, why),
             Verdict::Replay => {
-                *place = sent.into_request();
-                if place.is_some() {
-                    *unauthorized = Some(Box::new(response));
+                *calling.place = sent.into_request();
+                if calling.place.is_some() {
+                    calling.unauthorized = Some(Box::new(response));
                     return None;
                 }
             }
@@ -292,39 +323,56 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
         remaining: &mut RemainingWait,
     ) -> Result<(), Denial> {
-        let mut listener = None;
         let mut elected = false;
         let obtained = loop {
-            match self.session().with(&mut ask) {
-                Admit::Proceed(_) => break Ok(()),
-                Admit::Login(order) => {
-                    elected = true;
-                    self.spawn(*order);
-                }
-                Admit::Wait(_) if self.session().is_inside_login() => {
-                    break Err(Denial::InsideLogin);
-                }
-                Admit::Wait(wait) => self.wait(wait).await,
-                Admit::Deny(denial) => {
-                    let began = self.session().now();
-                    let Some(pause) = remaining.allows(&denial, began) else {
-                        break Err(denial);
-                    };
-                    // Listen first, ask again second: a change in between is then never missed.
-                    let Some(changed) = listener.take() else {
-                        listener = Some(self.session().listen_to_any_change());
-                        continue;
-                    };
-                    let woken = select(changed, self.io.runtime.sleep(pause)).await;
-                    let early = matches!(woken, Either::Left(_));
-                    remaining.spend(pause, early.then(|| self.session().now() - began));
-                }
+            // Listen first, ask second: a change in between is then never missed.
+            let changed = self.session().listen();
+            let (pause, is_denied) = match self.ask(&mut ask, remaining, &mut elected) {
+                Ok(None) => break Ok(()),
+                Ok(Some(pause)) => pause,
+                Err(denial) => break Err(denial),
+            };
+            let began = self.session().now();
+            let woken = select(changed, self.io.runtime.sleep(pause)).await;
+            if is_denied {
+                let early = matches!(woken, Either::Left(_));
+                remaining.spend(pause, early.then(|| self.session().now() - began));
             }
         };
         if elected {
             self.io.running_logins_end(END_TIMEOUT).await;
         }
         obtained
+    }
+
+    /// Asks once, and makes the login if this caller is elected. Returns how long to wait before
+    /// asking again, and whether that counts as waiting for a denial's end; `None` if there is a
+    /// token.
+    fn ask(
+        &self,
+        ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
+        remaining: &RemainingWait,
+        elected: &mut bool,
+    ) -> Result<Option<(Duration, bool)>, Denial> {
+        loop {
+            let now = self.session().now();
+            return match self.session().with(&mut *ask) {
+                Admit::Proceed(_) => Ok(None),
+                Admit::Login(order) => {
+                    *elected = true;
+                    self.spawn(*order);
+                    continue;
+                }
+                Admit::Wait(_) if self.session().is_inside_login() => Err(Denial::InsideLogin),
+                Admit::Wait(wait) => {
+                    Ok(Some((wait.deadline.saturating_duration_since(now), false)))
+                }
+                Admit::Deny(denial) => match remaining.allows(&denial, now) {
+                    Some(pause) => Ok(Some((pause, true))),
+                    None => Err(denial),
+                },
+            };
+        }
     }
 
     /// Makes a login in a task of its own.
@@ -336,16 +384,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let task = Box::pin(task.with_current_subscriber());
         // A runtime that panics has dropped the task, as one that is shutting down does.
         let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
-    }
-
-    /// Waits for the login that is being made, by this caller's own timer.
-    async fn wait(&self, wait: Wait) {
-        if let Some(changed) = self.session().listen(wait) {
-            let limit = wait
-                .deadline
-                .saturating_duration_since(self.session().now());
-            drop(select(changed, self.io.runtime.sleep(limit)).await);
-        }
     }
 }
 

@@ -1,15 +1,23 @@
-//! Shares one CTC session between threads and tasks, over any HTTP stack.
+//! Shares one CTC session between threads and tasks, over any HTTP client.
 //!
-//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it by way of
-//! `ctc-reqwest` or `ctc-ureq`. An HTTP stack of your own needs one `impl` of [`AsyncTransport`] or
-//! [`Transport`], and gets everything that the shipped ones have.
+//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it through
+//! `ctc-reqwest`, `ctc-ureq` or `ctc-tower`. For another HTTP client, implement [`AsyncTransport`]
+//! or [`Transport`]: it gets everything that the shipped ones have.
 //!
-//! - [`SharedSession`]: the session behind a lock, its current pass published for calls to take
-//!   without one.
-//! - [`AsyncDriver`] and [`Driver`]: one call from stamp to response, each loop in one place.
-//! - [`SessionStore`] and [`AsyncSessionStore`]: what keeps a session beyond a process.
-//! - [`Caller`] and [`AsyncCaller`]: what a library asks for that works with every client, whole
-//!   bodies in and out.
+//! - [`SharedSession`]: the session behind a lock. While it is open, calls take no lock.
+//! - [`AsyncDriver`] and [`Driver`]: make one call, from stamp to response.
+//! - [`Transport`] and [`AsyncTransport`]: the HTTP client. Logins go to it as a [`LoginRequest`]
+//!   and come back as a [`LoginResponse`].
+//! - [`Runtime`]: where an asynchronous login runs, as a task of its own. `Tokio` is ready-made
+//!   (feature `tokio`).
+//! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
+//! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
+//!   in and out.
+//!
+//! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
+//! was sent and got a 401 gets that response, with the reason
+//! ([`Unauthorized`](ctc_core::Unauthorized)) in its extensions, unless a new token lets it be
+//! replayed. The [`manual`] has a page on every error.
 //!
 //! ```
 //! use ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
@@ -19,14 +27,14 @@
 //! use http::{HeaderMap, Request, Response, StatusCode};
 //!
 //! /// An HTTP client of your own. This one makes up its responses.
-//! struct MyStack;
+//! struct MyTransport;
 //!
 //! #[derive(Debug, thiserror::Error)]
 //! #[error("the network is down")]
 //! struct MyError;
 //! impl TransportError for MyError {}
 //!
-//! impl Transport for MyStack {
+//! impl Transport for MyTransport {
 //!     type Request = Request<Vec<u8>>;
 //!     type Response = Response<Vec<u8>>;
 //!     type Error = MyError;
@@ -45,7 +53,7 @@
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
 //! let key = AppKey::new("my-key")?;
 //! let session = Session::new(Endpoint::eu(), key, credentials, Settings::default())?;
-//! let driver = Driver::new(SharedSession::new(session), MyStack, None);
+//! let driver = Driver::new(SharedSession::new(session), MyTransport, None);
 //! let request = Request::get("/connect/services/devices").body(vec![])?;
 //! let response = driver.execute(request, &CallOptions::default())?;
 //! assert_eq!(response.body(), b"[]");

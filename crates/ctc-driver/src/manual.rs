@@ -1,14 +1,14 @@
-//! The manual. Nothing in here but pages.
+//! The manual, as pages of documentation. There is no code in here.
 //!
-//! - [`transports`]: which HTTP stack, and how to bring your own.
+//! - [`transports`]: choosing an HTTP client, or bringing your own, and its runtime.
 //! - [`stores`]: whether a session should outlive the process, and where to keep it.
 //! - [`errors`]: every error, and what to do about it.
-//! - [`redirects_cookies_origins`]: what goes where, and what never does.
-//! - [`several_accounts`]: one client each, and what they may share.
+//! - [`redirects_cookies_origins`]: where key and token go, and where they never go.
+//! - [`several_accounts`]: a client for each, and what clients may share.
 //! - [`observability`]: events, the observer, counters.
 //!
 //! `ctc_core::manual` has the loop, fair use with every setting, and the threat model;
-//! `ctc_testkit::manual` has testing; `ctc_reqwest::manual` has moving over from code of one's own.
+//! `ctc_testkit::manual` has testing; `ctc_reqwest::manual` has migrating from code of your own.
 
 #[doc = include_str!("manual/transports.md")]
 pub mod transports {}

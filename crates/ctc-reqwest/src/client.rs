@@ -9,10 +9,8 @@ use ctc_driver::{
     __adapter, AsyncDriver, AsyncSessionStore, CallError, CallOptions, LogoutOutcome, Replay,
     Runtime, SessionConfig, SharedSession, Tokio,
 };
-use http::Method;
 
 use crate::error::{BuildError, Error, SendError};
-use crate::request::RequestBuilder;
 use crate::transport::{Inbound, Outbound, ReqwestTransport};
 
 /// A client of one CTC account. Cloning shares the session and the connections; it never forks
@@ -79,39 +77,6 @@ impl Client {
         self.0.driver.logout_within(limit).await
     }
 
-    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
-    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
-    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
-    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::POST, path)
-    }
-
-    /// A PUT request.
-    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::PUT, path)
-    }
-
-    /// A DELETE request.
-    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::DELETE, path)
-    }
-
-    /// A HEAD request.
-    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::HEAD, path)
-    }
-
-    /// A request with any method.
-    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let request = self
-            .url(path.as_ref())
-            .map(|url| reqwest::Request::new(method, url));
-        RequestBuilder::new(self.clone(), request, self.0.options.clone())
-    }
-
     /// Sends a native request, which must go to the endpoint.
     ///
     /// # Errors
@@ -142,6 +107,10 @@ impl Client {
         self.0.driver.session()
     }
 
+    pub(crate) fn options(&self) -> &CallOptions {
+        &self.0.options
+    }
+
     pub(crate) fn http(&self) -> &reqwest::Client {
         self.0.driver.transport().client()
     }
@@ -163,7 +132,7 @@ impl Client {
         __adapter::execute_from(&self.0.driver, place, options.unwrap_or(&self.0.options))
     }
 
-    fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
+    pub(crate) fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
         let url = match &self.0.origin {
             // The host is not read once more for each call: that is what costs most in a URL.
             Some(origin) if is_plain(path) => origin.join(path),
@@ -290,7 +259,8 @@ impl ClientBuilder {
     }
 
     /// How long each call may take all told, from connecting to the end of the body. Default: no
-    /// limit, so that long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    /// limit, so that long downloads work;
+    /// [`RequestBuilder::timeout`](crate::RequestBuilder::timeout) sets it for one call.
     ///
     /// Waiting for a login that is under way is not part of it: that is bounded by
     /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease

@@ -16,15 +16,20 @@
 //! # }
 //! ```
 //!
-//! Clone the client and call from as many tasks as you like: one login serves them all, a 401 is
-//! answered with one new login for all, and a refused password is never tried twice. The calls are
-//! then sent again, POST and PATCH apart: their caller gets the 401, since the server may have
-//! acted, and the next call logs in. A POST that may be sent twice takes [`Replay::Always`].
+//! Clone the client and call from as many tasks as you like: one login serves them all. When the
+//! server rejects the token, one new login serves all of them, and their calls are replayed. POST,
+//! PATCH and CONNECT are not replayed unless you allow it ([`Replay::Always`]): the server may have
+//! acted, so the caller gets the 401, and the next call logs in. After a rejected password no login
+//! is made until the credentials change (`set_credentials`) or you reset the session (`reset`).
+//!
+//! [`Error::Denied`] means that nothing was sent. A call that was sent and got a 401, and for which
+//! no login can be made then, gets that 401, with [`Unauthorized::NoLogin`] in its extensions.
 //!
 //! # Runtimes
 //!
-//! The first call that needs a login makes it in a task of its own, on the tokio runtime of that
-//! call, and all others wait for it. If your program has several runtimes, or one that is not
+//! The first call that needs a login spawns it as a task of its own, on the tokio runtime of that
+//! call; this call and all others wait for it. The login ends and is saved even if all of them are
+//! dropped. If your program has several runtimes, or one that is not
 //! always being run (`current_thread`, between two `block_on`), name the one for logins:
 //! [`ClientBuilder::runtime`] with [`Tokio::on`]. A [`Runtime`] of your own is two methods; reqwest
 //! itself needs tokio for calls.
@@ -34,7 +39,7 @@
 //! Enable one of these features. Without one an `https` endpoint cannot be reached, and the first
 //! call says so.
 //!
-//! | feature | TLS library | to be done by the program |
+//! | feature | TLS library | what your program has to do |
 //! |---|---|---|
 //! | `rustls` | rustls with aws-lc, or the crypto provider that the program installs | nothing |
 //! | `rustls-no-provider` | rustls | install a crypto provider before the client is built |
@@ -48,17 +53,17 @@
 //!
 //! # Uploads
 //!
-//! A server that refuses the token of a large upload may respond before it has read the body, and
-//! close the connection. reqwest reads such a response while it sends, and mostly finds it; now and
-//! then the broken connection is found first, and the call fails with [`Error::Send`]. The session
-//! does not learn of the 401 then. Programs that make large uploads only should make a small call
-//! first, which finds out at no cost whether the token is still good.
+//! A server that rejects the token of a large upload may respond before it has read the body, and
+//! close the connection. reqwest usually finds that response while it sends. Sometimes it finds the
+//! broken connection first: then the call fails with [`Error::Send`], and the session does not
+//! learn of the 401. A program that makes only large uploads should make a small call first, which
+//! shows whether the token is still valid.
 //!
 //! # Whether a request was sent
 //!
-//! A login that certainly did not leave this machine is not charged to the login budget: one that
-//! found no name, route or socket, no tunnel through a proxy, or no TLS. Once reqwest has a
-//! connection, it counts as sent; so does one that takes longer than
+//! A login that certainly was not sent is not charged to the login budget: the name did not
+//! resolve, there was no route or socket, or the proxy's tunnel or TLS failed. Once reqwest has a
+//! connection, the login counts as sent. So does a login that takes longer than
 //! [`login_timeout`](ClientBuilder::login_timeout) in total, however far it got.
 
 #[cfg(target_family = "wasm")]

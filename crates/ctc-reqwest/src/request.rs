@@ -3,11 +3,48 @@
 use std::time::Duration;
 
 use ctc_driver::{CallOptions, Replay};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Serialize;
 
 use crate::transport::Outbound;
 use crate::{Client, Error};
+
+impl Client {
+    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
+    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
+    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, path)
+    }
+
+    /// A request with any method.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
+        let url = self.url(path.as_ref()).map_err(Box::new);
+        RequestBuilder {
+            client: self.clone(),
+            request: url.map(|url| Box::new(reqwest::Request::new(method, url))),
+            options: self.options().clone(),
+        }
+    }
+}
 
 /// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key
 /// and token.
@@ -21,18 +58,6 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    pub(crate) fn new(
-        client: Client,
-        request: Result<reqwest::Request, Error>,
-        options: CallOptions,
-    ) -> Self {
-        Self {
-            client,
-            request: request.map(Box::new).map_err(Box::new),
-            options,
-        }
-    }
-
     /// Adds to the query.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
         self.by_reqwest(|request| request.query(query))

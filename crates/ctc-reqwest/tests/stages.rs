@@ -23,10 +23,12 @@ use ctc_reqwest::{
 use places::Places;
 
 fn http() -> reqwest::ClientBuilder {
+    http_through_a_proxy().no_proxy()
+}
+
+fn http_through_a_proxy() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    http_client_builder()
-        .no_proxy()
-        .connect_timeout(Duration::from_millis(300))
+    http_client_builder().connect_timeout(Duration::from_millis(300))
 }
 
 /// What a call to `url` says of itself, and what a login there does.
@@ -80,7 +82,7 @@ async fn what_cannot_be_reached_was_not_sent() {
 async fn what_a_proxy_refuses_was_not_sent() {
     let proxy = places::proxy();
     let through = reqwest::Proxy::all(proxy.url()).unwrap();
-    let http = http_client_builder().proxy(through).build().unwrap();
+    let http = http_through_a_proxy().proxy(through).build().unwrap();
     assert_eq!(failures(&http, "https://192.0.2.1").await, NOT_SENT);
     assert_eq!(proxy.connections(), 3);
 }

@@ -1,9 +1,9 @@
 //! A CTC server on loopback, for testing clients of the CalAmp Telematics Cloud.
 //!
-//! [`Server`] behaves as the vendor's page about the login says, writes down every request, tells
-//! which broke the rules of that page, and goes wrong on demand: see [`Fault`]. It has a thread of
-//! its own and a synchronous API, so that blocking and async tests use it alike. Where the vendor's
-//! page is silent it does something of our choice, which says nothing about CTC.
+//! [`Server`] behaves as the vendor's login page says, records requests (the last 100,000), reports
+//! those that break the rules of that page, and injects faults on demand: see [`Fault`]. It has a
+//! thread of its own and a synchronous API, for blocking and async tests alike. Where the vendor's
+//! page is silent, its behavior is our choice and says nothing about CTC.
 //!
 //! ```
 //! use ctc_testkit::{Fault, Matcher, Rule, Server};
@@ -17,7 +17,7 @@
 //!
 //! # What it serves
 //!
-//! | route | what it does |
+//! | route | response |
 //! | --- | --- |
 //! | `POST /connect/services/login?useAuthToken=true` | the login of the vendor's page |
 //! | `POST /connect/services/logout` | a logout: path and effect are our assumption, and settings |
@@ -30,15 +30,16 @@
 //! | `/connect/test/forbidden`, `/connect/test/status/{code}` | 403, or any status |
 //! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
 //!
-//! Everything below `/connect/` and `/device-services/` wants the application key and a live token.
-//! What is missing or doubled is a [`Violation`], in the journal and in the counts. A token that
-//! expired or was revoked is none: it earns a plain 401, as the vendor's page says.
+//! Everything below `/connect/` and `/device-services/` needs the application key and a valid
+//! token. A key or token that is missing or doubled is a [`Violation`], in the journal and in the
+//! counts. A token that expired or was revoked is not a violation: the response is a plain 401, as
+//! the vendor's page says.
 //!
-//! # For an HTTP stack of one's own
+//! # Testing your own transport
 //!
 //! The feature `conformance` (off by default: it needs `ctc-driver`) adds the conformance suite,
-//! which puts any transport of `ctc-driver` through its paces against this server, `VirtualClock`,
-//! and the page `manual::testing`.
+//! which tests any transport of `ctc-driver` against this server, `VirtualClock`, and the page
+//! `manual::testing`.
 
 #[cfg(feature = "conformance")]
 mod clock;

@@ -1,8 +1,9 @@
 //! A [`tower`] layer that keeps any HTTP service logged in to the CalAmp Telematics Cloud (CTC).
 //!
-//! It goes over every service that takes `http::Request` and answers `http::Response`: a
-//! `hyper-util` client, a gateway's upstream, a stack of other layers. Requests that pass through
-//! get the session's key and token; the login goes out through the same service.
+//! It wraps any service that takes `http::Request` and returns `http::Response`: a `hyper-util`
+//! client, a gateway's upstream, a stack of other layers. Requests that pass through get the
+//! session's key and token. Logins go out through the same service, or through one of their own
+//! ([`CtcLayer::login_service`]).
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -14,12 +15,12 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Any service; this one answers by itself.
+//! // Any service; this one makes up its responses.
 //! let upstream = service_fn(|request: Request<Full<Bytes>>| async move {
 //!     let login = request.uri().path().ends_with("/login");
 //!     assert_eq!(request.headers().contains_key("cookie"), !login);
-//!     let answer = Response::builder().header("set-cookie", "authToken=AAAA");
-//!     Ok::<_, Infallible>(answer.body(Full::<Bytes>::default()).unwrap())
+//!     let response = Response::builder().header("set-cookie", "authToken=AAAA");
+//!     Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
 //! });
 //!
 //! let session = SessionConfig::new()
@@ -30,21 +31,20 @@
 //! let service = CtcLayer::new(session.clone()).layer(upstream);
 //! // Just the path: the session knows the endpoint.
 //! let request = Request::get("/connect/services/devices").body(Full::default())?;
-//! let answer = service.oneshot(request).await?;
-//! assert_eq!((answer.status().as_u16(), session.counts().logins), (200, 1));
+//! let response = service.oneshot(request).await?;
+//! assert_eq!((response.status().as_u16(), session.counts().logins), (200, 1));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! For hyper, that is `hyper_util::client::legacy::Client` with a TLS connector in the place of
-//! `upstream`.
+//! For hyper, `upstream` is a `hyper_util::client::legacy::Client` with a TLS connector.
 //!
 //! # Bodies
 //!
-//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`), and so sent again
-//!   after a 401.
+//! - [`CtcLayer::new`]: bodies that can be cloned (`Full<Bytes>`, `String`), and so replayed after
+//!   a 401.
 //! - [`CtcLayer::streaming`]: bodies that can be read once (`axum::body::Body`, `reqwest::Body`).
-//!   Only a call without a body is sent again; for another the 401 is delivered, and the next call
+//!   Only a call without a body is replayed; with a body the 401 is delivered, and the next call
 //!   renews the session.
 //! - [`CtcLayer::with_bodies`]: any other type, such as `BoxBody`.
 //!
@@ -54,39 +54,39 @@
 //!   it is dropped: a gateway may pass requests on as they came in. An absolute URI must be on the
 //!   endpoint.
 //! - Key and token replace what the request brings for them. Other cookies, `Authorization` and
-//!   hop-by-hop headers are passed on: a gateway takes out what is not for CTC.
-//! - POST, PATCH and CONNECT are not sent again unless [`CallOptions`] allow it: for all calls with
+//!   hop-by-hop headers are passed on: a gateway has to remove what is not for CTC.
+//! - POST, PATCH and CONNECT are not replayed unless [`CallOptions`] allow it: for all calls with
 //!   [`CtcLayer::options`], or for one in its extensions.
-//!
 //! - Behind a gateway whose clients speak HTTP/2 an absolute URI names the gateway:
 //!   [`CtcLayer::gateway`] takes path and query only.
 //!
 //! # Logins
 //!
-//! - A login is a task of a runtime of its own: tokio's that runs the call, unless
-//!   [`CtcLayer::runtime`] names another. Give it [`Tokio::on`] if your program has several
-//!   runtimes, or one that is not always being run. For any other runtime, such as smol,
+//! - A login is a task of its own: on the tokio runtime of the call that needs it, or on the
+//!   runtime that you give to [`CtcLayer::runtime`]. Give it [`Tokio::on`] if your program has
+//!   several runtimes, or one that is not always being run. For any other runtime, such as smol,
 //!   [`Runtime`] is two methods; nothing here needs tokio then.
-//! - It goes out through the service inside, unless it gets one of its own, which keeps no
-//!   connections: [`CtcLayer::login_service`].
-//! - One that was certainly not sent is not charged to the login budget. What the service's errors
-//!   say of that, [`CtcLayer::classify_error`] tells.
+//! - Logins go out through the service inside. Give them a service of their own that keeps no idle
+//!   connections ([`CtcLayer::login_service`]): otherwise a login may go out on a connection that
+//!   the server is just closing, and counts as failed.
+//! - A login that was certainly not sent is not charged to the login budget.
+//!   [`CtcLayer::classify_error`] says which of the service's errors mean that.
 //!
 //! # With other layers
 //!
-//! - **Retry outside**: each try is a call of its own and takes the token of its moment, so a retry
+//! - **Retry outside**: each retry is a call of its own and takes the current token, so a retry
 //!   after a renewal uses the new one. **Retry inside**: repeats with the token that it was given.
-//! - **Time-out outside**: ends a call, not the login that others wait for as well. **Time-out
-//!   inside**: bounds every request, the login too.
-//! - **Limits inside** (concurrency; rate through a buffer): hold for the login too. Whoever is not
-//!   ready makes its calls wait. A login that **load shedding inside** refuses counts as not sent,
-//!   and is tried again only after a pause: shed outside instead.
+//! - **Timeout outside**: ends a call, not the login that it waits for. **Timeout inside**: limits
+//!   every request, logins too.
+//! - **Limits inside** (concurrency; rate through a buffer): apply to logins, too. While the inner
+//!   service is not ready, calls wait. A login that **load shedding inside** rejects is not
+//!   charged, but a backoff follows: shed outside instead.
 //! - **Limits outside**: the layer itself is always ready, so load shedding over it needs a
 //!   concurrency limit.
-//! - **No cache, no redirect-following and no cookie layer inside**: a login must not be answered
-//!   from a cache, and key and token must not be sent on.
+//! - **No cache, no redirect-following and no cookie layer inside**: the response to a login must
+//!   not come from a cache, and key and token must not be sent on.
 //!
-//! The service must be [`Clone`]; one that is not goes into a [`Buffer`].
+//! The service must be [`Clone`]; put one that is not into a [`Buffer`].
 //!
 //! [`Buffer`]: https://docs.rs/tower/latest/tower/buffer/
 //!
@@ -111,16 +111,16 @@
 //!         // An error must not show the query.
 //!         async move {
 //!             let request = reqwest::Request::try_from(request).map_err(Error::without_url)?;
-//!             let answer = client.execute(request).await.map_err(Error::without_url)?;
-//!             reqwest::Result::Ok(answer.into())
+//!             let response = client.execute(request).await.map_err(Error::without_url)?;
+//!             reqwest::Result::Ok(response.into())
 //!         }
 //!     });
 //!     Ok(CtcLayer::streaming(session).layer(inside))
 //! }
 //! ```
 //!
-//! Programs that use reqwest alone are better off with `ctc-reqwest`, whose calls can be sent again
-//! with their bodies.
+//! If your program uses reqwest only, prefer `ctc-reqwest`, which can replay calls with their
+//! bodies.
 
 mod bodies;
 mod layer;

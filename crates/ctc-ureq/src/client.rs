@@ -9,7 +9,7 @@ use ctc_driver::{
     CallError, CallOptions, Driver, LogoutOutcome, Replay, SessionConfig, SessionStore,
     SharedSession,
 };
-use http::{Method, Request};
+use http::Request;
 
 use ureq::Agent;
 use ureq::config::{Config, ConfigBuilder};
@@ -17,7 +17,6 @@ use ureq::typestate::AgentScope;
 
 use crate::body::Body;
 use crate::error::{BuildError, Error, SendError};
-use crate::request::RequestBuilder;
 use crate::transport::{Outbound, UreqTransport};
 
 /// A client of one CTC account. Cloning shares the session and the connections; it never forks
@@ -71,8 +70,8 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options)?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token. Calls after it are
-    /// refused without a login, until [`SharedSession::reopen`].
+    /// Closes the session at once and asks the server to revoke the token, within 5 s as far as the
+    /// store keeps to it. Calls after it are denied, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout()
     }
@@ -80,55 +79,6 @@ impl Client {
     /// As [`logout`](Self::logout), within a limit of your own.
     pub fn logout_within(&self, limit: Duration) -> LogoutOutcome {
         self.0.driver.logout_within(limit)
-    }
-
-    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
-    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::GET, path)
-    }
-
-    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
-    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::POST, path)
-    }
-
-    /// A PUT request.
-    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::PUT, path)
-    }
-
-    /// A DELETE request.
-    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::DELETE, path)
-    }
-
-    /// A HEAD request.
-    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
-        self.request(Method::HEAD, path)
-    }
-
-    /// A request with any method.
-    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
-        let mut request = Box::new(Request::new(()));
-        *request.method_mut() = method;
-        let wrong = match self.0.endpoint.join(path.as_ref()) {
-            Ok(uri) => {
-                *request.uri_mut() = uri;
-                None
-            }
-            Err(error) => Some(Box::new(Error::Path(error))),
-        };
-        let outbound = Outbound {
-            request,
-            body: Body::empty(),
-            timeout: self.0.timeout,
-        };
-        RequestBuilder {
-            client: self.clone(),
-            outbound,
-            wrong,
-            options: self.0.options.clone(),
-        }
     }
 
     /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
@@ -157,6 +107,18 @@ impl Client {
     /// The session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
         self.0.driver.session()
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.0.timeout
+    }
+
+    pub(crate) fn options(&self) -> &CallOptions {
+        &self.0.options
     }
 
     pub(crate) fn drive(
@@ -259,7 +221,8 @@ impl ClientBuilder {
     }
 
     /// How long each call may take all told, from connecting to the end of the body. Default: no
-    /// limit, so that long downloads work; [`RequestBuilder::timeout`] sets it for one call.
+    /// limit, so that long downloads work;
+    /// [`RequestBuilder::timeout`](crate::RequestBuilder::timeout) sets it for one call.
     ///
     /// Waiting for a login that is under way is not part of it: that is bounded by
     /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease

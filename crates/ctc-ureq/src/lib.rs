@@ -16,10 +16,14 @@
 //! # }
 //! ```
 //!
-//! Clone the client and call from as many threads as you like: one login serves them all, a 401 is
-//! answered with one new login for all, and a refused password is never tried twice. The calls are
-//! then sent again, POST and PATCH apart: their caller gets the 401, since the server may have
-//! acted, and the next call logs in. A POST that may be sent twice takes [`Replay::Always`].
+//! Clone the client and call from as many threads as you like: one login serves them all. When the
+//! server rejects the token, one new login serves all of them, and their calls are replayed. POST,
+//! PATCH and CONNECT are not replayed unless you allow it ([`Replay::Always`]): the server may have
+//! acted, so the caller gets the 401, and the next call logs in. After a rejected password no login
+//! is made until the credentials change (`set_credentials`) or you reset the session (`reset`).
+//!
+//! [`Error::Denied`] means that nothing was sent. A call that was sent and got a 401, and for which
+//! no login can be made then, gets that 401, with [`Unauthorized::NoLogin`] in its extensions.
 //!
 //! # Logs
 //!
@@ -32,7 +36,7 @@
 //! Enable one of these features. Without one an `https` endpoint cannot be reached, and the first
 //! call says so.
 //!
-//! | feature | TLS library | to be done by the program |
+//! | feature | TLS library | what your program has to do |
 //! |---|---|---|
 //! | `rustls` | rustls with ring, or the crypto provider that the program installs | nothing |
 //! | `rustls-no-provider` | rustls | install a crypto provider before the first call |
@@ -48,16 +52,16 @@
 //! # Uploads
 //!
 //! A body of 1 MiB or more, and any stream, is announced (`Expect: 100-continue`): a server that
-//! refuses the token says so before it is sent, and the 401 is not lost. One that knows nothing of
-//! announcements gets the body a second later; `timeout_await_100` of the HTTP client's
-//! configuration sets another time.
+//! rejects the token can say so before the body is sent, and the 401 is not lost. A server that
+//! ignores the announcement gets the body a second later; `timeout_await_100` of the HTTP client's
+//! configuration changes that time.
 //!
 //! # Whether a request was sent
 //!
-//! A login that certainly did not leave this machine is not charged to the login budget, and a call
-//! says so ([`SendError::NotSent`]). It goes by the stage that was reached: whatever fails before a
-//! byte of the request was written, be it the name, the route, a proxy's tunnel or TLS, was not
-//! sent. For an agent of your own only errors tell, and in doubt it counts as sent.
+//! A login that certainly was not sent is not charged to the login budget, and a call that was not
+//! sent fails with [`SendError::NotSent`]. The stage that was reached decides: if no byte of the
+//! request was written (the name, the route, a proxy's tunnel or TLS failed), it was not sent. With
+//! an agent of your own only ureq's errors tell, and in doubt the request counts as sent.
 
 mod body;
 mod caller;

@@ -5,23 +5,74 @@ use std::time::Duration;
 use ctc_driver::{CallOptions, Replay};
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use serde::Serialize;
 
 use crate::body::Body;
 use crate::transport::Outbound;
 use crate::{Client, Error};
 
+impl Client {
+    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
+    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
+    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, path)
+    }
+
+    /// A request with any method.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
+        let mut request = Box::new(Request::new(()));
+        *request.method_mut() = method;
+        let wrong = match self.endpoint().join(path.as_ref()) {
+            Ok(uri) => {
+                *request.uri_mut() = uri;
+                None
+            }
+            Err(error) => Some(Box::new(Error::Path(error))),
+        };
+        let outbound = Outbound {
+            request,
+            body: Body::empty(),
+            timeout: self.timeout(),
+        };
+        RequestBuilder {
+            client: self.clone(),
+            outbound,
+            wrong,
+            options: self.options().clone(),
+        }
+    }
+}
+
 /// Puts a request together and sends it with the session's key and token.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
-    pub(crate) client: Client,
-    pub(crate) outbound: Outbound,
+    client: Client,
+    outbound: Outbound,
     /// The first thing that was wrong with it, for whoever sends it. Boxed, as each step moves the
     /// builder.
-    pub(crate) wrong: Option<Box<Error>>,
-    pub(crate) options: CallOptions,
+    wrong: Option<Box<Error>>,
+    options: CallOptions,
 }
 
 impl RequestBuilder {

@@ -134,8 +134,8 @@ pub enum Unauthorized {
 }
 
 impl Unauthorized {
-    /// No login may be made now, as `denial` says: for drivers, which learn it when they want to send
-    /// a call a second time.
+    /// No login may be made now, as `denial` says: for drivers, which learn it when they want to
+    /// send a call a second time.
     pub fn no_login(denial: Denial) -> Self {
         match denial {
             Denial::Closed => Self::Closed,

@@ -62,6 +62,7 @@ mod on_tokio {
 
     use event_listener::Event;
     use tokio::runtime::Handle;
+    use tokio::task::JoinSet;
 
     use super::{BoxFuture, Runtime};
 
@@ -92,15 +93,23 @@ mod on_tokio {
         }
 
         fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-            // The caller's own runtime first: the timers of one that was shut down panic.
-            match Handle::try_current().ok().or_else(|| self.0.clone()) {
-                Some(handle) => {
-                    let _entered = handle.enter();
-                    Box::pin(tokio::time::sleep(duration))
-                }
+            match (Handle::try_current(), self.0.clone()) {
+                // The caller's own runtime first: it lives as long as the caller does.
+                (Ok(_), _) => Box::pin(tokio::time::sleep(duration)),
+                (Err(_), Some(handle)) => Box::pin(sleep_on(handle, duration)),
                 // A caller outside of any runtime must not wait for ever.
-                None => Box::pin(sleep_on_a_thread(duration)),
+                (Err(_), None) => Box::pin(sleep_on_a_thread(duration)),
             }
+        }
+    }
+
+    /// Sleeps in a task of its own: a timer of a runtime that has been shut down panics when it is
+    /// polled from outside.
+    async fn sleep_on(handle: Handle, duration: Duration) {
+        let mut task = JoinSet::new();
+        task.spawn_on(async move { tokio::time::sleep(duration).await }, &handle);
+        if !matches!(task.join_next().await, Some(Ok(()))) {
+            sleep_on_a_thread(duration).await;
         }
     }
 

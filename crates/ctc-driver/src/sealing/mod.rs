@@ -9,7 +9,7 @@
 //! | `pre` | HMAC under the application key, of origin, username and password |
 //! | `root` | Argon2id of `pre` and the record's salt, or HMAC under a store's own secret |
 //! | seal key, refusal key, mark | HMAC under `root` |
-//! | a token | XChaCha20-Poly1305, bound to its place, its writer's mark, its number and its times |
+//! | a token | XChaCha20-Poly1305, bound to its place, its writer's mark, number and times |
 //! | a refusal | HMAC under the refusal key, of its place, status and number, cut to 16 bytes |
 
 mod gate;

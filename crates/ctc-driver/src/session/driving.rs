@@ -61,38 +61,37 @@ pub(crate) struct Observation {
 }
 
 /// What the driver holds of a request that is out.
-pub(crate) struct SentRequest<R: Outgoing> {
+pub(crate) enum SentRequest<R: Outgoing> {
     /// All that it takes to send it a second time.
-    copy: Option<R::ReplayCopy>,
+    Replayable(R::ReplayCopy),
     /// The route of one that is not sent a second time.
-    route: Option<Route>,
+    Once(Route),
 }
 
 impl<R: Outgoing> SentRequest<R> {
     // Inlined, so that what is held is made where it stays: it is large, and moving it shows.
     #[inline(always)]
     pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
-        let may_replay = options.may_replay(request.method());
-        let copy = if may_replay {
-            request.replay_copy()
-        } else {
-            None
-        };
-        let route = if copy.is_none() {
-            Some(request.route())
-        } else {
-            None
-        };
-        Self { copy, route }
+        if options.may_replay(request.method())
+            && let Some(copy) = request.replay_copy()
+        {
+            return Self::Replayable(copy);
+        }
+        Self::Once(request.route())
     }
 
     fn route(&self) -> Route {
-        let copied = self.copy.as_ref().map(ReplayCopy::route);
-        copied.or(self.route).expect("one of them is there")
+        match self {
+            Self::Replayable(copy) => copy.route(),
+            Self::Once(route) => *route,
+        }
     }
 
     pub(crate) fn into_request(self) -> Option<R> {
-        self.copy.map(ReplayCopy::into_request)
+        match self {
+            Self::Replayable(copy) => Some(copy.into_request()),
+            Self::Once(_) => None,
+        }
     }
 }
 
@@ -106,7 +105,7 @@ impl SharedSession {
         request: &mut R,
         sent: &SentRequest<R>,
     ) -> Result<bool, StampError> {
-        call.set_replayable(sent.copy.is_some());
+        call.set_replayable(matches!(sent, SentRequest::Replayable(_)));
         if self.try_stamp(call, request)? {
             self.counters().calls.count();
             if call.was_replayed() {
@@ -239,22 +238,16 @@ impl SharedSession {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Returns a listener for the end of `wait`, or `None` if that has come already: for tasks.
-    pub(crate) fn listen(&self, wait: Wait) -> Option<EventListener> {
-        // Listen first, look second: a change in between is then never missed.
-        let listener = self.0.waiting_tasks.listen();
-        (self.lock().session.epoch() == wait.epoch).then_some(listener)
-    }
-
-    /// Returns a listener for any change at all.
-    pub(crate) fn listen_to_any_change(&self) -> EventListener {
+    /// Returns a listener for the next change: for tasks. Listen first, ask second: a change in
+    /// between is then never missed.
+    pub(crate) fn listen(&self) -> EventListener {
         self.0.waiting_tasks.listen()
     }
 
     /// Returns when no driver is making a login any more: for tasks.
     pub(crate) async fn running_logins_end(&self) {
         loop {
-            let changed = self.0.waiting_tasks.listen();
+            let changed = self.listen();
             if self.lock().running_logins == 0 {
                 return;
             }

@@ -1,19 +1,18 @@
-//! The conformance suite: what every HTTP stack must do to carry a CTC session, against real
-//! sockets.
+//! The conformance suite: what every transport must do to carry a CTC session, over real sockets.
 //!
-//! It drives [`ctc_driver`] over the stack and a [`Server`](crate::Server), lets that server go
-//! wrong, and judges by what the server saw as well as by what the caller got. The shipped adapters
-//! pass it; so should yours.
+//! It drives [`ctc_driver`] over the transport and a [`Server`](crate::Server), injects faults, and
+//! checks what the server saw as well as what the caller got. The shipped adapters pass it; so
+//! should yours.
 //!
-//! # Putting a stack of your own through it
+//! # Testing your own transport
 //!
 //! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`].
 //! Then, in a file below `tests/`:
 //!
 //! ```
-//! use ctc_driver::{Transport, TransportError, ctc_core::{FormBody, Unauthorized}};
+//! use ctc_driver::{Transport, TransportError, ctc_core::Unauthorized};
 //! use ctc_testkit::conformance::{BlockingStack, BoxError, Payload};
-//! # use std::time::Duration;
+//! # use ctc_driver::{LoginRequest, LoginResponse};
 //! # use http::{HeaderMap, Method, Request, Response};
 //! # struct MyTransport;
 //! # #[derive(Debug, thiserror::Error)]
@@ -25,13 +24,7 @@
 //! #     type Response = Response<Vec<u8>>;
 //! #     type Error = MyError;
 //! #     fn send(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, MyError> { Err(MyError) }
-//! #     fn send_login(
-//! #         &self,
-//! #         _: Request<FormBody>,
-//! #         _: Duration,
-//! #     ) -> Result<Response<()>, MyError> {
-//! #         Err(MyError)
-//! #     }
+//! #     fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, MyError> { Err(MyError) }
 //! # }
 //! #[derive(Default)]
 //! struct MyStack;
@@ -73,7 +66,7 @@
 //! ```
 //!
 //! or all of it at once: `Suite::blocking(MyStack).run().assert_passed()`. A case that the stack
-//! says it cannot run is skipped, and named on the standard error output.
+//! says it cannot run is skipped, and named on standard error.
 
 mod asynchronous;
 mod blocking;

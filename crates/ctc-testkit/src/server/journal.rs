@@ -19,9 +19,9 @@ pub enum Class {
     Logout,
     /// Anything else below `/connect/` or `/device-services/`.
     Call,
-    /// The control path below `/_ctc/`: kept in the journal, counted nowhere.
+    /// The control path below `/_ctc/`. In [`Counts`], only its connections count.
     Control,
-    /// Any other path: answered with 404, counted nowhere.
+    /// Any other path: the response is 404. In [`Counts`], only its connections count.
     Other,
 }
 

@@ -1,6 +1,7 @@
 //! The observer's rules about what becomes of a session, and of those who wait for it.
 
 use ctc_core::{Denial, Phase};
+use ctc_driver::Counts;
 
 use crate::plan::Ms;
 use crate::watch::{CallState, Guarantee, Held, SLACK};
@@ -8,10 +9,16 @@ use crate::world::State;
 
 impl State {
     /// Checks that what became of a session in this step follows from what it was told in it.
-    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, failed: u64) {
-        if failed > self.watch.sessions[process].failed {
-            self.watch.sessions[process].failed = failed;
+    pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, counts: &Counts) {
+        if counts.logins_failed > self.watch.sessions[process].failed {
+            self.watch.sessions[process].failed = counts.logins_failed;
             self.login_counted_as_failed(process);
+        }
+        let (said, sent) = (counts.replays, self.watch.sessions[process].replays);
+        if said != sent {
+            self.violated(Guarantee::Generations, || {
+                format!("p{process}: {sent} calls were sent again, and {said} are counted")
+            });
         }
         let watched = &mut self.watch.sessions[process];
         let seen = std::mem::take(&mut watched.seen);

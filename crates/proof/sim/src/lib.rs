@@ -23,6 +23,7 @@ mod secrets;
 mod server;
 mod shelf;
 mod store;
+mod task;
 mod tasks;
 mod watch;
 mod wire;

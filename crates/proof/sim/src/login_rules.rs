@@ -234,7 +234,7 @@ impl State {
         }
     }
 
-    /// Nobody waits for the login's response any more: it timed out, or all who waited have gone.
+    /// Nobody waits for the login's response any more: it timed out, or its task was dropped.
     pub(crate) fn login_dropped(&mut self, process: usize, number: u64) {
         if !self.processes[process].dying {
             let now = self.processes[process].clock.true_ms();

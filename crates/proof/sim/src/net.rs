@@ -47,9 +47,14 @@ impl AsyncTransport for SimTransport {
             let token = self.read_wire(&mut state, &request);
             state.watch.calls[call].sends += 1;
             state.watch.calls[call].on_the_wire = true;
-            if state.watch.calls[call].sends > 2 {
+            if state.watch.calls[call].sends >= 2 {
+                state.watch.sessions[self.process].replays += 1;
+            }
+            // Once more when a replay went out with a token that was adopted from a store.
+            let has_store = state.watch.plan.processes[self.process].store.is_some();
+            if state.watch.calls[call].sends > 2 + u32::from(has_store) {
                 state.violated(Guarantee::Generations, || {
-                    format!("call {call} was sent a third time")
+                    format!("call {call} was sent too often")
                 });
             }
             let arrival = Arrival::Call {
@@ -245,7 +250,7 @@ impl SimTransport {
     }
 }
 
-/// A login whose response is awaited; dropping it means that nobody waits any more.
+/// A login whose response its task awaits; dropping it means that nobody waits any more.
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,

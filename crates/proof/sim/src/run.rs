@@ -18,7 +18,8 @@ use crate::runtime::{SimRuntime, Thrown};
 use crate::secrets;
 use crate::server::{APP_KEY, NEW_PASSWORD, PASSWORD, USERS, WRONG_PASSWORD};
 use crate::store::SimStore;
-use crate::tasks::{Task, Tasks};
+use crate::task::Task;
+use crate::tasks::Tasks;
 use crate::watch::{Guarantee, Violation, probe};
 use crate::wire::ORIGIN;
 use crate::world::{Current, Event, RuntimeState, World};
@@ -60,6 +61,9 @@ pub fn run(seed: u64, traced: bool) -> Report {
         trace,
     }
 }
+
+/// No world of this size has as many events, unless something spins.
+const MOST_EVENTS: u64 = 1_000_000;
 
 struct Runner {
     world: Arc<World>,
@@ -119,7 +123,14 @@ impl Runner {
         if self.world.state().watch.violation.is_some() {
             return false;
         }
-        self.world.state().tally.events += 1;
+        {
+            let mut state = self.world.state();
+            state.tally.events += 1;
+            if state.tally.events > MOST_EVENTS {
+                state.violated(Guarantee::NoWedge, || "the world comes to no rest".into());
+                return false;
+            }
+        }
         if let Some(task) = self.tasks.choose(&self.world) {
             if !self.time_passes_anyway() {
                 self.poll(task);
@@ -171,7 +182,7 @@ impl Runner {
             state.current = Current {
                 runtime,
                 login,
-                call: None,
+                ..Current::default()
             };
             clock
         };
@@ -204,7 +215,7 @@ impl Runner {
                 format!("Debug or a log line shows {leak}")
             });
         }
-        state.check_step(process, held, counts.logins_failed);
+        state.check_step(process, held, &counts);
     }
 
     fn check_rest(&mut self) {
@@ -250,7 +261,8 @@ impl Runner {
                 self.act(action);
             }
             let call = CallPlan {
-                think: 600_000,
+                // The last comes after the longest debt that a record can hold: 20 refills.
+                think: 2_400_000,
                 route: 1,
                 post: false,
                 always_replay: true,

@@ -11,7 +11,7 @@ use ctc_driver::{BoxFuture, Runtime};
 
 use crate::count::Fault;
 use crate::plan::Ms;
-use crate::tasks::{Task, Work};
+use crate::task::{Task, Work};
 use crate::watch::Guarantee;
 use crate::world::{Sleep, World};
 
@@ -20,6 +20,9 @@ pub(crate) struct Thrown;
 
 /// How many tasks in a row a runtime may refuse before the session must have reported it.
 const MOST_REFUSED: u32 = 3;
+
+/// How many timers one poll of a task may make: more, and it spins.
+const MOST_TIMERS: u32 = 1000;
 
 /// What a driver is given as its runtime. Logins run on the runtime of the caller that was elected,
 /// or all on one.
@@ -77,6 +80,15 @@ impl Runtime for SimRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        let mut state = self.world.state();
+        state.current.timers += 1;
+        if state.current.timers > MOST_TIMERS {
+            state.violated(Guarantee::NoWedge, || {
+                format!("p{}: a task spins", self.process)
+            });
+            return Box::pin(std::future::pending());
+        }
+        drop(state);
         let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
         Box::pin(Sleep::new(&self.world, self.process, span))
     }

@@ -6,33 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::plan::Cancel;
+use crate::task::Task;
 use crate::world::{Sleep, World};
-
-pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 pub(crate) struct Tasks {
     tasks: Vec<Option<Running>>,
     ready: Arc<Mutex<Vec<usize>>>,
-}
-
-pub(crate) struct Task {
-    pub(crate) process: usize,
-    pub(crate) runtime: usize,
-    /// Which election's login it makes, if it is not a caller's.
-    pub(crate) login: Option<u64>,
-    work: Work,
-}
-
-impl Task {
-    pub(crate) fn new(process: usize, runtime: usize, login: Option<u64>, work: Work) -> Self {
-        Self {
-            process,
-            runtime,
-            login,
-            work,
-        }
-    }
 }
 
 struct Running {

@@ -88,6 +88,8 @@ pub(crate) struct Watched {
     other_user: Option<String>,
     /// Logins that the session counts as failed.
     pub(crate) failed: u64,
+    /// Calls that were sent a second time.
+    pub(crate) replays: u64,
     /// Logouts on their way, which a flight may be waiting for.
     pub(crate) logouts: u32,
 }

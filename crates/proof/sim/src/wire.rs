@@ -32,7 +32,8 @@ pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split("; "))
-        .filter_map(|pair| pair.strip_prefix("authToken="));
+        .filter_map(|pair| pair.strip_prefix("authToken="))
+        .map(|token| token.trim_matches('"'));
     let token = tokens.next()?.to_owned();
     tokens.next().is_none().then_some(token)
 }

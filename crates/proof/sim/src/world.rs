@@ -15,7 +15,7 @@ use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::server::{Arrival, Scene, Server};
 use crate::shelf::Shelf;
-use crate::tasks::Task;
+use crate::task::Task;
 use crate::watch::{Guarantee, Violation, Watch};
 use crate::wire::SimError;
 
@@ -79,6 +79,8 @@ pub(crate) struct Current {
     pub(crate) runtime: usize,
     pub(crate) login: Option<u64>,
     pub(crate) call: Option<usize>,
+    /// How many timers it made.
+    pub(crate) timers: u32,
 }
 
 /// Something to come.

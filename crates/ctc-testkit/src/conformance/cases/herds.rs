@@ -94,8 +94,8 @@ pub(super) fn refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
     scene.counts(1, 0)
 }
 
-/// The herd's login is refused while the old token is still believed good by some: each gets its own
-/// 401 and is told why, none asks again.
+/// The herd's login is refused while the old token is still believed good by some: each gets its
+/// own 401 and is told why, none asks again.
 pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.server.lock("fleet+test@example.com");

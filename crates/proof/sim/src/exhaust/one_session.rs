@@ -22,6 +22,8 @@ pub(crate) enum Event {
     ServerResponse(usize, ServerResponse),
     Login(usize, Login),
     Cancel(usize),
+    /// A login task is dropped before it sent anything.
+    Lost(usize),
     /// A leader is gone without a word.
     Vanish(usize),
     Close,
@@ -47,7 +49,7 @@ const ANSWERS: [ServerResponse; 5] = [
     ServerResponse::Unauthorized,
     ServerResponse::UnauthorizedAndClears,
 ];
-const LOGINS: [Login; 7] = [
+const LOGINS: [Login; 8] = [
     Login::Token,
     Login::RejectedToken,
     Login::NoToken,
@@ -55,6 +57,7 @@ const LOGINS: [Login; 7] = [
     Login::Unavailable,
     Login::NoAnswer,
     Login::NotSent,
+    Login::Panicked,
 ];
 
 enum At {
@@ -133,7 +136,7 @@ impl Small for OneSession {
                 }
                 At::Leads(_) => {
                     events.extend(LOGINS.map(|login| Event::Login(i, login)));
-                    events.extend([Event::Cancel(i), Event::Vanish(i)]);
+                    events.extend([Event::Cancel(i), Event::Lost(i), Event::Vanish(i)]);
                 }
                 At::Waits(wait) => {
                     if self.session.epoch() != wait.epoch || wait.deadline <= self.instant() {
@@ -156,6 +159,15 @@ impl Small for OneSession {
             Event::Cancel(i) => {
                 if let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Done) {
                     self.session.abandon(ticket);
+                    self.lands(i);
+                }
+            }
+            Event::Lost(i) => {
+                if let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Done) {
+                    self.session.cancel_unsent(ticket, self.instant());
+                    if self.out.is_some_and(|(leader, _)| leader == i) {
+                        self.elected.pop();
+                    }
                     self.lands(i);
                 }
             }
@@ -353,6 +365,7 @@ impl OneSession {
                 .session
                 .login_failed(ticket, SendFailure::MaybeSent, now),
             Login::NotSent => self.session.login_failed(ticket, SendFailure::NotSent, now),
+            Login::Panicked => self.session.login_panicked(ticket, true, now),
             answered => {
                 let reading = read(&self.session, &response(answered, self.serial));
                 self.session.login_response(ticket, reading, now)

@@ -21,6 +21,8 @@ pub(crate) enum Login {
     Unavailable,
     NoAnswer,
     NotSent,
+    /// The HTTP client or the store panicked after it was sent.
+    Panicked,
 }
 
 pub(crate) fn session() -> Session {

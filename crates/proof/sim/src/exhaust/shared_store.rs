@@ -449,7 +449,7 @@ impl SharedStore {
             }
             let idle = !matches!(process.at, At::Elected(_) | At::Leased(..) | At::Sent(..));
             if idle && process.session.phase(now) == Phase::LoggingIn {
-                return Err("G7: Opening, but nobody logs in".into());
+                return Err("G7: LoggingIn, but nobody logs in".into());
             }
             if format!("{:?}", process.session).contains("CANARY") {
                 return Err("G9: a secret is printed".into());
