@@ -310,8 +310,8 @@ impl OpenRecord {
         self.format == FORMAT && self.origin == origin && self.account == marks.account
     }
 
-    /// Its token with its number, its times being on the session's clock. A token past its hinted end
-    /// is still tried: only the server says when it is over. `None` for other credentials'.
+    /// Its token with its number, its times being on the session's clock. A token past its hinted
+    /// end is still tried: only the server says when it is over. `None` for other credentials'.
     pub(super) fn token_times(
         &self,
         marks: &Marks,

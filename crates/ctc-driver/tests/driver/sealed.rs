@@ -292,8 +292,8 @@ fn a_reopened_session_does_not_take_up_the_token_that_it_logged_out() {
     });
 }
 
-/// A token that is sealed anew has its times by the clock of now: a store would take it for an older
-/// one, and keep the whole record out.
+/// A token that is sealed anew has its times by the clock of now: a store would take it for an
+/// older one, and keep the whole record out.
 #[test]
 fn a_clock_that_was_set_back_keeps_no_history_from_the_store() {
     with_both(stored, |world, client| {
