@@ -118,12 +118,28 @@ fn guarantee_11_a_login_under_way_brings_its_token_to_the_password_that_it_was_m
     assert!(store_has(&world, "s3cret!") && !opens(&world, "wrong!"));
 }
 
+/// Writes a record as one would who can.
+fn put(world: &World, record: &SessionRecord) {
+    let terms = LeaseTerms {
+        wait: seconds(0),
+        ttl: seconds(60),
+    };
+    let mut lease = SessionStore::lease(store(world), &record.key(), terms).unwrap();
+    lease.save(&kept(world).without_token()).unwrap();
+    lease.save(record).unwrap();
+}
+
 /// What is planted, moved or changed opens for nobody, and costs a login at most.
 #[test]
 fn guarantee_11_a_record_that_was_tampered_with_gives_nobody_a_session() {
     type Change = fn(&mut serde_json::Value);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 7] = [
         ("number", |token| token["generation"] = 9.into()),
+        ("a number that nobody counts to", |token| {
+            token["generation"] = u64::MAX.into();
+            token["obtained_at"] = u64::MAX.into();
+        }),
+        ("whose", |token| token["by"] = "00".repeat(16).into()),
         ("time", |token| token["obtained_at"] = 1.into()),
         ("end", |token| token["expires_at"] = 1.into()),
         ("nonce", |token| token["nonce"] = "00".repeat(24).into()),
@@ -135,11 +151,14 @@ fn guarantee_11_a_record_that_was_tampered_with_gives_nobody_a_session() {
             let mut record = json(&kept(world));
             change(&mut record["tokens"][0]);
             let record = serde_json::from_value(record).unwrap();
-            store(world).plant_record(&world.session.record_key(), &record);
+            put(world, &record);
+            assert!(kept(world) == record, "{what}");
             let (other, client) = with_password(world, client, "s3cret!");
             assert_eq!(status(client.call("/devices")), 200, "{what}");
             let counts = other.session.counts();
             assert_eq!((counts.adopted, counts.logins), (0, 1), "{what}");
+            // And that is all: the next process finds the new one.
+            assert!(store(world).has_token_of(&other.session), "{what}");
         });
     }
 }
