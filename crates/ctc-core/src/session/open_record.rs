@@ -123,6 +123,19 @@ impl OpenRecord {
         Some((found.token.as_bytes(), facts, &found.by))
     }
 
+    /// The record of an account of which nothing is known.
+    #[must_use]
+    pub fn without_history(self) -> Self {
+        Self {
+            token: None,
+            login_debt: 0,
+            failures: 0,
+            pause: None,
+            refusal: None,
+            ..self
+        }
+    }
+
     /// Whether its token is this one.
     pub fn has_auth_token(&self, token: &AuthToken) -> bool {
         self.auth_token().is_some_and(|ours| ours.is_same(token))
@@ -297,8 +310,8 @@ impl OpenRecord {
         self.format == FORMAT && self.origin == origin && self.account == marks.account
     }
 
-    /// Its token with its number, its times being on the session's clock. A token past its hinted end
-    /// is still tried: only the server says when it is over. `None` for other credentials'.
+    /// Its token with its number, its times being on the session's clock. A token past its hinted
+    /// end is still tried: only the server says when it is over. `None` for other credentials'.
     pub(super) fn token_times(
         &self,
         marks: &Marks,

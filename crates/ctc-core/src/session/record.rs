@@ -120,7 +120,9 @@ impl SessionRecord {
 
     /// The number of its newest token.
     pub fn generation(&self) -> Generation {
-        Generation(self.generation)
+        // Also of one that nobody can open: who counts on from it is not taken for older.
+        let of_tokens = self.tokens().iter().map(|token| token.facts.generation);
+        Generation(of_tokens.fold(self.generation, u64::max))
     }
 
     /// Whether it holds a token, whoever can open it.
@@ -135,15 +137,15 @@ impl SessionRecord {
     /// The number decides, and for equal numbers the time: two processes may have given two tokens
     /// one number while they could not reach the store.
     pub fn has_younger_token_than(&self, other: &Self) -> bool {
-        // A number that no session counts to would keep out every record to come.
-        let number = |number: u64| Generation(number).min(Generation::MOST_FROM_A_RECORD);
         let is_younger = |kept: &SealedToken| {
+            // A number that no session counts to would keep out every record to come.
+            let number = Generation(kept.facts.generation).min(Generation::MOST_FROM_A_RECORD);
             let Some(theirs) = other.tokens.iter().find(|token| token.by == kept.by) else {
-                return number(kept.facts.generation) > number(other.generation);
+                return number > other.generation();
             };
             let times = self.times_of(kept).0.zip(other.times_of(theirs).0);
-            let is_younger = number(kept.facts.generation)
-                .cmp(&number(theirs.facts.generation))
+            let is_younger = number
+                .cmp(&Generation(theirs.facts.generation))
                 .then(times.map_or(Ordering::Equal, |(ours, theirs)| ours.cmp(&theirs)));
             kept != theirs && is_younger.is_gt()
         };
@@ -236,7 +238,7 @@ impl SessionRecord {
             format: self.format,
             origin: self.origin.clone(),
             account: self.account.clone(),
-            generation: self.generation,
+            generation: self.generation().number(),
             token: token.map(found),
             saved_at: self.saved_at,
             login_debt: self.login_debt,

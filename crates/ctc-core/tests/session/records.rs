@@ -570,6 +570,13 @@ fn the_younger_of_two_tokens_is_known() {
     let mut s = Scenario::new();
     assert!(matches!(s.offer(&planted), Resumed::Adopted(_)));
     assert!(!planted.has_younger_token_than(&s.record().without_token()));
+    // Not even by its time.
+    let planted = record("T1", u64::MAX, Some(u64::MAX));
+    let mut s = Scenario::new();
+    assert!(matches!(s.offer(&planted), Resumed::Adopted(_)));
+    let ticket = s.renewal();
+    let _ = s.login(ticket, 200, &[&cookie("T2")]);
+    assert!(!planted.has_younger_token_than(&s.record()));
 }
 
 #[test]

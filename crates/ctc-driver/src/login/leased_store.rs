@@ -126,7 +126,10 @@ impl LeasedStore {
             return None;
         }
         if salt.is_none() {
-            self.save(session).await;
+            // Nothing else: this session's own login, which is not made yet, would come back as
+            // another's.
+            let blank = session.record().without_history();
+            self.save_as(session, &blank).await;
         }
         let salt = self.kept.as_ref().map(SessionRecord::salt);
         Some(KeyWork::new(seed, salt.or_else(|| random().ok())?))
@@ -184,14 +187,17 @@ impl LeasedStore {
 
     /// Saves the session as it is now.
     pub(crate) async fn save(&mut self, session: &SharedSession) -> SaveOutcome {
-        let ours = session.record();
+        self.save_as(session, &session.record()).await
+    }
+
+    async fn save_as(&mut self, session: &SharedSession, ours: &OpenRecord) -> SaveOutcome {
         // The account may have changed since: its record has a place and a lease of its own. And a
         // record that could not be read may hold what others need.
         let is_ours = |(_, key): &(BoxedLease, RecordKey)| *key == ours.key();
         if !self.has_loaded || !self.lease.as_ref().is_some_and(is_ours) {
             return SaveOutcome::Done;
         }
-        let record = match self.sealed(session, &ours) {
+        let record = match self.sealed(session, ours) {
             Ok(record) => record,
             Err(error) => {
                 self.has_failed = true;

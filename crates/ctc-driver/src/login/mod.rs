@@ -9,7 +9,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use ctc_core::{Admit, FormBody, Instant, Pass, Session};
+use ctc_core::{Admit, FormBody, Instant, OpenRecord, Pass, Session};
 use futures_util::FutureExt;
 use http::{Request, StatusCode};
 use tracing::Instrument;
@@ -24,7 +24,7 @@ use crate::session::store_view::SaveGuard;
 use crate::session::{SharedSession, inside_login};
 use attempt::Offered;
 use io::LoginIo;
-use leased_store::{LeasedStore, SaveOutcome, full_wait, lease};
+use leased_store::{LeasedStore, STORE_TIMEOUT, SaveOutcome, full_wait, lease};
 
 #[cfg(test)]
 mod tests;
@@ -77,8 +77,12 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
     let succeeded = response
         .as_ref()
         .is_ok_and(|response| response.status() == StatusCode::OK);
-    if !succeeded && attempt.overtaken(store.load(session).await) == Offered::NotNeeded {
-        return store.release(session).await;
+    if !succeeded {
+        let kept;
+        (store, kept) = reload(session, io, store).await;
+        if attempt.overtaken(kept) == Offered::NotNeeded {
+            return store.release(session).await;
+        }
     }
     // If this task is dropped before the save, the next call saves what the login brought.
     let save = SaveGuard::of_login(session);
@@ -88,6 +92,37 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
     store.release(session).await;
     if let Some(logout) = orphan {
         drop(io.send(LoginRequest::new(*logout, timeout)).await);
+    }
+}
+
+/// Asks the store once more, after a login that failed. If another process has begun a new record
+/// meanwhile, with a salt of its own, its key is derived first, and not under the lease.
+async fn reload(
+    session: &SharedSession,
+    io: &dyn LoginIo,
+    mut store: LeasedStore,
+) -> (LeasedStore, Option<OpenRecord>) {
+    let kept = store.load(session).await;
+    if kept.is_none() {
+        return (store, kept);
+    }
+    let Some(work) = store.missing_key(session).await else {
+        return (store, kept);
+    };
+    store.release(session).await;
+    if let Err(error) = io.derive(session, work).await {
+        session.store_failed("seal", &error);
+    }
+    match lease(session, io, STORE_TIMEOUT).await {
+        Ok(mut store) => {
+            let kept = store.load(session).await;
+            (store, kept)
+        }
+        Err(StoreError::Busy) => (LeasedStore::none(), kept),
+        Err(error) => {
+            session.store_failed("lease", &error);
+            (LeasedStore::none(), kept)
+        }
     }
 }
 

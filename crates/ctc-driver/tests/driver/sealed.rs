@@ -118,12 +118,28 @@ fn guarantee_11_a_login_under_way_brings_its_token_to_the_password_that_it_was_m
     assert!(store_has(&world, "s3cret!") && !opens(&world, "wrong!"));
 }
 
+/// Writes a record as one would who can.
+fn put(world: &World, record: &SessionRecord) {
+    let terms = LeaseTerms {
+        wait: seconds(0),
+        ttl: seconds(60),
+    };
+    let mut lease = SessionStore::lease(store(world), &record.key(), terms).unwrap();
+    lease.save(&kept(world).without_token()).unwrap();
+    lease.save(record).unwrap();
+}
+
 /// What is planted, moved or changed opens for nobody, and costs a login at most.
 #[test]
 fn guarantee_11_a_record_that_was_tampered_with_gives_nobody_a_session() {
     type Change = fn(&mut serde_json::Value);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 7] = [
         ("number", |token| token["generation"] = 9.into()),
+        ("a number that nobody counts to", |token| {
+            token["generation"] = u64::MAX.into();
+            token["obtained_at"] = u64::MAX.into();
+        }),
+        ("whose", |token| token["by"] = "00".repeat(16).into()),
         ("time", |token| token["obtained_at"] = 1.into()),
         ("end", |token| token["expires_at"] = 1.into()),
         ("nonce", |token| token["nonce"] = "00".repeat(24).into()),
@@ -135,11 +151,14 @@ fn guarantee_11_a_record_that_was_tampered_with_gives_nobody_a_session() {
             let mut record = json(&kept(world));
             change(&mut record["tokens"][0]);
             let record = serde_json::from_value(record).unwrap();
-            store(world).plant_record(&world.session.record_key(), &record);
+            put(world, &record);
+            assert!(kept(world) == record, "{what}");
             let (other, client) = with_password(world, client, "s3cret!");
             assert_eq!(status(client.call("/devices")), 200, "{what}");
             let counts = other.session.counts();
             assert_eq!((counts.adopted, counts.logins), (0, 1), "{what}");
+            // And that is all: the next process finds the new one.
+            assert!(store(world).has_token_of(&other.session), "{what}");
         });
     }
 }
@@ -292,8 +311,8 @@ fn a_reopened_session_does_not_take_up_the_token_that_it_logged_out() {
     });
 }
 
-/// A token that is sealed anew has its times by the clock of now: a store would take it for an older
-/// one, and keep the whole record out.
+/// A token that is sealed anew has its times by the clock of now: a store would take it for an
+/// older one, and keep the whole record out.
 #[test]
 fn a_clock_that_was_set_back_keeps_no_history_from_the_store() {
     with_both(stored, |world, client| {
@@ -374,6 +393,43 @@ fn a_key_is_derived_once_for_each_session() {
     let log = ["lease", "load", "save", "save", "release"];
     assert_eq!(store(&world).take_log(), log);
     drop(held);
+}
+
+/// Its salt is another: the key is derived before the failure is reported.
+#[test]
+fn a_login_that_failed_takes_the_token_of_a_record_that_another_process_began() {
+    for asynchronous in [false, true] {
+        let world = slow();
+        let winner = World {
+            store: None,
+            ..world.restarted()
+        };
+        assert_eq!(call_slowly(&winner, false), Ok(200));
+        world.server.next_login(Login::Status(403));
+        world.server.hold_logins(true);
+        thread::scope(|scope| {
+            let caller = scope.spawn(|| call_slowly(&world, asynchronous));
+            world.server.wait_until(|state| state.logins_now == 1);
+            let began = records::seal(&winner.session.record(), None, [9; 16], None);
+            store(&world).plant_record(&world.session.record_key(), &began.unwrap());
+            world.server.hold_logins(false);
+            assert_eq!(caller.join().unwrap(), Ok(200));
+        });
+        assert_eq!(world.session.counts().adopted, 1);
+    }
+}
+
+/// The salt is on record before the login is, which must not come back as another process's.
+#[test]
+fn guarantee_2_a_login_that_waited_for_its_key_is_counted_once() {
+    for asynchronous in [false, true] {
+        let world = slow();
+        assert_eq!(call_slowly(&world, asynchronous), Ok(200));
+        let driver = world.blocking();
+        for left in [true, true, false] {
+            assert_eq!(driver.renew(&CallOptions::default()).is_ok(), left);
+        }
+    }
 }
 
 fn can_be_leased(world: &World) -> bool {
