@@ -30,7 +30,7 @@ cargo xtask <chore>
                 notice (an hour or two)
   soak          both clients under load on real sockets, with faults: `--minutes N`, `--leak NAME`
   bench         what the session layer costs, in one table: `--quick`, `--check`, `--peers`
-  api           writes the listings of the public API in xtask/api anew; read the difference
+  api           rewrite the listings of the public API in xtask/api; read the difference
                 before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server
 ";

@@ -1,13 +1,13 @@
-//! The manual of the core. Nothing in here but pages.
+//! The manual of the core, as pages of documentation. There is no code in here.
 //!
 //! - [`driving_it_yourself`]: the loop, step by step, and what each response of the session asks of
 //!   you.
-//! - [`fair_use`]: the governor, and every setting of it.
+//! - [`fair_use`]: the login governor, and all settings.
 //! - [`security`]: what is protected, against whom, and what is not.
 //!
 //! `ctc_driver::manual` goes on with transports, stores, errors, cookies and origins, several
 //! accounts and observability; `ctc_testkit::manual` with testing; `ctc_reqwest::manual` with
-//! moving over from code of one's own.
+//! migrating from code of your own.
 
 #[doc = include_str!("manual/driving_it_yourself.md")]
 pub mod driving_it_yourself {}

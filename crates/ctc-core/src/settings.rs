@@ -112,7 +112,8 @@ pub struct FairUse {
     pub burst: NonZeroU32,
     /// One more login is allowed after each such span. Default 2 minutes.
     pub refill: Duration,
-    /// Pause after the first failed login; it doubles with each further failure. Default 5 s.
+    /// Pause after the first failed login; it doubles with each further failure, once at most while
+    /// logins cannot leave this machine. Default 5 s.
     pub backoff: Duration,
     /// The longest such pause. Default 15 minutes.
     pub backoff_cap: Duration,

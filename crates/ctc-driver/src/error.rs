@@ -9,18 +9,18 @@ use ctc_core::{Denial, SendFailure, StampError};
 
 use crate::ports::TransportError;
 
-/// Why a call failed. `E` is the HTTP stack's error.
+/// Why a call failed. `E` is the HTTP client's error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E: TransportError> {
-    /// The session has no token for it and may not get one now. Nothing was sent.
+    /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// The request could not take key and token: above all, it goes to another origin. Nothing was
     /// sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
-    /// The HTTP stack failed. The session is as it was.
+    /// The HTTP client failed. The session is as it was.
     #[error("{}", no_response(.0.failure()))]
     Transport(#[source] E),
     /// The response came, but its body broke off: the server may well have done what was asked.
@@ -45,7 +45,8 @@ pub fn no_response(failure: SendFailure) -> &'static str {
     }
 }
 
-/// No token, and no login now: the same for every caller, at once and without waiting.
+/// Why the session denied a call: it has no token, and no login may be made now. Nothing of the
+/// call was sent. Every caller gets the same denial.
 #[derive(Clone, Debug)]
 pub struct Denied {
     denial: Denial,

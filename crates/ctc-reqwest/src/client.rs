@@ -19,6 +19,9 @@ use crate::transport::{Inbound, Outbound, ReqwestTransport};
 /// The first call logs in, all others share that login, and a new one is made only after the server
 /// has said 401. Dropping the client does not log out: a token is worth keeping, and
 /// [`logout`](Self::logout) is there.
+///
+/// In a program that forks, build it (and the runtime) after the fork: two processes must not share
+/// connections. What they may share is a [store](ClientBuilder::store).
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 

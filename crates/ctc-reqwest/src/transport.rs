@@ -337,8 +337,11 @@ fn origin_mark(url: &Url) -> u64 {
     hasher.finish()
 }
 
+/// A URL with a user in it is nobody's: an endpoint has a host.
 fn target(url: &Url) -> Target<'_> {
-    Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port())
+    let names_user = !url.username().is_empty() || url.password().is_some();
+    let host = url.host_str().filter(|_| !names_user).unwrap_or_default();
+    Target::new(url.scheme(), host, url.port())
 }
 
 #[cfg(test)]

@@ -231,9 +231,9 @@ fn the_login_cookie_can_be_any_line() {
     let script = lines.map(str::to_owned).to_vec();
     server.inject(Rule::once(Matcher::Login, Fault::SetCookies(script)));
     assert_eq!(client.login().all("set-cookie"), lines);
-    // What stands in an authToken line is a live token, with quotes or without.
+    // What stands in an authToken line is a live token, with its quotes and not without.
     assert_eq!(client.get(DEVICES, "\"AAAA==\"").status, 200);
-    assert_eq!(client.get(DEVICES, "AAAA==").status, 200);
+    assert_eq!(client.get(DEVICES, "AAAA==").status, 401);
     assert_eq!(client.get(DEVICES, "CCCC").status, 401);
 
     let script = vec!["authToken={token}; Expires=garbage".to_owned()];

@@ -397,6 +397,7 @@ fn tokens_come_in_every_style() {
     for style in [
         TokenStyle::Plain,
         TokenStyle::Padded,
+        TokenStyle::Quoted,
         TokenStyle::PercentEncoded,
     ] {
         let server = Server::builder()
@@ -413,10 +414,10 @@ fn tokens_come_in_every_style() {
         let token = reply.token().unwrap();
         assert_eq!(
             token.len(),
-            if style == TokenStyle::PercentEncoded {
-                80
-            } else {
-                76
+            match style {
+                TokenStyle::PercentEncoded => 80,
+                TokenStyle::Quoted => 78,
+                _ => 76,
             }
         );
         let call = |token: &str| {
@@ -435,9 +436,10 @@ fn tokens_come_in_every_style() {
                 .status,
             200
         );
-        // Whoever decodes the value on the way sends a token that this server never gave out.
-        if style == TokenStyle::PercentEncoded {
-            let decoded = token.replace("%3D", "=");
+        // Whoever decodes the value on the way, or strips its quotes, sends a token that this
+        // server never gave out.
+        if matches!(style, TokenStyle::PercentEncoded | TokenStyle::Quoted) {
+            let decoded = token.replace("%3D", "=").replace('"', "");
             assert_eq!(
                 client
                     .send("GET", DEVICES, &call(&decoded), b"")

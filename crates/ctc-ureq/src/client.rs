@@ -17,7 +17,7 @@ use ureq::typestate::AgentScope;
 
 use crate::body::Body;
 use crate::error::{BuildError, Error, SendError};
-use crate::transport::{Outbound, UreqTransport};
+use crate::transport::{Outbound, UreqTransport, bounded};
 
 /// A client of one CTC account. Cloning shares the session and the connections; it never forks
 /// them.
@@ -25,6 +25,9 @@ use crate::transport::{Outbound, UreqTransport};
 /// The first call logs in, all others share that login, and a new one is made only after the server
 /// has said 401. Dropping the client does not log out: a token is worth keeping, and
 /// [`logout`](Self::logout) is there.
+///
+/// In a program that forks, build it after the fork: [two processes must not share
+/// one](crate#programs-that-fork).
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 
@@ -298,7 +301,7 @@ impl ClientBuilder {
         let transport = self.transport.unwrap_or_else(|| {
             let mut http = http_client_builder();
             if let Some(timeout) = self.connect_timeout {
-                http = http.timeout_connect(Some(timeout));
+                http = http.timeout_connect(Some(bounded(timeout)));
             }
             if let Some(user_agent) = self.user_agent {
                 http = http.user_agent(user_agent);

@@ -25,6 +25,14 @@
 //! [`Error::Denied`] means that nothing was sent. A call that was sent and got a 401, and for which
 //! no login can be made then, gets that 401, with [`Unauthorized::NoLogin`] in its extensions.
 //!
+//! # Programs that fork
+//!
+//! Build the client after the fork, one in each process. A child inherits the connections that its
+//! parent keeps open. If both use one, each may read responses to the other's calls, and nothing in
+//! here notices. Processes that are to share one session, and so one login, share a store instead:
+//! [`ClientBuilder::store`]. Starting another program
+//! ([`Command`](std::process::Command)) is no such fork.
+//!
 //! # Logs
 //!
 //! At level TRACE ureq logs every byte that it sends, secrets included, under the target
@@ -55,6 +63,12 @@
 //! rejects the token can say so before the body is sent, and the 401 is not lost. A server that
 //! ignores the announcement gets the body a second later; `timeout_await_100` of the HTTP client's
 //! configuration changes that time.
+//!
+//! # Fork
+//!
+//! Build the client after a fork, in each process: with a client that has made calls before the
+//! fork, parent and child share its connections and may read each other's responses. This crate
+//! cannot prevent that. A store lets the processes share one session.
 //!
 //! # Whether a request was sent
 //!

@@ -95,8 +95,8 @@ impl UreqTransport {
             return self.run(request);
         }
         let mut config = self.configure(request);
-        if timeout.is_some() {
-            config = config.timeout_global(timeout);
+        if let Some(timeout) = timeout {
+            config = config.timeout_global(Some(bounded(timeout)));
         }
         self.run(config.build())
     }
@@ -109,7 +109,8 @@ impl UreqTransport {
         // A buffer of another size than the pool's makes ureq open a connection for this request
         // alone. The server may have closed a pooled one just now.
         let buffer = self.agent.config().input_buffer_size().saturating_add(1);
-        let config = self.configure(request).timeout_global(Some(timeout));
+        let config = self.configure(request);
+        let config = config.timeout_global(Some(bounded(timeout)));
         self.run(config.input_buffer_size(buffer).build())
     }
 
@@ -290,6 +291,12 @@ impl Transport for UreqTransport {
             drain(response.into_body());
         }
     }
+}
+
+/// A time-out that ureq can add to the time of day: it panics where there is no such time.
+pub(crate) fn bounded(timeout: Duration) -> Duration {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    timeout.min(YEAR)
 }
 
 /// Reads a short body to its end, so that its connection can be used again.

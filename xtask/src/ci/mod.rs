@@ -120,7 +120,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "examples",
-        what: "the examples end as the README says",
+        what: "the examples end well, and print what the README shows",
         run: examples,
     },
     Step {
@@ -249,6 +249,9 @@ fn fleets() -> Result<Outcome, String> {
 
 fn examples() -> Result<Outcome, String> {
     plain(&["run", "--quiet", "--example", "own_http_stack"])?;
+    for example in ["quickstart", "sdk_async"] {
+        readme::shows(example)?;
+    }
     for example in ["quickstart", "blocking"] {
         plain(&["run", "--quiet", "--example", example])?;
         let refused = run_command(cargo(&[

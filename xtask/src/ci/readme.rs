@@ -2,7 +2,7 @@
 //! but a README is read elsewhere, and its blocks are pasted from there.
 
 use super::read;
-use crate::shell::tracked;
+use crate::shell::{cargo, output, tracked};
 
 /// That each block also compiles is a documentation test of its crate.
 pub(super) fn check() -> Result<(), String> {
@@ -49,6 +49,26 @@ fn hidden_lines(text: &str) -> (usize, Vec<usize>) {
     (blocks, hidden)
 }
 
+/// The README shows what this example prints, numbers apart.
+pub(super) fn shows(example: &str) -> Result<(), String> {
+    let printed = output(cargo(&["run", "--quiet", "--example", example]))?;
+    print!("{printed}");
+    let readme = read("README.md")?;
+    match without_numbers(&readme).contains(&without_numbers(&printed)) {
+        true => Ok(()),
+        false => Err(format!("README.md shows another output of {example}")),
+    }
+}
+
+/// Ports and counts differ from run to run.
+fn without_numbers(text: &str) -> String {
+    let parts = text.split(|letter: char| letter.is_ascii_digit());
+    parts
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("N")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +85,17 @@ mod tests {
     fn a_block_that_is_whole_has_none() {
         let text = "# A title\n```rust\n#![no_std]\nfn main() {}\n```\n";
         assert_eq!(hidden_lines(text), (1, Vec::new()));
+    }
+
+    #[test]
+    fn outputs_are_compared_but_for_their_numbers() {
+        assert_eq!(
+            without_numbers("port 41277, 5 calls"),
+            without_numbers("port 80, 12 calls")
+        );
+        assert_ne!(
+            without_numbers("5 calls, 1 login"),
+            without_numbers("5 calls")
+        );
     }
 }

@@ -121,14 +121,23 @@ impl Governor {
     }
 
     /// Starts a pause: doubling, capped, jittered; a longer `Retry-After` wins, within its own cap.
+    /// After a login that never left it doubles once at most: that one cost the server nothing, and
+    /// the network may be back at any time.
     pub(super) fn failed(
         &mut self,
         cause: LoginFailure,
         retry_after: Option<Duration>,
         now: Instant,
     ) -> Denial {
-        let doublings = self.failures.min(31);
-        self.failures = self.failures.saturating_add(1);
+        let doublings = if cause == LoginFailure::NotSent {
+            let doublings = self.failures.min(1);
+            self.failures = self.failures.max(1);
+            doublings
+        } else {
+            let doublings = self.failures.min(31);
+            self.failures = self.failures.saturating_add(1);
+            doublings
+        };
         let full = self
             .rules
             .backoff

@@ -237,11 +237,12 @@ fn guarantee_2_not_sent_logins_are_paced_by_the_pause_alone() {
             let _ = s.fails(order.ticket, SendFailure::NotSent);
         }
     }
+    // One every 8 to 10 s: none reaches the server, and the network may be back at any time.
     assert!(
-        (8..=16).contains(&tries),
+        (360..=450).contains(&tries),
         "{tries} tries in an hour offline"
     );
-    s.pass_time(900);
+    s.pass_time(10);
     let s = s.open("T1");
     assert_eq!(s.token().as_deref(), Some("T1"), "the budget is untouched");
 }

@@ -8,19 +8,20 @@ use super::sharded::{Padded, Sharded};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Requests handed to the HTTP stack, replays included, logins and logouts not.
+    /// Requests handed to the HTTP client: replays included, logins and logouts not.
     pub calls: u64,
-    /// Answers of 401 to calls.
+    /// 401 responses to calls.
     pub unauthorized: u64,
-    /// Calls sent a second time with a newer token.
+    /// Second requests of a call, counted when they are sent.
     pub replays: u64,
-    /// Calls refused without being sent.
+    /// Calls that were denied, of which nothing was sent; `login` and `renew` that were denied. A
+    /// call that was sent and gets its 401 is not among them.
     pub denied: u64,
-    /// Logins handed to the HTTP stack.
+    /// Logins handed to the HTTP client.
     pub logins: u64,
-    /// Logins that did not open the session.
+    /// Logins that failed, sent or not.
     pub logins_failed: u64,
-    /// Sessions taken over from a store in place of a login.
+    /// Tokens adopted from a store in place of a login.
     pub adopted: u64,
     /// Tokens that the server replaced on an ordinary response.
     pub rotations: u64,

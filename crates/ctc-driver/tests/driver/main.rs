@@ -14,6 +14,7 @@ mod herd;
 mod histories;
 mod kept;
 mod midflight;
+mod offline;
 mod refusals;
 mod renewal;
 mod replay;

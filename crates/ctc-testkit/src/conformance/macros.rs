@@ -29,8 +29,10 @@ macro_rules! __conformance_tests {
             absurd_login_answer_does_no_harm
             accounts_never_mix
             token_is_carried_byte_for_byte
+            quoted_token_keeps_its_quotes
             call_carries_key_and_one_cookie
             callers_headers_are_kept
+            foreign_host_header_does_not_arrive
             url_arrives_as_it_was
             get_has_no_body
             post_has_its_length

@@ -14,6 +14,9 @@ pub enum TokenStyle {
     Plain,
     /// Ends in `==`.
     Padded,
+    /// Ends in `==` and stands in quotes, which belong to the cookie's value (RFC 6265): a cookie
+    /// without them is a token that was never issued, and so is a bearer token with them.
+    Quoted,
     /// Ends in `%3D%3D`: whoever decodes it on the way sends a token that was never issued.
     #[default]
     PercentEncoded,
@@ -97,6 +100,7 @@ impl Mint {
         match self.style {
             TokenStyle::Plain => base64(&self.random::<57>()),
             TokenStyle::Padded => base64(&self.random::<55>()),
+            TokenStyle::Quoted => format!("\"{}\"", base64(&self.random::<55>())),
             TokenStyle::PercentEncoded => base64(&self.random::<55>()).replace('=', "%3D"),
         }
     }
@@ -231,6 +235,8 @@ mod tests {
         assert_eq!(Mint::new(TokenStyle::Plain).token().len(), 76);
         let padded = Mint::new(TokenStyle::Padded).token();
         assert!(padded.len() == 76 && padded.ends_with("=="));
+        let quoted = Mint::new(TokenStyle::Quoted).token();
+        assert!(quoted.len() == 78 && quoted.starts_with('"') && quoted.ends_with("==\""));
         assert!(
             Mint::new(TokenStyle::PercentEncoded)
                 .token()

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use http::{Method, header};
 
 use super::{
-    cookies::auth_tokens,
+    cookies::{TokenStyle, auth_tokens},
     journal::{Class, Violation},
     received::Received,
     settings::Settings,
@@ -99,7 +99,8 @@ pub(super) fn call(settings: &Settings, request: &Received) -> Result<String, Vi
     }
 }
 
-/// Every token on a request, as cookie or (if that is allowed) as bearer.
+/// Every token on a request, as cookie or (if that is allowed) as bearer, which goes without the
+/// quotes of the cookie.
 pub(super) fn presented(settings: &Settings, request: &Received) -> Vec<String> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let cookies: Vec<String> = request
@@ -124,7 +125,10 @@ pub(super) fn presented(settings: &Settings, request: &Received) -> Vec<String> 
             headers
                 .iter()
                 .filter_map(|line| line.strip_prefix("Bearer "))
-                .map(str::to_owned),
+                .map(|token| match settings.token_style {
+                    TokenStyle::Quoted => format!("\"{token}\""),
+                    _ => token.to_owned(),
+                }),
         );
     }
     tokens

@@ -22,6 +22,7 @@ pub(super) struct Token {
 
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
+    /// By the cookie's value as it was issued: quotes around it belong to it.
     by_value: HashMap<String, Token>,
 }
 
@@ -35,30 +36,28 @@ impl Tokens {
             held: false,
             given_up: false,
         };
-        self.by_value.insert(unquoted(value).to_owned(), token);
+        self.by_value.insert(value.to_owned(), token);
     }
 
     /// A request presents a token; `false` if it was never given out.
     pub(super) fn present(&mut self, value: &str) -> bool {
-        let token = self.by_value.get_mut(unquoted(value));
+        let token = self.by_value.get_mut(value);
         token.map(|token| token.held = true).is_some()
     }
 
     pub(super) fn account(&self, value: &str) -> Option<&str> {
-        self.by_value
-            .get(unquoted(value))
-            .map(|token| token.account.as_str())
+        self.by_value.get(value).map(|token| token.account.as_str())
     }
 
     pub(super) fn is_live(&mut self, value: &str, now: SystemTime) -> bool {
-        self.by_value.get_mut(unquoted(value)).is_some_and(|token| {
+        self.by_value.get_mut(value).is_some_and(|token| {
             token.age(now);
             token.life == Life::Live
         })
     }
 
     pub(super) fn end(&mut self, value: &str, life: Life) {
-        if let Some(token) = self.by_value.get_mut(unquoted(value)) {
+        if let Some(token) = self.by_value.get_mut(value) {
             token.end(life);
         }
     }
@@ -76,14 +75,14 @@ impl Tokens {
     }
 
     pub(super) fn tell_given_up(&mut self, value: &str) {
-        if let Some(token) = self.by_value.get_mut(unquoted(value)) {
+        if let Some(token) = self.by_value.get_mut(value) {
             token.given_up = true;
         }
     }
 
     /// The response that brings this token is on its way.
     pub(super) fn delivered(&mut self, value: &str) {
-        if let Some(token) = self.by_value.get_mut(unquoted(value)) {
+        if let Some(token) = self.by_value.get_mut(value) {
             token.held = true;
         }
     }
@@ -120,12 +119,4 @@ impl Token {
             self.life = life;
         }
     }
-}
-
-/// Quotes around a cookie's value are no part of it: clients may carry them or drop them.
-fn unquoted(value: &str) -> &str {
-    value
-        .strip_prefix('"')
-        .and_then(|value| value.strip_suffix('"'))
-        .unwrap_or(value)
 }

@@ -35,10 +35,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const HELP: &str = "\
 cargo xtask soak [--minutes N] [--seed N] [--leak NAME]
 
-  --minutes N   how long, fractions included; 10 by default
-  --seed N      another order of faults and calls
-  --leak NAME   forget something in each round, to see that it is found: bytes, client, task,
-                thread, socket
+  --minutes N   how long to run, fractions included (default 10)
+  --seed N      the order of faults and calls
+  --leak NAME   leak something in each round, to check that the soak finds it: bytes, client,
+                task, thread, socket
 ";
 
 fn main() -> ExitCode {

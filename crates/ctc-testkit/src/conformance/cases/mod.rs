@@ -40,8 +40,10 @@ cases! {
     }
     requests {
         token_is_carried_byte_for_byte "T37 T39",
+        quoted_token_keeps_its_quotes "T37",
         call_carries_key_and_one_cookie "T43",
         callers_headers_are_kept "T14 T16",
+        foreign_host_header_does_not_arrive "T46",
         url_arrives_as_it_was "",
         get_has_no_body "",
         post_has_its_length "",

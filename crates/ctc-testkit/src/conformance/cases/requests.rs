@@ -1,10 +1,10 @@
 //! Calls on the wire: key, token, headers, bodies.
 
-use ctc_driver::ctc_core::StampError;
+use ctc_driver::ctc_core::{StampError, TokenAttachment};
 use http::Method;
 
 use super::prelude::*;
-use crate::{DEFAULT_APP_KEY, Entry, conformance::client::Why};
+use crate::{DEFAULT_APP_KEY, Entry, TokenStyle, conformance::client::Why};
 
 const ACCEPT: &str = "application/json;charset=UTF-8";
 
@@ -37,6 +37,28 @@ pub(super) fn token_is_carried_byte_for_byte(stage: &Stage<'_>) -> Checked {
             )?;
         }
         scene.counts(1, 2)?;
+    }
+    Ok(())
+}
+
+/// The quotes belong to the value of the cookie, and to nothing else.
+pub(super) fn quoted_token_keeps_its_quotes(stage: &Stage<'_>) -> Checked {
+    for (attachment, header, is_quoted) in [
+        (TokenAttachment::Cookie, "cookie", true),
+        (TokenAttachment::Bearer, "authorization", false),
+    ] {
+        let mut setup = Setup::default();
+        setup.settings.attachment = attachment;
+        let server = Server::builder().token_style(TokenStyle::Quoted);
+        let scene = stage.scene_of(server.bearer(true), setup)?;
+        scene.client.expect(scene.client.get(DEVICES), 200)?;
+        scene.server.revoke_all();
+        scene.client.expect(scene.client.get(DEVICES), 200)?;
+        let sent = scene.last(Class::Call)?.header(header).concat();
+        equal(format!("quotes in {header}"), sent.contains('"'), is_quoted)?;
+        scene.client.logout()?;
+        equal("logouts", scene.server.counts().logouts, 1)?;
+        scene.counts(2, 3)?;
     }
     Ok(())
 }
@@ -110,6 +132,32 @@ pub(super) fn callers_headers_are_kept(stage: &Stage<'_>) -> Checked {
         calls[2].tokens(),
     )?;
     scene.counts(2, 3)
+}
+
+/// Key and token would reach another virtual host behind the same address.
+pub(super) fn foreign_host_header_does_not_arrive(stage: &Stage<'_>) -> Checked {
+    let scene = stage.open_scene()?;
+    let own = scene.server.address().to_string();
+    for hosts in [
+        &["other.example"][..],
+        &["me@other.example"],
+        &["other.example", "another.example"],
+    ] {
+        let call = || {
+            let call = scene.client.get(ECHO);
+            hosts
+                .iter()
+                .fold(call, |call, host| call.header("host", host))
+        };
+        scene.client.expect(call(), 200)?;
+        // And once more through a replay.
+        scene.server.revoke_all();
+        scene.client.expect(call(), 200)?;
+    }
+    for entry in scene.entries(Class::Call) {
+        equal("the host", entry.header("host"), vec![own.as_str()])?;
+    }
+    scene.counts(4, 9)
 }
 
 pub(super) fn url_arrives_as_it_was(stage: &Stage<'_>) -> Checked {
