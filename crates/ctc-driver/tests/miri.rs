@@ -161,12 +161,10 @@ fn tasks_on_threads_share_a_login_and_one_is_dropped() {
     {
         let options = CallOptions::default();
         let mut leader = Box::pin(driver.execute(get(), &options));
-        assert!(
-            leader
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
-                .is_pending()
-        );
+        // Elected. If the login's thread is quick, the call is done by now.
+        let _ = leader
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         thread::scope(|scope| {
             scope.spawn(|| {
                 let response = block_on(driver.execute(get(), &CallOptions::default()));

@@ -193,26 +193,3 @@ async fn a_401_whose_body_stalls_is_discarded_in_time() {
         );
     }
 }
-
-/// Each client of a program reads the trusted certificates anew: that is what it costs. The one
-/// for logins is made when it is needed. (Two at once take twice as long; the benchmarks measure
-/// it more closely than a test can.)
-#[test]
-fn building_costs_no_more_than_a_bare_client() {
-    let server = RawServer::start(drop);
-    provider();
-    let time = |build: &dyn Fn()| {
-        let rounds = (0..20).map(|_| {
-            let began = Instant::now();
-            build();
-            began.elapsed()
-        });
-        rounds.min().unwrap()
-    };
-    let bare = time(&|| drop(reqwest::Client::builder().redirect(Policy::none()).build()));
-    let ours = time(&|| drop(builder(&server).build().unwrap()));
-    assert!(
-        ours <= bare.mul_f64(1.5),
-        "{ours:?}, and {bare:?} for a bare one"
-    );
-}
