@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use ctc_driver::ctc_core::{Admit, AppKey, Call, Credentials, Session};
 use ctc_driver::{AsyncTransport, LoginRequest};
-use ctc_reqwest::reqwest::redirect::Policy;
 use ctc_reqwest::{
     Client, ClientBuilder, Endpoint, Error, LogoutOutcome, ReqwestTransport, Settings,
     http_client_builder, reqwest,
