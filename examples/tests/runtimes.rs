@@ -693,7 +693,7 @@ fn outside_of_any_runtime_a_call_says_what_is_missing() {
         let error = joined(thread).unwrap_err();
         assert!(error.why.contains("Tokio::on"), "{}", error.why);
         match error.denial.unwrap() {
-            Denial::BackingOff { cause, .. } => assert_eq!(cause, LoginFailure::NotSent),
+            Denial::BackingOff { cause, .. } => assert_eq!(cause, LoginFailure::NotRun),
             other => panic!("{other}"),
         }
     }

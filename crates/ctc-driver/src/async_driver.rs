@@ -129,9 +129,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             loop {
                 // Two futures in turn, which share their room: a caller that waits holds nothing of
                 // what one that sends does.
-                match self.send(&mut calling).await? {
-                    Some(response) => return Ok(response),
-                    None => {}
+                if let Some(response) = self.send(&mut calling).await? {
+                    return Ok(response);
                 }
                 let Calling {
                     call, remaining, ..

@@ -64,12 +64,6 @@
 //! ignores the announcement gets the body a second later; `timeout_await_100` of the HTTP client's
 //! configuration changes that time.
 //!
-//! # Fork
-//!
-//! Build the client after a fork, in each process: with a client that has made calls before the
-//! fork, parent and child share its connections and may read each other's responses. This crate
-//! cannot prevent that. A store lets the processes share one session.
-//!
 //! # Whether a request was sent
 //!
 //! A login that certainly was not sent is not charged to the login budget, and a call that was not

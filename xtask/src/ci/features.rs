@@ -2,9 +2,19 @@
 
 use super::{Outcome, crates, plain, read};
 
-/// Features that only pass another of the same crates on, and build C code or want a system
-/// library: minutes each.
-const LEFT_OUT: &[&str] = &["brotli", "native-tls", "rustls", "zstd"];
+/// Features that only pass another of the same crates on, and build C code: minutes each.
+const LEFT_OUT: &[&str] = &["brotli", "zstd"];
+
+/// Every row of the adapters' TLS tables, and what another crate of the program may turn on
+/// (`noise`): a real https call over both for each.
+const TLS: &[&str] = &[
+    "rustls",
+    "rustls-no-provider",
+    "native-tls",
+    "native-tls,noise",
+    "native-tls,rustls-no-provider",
+    "native-tls,rustls,rustls-no-provider,noise",
+];
 
 pub(super) fn run() -> Result<Outcome, String> {
     for package in crates()? {
@@ -32,34 +42,25 @@ pub(super) fn run() -> Result<Outcome, String> {
         }
     }
     // The cookie jar that this feature brings along must change nothing on the wire.
-    plain(&[
+    test("ctc-ureq", "cookies", &["--test", "conformance"])?;
+    test("ctc-driver", "metrics", &["--test", "metrics"])?;
+    for set in TLS {
+        println!("an https call with {set}");
+        test("ctc-tls", &format!("alone,{set}"), &[])?;
+    }
+    test("ctc-no-tls", "alone", &[])
+}
+
+fn test(package: &str, features: &str, more: &[&str]) -> Result<Outcome, String> {
+    let args = [
         "test",
         "--quiet",
         "--package",
-        "ctc-ureq",
+        package,
         "--features",
-        "cookies",
-        "--test",
-        "conformance",
-    ])?;
-    plain(&[
-        "test",
-        "--quiet",
-        "--package",
-        "ctc-driver",
-        "--features",
-        "metrics",
-        "--test",
-        "metrics",
-    ])?;
-    plain(&[
-        "test",
-        "--quiet",
-        "--package",
-        "ctc-no-tls",
-        "--features",
-        "alone",
-    ])
+        features,
+    ];
+    plain(&[&args[..], more].concat())
 }
 
 /// The names in the manifest's `[features]`.

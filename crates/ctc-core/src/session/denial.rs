@@ -140,6 +140,9 @@ pub enum LoginFailure {
     /// The server could not be reached.
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
+    /// The runtime dropped the login's task several times in a row before it sent anything.
+    #[error("the runtime did not run the login: make the call within a runtime that keeps running")]
+    NotRun,
     /// No response came back.
     #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,

@@ -80,6 +80,12 @@ impl Session {
         self.fail(&ticket, LoginFailure::Panicked, sent, now)
     }
 
+    /// Reports a login that was not sent because the driver's runtime did not run it.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn login_not_run(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
+        self.fail(&ticket, LoginFailure::NotRun, false, now)
+    }
+
     /// Reports a login that was not tried: another process held the store's login lease for too
     /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]

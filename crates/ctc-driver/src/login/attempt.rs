@@ -1,10 +1,10 @@
 //! The right to make one login, from election to report.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use ctc_core::{
-    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Resumed, SendFailure,
-    Session,
+    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Resumed, Session,
 };
 use http::Request;
 use tracing::Span;
@@ -150,38 +150,43 @@ impl Attempt {
         }
     }
 
-    /// Reports a login that failed on this side.
-    pub(super) fn fail(&mut self, failed: SendError) -> Option<Box<Request<FormBody>>> {
-        let ticket = self.ticket.take()?;
-        let outcome = self.session.with(|session, now| {
-            let outcome = session.login_failed(ticket, failed.failure, now);
-            if let LoginOutcome::Failed(denial) = &outcome {
-                self.session.set_login_error(denial.clone(), failed.error);
-            }
-            outcome
-        });
-        self.tell(outcome)
+    /// Reports a login that had no response.
+    fn fail(&mut self, failed: SendError) -> Option<Box<Request<FormBody>>> {
+        let SendError { failure, error } = failed;
+        self.report_failure(Some(error), |session, ticket, now| {
+            session.login_failed(ticket, failure, now)
+        })
     }
 
     /// Reports a login whose steps panicked, unless it was reported before.
     pub(super) fn panicked(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let sent = self.request.is_none();
-            let outcome = self
-                .session
-                .with(|session, now| session.login_panicked(ticket, sent, now));
-            drop(self.tell(outcome));
-        }
+        let sent = self.request.is_none();
+        self.report_failure(None, |session, ticket, now| {
+            session.login_panicked(ticket, sent, now)
+        });
     }
 
     /// Reports that another process has the store's lease, and holds it for too long.
     pub(super) fn store_busy(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let outcome = self
-                .session
-                .with(|session, now| session.store_busy(ticket, now));
-            drop(self.tell(outcome));
-        }
+        self.report_failure(None, Session::store_busy);
+    }
+
+    /// Reports a failure, and keeps the error that it came of. Returns the logout of a token that
+    /// nobody holds.
+    fn report_failure(
+        &mut self,
+        error: Option<Arc<dyn Error + Send + Sync>>,
+        report: impl FnOnce(&mut Session, LoginTicket, Instant) -> LoginOutcome,
+    ) -> Option<Box<Request<FormBody>>> {
+        let ticket = self.ticket.take()?;
+        let outcome = self.session.with(|session, now| {
+            let outcome = report(session, ticket, now);
+            if let (LoginOutcome::Failed(denial), Some(error)) = (&outcome, error) {
+                self.session.set_login_error(denial.clone(), error);
+            }
+            outcome
+        });
+        self.tell(outcome)
     }
 
     fn tell(&self, outcome: LoginOutcome) -> Option<Box<Request<FormBody>>> {
@@ -214,11 +219,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         let unsent = self.request.is_some();
         if unsent && self.ticket.is_some() && self.session.lost_a_task() {
-            let error = Arc::new(TaskLost);
-            drop(self.fail(SendError {
-                failure: SendFailure::NotSent,
-                error,
-            }));
+            self.report_failure(Some(Arc::new(TaskLost)), Session::login_not_run);
         }
         let Some(ticket) = self.ticket.take() else {
             return;

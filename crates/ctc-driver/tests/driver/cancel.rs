@@ -414,7 +414,7 @@ fn a_runtime_that_drops_every_task_is_asked_three_times_for_all_callers() {
                 matches!(
                     denied.denial(),
                     Denial::BackingOff {
-                        cause: LoginFailure::NotSent,
+                        cause: LoginFailure::NotRun,
                         ..
                     }
                 ),

@@ -41,6 +41,7 @@ pub(crate) const SPELLINGS: &[(&str, &str, bool)] = &[
 ];
 
 /// A server on `::1`, and its address in full, unless this machine has no IPv6.
+#[allow(clippy::print_stderr, reason = "a test that is left out says so")]
 pub(crate) fn on_ipv6() -> Option<(ctc_testkit::Server, String)> {
     let address = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
     if std::net::TcpListener::bind(address).is_err() {
