@@ -7,8 +7,8 @@ use ctc_core::{
 use serde_json::json;
 
 use crate::scenario::{
-    KEY, PASSWORD, Scenario, USER, call, cookie, credentials, field, sealed, status, through_json,
-    with_field,
+    KEY, PASSWORD, Scenario, USER, call, cookie, credentials, field, opened, sealed, status,
+    through_json, with_field,
 };
 
 impl Scenario {
@@ -103,6 +103,33 @@ fn a_rejection_counts_only_for_the_credentials_that_were_rejected() {
     let record = s.record();
     s.session.set_credentials(credentials(USER, "the new one!"));
     assert!(matches!(s.offer(&record), Resumed::Continue(_)));
+}
+
+/// The credentials may have changed after a record was opened with the old ones.
+#[test]
+fn guarantee_11_what_a_record_says_to_other_credentials_counts_for_nothing() {
+    let process =
+        |password: &str| Scenario::of(Endpoint::us(), KEY, USER, password, Settings::default());
+    let theirs = process("another");
+    let seed = theirs.session.seal_seed();
+    let record = opened(&theirs.open("T1").record(), &seed);
+    assert!(record.has_token());
+    let mut s = process(PASSWORD);
+    let ticket = s.order().ticket;
+    let (now, wall) = (s.now(), s.wall());
+    let resumed = s.session.login_resumed(ticket, &record, now, wall);
+    assert!(matches!(resumed, Resumed::Continue(_)), "{resumed:?}");
+    let Resumed::Continue(ticket) = resumed else {
+        return;
+    };
+    let overtaken = s.session.login_overtaken(ticket, &record, now, wall);
+    assert!(matches!(overtaken, Resumed::Continue(_)), "{overtaken:?}");
+    assert_eq!(s.token(), None);
+
+    let record = opened(&process("another").rejected(401).record(), &seed);
+    let mut s = process(PASSWORD);
+    s.session.merge_history(&record, now, wall);
+    assert_eq!(s.phase(), Phase::Empty);
 }
 
 #[test]
