@@ -39,6 +39,9 @@ pub struct AsyncDriver<T> {
     in_use: Arc<()>,
 }
 
+type Sent<T> =
+    Result<Option<<T as AsyncTransport>::Response>, CallError<<T as AsyncTransport>::Error>>;
+
 /// One call, from its first stamp to the response that is delivered.
 struct Calling<'a, T: AsyncTransport> {
     call: Call,
@@ -167,8 +170,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     fn send<'a, 'c>(
         &'a self,
         calling: &'a mut Calling<'c, T>,
-    ) -> impl Future<Output = Result<Option<T::Response>, CallError<T::Error>>> + Send + use<'a, 'c, T>
-    {
+    ) -> impl Future<Output = Sent<T>> + Send + use<'a, 'c, T> {
         async move {
             let rest = {
                 let request = calling.place.as_mut().expect("a request to send");

@@ -43,9 +43,9 @@
 //! is refused. On Windows the file inherits the rights of its folder; that of
 //! [`FileStore::default_location`] is its user's own.
 //!
-//! **Whoever reads it gets no token:** that opens only with the password that obtained it. With user
-//! name and application key he can test passwords, each at the cost of 14 ms and 19 MiB: a common
-//! one falls, so leave the file out of backups and images
+//! **A reader of the file gets no token:** it opens only with the password that obtained it. With
+//! username and application key, a reader can test passwords, each at the cost of 14 ms and 19 MiB:
+//! a common one falls, so leave the file out of backups and images
 //! ([all that it yields](ctc_driver::ctc_core::manual::security)). A process with another password
 //! finds nothing in it, and leaves the right one's token alone. A new process takes some 30 ms to
 //! derive its key.

@@ -9,7 +9,10 @@ use zeroize::Zeroizing;
 
 use super::governor::{History, Stop};
 use super::pass::Generation;
-use super::record::{FORMAT, Pause, RecordKey, Refusal, SessionRecord, hex, millis};
+use super::record::{
+    FORMAT, Pause, RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts, hex,
+    millis,
+};
 use crate::Endpoint;
 use crate::secret::{AppKey, AuthToken, Credentials};
 use crate::settings::MAX_SPAN;
@@ -113,9 +116,9 @@ impl OpenRecord {
     }
 
     /// The token's text, what it is to be bound to, and the credentials that it belongs to.
-    pub fn token_to_seal(&self) -> Option<(&[u8], super::record::TokenFacts, &SealSeed)> {
+    pub fn token_to_seal(&self) -> Option<(&[u8], TokenFacts, &SealSeed)> {
         let found = self.token.as_ref()?;
-        let facts = super::record::TokenFacts {
+        let facts = TokenFacts {
             generation: found.generation,
             obtained_at: found.obtained_at,
             expires_at: found.expires_at,
@@ -145,6 +148,65 @@ impl OpenRecord {
     pub fn refusal_to_seal(&self) -> Option<(u16, u64)> {
         self.refusal
             .map(|refusal| (refusal.status.as_u16(), refusal.generation))
+    }
+}
+
+/// For `ctc-driver`, which opens and seals records.
+#[doc(hidden)]
+impl SessionRecord {
+    /// What the record says to the credentials that `seed` was made of.
+    pub fn opened(
+        &self,
+        seed: SealSeed,
+        token: Option<(&SealedToken, AuthToken)>,
+        refusal: Option<Refusal>,
+    ) -> OpenRecord {
+        let found = |(sealed, token): (&SealedToken, AuthToken)| {
+            let (obtained_at, expires_at) = self.times_of(sealed);
+            FoundToken {
+                token,
+                generation: sealed.facts.generation,
+                obtained_at,
+                expires_at,
+                by: seed.clone(),
+            }
+        };
+        OpenRecord {
+            format: self.format,
+            origin: self.origin.clone(),
+            account: self.account.clone(),
+            generation: self.generation().number(),
+            token: token.map(found),
+            saved_at: self.saved_at,
+            login_debt: self.login_debt,
+            failures: self.failures,
+            pause: self.pause.clone(),
+            refusal: refusal.and_then(FoundRefusal::read),
+            seed,
+        }
+    }
+
+    /// The record of a session. `over` is the one that it replaces.
+    pub fn sealed(ours: &OpenRecord, over: Option<&Self>, parts: SealedParts) -> Self {
+        let SealedParts {
+            salt,
+            tokens,
+            refusals,
+        } = parts;
+        Self {
+            format: FORMAT,
+            origin: ours.origin.clone(),
+            account: ours.account.clone(),
+            salt,
+            generation: ours.generation_over(over),
+            saved_at: ours.saved_at,
+            login_debt: ours.login_debt,
+            failures: ours.failures,
+            pause: ours.pause.clone(),
+            tokens,
+            refusals,
+            shift: 0,
+        }
     }
 }
 

@@ -11,9 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::denial::LoginFailure;
-use super::open_record::{FoundRefusal, FoundToken, OpenRecord, SealSeed};
 use super::pass::Generation;
-use crate::secret::AuthToken;
 
 /// Raised when the meaning of a record changes; a record of another format is never used.
 pub(super) const FORMAT: u32 = 2;
@@ -25,31 +23,31 @@ const MOST_REFUSALS: usize = 8;
 /// A session as a store keeps it: the governor's history in the clear, tokens and refusals sealed.
 ///
 /// Each token is sealed under a key that only user name, password and application key together
-/// yield, slowly: who reads the record gets neither the token nor a quick way to test passwords, and
-/// who writes it cannot plant a token. It holds no user name, password or application key: the
-/// account is recognised by a mark keyed with the application key (HMAC-SHA-256). What a stolen
+/// yield, slowly. A reader of the record gets neither the token nor a quick way to test passwords,
+/// and a writer cannot plant a token. It holds no username, password or application key: the
+/// account is recognized by a mark keyed with the application key (HMAC-SHA-256). What a stolen
 /// record yields all the same is in [the manual](crate::manual::security).
 ///
 /// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one
 /// login at most.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRecord {
-    format: u32,
-    origin: String,
-    account: String,
+    pub(super) format: u32,
+    pub(super) origin: String,
+    pub(super) account: String,
     #[serde(with = "hex")]
-    salt: [u8; 16],
-    generation: u64,
-    saved_at: u64,
-    login_debt: u64,
-    failures: u32,
-    pause: Option<Pause>,
-    tokens: Vec<SealedToken>,
-    refusals: Vec<Refusal>,
-    /// How far its times were moved to this machine's clock: the times of sealed tokens stay as they
-    /// were sealed.
+    pub(super) salt: [u8; 16],
+    pub(super) generation: u64,
+    pub(super) saved_at: u64,
+    pub(super) login_debt: u64,
+    pub(super) failures: u32,
+    pub(super) pause: Option<Pause>,
+    pub(super) tokens: Vec<SealedToken>,
+    pub(super) refusals: Vec<Refusal>,
+    /// How far its times were moved to this machine's clock: the times of sealed tokens stay as
+    /// they were sealed.
     #[serde(skip)]
-    shift: i64,
+    pub(super) shift: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +129,8 @@ impl SessionRecord {
     }
 
     /// Whether it holds a token that `other` would replace with an older one of the same password,
-    /// or drop although it is younger than `other`: a store that has this record does not replace it
-    /// with `other`.
+    /// or drop although it is younger than `other`: a store that has this record does not replace
+    /// it with `other`.
     ///
     /// The number decides, and for equal numbers the time: two processes may have given two tokens
     /// one number while they could not reach the store.
@@ -184,7 +182,7 @@ impl SessionRecord {
     }
 
     /// When a token of it was obtained and may end, by this machine's clock.
-    fn times_of(&self, token: &SealedToken) -> (Option<u64>, Option<u64>) {
+    pub(super) fn times_of(&self, token: &SealedToken) -> (Option<u64>, Option<u64>) {
         let shifted = |time: Option<u64>| time.map(|time| time.saturating_add_signed(self.shift));
         (
             shifted(token.facts.obtained_at),
@@ -215,61 +213,6 @@ impl SessionRecord {
     pub fn without_token_by(mut self, by: [u8; 16]) -> Self {
         self.tokens.retain(|token| token.by != by);
         self
-    }
-
-    /// What the record says to the credentials that `seed` was made of.
-    pub fn opened(
-        &self,
-        seed: SealSeed,
-        token: Option<(&SealedToken, AuthToken)>,
-        refusal: Option<Refusal>,
-    ) -> OpenRecord {
-        let found = |(sealed, token): (&SealedToken, AuthToken)| {
-            let (obtained_at, expires_at) = self.times_of(sealed);
-            FoundToken {
-                token,
-                generation: sealed.facts.generation,
-                obtained_at,
-                expires_at,
-                by: seed.clone(),
-            }
-        };
-        OpenRecord {
-            format: self.format,
-            origin: self.origin.clone(),
-            account: self.account.clone(),
-            generation: self.generation().number(),
-            token: token.map(found),
-            saved_at: self.saved_at,
-            login_debt: self.login_debt,
-            failures: self.failures,
-            pause: self.pause.clone(),
-            refusal: refusal.and_then(FoundRefusal::read),
-            seed,
-        }
-    }
-
-    /// The record of a session. `over` is the one that it replaces.
-    pub fn sealed(ours: &OpenRecord, over: Option<&Self>, parts: SealedParts) -> Self {
-        let SealedParts {
-            salt,
-            tokens,
-            refusals,
-        } = parts;
-        Self {
-            format: FORMAT,
-            origin: ours.origin.clone(),
-            account: ours.account.clone(),
-            salt,
-            generation: ours.generation_over(over),
-            saved_at: ours.saved_at,
-            login_debt: ours.login_debt,
-            failures: ours.failures,
-            pause: ours.pause.clone(),
-            tokens,
-            refusals,
-            shift: 0,
-        }
     }
 }
 

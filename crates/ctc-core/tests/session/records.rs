@@ -562,7 +562,7 @@ fn the_younger_of_two_tokens_is_known() {
         (record("T2", 7, None), false),
         (record("T2", 6, Some(9_000)), true),
         (record("T2", 8, Some(1)), false),
-        // A store cannot tell that it is the same: who writes it has seen the record, and counts on.
+        // A store cannot tell that it is the same: its writer has seen the record, and counts on.
         (record("T1", 6, Some(1)), true),
         (with_field(&none, "generation", json!(6)), true),
         (none.clone(), false),

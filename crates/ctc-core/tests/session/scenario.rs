@@ -448,8 +448,8 @@ fn mark(seed: &SealSeed) -> [u8; 16] {
     seed.as_bytes()[..16].try_into().unwrap()
 }
 
-/// The record with one field set to something else: if it is the token's, or the token itself, there
-/// as well.
+/// The record with one field set to something else: if it is the token's, or the token itself,
+/// there as well.
 pub(crate) fn with_field(
     record: &SessionRecord,
     field: &str,

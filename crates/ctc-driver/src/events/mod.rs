@@ -82,8 +82,8 @@ pub enum SessionEvent<'a> {
     CredentialsReplaced,
     /// The store failed; the session goes on in memory.
     StoreFailed {
-        /// What it was asked for: `lease`, `load`, `save` or `release`; or `seal`, when the key to the
-        /// record could not be derived.
+        /// What it was asked for: `lease`, `load`, `save` or `release`; or `seal`, when the key to
+        /// the record could not be derived.
         operation: &'static str,
         /// What it said.
         error: &'a StoreError,

@@ -8,8 +8,8 @@ use super::random::{NoRandom, random};
 use super::refusal::put_refusal;
 use super::token::{Opened, put_token};
 
-/// What `record` says to the credentials of `seed`, whose key for its salt is `key`: the history alone
-/// if there is no key.
+/// What `record` says to the credentials of `seed`, whose key for its salt is `key`: the history
+/// alone if there is no key.
 pub(crate) fn open(record: &SessionRecord, seed: SealSeed, key: Option<&SealKey>) -> OpenRecord {
     let Some(key) = key else {
         return record.opened(seed, None, None);

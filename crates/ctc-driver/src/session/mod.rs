@@ -114,11 +114,12 @@ impl SharedSession {
 
     /// Sets the observer of this session's events, replacing any previous one.
     pub fn set_observer(&self, observer: impl Observer + 'static) {
-        *self
-            .0
-            .observer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
+        let current = self.0.observer.lock();
+        let mut current = current.unwrap_or_else(PoisonError::into_inner);
+        let previous = current.replace(Arc::new(observer));
+        // Dropping the previous one runs code of yours: not under the lock.
+        drop(current);
+        drop(previous);
     }
 
     /// Returns what the session's record is filed under in a store.

@@ -311,8 +311,8 @@ pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
         let Some(rest) = line.strip_prefix("authToken=") else {
             continue;
         };
-        // A token is one and the same, in quotes or not. (That it goes back as it came is shown by the
-        // tests of the core and by the conformance suite.)
+        // A token is one and the same, in quotes or not. (That it goes back as it came is shown by
+        // the tests of the core and by the conformance suite.)
         let value = rest.split(';').next().unwrap_or_default().trim_matches('"');
         found = if value.starts_with("CANARY-TOKEN") {
             Cookie::Set(value.to_owned())
