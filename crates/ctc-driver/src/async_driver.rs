@@ -121,14 +121,15 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         place: &'a mut Option<T::Request>,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
+        // Made outside of the future, which would otherwise hold the references twice.
+        let mut calling = Calling {
+            call: Call::new(false),
+            remaining: RemainingWait::new(options.max_wait),
+            place,
+            options,
+            unauthorized: None,
+        };
         async move {
-            let mut calling = Calling {
-                call: Call::new(false),
-                remaining: RemainingWait::new(options.max_wait),
-                place,
-                options,
-                unauthorized: None,
-            };
             loop {
                 // Two futures in turn, which share their room: a caller that waits holds nothing of
                 // what one that sends does.

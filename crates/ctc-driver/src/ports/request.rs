@@ -51,8 +51,20 @@ impl<R: Outgoing<ReplayCopy = R>> ReplayCopy<R> for R {
     }
 }
 
+/// A large request is better kept on the heap: the future of a call has room for its copy, also
+/// while it waits for a login and has none.
+impl<R: Outgoing> ReplayCopy<R> for Box<R> {
+    fn route(&self) -> Route {
+        Outgoing::route(&**self)
+    }
+
+    fn into_request(self) -> R {
+        *self
+    }
+}
+
 impl<B: Clone> Outgoing for http::Request<B> {
-    type ReplayCopy = Self;
+    type ReplayCopy = Box<Self>;
 
     fn method(&self) -> &Method {
         self.method()
@@ -70,8 +82,8 @@ impl<B: Clone> Outgoing for http::Request<B> {
         self.headers_mut()
     }
 
-    fn replay_copy(&self) -> Option<Self> {
-        Some(self.clone())
+    fn replay_copy(&self) -> Option<Box<Self>> {
+        Some(Box::new(self.clone()))
     }
 
     fn complete(&mut self, endpoint: &Endpoint) {
