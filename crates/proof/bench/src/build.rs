@@ -8,6 +8,12 @@ use crate::scene::KEY;
 /// A name, and what builds that client once.
 pub type Built = (&'static str, fn() -> Result<(), Failure>);
 
+/// Installs the crypto provider that the clients' TLS takes. Called by each program once.
+pub fn install_tls() {
+    // Another one that is there already does as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// The bare client first, each built for the vendor's endpoint, which nobody calls.
 pub const PAIRS: [[Built; 2]; 2] = [
     [("build ureq bare", bare_ureq), ("build ureq", ureq)],

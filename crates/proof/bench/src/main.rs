@@ -43,6 +43,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    ctc_bench::build::install_tls();
     match options().and_then(|options| run(&options)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -28,6 +28,7 @@ const WAITERS: u32 = 1000;
 type Figures = BTreeMap<&'static str, f64>;
 
 fn main() -> ExitCode {
+    ctc_bench::build::install_tls();
     let url = std::env::args().nth(1).unwrap_or_default();
     match run(&url) {
         Ok(figures) => {

@@ -21,6 +21,7 @@ use ctc_bench::{Failure, calls, server};
 use ctc_driver::SharedSession;
 
 fn main() -> ExitCode {
+    ctc_bench::build::install_tls();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args.as_slice() {
