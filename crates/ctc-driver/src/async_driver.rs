@@ -112,10 +112,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// As [`execute`](Self::execute), with a request that stays in its place until it is sent: for
     /// futures around this one, which would otherwise hold it a second time.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
-    )]
     pub(crate) fn execute_from<'a>(
         &'a self,
         place: &'a mut Option<T::Request>,
