@@ -13,8 +13,8 @@ use ctc_driver::ctc_core::{
     Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, LoginResponse,
-    SessionStore, SharedSession, StoreError, SystemClock,
+    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, LoginRequest,
+    LoginResponse, SessionStore, SharedSession, StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
@@ -69,9 +69,18 @@ pub(crate) fn session(
     }
     show!(ctc_driver::ctc_core::Session, &session);
     assert!(session.login_starting(&order.ticket, now));
-    let response = login(order.request);
+    let request = LoginRequest::new(order.request, Duration::from_secs(30));
+    show!(ctc_driver::LoginRequest, &request);
+    let response = login(request.request);
+    show!(ctc_driver::LoginResponse, &response);
     let reader = session.login_reader();
     show!(ctc_driver::ctc_core::LoginReader, &reader);
+    // A failed login's response is shown by the rule.
+    let _ = reader.read(
+        StatusCode::UNAUTHORIZED,
+        response.headers(),
+        TOKEN.as_bytes(),
+    );
     let reading = reader.read(response.status(), response.headers(), &[]);
     show!(ctc_driver::ctc_core::LoginReading, &reading);
     let outcome = session.login_response(order.ticket, reading, now);

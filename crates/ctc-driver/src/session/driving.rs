@@ -49,6 +49,14 @@ impl Published {
 
     #[inline]
     fn local(&self) -> &Pass {
+        match self.copies.local().get() {
+            Some(pass) => pass,
+            None => self.copy(),
+        }
+    }
+
+    #[cold]
+    fn copy(&self) -> &Pass {
         self.copies.local().get_or_init(|| self.pass.deep_clone())
     }
 }

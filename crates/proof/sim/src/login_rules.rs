@@ -39,6 +39,7 @@ impl Watch {
     /// It never reached the server, so it does not count.
     pub(crate) fn login_not_sent(&mut self, process: usize) {
         self.sessions[process].login.sent.pop();
+        self.sessions[process].login.not_sent = true;
         if let Some(store) = self.plan.processes[process].store {
             self.by_store[store].pop();
         }
@@ -227,10 +228,12 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let rules = self.watch.plan.settings.fair_use.clone();
         let login = &mut self.watch.sessions[process].login;
-        login.refused = 0;
-        match login.refusal.take() {
+        let lost = std::mem::take(&mut login.refused) > 0;
+        let sent = !std::mem::take(&mut login.not_sent) && !lost;
+        // A refusal is a response's: one that was not sent has none.
+        match login.refusal.take().filter(|_| sent) {
             Some(status) => login.rejected = Some(status),
-            None => login.failed(now, &rules),
+            None => login.failed(now, sent, &rules),
         }
     }
 

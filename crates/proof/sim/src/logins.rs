@@ -16,6 +16,8 @@ pub(crate) struct Logins {
     /// Consecutive failures since the last success.
     failures: u32,
     pub(crate) not_before: Ms,
+    /// The last one did not reach the network, and is not counted as failed yet.
+    pub(crate) not_sent: bool,
     pub(crate) rejected: Option<StatusCode>,
     /// What the last response asks for, once the session counts it: a pause, or no login at all.
     pub(crate) asked: Ms,
@@ -67,12 +69,19 @@ impl Logins {
         self.rejected = None;
     }
 
-    pub(crate) fn failed(&mut self, now: Ms, rules: &FairUse) {
+    /// `sent`: whether it may have been. One that was not costs the server nothing: its pause
+    /// doubles once at most, and makes no other longer.
+    pub(crate) fn failed(&mut self, now: Ms, sent: bool, rules: &FairUse) {
         let ms = |span: std::time::Duration| Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
+        let doublings = self.failures.min(if sent { 20 } else { 1 });
         let full = ms(rules.backoff)
-            .saturating_mul(1 << self.failures.min(20))
+            .saturating_mul(1 << doublings)
             .min(ms(rules.backoff_cap));
-        self.failures += 1;
+        self.failures = if sent {
+            self.failures + 1
+        } else {
+            self.failures.max(1)
+        };
         let asked = std::mem::take(&mut self.asked);
         let pause = (full / 4 * 3).max(asked.min(ms(rules.retry_after_cap)));
         self.not_before = now + pause;

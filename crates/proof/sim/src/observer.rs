@@ -86,6 +86,8 @@ impl State {
                 (login.refusal, login.asked) = (None, 0);
                 login.unreported.push(election);
             }
+            // Its token opens with another password only: to this session there is none.
+            SessionEvent::StoredByOthers => login.loaded = None,
             SessionEvent::LoggedIn { .. } => {
                 login.unreported.retain(|other| *other != election);
                 if saves {

@@ -18,7 +18,7 @@ pub(crate) struct Shelf {
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     pub(crate) record: Option<SessionRecord>,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<(u64, String)>,
     pub(crate) fence: u64,
     pub(crate) held_until: Option<Ms>,
 }

@@ -100,11 +100,7 @@ impl AsyncStoreLease for Lease {
             .places
             .entry(self.key.clone())
             .or_default();
-        let (record, token) = (place.record.clone(), place.token.clone());
-        let found = record
-            .as_ref()
-            .map(|record| record.generation().number())
-            .zip(token);
+        let (record, found) = (place.record.clone(), place.token.clone());
         state.watch.loaded(self.process, found);
         Ok(record)
     }
@@ -134,7 +130,7 @@ impl AsyncStoreLease for Lease {
         }
         place.token = token_of(record);
         place.record = Some(record.clone());
-        let token = place.token.clone();
+        let token = place.token.as_ref().map(|(_, token)| token.clone());
         state.note(|| format!("p{}: saves {token:?}", self.process));
         Ok(())
     }
@@ -195,8 +191,8 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The token in a record, for whom it opens.
-fn token_of(record: &SessionRecord) -> Option<String> {
+/// The token in a record and its generation, for whom it opens.
+fn token_of(record: &SessionRecord) -> Option<(u64, String)> {
     let passwords = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD];
     let mut accounts = USERS
         .iter()
@@ -204,9 +200,9 @@ fn token_of(record: &SessionRecord) -> Option<String> {
     accounts.find_map(|(user, password)| {
         let seed = SealSeed::new(APP_KEY.as_bytes(), &record.key().origin, user, password);
         let opened = records::open(record, &seed, Some(&secret())).ok()?;
-        let (token, ..) = opened.token_to_seal()?;
+        let (token, facts, _) = opened.token_to_seal()?;
         let token = std::str::from_utf8(token).ok()?;
-        Some(token.trim_matches('"').to_owned())
+        Some((facts.generation, token.trim_matches('"').to_owned()))
     })
 }
 
