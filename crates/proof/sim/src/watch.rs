@@ -79,6 +79,8 @@ pub(crate) struct Watched {
     /// The token that was refused last.
     pub(crate) refused: Option<Held>,
     pub(crate) closed: bool,
+    /// The token that was held when it was closed: it is not adopted again.
+    ended: Option<String>,
     pub(crate) seen: Vec<Seen>,
     pub(crate) login: Logins,
     /// Denials of one period are equal.
@@ -165,6 +167,7 @@ impl Watch {
     pub(crate) fn closed(&mut self, process: usize) {
         let watched = &mut self.sessions[process];
         watched.closed = true;
+        watched.ended = watched.held.as_ref().map(|held| held.token.clone());
         watched.seen.push(Seen::Closed);
         watched.login.refused = 0;
         watched.login.doubt();
@@ -266,7 +269,7 @@ impl Watched {
             }
             _ => false,
         });
-        in_this_step || self.has_rejected(token)
+        in_this_step || self.has_rejected(token) || self.ended.as_deref() == Some(token)
     }
 
     /// Follows one step, and says what was wrong with it.
