@@ -45,6 +45,13 @@ pub enum Denial {
          make it on another thread or task"
     )]
     InsideLogin,
+    /// The runtime of this call did not run the login that the call was to make. Calls on a runtime
+    /// that runs are not affected.
+    #[error(
+        "the runtime did not run the CTC login: make the call within a runtime that keeps running, \
+         or give the client one (for tokio: Tokio::on(handle))"
+    )]
+    NotRun,
 }
 
 /// For tests of code that handles denials: sessions make their own.
@@ -72,7 +79,7 @@ impl Denial {
             Self::BackingOff { until, .. } | Self::BudgetSpent { until } => {
                 Some(until.saturating_duration_since(now))
             }
-            Self::Rejected { .. } | Self::Closed | Self::InsideLogin => None,
+            Self::Rejected { .. } | Self::Closed | Self::InsideLogin | Self::NotRun => None,
         }
     }
 }
@@ -140,9 +147,6 @@ pub enum LoginFailure {
     /// The server could not be reached.
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
-    /// The runtime dropped the login's task several times in a row before it sent anything.
-    #[error("the runtime did not run the login: make the call within a runtime that keeps running")]
-    NotRun,
     /// No response came back.
     #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,

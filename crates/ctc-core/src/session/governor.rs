@@ -129,7 +129,7 @@ impl Governor {
         retry_after: Option<Duration>,
         now: Instant,
     ) -> Denial {
-        let doublings = if matches!(cause, LoginFailure::NotSent | LoginFailure::NotRun) {
+        let doublings = if matches!(cause, LoginFailure::NotSent) {
             let doublings = self.failures.min(1);
             self.failures = self.failures.max(1);
             doublings

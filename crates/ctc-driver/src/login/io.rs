@@ -12,7 +12,7 @@ use crate::ports::{
     AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, StoreError, StoreSecret,
 };
 use crate::sealing::KeyWork;
-use crate::session::SharedSession;
+use crate::session::{LoginEnd, SharedSession};
 
 /// What a login needs from the outside. In the blocking driver every step is done when it returns,
 /// so that its futures are never pending.
@@ -34,8 +34,8 @@ pub(crate) trait LoginIo: Send + Sync {
     fn is_in_use(&self) -> bool;
     /// Does `work`, for `limit` at most where a runtime can bound it. Returns whether it was done.
     async fn within(&self, limit: Duration, work: Work<'_>) -> bool;
-    /// Waits until no login of this session is being made, for `limit` at most.
-    async fn running_logins_end(&self, limit: Duration);
+    /// Waits for the logins of this session that are being made, for `limit` at most.
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration);
 }
 
 pub(crate) type BoxedLease = Box<dyn AsyncStoreLease>;
