@@ -100,6 +100,7 @@ impl Caller {
             runtime: self.runtime,
             max_wait: plan.max_wait,
             elected: false,
+            refused: false,
             polled: began,
         });
         state.tally.calls += 1;

@@ -228,8 +228,7 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let rules = self.watch.plan.settings.fair_use.clone();
         let login = &mut self.watch.sessions[process].login;
-        let lost = std::mem::take(&mut login.refused) > 0;
-        let sent = !std::mem::take(&mut login.not_sent) && !lost;
+        let sent = !std::mem::take(&mut login.not_sent);
         // A refusal is a response's: one that was not sent has none.
         match login.refusal.take().filter(|_| sent) {
             Some(status) => login.rejected = Some(status),

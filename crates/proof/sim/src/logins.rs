@@ -33,8 +33,6 @@ pub(crate) struct Logins {
     pub(crate) longest_delay: Ms,
     /// Tasks that a runtime took, and that are not over.
     pub(crate) tasks: u32,
-    /// Tasks dropped by a runtime in a row, since the session last said so.
-    pub(crate) refused: u32,
     /// Elections whose login was handed to the network and not reported.
     pub(crate) unreported: Vec<u64>,
     /// Elections whose login opened the session, and whose token the store was not given.

@@ -51,13 +51,6 @@ impl Watch {
         login.elected_at = now;
         login.elections
     }
-
-    /// A runtime dropped a new login task. Returns how many it were in a row without a word.
-    pub(crate) fn refused(&mut self, process: usize) -> u32 {
-        let login = &mut self.sessions[process].login;
-        login.refused += 1;
-        login.refused
-    }
 }
 
 impl State {
@@ -81,7 +74,6 @@ impl State {
         let login = &mut self.watch.sessions[process].login;
         match event {
             SessionEvent::LoginSent => {
-                login.refused = 0;
                 // What the last response meant is about another login.
                 (login.refusal, login.asked) = (None, 0);
                 login.unreported.push(election);

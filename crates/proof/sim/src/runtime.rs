@@ -18,9 +18,6 @@ use crate::world::{Sleep, World};
 /// What is thrown when the world makes something panic.
 pub(crate) struct Thrown;
 
-/// How many tasks in a row a runtime may refuse before the session must have reported it.
-const MOST_REFUSED: u32 = 3;
-
 /// How many timers one poll of a task may make: more, and it spins.
 const MOST_TIMERS: u32 = 1000;
 
@@ -48,8 +45,8 @@ impl Runtime for SimRuntime {
         if on.stopped || on.refuses_until > now {
             state.tally.count(Fault::Refused);
             state.note(|| format!("p{process}: runtime {runtime} drops login task {election}"));
-            let refused = state.watch.refused(process);
-            if refused <= MOST_REFUSED {
+            let before = call.map(|call| &mut state.watch.calls[call].refused);
+            if !before.is_some_and(|before| std::mem::replace(before, true)) {
                 let panics = state.rng.chance(300);
                 drop(state);
                 if panics {
@@ -60,7 +57,9 @@ impl Runtime for SimRuntime {
             }
             // Refused for ever, this caller would spin for ever.
             state.violated(Guarantee::NoWedge, || {
-                format!("p{process}: {refused} tasks in a row were dropped, and nobody said so")
+                format!(
+                    "p{process}: a caller whose task was dropped was not told, but elected again"
+                )
             });
         }
         state.note(|| format!("p{process}: runtime {runtime} takes login task {election}"));

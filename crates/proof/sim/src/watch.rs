@@ -138,6 +138,8 @@ pub(crate) struct CallState {
     pub(crate) max_wait: Ms,
     /// It was handed a login to make.
     pub(crate) elected: bool,
+    /// A runtime dropped the task of that login.
+    pub(crate) refused: bool,
     /// When its task ran last, on its process's monotonic clock.
     pub(crate) polled: Ms,
 }
@@ -169,7 +171,6 @@ impl Watch {
         watched.closed = true;
         watched.ended = watched.held.as_ref().map(|held| held.token.clone());
         watched.seen.push(Seen::Closed);
-        watched.login.refused = 0;
         watched.login.doubt();
     }
 
