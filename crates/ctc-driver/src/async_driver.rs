@@ -2,29 +2,23 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use ctc_core::{
-    Admit, Call, Denial, Instant, RecordKey, SendFailure, Session, SessionRecord, Unauthorized,
-    Verdict,
-};
-use event_listener::Event;
+use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict};
 use futures_util::future::{Either, select};
 use tracing::instrument::WithSubscriber;
 
+use crate::async_io::{Io, NoResponse, within};
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
-use crate::login::leased_store::{SAVE_TIMEOUT, STORE_TIMEOUT, save_pending};
+use crate::login::io::LoginIo;
+use crate::login::leased_store::{SAVE_TIMEOUT, save_pending};
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, DISCARD_TIMEOUT, LeaseTerms, LoginRequest,
-    LoginResponse, Outgoing, Runtime, StoreError, StoreSecret, TransportError,
+    AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, StoreError,
 };
-use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 
@@ -52,14 +46,6 @@ struct Calling<'a, T: AsyncTransport> {
     /// A 401 whose request is to be sent a second time. Boxed, so that callers that wait for their
     /// first token hold no room for it.
     unauthorized: Option<Box<T::Response>>,
-}
-
-struct Io<T> {
-    session: SharedSession,
-    transport: T,
-    runtime: Arc<dyn Runtime>,
-    store: Option<Arc<dyn AsyncSessionStore>>,
-    in_use: Weak<()>,
 }
 
 impl<T: AsyncTransport + 'static> AsyncDriver<T> {
@@ -394,152 +380,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let task = Box::pin(task.with_current_subscriber());
         // A runtime that panics has dropped the task, as one that is shutting down does.
         let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
-    }
-}
-
-#[async_trait]
-impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
-    async fn lease(
-        &self,
-        key: &RecordKey,
-        terms: LeaseTerms,
-    ) -> Result<Option<BoxedLease>, StoreError> {
-        let Some(store) = &self.store else {
-            return Ok(None);
-        };
-        // The store knows best when to stop waiting; this limit is for one that does not return.
-        let limit = terms.wait.saturating_add(STORE_TIMEOUT);
-        match within(&*self.runtime, limit, store.lease(key, terms)).await {
-            Some(lease) => Ok(Some(Box::new(Bounded {
-                lease: lease?,
-                runtime: Arc::clone(&self.runtime),
-            }))),
-            None => Err(StoreError::Busy),
-        }
-    }
-
-    fn store_secret(&self) -> Option<StoreSecret> {
-        self.store.as_ref()?.secret()
-    }
-
-    /// On a thread of its own: it takes a core for milliseconds, and may wait for its turn.
-    async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
-        let derivation = Arc::new(Derivation::default());
-        let done = derivation.done.listen();
-        let (session, on_thread) = (session.clone(), Arc::clone(&derivation));
-        let run = move || {
-            let ended = WakesWhenDropped(&on_thread.done);
-            let derived = derive(&session, work);
-            *on_thread.derived() = Some(derived);
-            drop(ended);
-        };
-        std::thread::Builder::new()
-            .name("ctc-key".into())
-            .spawn(run)
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        done.await;
-        let derived = derivation.derived().take();
-        derived.unwrap_or_else(|| Err(StoreError::Unavailable("the derivation panicked".into())))
-    }
-
-    async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
-        let timeout = login.timeout;
-        match within(&*self.runtime, timeout, self.transport.send_login(login)).await {
-            Some(sent) => sent.map_err(|error| SendError {
-                failure: error.failure(),
-                error: Arc::new(error),
-            }),
-            None => {
-                let error = Arc::new(NoResponse(timeout));
-                Err(SendError {
-                    failure: SendFailure::MaybeSent,
-                    error,
-                })
-            }
-        }
-    }
-
-    fn is_in_use(&self) -> bool {
-        self.in_use.strong_count() > 0
-    }
-
-    async fn within(&self, limit: Duration, work: Work<'_>) -> bool {
-        within(&*self.runtime, limit, work).await.is_some()
-    }
-
-    async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {
-        if self.session.is_inside_login() {
-            return; // it would wait for itself
-        }
-        within(
-            &*self.runtime,
-            limit,
-            self.session.running_logins_end(until),
-        )
-        .await;
-    }
-}
-
-/// What became of a key's derivation on another thread.
-#[derive(Default)]
-struct Derivation {
-    done: Event,
-    derived: Mutex<Option<Result<(), StoreError>>>,
-}
-
-impl Derivation {
-    fn derived(&self) -> MutexGuard<'_, Option<Result<(), StoreError>>> {
-        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes who waits for a thread, also if that one panics.
-struct WakesWhenDropped<'a>(&'a Event);
-
-impl Drop for WakesWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.notify(usize::MAX);
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no response within {} s", .0.as_secs_f64())]
-struct NoResponse(Duration);
-
-/// A store's lease, each operation bounded in time.
-struct Bounded {
-    lease: BoxedLease,
-    runtime: Arc<dyn Runtime>,
-}
-
-#[async_trait]
-impl AsyncStoreLease for Bounded {
-    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        in_time(within(&*self.runtime, STORE_TIMEOUT, self.lease.load()).await)
-    }
-
-    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        in_time(within(&*self.runtime, STORE_TIMEOUT, self.lease.save(record)).await)
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        in_time(within(&*self.runtime, STORE_TIMEOUT, self.lease.release()).await)
-    }
-}
-
-fn in_time<R>(result: Option<Result<R, StoreError>>) -> Result<R, StoreError> {
-    result.unwrap_or_else(|| Err(StoreError::Unavailable(Box::new(NoResponse(STORE_TIMEOUT)))))
-}
-
-/// Returns what `work` returns, or `None` if it is not done after `limit`.
-async fn within<R>(
-    runtime: &dyn Runtime,
-    limit: Duration,
-    work: impl Future<Output = R> + Send,
-) -> Option<R> {
-    match select(Box::pin(work), runtime.sleep(limit)).await {
-        Either::Left((result, _)) => Some(result),
-        Either::Right(((), _)) => None,
     }
 }
 

@@ -62,6 +62,7 @@
 //! ```
 
 mod async_driver;
+mod async_io;
 mod caller;
 mod clock;
 mod config;

@@ -26,6 +26,7 @@ mod observe;
 mod open_record;
 mod pass;
 mod pending_login;
+mod phase;
 mod record;
 mod resume;
 mod routes;
@@ -34,7 +35,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{Request, StatusCode};
+use http::Request;
 
 pub use call::{Call, Route, Unauthorized, Verdict};
 pub use denial::{Denial, LoginFailure};
@@ -42,6 +43,7 @@ pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailu
 pub use login_response::{LoginReader, LoginReading};
 pub use open_record::{OpenRecord, SealSeed};
 pub use pass::{BoundPass, Generation, Pass, StampError};
+pub use phase::Phase;
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
 
 use crate::Endpoint;
@@ -49,7 +51,7 @@ use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
 use crate::settings::{Settings, SettingsError};
 use crate::time::Instant;
 use crate::wire::Requests;
-use governor::{Governor, Stop};
+use governor::Governor;
 use open_record::{Clocks, Marks, Snapshot, TokenTimes};
 use pending_login::PendingLogin;
 use routes::RejectedRoutes;
@@ -128,32 +130,6 @@ impl Open {
 struct RejectedToken {
     token: AuthToken,
     generation: Generation,
-}
-
-/// Where a session stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// No token, and the next caller may log in (as far as the budget allows).
-    Empty,
-    /// A login is on its way.
-    LoggingIn,
-    /// There is a token. A renewal may be on its way all the same.
-    Open(Generation),
-    /// No token, and the last login failed: the next is allowed at `until`.
-    #[non_exhaustive]
-    BackingOff {
-        /// When the pause ends.
-        until: Instant,
-    },
-    /// No token, and the credentials were refused.
-    #[non_exhaustive]
-    Rejected {
-        /// The status of the refusal.
-        status: StatusCode,
-    },
-    /// Logged out.
-    Closed,
 }
 
 /// Counts the transitions that may free a waiter.
@@ -344,25 +320,6 @@ impl Session {
         }
     }
 
-    /// Where the session stands.
-    pub fn phase(&self, now: Instant) -> Phase {
-        let now = self.latest.map_or(now, |latest| latest.max(now));
-        if self.closed {
-            return Phase::Closed;
-        }
-        if let Some(open) = &self.open {
-            return Phase::Open(open.pass.generation());
-        }
-        if self.has_pending_login(now) {
-            return Phase::LoggingIn;
-        }
-        match self.governor.stop_at(now) {
-            Some(Stop::BackingOff { until, .. }) => Phase::BackingOff { until: *until },
-            Some(Stop::Rejected { status }) => Phase::Rejected { status: *status },
-            None => Phase::Empty,
-        }
-    }
-
     /// The pass that calls go out with while the session is open: what a driver publishes.
     pub fn pass(&self) -> Option<&Pass> {
         self.open.as_ref().map(|open| &open.pass)
@@ -379,25 +336,6 @@ impl Session {
     pub fn needs_every_response(&self) -> bool {
         self.latest
             .is_some_and(|now| self.rejected_routes.has_any(now))
-    }
-
-    /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget.
-    /// `None` when nothing will, as while the session is open and no renewal is on its way.
-    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let now = self.latest.map_or(now, |latest| latest.max(now));
-        match self.phase(now) {
-            Phase::Closed | Phase::Rejected { .. } => None,
-            Phase::BackingOff { until } => Some(until),
-            Phase::Empty => match self.governor.check(now) {
-                Err(Denial::BudgetSpent { until }) => Some(until),
-                _ => None,
-            },
-            Phase::LoggingIn | Phase::Open(_) => self
-                .pending_login
-                .as_ref()
-                .map(|pending_login| pending_login.lease_until)
-                .filter(|lease| *lease > now),
-        }
     }
 
     /// Reads the responses to logins, without the session: see [`LoginReader`].
