@@ -27,15 +27,16 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// ```
 ///
 /// A login runs as a task of this runtime. If nothing runs the runtime (a `current_thread` runtime
-/// outside of `block_on`), the login does not run either: callers elsewhere wait for
-/// [`login_timeout`](ctc_core::Settings::login_timeout) and a little longer, then elect another
-/// login. Give the driver a runtime that is always being run, such as `Tokio::on(handle)`.
+/// outside of `block_on`), the login does not run either. The caller that was elected for it is
+/// denied ([`NotRun`](ctc_core::Denial::NotRun)) when the login's
+/// [`lease`](ctc_core::Settings::lease) ends, and another caller is elected. Give the driver a
+/// runtime that is always being run, such as `Tokio::on(handle)`.
 ///
 /// A runtime that owns its threads must not be dropped last by one of its own tasks: keep a handle
 /// here, not the runtime itself.
 pub trait Runtime: Send + Sync + 'static {
-    /// Runs `task` to its end. A runtime that is shutting down may drop it: the session then makes
-    /// another login, or reports that none can be made.
+    /// Runs `task` to its end. A runtime that is shutting down may drop it: the caller of that login
+    /// is then denied, and the next caller makes another.
     fn spawn(&self, task: BoxFuture<()>);
 
     /// Returns after `duration`, never early.
