@@ -6,10 +6,10 @@ use ctc_driver::ctc_core::{Denial, Generation, Phase};
 use ctc_driver::{CallOptions, Denied};
 use futures_util::FutureExt;
 
-use crate::support::run::Tasks;
-use crate::support::server::{Login, Seen};
+use crate::support::run::{Tasks, run};
+use crate::support::server::{Login, Route, Seen};
 use crate::support::store::TestStore;
-use crate::support::{Client, World, seconds, status, with_both};
+use crate::support::{Client, World, get, seconds, status, with_both};
 
 fn stored() -> World {
     World::with_store(&TestStore::default())
@@ -231,4 +231,30 @@ fn t54_a_renewal_cancelled_anywhere_leaves_the_session_as_it_was_or_renewed() {
             return;
         }
     }
+}
+
+/// The task runs later than its election: by then, the server may have replaced the token itself.
+#[test]
+fn a_token_that_the_server_replaces_before_the_login_is_sent_makes_it_needless() {
+    let world = stored();
+    world.server.route("/turn", Route::Rotate);
+    assert_eq!(
+        status(
+            world
+                .blocking()
+                .execute(get("/devices"), &CallOptions::default())
+        ),
+        200
+    );
+    let (driver, options) = (world.asynchronous(), CallOptions::default());
+    let mut renewal = Box::pin(driver.renew(&options));
+    // Elected; the runtime has not run its task yet.
+    assert!((&mut renewal).now_or_never().is_none());
+    assert_eq!(
+        status(world.blocking().execute(get("/turn"), &options)),
+        200
+    );
+    run(&world.clock, renewal).unwrap();
+    assert_eq!(world.server.logins(), 1);
+    assert_eq!(world.session.counts().rotations, 1);
 }
