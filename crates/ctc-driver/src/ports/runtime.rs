@@ -35,8 +35,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A runtime that owns its threads must not be dropped last by one of its own tasks: keep a handle
 /// here, not the runtime itself.
 pub trait Runtime: Send + Sync + 'static {
-    /// Runs `task` to its end. A runtime that is shutting down may drop it: the caller of that login
-    /// is then denied, and the next caller makes another.
+    /// Runs `task` to its end. A runtime that is shutting down may drop it: the caller of that
+    /// login is then denied, and the next caller makes another.
     fn spawn(&self, task: BoxFuture<()>);
 
     /// Returns after `duration`, never early.
