@@ -130,7 +130,7 @@ fn herd_lines(folder: &Path, source: &str, points: &[herds::Point]) -> Result<()
             .collect(),
     };
     let notes = [
-        "Time until every caller has its response, when the token has died. The one login takes 300 ms."
+        "Time until every caller has its response after the token died. A login takes 300 ms."
             .to_owned(),
         "Bars show the spread of three herds. Less is better.".to_owned(),
     ];
@@ -183,8 +183,7 @@ fn herd_bars(
         }
     }));
     let notes = [
-        "Time until all of 1,000 callers have a token or a response, when the old token is over; one login is 1."
-            .to_owned(),
+        "Time until all of 1,000 callers are served after the old token expired.".to_owned(),
         "Less is better. The axis is logarithmic.".to_owned(),
     ];
     let frame = Frame {
