@@ -122,7 +122,8 @@ pub fn explain(error: &dyn Error) -> String {
     text
 }
 
-/// The README's snippets, compiled.
+/// The READMEs' snippets, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("README.md")]
 struct Readme;

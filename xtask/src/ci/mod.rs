@@ -50,7 +50,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "docs",
-        what: "rustdoc, warnings denied; blocks of Rust in READMEs are whole",
+        what: "rustdoc, warnings denied; READMEs' blocks are whole, links lead somewhere",
         run: docs,
     },
     Step {
@@ -120,7 +120,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "examples",
-        what: "the examples end well, and print what the README shows",
+        what: "the examples end well, and print what their README shows",
         run: examples,
     },
     Step {

@@ -1,5 +1,9 @@
+//! The papers that are read outside of rustdoc.
+//!
 //! Code in a README is whole as its page shows it: rustdoc would hide lines that begin with `# `,
-//! but a README is read elsewhere, and its blocks are pasted from there.
+//! but a README is read elsewhere, and its blocks are pasted from there. Links lead to something.
+
+use std::path::Path;
 
 use super::read;
 use crate::shell::{cargo, output, tracked};
@@ -13,13 +17,68 @@ pub(super) fn check() -> Result<(), String> {
         hidden.extend(found.1.iter().map(|line| format!("{file}:{line}")));
     }
     println!("{blocks} blocks of Rust in READMEs");
-    match hidden.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
+    if !hidden.is_empty() {
+        return Err(format!(
             "lines that only rustdoc hides, in a README: write the block out whole\n{}",
             hidden.join("\n")
-        )),
+        ));
     }
+    check_links()
+}
+
+/// Follows the links between the files of the repository. Those of the manual's pages are
+/// rustdoc's, which checks them.
+fn check_links() -> Result<(), String> {
+    let (mut links, mut broken) = (0, Vec::new());
+    for file in tracked("*.md")?
+        .iter()
+        .filter(|file| !file.contains("/src/"))
+    {
+        let text = read(file)?;
+        for target in relative_links(&text) {
+            links += 1;
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+            let path = match path {
+                "" => Path::new(file).to_owned(),
+                path => folder.join(path),
+            };
+            let has_anchor = || anchor.is_empty() || anchors(&path).iter().any(|it| it == anchor);
+            if !path.exists() || !has_anchor() {
+                broken.push(format!("{file}: {target}"));
+            }
+        }
+    }
+    println!("{links} links between files");
+    match broken.is_empty() {
+        true => Ok(()),
+        false => Err(format!("links that lead nowhere\n{}", broken.join("\n"))),
+    }
+}
+
+/// The targets of Markdown links that are no URLs.
+fn relative_links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target)
+        .filter(|target| !target.contains("://") && !target.contains("::"))
+}
+
+/// The anchors of a page's headings, as code hosts make them.
+fn anchors(page: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap_or_default();
+    let heading = |line: &str| {
+        let title = line
+            .starts_with('#')
+            .then(|| line.trim_start_matches('#'))?;
+        let title = title.strip_prefix(' ')?.to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|it| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_'));
+        Some(kept.collect::<String>().replace(' ', "-"))
+    };
+    text.lines().filter_map(heading).collect()
 }
 
 /// How many blocks of Rust there are, and the numbers of the lines in them that rustdoc hides.
@@ -49,14 +108,16 @@ fn hidden_lines(text: &str) -> (usize, Vec<usize>) {
     (blocks, hidden)
 }
 
-/// The README shows what this example prints, numbers apart.
+/// The examples' README shows what this example prints, numbers apart.
 pub(super) fn shows(example: &str) -> Result<(), String> {
     let printed = output(cargo(&["run", "--quiet", "--example", example]))?;
     print!("{printed}");
-    let readme = read("README.md")?;
+    let readme = read("examples/README.md")?;
     match without_numbers(&readme).contains(&without_numbers(&printed)) {
         true => Ok(()),
-        false => Err(format!("README.md shows another output of {example}")),
+        false => Err(format!(
+            "examples/README.md shows another output of {example}"
+        )),
     }
 }
 
@@ -85,6 +146,15 @@ mod tests {
     fn a_block_that_is_whole_has_none() {
         let text = "# A title\n```rust\n#![no_std]\nfn main() {}\n```\n";
         assert_eq!(hidden_lines(text), (1, Vec::new()));
+    }
+
+    #[test]
+    fn links_to_other_files_are_found() {
+        let text = "[a](b.md#c), [d](https://e.example/) and [f](crate::G): ![h](i.svg)";
+        assert_eq!(
+            relative_links(text).collect::<Vec<_>>(),
+            ["b.md#c", "i.svg"]
+        );
     }
 
     #[test]

@@ -118,7 +118,12 @@ fn run(options: &Options) -> Result<bool, Failure> {
         std::fs::write(file, format!("{:#}\n", table::json(&rows, &machine)))?;
     }
     if let Some(folder) = &options.pictures {
-        picture::draw(folder, &machine, stamps, &by_threads, &by_callers)?;
+        let figures = picture::Figures {
+            stamps,
+            threads: &by_threads,
+            herds: &by_callers,
+        };
+        picture::draw(folder, &machine, &figures)?;
     }
     Ok(true)
 }

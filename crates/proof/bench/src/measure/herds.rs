@@ -12,6 +12,7 @@ use http::Request;
 use tokio::runtime::{Builder, Runtime};
 
 use super::Plan;
+use crate::picture::Spread;
 use crate::table::Row;
 
 /// The bar: all answered within this many logins' time.
@@ -36,11 +37,11 @@ const SCENES: [(Scene, &str); 3] = [
     (Scene::Refused, "refused credentials"),
 ];
 
-/// How long a herd of that many tasks took, and how long one caller alone.
+/// How long a herd of that many tasks took, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
     pub(crate) callers: usize,
-    pub(crate) seconds: f64,
+    pub(crate) millis: Spread,
 }
 
 pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
@@ -65,9 +66,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
         .into_iter()
         .filter(|callers| *callers <= most)
     {
+        let herd = || tasks(&runtime, Scene::Dead, callers).map(|outcome| outcome.seconds * 1e3);
         points.push(Point {
             callers,
-            seconds: tasks(&runtime, Scene::Dead, callers)?.seconds,
+            millis: Spread::of(vec![herd()?, herd()?, herd()?]),
         });
     }
     Ok((rows, points))

@@ -22,6 +22,7 @@ use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
 use super::Plan;
+use crate::picture::Spread;
 use crate::table::Row;
 
 /// The bar: session work, in units of L.
@@ -39,7 +40,7 @@ const BATCHES: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamps {
     pub(crate) limit_ns: f64,
-    pub(crate) ratio: f64,
+    pub(crate) ratio: Spread,
 }
 
 pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
@@ -71,7 +72,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     })?;
     let stamps = Stamps {
         limit_ns: median(limits),
-        ratio: median(alone),
+        ratio: Spread::of(alone),
     };
     let waited = with_waiting(plan, &session)?;
     let (flying, noise) = (median(in_flight), (median(again) - 1.0).abs());
@@ -90,9 +91,9 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
         ),
         Row::new(
             "session work (admit, stamp, observe), time",
-            format!("{:.2} × L", stamps.ratio),
+            format!("{:.2} × L", stamps.ratio.mid),
             format!("≤ {BAR} × L"),
-            stamps.ratio <= BAR,
+            stamps.ratio.mid <= BAR,
         ),
         Row::new(
             "the same, login in flight",

@@ -11,6 +11,7 @@ use ctc_bench::scene::{BATCH, Limit, batch, open, response, session_work, stamp_
 use http::Request;
 
 use super::Plan;
+use crate::picture::Spread;
 use crate::table::Row;
 
 /// The bar: shared against own.
@@ -24,10 +25,10 @@ const STAMPS: usize = 4_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     pub(crate) threads: usize,
-    pub(crate) ours: f64,
-    pub(crate) own_sessions: f64,
-    pub(crate) limit_own: f64,
-    pub(crate) limit_shared: f64,
+    pub(crate) ours: Spread,
+    pub(crate) own_sessions: Spread,
+    pub(crate) limit_own: Spread,
+    pub(crate) limit_shared: Spread,
 }
 
 pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Vec<Point>), Failure> {
@@ -73,21 +74,27 @@ fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failur
     let ratio = median(ratios);
     let point = Point {
         threads,
-        ours: median(ours),
-        own_sessions: median(own),
-        limit_own: median(limits),
-        limit_shared: median(shared),
+        ours: Spread::of(ours),
+        own_sessions: Spread::of(own),
+        limit_own: Spread::of(limits),
+        limit_shared: Spread::of(shared),
     };
     if threads > 1 {
         rows.push(Row::new(
             format!("session work from {threads} threads, one session"),
-            format!("{ratio:.2} × buffers of their own ({:.1} M/s)", point.ours),
+            format!(
+                "{ratio:.2} × buffers of their own ({:.1} M/s)",
+                point.ours.mid
+            ),
             format!("≥ {BAR:.2} ×"),
             ratio >= BAR,
         ));
         rows.push(Row::shown(
             format!("  L from {threads} threads: own buffers / one shared pair"),
-            format!("{:.1} / {:.1} M/s", point.limit_own, point.limit_shared),
+            format!(
+                "{:.1} / {:.1} M/s",
+                point.limit_own.mid, point.limit_shared.mid
+            ),
         ));
     }
     Ok(point)
