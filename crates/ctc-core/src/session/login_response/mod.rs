@@ -53,6 +53,16 @@ impl LoginReading {
         matches!(self.0, Reading::Token { .. })
     }
 
+    /// Whether the server rejected the credentials: if they come from a source, it may have others
+    /// by now ([`login_again`](crate::Session::login_again)).
+    pub fn rejects_credentials(&self) -> bool {
+        let Reading::Rejected(status) = self.0 else {
+            return false;
+        };
+        // Those say that there is no login at that address.
+        status != StatusCode::NOT_FOUND && status != StatusCode::METHOD_NOT_ALLOWED
+    }
+
     pub(super) fn into_inner(self) -> Reading {
         self.0
     }
