@@ -15,7 +15,7 @@ use ctc_driver::{
 };
 use event_listener::Event;
 
-use crate::support::run::{Tasks, give_way, run, shut_down, until_stalled};
+use crate::support::run::{Tasks, block_on, give_way, run, shut_down, until_stalled};
 use crate::support::server::{Login, Seen};
 use crate::support::store::TestStore;
 use crate::support::{Answer, Client, World, credentials, denial, get, lock, seconds, status};
@@ -561,37 +561,44 @@ fn another_user_does_not_get_the_token_of_the_one_before() {
 
 #[test]
 fn the_account_stays_when_the_password_changes_and_its_token_goes_under_the_new_one() {
-    let store = || Some(TestStore::without_secret());
-    with_sources(
-        Settings::default,
-        store,
-        &[OLD, NEW],
-        |world, client, script| {
-            assert_eq!(
-                world.session.record_key().account,
-                "",
-                "nobody was asked yet"
-            );
-            assert_eq!(status(client.call("/devices")), 200);
-            let key = world.session.record_key();
-            client.renew().unwrap();
-            assert_eq!((world.session.record_key(), script.asked()), (key, 2));
-            // Another process that has the new password: it asks, finds the token and sends nothing.
-            let other = World {
-                store: world.store.clone(),
-                server: world.server.clone(),
-                clock: world.clock.clone(),
-                ..World::without_credentials(Settings::default())
-            };
-            let second = Script::new(&[NEW]);
-            let index = usize::from(matches!(client, Client::Async(..)));
-            let client = other.clients().into_iter().nth(index).unwrap();
-            give(&other.session, &client, &second);
-            assert_eq!(status(client.call("/devices")), 200);
-            assert_eq!((second.asked(), world.server.logins()), (1, 2));
-            assert_eq!(other.session.counts().adopted, 1);
-        },
-    );
+    for asynchronous in [false, true] {
+        let world = World {
+            store: Some(TestStore::without_secret()),
+            ..World::without_credentials(Settings::default())
+        };
+        // In threads: keys are derived on threads of their own.
+        let call = |world: &World, script: &Script| {
+            let (options, get) = (CallOptions::default(), get("/devices"));
+            let script = script.clone();
+            let source = move || script.next().expect("a response");
+            world.session.set_credentials_source(source);
+            status(match asynchronous {
+                true => block_on(world.asynchronous().execute(get, &options)),
+                false => world.blocking().execute(get, &options),
+            })
+        };
+        assert_eq!(
+            world.session.record_key().account,
+            "",
+            "nobody was asked yet"
+        );
+        let script = Script::new(&[OLD, NEW]);
+        assert_eq!(call(&world, &script), 200);
+        let key = world.session.record_key();
+        world.server.revoke_all();
+        world.advance(seconds(3600));
+        assert_eq!(call(&world, &script), 200);
+        assert_eq!((world.session.record_key(), script.asked()), (key, 2));
+        // Another process that has the new password: it asks, finds the token and sends nothing.
+        let other = World {
+            session: World::without_credentials(Settings::default()).session,
+            ..world.clone()
+        };
+        let script = Script::new(&[NEW]);
+        assert_eq!(call(&other, &script), 200);
+        assert_eq!((script.asked(), world.server.logins()), (1, 2));
+        assert_eq!(other.session.counts().adopted, 1);
+    }
 }
 
 /// After a rejection the store is asked with the new credentials, before they are sent.
