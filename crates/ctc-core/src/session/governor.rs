@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-
-use super::denial::{Denial, LoginFailure};
+use super::denial::{Denial, LoginFailure, Rejection};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
@@ -38,7 +36,7 @@ pub(super) struct Governor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     BackingOff { until: Instant, cause: LoginFailure },
-    Rejected { status: StatusCode },
+    Rejected(Rejection),
 }
 
 /// A governor's memory, for a record that outlives the process.
@@ -67,7 +65,7 @@ impl Governor {
     /// `Ok` when a login may go out at `now`.
     pub(super) fn check(&self, now: Instant) -> Result<(), Denial> {
         match &self.stop {
-            Some(Stop::Rejected { status }) => return Err(Denial::Rejected { status: *status }),
+            Some(Stop::Rejected(rejection)) => return Err((*rejection).into()),
             Some(Stop::BackingOff { until, cause }) if *until > now => {
                 return Err(Denial::BackingOff {
                     until: *until,
@@ -115,9 +113,9 @@ impl Governor {
         self.failures = 0;
     }
 
-    pub(super) fn rejected(&mut self, status: StatusCode) -> Denial {
-        self.stop = Some(Stop::Rejected { status });
-        Denial::Rejected { status }
+    pub(super) fn rejected(&mut self, rejection: Rejection) -> Denial {
+        self.stop = Some(Stop::Rejected(rejection));
+        rejection.into()
     }
 
     /// Starts a pause: doubling, capped, jittered; a longer `Retry-After` wins, within its own cap.
@@ -205,7 +203,7 @@ impl Governor {
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
-            (_, None) | (Some(Stop::Rejected { .. }), _) => false,
+            (_, None) | (Some(Stop::Rejected(_)), _) => false,
             (Some(Stop::BackingOff { until: own, .. }), Some(Stop::BackingOff { until, .. })) => {
                 until > own
             }

@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime};
 use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
-pub use denial::{Denial, LoginFailure};
+pub use denial::{Denial, LoginFailure, RejectionReason};
 pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
 pub use login_response::{LoginReader, LoginReading};
 pub use open_record::{OpenRecord, SealSeed};
@@ -45,12 +45,14 @@ pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
 
 use crate::Endpoint;
+use crate::oauth::OAuth;
 use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
 use crate::settings::{Settings, SettingsError};
 use crate::time::Instant;
 use crate::wire::Requests;
+use denial::Rejection;
 use governor::{Governor, Stop};
-use open_record::{Clocks, Marks, Snapshot, TokenTimes};
+use open_record::{Account, Clocks, Marks, Snapshot, TokenTimes};
 use pending_login::PendingLogin;
 use routes::RejectedRoutes;
 
@@ -111,7 +113,8 @@ struct Open {
     since: Option<Instant>,
     /// A route refused it although it was obtained for that very call: that login did not help.
     futile: bool,
-    /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
+    /// From the cookie it is a hint: the server alone ends such a token, so nothing is decided by
+    /// it. The OAuth login states it; see [`Session::known_end`].
     ends: Option<Instant>,
 }
 
@@ -151,6 +154,8 @@ pub enum Phase {
     Rejected {
         /// The status of the refusal.
         status: StatusCode,
+        /// Why, as far as the server said.
+        reason: RejectionReason,
     },
     /// Logged out.
     Closed,
@@ -180,8 +185,13 @@ impl Session {
         credentials: Credentials,
         settings: Settings,
     ) -> Result<Self, SettingsError> {
-        settings.check()?;
-        let marks = Marks::of(&endpoint, &key, &credentials);
+        settings.check(&endpoint)?;
+        let account = Account {
+            endpoint: &endpoint,
+            key: &key,
+            login: &settings.login,
+        };
+        let marks = Marks::of(account, &credentials);
         Ok(Self {
             requests: Requests::new(&endpoint, &settings)?,
             obtained_by: marks.seed.clone(),
@@ -288,7 +298,7 @@ impl Session {
             self.forget_account();
             self.logged_out = None;
         }
-        self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
+        self.marks = Marks::of(self.account(), &credentials);
         self.credentials = credentials;
         (self.proven, self.refused_at, self.overcome) = (None, None, None);
         self.governor.clear_stop();
@@ -358,7 +368,10 @@ impl Session {
         }
         match self.governor.stop_at(now) {
             Some(Stop::BackingOff { until, .. }) => Phase::BackingOff { until: *until },
-            Some(Stop::Rejected { status }) => Phase::Rejected { status: *status },
+            Some(Stop::Rejected(Rejection { status, reason })) => Phase::Rejected {
+                status: *status,
+                reason: *reason,
+            },
             None => Phase::Empty,
         }
     }
@@ -371,6 +384,14 @@ impl Session {
     /// Changes whenever a waiter may have something to do.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in` after
+    /// the login was sent. `None` without a token, if nothing was stated, and with the cookie
+    /// login, of which only a 401 says that a token is over.
+    pub fn known_end(&self) -> Option<Instant> {
+        self.settings.login.oauth()?;
+        self.open.as_ref()?.ends
     }
 
     /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is
@@ -402,7 +423,7 @@ impl Session {
 
     /// Reads the responses to logins, without the session: see [`LoginReader`].
     pub fn login_reader(&self) -> LoginReader {
-        LoginReader::new(self.settings.login_rule.clone())
+        LoginReader::new(&self.settings.login, self.settings.login_rule.clone())
     }
 
     /// The origin that the session is bound to.
@@ -438,13 +459,23 @@ impl Session {
         Some(generation)
     }
 
+    fn account(&self) -> Account<'_> {
+        Account {
+            endpoint: &self.endpoint,
+            key: &self.key,
+            login: &self.settings.login,
+        }
+    }
+
     fn make_pass(&self, generation: Generation, token: AuthToken) -> Option<Pass> {
+        let oauth = self.settings.login.oauth();
+        let sends_key = oauth.is_none_or(OAuth::sends_app_key);
         Pass::new(
             generation,
             self.endpoint.clone(),
-            &self.key,
+            Some(&self.key).filter(|_| sends_key),
             token,
-            self.settings.attachment,
+            self.settings.attachment(),
         )
     }
 

@@ -276,7 +276,7 @@ impl Session {
                         self.overcome = self.overcome.max(self.refused_at.take());
                         self.marks.seed.clone()
                     } else {
-                        SealSeed::of(&self.endpoint, &self.key, &pending_login.credentials)
+                        SealSeed::of(self.account(), &pending_login.credentials)
                     };
                     return LoginOutcome::Opened(generation);
                 }
@@ -284,13 +284,13 @@ impl Session {
             }
             // How a login with the old credentials failed says nothing about the new ones.
             _ if !same_credentials => return LoginOutcome::Stale { orphan: None },
-            Reading::Rejected(status) => {
+            Reading::Rejected(rejection) => {
                 // Only now, when the server has spoken: a login that never went out, or that had no
                 // answer, leaves a reset in force.
                 self.overrides_record = false;
                 (self.proven, self.overcome) = (None, None);
                 self.refused_at = Some(self.generation.max(self.min_generation).number());
-                return LoginOutcome::Failed(self.governor.rejected(status));
+                return LoginOutcome::Failed(self.governor.rejected(rejection));
             }
             Reading::Failed { cause, pause } => (cause, pause),
         };
