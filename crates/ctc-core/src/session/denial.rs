@@ -63,8 +63,8 @@ pub enum RejectionReason {
     /// As [`Credentials`](Self::Credentials), and the server's text names a sign-on policy that
     /// wants more than a password, such as a second factor.
     SignOnPolicy,
-    /// The server does not take the client id, the grant or the scope: user name and password are
-    /// not at fault.
+    /// The server does not take the client id, the grant or the scope, or has no login at this
+    /// address: user name and password are not at fault.
     Configuration,
 }
 
@@ -141,41 +141,45 @@ impl LoginFailure {
 }
 
 fn refused(status: StatusCode, reason: RejectionReason) -> String {
-    let (what, until) = match (reason, status) {
-        (RejectionReason::Credentials, _) => (
+    let (what, until) = match reason {
+        RejectionReason::Unstated | RejectionReason::Configuration if names_no_login(status) => (
+            "there is no such login at this address: check the base URL or the token URL",
+            "the session is made anew or reset",
+        ),
+        RejectionReason::Unstated => (
+            "check user name, password and application key, and that the account is not locked",
+            "they change or the session is reset",
+        ),
+        RejectionReason::Credentials => (
             "check user name and password, and that the account is not locked or disabled",
             "they change or the session is reset",
         ),
-        (RejectionReason::SignOnPolicy, _) => (
+        RejectionReason::SignOnPolicy => (
             "a sign-on policy asks for more than user name and password, such as a second factor: \
              use an account that may log in with these alone",
             "the credentials change or the session is reset",
         ),
-        (RejectionReason::Configuration, _) => (
+        RejectionReason::Configuration => (
             "it does not take the client id, the grant or the scope: check the OAuth settings \
              (user name and password are not at fault)",
             "the session is made anew or reset",
-        ),
-        (
-            RejectionReason::Unstated,
-            StatusCode::NOT_FOUND
-            | StatusCode::METHOD_NOT_ALLOWED
-            | StatusCode::GONE
-            | StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ) => {
-            return format!(
-                "the server has no CTC login there (status {status}): check the base URL or the \
-                 token URL; no further login is made until the session is reset"
-            );
-        }
-        (RejectionReason::Unstated, _) => (
-            "check user name, password and application key, and that the account is not locked",
-            "they change or the session is reset",
         ),
     };
     format!(
         "CTC refused the login (status {status}): {what}; no further login is made until {until}"
     )
+}
+
+/// Statuses that speak of the address or the form of a request. Not every login takes all of them
+/// for a refusal.
+pub(super) fn names_no_login(status: StatusCode) -> bool {
+    let about_the_address = [
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::GONE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    ];
+    about_the_address.contains(&status)
 }
 
 fn asks_for_patience(status: StatusCode) -> bool {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Reading, rejects_by_status, unavailable};
 use crate::secret::AuthToken;
-use crate::session::denial::{LoginFailure, Rejection, RejectionReason};
+use crate::session::denial::{LoginFailure, Rejection, RejectionReason, names_no_login};
 use crate::settings::MAX_SPAN;
 use crate::wire::{read_rate_limit_reset, read_retry_after};
 
@@ -147,8 +147,7 @@ pub(super) fn read(
         let pause = read_retry_after(headers).max(reset)?;
         Some(pause.max(Duration::from_secs(1)))
     };
-    let about_us = rejects_by_status(status)
-        || matches!(status, StatusCode::OK | StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let about_us = status == StatusCode::OK || rejects_by_status(status) || names_no_login(status);
     match body.as_ref().and_then(Body::error) {
         _ if asks_for_patience.contains(&status) => unavailable(status, pause()),
         Some(Error::Later) => {
@@ -164,6 +163,7 @@ pub(super) fn read(
         Some(Error::Refused(reason)) if about_us => rejected(reason),
         // A firewall's page: nobody looked at the password.
         None if status == StatusCode::FORBIDDEN => unavailable(status, read_retry_after(headers)),
+        _ if names_no_login(status) => rejected(RejectionReason::Configuration),
         _ if about_us => rejected(RejectionReason::Unstated),
         _ => unavailable(status, read_retry_after(headers)),
     }
