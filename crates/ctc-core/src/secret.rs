@@ -79,10 +79,6 @@ impl Credentials {
     pub(crate) fn password(&self) -> &str {
         &self.0.1
     }
-
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
 }
 
 /// The session token: the value of the `authToken` cookie, or the OAuth login's `access_token`, as

@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_core::{
     AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError,
 };
 
+use crate::ports::credentials::Source;
+use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use crate::session::SharedSession;
 
 /// Collects endpoint, key, credentials and settings of a session, and checks them all in
@@ -17,10 +20,17 @@ use crate::session::SharedSession;
 pub struct SessionConfig {
     endpoint: Option<Endpoint>,
     app_key: Option<Result<AppKey, SecretError>>,
-    credentials: Option<Result<Credentials, SecretError>>,
+    credentials: Option<Given>,
     settings: Settings,
     /// The lease as it is unless somebody sets it.
     lease: Duration,
+}
+
+/// Where the credentials come from; what was given last counts.
+#[derive(Debug)]
+enum Given {
+    Fixed(Result<Credentials, SecretError>),
+    Source(Source),
 }
 
 impl Default for SessionConfig {
@@ -113,7 +123,23 @@ impl SessionConfig {
 
     /// User name and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials::new(username, password));
+        self.credentials = Some(Given::Fixed(Credentials::new(username, password)));
+        self
+    }
+
+    /// A source that each login asks for user name and password, in place of fixed ones.
+    pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
+        self.credentials = Some(Given::Source(Source::Blocking(Arc::new(source))));
+        self
+    }
+
+    /// As [`credentials_source`](Self::credentials_source), with an asynchronous source: for
+    /// asynchronous drivers. A blocking driver makes no login with it.
+    pub fn async_credentials_source(
+        mut self,
+        source: impl AsyncCredentialsSource + 'static,
+    ) -> Self {
+        self.credentials = Some(Given::Source(Source::Async(Arc::new(source))));
         self
     }
 
@@ -141,13 +167,19 @@ impl SessionConfig {
     pub fn build(self) -> Result<SharedSession, ConfigError> {
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;
-        let credentials = self.credentials.ok_or(ConfigError::NoCredentials)??;
-        Ok(SharedSession::new(Session::new(
-            endpoint,
-            key,
-            credentials,
-            self.settings,
-        )?))
+        let settings = self.settings;
+        match self.credentials.ok_or(ConfigError::NoCredentials)? {
+            Given::Fixed(credentials) => {
+                let session = Session::new(endpoint, key, credentials?, settings)?;
+                Ok(SharedSession::new(session))
+            }
+            Given::Source(source) => {
+                let session = Session::without_credentials(endpoint, key, settings)?;
+                let session = SharedSession::new(session);
+                session.set_source(source);
+                Ok(session)
+            }
+        }
     }
 }
 

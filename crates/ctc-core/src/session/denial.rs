@@ -30,6 +30,13 @@ pub enum Denial {
         /// What went wrong.
         cause: LoginFailure,
     },
+    /// There are no credentials to log in with, and asking their source again does not help. No
+    /// login is made until someone resets or sets credentials.
+    #[error(
+        "there are no usable CTC credentials to log in with: mend their source, \
+         then reset the session"
+    )]
+    CredentialsUnusable,
     /// Too many logins of late; the next is allowed at `until`.
     #[error("the CTC login budget is spent (fair use); no login is made before it refills")]
     #[non_exhaustive]
@@ -119,7 +126,10 @@ impl Denial {
             Self::BackingOff { until, .. } | Self::BudgetSpent { until } => {
                 Some(until.saturating_duration_since(now))
             }
-            Self::Rejected { .. } | Self::Closed | Self::InsideLogin => None,
+            Self::Rejected { .. }
+            | Self::CredentialsUnusable
+            | Self::Closed
+            | Self::InsideLogin => None,
         }
     }
 }
@@ -215,15 +225,19 @@ pub enum LoginFailure {
     /// The server could not be reached.
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
+    /// The source of the credentials failed, or took too long.
+    #[error("the source of the credentials failed: look at what it reports")]
+    CredentialsUnavailable,
     /// The runtime dropped the login's task several times in a row before it sent anything.
     #[error("the runtime did not run the login: make the call within a runtime that keeps running")]
     NotRun,
     /// No response came back.
     #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,
-    /// The HTTP client or the store panicked.
+    /// The HTTP client, the store or the source of the credentials panicked.
     #[error(
-        "the HTTP client or the session store panicked during the login: see its panic message"
+        "the HTTP client, the session store or the source of the credentials panicked during the \
+         login: see its panic message"
     )]
     Panicked,
     /// Another process was logging in, and did not come to an end.

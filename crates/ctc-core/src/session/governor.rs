@@ -37,6 +37,19 @@ pub(super) struct Governor {
 pub(super) enum Stop {
     BackingOff { until: Instant, cause: LoginFailure },
     Rejected(Rejection),
+    CredentialsUnusable,
+}
+
+impl Stop {
+    /// Whether it is of this process alone, whose source of credentials failed.
+    fn is_local(&self) -> bool {
+        let unavailable = LoginFailure::CredentialsUnavailable;
+        match self {
+            Self::BackingOff { cause, .. } => *cause == unavailable,
+            Self::Rejected(_) => false,
+            Self::CredentialsUnusable => true,
+        }
+    }
 }
 
 /// A governor's memory, for a record that outlives the process.
@@ -66,6 +79,7 @@ impl Governor {
     pub(super) fn check(&self, now: Instant) -> Result<(), Denial> {
         match &self.stop {
             Some(Stop::Rejected(rejection)) => return Err((*rejection).into()),
+            Some(Stop::CredentialsUnusable) => return Err(Denial::CredentialsUnusable),
             Some(Stop::BackingOff { until, cause }) if *until > now => {
                 return Err(Denial::BackingOff {
                     until: *until,
@@ -118,6 +132,11 @@ impl Governor {
         rejection.into()
     }
 
+    pub(super) fn no_credentials(&mut self) -> Denial {
+        self.stop = Some(Stop::CredentialsUnusable);
+        Denial::CredentialsUnusable
+    }
+
     /// Starts a pause: doubling, capped, jittered; a longer `Retry-After` wins, within its own cap.
     /// After a login that never left it doubles once at most: that one cost the server nothing, and
     /// the network may be back at any time.
@@ -127,7 +146,11 @@ impl Governor {
         retry_after: Option<Duration>,
         now: Instant,
     ) -> Denial {
-        let doublings = if matches!(cause, LoginFailure::NotSent | LoginFailure::NotRun) {
+        let was_not_sent = matches!(
+            cause,
+            LoginFailure::NotSent | LoginFailure::NotRun | LoginFailure::CredentialsUnavailable
+        );
+        let doublings = if was_not_sent {
             let doublings = self.failures.min(1);
             self.failures = self.failures.max(1);
             doublings
@@ -193,7 +216,7 @@ impl Governor {
         History {
             debt: self.debt_at(now),
             failures: self.failures,
-            stop: self.stop_at(now).cloned(),
+            stop: self.stop_at(now).filter(|stop| !stop.is_local()).cloned(),
         }
     }
 
@@ -203,7 +226,7 @@ impl Governor {
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
-            (_, None) | (Some(Stop::Rejected(_)), _) => false,
+            (_, None) | (Some(Stop::Rejected(_) | Stop::CredentialsUnusable), _) => false,
             (Some(Stop::BackingOff { until: own, .. }), Some(Stop::BackingOff { until, .. })) => {
                 until > own
             }

@@ -18,6 +18,7 @@
 //! while the old token serves.
 
 mod call;
+mod credentials;
 mod denial;
 mod governor;
 mod login;
@@ -63,7 +64,8 @@ use routes::RejectedRoutes;
 pub struct Session {
     endpoint: Endpoint,
     key: AppKey,
-    credentials: Credentials,
+    /// `None`: they are asked for at each login, and not kept.
+    credentials: Option<Credentials>,
     settings: Settings,
     requests: Requests,
     marks: Marks,
@@ -157,6 +159,8 @@ pub enum Phase {
         /// Why, as far as the server said.
         reason: RejectionReason,
     },
+    /// No token, and the source of the credentials has none.
+    CredentialsUnusable,
     /// Logged out.
     Closed,
 }
@@ -185,13 +189,24 @@ impl Session {
         credentials: Credentials,
         settings: Settings,
     ) -> Result<Self, SettingsError> {
+        let mut session = Self::without_credentials(endpoint, key, settings)?;
+        session.marks = Marks::of(session.account(), &credentials);
+        session.credentials = Some(credentials);
+        Ok(session)
+    }
+
+    /// A session that asks for its credentials at each login ([`Admit::NeedCredentials`]) and does
+    /// not keep the password: only the key under which its tokens are sealed for a store.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when the settings contradict each other.
+    pub fn without_credentials(
+        endpoint: Endpoint,
+        key: AppKey,
+        settings: Settings,
+    ) -> Result<Self, SettingsError> {
         settings.check(&endpoint)?;
-        let account = Account {
-            endpoint: &endpoint,
-            key: &key,
-            login: &settings.login,
-        };
-        let marks = Marks::of(account, &credentials);
+        let marks = Marks::unknown();
         Ok(Self {
             requests: Requests::new(&endpoint, &settings)?,
             obtained_by: marks.seed.clone(),
@@ -199,7 +214,7 @@ impl Session {
             governor: Governor::new(settings.fair_use.clone(), settings.seed),
             endpoint,
             key,
-            credentials,
+            credentials: None,
             settings,
             open: None,
             pending_login: None,
@@ -232,7 +247,7 @@ impl Session {
             return Admit::Proceed(open.pass.clone());
         }
         let response = self.elect(now);
-        call.saw_login |= matches!(response, Admit::Login(_) | Admit::Wait(_));
+        call.saw_login |= !matches!(response, Admit::Deny(_));
         response
     }
 
@@ -282,40 +297,6 @@ impl Session {
         }
     }
 
-    /// Takes new credentials: a rejection or pause of this session is lifted (a pause in a store's
-    /// record still holds), and a login under way with the old ones no longer decides anything
-    /// but its own success. The token stays unless the user name is another; callers then wait
-    /// for that login's end before the next is sent.
-    ///
-    /// Does nothing and returns `false` when they are the ones it has: to try the same again there
-    /// is [`reset`](Self::reset).
-    pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
-        if credentials.is_same(&self.credentials) {
-            return false;
-        }
-        if credentials.username() != self.credentials.username() {
-            self.open = None;
-            self.forget_account();
-            self.logged_out = None;
-        }
-        self.marks = Marks::of(self.account(), &credentials);
-        self.credentials = credentials;
-        (self.proven, self.refused_at, self.overcome) = (None, None, None);
-        self.governor.clear_stop();
-        self.advance_epoch();
-        true
-    }
-
-    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
-    /// what a store's record says of them is overridden until the server has answered a login. The
-    /// login budget stays as it is.
-    pub fn reset(&mut self) {
-        self.governor.clear_stop();
-        self.rejected_routes.clear();
-        self.overrides_record = true;
-        self.advance_epoch();
-    }
-
     /// The session in the clear. `ctc-driver` makes of it what a store keeps.
     pub fn record(&self, now: Instant, wall: SystemTime) -> OpenRecord {
         let now = self.latest.map_or(now, |latest| latest.max(now));
@@ -346,7 +327,8 @@ impl Session {
         self.marks.seed.clone()
     }
 
-    /// What the session's record is filed under.
+    /// What the session's record is filed under. The account is empty before a session
+    /// [without](Self::without_credentials) credentials has been given the first.
     pub fn record_key(&self) -> RecordKey {
         RecordKey {
             origin: self.endpoint.origin().to_owned(),
@@ -372,6 +354,7 @@ impl Session {
                 status: *status,
                 reason: *reason,
             },
+            Some(Stop::CredentialsUnusable) => Phase::CredentialsUnusable,
             None => Phase::Empty,
         }
     }
@@ -407,7 +390,7 @@ impl Session {
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         match self.phase(now) {
-            Phase::Closed | Phase::Rejected { .. } => None,
+            Phase::Closed | Phase::Rejected { .. } | Phase::CredentialsUnusable => None,
             Phase::BackingOff { until } => Some(until),
             Phase::Empty => match self.governor.check(now) {
                 Err(Denial::BudgetSpent { until }) => Some(until),

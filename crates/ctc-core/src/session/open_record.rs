@@ -279,8 +279,9 @@ fn mac(key: &[u8], purpose: &str, parts: &[&str]) -> [u8; 32] {
     mac.finalize()
 }
 
-/// What a session is recognised by in a record.
-#[derive(Debug)]
+/// What a session is recognised by in a record: all that it keeps of credentials that it does not
+/// hold. Equal for the same account and password, and only then.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) account: String,
     pub(super) seed: SealSeed,
@@ -309,6 +310,14 @@ impl Marks {
         Self {
             account: hex::write(&mark[..16]),
             seed: SealSeed::of(account, credentials),
+        }
+    }
+
+    /// Of a session that has not been given credentials yet: no account's, and no record's.
+    pub(super) fn unknown() -> Self {
+        Self {
+            account: String::new(),
+            seed: SealSeed(Zeroizing::new([0; 32])),
         }
     }
 }
@@ -378,7 +387,7 @@ impl OpenRecord {
                 let generation = generation.number();
                 refusal = Some(FoundRefusal { status, generation });
             }
-            None => {}
+            Some(Stop::CredentialsUnusable) | None => {}
         }
         let found = |(times, generation, by): (TokenTimes, Generation, SealSeed)| FoundToken {
             token: times.token,

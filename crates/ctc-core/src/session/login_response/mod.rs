@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-use super::denial::{LoginFailure, Rejection};
+use super::denial::{LoginFailure, Rejection, RejectionReason, names_no_login};
 use crate::login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
 use crate::oauth::Login;
 use crate::secret::AuthToken;
@@ -109,6 +109,17 @@ impl LoginReading {
         match self.0 {
             Reading::Token { lifetime, .. } => lifetime,
             _ => None,
+        }
+    }
+
+    /// Whether the server rejected the credentials: if they come from a source, it may have others
+    /// by now ([`login_again`](crate::Session::login_again)).
+    pub fn rejects_credentials(&self) -> bool {
+        match self.0 {
+            Reading::Rejected(Rejection { status, reason }) => {
+                reason != RejectionReason::Configuration && !names_no_login(status)
+            }
+            _ => false,
         }
     }
 
