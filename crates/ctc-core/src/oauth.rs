@@ -86,7 +86,7 @@ impl OAuth {
     /// only.
     ///
     /// The password travels in the clear, so only loopback hosts are accepted (`localhost`,
-    /// `127.0.0.0/8`, `[::1]`).
+    /// `127.0.0.0/8`, `[::1]`). The shipped clients then use no proxy, for calls neither.
     ///
     /// # Errors
     /// Returns [`OAuthError`] as [`new`](Self::new) does, and if the host of an `http` URL is not a

@@ -32,11 +32,11 @@ struct Case {
     expected: Value,
 }
 
-fn cases(file: &str, login: Option<Login>) -> Vec<Case> {
+fn cases(file: &str, login: Option<&Login>) -> Vec<Case> {
     let vectors: Value = serde_json::from_str(file).unwrap();
     assert_eq!(vectors["format"], 1);
     let cases = vectors["cases"].as_array().unwrap().iter();
-    let cases: Vec<_> = cases.map(|case| read_case(case, login.as_ref())).collect();
+    let cases: Vec<_> = cases.map(|case| read_case(case, login)).collect();
     let ids: BTreeMap<_, _> = cases.iter().map(|case| (&case.id, ())).collect();
     assert_eq!(ids.len(), cases.len(), "an id stands for one case");
     cases
@@ -183,7 +183,7 @@ fn check_login(case: &Case, login: &Login) {
     }
 }
 
-fn check_logins(file: &str, login: Option<Login>) {
+fn check_logins(file: &str, login: Option<&Login>) {
     for case in cases(file, login) {
         for login in &case.logins {
             check_login(&case, login);
@@ -194,13 +194,13 @@ fn check_logins(file: &str, login: Option<Login>) {
 #[test]
 fn cookie_logins() {
     let file = include_str!("../../ctc-testkit/vectors/cookie_login.json");
-    check_logins(file, Some(Login::AuthToken));
+    check_logins(file, Some(&Login::AuthToken));
 }
 
 #[test]
 fn oauth_logins() {
     let file = include_str!("../../ctc-testkit/vectors/oauth_login.json");
-    check_logins(file, Some(Login::OAuth(OAuth::us())));
+    check_logins(file, Some(&Login::OAuth(OAuth::us())));
 }
 
 #[test]

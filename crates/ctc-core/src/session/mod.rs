@@ -414,6 +414,13 @@ impl Session {
         &self.endpoint
     }
 
+    /// Whether the API or the token endpoint is a server on this machine that is spoken to without
+    /// TLS. What is sent must not go through a proxy then.
+    pub fn is_plain_http(&self) -> bool {
+        let issuer = self.settings.login.oauth().map(OAuth::endpoint);
+        self.endpoint.is_plain_http() || issuer.is_some_and(Endpoint::is_plain_http)
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
