@@ -19,7 +19,7 @@ impl Session {
     /// is [`reset`](Self::reset). A session [without](Self::without_credentials) credentials has
     /// these from now on, and asks for none.
     pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
-        let marks = Marks::of(&self.endpoint, &self.key, &credentials);
+        let marks = Marks::of(self.account(), &credentials);
         self.credentials = Some(credentials);
         self.take_marks(&marks)
     }
@@ -55,7 +55,7 @@ impl Session {
         if self.credentials.is_some() || !self.login_is_wanted(ticket, now) {
             return None;
         }
-        let marks = Marks::of(&self.endpoint, &self.key, credentials);
+        let marks = Marks::of(self.account(), credentials);
         self.take_marks(&marks);
         self.pending_login.as_mut()?.marks = marks;
         Some(self.requests.login(&self.key, credentials))
@@ -77,7 +77,7 @@ impl Session {
         if self.credentials.is_some() || !self.still_counts(ticket) {
             return None;
         }
-        let marks = Marks::of(&self.endpoint, &self.key, credentials);
+        let marks = Marks::of(self.account(), credentials);
         if !self.take_marks(&marks) {
             return None;
         }

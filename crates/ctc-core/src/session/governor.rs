@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-
-use super::denial::{Denial, LoginFailure};
+use super::denial::{Denial, LoginFailure, Rejection};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
@@ -38,7 +36,7 @@ pub(super) struct Governor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     BackingOff { until: Instant, cause: LoginFailure },
-    Rejected { status: StatusCode },
+    Rejected(Rejection),
     CredentialsUnusable,
 }
 
@@ -48,7 +46,7 @@ impl Stop {
         let unavailable = LoginFailure::CredentialsUnavailable;
         match self {
             Self::BackingOff { cause, .. } => *cause == unavailable,
-            Self::Rejected { .. } => false,
+            Self::Rejected(_) => false,
             Self::CredentialsUnusable => true,
         }
     }
@@ -80,7 +78,7 @@ impl Governor {
     /// `Ok` when a login may go out at `now`.
     pub(super) fn check(&self, now: Instant) -> Result<(), Denial> {
         match &self.stop {
-            Some(Stop::Rejected { status }) => return Err(Denial::Rejected { status: *status }),
+            Some(Stop::Rejected(rejection)) => return Err((*rejection).into()),
             Some(Stop::CredentialsUnusable) => return Err(Denial::CredentialsUnusable),
             Some(Stop::BackingOff { until, cause }) if *until > now => {
                 return Err(Denial::BackingOff {
@@ -129,9 +127,9 @@ impl Governor {
         self.failures = 0;
     }
 
-    pub(super) fn rejected(&mut self, status: StatusCode) -> Denial {
-        self.stop = Some(Stop::Rejected { status });
-        Denial::Rejected { status }
+    pub(super) fn rejected(&mut self, rejection: Rejection) -> Denial {
+        self.stop = Some(Stop::Rejected(rejection));
+        rejection.into()
     }
 
     pub(super) fn no_credentials(&mut self) -> Denial {
@@ -228,7 +226,7 @@ impl Governor {
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
-            (_, None) | (Some(Stop::Rejected { .. } | Stop::CredentialsUnusable), _) => false,
+            (_, None) | (Some(Stop::Rejected(_) | Stop::CredentialsUnusable), _) => false,
             (Some(Stop::BackingOff { until: own, .. }), Some(Stop::BackingOff { until, .. })) => {
                 until > own
             }

@@ -38,7 +38,7 @@ use std::time::{Duration, SystemTime};
 use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
-pub use denial::{Denial, LoginFailure};
+pub use denial::{Denial, LoginFailure, RejectionReason};
 pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
 pub use login_response::{LoginReader, LoginReading};
 pub use open_record::{OpenRecord, SealSeed};
@@ -46,12 +46,14 @@ pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
 
 use crate::Endpoint;
+use crate::oauth::OAuth;
 use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
 use crate::settings::{Settings, SettingsError};
 use crate::time::Instant;
 use crate::wire::Requests;
+use denial::Rejection;
 use governor::{Governor, Stop};
-use open_record::{Clocks, Marks, Snapshot, TokenTimes};
+use open_record::{Account, Clocks, Marks, Snapshot, TokenTimes};
 use pending_login::PendingLogin;
 use routes::RejectedRoutes;
 
@@ -113,7 +115,8 @@ struct Open {
     since: Option<Instant>,
     /// A route refused it although it was obtained for that very call: that login did not help.
     futile: bool,
-    /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
+    /// From the cookie it is a hint: the server alone ends such a token, so nothing is decided by
+    /// it. The OAuth login states it; see [`Session::known_end`].
     ends: Option<Instant>,
 }
 
@@ -153,6 +156,8 @@ pub enum Phase {
     Rejected {
         /// The status of the refusal.
         status: StatusCode,
+        /// Why, as far as the server said.
+        reason: RejectionReason,
     },
     /// No token, and the source of the credentials has none.
     CredentialsUnusable,
@@ -185,7 +190,7 @@ impl Session {
         settings: Settings,
     ) -> Result<Self, SettingsError> {
         let mut session = Self::without_credentials(endpoint, key, settings)?;
-        session.marks = Marks::of(&session.endpoint, &session.key, &credentials);
+        session.marks = Marks::of(session.account(), &credentials);
         session.credentials = Some(credentials);
         Ok(session)
     }
@@ -200,7 +205,7 @@ impl Session {
         key: AppKey,
         settings: Settings,
     ) -> Result<Self, SettingsError> {
-        settings.check()?;
+        settings.check(&endpoint)?;
         let marks = Marks::unknown();
         Ok(Self {
             requests: Requests::new(&endpoint, &settings)?,
@@ -345,7 +350,10 @@ impl Session {
         }
         match self.governor.stop_at(now) {
             Some(Stop::BackingOff { until, .. }) => Phase::BackingOff { until: *until },
-            Some(Stop::Rejected { status }) => Phase::Rejected { status: *status },
+            Some(Stop::Rejected(Rejection { status, reason })) => Phase::Rejected {
+                status: *status,
+                reason: *reason,
+            },
             Some(Stop::CredentialsUnusable) => Phase::CredentialsUnusable,
             None => Phase::Empty,
         }
@@ -359,6 +367,14 @@ impl Session {
     /// Changes whenever a waiter may have something to do.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in` after
+    /// the login was sent. `None` without a token, if nothing was stated, and with the cookie
+    /// login, of which only a 401 says that a token is over.
+    pub fn known_end(&self) -> Option<Instant> {
+        self.settings.login.oauth()?;
+        self.open.as_ref()?.ends
     }
 
     /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is
@@ -390,12 +406,19 @@ impl Session {
 
     /// Reads the responses to logins, without the session: see [`LoginReader`].
     pub fn login_reader(&self) -> LoginReader {
-        LoginReader::new(self.settings.login_rule.clone())
+        LoginReader::new(&self.settings.login, self.settings.login_rule.clone())
     }
 
     /// The origin that the session is bound to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Whether the API or the token endpoint is a server on this machine that is spoken to without
+    /// TLS. What is sent must not go through a proxy then.
+    pub fn is_plain_http(&self) -> bool {
+        let issuer = self.settings.login.oauth().map(OAuth::endpoint);
+        self.endpoint.is_plain_http() || issuer.is_some_and(Endpoint::is_plain_http)
     }
 
     /// The settings in force.
@@ -426,13 +449,23 @@ impl Session {
         Some(generation)
     }
 
+    fn account(&self) -> Account<'_> {
+        Account {
+            endpoint: &self.endpoint,
+            key: &self.key,
+            login: &self.settings.login,
+        }
+    }
+
     fn make_pass(&self, generation: Generation, token: AuthToken) -> Option<Pass> {
+        let oauth = self.settings.login.oauth();
+        let sends_key = oauth.is_none_or(OAuth::sends_app_key);
         Pass::new(
             generation,
             self.endpoint.clone(),
-            &self.key,
+            Some(&self.key).filter(|_| sends_key),
             token,
-            self.settings.attachment,
+            self.settings.attachment(),
         )
     }
 

@@ -285,13 +285,13 @@ impl Session {
             }
             // How a login with the old credentials failed says nothing about the new ones.
             _ if !same_credentials => return LoginOutcome::Stale { orphan: None },
-            Reading::Rejected(status) => {
+            Reading::Rejected(rejection) => {
                 // Only now, when the server has spoken: a login that never went out, or that had no
                 // answer, leaves a reset in force.
                 self.overrides_record = false;
                 (self.proven, self.overcome) = (None, None);
                 self.refused_at = Some(self.generation.max(self.min_generation).number());
-                return LoginOutcome::Failed(self.governor.rejected(status));
+                return LoginOutcome::Failed(self.governor.rejected(rejection));
             }
             Reading::Failed { cause, pause } => (cause, pause),
         };

@@ -11,7 +11,6 @@ use tracing::Span;
 
 use super::io::SendError;
 use crate::events::{SessionEvent, login_span};
-use crate::ports::LoginResponse;
 use crate::session::{RunningLogin, SharedSession};
 
 /// What a store's record meant for a login.
@@ -138,13 +137,6 @@ impl Attempt {
                 .with(|session, now| session.cancel_unsent(ticket, now));
             self.session.tell(SessionEvent::LoginUnwanted);
         }
-    }
-
-    /// Reads a response.
-    pub(super) fn read(&self, response: &LoginResponse) -> LoginReading {
-        // Outside of the lock: reading may run a rule of the user's own.
-        let reader = self.session.with(|session, _| session.login_reader());
-        reader.read(response.status(), response.headers(), response.body())
     }
 
     /// Reports the response, or that there was none. Returns the logout of a token that nobody

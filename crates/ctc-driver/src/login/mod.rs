@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ctc_core::{Admit, FormBody, Instant, LoginReading, OpenRecord, Pass, Session};
 use futures_util::FutureExt;
-use http::{Request, StatusCode};
+use http::Request;
 use tracing::Instrument;
 
 pub(crate) use attempt::Attempt;
@@ -78,11 +78,15 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
         };
         session.counters().logins.count();
         session.tell(SessionEvent::LoginSent);
-        let response = io.send(LoginRequest::new(request, timeout)).await;
-        let succeeded = response
-            .as_ref()
-            .is_ok_and(|response| response.status() == StatusCode::OK);
-        let response = response.map(|response| attempt.read(&response));
+        let reader = session.with(|session, _| session.login_reader());
+        let login = LoginRequest::new(request, timeout).with_body_limit(reader.body_limit());
+        // Outside of the lock: reading may run a rule of the user's own.
+        let response = io.send(login).await.map(|response| {
+            let (status, headers) = (response.status(), response.headers());
+            let reader = reader.arrived_at(session.wall());
+            reader.read(status, headers, response.body())
+        });
+        let succeeded = response.as_ref().is_ok_and(LoginReading::has_token);
         let is_rejected = response
             .as_ref()
             .is_ok_and(LoginReading::rejects_credentials);

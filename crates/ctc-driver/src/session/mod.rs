@@ -143,6 +143,12 @@ impl SharedSession {
         self.0.endpoint.clone()
     }
 
+    /// Returns whether the session speaks to a server on this machine without TLS: its endpoint, or
+    /// its token endpoint. What it sends must not go through a proxy then.
+    pub fn is_plain_http(&self) -> bool {
+        self.lock().session.is_plain_http()
+    }
+
     /// Returns the settings in force.
     pub fn settings(&self) -> Settings {
         self.lock().session.settings().clone()
