@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,6 @@ use ctc_core::{
     Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, SendFailure,
     Session, SessionRecord, Unauthorized, Verdict,
 };
-use event_listener::Event;
 use futures_util::future::{Either, select};
 use http::Request;
 use tracing::instrument::WithSubscriber;
@@ -30,6 +29,7 @@ use crate::ports::{
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
+use crate::threads::on_thread;
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
 /// runtime and store.
@@ -452,22 +452,11 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
 
     /// On a thread of its own: it takes a core for milliseconds, and may wait for its turn.
     async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
-        let derivation = Arc::new(Derivation::default());
-        let done = derivation.done.listen();
-        let (session, on_thread) = (session.clone(), Arc::clone(&derivation));
-        let run = move || {
-            let ended = WakesWhenDropped(&on_thread.done);
-            let derived = derive(&session, work);
-            *on_thread.derived() = Some(derived);
-            drop(ended);
-        };
-        std::thread::Builder::new()
-            .name("ctc-key".into())
-            .spawn(run)
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        done.await;
-        let derived = derivation.derived().take();
-        derived.unwrap_or_else(|| Err(StoreError::Unavailable("the derivation panicked".into())))
+        let session = session.clone();
+        let working = on_thread("ctc-key", move || derive(&session, work));
+        let working = working.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let ended = working.ended().await;
+        ended.unwrap_or_else(|_| Err(StoreError::Unavailable("the derivation panicked".into())))
     }
 
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
@@ -505,28 +494,6 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
             self.session.running_logins_end(until),
         )
         .await;
-    }
-}
-
-/// What became of a key's derivation on another thread.
-#[derive(Default)]
-struct Derivation {
-    done: Event,
-    derived: Mutex<Option<Result<(), StoreError>>>,
-}
-
-impl Derivation {
-    fn derived(&self) -> MutexGuard<'_, Option<Result<(), StoreError>>> {
-        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes who waits for a thread, also if that one panics.
-struct WakesWhenDropped<'a>(&'a Event);
-
-impl Drop for WakesWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.notify(usize::MAX);
     }
 }
 
