@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict};
+use ctc_core::{
+    Admit, Call, Denial, FormBody, Instant, LoginTicket, Session, Unauthorized, Verdict,
+};
 use futures_util::future::{Either, select};
+use http::Request;
 use tracing::instrument::WithSubscriber;
 
 use crate::async_io::{Io, NoResponse, within};
@@ -352,14 +355,11 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             return match self.session().with(&mut *ask) {
                 Admit::Proceed(_) => Ok(None),
                 Admit::Login(order) => {
-                    let attempt = Attempt::new(self.session(), *order);
-                    if elected
-                        .replace(attempt.settled())
-                        .is_some_and(|earlier| !earlier.load(SeqCst))
-                    {
-                        return Err(Denial::NotRun);
-                    }
-                    self.spawn(attempt);
+                    self.spawn(order.ticket, Some(order.request), elected)?;
+                    continue;
+                }
+                Admit::NeedCredentials(ticket) => {
+                    self.spawn(ticket, None, elected)?;
                     continue;
                 }
                 Admit::Wait(_) if self.session().is_inside_login() => Err(Denial::InsideLogin),
@@ -374,13 +374,26 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
-    /// Makes a login in a task of its own.
-    fn spawn(&self, attempt: Attempt) {
+    /// Makes a login in a task of its own: once only if the caller's runtime drops the login or
+    /// does not run it, for then others may have a runtime that does.
+    fn spawn(
+        &self,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+        elected: &mut Option<Arc<AtomicBool>>,
+    ) -> Result<(), Denial> {
+        // Made here and not inside: even a task that never runs gives its login back.
+        let attempt = Attempt::new(self.session(), ticket, request);
+        let earlier = elected.replace(attempt.settled());
+        if earlier.is_some_and(|settled| !settled.load(SeqCst)) {
+            return Err(Denial::NotRun);
+        }
         let io = Arc::clone(&self.io);
         let task = async move { drop(login::log_in(attempt, &*io).await) };
         let task = Box::pin(task.with_current_subscriber());
         // A runtime that panics has dropped the task, as one that is shutting down does.
         let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
+        Ok(())
     }
 }
 

@@ -1,21 +1,23 @@
 //! What a login needs, over an asynchronous HTTP client and store: each step bounded in time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{RecordKey, SendFailure, SessionRecord};
-use event_listener::Event;
+use ctc_core::{Credentials, RecordKey, SendFailure, SessionRecord};
 use futures_util::future::{Either, select};
 
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
+use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::STORE_TIMEOUT;
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, LeaseTerms, LoginRequest, LoginResponse,
-    Runtime, StoreError, StoreSecret, TransportError,
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, LeaseTerms, LoginRequest,
+    LoginResponse, Runtime, StoreError, StoreSecret, TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::{LoginEnd, SharedSession};
+use crate::threads::on_thread;
 
 /// What an asynchronous driver has, shared with its logins.
 pub(crate) struct Io<T> {
@@ -28,6 +30,21 @@ pub(crate) struct Io<T> {
 
 #[async_trait]
 impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
+    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError> {
+        let asked = async {
+            match source {
+                Source::Async(source) => source.credentials().await,
+                Source::Blocking(source) => {
+                    let ended = ask(&self.session, source)?.ended().await;
+                    ended.unwrap_or_else(|panic| resume_unwind(panic))
+                }
+            }
+        };
+        let limit = self.session.settings().login_timeout;
+        let asked = within(&*self.runtime, limit, asked).await;
+        asked.unwrap_or_else(|| Err(CredentialsError::unavailable(NoCredentialsYet(limit))))
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,
@@ -53,22 +70,11 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
 
     /// On a thread of its own: it takes a core for milliseconds, and may wait for its turn.
     async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
-        let derivation = Arc::new(Derivation::default());
-        let done = derivation.done.listen();
-        let (session, on_thread) = (session.clone(), Arc::clone(&derivation));
-        let run = move || {
-            let ended = WakesWhenDropped(&on_thread.done);
-            let derived = derive(&session, work);
-            *on_thread.derived() = Some(derived);
-            drop(ended);
-        };
-        std::thread::Builder::new()
-            .name("ctc-key".into())
-            .spawn(run)
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        done.await;
-        let derived = derivation.derived().take();
-        derived.unwrap_or_else(|| Err(StoreError::Unavailable("the derivation panicked".into())))
+        let session = session.clone();
+        let working = on_thread("ctc-key", move || derive(&session, work));
+        let working = working.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let ended = working.ended().await;
+        ended.unwrap_or_else(|_| Err(StoreError::Unavailable("the derivation panicked".into())))
     }
 
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
@@ -106,28 +112,6 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
             self.session.running_logins_end(until),
         )
         .await;
-    }
-}
-
-/// What became of a key's derivation on another thread.
-#[derive(Default)]
-struct Derivation {
-    done: Event,
-    derived: Mutex<Option<Result<(), StoreError>>>,
-}
-
-impl Derivation {
-    fn derived(&self) -> MutexGuard<'_, Option<Result<(), StoreError>>> {
-        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes who waits for a thread, also if that one panics.
-struct WakesWhenDropped<'a>(&'a Event);
-
-impl Drop for WakesWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.notify(usize::MAX);
     }
 }
 

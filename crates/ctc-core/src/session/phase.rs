@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::Session;
-use super::denial::Denial;
+use super::denial::{Denial, Rejection, RejectionReason};
 use super::governor::Stop;
 use super::pass::Generation;
 use crate::time::Instant;
@@ -29,7 +29,11 @@ pub enum Phase {
     Rejected {
         /// The status of the refusal.
         status: StatusCode,
+        /// Why, as far as the server said.
+        reason: RejectionReason,
     },
+    /// No token, and the source of the credentials has none.
+    CredentialsUnusable,
     /// Logged out.
     Closed,
 }
@@ -49,7 +53,11 @@ impl Session {
         }
         match self.governor.stop_at(now) {
             Some(Stop::BackingOff { until, .. }) => Phase::BackingOff { until: *until },
-            Some(Stop::Rejected { status }) => Phase::Rejected { status: *status },
+            Some(Stop::Rejected(Rejection { status, reason })) => Phase::Rejected {
+                status: *status,
+                reason: *reason,
+            },
+            Some(Stop::CredentialsUnusable) => Phase::CredentialsUnusable,
             None => Phase::Empty,
         }
     }
@@ -59,7 +67,7 @@ impl Session {
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         match self.phase(now) {
-            Phase::Closed | Phase::Rejected { .. } => None,
+            Phase::Closed | Phase::Rejected { .. } | Phase::CredentialsUnusable => None,
             Phase::BackingOff { until } => Some(until),
             Phase::Empty => match self.governor.check(now) {
                 Err(Denial::BudgetSpent { until }) => Some(until),

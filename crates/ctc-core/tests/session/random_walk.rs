@@ -130,6 +130,7 @@ impl Walk {
             self.lease = None;
         }
         match admit {
+            Admit::NeedCredentials(_) => panic!("the session has credentials"),
             Admit::Login(order) => {
                 assert!(!self.closed, "a login while closed");
                 assert!(

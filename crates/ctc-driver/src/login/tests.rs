@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, Endpoint, RecordKey, SendFailure};
+use ctc_core::{Admit, Call, Credentials, Endpoint, RecordKey, SendFailure};
 use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode};
 
 use super::io::{BoxedLease, LoginIo, SendError, Work};
 use super::{Attempt, log_in};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, LeaseTerms, LoginRequest, LoginResponse, StoreError, StoreSecret,
+    AsyncSessionStore, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, StoreError,
+    StoreSecret,
 };
 use crate::sealing::KeyWork;
 use crate::session::LoginEnd;
@@ -25,6 +27,10 @@ struct NoKeys {
 
 #[async_trait]
 impl LoginIo for NoKeys {
+    async fn credentials(&self, _: Source) -> Result<Credentials, CredentialsError> {
+        unreachable!("the session has credentials")
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,
@@ -75,7 +81,7 @@ fn renews(session: &SharedSession, io: &NoKeys) {
         Admit::Login(order) => *order,
         other => panic!("{other:?}"),
     };
-    let attempt = Attempt::new(session, order);
+    let attempt = Attempt::new(session, order.ticket, Some(order.request));
     log_in(attempt, io).now_or_never().unwrap().unwrap();
 }
 
@@ -135,6 +141,10 @@ struct NoConnection(SharedSession);
 
 #[async_trait]
 impl LoginIo for NoConnection {
+    async fn credentials(&self, _: Source) -> Result<Credentials, CredentialsError> {
+        unreachable!("the session has credentials")
+    }
+
     async fn lease(&self, _: &RecordKey, _: LeaseTerms) -> Result<Option<BoxedLease>, StoreError> {
         Ok(None)
     }
@@ -174,7 +184,7 @@ fn an_error_is_dropped_outside_of_the_lock() {
         let session = session();
         let io = NoConnection(session.clone());
         let order = |session: &SharedSession| match session.with(ctc_core::Session::renew) {
-            Admit::Login(order) => Attempt::new(session, *order),
+            Admit::Login(order) => Attempt::new(session, order.ticket, Some(order.request)),
             other => panic!("{other:?}"),
         };
         for superseded in [false, false, true] {
@@ -185,7 +195,8 @@ fn an_error_is_dropped_outside_of_the_lock() {
                 attempt.start().unwrap();
                 session.close();
                 let error = io.send(LoginRequest::new(http::Request::default(), Duration::ZERO));
-                attempt.report(error.now_or_never().unwrap());
+                let error = error.now_or_never().unwrap().err().unwrap();
+                attempt.report(Err(error));
             } else {
                 log_in(attempt, &io).now_or_never().unwrap().unwrap();
             }

@@ -1,6 +1,7 @@
 //! The ports: what the outside must offer. One small trait each for requests, responses, HTTP
-//! clients, runtimes and stores.
+//! clients, runtimes, stores and sources of credentials.
 
+pub(crate) mod credentials;
 #[cfg(feature = "tokio")]
 mod on_tokio;
 mod request;
@@ -9,6 +10,7 @@ mod runtime;
 pub(crate) mod store;
 mod transport;
 
+pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
 #[cfg(feature = "tokio")]
 pub use on_tokio::Tokio;
 pub(crate) use request::stamp;
