@@ -79,10 +79,8 @@ pub(crate) fn oauth() {
         show!(ctc_driver::ctc_core::Session, &session);
         session.reset();
     }
-    show!(
-        ctc_driver::ctc_core::FormBody,
-        session.logout().unwrap().body()
-    );
+    let logout = session.logout().unwrap();
+    show!(ctc_driver::ctc_core::FormBody, logout.body());
 }
 
 /// Logs in and calls, step by step. `login` and `send` are the HTTP stack.
