@@ -186,7 +186,7 @@ fn t52_logout_says_what_became_of_it_and_always_closes() {
             (
                 500,
                 "Rejected",
-                "so the token may live on there: check logout_path",
+                "so the token may live on there: check logout_path or the revocation URL",
             ),
         ] {
             client.login().unwrap();
