@@ -51,7 +51,7 @@ pub(crate) fn oauth() {
         OAuth::new(&format!("https://{USERNAME}:{PASSWORD}@h.example/t"), "c").unwrap_err();
     show!(ctc_driver::ctc_core::OAuthError, &spoilt);
     tell(&spoilt);
-    let oauth = OAuth::new(&format!("https://h.example/t?key={PASSWORD}"), "c").unwrap();
+    let oauth = OAuth::new("https://h.example/t", "c").unwrap();
     let oauth = oauth.revoke_on_logout();
     show!(ctc_driver::ctc_core::OAuth, &oauth);
     let mut settings = Settings::default();

@@ -210,7 +210,12 @@ impl SharedSession {
                 self.tell(SessionEvent::TokenRotated { generation });
             }
             (Some(generation), None) => {
-                self.tell(SessionEvent::TokenInvalidated { generation, status });
+                let unchallenged = self.with(|session, _| session.lacks_challenge(headers));
+                self.tell(SessionEvent::TokenInvalidated {
+                    generation,
+                    status,
+                    unchallenged,
+                });
             }
             _ => {}
         }
