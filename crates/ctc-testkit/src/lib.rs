@@ -33,9 +33,9 @@
 //! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
 //!
 //! Everything below `/connect/` and `/device-services/` needs the application key and a valid
-//! token: the cookie login's as a cookie, the OAuth login's as a bearer. A key or token that is missing or doubled is a [`Violation`], in the journal and in the
-//! counts. A token that expired or was revoked is not a violation: the response is a plain 401, as
-//! the vendor's page says.
+//! token: the cookie login's as a cookie, the OAuth login's as a bearer. A key or token that is
+//! missing or doubled is a [`Violation`], in the journal and in the counts. A token that expired or
+//! was revoked is not a violation: the response is a 401, as the vendor's page says.
 //!
 //! # Other languages
 //!

@@ -213,7 +213,8 @@ fn a_wrong_rule_is_refused_with_its_place() {
             "fault.endless_body: 0",
         ),
         (
-            r#""any", "fault": {"respond": {"status": 200, "body": {"repeat": "xx", "times": 40000000}}}"#,
+            r#""any",
+               "fault": {"respond": {"status": 200, "body": {"repeat": "xx", "times": 40000000}}}"#,
             "64 MiB",
         ),
         (

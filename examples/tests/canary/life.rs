@@ -161,11 +161,11 @@ fn failed_logins(stage: &Stage, client: &Client) {
             act: true,
         },
     ] {
-        failed_login(stage, client, fault);
+        failed_login(stage, client, &fault);
     }
 }
 
-fn failed_login(stage: &Stage, client: &Client, fault: Fault) {
+fn failed_login(stage: &Stage, client: &Client, fault: &Fault) {
     stage.server.revoke_all();
     client.session().close();
     client.session().reopen();
@@ -227,7 +227,7 @@ fn by_oauth(stage: &Stage) {
         Fault::html_page(),
         Fault::lost_response(),
     ] {
-        failed_login(stage, &client, fault);
+        failed_login(stage, &client, &fault);
     }
     show!(adapter::Client, &client);
     println!("{}", wait(client.logout()));

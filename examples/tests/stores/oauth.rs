@@ -15,7 +15,9 @@ fn job(stage: &Stage, adapter: Adapter) -> Job {
 on_both_stores! {
     /// Five processes within a second, where the server lets a user log in four times.
     fn one_oauth_login_for_five_processes(stage: &mut Stage) {
-        let jobs = [0, 1, 0, 1, 0].map(|kind| job(stage, [Adapter::Blocking, Adapter::Async][kind]));
+        let (blocking, tasks) = (Adapter::Blocking, Adapter::Async);
+        let kinds = [blocking, tasks, blocking, tasks, blocking];
+        let jobs = kinds.map(|adapter| job(stage, adapter));
         let mut workers = Worker::start_all(&jobs, WORKER_ARGS).unwrap();
         for logins in 1..=2 {
             let sum = all(&mut workers, Command::Call(5)).unwrap();
