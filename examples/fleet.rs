@@ -55,6 +55,7 @@ fn run() -> Result<(), String> {
         };
         let job = |n| Job {
             url: server.url(),
+            token_url: None,
             app_key: DEFAULT_APP_KEY.into(),
             username: DEFAULT_USERNAME.into(),
             password: password.into(),

@@ -6,8 +6,10 @@ pub mod workers;
 use std::error::Error;
 use std::net::TcpListener;
 
+use ctc_driver::ctc_core::{Login, OAuth};
 use ctc_testkit::{
-    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule,
+    Server,
 };
 
 /// Whether the environment has credentials of a real account.
@@ -104,6 +106,21 @@ impl Stage {
             "done: {} calls, {} logins, {} responses of 401, {} violations",
             counts.calls, counts.logins, counts.unauthorized, counts.violations
         )
+    }
+}
+
+/// The login that `CTC_LOGIN` asks for (`cookie`, or `oauth`), at this server.
+///
+/// # Errors
+/// When `CTC_LOGIN` is something else.
+pub fn login(server: &Server) -> Result<Login, Box<dyn Error>> {
+    match std::env::var("CTC_LOGIN").as_deref() {
+        Err(_) | Ok("" | "cookie") => Ok(Login::AuthToken),
+        Ok("oauth") => {
+            let oauth = OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID)?;
+            Ok(Login::OAuth(oauth))
+        }
+        Ok(other) => Err(format!("CTC_LOGIN is {other}: give cookie or oauth").into()),
     }
 }
 

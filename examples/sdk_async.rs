@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::pin::pin;
 
-use ctc_examples::{explain, sdk::Fleet};
+use ctc_examples::{explain, login, sdk::Fleet};
 use ctc_reqwest::{Client, Endpoint};
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use futures_util::TryStreamExt;
@@ -19,6 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ctc = Client::builder()
         // Loopback only. For the real service: Endpoint::us() or Endpoint::eu().
         .endpoint(Endpoint::danger_plain_http(&server.url())?)
+        // With CTC_LOGIN=oauth, the other login; the SDK does not notice.
+        .login(login(&server)?)
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;

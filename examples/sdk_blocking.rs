@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use ctc_examples::{explain, sdk::blocking::Fleet};
+use ctc_examples::{explain, login, sdk::blocking::Fleet};
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_ureq::{Client, Endpoint};
 
@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ctc = Client::builder()
         // Loopback only. For the real service: Endpoint::us() or Endpoint::eu().
         .endpoint(Endpoint::danger_plain_http(&server.url())?)
+        // With CTC_LOGIN=oauth, the other login; the SDK does not notice.
+        .login(login(&server)?)
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;

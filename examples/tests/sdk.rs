@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::ctc_core::{Endpoint, Unauthorized};
+use ctc_driver::ctc_core::{Endpoint, Login, OAuth, Unauthorized};
 use ctc_driver::{
     AsyncCaller, AsyncDriver, AsyncTransport, BoxFuture, Caller, Driver, LoginRequest,
     LoginResponse, Runtime, SessionConfig, SharedSession, Transport, TransportError,
@@ -15,7 +15,8 @@ use ctc_driver::{
 use ctc_examples::explain;
 use ctc_examples::sdk::{AvlEvent, DeviceId, Error, Fleet, blocking};
 use ctc_testkit::{
-    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule,
+    Server,
 };
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::{Method, Request, Response, StatusCode};
@@ -293,21 +294,29 @@ fn check(server: &Server) {
     }
 }
 
-fn over_ureq(server: &Server) -> ctc_ureq::Client {
+/// Both logins: the SDK does not notice which one it is.
+fn logins(server: &Server) -> [Login; 2] {
+    let oauth = OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID);
+    [Login::AuthToken, Login::OAuth(oauth.unwrap())]
+}
+
+fn over_ureq(server: &Server, login: Login) -> ctc_ureq::Client {
     let builder =
         ctc_ureq::Client::builder().endpoint(Endpoint::danger_plain_http(&server.url()).unwrap());
     builder
+        .login(login)
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()
         .unwrap()
 }
 
-fn over_reqwest(server: &Server) -> ctc_reqwest::Client {
+fn over_reqwest(server: &Server, login: Login) -> ctc_reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = ctc_reqwest::Client::builder()
         .endpoint(Endpoint::danger_plain_http(&server.url()).unwrap());
     builder
+        .login(login)
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()
@@ -316,14 +325,20 @@ fn over_reqwest(server: &Server) -> ctc_reqwest::Client {
 
 #[test]
 fn over_ureq_it_all_works() {
-    let server = Server::start().unwrap();
-    tour(&server, over_ureq(&server));
+    for kind in 0..2 {
+        let server = Server::start().unwrap();
+        let login = logins(&server)[kind].clone();
+        tour(&server, over_ureq(&server, login));
+    }
 }
 
 #[tokio::test]
 async fn over_reqwest_it_all_works() {
-    let server = Server::start().unwrap();
-    async_tour(&server, over_reqwest(&server)).await;
+    for kind in 0..2 {
+        let server = Server::start().unwrap();
+        let login = logins(&server)[kind].clone();
+        async_tour(&server, over_reqwest(&server, login)).await;
+    }
 }
 
 #[tokio::test]
@@ -332,21 +347,24 @@ async fn over_tower_it_all_works() {
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
     use tower::Layer;
 
-    let server = Server::start().unwrap();
-    let session = SessionConfig::new()
-        .endpoint(Endpoint::danger_plain_http(&server.url()).unwrap())
-        .app_key(DEFAULT_APP_KEY)
-        .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
-        .build()
-        .unwrap();
-    let hyper: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    async_tour(&server, ctc_tower::CtcLayer::new(session).layer(hyper)).await;
+    for kind in 0..2 {
+        let server = Server::start().unwrap();
+        let session = SessionConfig::new()
+            .endpoint(Endpoint::danger_plain_http(&server.url()).unwrap())
+            .login(logins(&server)[kind].clone())
+            .app_key(DEFAULT_APP_KEY)
+            .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+            .build()
+            .unwrap();
+        let hyper: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        async_tour(&server, ctc_tower::CtcLayer::new(session).layer(hyper)).await;
+    }
 }
 
 #[tokio::test]
 async fn streams_can_be_spawned() {
     let server = Server::start().unwrap();
-    let fleet = Fleet::new(over_reqwest(&server));
+    let fleet = Fleet::new(over_reqwest(&server, Login::AuthToken));
     let events = tokio::spawn(async move { fleet.events(TRUCK).count().await });
     assert_eq!(events.await.unwrap(), 120);
 }
@@ -354,7 +372,7 @@ async fn streams_can_be_spawned() {
 #[test]
 fn a_write_is_not_repeated_and_the_error_says_why() {
     let server = Server::start().unwrap();
-    let fleet = blocking::Fleet::new(over_ureq(&server));
+    let fleet = blocking::Fleet::new(over_ureq(&server, Login::AuthToken));
     fleet.add_note(TRUCK, "one").unwrap();
     server.revoke_all();
     let error = fleet.add_note(TRUCK, "two").unwrap_err();
@@ -381,7 +399,7 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         server
     };
     let server = cut();
-    let error = Fleet::new(over_reqwest(&server))
+    let error = Fleet::new(over_reqwest(&server, Login::AuthToken))
         .device(TRUCK)
         .await
         .unwrap_err();
@@ -391,7 +409,7 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         explain(&error)
     );
     let server = cut();
-    let error = blocking::Fleet::new(over_ureq(&server))
+    let error = blocking::Fleet::new(over_ureq(&server, Login::AuthToken))
         .device(TRUCK)
         .unwrap_err();
     assert!(

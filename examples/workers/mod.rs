@@ -24,6 +24,8 @@ pub const WORKER: &str = "CTC_FLEET_WORKER";
 pub struct Job {
     /// The server's URL.
     pub url: String,
+    /// The token endpoint of the OAuth login; without it, the cookie login is made.
+    pub token_url: Option<String>,
     /// The application key.
     pub app_key: String,
     /// The user name.

@@ -4,9 +4,10 @@ use std::io::{BufRead, Write};
 use std::process::exit;
 use std::time::Instant;
 
-use ctc_reqwest::{Endpoint, SharedSession};
+use ctc_reqwest::{Endpoint, Login, OAuth, SharedSession};
 use ctc_store_file::FileStore;
 use ctc_store_redis::RedisStore;
+use ctc_testkit::DEFAULT_CLIENT_ID;
 
 use super::{Adapter, Command, Job, Place, Report, WORKER};
 
@@ -80,10 +81,17 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let text = |error: &dyn std::error::Error| crate::explain(error);
         let endpoint = Endpoint::danger_plain_http(&job.url).map_err(|error| text(&error))?;
+        let login = match &job.token_url {
+            None => Login::AuthToken,
+            Some(url) => OAuth::danger_plain_http(url, DEFAULT_CLIENT_ID)
+                .map(Login::OAuth)
+                .map_err(|error| text(&error))?,
+        };
         macro_rules! build {
             ($builder:expr) => {{
                 let builder = $builder
                     .endpoint(endpoint)
+                    .login(login)
                     .app_key(&job.app_key)
                     .credentials(&job.username, &job.password)
                     .settings(|settings| {

@@ -1,6 +1,6 @@
 //! A CTC server on loopback, for testing clients of the CalAmp Telematics Cloud.
 //!
-//! [`Server`] behaves as the vendor's login page says, records requests (the last 100,000), reports
+//! [`Server`] behaves as the vendor's pages say, records requests (the last 100,000), reports
 //! those that break the rules of that page, and injects faults on demand: see [`Fault`]. It has a
 //! thread of its own and a synchronous API, for blocking and async tests alike. Where the vendor's
 //! page is silent, its behavior is our choice and says nothing about CTC.
@@ -20,6 +20,8 @@
 //! | route | response |
 //! | --- | --- |
 //! | `POST /connect/services/login?useAuthToken=true` | the login of the vendor's page |
+//! | `POST` to [`token_url`](Server::token_url), on a port of its own | the OAuth login |
+//! | `POST` to [`revocation_url`](Server::revocation_url) | ends an access token |
 //! | `POST /connect/services/logout` | a logout: path and effect are our assumption, and settings |
 //! | `GET /connect/services/devices?pg=&pgsize=` | a page of devices |
 //! | `GET /connect/services/devices/{id}` | one device; ids start at 1001 |
@@ -31,9 +33,14 @@
 //! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
 //!
 //! Everything below `/connect/` and `/device-services/` needs the application key and a valid
-//! token. A key or token that is missing or doubled is a [`Violation`], in the journal and in the
-//! counts. A token that expired or was revoked is not a violation: the response is a plain 401, as
-//! the vendor's page says.
+//! token: the cookie login's as a cookie, the OAuth login's as a bearer. A key or token that is
+//! missing or doubled is a [`Violation`], in the journal and in the counts. A token that expired or
+//! was revoked is not a violation: the response is a 401, as the vendor's page says.
+//!
+//! # Other languages
+//!
+//! [`manual::control`] is about the program `ctc-server`, with clients in Python, Node and curl;
+//! [`manual::vectors`] about responses and their meaning as JSON.
 //!
 //! # Testing your own transport
 //!
@@ -46,7 +53,6 @@ mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod fleet;
-#[cfg(feature = "conformance")]
 pub mod manual;
 #[cfg(feature = "stores")]
 mod redis_server;

@@ -117,3 +117,115 @@ fn the_control_path_shows_and_changes() {
     assert_eq!(control("POST", "/_ctc/reset", "").status, 204);
     assert_eq!(server.counts().calls, 0);
 }
+
+#[test]
+fn rules_are_listed_and_removed_one_by_one() {
+    let server = Server::start().unwrap();
+    let first = r#"{"on": "any_call", "times": {"n": 2}, "fault": {"respond": {"status": 503}}}"#;
+    let second = r#"{"on": "any", "times": "forever", "fault": "no_date"}"#;
+    accept(&server, first);
+    accept(&server, second);
+    let mut client = Client::connect(&server);
+    let token = client.token();
+    client.get(DEVICES, &token);
+    let rules = || control(&server, "GET", "/_ctc/faults", "").json();
+    assert_eq!(
+        rules(),
+        json!([
+            {
+                "rule": 1, "on": "any_call", "times": {"n": 2}, "after": 0, "matches": 1,
+                "strikes": 1,
+                "fault": {"respond": {"status": 503, "headers": [], "body": "", "act": false}},
+            },
+            {
+                "rule": 2, "on": "any", "times": "forever", "after": 0, "matches": 2,
+                "strikes": 2, "fault": "no_date",
+            },
+        ])
+    );
+    let journal = control(&server, "GET", "/_ctc/journal", "").json();
+    let struck: Vec<_> = journal
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["rules"].clone())
+        .collect();
+    assert_eq!(struck[2..5], [json!([2]), json!([1, 2]), json!([])]);
+
+    assert_eq!(control(&server, "DELETE", "/_ctc/faults/1", "").status, 204);
+    assert_eq!(rules().as_array().unwrap().len(), 1);
+    for gone in ["/_ctc/faults/1", "/_ctc/faults/x", "/_ctc/faults/9"] {
+        let reply = control(&server, "DELETE", gone, "");
+        assert_eq!(reply.status, 404, "{gone}");
+        assert!(reply.text().contains("no rule"), "{gone}");
+    }
+    assert_eq!(client.get(DEVICES, &token).status, 200);
+}
+
+#[test]
+fn accounts_and_time_are_set_without_rust() {
+    let server = Server::start().unwrap();
+    let post = |path: &str, body: &str| control(&server, "POST", &format!("/_ctc{path}"), body);
+    let login = |user: &str, word: &str| Client::connect(&server).login_as(user, word);
+    let ada = r#"{"username": "ada", "password": "one!"}"#;
+    assert_eq!(post("/accounts", ada).status, 204);
+    assert_eq!(login("ada", "one!").status, 200);
+    assert_eq!(post("/accounts", &ada.replace("one!", "two!")).status, 204);
+    assert_eq!(
+        (login("ada", "one!").status, login("ada", "two!").status),
+        (401, 200)
+    );
+    assert_eq!(post("/lock?user=ada", "").status, 204);
+    assert_eq!(login("ada", "two!").status, 401);
+    assert_eq!(post("/unlock?user=ada", "").status, 204);
+
+    assert_eq!(post("/lifetime?seconds=60", "").status, 204);
+    let token = login("ada", "two!").token().unwrap().to_owned();
+    let get = || Client::connect(&server).get(DEVICES, &token);
+    assert_eq!(post("/advance?seconds=59", "").status, 204);
+    assert_eq!(get().status, 200);
+    let entry = server.journal().pop().unwrap();
+    let ahead = entry.time.duration_since(std::time::SystemTime::now());
+    assert!((50..60).contains(&ahead.unwrap().as_secs()));
+    let journal = control(&server, "GET", "/_ctc/journal", "").json();
+    assert!(journal[0]["time"].as_f64().unwrap() > 1_700_000_000.0);
+    assert_eq!(post("/advance?seconds=1", "").status, 204);
+    assert_eq!(get().status, 401);
+
+    assert_eq!(post("/clock?offset=-7200", "").status, 204);
+    let date = get().header("date").map(httpdate::parse_http_date);
+    let behind = std::time::SystemTime::now().duration_since(date.unwrap().unwrap());
+    assert!(behind.unwrap().as_secs() > 7000);
+}
+
+#[test]
+fn everything_goes_back_to_the_start() {
+    let server = Server::start().unwrap();
+    let mut client = Client::connect(&server);
+    let token = client.token();
+    client.post("/connect/services/devices/1001/notes", &token, b"x");
+    server.set_account("ada", "one!");
+    server.lock(DEFAULT_USERNAME);
+    server.set_clock_offset(-7200);
+    accept(
+        &server,
+        r#"{"on": "login", "times": "forever", "fault": "no_date"}"#,
+    );
+    let seq = server.journal().pop().unwrap().seq;
+    assert_eq!(control(&server, "POST", "/_ctc/reset?all", "").status, 204);
+
+    assert_eq!(server.counts().live_tokens, 0);
+    assert!(server.notes(1001).is_empty() && server.journal().len() <= 1);
+    let login = Client::connect(&server).login();
+    assert_eq!(login.status, 200, "unlocked");
+    let date = httpdate::parse_http_date(login.header("date").unwrap()).unwrap();
+    let behind = std::time::SystemTime::now().duration_since(date).unwrap();
+    assert!(behind.as_secs() < 60);
+    assert_eq!(Client::connect(&server).login_as("ada", "one!").status, 401);
+    let counts = server.counts();
+    assert_eq!((counts.logins, counts.violations), (1, 0));
+    assert!(server.journal().pop().unwrap().seq > seq + 1);
+    let rule = r#"{"on": "any", "fault": "no_date"}"#;
+    let number = control(&server, "POST", "/_ctc/faults", rule).json()["rule"].clone();
+    assert_eq!(number, 2, "numbers are never used twice");
+}

@@ -204,6 +204,23 @@ fn a_wrong_rule_is_refused_with_its_place() {
             r#""login", "fault": {"rotate": {"keep_old": true}}"#,
             "on: ",
         ),
+        (r#""token", "fault": {"revoke": {}}"#, "on: "),
+        (r#""token", "fault": {"set_cookies": ["a=b"]}"#, "on: "),
+        (r#""any_call", "fault": {"token_body": ""}"#, "on: "),
+        (r#""revocation", "fault": "no_token""#, "on: "),
+        (
+            r#""any", "fault": {"endless_body": 0}"#,
+            "fault.endless_body: 0",
+        ),
+        (
+            r#""any",
+               "fault": {"respond": {"status": 200, "body": {"repeat": "xx", "times": 40000000}}}"#,
+            "64 MiB",
+        ),
+        (
+            r#""any", "fault": {"respond": {"status": 200, "body": {"repeat": "xx"}}}"#,
+            "did not match",
+        ),
     ];
     for (rest, words) in of_value {
         refuse(&server, &format!(r#"{{"on": {rest}}}"#), &[words]);
@@ -225,11 +242,12 @@ fn a_control_request_that_is_not_understood_changes_nothing() {
     let token = Client::connect(&server).token();
     let live = || server.counts().live_tokens;
     for path in [
-        "counts", "journal", "", "faults", "release", "reset", "revoke", "expire",
+        "counts", "journal", "", "faults", "release", "reset", "revoke", "expire", "lock",
+        "unlock", "lifetime", "advance", "clock", "faults/1",
     ] {
         let method = match path {
             "counts" | "journal" | "" => "GET",
-            "faults" => "DELETE",
+            "faults" | "faults/1" => "DELETE",
             _ => "POST",
         };
         let path = format!("/_ctc/{path}");
@@ -252,6 +270,15 @@ fn a_control_request_that_is_not_understood_changes_nothing() {
         ("/_ctc/expire?User=a", "\"User\""),
         ("/_ctc/counts?user=a", "takes no parameter"),
         ("/_ctc/faults?user=a", "takes no parameter"),
+        ("/_ctc/lock", "needs an account"),
+        ("/_ctc/lock?user=nobody", "no account \"nobody\""),
+        ("/_ctc/lifetime", "?seconds=60"),
+        ("/_ctc/lifetime?seconds=0", "from 1 to"),
+        ("/_ctc/advance?seconds=-5", "from 1 to"),
+        ("/_ctc/advance?seconds=1.5", "whole number"),
+        ("/_ctc/clock?offset=99999999999999", "from -31622400000 to"),
+        ("/_ctc/reset?all=1", "takes no value"),
+        ("/_ctc/accounts", "EOF"),
     ] {
         let (method, body) = match path {
             "/_ctc/counts?user=a" => ("GET", ""),
@@ -286,6 +313,12 @@ fn the_program_refuses_options_that_no_client_could_use() {
         ("--app-key", "a\nb", "no header can carry"),
         ("--devices", "-1", "-1"),
         ("--port", "70000", "70000"),
+        ("--token-port", "-1", "-1"),
+        ("--login", "saml", "use cookie or oauth"),
+        ("--bind", "here", "here"),
+        ("--client-id", "", "--client-id is empty"),
+        ("--token-lifetime", "soon", "soon"),
+        ("--seed", "x", "x"),
     ] {
         let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_ctc-server"));
         // `--help` stands last: it ends the program, should the option be taken.

@@ -3,16 +3,16 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Credentials, Settings, Unauthorized};
+use ctc_driver::ctc_core::{Credentials, Login, OAuth, Settings, Unauthorized};
 use ctc_driver::{LoginRequest, SessionConfig, SessionEvent, SharedSession};
-use ctc_testkit::{ClearingForm, Fault, Matcher, Point, Rule, Server};
+use ctc_testkit::{ClearingForm, DEFAULT_CLIENT_ID, Fault, Matcher, Point, Rule, Server};
 
 use super::adapter::{self, Client, ClientBuilder, Endpoint};
 use super::{drive, fetch, herd, http_client, outbound, send, send_login, stack, wait};
-use crate::search::{APP_KEY, PASSWORD, TOKEN, USERNAME, WRONG_PASSWORD};
+use crate::search::{APP_KEY, ID_TOKEN, PASSWORD, TOKEN, USERNAME, WRONG_PASSWORD};
 use crate::show::{panics, show, tell};
 use crate::store::Spoilt;
-use crate::{DEVICES, Panics, Stage, by_hand};
+use crate::{DEVICES, Panics, Stage, by_hand, note_on_the_wire};
 
 pub(crate) fn live(stage: &Stage) {
     set_up(stage);
@@ -34,6 +34,7 @@ pub(crate) fn live(stage: &Stage) {
     through_a_stack(stage, &client);
     broken_off(stage);
     made_by_hand(stage, &client);
+    by_oauth(stage);
     logouts(&stage.server, &client);
     // Last of all the file has a live token in it.
     client.session().reopen();
@@ -160,33 +161,77 @@ fn failed_logins(stage: &Stage, client: &Client) {
             act: true,
         },
     ] {
-        stage.server.revoke_all();
-        client.session().close();
-        client.session().reopen();
-        // Or it would be adopted in place of a login.
-        stage
-            .store()
-            .forget(&client.session().record_key())
-            .unwrap();
-        // A lost answer may be sent for again by the HTTP client itself.
-        let rule = stage
-            .server
-            .inject(Rule::forever(Matcher::Login, fault.clone()));
-        match wait(client.login()) {
-            Ok(()) => panic!("{fault:?} is no trouble"),
-            Err(error) => tell(&error),
-        }
-        println!("{:?}", client.session().phase());
-        show!(ctc_driver::ctc_core::OpenRecord, &client.session().record());
-        stage.server.remove_fault(rule);
-        client.session().reset();
-        stage
-            .store()
-            .forget(&client.session().record_key())
-            .unwrap();
-        wait(client.login()).unwrap();
-        herd(client);
+        failed_login(stage, client, &fault);
     }
+}
+
+fn failed_login(stage: &Stage, client: &Client, fault: &Fault) {
+    stage.server.revoke_all();
+    client.session().close();
+    client.session().reopen();
+    // Or it would be adopted in place of a login.
+    let key = client.session().record_key();
+    stage.store().forget(&key).unwrap();
+    // A lost answer may be sent for again by the HTTP client itself.
+    let rule = stage
+        .server
+        .inject(Rule::forever(Matcher::Login, fault.clone()));
+    match wait(client.login()) {
+        Ok(()) => panic!("{fault:?} is no trouble"),
+        Err(error) => tell(&error),
+    }
+    println!("{:?}", client.session().phase());
+    show!(ctc_driver::ctc_core::OpenRecord, &client.session().record());
+    stage.server.remove_fault(rule);
+    client.session().reset();
+    stage.store().forget(&key).unwrap();
+    wait(client.login()).unwrap();
+    herd(client);
+}
+
+/// The other login, whose token comes in a body, beside what must not be kept.
+fn by_oauth(stage: &Stage) {
+    let oauth = OAuth::new(&stage.server.token_url(), DEFAULT_CLIENT_ID).unwrap();
+    let builder = builder(stage)
+        .store(stage.store())
+        .login(Login::OAuth(oauth.revoke_on_logout()));
+    show!(adapter::ClientBuilder, &builder);
+    let client = builder
+        .credentials(USERNAME, WRONG_PASSWORD)
+        .build()
+        .unwrap();
+    client
+        .session()
+        .set_observer(|_: &SharedSession, event: &SessionEvent<'_>| {
+            show!(ctc_driver::SessionEvent<'_>, event);
+        });
+    refused(&client);
+    let members = format!(
+        r#""access_token":"{{token}}","id_token":"{ID_TOKEN}","refresh_token":"{ID_TOKEN}"}}"#
+    );
+    note_on_the_wire(&members);
+    let good = format!(r#"{{"token_type":"Bearer",{members}"#);
+    stage
+        .server
+        .inject(Rule::once(Matcher::Token, Fault::TokenBody(good.clone())));
+    herd(&client);
+    stage.server.revoke_all();
+    herd(&client);
+    for fault in [
+        Fault::oauth_error(401, "invalid_client"),
+        Fault::oauth_error(400, "temporarily_unavailable"),
+        Fault::TokenBody(format!("{{{members}")),
+        Fault::TokenBody(good.replace("{token}", "{token} {token}")),
+        Fault::TokenBody(good[..good.len() - 8].to_owned()),
+        Fault::status(429),
+        Fault::html_page(),
+        Fault::lost_response(),
+    ] {
+        failed_login(stage, &client, &fault);
+    }
+    show!(adapter::Client, &client);
+    println!("{}", wait(client.logout()));
+    show!(ctc_driver::SharedSession, client.session());
 }
 
 fn failed_calls(stage: &Stage, client: &Client) {

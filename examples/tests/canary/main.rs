@@ -86,6 +86,7 @@ fn life() {
         .tls(true)
         .account(USERNAME, PASSWORD)
         .app_key(APP_KEY)
+        .token_requests_per_second(1000)
         .start()
         .unwrap();
     let stage = Stage {
@@ -151,11 +152,15 @@ impl Remains {
     fn tokens(&self) -> BTreeSet<String> {
         let entries = self.journal["entries"].as_array().unwrap().iter();
         let headers = entries.flat_map(|entry| entry["headers"].as_array().unwrap());
-        let cookies = headers
-            .filter(|header| header[0] == "cookie")
-            .map(|header| header[1].as_str().unwrap());
-        let tokens = cookies.map(|cookie| cookie.trim_start_matches("authToken="));
-        tokens.map(str::to_owned).collect()
+        let token = |header: &Value| {
+            let value = header[1].as_str().unwrap();
+            match header[0].as_str().unwrap() {
+                "cookie" => Some(value.trim_start_matches("authToken=").to_owned()),
+                "authorization" => value.strip_prefix("Bearer ").map(str::to_owned),
+                _ => None,
+            }
+        };
+        headers.filter_map(token).collect()
     }
 
     /// All that was sent, as text.
@@ -279,11 +284,14 @@ fn every_public_type_is_shown_or_cannot_hold_a_secret() {
 
 #[test]
 fn the_journal_tells_logins_from_calls() {
-    let logins = |life: &Remains| {
+    let of = |class: Class, life: &Remains| {
         let entries = life.journal["entries"].as_array().unwrap().iter();
         entries
-            .filter(|entry| entry["class"] == json!(Class::Login))
+            .filter(|entry| entry["class"] == json!(class))
             .count()
     };
-    assert!(LIVES.iter().all(|life| logins(life) > 15));
+    for life in &*LIVES {
+        assert!(of(Class::Login, life) > 15 && of(Class::Token, life) > 15);
+        assert!(of(Class::Revocation, life) > 0);
+    }
 }

@@ -13,15 +13,18 @@ pub(crate) const WRONG_PASSWORD: &str = "Wp3?gH/Dc 'Mk\\Vr&Sx=ü€K8;bF#z6t";
 pub(crate) const APP_KEY: &str = "Ak4Zr8Tn2Wm6Yc1Vb5Xs9Qd3";
 /// The token that is put into a session by hand.
 pub(crate) const TOKEN: &str = "Tk6Gh1Lw9Bz4Cn7Jv2Px5Mr8Fs3Dq";
+/// What a token endpoint hands out besides, and nobody asked for.
+pub(crate) const ID_TOKEN: &str = "It5Zk9Wq3Hd7Lc1Mx4Rb8Vp2Ny6Gj.Jt2Fs7Kw";
 pub(crate) const REDIS_PASSWORD: &str = "Rd2Mx7Kp5Hg9Tz4Lw6Vn1Bc8";
 
 /// What must be nowhere but on the wire.
-pub(crate) const GIVEN: [(&str, &str); 6] = [
+pub(crate) const GIVEN: [(&str, &str); 7] = [
     ("the user name", USERNAME),
     ("the password", PASSWORD),
     ("the wrong password", WRONG_PASSWORD),
     ("the application key", APP_KEY),
     ("the token made by hand", TOKEN),
+    ("the ID token", ID_TOKEN),
     ("the password of Redis", REDIS_PASSWORD),
 ];
 

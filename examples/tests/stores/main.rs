@@ -14,6 +14,7 @@ mod clocks;
 mod herd;
 mod killed;
 mod logout;
+mod oauth;
 mod redis_away;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -68,6 +69,7 @@ impl Stage {
     fn job(&self) -> Job {
         Job {
             url: self.server.url(),
+            token_url: None,
             app_key: DEFAULT_APP_KEY.into(),
             username: DEFAULT_USERNAME.into(),
             password: DEFAULT_PASSWORD.into(),

@@ -5,9 +5,18 @@
     reason = "a program for a terminal"
 )]
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use ctc_testkit::{CONTROL_HELP, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
+use ctc_testkit::{
+    CONTROL_HELP, DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server,
+};
 use http::HeaderValue;
 use lexopt::{Arg, ValueExt};
 
@@ -16,28 +25,50 @@ A CTC server on loopback, to try and to test clients of the CalAmp Telematics Cl
 
 Usage: ctc-server [OPTIONS]
 
-  --port N           the port of 127.0.0.1 to listen on (default: a free one)
-  --tls              https, with a certificate made at the start
-  --cert-out FILE    writes that certificate as PEM, for clients to trust (with --tls)
-  --username NAME    the account (default: one whose name and password need form encoding)
+  --login KIND          the login to show: cookie (default) or oauth; both are served
+  --bind ADDRESS        the address to listen on (default 127.0.0.1)
+  --port N              the port of the API and the cookie login (default: a free one)
+  --token-port N        the port of the token endpoint (default: a free one)
+  --port-file FILE      writes both ports, one a line, once the server listens
+  --tls                 https, with a certificate made at the start
+  --cert-out FILE       writes that certificate as PEM, for clients to trust (with --tls)
+  --username NAME       the account (default: one whose name and password need form encoding)
   --password TEXT
-  --app-key TEXT     the application key
-  --devices N        the size of the fleet (default 25)
-  --events N         events of each device (default 120)
+  --app-key TEXT        the application key
+  --client-id TEXT      the client id of the OAuth login
+  --token-lifetime SEC  how long a token lives (default: 14 days, 24 hours with OAuth)
+  --devices N           the size of the fleet (default 25)
+  --events N            events of each device (default 120)
+  --seed N              makes the same tokens in every run
+  --json                prints one line of JSON instead of text
   --help
 
 It runs until it is stopped.
 ";
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Login {
+    Cookie,
+    OAuth,
+}
+
 struct Options {
+    login: Login,
+    bind: IpAddr,
     port: u16,
+    token_port: u16,
+    port_file: Option<PathBuf>,
     tls: bool,
     cert_out: Option<PathBuf>,
     username: String,
     password: String,
     app_key: String,
+    client_id: String,
+    token_lifetime: Option<Duration>,
     devices: u64,
     events: u64,
+    seed: Option<u64>,
+    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -61,45 +92,95 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         println!("{HELP}\n{CONTROL_HELP}");
         return Ok(());
     };
-    let server = Server::builder()
-        .bind(SocketAddr::from(([127, 0, 0, 1], options.port)))
+    let mut builder = Server::builder()
+        .bind(SocketAddr::new(options.bind, options.port))
+        .bind_token(SocketAddr::new(options.bind, options.token_port))
         .tls(options.tls)
         .account(&options.username, &options.password)
         .app_key(&options.app_key)
-        .fleet(options.devices, options.events)
-        .start()?;
-    if let (Some(path), Some(pem)) = (&options.cert_out, server.certificate_pem()) {
-        std::fs::write(path, pem)
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        .client_id(&options.client_id)
+        .fleet(options.devices, options.events);
+    if let Some(lifetime) = options.token_lifetime {
+        builder = builder.token_lifetime(lifetime);
     }
-    greet(&server, &options);
+    if let Some(seed) = options.seed {
+        builder = builder.seed(seed);
+    }
+    let server = builder.start()?;
+    if let (Some(path), Some(pem)) = (&options.cert_out, server.certificate_pem()) {
+        write(path, pem)?;
+    }
+    match options.json {
+        true => println!("{}", described(&server, &options)),
+        false => greet(&server, &options),
+    }
+    // Last: a program that waits for the file finds everything else done.
+    if let Some(path) = &options.port_file {
+        let ports = format!("{}\n{}\n", server.port(), server.token_address().port());
+        write(path, &ports)?;
+    }
     loop {
         std::thread::park();
     }
 }
 
+/// Writes a file that nobody ever sees in part.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    std::fs::write(&part, text)
+        .and_then(|()| std::fs::rename(&part, path))
+        .map_err(|error: io::Error| format!("cannot write {}: {error}", path.display()))
+}
+
 fn parse() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
+        login: Login::Cookie,
+        bind: Ipv4Addr::LOCALHOST.into(),
         port: 0,
+        token_port: 0,
+        port_file: None,
         tls: false,
         cert_out: None,
         username: DEFAULT_USERNAME.into(),
         password: DEFAULT_PASSWORD.into(),
         app_key: DEFAULT_APP_KEY.into(),
+        client_id: DEFAULT_CLIENT_ID.into(),
+        token_lifetime: None,
         devices: 25,
         events: 120,
+        seed: None,
+        json: false,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
+            Arg::Long("login") => {
+                options.login = match parser.value()?.string()?.as_str() {
+                    "cookie" => Login::Cookie,
+                    "oauth" => Login::OAuth,
+                    other => {
+                        return Err(format!("--login {other:?}: use cookie or oauth").into());
+                    }
+                };
+            }
+            Arg::Long("bind") => options.bind = parser.value()?.parse()?,
             Arg::Long("port") => options.port = parser.value()?.parse()?,
+            Arg::Long("token-port") => options.token_port = parser.value()?.parse()?,
+            Arg::Long("port-file") => options.port_file = Some(parser.value()?.into()),
             Arg::Long("tls") => options.tls = true,
             Arg::Long("cert-out") => options.cert_out = Some(parser.value()?.into()),
             Arg::Long("username") => options.username = text("--username", parser.value()?)?,
             Arg::Long("password") => options.password = text("--password", parser.value()?)?,
             Arg::Long("app-key") => options.app_key = text("--app-key", parser.value()?)?,
+            Arg::Long("client-id") => options.client_id = text("--client-id", parser.value()?)?,
+            Arg::Long("token-lifetime") => {
+                options.token_lifetime = Some(Duration::from_secs(parser.value()?.parse()?));
+            }
             Arg::Long("devices") => options.devices = parser.value()?.parse()?,
             Arg::Long("events") => options.events = parser.value()?.parse()?,
+            Arg::Long("seed") => options.seed = Some(parser.value()?.parse()?),
+            Arg::Long("json") => options.json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             other => return Err(other.unexpected()),
         }
@@ -122,6 +203,20 @@ fn text(option: &str, value: OsString) -> Result<String, lexopt::Error> {
     Ok(text)
 }
 
+/// All that a client has to be told, for a program to read.
+fn described(server: &Server, options: &Options) -> serde_json::Value {
+    serde_json::json!({
+        "url": server.url(),
+        "token_url": server.token_url(),
+        "revocation_url": server.revocation_url(),
+        "username": options.username,
+        "password": options.password,
+        "app_key": options.app_key,
+        "client_id": options.client_id,
+        "certificate": server.certificate_pem(),
+    })
+}
+
 fn greet(server: &Server, options: &Options) {
     let url = server.url();
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
@@ -131,22 +226,35 @@ fn greet(server: &Server, options: &Options) {
         None => String::new(),
     };
     println!("listening on    {url}");
+    if options.login == Login::OAuth {
+        println!("token endpoint  {}", server.token_url());
+        println!("client id       {}", options.client_id);
+    }
     println!("username        {}", options.username);
     println!("password        {}", options.password);
     println!("application key {}", options.app_key);
     println!();
-    println!("curl -i{trust} '{url}/connect/services/login?useAuthToken=true' \\");
-    println!(
-        "  -H {} \\",
-        quoted(&format!("calamp-services-app: {}", options.app_key))
-    );
-    println!(
-        "  --data-urlencode {} \\",
-        quoted(&format!("username={}", options.username))
-    );
-    println!(
-        "  --data-urlencode {}",
-        quoted(&format!("password={}", options.password))
-    );
+    let field = |name: &str, value: &str| {
+        let field = quoted(&format!("{name}={value}"));
+        format!("  --data-urlencode {field}")
+    };
+    let mut lines = match options.login {
+        Login::Cookie => vec![
+            format!("curl -i{trust} '{url}/connect/services/login?useAuthToken=true'"),
+            format!(
+                "  -H {}",
+                quoted(&format!("calamp-services-app: {}", options.app_key))
+            ),
+        ],
+        Login::OAuth => vec![
+            format!("curl -i{trust} {}", server.token_url()),
+            field("grant_type", "password"),
+            field("client_id", &options.client_id),
+            field("scope", "openid"),
+        ],
+    };
+    lines.push(field("username", &options.username));
+    lines.push(field("password", &options.password));
+    println!("{}", lines.join(" \\\n"));
     println!("curl{trust} {url}/_ctc/counts");
 }

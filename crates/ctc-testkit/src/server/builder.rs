@@ -119,8 +119,8 @@ impl Builder {
         self
     }
 
-    /// Whether a cookie login's token is taken as `Authorization: Bearer <token>`, too. A token of the
-    /// token endpoint always is, and never as a cookie.
+    /// Whether a cookie login's token is taken as `Authorization: Bearer <token>`, too. A token of
+    /// the token endpoint always is, and never as a cookie.
     pub fn bearer(mut self, bearer: bool) -> Self {
         self.settings.bearer = bearer;
         self

@@ -148,7 +148,7 @@ impl Mint {
     }
 }
 
-/// SplitMix64: its state may be any number, and each byte is its last.
+/// `SplitMix64`: its state may be any number, and each byte is its last.
 fn next_byte(state: &Cell<u64>) -> u8 {
     let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
     state.set(next);

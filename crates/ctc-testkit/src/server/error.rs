@@ -32,5 +32,5 @@ pub struct TimedOut {
     /// How long it was waited.
     pub waited: Duration,
     /// What they were in the end.
-    pub counts: Counts,
+    pub counts: Box<Counts>,
 }

@@ -153,7 +153,7 @@ impl Server {
             .wait_until(wanted, timeout)
             .map_err(|counts| TimedOut {
                 waited: timeout,
-                counts,
+                counts: Box::new(counts),
             })
     }
 
