@@ -1,26 +1,40 @@
 //! `ctc`: one CTC login for every program on the machine.
 
-use clap::{Parser, Subcommand};
-
+mod cli;
+mod client;
+mod commands;
+mod exit;
+mod output;
+mod profile;
 mod proxy;
+mod secrets;
+mod session;
+mod store;
+mod via;
+mod when;
 
-/// One CTC login for every program on the machine.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::Form;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let form = if cli.json { Form::Json } else { Form::Text };
+    match run(cli, form) {
+        Ok(exit) => exit.into(),
+        Err(failure) => form.print_failure(&failure).into(),
+    }
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The local proxy.
-    Proxy(proxy::Args),
-}
-
-fn main() {
-    let Cli { command } = Cli::parse();
-    match command {
-        Command::Proxy(_args) => {}
+fn run(cli: Cli, form: Form) -> Result<Exit, Failure> {
+    let options = &cli.options;
+    match cli.command {
+        Command::Get(args) => commands::call::get(args, options, form),
+        Command::Call(args) => commands::call::call(args, options, form),
+        Command::Proxy(args) => proxy::run(args, options).map(|()| Exit::Done),
     }
 }
