@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands;
+use crate::commands::{call, doctor, exec, login, shell, status, store, token};
 use crate::proxy;
 use crate::session::SessionOptions;
 
@@ -21,12 +21,34 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Log in, unless the store has a session
+    Login(login::LoginArgs),
+    /// Tell what the store holds: session, login budget, backoff, rejections
+    Status(status::StatusArgs),
     /// Make a GET call and print the body
-    Get(commands::call::GetArgs),
+    Get(call::GetArgs),
     /// Make any call and print the body
-    Call(commands::call::CallArgs),
+    Call(call::CallArgs),
+    /// Print the session's token, for other tools
+    Token(token::TokenArgs),
+    /// Run a program that needs no credentials of its own
+    Exec(exec::ExecArgs),
     /// Run the local proxy
     Proxy(proxy::Args),
+    /// Log in although there is a session
+    Renew(login::RenewArgs),
+    /// End the session, on the server and in the store
+    Logout(login::LogoutArgs),
+    /// Lift a rejection or a backoff, for example after an account was unlocked
+    Reset(login::ResetArgs),
+    /// Which account is which file or key, in words
+    Store(store::StoreArgs),
+    /// Check name, network, TLS, clock and store, without a login
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page
+    Man(shell::ManArgs),
 }
 
 const EXAMPLES: &str = "\

@@ -7,6 +7,7 @@ mod exit;
 mod output;
 mod profile;
 mod proxy;
+mod record;
 mod secrets;
 mod session;
 mod store;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::commands::{call, doctor, exec, login, shell, status, token};
 use crate::exit::{Exit, Failure};
 use crate::output::Form;
 
@@ -33,8 +35,19 @@ fn main() -> ExitCode {
 fn run(cli: Cli, form: Form) -> Result<Exit, Failure> {
     let options = &cli.options;
     match cli.command {
-        Command::Get(args) => commands::call::get(args, options, form),
-        Command::Call(args) => commands::call::call(args, options, form),
+        Command::Login(_) => login::login(options, form),
+        Command::Status(args) => status::status(&args, options, form),
+        Command::Get(args) => call::get(&args, options, form),
+        Command::Call(args) => call::call(args, options, form),
+        Command::Token(args) => token::token(&args, options, form),
+        Command::Exec(args) => exec::exec(&args, options),
         Command::Proxy(args) => proxy::run(args, options).map(|()| Exit::Done),
+        Command::Renew(_) => login::renew(options, form),
+        Command::Logout(_) => login::logout(options, form),
+        Command::Reset(_) => login::reset(options, form),
+        Command::Store(args) => commands::store::store(&args, options, form),
+        Command::Doctor(_) => doctor::doctor(options, form),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }

@@ -51,9 +51,9 @@ fn versioned(mut value: Value) -> String {
 ///
 /// # Errors
 /// Returns [`Failure`] if it cannot be written to for any other reason.
-pub(crate) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_out(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    written(out.write_all(bytes).and_then(|()| out.flush()))
+    written(out.write_all(bytes.as_ref()).and_then(|()| out.flush()))
 }
 
 /// What became of a write to standard output.

@@ -88,6 +88,8 @@ pub(crate) struct Parts {
 /// What one place says about an account: the command line, a profile or the environment.
 #[derive(Clone, Debug, Default)]
 struct Layer {
+    /// The name of the profile that this is.
+    profile: Option<String>,
     endpoint: Option<Endpoint>,
     user: Option<String>,
     password: Option<Source>,
@@ -103,8 +105,9 @@ impl SessionOptions {
     /// # Errors
     /// Returns [`Failure`] (usage) if something is of no use, or no endpoint is named.
     pub(crate) fn account(&self) -> Result<Account, Failure> {
-        let (layers, profile) = self.layers()?;
-        let user = layers.iter().find_map(|layer| layer.user.clone());
+        let layers = self.layers()?;
+        let named = layers.iter().find(|layer| layer.user.is_some());
+        let user = named.and_then(|layer| layer.user.clone());
         // A password goes with the user name beside it: one account's name with another's password
         // would be rejected by the server, and such rejections lock accounts.
         let fits = |layer: &&Layer| {
@@ -120,7 +123,7 @@ impl SessionOptions {
                      CTC_REGION (for any other host --base-url or CTC_BASE_URL)",
                 )
             })?,
-            profile,
+            profile: named.and_then(|layer| layer.profile.clone()),
             user,
             password: password.and_then(|layer| layer.password.clone()),
             app_key: layers.iter().find_map(|layer| layer.app_key.clone()),
@@ -132,14 +135,14 @@ impl SessionOptions {
 
     /// The store alone, for commands that are about no account in particular.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        let (layers, _) = self.layers()?;
+        let layers = self.layers()?;
         let store = layers.iter().find_map(|layer| layer.store.as_deref());
         Store::parse(store.unwrap_or("file"))
     }
 
     /// The proxy alone: calls by way of it need no account.
     pub(crate) fn via(&self) -> Result<Option<String>, Failure> {
-        let (layers, _) = self.layers()?;
+        let layers = self.layers()?;
         Ok(layers.iter().find_map(|layer| layer.via.clone()))
     }
 
@@ -147,26 +150,38 @@ impl SessionOptions {
         CallOptions::new().max_wait(Duration::from_secs(self.wait))
     }
 
-    /// From the one that counts most to the one that counts least, and the profile's name.
-    fn layers(&self) -> Result<(Vec<Layer>, Option<String>), Failure> {
+    /// The account of the command line, and those of all profiles, as far as they are set up.
+    pub(crate) fn every_account(&self) -> Vec<Account> {
+        let mut accounts: Vec<_> = self.account().into_iter().collect();
+        let profiles = Profiles::read(self.config.as_deref()).unwrap_or_default();
+        for name in profiles.profiles.into_keys() {
+            let options = Self {
+                profile: Some(name),
+                config: self.config.clone(),
+                ..Self::default()
+            };
+            accounts.extend(options.account());
+        }
+        accounts
+    }
+
+    /// From the one that counts most to the one that counts least.
+    fn layers(&self) -> Result<Vec<Layer>, Failure> {
         let profiles = Profiles::read(self.config.as_deref())?;
         let mut layers = vec![self.layer()?];
-        let name = match &self.profile {
+        match &self.profile {
             Some(name) => {
-                layers.push(Layer::of_profile(profiles.named(name)?)?);
+                layers.push(Layer::of_profile(name, profiles.named(name)?)?);
                 layers.push(Layer::of_environment()?);
-                Some(name.clone())
             }
             None => {
                 layers.push(Layer::of_environment()?);
-                let fallback = profiles.fallback()?;
-                if let Some((_, profile)) = fallback {
-                    layers.push(Layer::of_profile(profile)?);
+                if let Some((name, profile)) = profiles.fallback()? {
+                    layers.push(Layer::of_profile(name, profile)?);
                 }
-                fallback.map(|(name, _)| name.to_owned())
             }
-        };
-        Ok((layers, name))
+        }
+        Ok(layers)
     }
 
     fn layer(&self) -> Result<Layer, Failure> {
@@ -186,6 +201,7 @@ impl SessionOptions {
             (None, false) => None,
         };
         Ok(Layer {
+            profile: None,
             endpoint: endpoint(region, self.base_url.as_deref(), ["--region", "--base-url"])?,
             user: self.user.clone(),
             password,
@@ -197,9 +213,10 @@ impl SessionOptions {
 }
 
 impl Layer {
-    fn of_profile(profile: &Profile) -> Result<Self, Failure> {
+    fn of_profile(name: &str, profile: &Profile) -> Result<Self, Failure> {
         let (region, url) = (profile.region.as_deref(), profile.base_url.as_deref());
         Ok(Self {
+            profile: Some(name.to_owned()),
             endpoint: endpoint(region, url, ["region", "base_url"])?,
             user: profile.user.clone(),
             password: profile.password.clone(),
@@ -213,6 +230,7 @@ impl Layer {
         let (region, url) = (text("CTC_REGION")?, text("CTC_BASE_URL")?);
         let names = ["CTC_REGION", "CTC_BASE_URL"];
         Ok(Self {
+            profile: None,
             endpoint: endpoint(region.as_deref(), url.as_deref(), names)?,
             user: text("CTC_USERNAME")?,
             password: secret("CTC_PASSWORD", "CTC_PASSWORD_FILE")?,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ctc_driver::{AsyncSessionStore, SessionStore};
+use ctc_driver::ctc_core::{RecordKey, SessionRecord};
+use ctc_driver::{AsyncSessionStore, SessionStore, StoreError};
 use ctc_store_file::FileStore;
 #[cfg(feature = "redis")]
 use ctc_store_redis::RedisStore;
@@ -33,6 +34,57 @@ impl Store {
         Err(Failure::usage(
             "no such store: write file, file:FOLDER, redis://host[:port][/db] or rediss://…",
         ))
+    }
+
+    /// What it is, in JSON.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => "redis",
+        }
+    }
+
+    /// The file or the key in Redis that this record is or will be in.
+    pub(crate) fn place(&self, key: &RecordKey) -> String {
+        match self {
+            Self::File(store) => store
+                .record_path(key)
+                .map_or_else(|| "no home folder".to_owned(), |path| path.display().to_string()),
+            #[cfg(feature = "redis")]
+            Self::Redis(store) => store.record_name(key),
+        }
+    }
+
+    /// Reads a record, and changes nothing.
+    pub(crate) fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
+        match self {
+            Self::File(store) => store.read(key),
+            #[cfg(feature = "redis")]
+            Self::Redis(store) => store.read(key),
+        }
+    }
+
+    /// All records, each with its place.
+    pub(crate) fn records(&self) -> Result<Vec<(String, SessionRecord)>, StoreError> {
+        match self {
+            Self::File(store) => {
+                let records = store.records()?.into_iter();
+                let shown = records.map(|(path, record)| (path.display().to_string(), record));
+                Ok(shown.collect())
+            }
+            #[cfg(feature = "redis")]
+            Self::Redis(store) => store.records(),
+        }
+    }
+
+    /// Removes a record. `false` if there was none.
+    pub(crate) fn forget(&self, key: &RecordKey) -> Result<bool, StoreError> {
+        match self {
+            Self::File(store) => store.forget(key),
+            #[cfg(feature = "redis")]
+            Self::Redis(store) => store.forget(key),
+        }
     }
 
     /// For blocking callers.

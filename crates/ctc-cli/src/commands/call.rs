@@ -98,7 +98,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 }
 
 /// Makes a GET call.
-pub(crate) fn get(args: GetArgs, options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
+pub(crate) fn get(args: &GetArgs, options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
     let request = request(Method::GET, &args.path, &args.how, None)?;
     run(request, Replay::Idempotent, &args.how, options, form)
 }
