@@ -9,7 +9,7 @@ use http::Response;
 
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{note, progress};
-use crate::session::{Account, Parts};
+use crate::session::{Account, LoginPolicy, Parts};
 
 /// What the command calls itself in requests.
 pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -20,15 +20,6 @@ pub(crate) struct Client {
     trouble: Trouble,
     options: CallOptions,
     login: LoginPolicy,
-}
-
-/// Whether a login may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LoginPolicy {
-    /// If the store has no session.
-    IfNeeded,
-    /// Never: the session of the store, or none.
-    Never,
 }
 
 /// What was wrong with the store, before a login was sent.

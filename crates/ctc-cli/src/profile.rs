@@ -36,6 +36,8 @@ pub(crate) struct Profile {
     pub(crate) store: Option<String>,
     /// The proxy that `get`, `call` and `exec` use.
     pub(crate) via: Option<String>,
+    /// The token file of that proxy, if it asks for a token.
+    pub(crate) via_token_file: Option<PathBuf>,
 }
 
 impl Profiles {

@@ -53,7 +53,10 @@ impl State {
     }
 
     fn rejections(&self) -> Vec<u16> {
-        let rejections = self.overview.iter().flat_map(|overview| &overview.rejections);
+        let rejections = self
+            .overview
+            .iter()
+            .flat_map(|overview| &overview.rejections);
         rejections.map(http::StatusCode::as_u16).collect()
     }
 
@@ -76,7 +79,9 @@ impl State {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let (_, exit) = self.phase();
         let backoff = self.backoff().map(|(_, _, left)| left);
-        backoff.max(self.next_login).filter(|_| exit == Exit::HeldBack)
+        backoff
+            .max(self.next_login)
+            .filter(|_| exit == Exit::HeldBack)
     }
 
     /// The lines of a table.
@@ -91,7 +96,10 @@ impl State {
         }
         lines.push(("logins", self.budget_in_words()));
         if let Some((until, cause, _)) = self.backoff() {
-            lines.push(("backoff", format!("until {}: {cause}", around_now(until, self.now))));
+            lines.push((
+                "backoff",
+                format!("until {}: {cause}", around_now(until, self.now)),
+            ));
         }
         let rejections = self.rejections();
         if !rejections.is_empty() {
@@ -122,7 +130,10 @@ impl State {
         let since = since.map_or("unknown".to_owned(), |time| around_now(time, self.now));
         let end = token.expires_at;
         let end = end.map_or("unknown".to_owned(), |time| around_now(time, self.now));
-        format!("open, token {}; since {since}; known end: {end}", token.generation)
+        format!(
+            "open, token {}; since {since}; known end: {end}",
+            token.generation
+        )
     }
 
     fn budget_in_words(&self) -> String {
@@ -183,6 +194,8 @@ fn whole(whole: Duration, part: Duration) -> u32 {
 /// A table of two columns.
 pub(crate) fn table(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let rows = lines.iter().map(|(name, text)| format!("{name:width$}  {text}\n"));
+    let rows = lines
+        .iter()
+        .map(|(name, text)| format!("{name:width$}  {text}\n"));
     rows.collect()
 }

@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::profile::{Profile, Profiles};
 use crate::secrets::{Source, prompt};
 use crate::store::{Store, holds_password};
+use crate::via::Via;
 
 /// Options of every command. None takes a secret.
 #[derive(Clone, Debug, Default, Args)]
@@ -55,6 +56,39 @@ pub(crate) struct SessionOptions {
     pub(crate) wait: u64,
 }
 
+/// Options of commands that can leave login and token to a running proxy.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ViaOptions {
+    /// Never log in: use the session that the store has, or end with code 5
+    #[arg(long, conflicts_with = "via")]
+    pub(crate) no_login: bool,
+    /// Use a running `ctc proxy`: http://127.0.0.1:PORT or unix:PATH [env: CTC_PROXY_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) via: Option<String>,
+    /// Token file of that proxy, if it asks for one [env: CTC_PROXY_TOKEN_FILE]
+    #[arg(long, value_name = "FILE", requires = "via")]
+    pub(crate) via_token_file: Option<PathBuf>,
+}
+
+impl ViaOptions {
+    /// Whether a session in the store is needed, or may be made.
+    pub(crate) fn login(&self) -> LoginPolicy {
+        match self.no_login {
+            true => LoginPolicy::Never,
+            false => LoginPolicy::IfNeeded,
+        }
+    }
+}
+
+/// Whether a login may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginPolicy {
+    /// If the store has no session.
+    IfNeeded,
+    /// Never: the session of the store, or none.
+    Never,
+}
+
 /// The two instances that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Region {
@@ -74,7 +108,6 @@ pub(crate) struct Account {
     pub(crate) password: Option<Source>,
     pub(crate) app_key: Option<Source>,
     pub(crate) store: Store,
-    pub(crate) via: Option<String>,
     pub(crate) options: CallOptions,
 }
 
@@ -95,7 +128,7 @@ struct Layer {
     password: Option<Source>,
     app_key: Option<Source>,
     store: Option<String>,
-    via: Option<String>,
+    via: Option<Via>,
 }
 
 impl SessionOptions {
@@ -128,7 +161,6 @@ impl SessionOptions {
             password: password.and_then(|layer| layer.password.clone()),
             app_key: layers.iter().find_map(|layer| layer.app_key.clone()),
             store: Store::parse(store.unwrap_or("file"))?,
-            via: layers.iter().find_map(|layer| layer.via.clone()),
             options: self.call_options(),
         })
     }
@@ -141,7 +173,16 @@ impl SessionOptions {
     }
 
     /// The proxy alone: calls by way of it need no account.
-    pub(crate) fn via(&self) -> Result<Option<String>, Failure> {
+    pub(crate) fn via(&self, options: &ViaOptions) -> Result<Option<Via>, Failure> {
+        if options.no_login {
+            return Ok(None);
+        }
+        if let Some(url) = &options.via {
+            return Ok(Some(Via {
+                url: url.clone(),
+                token: options.via_token_file.clone(),
+            }));
+        }
         let layers = self.layers()?;
         Ok(layers.iter().find_map(|layer| layer.via.clone()))
     }
@@ -222,13 +263,17 @@ impl Layer {
             password: profile.password.clone(),
             app_key: profile.app_key.clone(),
             store: profile.store.clone(),
-            via: profile.via.clone(),
+            via: profile.via.clone().map(|url| Via {
+                url,
+                token: profile.via_token_file.clone(),
+            }),
         })
     }
 
     fn of_environment() -> Result<Self, Failure> {
         let (region, url) = (text("CTC_REGION")?, text("CTC_BASE_URL")?);
         let names = ["CTC_REGION", "CTC_BASE_URL"];
+        let (via, via_token) = (text("CTC_PROXY_URL")?, text("CTC_PROXY_TOKEN_FILE")?);
         Ok(Self {
             profile: None,
             endpoint: endpoint(region.as_deref(), url.as_deref(), names)?,
@@ -236,7 +281,10 @@ impl Layer {
             password: secret("CTC_PASSWORD", "CTC_PASSWORD_FILE")?,
             app_key: secret("CTC_APP_KEY", "CTC_APP_KEY_FILE")?,
             store: text("CTC_STORE")?,
-            via: text("CTC_PROXY_URL")?,
+            via: via.map(|url| Via {
+                url,
+                token: via_token.map(PathBuf::from),
+            }),
         })
     }
 }

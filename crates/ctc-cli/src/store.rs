@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ctc_driver::ctc_core::{RecordKey, SessionRecord};
-use ctc_driver::{AsyncSessionStore, SessionStore, StoreError};
+use ctc_driver::{SessionStore, StoreError};
 use ctc_store_file::FileStore;
 #[cfg(feature = "redis")]
 use ctc_store_redis::RedisStore;
@@ -48,9 +48,10 @@ impl Store {
     /// The file or the key in Redis that this record is or will be in.
     pub(crate) fn place(&self, key: &RecordKey) -> String {
         match self {
-            Self::File(store) => store
-                .record_path(key)
-                .map_or_else(|| "no home folder".to_owned(), |path| path.display().to_string()),
+            Self::File(store) => store.record_path(key).map_or_else(
+                || "no home folder".to_owned(),
+                |path| path.display().to_string(),
+            ),
             #[cfg(feature = "redis")]
             Self::Redis(store) => store.record_name(key),
         }
@@ -89,15 +90,6 @@ impl Store {
 
     /// For blocking callers.
     pub(crate) fn blocking(&self) -> Arc<dyn SessionStore> {
-        match self {
-            Self::File(store) => Arc::new(store.clone()),
-            #[cfg(feature = "redis")]
-            Self::Redis(store) => Arc::new(store.clone()),
-        }
-    }
-
-    /// For asynchronous callers.
-    pub(crate) fn asynchronous(&self) -> Arc<dyn AsyncSessionStore> {
         match self {
             Self::File(store) => Arc::new(store.clone()),
             #[cfg(feature = "redis")]

@@ -184,7 +184,12 @@ impl RedisStore {
         loop {
             let mut command = redis::cmd("SCAN");
             let pattern = self.settings.every_record();
-            command.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
+            command
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(pattern)
+                .arg("COUNT")
+                .arg(SCANNED);
             let (next, found): (u64, Vec<String>) = link.send("list", &command)?;
             names.extend(found);
             cursor = next;

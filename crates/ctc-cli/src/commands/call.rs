@@ -14,11 +14,11 @@ use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::client::{Client, LoginPolicy};
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, note, write_out, written};
-use crate::session::SessionOptions;
-use crate::via::Proxy;
+use crate::session::{SessionOptions, ViaOptions};
+use crate::via::{self, Proxy};
 
 const GET_EXAMPLES: &str = "\
 Examples:
@@ -71,13 +71,8 @@ struct How {
     /// Limit for the whole call, in seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// Never log in: use the session that the store has, or end with code 5
-    #[arg(long, conflicts_with = "via")]
-    no_login: bool,
-    /// Send it through a running `ctc proxy`: http://127.0.0.1:PORT or unix:PATH
-    /// [env: CTC_PROXY_URL]
-    #[arg(long, value_name = "URL")]
-    via: Option<String>,
+    #[command(flatten)]
+    via: ViaOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -162,24 +157,18 @@ fn run(
     form: Form,
 ) -> Result<Exit, Failure> {
     let timeout = how.timeout.map(Duration::from_secs);
-    if let Some(proxy) = via(how, options)? {
-        let proxy = Proxy::new(&proxy)?;
-        let response = proxy.send(request, timeout)?;
-        let failure = proxy.failure(&response);
+    if let Some(via) = options.via(&how.via)? {
+        let response = Proxy::new(&via)?.send(request, timeout)?;
+        let failure = via::refusal(&response);
         return deliver(response, failure, how, form);
     }
-    let login = if how.no_login {
-        LoginPolicy::Never
-    } else {
-        LoginPolicy::IfNeeded
-    };
-    let client = Client::new(&options.account()?, login)?;
+    let client = Client::new(&options.account()?, how.via.login())?;
     let request = request.map(|body| body.map_or_else(Body::empty, Body::from));
     let request = Outbound::new(request, timeout);
     let response = client.execute(request, |options| options.replay(replay))?;
     let why = response.extensions().get::<Unauthorized>();
     let failure = match why {
-        Some(Unauthorized::NotReplayable) if how.no_login => Some(Failure::new(
+        Some(Unauthorized::NotReplayable) if how.via.no_login => Some(Failure::new(
             Exit::LoggedOut,
             "the server rejected the session's token, and no login is made here: run `ctc login`",
         )),
@@ -187,15 +176,6 @@ fn run(
         None => None,
     };
     deliver(response, failure, how, form)
-}
-
-/// A session of one's own was asked for by `--no-login`.
-fn via(how: &How, options: &SessionOptions) -> Result<Option<String>, Failure> {
-    match &how.via {
-        _ if how.no_login => Ok(None),
-        Some(via) => Ok(Some(via.clone())),
-        None => options.via(),
-    }
 }
 
 /// Prints a response. A status that is no success is a failure, whose body is printed all the same.

@@ -59,13 +59,20 @@ pub(crate) fn doctor(options: &SessionOptions, form: Form) -> Result<Exit, Failu
     let mut checks = vec![setup(&account)];
     checks.extend(network(&account));
     checks.extend(store(&account));
-    let failed = checks.iter().map(|check| check.exit).find(|exit| *exit != Exit::Done);
+    let failed = checks
+        .iter()
+        .map(|check| check.exit)
+        .find(|exit| *exit != Exit::Done);
     let exit = failed.unwrap_or(Exit::Done);
 
     let lines: Vec<_> = checks
         .iter()
         .map(|check| {
-            let mark = if check.exit == Exit::Done { "ok    " } else { "FAILED" };
+            let mark = if check.exit == Exit::Done {
+                "ok    "
+            } else {
+                "FAILED"
+            };
             (check.name, format!("{mark}  {}", check.words))
         })
         .collect();
@@ -89,12 +96,19 @@ fn setup(account: &Account) -> Check {
     let missing: Vec<_> = missing.iter().filter(|(_, is_there)| !is_there).collect();
     let origin = account.endpoint.origin();
     if missing.is_empty() {
-        return Check::ok("account", format!("{} on {origin}", account.user.as_deref().unwrap_or("")));
+        return Check::ok(
+            "account",
+            format!("{} on {origin}", account.user.as_deref().unwrap_or("")),
+        );
     }
     let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
     let words = format!("{origin}; not set up: {}", names.join(", "));
     // A password may be typed; nothing goes without the rest.
-    let exit = if names == ["password"] { Exit::Done } else { Exit::Usage };
+    let exit = if names == ["password"] {
+        Exit::Done
+    } else {
+        Exit::Usage
+    };
     Check::new("account", exit, words)
 }
 
@@ -107,14 +121,24 @@ fn network(account: &Account) -> Vec<Check> {
         config = config.proxy(None);
     }
     let config = config.build();
-    let proxy = config.proxy().map(|proxy| (proxy.host().to_owned(), proxy.port()));
+    let proxy = config
+        .proxy()
+        .map(|proxy| (proxy.host().to_owned(), proxy.port()));
     let is_proxied = proxy.is_some();
     let Some((host, port)) = proxy.or_else(|| address(account.endpoint.origin())) else {
-        return vec![Check::new("name", Exit::Error, "the instance's URL has no host")];
+        return vec![Check::new(
+            "name",
+            Exit::Error,
+            "the instance's URL has no host",
+        )];
     };
 
     let mut checks = Vec::new();
-    let through = if is_proxied { " (the HTTP proxy of the environment)" } else { "" };
+    let through = if is_proxied {
+        " (the HTTP proxy of the environment)"
+    } else {
+        ""
+    };
     let addresses = match (host.as_str(), port).to_socket_addrs() {
         Ok(addresses) => addresses.collect::<Vec<_>>(),
         Err(error) => {
@@ -122,8 +146,14 @@ fn network(account: &Account) -> Vec<Check> {
             return vec![Check::new("name", Exit::Unreachable, words)];
         }
     };
-    let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    checks.push(Check::ok("name", format!("{host}{through} is {}", shown.join(", "))));
+    let shown: Vec<_> = addresses
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect();
+    checks.push(Check::ok(
+        "name",
+        format!("{host}{through} is {}", shown.join(", ")),
+    ));
 
     let began = Instant::now();
     let mut connected = Err("no address".to_owned());
@@ -146,15 +176,24 @@ fn network(account: &Account) -> Vec<Check> {
         }
     }
 
-    let name = if account.endpoint.is_plain_http() { "http" } else { "tls" };
+    let name = if account.endpoint.is_plain_http() {
+        "http"
+    } else {
+        "tls"
+    };
     let before = SystemTime::now();
     // Without key and token: any response will do.
-    let response = Agent::new_with_config(config).head(account.endpoint.origin()).call();
+    let response = Agent::new_with_config(config)
+        .head(account.endpoint.origin())
+        .call();
     let took = before.elapsed().unwrap_or_default();
     match response {
         Ok(response) => {
             checks.push(Check::ok(name, format!("status {}", response.status())));
-            let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+            let date = response
+                .headers()
+                .get(DATE)
+                .and_then(|date| date.to_str().ok());
             let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
             checks.push(clock(date, before + took / 2));
         }
@@ -165,7 +204,11 @@ fn network(account: &Account) -> Vec<Check> {
 
 fn address(origin: &str) -> Option<(String, u16)> {
     let uri: Uri = origin.parse().ok()?;
-    let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    let usual = if uri.scheme_str() == Some("http") {
+        80
+    } else {
+        443
+    };
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     Some((host.to_owned(), uri.port_u16().unwrap_or(usual)))
 }
@@ -183,9 +226,10 @@ fn clock(server: Option<SystemTime>, ours: SystemTime) -> Check {
     let seconds = off.as_secs();
     match seconds {
         0..2 => Check::ok("clock", "agrees with the server's"),
-        2..=CLOCK_TOLERANCE => {
-            Check::ok("clock", format!("{seconds} s {direction} the server's, which is no trouble"))
-        }
+        2..=CLOCK_TOLERANCE => Check::ok(
+            "clock",
+            format!("{seconds} s {direction} the server's, which is no trouble"),
+        ),
         _ => Check::new(
             "clock",
             Exit::Error,

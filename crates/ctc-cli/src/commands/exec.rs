@@ -6,9 +6,9 @@ use std::process::Command;
 use clap::Args;
 
 use super::token::Stamped;
-use crate::client::{Client, LoginPolicy};
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
-use crate::session::{Account, SessionOptions};
+use crate::session::{Account, LoginPolicy, SessionOptions, ViaOptions};
 use crate::via::Proxy;
 
 /// Options of `ctc exec`.
@@ -19,26 +19,22 @@ Examples:
   ctc exec --via http://127.0.0.1:8321 -- ./report.py   CTC_PROXY_URL, and no secret at all
   ctc exec -- sh -c 'ctc get /connect/services/devices'")]
 pub(crate) struct ExecArgs {
-    /// Give the program a running `ctc proxy` in place of a token: http://127.0.0.1:PORT or
-    /// unix:PATH [env: CTC_PROXY_URL]
-    #[arg(long, value_name = "URL")]
-    via: Option<String>,
-    /// Never log in: use the session that the store has, or end with code 5
-    #[arg(long, conflicts_with = "via")]
-    no_login: bool,
+    #[command(flatten)]
+    via: ViaOptions,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 
 /// What a program must not inherit from this one.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "CTC_PASSWORD",
     "CTC_PASSWORD_FILE",
     "CTC_APP_KEY",
     "CTC_APP_KEY_FILE",
     "CTC_TOKEN",
     "CTC_PROXY_URL",
+    "CTC_PROXY_TOKEN_FILE",
 ];
 
 /// Runs the program. On Unix it takes the place of this process, and its exit code is its own.
@@ -51,26 +47,20 @@ pub(crate) fn exec(args: &ExecArgs, options: &SessionOptions) -> Result<Exit, Fa
     for name in SECRETS {
         command.env_remove(name);
     }
-    let via = match &args.via {
-        _ if args.no_login => None,
-        Some(via) => Some(via.clone()),
-        None => options.via()?,
-    };
-    match via {
+    match options.via(&args.via)? {
         Some(via) => {
             Proxy::new(&via)?.knock()?;
-            command.env("CTC_PROXY_URL", via);
+            command.env("CTC_PROXY_URL", via.url);
+            if let Some(token) = via.token {
+                command.env("CTC_PROXY_TOKEN_FILE", token);
+            }
         }
-        None => give_token(&mut command, &options.account()?, args.no_login)?,
+        None => give_token(&mut command, &options.account()?, args.via.login())?,
     }
     run(command, &program.to_string_lossy())
 }
 
-fn give_token(command: &mut Command, account: &Account, no_login: bool) -> Result<(), Failure> {
-    let login = match no_login {
-        true => LoginPolicy::Never,
-        false => LoginPolicy::IfNeeded,
-    };
+fn give_token(command: &mut Command, account: &Account, login: LoginPolicy) -> Result<(), Failure> {
     let client = Client::new(account, login)?;
     client.open()?;
     let pass = Stamped::of(client.session())?;
@@ -93,6 +83,7 @@ fn run(mut command: Command, program: &str) -> Result<Exit, Failure> {
 #[cfg(not(unix))]
 fn run(mut command: Command, program: &str) -> Result<Exit, Failure> {
     let status = command.status();
-    let status = status.map_err(|error| Failure::error(format!("cannot run {program}: {error}")))?;
+    let status =
+        status.map_err(|error| Failure::error(format!("cannot run {program}: {error}")))?;
     std::process::exit(status.code().unwrap_or(1));
 }

@@ -8,11 +8,11 @@ use ctc_driver::{LeaseTerms, LogoutOutcome};
 use serde_json::{Value, json};
 
 use super::status::{account_json, in_words};
-use crate::client::{Client, LoginPolicy};
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::Form;
 use crate::record::State;
-use crate::session::{Account, SessionOptions};
+use crate::session::{Account, LoginPolicy, SessionOptions};
 use crate::when::around_now;
 
 /// Options of `ctc login`.
@@ -78,15 +78,16 @@ fn tell(account: &Account, client: &Client, form: Form) -> Result<Exit, Failure>
     let key = account.record_key()?;
     let record = account.store.read(&key)?;
     let overview = record.as_ref().map(SessionRecord::overview);
-    let token = overview.as_ref().and_then(|overview| overview.tokens.first());
+    let token = overview
+        .as_ref()
+        .and_then(|overview| overview.tokens.first());
     let what = if client.has_tried() {
         "logged in"
     } else {
         "already logged in"
     };
-    let time = |time: Option<SystemTime>| {
-        time.map_or("unknown".to_owned(), |time| around_now(time, now))
-    };
+    let time =
+        |time: Option<SystemTime>| time.map_or("unknown".to_owned(), |time| around_now(time, now));
     let since = time(token.and_then(|token| token.obtained_at));
     let end = time(token.and_then(|token| token.expires_at));
     let text = format!(
@@ -165,6 +166,9 @@ pub(crate) fn reset(options: &SessionOptions, form: Form) -> Result<Exit, Failur
     let text = format!(
         "{text}\nprograms that are running keep what they know until they are reset or restarted\n"
     );
-    form.print(&text, json!({ "rejections": rejections, "backoff": backoff }))?;
+    form.print(
+        &text,
+        json!({ "rejections": rejections, "backoff": backoff }),
+    )?;
     Ok(Exit::Done)
 }

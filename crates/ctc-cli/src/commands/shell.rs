@@ -58,12 +58,14 @@ pub(crate) fn man(args: &ManArgs) -> Result<Exit, Failure> {
 fn pages(command: &clap::Command, folder: &Path) -> Result<(), Failure> {
     let write = |name: &str, command: clap::Command| {
         let path = folder.join(format!("{name}.1"));
-        fs::write(&path, page(command, name)?).map_err(|error| {
-            Failure::error(format!("cannot write {}: {error}", path.display()))
-        })
+        fs::write(&path, page(command, name)?)
+            .map_err(|error| Failure::error(format!("cannot write {}: {error}", path.display())))
     };
     write("ctc", command.clone())?;
-    for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
+    for part in command
+        .get_subcommands()
+        .filter(|part| part.get_name() != "help")
+    {
         write(&format!("ctc-{}", part.get_name()), part.clone())?;
     }
     Ok(())

@@ -9,11 +9,11 @@ use ctc_ureq::Outbound;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::client::{Client, LoginPolicy};
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::Form;
 use crate::record::{State, table};
-use crate::session::{Account, SessionOptions};
+use crate::session::{Account, LoginPolicy, SessionOptions};
 use crate::when::span;
 
 /// A page of devices: the vendor's pages name no call that is cheaper.
@@ -44,7 +44,10 @@ pub(crate) fn status(
     let account = options.account()?;
     let key = account.record_key()?;
     let record = account.store.read(&key)?;
-    let state = State::new(record.as_ref().map(SessionRecord::overview), SystemTime::now());
+    let state = State::new(
+        record.as_ref().map(SessionRecord::overview),
+        SystemTime::now(),
+    );
     let (_, mut exit) = state.phase();
 
     let place = account.store.place(&key);
@@ -61,7 +64,10 @@ pub(crate) fn status(
         lines.push(("server", checked.words));
         members.insert("check".to_owned(), checked.json);
     } else if let Some(wait) = state.retry_after() {
-        lines.push(("", format!("try again in {} s ({})", wait.as_secs() + 1, span(wait))));
+        lines.push((
+            "",
+            format!("try again in {} s ({})", wait.as_secs() + 1, span(wait)),
+        ));
     }
     members.insert("exit".to_owned(), json!(exit as u8));
     form.print(&table(&lines), Value::Object(members))?;
@@ -73,7 +79,11 @@ pub(crate) fn in_words(account: &Account) -> Result<String, Failure> {
     let profile = account.profile.as_ref();
     let profile = profile.map(|name| format!(" (profile {name})"));
     let origin = account.endpoint.origin();
-    Ok(format!("{} on {origin}{}", account.user()?, profile.unwrap_or_default()))
+    Ok(format!(
+        "{} on {origin}{}",
+        account.user()?,
+        profile.unwrap_or_default()
+    ))
 }
 
 pub(crate) fn account_json(account: &Account, mark: &str) -> Result<Value, Failure> {
@@ -112,10 +122,16 @@ fn check(args: &StatusArgs, account: &Account) -> Result<Checked, Failure> {
             Some(false),
             "rejects the token (401): the next call logs in".to_owned(),
         ),
-        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            (Exit::HeldBack, None, format!("responds with {status}: ask again later"))
-        }
-        status => (Exit::Done, Some(true), format!("accepts the token (status {status})")),
+        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => (
+            Exit::HeldBack,
+            None,
+            format!("responds with {status}: ask again later"),
+        ),
+        status => (
+            Exit::Done,
+            Some(true),
+            format!("accepts the token (status {status})"),
+        ),
     };
     let json = json!({ "asked": true, "status": status.as_u16(), "accepted": accepted });
     Ok(Checked { exit, words, json })

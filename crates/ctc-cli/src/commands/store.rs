@@ -129,7 +129,10 @@ fn find(store: &Store, options: &SessionOptions, mark: Option<&str>) -> Result<F
     match all.pop() {
         Some(found) if !several => Ok(found),
         Some(_) => Err(Failure::usage("several marks begin so: give more of it")),
-        None => Err(Failure::new(Exit::LoggedOut, "the store has no such session")),
+        None => Err(Failure::new(
+            Exit::LoggedOut,
+            "the store has no such session",
+        )),
     }
 }
 

@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::client::{Client, LoginPolicy};
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::{Form, note, write_out};
-use crate::session::SessionOptions;
+use crate::session::{LoginPolicy, SessionOptions};
 use crate::when::json_time;
 
 /// Options of `ctc token`.
@@ -75,13 +75,17 @@ pub(crate) fn token(
         Format::Raw => write_out(format!("{}\n", pass.token()?.as_str()).as_bytes())?,
         Format::Header => write_out(pass.lines(|name, value| format!("{name}: {value}\n")))?,
         Format::Curl => write_out(pass.lines(|name, value| {
-            let quoted = format!("{name}: {value}").replace('\\', "\\\\").replace('"', "\\\"");
+            let quoted = format!("{name}: {value}")
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"");
             format!("header = \"{quoted}\"\n")
         }))?,
         Format::Json => {
             let record = account.store.read(&account.record_key()?)?;
             let overview = record.as_ref().map(SessionRecord::overview);
-            let token = overview.as_ref().and_then(|overview| overview.tokens.first());
+            let token = overview
+                .as_ref()
+                .and_then(|overview| overview.tokens.first());
             let time = |time: Option<SystemTime>| time.map(json_time);
             let json = json!({
                 "token": pass.token()?.as_str(),
@@ -121,13 +125,18 @@ impl Stamped {
         let text = |name: HeaderName| self.0.get(name)?.to_str().ok();
         let cookie = text(COOKIE).and_then(|cookie| cookie.strip_prefix("authToken="));
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        let token = cookie.or(bearer).map(|token| Zeroizing::new(token.to_owned()));
+        let token = cookie
+            .or(bearer)
+            .map(|token| Zeroizing::new(token.to_owned()));
         token.ok_or_else(|| Failure::error("the session attaches no token that can be printed"))
     }
 
     /// What authenticates a call, without what a client adds by itself.
     fn credentials(&self) -> impl Iterator<Item = (&str, &str)> {
-        let all = self.0.iter().filter(|(name, _)| *name != http::header::ACCEPT);
+        let all = self
+            .0
+            .iter()
+            .filter(|(name, _)| *name != http::header::ACCEPT);
         all.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 
@@ -138,7 +147,8 @@ impl Stamped {
 
     fn json(&self) -> Map<String, Value> {
         let all = self.credentials();
-        all.map(|(name, value)| (name.to_owned(), json!(value))).collect()
+        all.map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect()
     }
 }
 
