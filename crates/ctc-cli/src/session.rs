@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, RecordKey, Session, Settings};
+use ctc_driver::ctc_core::{
+    AppKey, Credentials, Endpoint, EndpointError, RecordKey, Session, Settings,
+};
 use ctc_driver::{CallOptions, ConfigError, SessionConfig, SharedSession};
 use zeroize::Zeroizing;
 
@@ -323,7 +325,11 @@ fn endpoint(
         (Some(_), None) => Err(Failure::usage(format!(
             "{region_name} must be us or eu (for any other host set {url_name} instead)"
         ))),
-        (None, Some(url)) => match Endpoint::new(url) {
+        // Plain http is for a server for tests on this machine; the endpoint refuses any other.
+        (None, Some(url)) => match Endpoint::new(url).or_else(|error| match error {
+            EndpointError::PlainHttp => Endpoint::danger_plain_http(url),
+            error => Err(error),
+        }) {
             Ok(endpoint) => Ok(Some(endpoint)),
             Err(error) => {
                 let error = Failure::of(Exit::Usage, &error);
