@@ -55,10 +55,10 @@ fn a_call_sends_its_data() {
     let path = "/connect/services/devices/1001/notes";
     let call = |data: &str| {
         let mut command = machine.command(&["call", "POST", path, "--data", data]);
-        run_with_input(&mut command, "{\"text\":\"from a pipe\"}").ends_with(0)
+        run_with_input(&mut command, "from a pipe").ends_with(0)
     };
-    call("{\"text\":\"typed\"}");
-    let file = machine.file("note.json", "{\"text\":\"in a file\"}", 0o644);
+    call("typed");
+    let file = machine.file("note.json", "in a file", 0o644);
     call(&format!("@{}", file.display()));
     call("@-");
     assert_eq!(
@@ -67,19 +67,11 @@ fn a_call_sends_its_data() {
     );
     machine.server.revoke_all();
     let once = machine
-        .run(&["call", "POST", path, "-d", "{\"text\":\"no\"}"])
+        .run(&["call", "POST", path, "-d", "no"])
         .ends_with(1);
     assert!(once.err.contains("not sent twice"), "{}", once.err);
     machine.server.revoke_all();
-    let always = [
-        "call",
-        "POST",
-        path,
-        "--replay",
-        "always",
-        "-d",
-        "{\"text\":\"again\"}",
-    ];
+    let always = ["call", "POST", path, "--replay", "always", "-d", "again"];
     machine.run(&always).ends_with(0);
     assert_eq!(machine.server.notes(1001).last().unwrap(), "again");
     assert_eq!(machine.server.counts().violations, 0);
