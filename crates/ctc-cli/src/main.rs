@@ -18,9 +18,28 @@ enum Command {
     Proxy(proxy::Args),
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Cli { command } = Cli::parse();
-    match command {
-        Command::Proxy(_args) => {}
+    let Command::Proxy(args) = command;
+    let options = ctc_tower::CallOptions::new();
+    if args.demo {
+        let demo = proxy::Demo::start()?;
+        let url = demo.url();
+        return Ok(proxy::run(
+            &args,
+            demo.session.clone(),
+            options,
+            |layer| layer,
+            Some(&url),
+        )?);
     }
+    let session = ctc_tower::SessionConfig::from_env()?.build()?;
+    let store = ctc_store_file::FileStore::at(std::env::var("STORE")?);
+    Ok(proxy::run(
+        &args,
+        session,
+        options,
+        |layer| layer.store(store),
+        None,
+    )?)
 }
