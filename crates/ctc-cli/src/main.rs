@@ -34,7 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         )?);
     }
     let session = ctc_tower::SessionConfig::from_env()?.build()?;
-    let store = ctc_store_file::FileStore::at(std::env::var("STORE")?);
+    let store =
+        ctc_store_file::FileStore::at(std::env::var("CTC_STORE")?.trim_start_matches("file:"));
     Ok(proxy::run(
         &args,
         session,
