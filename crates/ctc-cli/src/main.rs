@@ -1,46 +1,53 @@
 //! `ctc`: one CTC login for every program on the machine.
 
-use clap::{Parser, Subcommand};
-
+mod cli;
+mod client;
+mod commands;
+mod exit;
+mod output;
+mod profile;
 mod proxy;
+mod record;
+mod secrets;
+mod session;
+mod store;
+mod via;
+mod when;
 
-/// One CTC login for every program on the machine.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
+use std::process::ExitCode;
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The local proxy.
-    Proxy(proxy::Args),
-}
+use clap::Parser;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Cli { command } = Cli::parse();
-    let Command::Proxy(args) = command;
-    let options = ctc_tower::CallOptions::new();
-    if args.demo {
-        let demo = proxy::Demo::start()?;
-        let url = demo.url();
-        return Ok(proxy::run(
-            &args,
-            demo.session.clone(),
-            options,
-            |layer| layer,
-            Some(&url),
-        )?);
+use crate::cli::{Cli, Command};
+use crate::commands::{call, doctor, exec, login, shell, status, token};
+use crate::exit::{Exit, Failure};
+use crate::output::Form;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let form = if cli.json { Form::Json } else { Form::Text };
+    match run(cli, form) {
+        Ok(exit) => exit.into(),
+        Err(failure) => form.print_failure(&failure).into(),
     }
-    let session = ctc_tower::SessionConfig::from_env()?.build()?;
-    let store =
-        ctc_store_file::FileStore::at(std::env::var("CTC_STORE")?.trim_start_matches("file:"));
-    Ok(proxy::run(
-        &args,
-        session,
-        options,
-        |layer| layer.store(store),
-        None,
-    )?)
+}
+
+fn run(cli: Cli, form: Form) -> Result<Exit, Failure> {
+    let options = &cli.options;
+    match cli.command {
+        Command::Login(_) => login::login(options, form),
+        Command::Status(args) => status::status(&args, options, form),
+        Command::Get(args) => call::get(&args, options, form),
+        Command::Call(args) => call::call(args, options, form),
+        Command::Token(args) => token::token(&args, options, form),
+        Command::Exec(args) => exec::exec(&args, options),
+        Command::Proxy(args) => proxy::run(&args, options, form).map(|()| Exit::Done),
+        Command::Renew(_) => login::renew(options, form),
+        Command::Logout(_) => login::logout(options, form),
+        Command::Reset(_) => login::reset(options, form),
+        Command::Store(args) => commands::store::store(&args, options, form),
+        Command::Doctor(_) => doctor::doctor(options, form),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
+    }
 }

@@ -112,8 +112,9 @@ pub use login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
-    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, Resumed, Route,
-    SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RecordOverview,
+    Resumed, Route, SendFailure, Session, SessionRecord, StampError, TokenOverview, Unauthorized,
+    Verdict, Wait,
 };
 pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
 pub use time::Instant;

@@ -143,6 +143,38 @@ impl<T: Transport> Driver<T> {
         admitted.map_err(|denial| self.session().denied(denial))
     }
 
+    /// Takes up the token that the store has for these credentials, and sends no login. Returns
+    /// whether the session is open then. `false` means that a call would log in.
+    ///
+    /// # Errors
+    /// Returns [`Denied`] if a login could not be made either: the session is closed, or the
+    /// store's record has a pause, a rejection or a spent budget.
+    pub fn adopt(&self) -> Result<bool, Denied> {
+        let session = self.session();
+        let mut has_asked = false;
+        loop {
+            match session.with(|session, now| session.admit(&mut Call::new(false), now)) {
+                Admit::Proceed(_) => return Ok(true),
+                Admit::Login(order) => {
+                    let mut attempt = Attempt::adopting(session, *order);
+                    if has_asked {
+                        attempt.cancel();
+                        return Ok(false);
+                    }
+                    has_asked = true;
+                    self.log_in(attempt);
+                }
+                Admit::Wait(_) if session.is_inside_login() => {
+                    return Err(session.denied(Denial::InsideLogin));
+                }
+                Admit::Wait(wait) => {
+                    session.wait(wait);
+                }
+                Admit::Deny(denial) => return Err(session.denied(denial)),
+            }
+        }
+    }
+
     /// Logs in while the token is still valid, for example before maintenance. The old token stays
     /// in use until the new one is there, and if the login fails. Joins a login that is being made,
     /// and adopts a newer token from the store if there is one.
@@ -180,6 +212,13 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Makes a login on this thread, and goes on with its panic.
+    fn log_in(&self, attempt: Attempt) {
+        if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
+            resume_unwind(panic);
+        }
+    }
+
     fn admit(&self, call: &mut Call, remaining: &mut RemainingWait) -> Result<(), Denial> {
         self.obtain(|session, now| session.admit(call, now), remaining)
     }
@@ -197,10 +236,7 @@ impl<T: Transport> Driver<T> {
             match admit {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
-                    let attempt = Attempt::new(self.session(), *order);
-                    if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
-                        resume_unwind(panic);
-                    }
+                    self.log_in(Attempt::new(self.session(), *order));
                 }
                 Admit::Wait(_) if self.session().is_inside_login() => {
                     return Err(Denial::InsideLogin);

@@ -110,14 +110,14 @@ impl Progress {
 
 /// The body of a request on its way to the server.
 #[derive(Debug)]
-pub(crate) enum RequestBody {
+pub(super) enum RequestBody {
     /// Read already, so that it can be sent again after a 401. An empty one is `None`.
     Whole(Option<Bytes>),
     Stream(Box<Upload>),
 }
 
 #[derive(Debug)]
-pub(crate) struct Upload {
+pub(super) struct Upload {
     incoming: Incoming,
     stall: Stall,
     progress: Arc<Progress>,

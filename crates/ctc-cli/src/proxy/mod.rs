@@ -10,30 +10,35 @@ mod door;
 mod health;
 mod listen;
 mod reply;
+mod say;
 mod token;
 mod upstream;
 
-use std::io::{self, Write as _};
+use std::fmt::Display;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_tower::{CallOptions, Phase, SharedSession};
+use ctc_tower::{CallOptions, Phase};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::exit::Failure;
+use crate::output::{Form, note};
+use crate::session::{Parts, SessionOptions};
+use crate::store::Store;
+
 use call::Proxy;
 use connections::{Connections, Limits};
-#[cfg(feature = "demo")]
-pub(crate) use demo::Demo;
 use door::Door;
 use health::Health;
 use listen::Listener;
 use reply::Replies;
 use token::LocalToken;
-pub(crate) use upstream::Layer;
+use upstream::{Layer, Upstream};
 
 /// Probes and scrapers are few.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -42,6 +47,11 @@ const SPARE_DESCRIPTORS: u64 = 64;
 
 /// Options of `ctc proxy`.
 #[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  ctc proxy                             http://127.0.0.1:8321, for programs of this machine
+  ctc proxy --socket /run/ctc/ctc.sock  a Unix socket, for programs of this user
+  ctc proxy --demo                      with a CTC server for tests: no account needed")]
 pub(crate) struct Args {
     /// Loopback address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8321")]
@@ -72,7 +82,7 @@ pub(crate) struct Args {
     /// Start a CTC server for tests as well, and proxy to that one
     #[cfg(feature = "demo")]
     #[arg(long)]
-    pub(crate) demo: bool,
+    demo: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -91,57 +101,55 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Why the proxy did not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ProxyError {
-    /// An option is of no use.
-    #[error("{0}")]
-    Usage(String),
-    /// The operating system said no.
-    #[error("cannot {doing}: {error}")]
-    Io {
-        /// What was being done.
-        doing: String,
-        /// What it said.
-        #[source]
-        error: io::Error,
-    },
-}
-
-fn cannot<R>(doing: impl Into<String>, result: io::Result<R>) -> Result<R, ProxyError> {
-    let doing = doing.into();
-    result.map_err(|error| ProxyError::Io { doing, error })
-}
-
-/// Runs the proxy until it is told to end. `with_store` puts the session over its store.
-/// `demo` is the server for tests that runs in this process, if there is one.
+/// Runs the proxy until it is told to end.
 ///
 /// # Errors
-/// Returns [`ProxyError`] if the proxy could not start.
-pub(crate) fn run(
-    args: &Args,
-    session: SharedSession,
-    options: CallOptions,
-    with_store: impl FnOnce(Layer) -> Layer,
-    demo: Option<&str>,
-) -> Result<(), ProxyError> {
+/// Returns [`Failure`] if the proxy cannot start.
+pub(crate) fn run(args: &Args, options: &SessionOptions, form: Form) -> Result<(), Failure> {
+    #[cfg(feature = "demo")]
+    if args.demo {
+        let demo = demo::Demo::start()?;
+        let url = demo.url();
+        return block_on(serve(
+            args,
+            form,
+            demo.upstream(options.call_options())?,
+            Some(&url),
+        ));
+    }
+    let account = options.account()?;
+    let Parts { session, store } = account.build()?;
+    let with_store = |layer: Layer| match store {
+        Store::File(store) => layer.store(store),
+        #[cfg(feature = "redis")]
+        Store::Redis(store) => layer.store(store),
+    };
+    let upstream = upstream::build(session, account.options, with_store)?;
+    block_on(serve(args, form, upstream, None))
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = cannot("start the runtime", runtime)?;
-    let result = runtime.block_on(serve(args, session, options, with_store, demo));
+    let result = runtime.block_on(work);
     // What a store or a look-up of a name still does must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
+fn cannot<R>(doing: impl Display, result: io::Result<R>) -> Result<R, Failure> {
+    result.map_err(|error| Failure::error(format!("cannot {doing}: {error}")))
+}
+
 async fn serve(
     args: &Args,
-    session: SharedSession,
-    options: CallOptions,
-    with_store: impl FnOnce(Layer) -> Layer,
+    form: Form,
+    upstream: Upstream,
     demo: Option<&str>,
-) -> Result<(), ProxyError> {
+) -> Result<(), Failure> {
+    let session = upstream.driver().session().clone();
     let listener = listener(args)?;
     let token = args.token_file.as_deref().map(|path| {
         let doing = format!("use the token file {}", path.display());
@@ -155,17 +163,16 @@ async fn serve(
     };
     if door.leads_to_itself() {
         let why = "the CTC endpoint is this proxy itself: check CTC_BASE_URL or --base-url";
-        return Err(ProxyError::Usage(why.to_owned()));
+        return Err(Failure::usage(why));
     }
     let connections = Connections::new(Limits {
         connections: room(args.max_connections),
         idle: args.idle_timeout,
         stall: args.timeout,
     });
-    let upstream = upstream::build(session.clone(), options, with_store);
     let proxy = Arc::new(Proxy {
         door,
-        upstream: cannot("read the certificates of the operating system", upstream)?,
+        upstream,
         timeout: args.timeout,
         replies: Replies::new(),
         statuses: Default::default(),
@@ -186,11 +193,11 @@ async fn serve(
             Some(shown)
         }
     };
-    log_events(&session);
+    say::events(&session);
     let mut signals = cannot("listen for signals", Signals::new())?;
-    announce(&listener, &session, health.as_deref());
+    say::where_it_is(form, &listener, &session, health.as_deref())?;
     if let Some(server) = demo {
-        explain(args, &listener, server);
+        say::what_to_type(&listener, args.token_file.as_deref(), server);
     }
 
     let calls = Arc::clone(&proxy);
@@ -205,19 +212,19 @@ async fn serve(
     }
     // The receivers live as long as this future.
     let _ = drain.send(true);
-    say("draining");
+    note("ctc: draining");
     let deadline = Instant::now() + args.drain;
     tokio::select! {
         () = serving.as_mut() => {}
-        () = sleep_until(deadline) => say("some calls did not end in time, and are cut"),
-        () = signals.next() => say("told twice: the calls under way are cut"),
+        () = sleep_until(deadline) => note("ctc: some calls did not end in time, and are cut"),
+        () = signals.next() => note("ctc: told twice: the calls under way are cut"),
     }
     // A token that is on its way must reach the store: the next process would log in again.
     if matches!(session.phase(), Phase::LoggingIn | Phase::Open(_)) {
         let options = CallOptions::new();
         let login = proxy.upstream.driver().login(&options);
         // Bounded like everything else here.
-        let _ = timeout_at(deadline.max(Instant::now()), login).await;
+        let _ = timeout_at(deadline, login).await;
     }
     Ok(())
 }
@@ -237,16 +244,16 @@ async fn serve_health(listener: Listener, health: Health, idle: Duration) {
     connections.serve(listener, handler, draining).await;
 }
 
-fn listener(args: &Args) -> Result<Listener, ProxyError> {
+fn listener(args: &Args) -> Result<Listener, Failure> {
     #[cfg(unix)]
     if let Some(path) = &args.socket {
         let doing = format!("listen on the socket {}", path.display());
         return cannot(doing, Listener::unix(path));
     }
     if !args.listen.ip().is_loopback() {
-        return Err(ProxyError::Usage(format!(
-            "{} is no loopback address: whoever can reach the proxy makes calls with this account, \
-             so listen on 127.0.0.1, [::1] or a --socket",
+        return Err(Failure::usage(format!(
+            "{} is no loopback address, and every program that reaches the proxy makes calls with \
+             this account: listen on 127.0.0.1, [::1] or a --socket",
             args.listen
         )));
     }
@@ -266,67 +273,12 @@ fn room(wanted: usize) -> usize {
     let room = descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2;
     let room = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, wanted);
     if room < wanted {
-        say(&format!(
-            "the limit of {descriptors} open files allows {room} connections: raise it for more"
+        note(&format!(
+            "ctc: the limit of {descriptors} open files allows {room} connections: raise it for \
+             more"
         ));
     }
     room
-}
-
-/// Standard output gets the one line that programs read; people look at standard error.
-fn announce(listener: &Listener, session: &SharedSession, health: Option<&str>) {
-    let url = listener.shown();
-    say(&format!("proxy to {} on {url}", session.endpoint()));
-    if let Some(health) = health {
-        say(&format!("health on {health}"));
-    }
-    // Nobody may be there to read it.
-    let mut out = io::stdout();
-    let _ = writeln!(out, "{url}").and_then(|()| out.flush());
-}
-
-/// What to type against the server for tests.
-fn explain(args: &Args, listener: &Listener, server: &str) {
-    let token = args.token_file.as_deref().map(|path| {
-        let path = path.display();
-        format!(" -H \"{}: $(cat '{path}')\"", token::HEADER)
-    });
-    let token = token.unwrap_or_default();
-    let through = match listener.shown().strip_prefix("unix:") {
-        Some(path) => format!("curl{token} --unix-socket '{path}' http://localhost"),
-        None => format!("curl{token} {}", listener.shown()),
-    };
-    say("a CTC server for tests runs in this process. In another terminal, as often as you like:");
-    say(&format!("  {through}/connect/services/devices"));
-    say("how many logins that took, and how to end the session's token:");
-    say(&format!("  curl {server}/_ctc/counts"));
-    say(&format!("  curl -X POST {server}/_ctc/revoke"));
-}
-
-/// Tells what happens to the session: what an operator wants to see in the journal.
-fn log_events(session: &SharedSession) {
-    use ctc_driver::SessionEvent as Event;
-
-    session.set_observer(|_: &SharedSession, event: &Event<'_>| match event {
-        Event::LoggedIn { .. } => say("logged in"),
-        Event::Adopted { .. } => say("took over the session that the store has"),
-        Event::LoginFailed { denial } => say(&format!("the login failed: {denial}")),
-        Event::DeniedByStore { denial } => say(&format!("no login for now: {denial}")),
-        Event::TokenInvalidated { status, .. } => {
-            say(&format!("the token is no longer valid (status {status})"));
-        }
-        Event::StoreFailed {
-            operation,
-            error,
-            first: true,
-        } => say(&format!("the store failed ({operation}): {error}")),
-        _ => {}
-    });
-}
-
-/// One line on standard error; if that is gone, nobody wants to know.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "ctc: {line}");
 }
 
 /// What ends the proxy.

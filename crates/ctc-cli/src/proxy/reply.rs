@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::body::{ResponseBody, Stalled};
+use crate::exit::chain;
 
 /// Tells the proxy's own responses from the server's; its value is the reason.
 pub(super) const ERROR: HeaderName = HeaderName::from_static("ctc-error");
@@ -135,16 +136,15 @@ impl Reply {
     }
 
     pub(super) fn into_response(self) -> Response<ResponseBody> {
-        let mut error = json!({
-            "version": 1,
-            "error": self.reason.name(),
-            "message": self.message,
-        });
         let seconds = self.retry_after.map(whole_seconds);
-        if let Some(seconds) = seconds {
-            error["retry_after"] = seconds.into();
-        }
-        let mut response = Response::new(ResponseBody::whole(format!("{error}\n")));
+        // As `ctc --json` has it.
+        let error = json!({
+            "kind": self.reason.name(),
+            "message": self.message,
+            "retry_after_seconds": seconds,
+        });
+        let json = json!({ "version": 1, "error": error });
+        let mut response = Response::new(ResponseBody::whole(format!("{json}\n")));
         *response.status_mut() = self.reason.status();
         let headers = response.headers_mut();
         headers.insert(ERROR, HeaderValue::from_static(self.reason.name()));
@@ -164,12 +164,6 @@ impl Reply {
 /// Rounded up: who comes back a moment too early is denied once more.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// An error with all its causes, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -1,6 +1,5 @@
 //! The way to the server: hyper's client with TLS, under the session's layer.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tower::Layer as _;
 
 use super::body::RequestBody;
 use super::connections::BUFFER;
+use crate::exit::Failure;
 
 /// For a name to be looked up and a connection to be made. A server that is away costs no caller
 /// more.
@@ -22,19 +22,19 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 type HttpClient = Client<HttpsConnector<HttpConnector>, RequestBody>;
 /// The session's layer, for a store to be set.
-pub(crate) type Layer = CtcLayer<RequestBody>;
+pub(super) type Layer = CtcLayer<RequestBody>;
 /// What takes calls to the server.
 pub(super) type Upstream = CtcService<HttpClient, RequestBody>;
 
 /// `with_store` puts the layer over the session's store, if it has one.
 ///
 /// # Errors
-/// Returns an error if the certificates of the operating system cannot be read.
+/// Returns [`Failure`] if the certificates of the operating system cannot be read.
 pub(super) fn build(
     session: SharedSession,
     options: CallOptions,
     with_store: impl FnOnce(Layer) -> Layer,
-) -> io::Result<Upstream> {
+) -> Result<Upstream, Failure> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -43,7 +43,12 @@ pub(super) fn build(
     // loopback, which the endpoint has checked.
     let provider = rustls::crypto::ring::default_provider();
     let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_platform_verifier(Arc::new(provider))?
+        .with_provider_and_platform_verifier(Arc::new(provider))
+        .map_err(|error| {
+            Failure::error(format!(
+                "cannot read the certificates of the operating system: {error}"
+            ))
+        })?
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);

@@ -18,10 +18,10 @@ fn assert_refused(scene: &Scene, reply: &Reply, status: u16, reason: &str) {
     assert_eq!((reply.status, reply.error()), (status, reason), "{reply:?}");
     let json = reply.json();
     assert_eq!(
-        (&json["version"], &json["error"]),
+        (&json["version"], &json["error"]["kind"]),
         (&1.into(), &reason.into())
     );
-    assert!(json["message"].is_string());
+    assert!(json["error"]["message"].is_string());
     assert_eq!(scene.server.journal().len(), 0, "{reply:?}");
 }
 
@@ -336,15 +336,7 @@ fn a_token_is_never_handed_on() {
 #[test]
 fn trailers_do_not_go_through() {
     let (scene, proxy) = open();
-    let raw = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: set-cookie\r\n\r\n\
-               4\r\nfine\r\n0\r\nset-cookie: authToken=stolen\r\n\r\n";
-    scene
-        .server
-        .inject(Rule::once(Matcher::AnyCall, Fault::Raw(raw.to_owned())));
     let port = proxy.port();
-    let response = proxy.raw(request(port, "GET", DEVICES, &[("te", "trailers")], b""));
-    assert!(!response.contains("stolen"), "{response}");
-    assert_eq!(Reply::read(&response).body, "fine");
     let mut text = format!("POST {ECHO} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
     text += "connection: close\r\ntransfer-encoding: chunked\r\ntrailer: calamp-services-app\r\n";
     text += "\r\n4\r\nfine\r\n0\r\ncalamp-services-app: smuggled\r\n\r\n";
@@ -355,6 +347,14 @@ fn trailers_do_not_go_through() {
         "{reply:?}"
     );
     assert!(!reply.body.contains("smuggled"), "{}", reply.body);
+    // Last, since the server closes a connection that the proxy may use again.
+    let raw = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: set-cookie\r\n\r\n\
+               4\r\nfine\r\n0\r\nset-cookie: authToken=stolen\r\n\r\n";
+    let fault = Fault::Raw(raw.to_owned());
+    scene.server.inject(Rule::once(Matcher::AnyCall, fault));
+    let response = proxy.raw(request(port, "GET", DEVICES, &[("te", "trailers")], b""));
+    assert!(!response.contains("stolen"), "{response}");
+    assert_eq!(Reply::read(&response).body, "fine");
 }
 
 /// A script that was written without the proxy logs in by itself. That would be a login each time.

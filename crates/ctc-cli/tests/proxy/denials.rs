@@ -21,9 +21,12 @@ fn rejected_credentials_are_a_502_with_the_reason_and_one_login() {
             "{reply:?}"
         );
         let json = reply.json();
-        assert_eq!(json["error"], "credentials_rejected");
+        assert_eq!(json["error"]["kind"], "credentials_rejected");
         assert!(
-            json["message"].as_str().unwrap().contains("password"),
+            json["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("password"),
             "{json}"
         );
         assert_eq!(reply.header("retry-after"), [""; 0]);
@@ -48,7 +51,7 @@ fn a_denied_call_is_a_503_that_says_when_to_come_back() {
         );
         let seconds: u64 = reply.header("retry-after")[0].parse().unwrap();
         assert!((40..=46).contains(&seconds), "{reply:?}");
-        assert_eq!(reply.json()["retry_after"], seconds);
+        assert_eq!(reply.json()["error"]["retry_after_seconds"], seconds);
     }
     let counts = scene.server.counts();
     assert_eq!((counts.login_requests, counts.calls), (1, 0));
@@ -101,7 +104,7 @@ fn a_server_that_is_away_is_a_502() {
         "{reply:?}"
     );
     assert!(
-        reply.json()["message"]
+        reply.json()["error"]["message"]
             .as_str()
             .unwrap()
             .contains("was not sent"),
@@ -123,7 +126,7 @@ fn a_response_that_breaks_off_or_does_not_come_is_told() {
         "{reply:?}"
     );
     assert!(
-        reply.json()["message"]
+        reply.json()["error"]["message"]
             .as_str()
             .unwrap()
             .contains("may have acted"),

@@ -24,6 +24,7 @@ mod login;
 mod login_response;
 mod observe;
 mod open_record;
+mod overview;
 mod pass;
 mod pending_login;
 mod record;
@@ -41,6 +42,7 @@ pub use denial::{Denial, LoginFailure};
 pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
 pub use login_response::{LoginReader, LoginReading};
 pub use open_record::{OpenRecord, SealSeed};
+pub use overview::{RecordOverview, TokenOverview};
 pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
 

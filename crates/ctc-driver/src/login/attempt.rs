@@ -30,6 +30,8 @@ pub(crate) struct Attempt {
     ticket: Option<LoginTicket>,
     /// Until it is sent.
     request: Option<Request<FormBody>>,
+    /// Only the store is asked: if it has no token, the right is given back.
+    pub(super) adopts_only: bool,
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
@@ -42,10 +44,18 @@ impl Attempt {
         Self {
             ticket: Some(order.ticket),
             request: Some(order.request),
+            adopts_only: false,
             span: login_span(session.number()),
             session: session.clone(),
             _running: RunningLogin::new(session),
         }
+    }
+
+    /// The right to ask the store, and no more.
+    pub(crate) fn adopting(session: &SharedSession, order: LoginOrder) -> Self {
+        let mut attempt = Self::new(session, order);
+        attempt.adopts_only = true;
+        attempt
     }
 
     /// Offers the record of a store before the login is sent: it may make the login needless, or
@@ -121,7 +131,7 @@ impl Attempt {
     }
 
     /// Gives the right back unused: the login is not wanted any more.
-    pub(super) fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.session
                 .with(|session, now| session.cancel_unsent(ticket, now));
