@@ -41,7 +41,7 @@ fn run(cli: Cli, form: Form) -> Result<Exit, Failure> {
         Command::Call(args) => call::call(args, options, form),
         Command::Token(args) => token::token(&args, options, form),
         Command::Exec(args) => exec::exec(&args, options),
-        Command::Proxy(args) => proxy::run(args, options).map(|()| Exit::Done),
+        Command::Proxy(args) => proxy::run(&args, options, form).map(|()| Exit::Done),
         Command::Renew(_) => login::renew(options, form),
         Command::Logout(_) => login::logout(options, form),
         Command::Reset(_) => login::reset(options, form),

@@ -189,7 +189,7 @@ impl SessionOptions {
         Ok(layers.iter().find_map(|layer| layer.via.clone()))
     }
 
-    fn call_options(&self) -> CallOptions {
+    pub(crate) fn call_options(&self) -> CallOptions {
         CallOptions::new().max_wait(Duration::from_secs(self.wait))
     }
 
