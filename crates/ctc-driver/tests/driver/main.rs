@@ -10,6 +10,7 @@
 
 mod adopting;
 mod cancel;
+mod credentials;
 mod guarantees;
 mod herd;
 mod histories;
