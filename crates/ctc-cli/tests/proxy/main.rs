@@ -7,6 +7,7 @@
 #![cfg(unix)]
 
 mod attacks;
+mod clients;
 mod denials;
 mod flood;
 mod health;
