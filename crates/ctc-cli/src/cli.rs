@@ -10,11 +10,11 @@ use crate::session::SessionOptions;
 #[derive(Debug, Parser)]
 #[command(name = "ctc", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) options: SessionOptions,
     /// Print the result as one JSON object ("version": 1)
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) options: SessionOptions,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -34,6 +34,7 @@ pub(crate) enum Command {
     /// Run a program that needs no credentials of its own
     Exec(exec::ExecArgs),
     /// Run the local proxy
+    #[command(before_help = PROXY_EXAMPLES)]
     Proxy(proxy::Args),
     /// Log in although there is a session
     Renew(login::RenewArgs),
@@ -56,6 +57,12 @@ Examples:
   ctc login                                   log in, unless the store has a session
   ctc get '/connect/services/devices?pg=1'    make one call with it
   ctc exec -- ./report.py                     give it to another program";
+
+const PROXY_EXAMPLES: &str = "\
+Examples:
+  ctc proxy                                   on http://127.0.0.1:8321
+  ctc proxy --socket $XDG_RUNTIME_DIR/ctc     for this user alone
+  ctc proxy --health 127.0.0.1:8322           with /healthz, /readyz and /metrics";
 
 const EXIT_CODES: &str = "\
 Exit codes:

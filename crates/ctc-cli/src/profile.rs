@@ -60,8 +60,8 @@ impl Profiles {
         // The message of the parser quotes lines of the file: it holds no secret but, perhaps, the
         // password of a Redis.
         let profiles: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start].lines().count());
-            let line = line.map(|line| format!(", line {}", line.max(1)));
+            let line = error.span().and_then(|span| text.get(..span.start));
+            let line = line.map(|before| format!(", line {}", before.matches('\n').count() + 1));
             Failure::usage(format!(
                 "{shown}{} is no profile file: {}",
                 line.unwrap_or_default(),

@@ -94,9 +94,9 @@ pub(crate) enum LoginPolicy {
 /// The two instances that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Region {
-    /// <https://connect.calamp.com>
+    #[value(help = "https://connect.calamp.com")]
     Us,
-    /// <https://connect.calamp.co.uk>
+    #[value(help = "https://connect.calamp.co.uk")]
     Eu,
 }
 
