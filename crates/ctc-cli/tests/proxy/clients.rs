@@ -1,14 +1,14 @@
 //! Programs in other languages: each knows its base URL, and nothing of logins.
 
-use crate::support::{Scene, output};
+use crate::support::{Scene, left_out, output};
 
 /// Runs a program twice, with a token that dies between: two logins in all, and no rule broken.
 /// `needs` shows that what the program needs is installed.
 fn run(needs: &[&str], program: &[&str], package: &str) {
     let name = program.join(" ");
     if !output(needs[0], &needs[1..]).is_some_and(|(is_there, ..)| is_there) {
-        eprintln!("LEFT OUT: {name}: {package} is not installed: `apt-get install {package}`");
-        return;
+        let why = format!("{package} is not installed: `apt-get install {package}`");
+        return left_out(&name, &why);
     }
     let scene = Scene::new();
     let proxy = scene.proxy(&[]);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ctc_testkit::DEFAULT_PASSWORD;
 
-use crate::support::{DEVICES, ECHO, PATIENCE, Proxy, Reply, Scene, exchange, output};
+use crate::support::{DEVICES, ECHO, PATIENCE, Proxy, Reply, Scene, exchange, left_out, output};
 
 fn on_socket(scene: &Scene, path: &str) -> Command {
     let mut command = scene.command(DEFAULT_PASSWORD);
@@ -201,8 +201,7 @@ fn the_demo_prints_lines_that_work() {
         .collect();
     assert_eq!(lines.len(), 3, "{told}");
     if output("curl", &["--version"]).is_none() {
-        eprintln!("LEFT OUT: the demo: curl is not installed: `apt-get install curl`");
-        return;
+        return left_out("the demo", "curl is not installed: `apt-get install curl`");
     }
     let run = |line: &str| output("sh", &["-c", line]).unwrap();
     let [devices, counts, revoke] = lines[..] else {
