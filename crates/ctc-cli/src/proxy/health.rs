@@ -123,7 +123,7 @@ impl Health {
             "gauge",
             "1 for the phase that the session is in.",
         );
-        let now = phase_name(self.session.phase());
+        let now = phase_name(&self.session.phase());
         for phase in [
             "empty",
             "logging_in",
@@ -178,7 +178,7 @@ impl Health {
     }
 }
 
-fn phase_name(phase: Phase) -> &'static str {
+fn phase_name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Empty => "empty",
         Phase::LoggingIn => "logging_in",

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -73,16 +74,21 @@ impl Listener {
         let mut nearby = path.as_os_str().to_owned();
         nearby.push(format!(".{}", std::process::id()));
         let nearby = PathBuf::from(nearby);
-        DirBuilder::new().mode(0o700).create(&nearby)?;
         let hidden = nearby.join("s");
+        let remove = || {
+            // An error means that it is not there, or that the next step fails with the same.
+            let _ = fs::remove_file(&hidden);
+            let _ = fs::remove_dir(&nearby);
+        };
+        // A proxy that was killed here may have had the same number: in a container all have.
+        remove();
+        DirBuilder::new().mode(0o700).create(&nearby)?;
         let bound = tokio::net::UnixListener::bind(&hidden).and_then(|listener| {
             fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
             fs::rename(&hidden, path)?;
             Ok(Self::Unix(listener, SocketFile::of(path)?))
         });
-        // Nothing is left in it but, after an error, the socket.
-        let _ = fs::remove_file(&hidden);
-        let _ = fs::remove_dir(&nearby);
+        remove();
         bound
     }
 

@@ -195,3 +195,30 @@ impl Replies {
         Reason::ALL.iter().copied().zip(counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_in_the_manual_with_its_status() {
+        let manual = include_str!("../../PROXY.md");
+        for reason in Reason::ALL {
+            let (name, status) = (reason.name(), reason.status().as_u16());
+            let row = manual
+                .lines()
+                .find(|line| line.starts_with('|') && line.contains(&format!("`{name}`")));
+            let cells: Vec<_> = row.unwrap_or_default().split('|').collect();
+            assert!(
+                cells.len() > 3 && cells[2].contains(&status.to_string()),
+                "{name} {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pause_is_rounded_up() {
+        let seconds = |millis| whole_seconds(Duration::from_millis(millis));
+        assert_eq!([0, 1, 1000, 1001].map(seconds), [0, 1, 1, 2]);
+    }
+}

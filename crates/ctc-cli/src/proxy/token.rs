@@ -19,25 +19,37 @@ const BYTES: usize = 32;
 pub(super) struct LocalToken(String);
 
 impl LocalToken {
-    /// Reads the token in the file at `path`, or makes one if there is no such file: so callers
-    /// need not know that the proxy was started anew.
+    /// Reads the token in the file at `path`, or makes one if there is none yet: so callers need
+    /// not know that the proxy was started anew.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read or made, can be read by others, or holds
     /// something else.
     pub(super) fn in_file(path: &Path) -> io::Result<Self> {
-        match create(path) {
-            Ok(mut file) => {
-                let mut bytes = [0; BYTES];
-                getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-                let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                writeln!(file, "{token}")?;
-                file.sync_all()?;
-                Ok(Self(token))
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => read(path),
-            Err(error) => Err(error),
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        check_private(&file)?;
+        // Until the file is closed: of two proxies that start at once, one makes the token.
+        file.lock()?;
+        let mut text = String::new();
+        (&file).take(1024).read_to_string(&mut text)?;
+        let token = text.trim();
+        if token.is_empty() {
+            let mut bytes = [0; BYTES];
+            getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+            let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            writeln!(file, "{token}")?;
+            file.sync_all()?;
+            return Ok(Self(token));
         }
+        if token.len() != 2 * BYTES || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let why = "it holds something other than a token of this proxy: remove it";
+            return Err(io::Error::new(ErrorKind::InvalidData, why));
+        }
+        Ok(Self(token.to_owned()))
     }
 
     /// # Errors
@@ -58,37 +70,20 @@ impl LocalToken {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+#[cfg(unix)]
+fn check_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    if file.metadata()?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let why = "others than its owner can read it: `chmod 600` it, or remove it";
+    Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
 
-fn read(path: &Path) -> io::Result<LocalToken> {
-    let file = File::open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-
-        let mode = file.metadata()?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(io::Error::new(
-                ErrorKind::PermissionDenied,
-                "others than its owner can read it: `chmod 600` it, or remove it",
-            ));
-        }
-    }
-    let mut text = String::new();
-    file.take(1024).read_to_string(&mut text)?;
-    let token = text.trim_end();
-    let is_token = token.len() == 2 * BYTES && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_token {
-        let why = "it holds something other than a token of this proxy: remove it";
-        return Err(io::Error::new(ErrorKind::InvalidData, why));
-    }
-    Ok(LocalToken(token.to_owned()))
+#[cfg(not(unix))]
+fn check_private(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 impl fmt::Debug for LocalToken {
@@ -141,5 +136,8 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "hunter2\n").unwrap();
         assert!(LocalToken::in_file(&path).is_err());
+        // As a proxy leaves it that is killed at its start.
+        fs::write(&path, "").unwrap();
+        assert_ne!(LocalToken::in_file(&path).unwrap().0, token.0);
     }
 }

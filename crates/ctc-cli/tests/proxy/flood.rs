@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ctc_testkit::{Fault, Matcher, Rule, When};
 
-use crate::support::{DEVICES, PATIENCE, Reply, Scene, eventually, exchange, request};
+use crate::support::{DEVICES, PATIENCE, Reply, Scene, eventually, exchange, left_out, request};
 
 const SLOW: u64 = 10_000;
 const LIMIT: u64 = 256;
@@ -17,11 +17,8 @@ const LIMIT: u64 = 256;
 #[test]
 fn ten_thousand_slow_connections_keep_nobody_out() {
     if rlimit::increase_nofile_limit(SLOW + 1_000).unwrap_or_default() < SLOW + 1_000 {
-        eprintln!(
-            "LEFT OUT: ten thousand slow connections: the limit of open files is too low: \
-             `ulimit -n 16384`"
-        );
-        return;
+        let why = "the limit of open files is too low: `ulimit -n 16384`";
+        return left_out("ten thousand slow connections", why);
     }
     let scene = Scene::new();
     let limit = LIMIT.to_string();

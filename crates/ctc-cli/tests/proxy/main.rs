@@ -4,9 +4,11 @@
     clippy::panic,
     reason = "a test's helpers are tests too"
 )]
-#![cfg(unix)]
+// They look into `/proc`, and give the program its certificates by `SSL_CERT_FILE`.
+#![cfg(target_os = "linux")]
 
 mod attacks;
+mod clients;
 mod denials;
 mod flood;
 mod health;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ctc_testkit::DEFAULT_PASSWORD;
 
-use crate::support::{DEVICES, ECHO, PATIENCE, Proxy, Reply, Scene, exchange};
+use crate::support::{DEVICES, ECHO, PATIENCE, Proxy, Reply, Scene, exchange, left_out, output};
 
 fn on_socket(scene: &Scene, path: &str) -> Command {
     let mut command = scene.command(DEFAULT_PASSWORD);
@@ -135,4 +135,95 @@ fn a_local_token_is_asked_for_and_not_sent_on() {
     command.args(["--listen", "127.0.0.1:0", "--token-file", &path]);
     let told = refusal(command);
     assert!(told.contains("chmod 600"), "{told}");
+}
+
+/// `ctc get` by way of the proxy needs neither account nor password.
+#[test]
+fn the_command_calls_through_the_proxy() {
+    let scene = Scene::new();
+    let (path, token) = (scene.path("ctc.sock"), scene.path("token"));
+    let mut command = on_socket(&scene, &path);
+    command.args(["--token-file", &token]);
+    let socket = Proxy::start(command);
+    let tcp = scene.proxy(&[]);
+    for via in [
+        vec!["--via", &socket.url, "--via-token-file", &token],
+        vec!["--via", &tcp.url],
+    ] {
+        let mut get = Command::new(env!("CARGO_BIN_EXE_ctc"));
+        get.env_clear().env("HOME", scene.folder.path());
+        let output = get.args(["get", DEVICES]).args(via).output().unwrap();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{wrong}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("totalCount"),
+            "{wrong}"
+        );
+    }
+    assert_eq!(
+        scene.server.counts().logins,
+        1,
+        "both share the session of the store"
+    );
+}
+
+#[test]
+fn programs_can_read_where_it_is() {
+    let scene = Scene::new();
+    let proxy = scene.proxy(&["--json", "--health", "127.0.0.1:0"]);
+    let json: serde_json::Value = serde_json::from_str(&proxy.url).unwrap();
+    assert_eq!(
+        (&json["version"], json["endpoint"].as_str()),
+        (&1.into(), Some(scene.server.url().as_str()))
+    );
+    for url in ["url", "health"] {
+        assert!(
+            json[url].as_str().unwrap().starts_with("http://127.0.0.1:"),
+            "{json}"
+        );
+    }
+}
+
+/// As its first screen has it: a server, a proxy, and a curl line that works.
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_prints_lines_that_work() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ctc"));
+    command
+        .env_clear()
+        .args(["proxy", "--demo", "--listen", "127.0.0.1:0"]);
+    let proxy = Proxy::start(command);
+    proxy.wait_for("/_ctc/revoke");
+    let told = proxy.told();
+    let lines: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains(" curl "))
+        .collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    if output("curl", &["--version"]).is_none() {
+        return left_out("the demo", "curl is not installed: `apt-get install curl`");
+    }
+    let run = |line: &str| output("sh", &["-c", line]).unwrap();
+    let [devices, counts, revoke] = lines[..] else {
+        unreachable!()
+    };
+    assert!(run(devices).1.contains("Truck 1"));
+    assert!(run(counts).1.contains("\"logins\":1"));
+    assert!(run(revoke).1.contains("\"ended\":1"));
+    assert!(run(devices).1.contains("Truck 1"));
+    assert!(run(counts).1.contains("\"logins\":2"));
+}
+
+/// A proxy whose endpoint is itself would call itself for ever.
+#[test]
+fn a_proxy_to_itself_does_not_start() {
+    let scene = Scene::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut command = scene.command(DEFAULT_PASSWORD);
+    command.env("CTC_BASE_URL", format!("http://{address}"));
+    command.args(["--listen", &address]);
+    let told = refusal(command);
+    assert!(told.contains("this proxy itself"), "{told}");
 }

@@ -115,6 +115,28 @@ fn a_large_request_streams_through() {
     }
 }
 
+#[test]
+fn a_head_request_keeps_the_length_and_has_no_body() {
+    let scene = Scene::new();
+    let proxy = scene.proxy(&[]);
+    let path = format!("/connect/test/bytes/{SIZE}");
+    let reply = proxy.call("HEAD", &path, &[], b"");
+    assert_eq!(
+        reply.header("content-length"),
+        [SIZE.to_string()],
+        "{reply:?}"
+    );
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+    for status in [204, 304] {
+        let reply = proxy.get(&format!("/connect/test/status/{status}"));
+        assert_eq!(
+            (reply.status, reply.body.as_str()),
+            (status, ""),
+            "{reply:?}"
+        );
+    }
+}
+
 /// The server could send a gigabyte: what the caller does not read stays there.
 #[test]
 fn a_caller_that_does_not_read_holds_the_server_back() {

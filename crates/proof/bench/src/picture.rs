@@ -6,7 +6,7 @@ use std::path::Path;
 use ctc_bench::Failure;
 use serde_json::Value;
 
-use crate::measure::{herds, stamps, threads};
+use crate::measure::{herds, proxy, stamps, threads};
 
 const COLOURS: [&str; 4] = ["#1b6ca8", "#d1495b", "#66a182", "#8d6b94"];
 const WIDTH: f64 = 760.0;
@@ -19,7 +19,6 @@ pub(crate) fn draw(
     by_threads: &[threads::Point],
     by_callers: &[herds::Point],
 ) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("machine.json"), format!("{machine:#}\n"))?;
     let peers: Value = match std::fs::read_to_string(folder.join("peers.json")) {
         Ok(text) => serde_json::from_str(&text)?,
@@ -75,6 +74,28 @@ pub(crate) fn draw(
     let title = "All answered after a dead token (ms); one login takes 300 ms";
     let chart = line_chart(title, "callers", &[("ctc, tasks", herd)], machine);
     std::fs::write(folder.join("herd.svg"), chart)?;
+    Ok(())
+}
+
+/// Draws the proxy's picture.
+pub(crate) fn draw_proxy(
+    folder: &Path,
+    machine: &Value,
+    points: &[proxy::Point],
+) -> Result<(), Failure> {
+    let line = |pick: fn(&proxy::Point) -> f64| {
+        points
+            .iter()
+            .map(|point| (point.connections as f64, pick(point)))
+            .collect::<Vec<_>>()
+    };
+    let lines = [
+        ("ctc proxy", line(|point| point.ours)),
+        ("a bare hyper proxy", line(|point| point.bare)),
+    ];
+    let title = "Requests a second by connections";
+    let chart = line_chart(title, "connections", &lines, machine);
+    std::fs::write(folder.join("proxy.svg"), chart)?;
     Ok(())
 }
 
