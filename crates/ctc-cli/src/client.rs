@@ -7,9 +7,10 @@ use ctc_driver::{CallError, CallOptions, Denied, Driver, SessionEvent, SharedSes
 use ctc_ureq::{Outbound, SendError, UreqTransport, http_client_builder, ureq};
 use http::Response;
 
+use crate::account::{Account, Parts};
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{note, progress};
-use crate::session::{Account, LoginPolicy, Parts};
+use crate::session::LoginPolicy;
 
 /// What the command calls itself in requests.
 pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

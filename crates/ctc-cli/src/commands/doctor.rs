@@ -12,11 +12,12 @@ use http::Uri;
 use http::header::DATE;
 use serde_json::{Value, json};
 
+use crate::account::Account;
 use crate::client::USER_AGENT;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::Form;
 use crate::record::{State, table};
-use crate::session::{Account, SessionOptions};
+use crate::session::SessionOptions;
 
 /// For each step over the network.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -8,11 +8,12 @@ use ctc_driver::{LeaseTerms, LogoutOutcome};
 use serde_json::{Value, json};
 
 use super::status::{account_json, in_words};
+use crate::account::Account;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::Form;
 use crate::record::State;
-use crate::session::{Account, LoginPolicy, SessionOptions};
+use crate::session::{LoginPolicy, SessionOptions};
 use crate::when::around_now;
 
 /// Options of `ctc login`.

@@ -7,3 +7,4 @@ mod operators;
 mod secrets;
 mod sessions;
 mod support;
+mod via;
