@@ -68,6 +68,7 @@
 //!                 };
 //!                 drop(outcome); // `admit` tells this caller, and every other, what it means
 //!             }
+//!             Admit::NeedCredentials(_) => unreachable!("the session has credentials"),
 //!             Admit::Wait(_) => unreachable!("only with several callers; see ctc-driver"),
 //!             Admit::Deny(denial) => return Err(denial),
 //!         }

@@ -82,6 +82,27 @@ pub enum RejectionReason {
     Configuration,
 }
 
+impl RejectionReason {
+    const ALL: [Self; 4] = [
+        Self::Unstated,
+        Self::Credentials,
+        Self::SignOnPolicy,
+        Self::Configuration,
+    ];
+
+    /// As it stands in a record.
+    pub(super) fn number(self) -> u8 {
+        let at = Self::ALL.iter().position(|reason| *reason == self);
+        at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default()
+    }
+
+    /// A number that only a newer version knows is no reason to give.
+    pub(super) fn of_number(number: u8) -> Self {
+        let reason = Self::ALL.get(usize::from(number));
+        reason.copied().unwrap_or_default()
+    }
+}
+
 /// A refusal, as one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {

@@ -153,7 +153,7 @@ mod tests {
     fn a_sleep_ends_in_time_whatever_becomes_of_its_runtime() {
         let cases: [(&str, fn()); 8] = [
             ("inside", || {
-                current_thread().block_on(Tokio::current().sleep(SPAN))
+                current_thread().block_on(Tokio::current().sleep(SPAN));
             }),
             ("inside, without timers", || {
                 let runtime = Builder::new_current_thread().build().unwrap();
