@@ -40,15 +40,19 @@ pub(crate) fn check() -> Result<Option<String>, String> {
     }
 }
 
-/// The benchmarks, built with their own profile.
+/// The benchmarks, built with their own profile; for `--proxy` the program that is measured, too.
 fn built(args: &[impl AsRef<str>]) -> Result<Command, String> {
-    run_command(cargo(&[
+    let mut build = cargo(&[
         "build",
         "--profile",
         "release-lto",
         "--package",
         "ctc-bench",
-    ]))?;
+    ]);
+    if args.iter().any(|arg| arg.as_ref() == "--proxy") {
+        build.args(["--package", "ctc-cli"]);
+    }
+    run_command(build)?;
     let mut command = cargo(&[
         "run",
         "--quiet",

@@ -29,7 +29,8 @@ cargo xtask <chore>
   mutants       faults put into core and driver one by one, each of which some test must
                 notice (an hour or two)
   soak          both clients under load on real sockets, with faults: `--minutes N`, `--leak NAME`
-  bench         what the session layer costs, in one table: `--quick`, `--check`, `--peers`
+  bench         what the session layer costs, in one table: `--quick`, `--check`, `--peers`,
+                `--proxy`
   api           rewrite the listings of the public API in xtask/api; read the difference
                 before you commit it
   vendor        the vendor's own documented client (Python, requests) against our server

@@ -119,8 +119,9 @@ pub use oauth::{Login, OAuth, OAuthError};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
-    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RejectionReason,
-    Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RecordOverview,
+    RejectionReason, Resumed, Route, SendFailure, Session, SessionRecord, StampError,
+    TokenOverview, Unauthorized, Verdict, Wait,
 };
 pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
 pub use time::Instant;

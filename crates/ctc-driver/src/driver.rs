@@ -146,6 +146,40 @@ impl<T: Transport> Driver<T> {
         admitted.map_err(|denial| self.session().denied(denial))
     }
 
+    /// Takes up the token that the store has for these credentials, and sends no login. Returns
+    /// whether the session is open then. `false` means that a call would log in.
+    ///
+    /// # Errors
+    /// Returns [`Denied`] if a login could not be made either: the session is closed, or the
+    /// store's record has a pause, a rejection or a spent budget.
+    pub fn adopt(&self) -> Result<bool, Denied> {
+        let session = self.session();
+        let mut has_asked = false;
+        loop {
+            let (ticket, request) =
+                match session.with(|session, now| session.admit(&mut Call::new(false), now)) {
+                    Admit::Proceed(_) => return Ok(true),
+                    Admit::Login(order) => (order.ticket, Some(order.request)),
+                    Admit::NeedCredentials(ticket) => (ticket, None),
+                    Admit::Wait(_) if session.is_inside_login() => {
+                        return Err(session.denied(Denial::InsideLogin));
+                    }
+                    Admit::Wait(wait) => {
+                        session.wait(wait);
+                        continue;
+                    }
+                    Admit::Deny(denial) => return Err(session.denied(denial)),
+                };
+            let mut attempt = Attempt::adopting(session, ticket, request);
+            if has_asked {
+                attempt.cancel();
+                return Ok(false);
+            }
+            has_asked = true;
+            self.carry_out(attempt);
+        }
+    }
+
     /// Logs in while the token is still valid, for example before maintenance. The old token stays
     /// in use until the new one is there, and if the login fails. Joins a login that is being made,
     /// and adopts a newer token from the store if there is one.
@@ -188,7 +222,11 @@ impl<T: Transport> Driver<T> {
     }
 
     fn log_in(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
-        let attempt = Attempt::new(self.session(), ticket, request);
+        self.carry_out(Attempt::new(self.session(), ticket, request));
+    }
+
+    /// Makes a login on this thread, and goes on with its panic.
+    fn carry_out(&self, attempt: Attempt) {
         if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
             resume_unwind(panic);
         }

@@ -25,6 +25,21 @@ pub(crate) enum Found {
 
 /// Reads the record. A mode that lets others read is tightened.
 pub(crate) fn read_record(path: &Path) -> io::Result<Found> {
+    read(path, tighten)
+}
+
+/// Reads the record and leaves everything as it is.
+pub(crate) fn look(path: &Path) -> io::Result<Option<SessionRecord>> {
+    Ok(match read(path, |_, _| Ok(()))? {
+        Found::Record(record) => Some(*record),
+        Found::Nothing | Found::Foreign => None,
+    })
+}
+
+fn read(
+    path: &Path,
+    check: impl FnOnce(&File, &fs::Metadata) -> io::Result<()>,
+) -> io::Result<Found> {
     let mut file = match open(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -35,7 +50,7 @@ pub(crate) fn read_record(path: &Path) -> io::Result<Found> {
     if !found.is_file() || found.len() > LONGEST_RECORD {
         return Ok(Found::Foreign);
     }
-    tighten(&file, &found)?;
+    check(&file, &found)?;
     // Room for all of it from the start: a buffer that grows would leave copies of the token
     // behind.
     let room = usize::try_from(found.len()).unwrap_or_default() + 1;

@@ -90,7 +90,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::RecordKey;
+use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease, Unblock,
 };
@@ -149,6 +149,43 @@ impl FileStore {
     /// The file that this key's record is or will be in.
     pub fn record_path(&self, key: &RecordKey) -> Option<PathBuf> {
         self.folder().map(|folder| Files::of(folder, key).record())
+    }
+
+    /// Reads a record without its lease, and changes nothing: for programs that show it to people.
+    /// `None` if there is none, or none that can be read.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unavailable`] if the folder or the file is out of reach.
+    pub fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
+        let Some(path) = self.record_path(key) else {
+            return Err(FileError::NoHome.into());
+        };
+        let found = disk::look(&path).doing("read", &path)?;
+        Ok(found.filter(|record| record.key() == *key))
+    }
+
+    /// Reads all records of the folder, each with its file, in the order of the file names. What
+    /// cannot be read is left out; a folder that does not exist has none.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unavailable`] if the folder is out of reach.
+    pub fn records(&self) -> Result<Vec<(PathBuf, SessionRecord)>, StoreError> {
+        let folder = self.folder().ok_or(FileError::NoHome)?;
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.doing("list", folder)?,
+        };
+        let paths = entries.flatten().map(|entry| entry.path());
+        let is_record = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+        let mut paths: Vec<_> = paths.filter(is_record).collect();
+        paths.sort();
+        let records = paths.into_iter().filter_map(|path| {
+            let record = disk::look(&path).ok().flatten()?;
+            // Of its own name: a copy beside it is not used by anybody.
+            let is_used = self.record_path(&record.key()).as_ref() == Some(&path);
+            is_used.then_some((path, record))
+        });
+        Ok(records.collect())
     }
 
     /// Removes a record, and with it the token, a pause and a rejection. `false` when there was

@@ -126,19 +126,36 @@ impl RedisLease {
     }
     fn read(&mut self) -> Result<Found, StoreError> {
         let load = self.claim.call(scripts::LOAD);
-        let found: Option<(Vec<u8>, u64)> = self.link.send("read from", &load)?;
-        let Some((text, age)) = found else {
-            return Ok(Found::Nothing);
-        };
-        let text = Zeroizing::new(text);
-        let record = serde_json::from_slice::<SessionRecord>(&text).ok();
-        let Some(record) = record.filter(|record| record.key() == self.key) else {
-            return Ok(Found::Foreign);
-        };
-        let (age, now) = (Duration::from_millis(age), SystemTime::now());
-        let record = record.with_local_clock(age, now, CLOCKS_AGREE);
-        Ok(Found::Record(Box::new(record)))
+        Ok(match send_load(&mut self.link, &load)? {
+            Found::Record(record) if record.key() != self.key => Found::Foreign,
+            found => found,
+        })
     }
+}
+
+/// Reads the record of this name, without a lease.
+pub(crate) fn look(link: &mut Link, record: &str) -> Result<Option<SessionRecord>, RedisFailure> {
+    // The script takes the lease's name first, and has no use for it.
+    let mut load = cmd("EVAL");
+    load.arg(scripts::LOAD).arg(2).arg(record).arg(record);
+    Ok(match send_load(link, &load)? {
+        Found::Record(record) => Some(*record),
+        Found::Nothing | Found::Foreign => None,
+    })
+}
+
+fn send_load(link: &mut Link, load: &Cmd) -> Result<Found, RedisFailure> {
+    let found: Option<(Vec<u8>, u64)> = link.send("read from", load)?;
+    let Some((text, age)) = found else {
+        return Ok(Found::Nothing);
+    };
+    let text = Zeroizing::new(text);
+    let Ok(record) = serde_json::from_slice::<SessionRecord>(&text) else {
+        return Ok(Found::Foreign);
+    };
+    let (age, now) = (Duration::from_millis(age), SystemTime::now());
+    let record = record.with_local_clock(age, now, CLOCKS_AGREE);
+    Ok(Found::Record(Box::new(record)))
 }
 
 /// What is under the record's name.

@@ -81,12 +81,13 @@ mod scripts;
 mod settings;
 mod wait;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::RecordKey;
+use ctc_driver::ctc_core::{RecordKey, SessionRecord};
 use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease, Unblock,
 };
@@ -95,6 +96,9 @@ pub use crate::error::{OpenError, RedisFailure};
 use crate::settings::Settings;
 use crate::wait::Waiting;
 pub use redis;
+
+/// How many keys Redis goes through at a time: some milliseconds of its time.
+const SCANNED: u32 = 1000;
 
 /// Keeps sessions in Redis, for every process that reaches it. Cloning shares the settings.
 ///
@@ -154,6 +158,54 @@ impl RedisStore {
     pub fn record_name(&self, key: &RecordKey) -> String {
         let [_, record] = self.settings.keys(key);
         record
+    }
+
+    /// Reads a record without its lease, and changes nothing: for programs that show it to people.
+    /// `None` if there is none, or none that can be read.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unavailable`] if Redis is out of reach.
+    pub fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
+        let found = lease::look(&mut self.settings.link(), &self.record_name(key))?;
+        Ok(found.filter(|record| record.key() == *key))
+    }
+
+    /// Reads all records under the prefix, each with its key in Redis, in the order of the keys.
+    /// What cannot be read is left out. This goes through all keys of the database (`SCAN`), in
+    /// steps that do not hold others up; a user of Redis with the rights named above needs `+scan`
+    /// as well.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unavailable`] if Redis is out of reach, or refuses.
+    pub fn records(&self) -> Result<Vec<(String, SessionRecord)>, StoreError> {
+        let mut link = self.settings.link();
+        let mut names = BTreeSet::new();
+        let mut cursor = 0_u64;
+        loop {
+            let mut command = redis::cmd("SCAN");
+            let pattern = self.settings.every_record();
+            command
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(pattern)
+                .arg("COUNT")
+                .arg(SCANNED);
+            let (next, found): (u64, Vec<String>) = link.send("list", &command)?;
+            names.extend(found);
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let mut records = Vec::new();
+        for name in names {
+            if let Some(record) = lease::look(&mut link, &name)?
+                && self.record_name(&record.key()) == name
+            {
+                records.push((name, record));
+            }
+        }
+        Ok(records)
     }
 
     /// Removes a record, and with it the token, a pause and a rejection. `false` when there was

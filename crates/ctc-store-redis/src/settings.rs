@@ -30,6 +30,18 @@ impl Settings {
         Link::new(&self.client, self.timeout)
     }
 
+    /// The pattern of all records. The prefix is not one: its own signs are escaped.
+    pub(crate) fn every_record(&self) -> String {
+        let mut pattern = String::new();
+        for sign in self.prefix.chars() {
+            if "*?[]^\\".contains(sign) {
+                pattern.push('\\');
+            }
+            pattern.push(sign);
+        }
+        pattern + ":{*}:record"
+    }
+
     /// Lease and record. The braces keep both on one node of a cluster.
     pub(crate) fn keys(&self, key: &RecordKey) -> [String; 2] {
         let RecordKey { origin, account } = key;

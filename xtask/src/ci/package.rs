@@ -9,8 +9,10 @@ const NEEDED: &[&str] = &[
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
-    "src/lib.rs",
 ];
+
+/// The code: a library's or a program's.
+const CODE: &[&str] = &["src/lib.rs", "src/main.rs"];
 
 pub(super) fn run() -> Result<Outcome, String> {
     for package in crates()? {
@@ -26,6 +28,9 @@ pub(super) fn run() -> Result<Outcome, String> {
             .filter(|needed| files.lines().all(|file| file != **needed))
             .copied()
             .collect();
+        if files.lines().all(|file| !CODE.contains(&file)) {
+            return Err(format!("the package {package} has neither of {}", CODE.join(", ")));
+        }
         if !missing.is_empty() {
             return Err(format!(
                 "the package {package} lacks {}",

@@ -33,6 +33,8 @@ pub(crate) struct Attempt {
     pub(super) is_sent: bool,
     /// How often the source of the credentials may still be asked.
     pub(super) questions: u32,
+    /// Only the store is asked: if it has no token, the right is given back.
+    pub(super) adopts_only: bool,
     /// The login was sent, or it is known that it need not be.
     settled: Arc<AtomicBool>,
     /// Made at the election, to have the elected caller's span as its parent.
@@ -53,12 +55,24 @@ impl Attempt {
             ticket: Some(ticket),
             is_sent: false,
             questions: if request.is_none() { 2 } else { 0 },
+            adopts_only: false,
             request,
             settled: Arc::default(),
             span: login_span(session.number()),
             session: session.clone(),
             running: RunningLogin::new(session),
         }
+    }
+
+    /// The right to ask the store, and no more.
+    pub(crate) fn adopting(
+        session: &SharedSession,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+    ) -> Self {
+        let mut attempt = Self::new(session, ticket, request);
+        attempt.adopts_only = true;
+        attempt
     }
 
     /// Whether the login was sent, or need not be, which the caller that was elected for it asks
@@ -154,7 +168,7 @@ impl Attempt {
     }
 
     /// Gives the right back unused: the login is not wanted any more.
-    pub(super) fn cancel(&mut self) {
+    pub(crate) fn cancel(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.settle();
             self.session

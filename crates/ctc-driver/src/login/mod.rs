@@ -175,7 +175,9 @@ async fn prepare(
             }
         };
         let kept = store.load(session).await;
+        let is_pointless = attempt.adopts_only && kept.is_none();
         if rounds < MOST_ROUNDS
+            && !is_pointless
             && let Some(work) = store.missing_key(session).await
         {
             // Slow: never under the lease.
@@ -199,7 +201,7 @@ async fn prepare(
             session.tell(SessionEvent::StoredByOthers);
         }
         let offered = attempt.resume(kept);
-        if !io.is_in_use() {
+        if !io.is_in_use() || attempt.adopts_only {
             attempt.cancel();
         }
         let proceeds = offered == Offered::Proceed && attempt.is_wanted();

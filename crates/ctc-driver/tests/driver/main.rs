@@ -8,6 +8,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod adopting;
 mod cancel;
 mod credentials;
 mod guarantees;

@@ -4,8 +4,10 @@
 //! and as the server on loopback), `ctc-bench-count` counts allocations. `cargo xtask bench` builds
 //! and runs them.
 
+pub mod bare_proxy;
 pub mod build;
 pub mod calls;
+pub mod load;
 pub mod rounds;
 pub mod scene;
 pub mod server;

@@ -11,7 +11,7 @@ mod measure;
 mod picture;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -20,17 +20,21 @@ use lexopt::{Arg, ValueExt};
 use serde_json::{Value, json};
 
 use crate::measure::whole::Server;
-use crate::measure::{Plan, building, chores, counted, herds, stamps, stores, threads, whole};
-use crate::table::Verdict;
+use crate::measure::{
+    Plan, building, chores, counted, herds, proxy, stamps, stores, threads, whole,
+};
+use crate::table::{Row, Verdict};
 
 const HELP: &str = "\
-cargo xtask bench [--quick] [--json FILE] [--pictures DIR] [--check | --write-figures] [--peers]
+cargo xtask bench [--quick] [--json FILE] [--pictures DIR]
+                  [--check | --write-figures | --proxy] [--peers]
 
   --quick           fewer rounds, smaller herds: under two minutes
   --json FILE       the table as JSON too
   --pictures DIR    draw the pictures into DIR (after --peers, with the peers in them)
   --check           only instructions and allocations, against figures.json: fails beyond 3 %
   --write-figures   measure those and commit them to figures.json
+  --proxy           only `ctc proxy`, against a bare proxy of the same parts: some 20 minutes
   --peers           other token layers on the same work; writes pictures/peers.json
 ";
 
@@ -40,6 +44,7 @@ struct Options {
     pictures: Option<PathBuf>,
     check: bool,
     write: bool,
+    proxy: bool,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +66,7 @@ fn options() -> Result<Options, Failure> {
         pictures: None,
         check: false,
         write: false,
+        proxy: false,
     };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
@@ -70,6 +76,7 @@ fn options() -> Result<Options, Failure> {
             Arg::Long("pictures") => options.pictures = Some(args.value()?.parse()?),
             Arg::Long("check") => options.check = true,
             Arg::Long("write-figures") => options.write = true,
+            Arg::Long("proxy") => options.proxy = true,
             _ => return Err(format!("{}\n\n{HELP}", arg.unexpected()).into()),
         }
     }
@@ -88,6 +95,12 @@ fn run(options: &Options) -> Result<bool, Failure> {
         binaries,
     };
     let server = Server::start(&plan)?;
+    if options.proxy {
+        let (rows, points) = step("proxy", || proxy::measure(&plan, &server))?;
+        return report(options, &rows, |folder, machine| {
+            picture::draw_proxy(folder, machine, &points)
+        });
+    }
     let allocations = step("allocations", || counted::allocations(&plan, &server))?;
     let instructions = step("instructions", || {
         counted::instructions(&plan, &server, options.check)
@@ -106,8 +119,24 @@ fn run(options: &Options) -> Result<bool, Failure> {
     rows.extend(step("stores", stores::measure)?);
     rows.extend(step("ctc-core from clean", chores::measure)?);
 
+    let figures = picture::Figures {
+        stamps,
+        threads: &by_threads,
+        herds: &by_callers,
+    };
+    report(options, &rows, |folder, machine| {
+        picture::draw(folder, machine, &figures)
+    })
+}
+
+/// Prints the table, and writes it and its pictures wherever they are wanted.
+fn report(
+    options: &Options,
+    rows: &[Row],
+    draw: impl FnOnce(&Path, &Value) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
     let machine = machine();
-    println!("{}\n", table::text(&rows));
+    println!("{}\n", table::text(rows));
     let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
     println!(
         "{} bars met, {} not met; {machine}",
@@ -115,15 +144,11 @@ fn run(options: &Options) -> Result<bool, Failure> {
         count(Verdict::Missed)
     );
     if let Some(file) = &options.json {
-        std::fs::write(file, format!("{:#}\n", table::json(&rows, &machine)))?;
+        std::fs::write(file, format!("{:#}\n", table::json(rows, &machine)))?;
     }
     if let Some(folder) = &options.pictures {
-        let figures = picture::Figures {
-            stamps,
-            threads: &by_threads,
-            herds: &by_callers,
-        };
-        picture::draw(folder, &machine, &figures)?;
+        std::fs::create_dir_all(folder)?;
+        draw(folder, &machine)?;
     }
     Ok(true)
 }

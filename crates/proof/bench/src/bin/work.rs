@@ -2,7 +2,7 @@
 //!
 //! `ctc-bench-work <work> <times> [<url>]`; the difference between two numbers of times is the work
 //! itself. `ctc-bench-work pair <bare> <ours> <url> <milliseconds>` times the calls of two clients
-//! in turns.
+//! in turns. `bare-proxy` is what `ctc proxy` is measured against.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ctc_bench::rounds::{Budget, time, undisturbed};
 use ctc_bench::scene::{Limit, batch, open, renewing, response, session_work, stamp_all, unstamp};
-use ctc_bench::{Failure, calls, server};
+use ctc_bench::{Failure, bare_proxy, calls, server};
 use ctc_driver::SharedSession;
 
 fn main() -> ExitCode {
@@ -26,11 +26,12 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args.as_slice() {
         ["serve"] => serve(),
+        ["bare-proxy", url] => bare_proxy::serve(url),
         ["pair", bare, ours, url, millis] => pair([bare, ours], url, millis),
         [work, times] => run(work, times, ""),
         [work, times, url] => run(work, times, url),
         _ => Err(
-            "usage: ctc-bench-work serve | pair <bare> <ours> <url> <milliseconds> | \
+            "usage: ctc-bench-work serve | bare-proxy <url> | pair <bare> <ours> <url> <milliseconds> | \
              <work> <times> [<url>]"
                 .into(),
         ),

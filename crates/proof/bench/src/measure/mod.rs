@@ -4,6 +4,7 @@ pub(crate) mod building;
 pub(crate) mod chores;
 pub(crate) mod counted;
 pub(crate) mod herds;
+pub(crate) mod proxy;
 pub(crate) mod stamps;
 pub(crate) mod stores;
 pub(crate) mod threads;

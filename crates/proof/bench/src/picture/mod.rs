@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub(crate) use self::chart::Spread;
 use self::chart::{Bar, Frame, Line};
-use crate::measure::{herds, stamps, threads};
+use crate::measure::{herds, proxy, stamps, threads};
 
 /// What the pictures show.
 pub(crate) struct Figures<'a> {
@@ -20,25 +20,62 @@ pub(crate) struct Figures<'a> {
 
 /// Draws all pictures. Peers are in them when `peers.json` is in the folder.
 pub(crate) fn draw(folder: &Path, machine: &Value, figures: &Figures<'_>) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("machine.json"), format!("{machine:#}\n"))?;
     let peers: Value = match std::fs::read_to_string(folder.join("peers.json")) {
         Ok(text) => serde_json::from_str(&text)?,
         Err(_) => Value::Null, // not run here
     };
-    let part = |key: &str| machine[key].as_str().unwrap_or_default();
-    let source = format!(
-        "{}, {} cores, {}, {}",
-        part("processor"),
-        machine["cores"],
-        part("rustc"),
-        part("profile"),
-    );
+    let source = source(machine);
     let peers = peers["peers"].as_array().map_or(&[][..], Vec::as_slice);
     stamp_bars(folder, &source, figures.stamps, peers)?;
     thread_lines(folder, &source, figures.threads)?;
     herd_lines(folder, &source, figures.herds)?;
     herd_bars(folder, &source, figures.herds, peers)
+}
+
+/// Draws the proxy's picture.
+pub(crate) fn draw_proxy(
+    folder: &Path,
+    machine: &Value,
+    points: &[proxy::Point],
+) -> Result<(), Failure> {
+    type Pick = fn(&proxy::Point) -> Spread;
+    let lines: [(&str, Pick); 2] = [
+        ("ctc proxy", |point| point.ours),
+        ("a bare reverse proxy", |point| point.bare),
+    ];
+    let lines = lines.map(|(name, pick)| Line {
+        name,
+        points: points
+            .iter()
+            .map(|point| (point.connections as f64, pick(point)))
+            .collect(),
+    });
+    let notes = [
+        "The bare proxy is made of the same parts (hyper), with key and token set by hand."
+            .to_owned(),
+        "Client, proxy and server share the cores. Bars show quartiles. More is better.".to_owned(),
+    ];
+    let source = source(machine);
+    let frame = Frame {
+        title: "The local proxy against a bare one",
+        notes: &notes,
+        source: &source,
+    };
+    let axes = ("connections", "requests per second");
+    chart::lines(&folder.join("proxy.svg"), &frame, axes, &lines)
+}
+
+/// Machine and versions, in one line.
+fn source(machine: &Value) -> String {
+    let part = |key: &str| machine[key].as_str().unwrap_or_default();
+    format!(
+        "{}, {} cores, {}, {}",
+        part("processor"),
+        machine["cores"],
+        part("rustc"),
+        part("profile"),
+    )
 }
 
 fn stamp_bars(
@@ -233,12 +270,20 @@ mod tests {
         };
         let peers = include_str!("../../pictures/peers.json");
         std::fs::write(folder.path().join("peers.json"), peers).unwrap();
-        draw(folder.path(), &serde_json::json!({ "cores": 2 }), &figures).unwrap();
+        let machine = serde_json::json!({ "cores": 2 });
+        draw(folder.path(), &machine, &figures).unwrap();
+        let points = [1, 32, 256].map(|connections| proxy::Point {
+            connections,
+            ours: s(9_500.0),
+            bare: s(10_000.0),
+        });
+        draw_proxy(folder.path(), &machine, &points).unwrap();
         for (picture, words) in [
             ("stamps.svg", "units of L"),
             ("threads.svg", "million calls per second"),
             ("herd.svg", "milliseconds"),
             ("herd-peers.svg", "1000 logins"),
+            ("proxy.svg", "requests per second"),
         ] {
             let svg = std::fs::read_to_string(folder.path().join(picture)).unwrap();
             assert!(svg.contains(words), "{picture}");

@@ -1,0 +1,313 @@
+//! `ctc get` and `ctc call`: one call.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use ctc_driver::Replay;
+use ctc_driver::ctc_core::Unauthorized;
+use ctc_ureq::{Body, Outbound};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use crate::output::{Form, note, write_out, written};
+use crate::session::{SessionOptions, ViaOptions};
+use crate::via::{self, Proxy};
+use crate::when::retry_after;
+
+const GET_EXAMPLES: &str = "\
+Examples:
+  ctc get '/connect/services/devices?pg=1' | jq .
+  ctc get -i --wait 60 /connect/services/devices
+  ctc get --via http://127.0.0.1:8321 /connect/services/devices";
+
+const CALL_EXAMPLES: &str = "\
+Examples:
+  ctc call POST /connect/services/notes --data '{\"text\": \"tyres checked\"}'
+  ctc call PUT /connect/services/devices/1001 --data @device.json
+  ctc call DELETE /connect/services/notes/1 --json";
+
+/// Options of `ctc get`.
+#[derive(Debug, Args)]
+#[command(before_help = GET_EXAMPLES)]
+pub(crate) struct GetArgs {
+    /// Path, beginning with a slash, or a URL on the instance
+    path: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Options of `ctc call`.
+#[derive(Debug, Args)]
+#[command(before_help = CALL_EXAMPLES)]
+pub(crate) struct CallArgs {
+    /// HTTP method
+    method: Method,
+    /// Path, beginning with a slash, or a URL on the instance
+    path: String,
+    /// Body: text, @FILE, or @- for standard input
+    #[arg(long, short, value_name = "DATA")]
+    data: Option<String>,
+    /// Which requests are sent a second time after a 401
+    #[arg(long, value_enum, default_value_t = ReplayOption::Idempotent)]
+    replay: ReplayOption,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+struct How {
+    /// Header of the request, as 'Name: value'; may be repeated
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
+    /// Print status and headers to standard error
+    #[arg(long, short)]
+    include: bool,
+    /// Limit for the whole call, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    via: ViaOptions,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ReplayOption {
+    /// Those whose method is idempotent
+    Idempotent,
+    /// All
+    Always,
+    /// None
+    Never,
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
+    let name = name.trim().parse().map_err(|_| "that is no header name")?;
+    let value = value.trim().parse();
+    Ok((name, value.map_err(|_| "that is no header value")?))
+}
+
+/// Makes a GET call.
+pub(crate) fn get(args: &GetArgs, options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
+    let request = request(Method::GET, &args.path, &args.how, None)?;
+    run(request, Replay::Idempotent, &args.how, options, form)
+}
+
+/// Makes any call.
+pub(crate) fn call(args: CallArgs, options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
+    let CallArgs {
+        method, data, how, ..
+    } = args;
+    let body = data.as_deref().map(read_data).transpose()?;
+    let replay = match args.replay {
+        ReplayOption::Idempotent => Replay::Idempotent,
+        ReplayOption::Always => Replay::Always,
+        ReplayOption::Never => Replay::Never,
+    };
+    let request = request(method, &args.path, &how, body)?;
+    run(request, replay, &how, options, form)
+}
+
+fn request(
+    method: Method,
+    path: &str,
+    how: &How,
+    body: Option<Vec<u8>>,
+) -> Result<Request<Option<Vec<u8>>>, Failure> {
+    let is_json = body.as_deref().is_some_and(looks_like_json);
+    let request = Request::builder().method(method).uri(path).body(body);
+    let mut request = request.map_err(|error| Failure::usage(format!("{path}: {error}")))?;
+    let headers = request.headers_mut();
+    for (name, value) in &how.header {
+        headers.append(name, value.clone());
+    }
+    if is_json {
+        let json = HeaderValue::from_static("application/json");
+        headers.entry(CONTENT_TYPE).or_insert(json);
+    }
+    Ok(request)
+}
+
+fn looks_like_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+fn read_data(data: &str) -> Result<Vec<u8>, Failure> {
+    let Some(place) = data.strip_prefix('@') else {
+        return Ok(data.as_bytes().to_owned());
+    };
+    let mut body = Vec::new();
+    let read = match place {
+        "-" => io::stdin().lock().read_to_end(&mut body).map(|_| body),
+        path => fs::read(path),
+    };
+    read.map_err(|error| Failure::usage(format!("cannot read the body from {place}: {error}")))
+}
+
+fn run(
+    request: Request<Option<Vec<u8>>>,
+    replay: Replay,
+    how: &How,
+    options: &SessionOptions,
+    form: Form,
+) -> Result<Exit, Failure> {
+    let timeout = how.timeout.map(Duration::from_secs);
+    if let Some(via) = options.via(&how.via)? {
+        let response = Proxy::new(&via)?.send(request, timeout)?;
+        let failure = via::refusal(&response);
+        return deliver(response, failure, how, form);
+    }
+    let client = Client::new(&options.account()?, how.via.login())?;
+    let request = request.map(|body| body.map_or_else(Body::empty, Body::from));
+    let request = Outbound::new(request, timeout);
+    let response = client.execute(request, |options| options.replay(replay))?;
+    let why = response.extensions().get::<Unauthorized>();
+    let failure = match why {
+        Some(Unauthorized::NotReplayable) if how.via.no_login => Some(Failure::new(
+            Exit::LoggedOut,
+            "the server rejected the session's token, and no login is made here: run `ctc login`",
+        )),
+        Some(why) => Some(Failure::unauthorized(why, client.has_tried())),
+        None => None,
+    };
+    deliver(response, failure, how, form)
+}
+
+/// Prints a response. A status that is no success is a failure, whose body is printed all the same.
+fn deliver(
+    response: Response<ctc_ureq::ureq::Body>,
+    failure: Option<Failure>,
+    how: &How,
+    form: Form,
+) -> Result<Exit, Failure> {
+    let (parts, body) = response.into_parts();
+    let failure = failure.or_else(|| failure_of(parts.status, &parts.headers));
+    let headers = presentable(&parts.headers);
+    if how.include {
+        note(&format!("{:?} {}", parts.version, parts.status));
+        for (name, value) in &headers {
+            note(&format!(
+                "{name}: {}",
+                String::from_utf8_lossy(value.as_bytes())
+            ));
+        }
+        note("");
+    }
+    let mut body = body.into_reader();
+    match form {
+        Form::Text => copy(&mut body)?,
+        Form::Json => {
+            let mut bytes = Vec::new();
+            body.read_to_end(&mut bytes).map_err(broke_off)?;
+            let mut result = envelope(parts.status, &headers, &bytes);
+            if let Some(failure) = &failure {
+                result.insert("error".to_owned(), failure.json());
+            }
+            form.print("", Value::Object(result))?;
+        }
+    }
+    Ok(failure.map_or(Exit::Done, |failure| {
+        note(&format!("ctc: {}", failure.message));
+        failure.exit
+    }))
+}
+
+/// Without the token that the server may have rotated: it is a secret, and the session keeps it.
+fn presentable(headers: &HeaderMap) -> HeaderMap {
+    let is_token = |name: &HeaderName, value: &HeaderValue| {
+        name == SET_COOKIE
+            && value
+                .as_bytes()
+                .trim_ascii_start()
+                .starts_with(b"authToken")
+    };
+    let kept = headers
+        .iter()
+        .filter(|(name, value)| !is_token(name, value));
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn envelope(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Map<String, Value> {
+    let mut all = Map::new();
+    for name in headers.keys() {
+        let values = headers.get_all(name).iter();
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        all.insert(name.to_string(), values.collect());
+    }
+    let mut result = Map::new();
+    result.insert("status".to_owned(), json!(status.as_u16()));
+    result.insert("headers".to_owned(), Value::Object(all));
+    let (name, value) = match (
+        serde_json::from_slice::<Value>(body),
+        std::str::from_utf8(body),
+    ) {
+        (Ok(value), _) => ("body", value),
+        (_, Ok(text)) => ("text", json!(text)),
+        _ => ("base64", json!(STANDARD.encode(body))),
+    };
+    result.insert(name.to_owned(), value);
+    result
+}
+
+fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
+    if status.is_success() {
+        return None;
+    }
+    let mut failure = Failure::error(format!("the server responded with {status}"));
+    let asks_for_patience = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    if let Some(after) = retry_after(headers).filter(|_| asks_for_patience) {
+        failure.exit = Exit::HeldBack;
+        failure.message = format!("{}; try again in {} s", failure.message, after.as_secs());
+        failure.retry_after = Some(after);
+    }
+    Some(failure)
+}
+
+fn broke_off(error: io::Error) -> Failure {
+    Failure::new(
+        Exit::Unreachable,
+        format!("the response's body broke off: {error}"),
+    )
+}
+
+/// Copies a body to standard output. If that is a file and somebody watches, the progress is told.
+fn copy(body: &mut dyn Read) -> Result<(), Failure> {
+    let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
+    let began = Instant::now();
+    let (mut told, mut copied) = (Duration::from_secs(1), 0_u64);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) => return Err(broke_off(error)),
+        };
+        if io::stdout().lock().write_all(&buffer[..read]).is_err() {
+            // Tried again, to be told as every other: a reader that has gone is no failure.
+            return write_out(&buffer[..read]);
+        }
+        copied += read as u64;
+        if watched && began.elapsed() >= told {
+            told += Duration::from_millis(500);
+            drop(write!(
+                io::stderr().lock(),
+                "\r{:.1} MiB ",
+                copied as f64 / 1_048_576.0
+            ));
+        }
+    }
+    if told > Duration::from_secs(1) {
+        note("");
+    }
+    written(io::stdout().lock().flush())
+}

@@ -1,0 +1,132 @@
+//! The profile file: which account, where its session lives, and where its password comes from.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::exit::Failure;
+use crate::secrets::{Source, check_private};
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profiles {
+    /// The profile for commands that name none.
+    pub(crate) default: Option<String>,
+    #[serde(default, rename = "profile")]
+    pub(crate) profiles: BTreeMap<String, Profile>,
+}
+
+/// One account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    /// `us` or `eu`.
+    pub(crate) region: Option<String>,
+    /// `https://host[:port]`, in place of a region.
+    pub(crate) base_url: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Source>,
+    pub(crate) app_key: Option<Source>,
+    /// `cookie`, the default, or `oauth`.
+    pub(crate) login: Option<LoginKind>,
+    /// Token endpoint and client id of the OAuth login, where they are not those of the region.
+    pub(crate) token_url: Option<String>,
+    pub(crate) client_id: Option<String>,
+    /// Scope of the OAuth login, in place of `openid`.
+    pub(crate) scope: Option<String>,
+    /// As `--store` has it.
+    pub(crate) store: Option<String>,
+    /// The proxy that `get`, `call` and `exec` use.
+    pub(crate) via: Option<String>,
+    /// The token file of that proxy, if it asks for a token.
+    pub(crate) via_token_file: Option<PathBuf>,
+}
+
+/// The two logins that CTC has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LoginKind {
+    #[value(help = "the login with the cookie authToken, which is the default")]
+    Cookie,
+    #[value(help = "the OAuth 2.0 password login")]
+    OAuth,
+}
+
+impl Profiles {
+    /// Reads the file at `path`, or the usual one, which may be missing.
+    pub(crate) fn read(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(place) = path.map(Path::to_owned).or_else(usual_place) else {
+            return Ok(Self::default());
+        };
+        let shown = place.display();
+        let mut file = match File::open(&place) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_none() => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(Failure::usage(format!("cannot read {shown}: {error}"))),
+        };
+        let mut text = String::new();
+        file.read_to_string(&mut text)
+            .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+        // The message of the parser quotes lines of the file: it holds no secret but, perhaps, the
+        // password of a Redis.
+        let profiles: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().and_then(|span| text.get(..span.start));
+            let line = line.map(|before| format!(", line {}", before.matches('\n').count() + 1));
+            Failure::usage(format!(
+                "{shown}{} is no profile file: {}",
+                line.unwrap_or_default(),
+                error.message()
+            ))
+        })?;
+        let holds_secret = |profile: &Profile| {
+            let store = profile.store.as_deref();
+            store.is_some_and(|store| store.contains('@'))
+        };
+        if profiles.profiles.values().any(holds_secret) {
+            check_private(&file, &place, "password of a Redis")?;
+        }
+        Ok(profiles)
+    }
+
+    /// The profile of this name.
+    pub(crate) fn named(&self, name: &str) -> Result<&Profile, Failure> {
+        self.profiles.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.profiles.keys().map(String::as_str).collect();
+            let known = match known.is_empty() {
+                true => "there is none in the profile file".to_owned(),
+                false => format!("there are {}", known.join(", ")),
+            };
+            Failure::usage(format!("no profile is called {name}: {known}"))
+        })
+    }
+
+    /// The profile for commands that name none: the one that the file says, or its only one.
+    pub(crate) fn fallback(&self) -> Result<Option<(&str, &Profile)>, Failure> {
+        if let Some(name) = &self.default {
+            return Ok(Some((name, self.named(name)?)));
+        }
+        let mut all = self.profiles.iter();
+        Ok(match (all.next(), all.next()) {
+            (Some((name, only)), None) => Some((name, only)),
+            _ => None,
+        })
+    }
+}
+
+/// `$XDG_CONFIG_HOME/ctc/config.toml`, or `~/.config/ctc/config.toml`.
+fn usual_place() -> Option<PathBuf> {
+    // The base directory specification says that a relative path is to be ignored.
+    let named = env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let folder = named.or_else(|| Some(env::home_dir()?.join(".config")))?;
+    Some(folder.join("ctc").join("config.toml"))
+}

@@ -1,0 +1,293 @@
+//! Connections: how many there may be, which one has to go when there are too many, and how they
+//! all end.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::body::ResponseBody;
+use super::listen::{Bounded, Listener, Stream};
+
+/// Bytes of a request's head, and of what is read or written at once. A longer head is answered
+/// with 431.
+pub(super) const BUFFER: usize = 64 * 1024;
+/// Calls at once on one connection of HTTP/2.
+const STREAMS: u32 = 100;
+/// How long to wait before looking again for a place, or for a file descriptor.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at once.
+    pub(super) connections: usize,
+    /// How long a connection may be without a whole request.
+    pub(super) idle: Duration,
+    /// How long a peer may take nothing of what is written to it.
+    pub(super) stall: Duration,
+}
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: Limits,
+    slots: Arc<Semaphore>,
+    open: Mutex<HashMap<u64, Arc<Connection>>>,
+    start: Instant,
+    pub(super) counts: Counts,
+}
+
+/// What connections did so far.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) accepted: AtomicU64,
+    /// Closed to make room.
+    pub(super) evicted: AtomicU64,
+    /// Closed because they had no whole request for too long.
+    pub(super) expired: AtomicU64,
+    /// Calls at present.
+    pub(super) calls: AtomicUsize,
+}
+
+/// One connection, seen from outside of its task.
+#[derive(Debug)]
+struct Connection {
+    calls: AtomicUsize,
+    /// When the last call ended, or the connection began, in milliseconds after the start.
+    idle_since: AtomicU64,
+    must_close: AtomicBool,
+    must_drain: AtomicBool,
+    wake: Notify,
+}
+
+/// A call under way. Dropping it ends the call.
+#[derive(Debug)]
+pub(super) struct CallGuard {
+    connection: Arc<Connection>,
+    all: Arc<Connections>,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            open: Mutex::default(),
+            start: Instant::now(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn open(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Accepts connections and serves them until `drain` says so, and then waits until they have
+    /// ended: each when its calls have. Dropping the future cuts those that are left.
+    pub(super) async fn serve<H, F>(
+        self: &Arc<Self>,
+        listener: Listener,
+        handler: H,
+        mut drain: watch::Receiver<bool>,
+    ) where
+        H: Fn(Request<Incoming>, CallGuard) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<ResponseBody>> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        let mut next = 0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.accept(&listener) => accepted,
+                _ = drain.wait_for(|drain| *drain) => break,
+            };
+            while tasks.try_join_next().is_some() {}
+            let (stream, slot) = accepted;
+            next += 1;
+            let connection = self.register(next);
+            let (all, handler) = (Arc::clone(self), handler.clone());
+            tasks.spawn(async move {
+                all.run(stream, &connection, handler).await;
+                all.lock().remove(&next);
+                drop(slot);
+            });
+        }
+        // From here on new connections are refused.
+        drop(listener);
+        for connection in self.lock().values() {
+            connection.must_drain.store(true, SeqCst);
+            connection.wake.notify_one();
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// The next connection, once there is room for it.
+    async fn accept(&self, listener: &Listener) -> (Box<dyn Stream>, OwnedSemaphorePermit) {
+        let stream = loop {
+            match listener.accept().await {
+                Ok(stream) => break stream,
+                // The peer is gone already, or file descriptors are short: one may come free.
+                Err(_) => {
+                    self.evict();
+                    sleep(PAUSE).await;
+                }
+            }
+        };
+        loop {
+            // An error would say that the semaphore is closed, which it never is.
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                self.counts.accepted.fetch_add(1, Relaxed);
+                return (stream, slot);
+            }
+            self.evict();
+            tokio::select! {
+                _ = self.slots.acquire() => {}
+                () = sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Closes the connection that has been without a call for longest, if there is one.
+    ///
+    /// So connections that send nothing, or send it slowly, cannot keep others out: a caller's
+    /// connection has its request within a moment, and is safe from then on.
+    fn evict(&self) {
+        let open = self.lock();
+        let idle = open.values().filter(|connection| {
+            connection.calls.load(SeqCst) == 0 && !connection.must_close.load(SeqCst)
+        });
+        if let Some(oldest) = idle.min_by_key(|connection| connection.idle_since.load(SeqCst)) {
+            oldest.must_close.store(true, SeqCst);
+            oldest.wake.notify_one();
+        }
+    }
+
+    fn register(&self, number: u64) -> Arc<Connection> {
+        let connection = Arc::new(Connection {
+            calls: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(self.now()),
+            must_close: AtomicBool::new(false),
+            must_drain: AtomicBool::new(false),
+            wake: Notify::new(),
+        });
+        self.lock().insert(number, Arc::clone(&connection));
+        connection
+    }
+
+    async fn run<H, F>(
+        self: &Arc<Self>,
+        stream: Box<dyn Stream>,
+        connection: &Arc<Connection>,
+        handler: H,
+    ) where
+        H: Fn(Request<Incoming>, CallGuard) -> F + Send + Sync + 'static,
+        F: Future<Output = Response<ResponseBody>> + Send + 'static,
+    {
+        let service = service_fn(|request| {
+            // Counted here, so that no connection is closed between its request and its call.
+            let response = handler(request, CallGuard::new(self, connection));
+            async move { Ok::<_, Infallible>(response.await) }
+        });
+        let io = TokioIo::new(Bounded::new(stream, self.limits.stall));
+        let builder = builder();
+        let mut serving = pin!(builder.serve_connection(io, service));
+        let mut idle = pin!(sleep(self.limits.idle));
+        loop {
+            tokio::select! {
+                biased;
+                // How it ended is the peer's business: it went away, or broke the protocol.
+                _ = serving.as_mut() => return,
+                () = connection.wake.notified() => {
+                    if connection.must_close.swap(false, SeqCst) && connection.is_idle() {
+                        self.counts.evicted.fetch_add(1, Relaxed);
+                        return;
+                    }
+                    if connection.must_drain.load(SeqCst) {
+                        serving.as_mut().graceful_shutdown();
+                    }
+                }
+                () = idle.as_mut() => {
+                    let since = Duration::from_millis(connection.idle_since.load(SeqCst));
+                    let ends = self.start + since + self.limits.idle;
+                    if !connection.is_idle() {
+                        idle.set(sleep(self.limits.idle));
+                    } else if ends > Instant::now() {
+                        idle.set(sleep_until(ends));
+                    } else {
+                        self.counts.expired.fetch_add(1, Relaxed);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Milliseconds since the start.
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // How long a head may take is bounded by the connection's own timer, for all versions alike.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(BUFFER as u32)
+        .max_send_buf_size(BUFFER);
+    builder
+}
+
+impl Connection {
+    fn is_idle(&self) -> bool {
+        self.calls.load(SeqCst) == 0
+    }
+}
+
+impl CallGuard {
+    fn new(all: &Arc<Connections>, connection: &Arc<Connection>) -> Self {
+        connection.calls.fetch_add(1, SeqCst);
+        all.counts.calls.fetch_add(1, Relaxed);
+        Self {
+            connection: Arc::clone(connection),
+            all: Arc::clone(all),
+        }
+    }
+
+    /// Whether more calls are under way than connections may be open: only HTTP/2 gets there.
+    pub(super) fn is_too_many(&self) -> bool {
+        self.all.counts.calls.load(Relaxed) > self.all.limits.connections
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.all.counts.calls.fetch_sub(1, Relaxed);
+        self.connection.idle_since.store(self.all.now(), SeqCst);
+        self.connection.calls.fetch_sub(1, SeqCst);
+    }
+}

@@ -1,0 +1,377 @@
+//! Which requests the proxy lets in, and what it takes out of messages in both directions.
+//!
+//! Its callers are the programs of one user. What it must keep out are web pages in that user's
+//! browser, which can send requests to loopback too: by their own name for it (DNS rebinding), or
+//! across origins.
+
+use std::net::IpAddr;
+
+use ctc_tower::Endpoint;
+use http::header::{
+    ALT_SVC, AUTHORIZATION, CONNECTION, EXPECT, HOST, LOCATION, ORIGIN, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+
+use super::reply::{Reason, Reply};
+use super::token::LocalToken;
+
+/// The vendor's path of the login.
+const LOGIN_PATH: &str = "/connect/services/login";
+const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// How the proxy names itself to the server.
+const VIA_US: HeaderValue = HeaderValue::from_static("1.1 ctc-proxy");
+
+/// Headers of one connection, not of the message. A trailer could carry what is taken out here, so
+/// none goes through, and none is announced.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+];
+
+/// What a request is held against.
+#[derive(Debug)]
+pub(super) struct Door {
+    /// The port in the proxy's own URL; `None` for a socket, which has no port.
+    pub(super) port: Option<u16>,
+    pub(super) token: Option<LocalToken>,
+    pub(super) logout_path: String,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Door {
+    /// # Errors
+    /// Returns the response for a request that is not let in.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Reply> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        if *method == Method::CONNECT || *method == Method::TRACE {
+            let why = format!("the proxy has no {method}: it makes calls to CTC, and no tunnels");
+            return Err(Reply::new(Reason::MethodRefused, why));
+        }
+        self.check_host(uri, headers)?;
+        let path = uri.path();
+        // The server may read such a path as another host.
+        if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
+            let why = "the target is no path from the root: begin it with one '/'";
+            return Err(Reply::new(Reason::BadTarget, why));
+        }
+        check_browser(headers)?;
+        let is_other_protocol =
+            |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"h2c");
+        // An offer of h2c may be ignored, and some clients make it with every first request.
+        if headers.get_all(UPGRADE).iter().any(is_other_protocol) {
+            let why = "the proxy does not change protocols: make the request without Upgrade";
+            return Err(Reply::new(Reason::UpgradeRefused, why));
+        }
+        if let Some(token) = &self.token {
+            token.check(headers)?;
+        }
+        let path = path.trim_end_matches('/');
+        if path == LOGIN_PATH || path == self.logout_path.trim_end_matches('/') {
+            let why = "the proxy logs in and out for its callers: make the call itself, without a \
+                       login";
+            return Err(Reply::new(Reason::LoginRefused, why));
+        }
+        Ok(())
+    }
+
+    /// Every name that the request gives its host must be this proxy's.
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Reply> {
+        let refused = |why: &str| Err(Reply::new(Reason::ForeignHost, why));
+        let mut hosts = headers.get_all(HOST).iter();
+        let (host, more) = (hosts.next(), hosts.next());
+        if more.is_some() || (host.is_none() && uri.authority().is_none()) {
+            return refused("the request has no Host header, or more than one: send one");
+        }
+        let named = host.map(|host| Authority::try_from(host.as_bytes()));
+        let is_ours = named.is_none_or(|host| host.is_ok_and(|host| self.is_ours(&host)))
+            && uri.authority().is_none_or(|host| self.is_ours(host))
+            && uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+        if is_ours {
+            return Ok(());
+        }
+        match self.port {
+            Some(port) => refused(&format!(
+                "the request is for another host: use http://127.0.0.1:{port}, or localhost"
+            )),
+            None => refused("the request is for another host: use http://localhost"),
+        }
+    }
+
+    /// `localhost`, or a loopback address, which no DNS can rebind; with the port that we listen
+    /// on.
+    fn is_ours(&self, host: &Authority) -> bool {
+        let name = host.host();
+        let address = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'))
+            .unwrap_or(name);
+        let is_loopback = address
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback());
+        // The text is compared as a whole, so that a user name or an odd port is never ours.
+        let port = match host.as_str().strip_prefix(name) {
+            Some("") => Some(80),
+            Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()),
+            None => return false,
+        };
+        (is_loopback || name.eq_ignore_ascii_case("localhost"))
+            && port.is_some()
+            && self.port.is_none_or(|ours| port == Some(ours))
+    }
+
+    /// Whether calls would come back in here.
+    pub(super) fn leads_to_itself(&self) -> bool {
+        let origin = self.endpoint.origin().strip_prefix("http://");
+        let authority = origin.and_then(|host| Authority::try_from(host).ok());
+        self.port.is_some() && authority.is_some_and(|host| self.is_ours(&host))
+    }
+
+    /// Takes out of a request what is not for the server: credentials of the caller's own, and what
+    /// belongs to its connection. The session replaces a key and a token, if there are any, and
+    /// keeps the other cookies.
+    pub(super) fn strip_request(&self, headers: &mut HeaderMap) {
+        strip_hop_by_hop(headers);
+        for name in [AUTHORIZATION, APP_KEY, EXPECT, super::token::HEADER] {
+            headers.remove(name);
+        }
+        headers.append(VIA, VIA_US);
+    }
+
+    /// Takes out of a response the token, and what is true of the server's connection only. A
+    /// `Location` on the server becomes one on the proxy.
+    pub(super) fn strip_response(&self, headers: &mut HeaderMap) {
+        strip_hop_by_hop(headers);
+        headers.remove(ALT_SVC);
+        let is_token = |value: &HeaderValue| sets_token(value.as_bytes());
+        if headers.get_all(SET_COOKIE).iter().any(is_token) {
+            let others: Vec<_> = headers
+                .get_all(SET_COOKIE)
+                .iter()
+                .filter(|value| !is_token(value))
+                .cloned()
+                .collect();
+            headers.remove(SET_COOKIE);
+            for cookie in others {
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
+        if let Some(path) = self.path_of(headers.get(LOCATION)) {
+            headers.insert(LOCATION, path);
+        }
+    }
+
+    /// The path of a `Location` on the server itself.
+    fn path_of(&self, location: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let text = location?.to_str().ok()?;
+        let uri = Uri::try_from(text).ok()?;
+        if !self.endpoint.is_origin_of((&uri).into()) {
+            return None;
+        }
+        let fragment = text.split_once('#').map_or("", |(_, fragment)| fragment);
+        let path = uri.path_and_query()?.as_str();
+        if path.starts_with("//") {
+            return None; // by itself it would name a host
+        }
+        let path = match fragment {
+            "" => path.to_owned(),
+            fragment => format!("{path}#{fragment}"),
+        };
+        HeaderValue::try_from(path).ok()
+    }
+}
+
+/// Browsers say where a request comes from. Nothing but a browser has a reason to.
+fn check_browser(headers: &HeaderMap) -> Result<(), Reply> {
+    let is_elsewhere = |value: &HeaderValue| {
+        !["none", "same-origin"].contains(&value.to_str().unwrap_or_default())
+    };
+    if headers.contains_key(ORIGIN) || headers.get_all(FETCH_SITE).iter().any(is_elsewhere) {
+        let why = "the request comes from a web page: the proxy serves programs only";
+        return Err(Reply::new(Reason::ForeignOrigin, why));
+    }
+    Ok(())
+}
+
+/// Whether a `Set-Cookie` is the token's, however its name is written.
+fn sets_token(cookie: &[u8]) -> bool {
+    let name = cookie.split(|byte| matches!(byte, b'=' | b';')).next();
+    name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"authToken"))
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(port: Option<u16>) -> Door {
+        Door {
+            port,
+            token: None,
+            logout_path: "/connect/services/logout".to_owned(),
+            endpoint: Endpoint::us(),
+        }
+    }
+
+    fn reason(door: &Door, request: http::request::Builder) -> Option<Reason> {
+        let request = request.body(()).unwrap();
+        door.check(&request).err().map(|reply| reply.reason)
+    }
+
+    fn host(door: &Door, host: &str) -> Option<Reason> {
+        reason(door, Request::get("/connect/x").header(HOST, host))
+    }
+
+    #[test]
+    fn only_loopback_names_with_the_proxys_port_are_its_own() {
+        let tcp = door(Some(8321));
+        for ours in [
+            "127.0.0.1:8321",
+            "127.9.9.9:8321",
+            "LocalHost:8321",
+            "[::1]:8321",
+        ] {
+            assert_eq!(host(&tcp, ours), None, "{ours}");
+        }
+        let foreign = [
+            "",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "127.0.0.1:08321x",
+            "localhost",
+            "localhost.:8321",
+            "localhost.evil.example:8321",
+            "evil.example:8321",
+            "127.0.0.1.evil.example:8321",
+            "me@127.0.0.1:8321",
+            "127.0.0.1:8321@evil.example",
+            "0x7f000001:8321",
+            "2130706433:8321",
+            "0177.0.0.1:8321",
+            "127.1:8321",
+            "0.0.0.0:8321",
+            "[::ffff:10.0.0.1]:8321",
+            "10.0.0.1:8321",
+        ];
+        for foreign in foreign {
+            assert_eq!(host(&tcp, foreign), Some(Reason::ForeignHost), "{foreign}");
+        }
+        assert_eq!(host(&door(Some(80)), "localhost"), None);
+        let socket = door(None);
+        assert_eq!(host(&socket, "localhost"), None);
+        assert_eq!(host(&socket, "evil.example"), Some(Reason::ForeignHost));
+    }
+
+    #[test]
+    fn every_name_of_the_host_counts() {
+        let tcp = door(Some(8321));
+        let ours = "127.0.0.1:8321";
+        let foreign = Some(Reason::ForeignHost);
+        let absolute = |uri: &str| Request::get(uri.to_owned());
+        assert_eq!(reason(&tcp, Request::get("/x")), foreign);
+        assert_eq!(reason(&tcp, absolute("http://127.0.0.1:8321/x")), None);
+        assert_eq!(reason(&tcp, absolute("https://127.0.0.1:8321/x")), foreign);
+        assert_eq!(
+            reason(&tcp, absolute("http://evil.example/x").header(HOST, ours)),
+            foreign
+        );
+        let two = Request::get("/x").header(HOST, ours).header(HOST, ours);
+        assert_eq!(reason(&tcp, two), foreign);
+    }
+
+    #[test]
+    fn a_connection_header_removes_what_it_names_and_nothing_of_the_sessions() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, X-Secret-Hop , cookie"),
+            ("connection", "x-other"),
+            ("x-secret-hop", "1"),
+            ("x-other", "1"),
+            ("x-kept", "1"),
+            ("cookie", "theme=dark"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("trailer", "x-sum"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQ"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("authorization", "Bearer mine"),
+            ("calamp-services-app", "mine"),
+            ("expect", "100-continue"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        door(None).strip_request(&mut headers);
+        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["x-kept", "via"]);
+    }
+
+    #[test]
+    fn a_response_loses_the_token_in_every_spelling_and_keeps_other_cookies() {
+        let mut headers = HeaderMap::new();
+        for cookie in [
+            "authToken=x; Path=/",
+            " AUTHTOKEN =x",
+            "authToken",
+            "a=b; authToken=c",
+        ] {
+            headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
+        }
+        headers.append("set-cookie2", HeaderValue::from_static("kept=1"));
+        door(None).strip_response(&mut headers);
+        let left: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(left, ["a=b; authToken=c"]);
+    }
+
+    #[test]
+    fn a_location_on_the_server_becomes_one_on_the_proxy() {
+        let door = door(None);
+        let moved = |location: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(location));
+            door.strip_response(&mut headers);
+            headers[LOCATION].to_str().unwrap().to_owned()
+        };
+        assert_eq!(moved("https://connect.calamp.com/a?b=c#d"), "/a?b=c#d");
+        assert_eq!(moved("https://CONNECT.calamp.com:443/a"), "/a");
+        for left in [
+            "/a",
+            "https://elsewhere.example/a",
+            "http://connect.calamp.com/a",
+            "https://connect.calamp.com//elsewhere.example/a",
+        ] {
+            assert_eq!(moved(left), left);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The local token: what callers must show when the proxy asks them for it.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+
+use http::{HeaderMap, HeaderName};
+use subtle::ConstantTimeEq;
+
+use super::reply::{Reason, Reply};
+
+/// The header that callers show it in. It is not sent on.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("ctc-proxy-token");
+/// Bytes of randomness.
+const BYTES: usize = 32;
+
+/// The token that this proxy asks for.
+pub(super) struct LocalToken(String);
+
+impl LocalToken {
+    /// Reads the token in the file at `path`, or makes one if there is none yet: so callers need
+    /// not know that the proxy was started anew.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read or made, can be read by others, or holds
+    /// something else.
+    pub(super) fn in_file(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path)?;
+        check_private(&file)?;
+        // Until the file is closed: of two proxies that start at once, one makes the token.
+        file.lock()?;
+        let mut text = String::new();
+        (&file).take(1024).read_to_string(&mut text)?;
+        let token = text.trim();
+        if token.is_empty() {
+            let mut bytes = [0; BYTES];
+            getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+            let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            writeln!(file, "{token}")?;
+            file.sync_all()?;
+            return Ok(Self(token));
+        }
+        if token.len() != 2 * BYTES || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let why = "it holds something other than a token of this proxy: remove it";
+            return Err(io::Error::new(ErrorKind::InvalidData, why));
+        }
+        Ok(Self(token.to_owned()))
+    }
+
+    /// # Errors
+    /// Returns the response for a request that does not show this token.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Reply> {
+        let mut shown = headers.get_all(HEADER).iter();
+        // Of equal length or not: that is no secret. The bytes are compared without a shortcut.
+        let is_right = match (shown.next(), shown.next()) {
+            (Some(shown), None) => shown.as_bytes().ct_eq(self.0.as_bytes()).into(),
+            _ => false,
+        };
+        if is_right {
+            return Ok(());
+        }
+        let why =
+            format!("the header {HEADER} is missing or wrong: send what the token file holds");
+        Err(Reply::new(Reason::LocalToken, why))
+    }
+}
+
+#[cfg(unix)]
+fn check_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    if file.metadata()?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let why = "others than its owner can read it: `chmod 600` it, or remove it";
+    Err(io::Error::new(ErrorKind::PermissionDenied, why))
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+impl fmt::Debug for LocalToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalToken([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_is_made_once_private_and_asked_for() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let token = LocalToken::in_file(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(LocalToken::in_file(&path).unwrap().0, token.0);
+        assert_eq!(format!("{token:?}"), "LocalToken([redacted])");
+
+        let mut headers = HeaderMap::new();
+        assert!(token.check(&headers).is_err());
+        let right = HeaderValue::from_str(&token.0).unwrap();
+        headers.insert(HEADER, right.clone());
+        assert!(token.check(&headers).is_ok());
+        headers.append(HEADER, right);
+        assert!(token.check(&headers).is_err(), "twice");
+        for wrong in [
+            "",
+            "x",
+            &token.0[1..],
+            &token.0.to_uppercase().replace('A', "B"),
+        ] {
+            headers.insert(HEADER, HeaderValue::from_str(wrong).unwrap());
+            assert!(token.check(&headers).is_err(), "{wrong}");
+        }
+
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(LocalToken::in_file(&path).is_err());
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "hunter2\n").unwrap();
+        assert!(LocalToken::in_file(&path).is_err());
+        // As a proxy leaves it that is killed at its start.
+        fs::write(&path, "").unwrap();
+        assert_ne!(LocalToken::in_file(&path).unwrap().0, token.0);
+    }
+}

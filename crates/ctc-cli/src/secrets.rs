@@ -1,0 +1,161 @@
+//! Where secrets come from: never from the command line, which every user of the machine can read.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::exit::{Failure, chain};
+
+/// No password is longer. What is, is another file.
+const LONGEST: u64 = 64 * 1024;
+
+/// Where one secret comes from. It is read when it is needed, and not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Source {
+    /// A file that its owner alone may read.
+    File(PathBuf),
+    /// The first line that a program prints; the program is started without a shell.
+    Command(Vec<String>),
+    /// An environment variable.
+    Env(String),
+    /// Standard input.
+    #[serde(skip)]
+    Stdin,
+}
+
+impl Source {
+    /// Reads the secret, called `what` in errors.
+    ///
+    /// # Errors
+    /// Returns [`Failure`] (usage) if it cannot be read, is empty, or others can read it too.
+    pub(crate) fn read(&self, what: &str) -> Result<Zeroizing<String>, Failure> {
+        let secret = match self {
+            Self::File(path) => read_file(path, what)?,
+            Self::Command(words) => read_command(words, what)?,
+            Self::Env(name) => Zeroizing::new(env::var(name).map_err(|_| {
+                let wrong = "is not set, or is not valid Unicode";
+                Failure::usage(format!("the {what} is to come from {name}, which {wrong}"))
+            })?),
+            Self::Stdin => read_text(&mut io::stdin().lock(), "standard input", what)?,
+        };
+        if secret.is_empty() {
+            return Err(Failure::usage(format!(
+                "the {what} is empty: check where it comes from"
+            )));
+        }
+        Ok(secret)
+    }
+}
+
+/// Asks for a password on the terminal, without echo.
+pub(crate) fn prompt(user: &str, origin: &str) -> Result<Zeroizing<String>, Failure> {
+    let none = "no password: give it with --password-file, --password-stdin, the profile or \
+                CTC_PASSWORD";
+    // Without a terminal on standard error nobody would see the question.
+    if !io::stderr().is_terminal() {
+        return Err(Failure::usage(none));
+    }
+    let question = format!("Password of {user} on {origin}: ");
+    let typed = rpassword::prompt_password(question);
+    let typed = typed.map_err(|error| Failure::usage(format!("{none} ({error})")))?;
+    if typed.is_empty() {
+        return Err(Failure::usage(none));
+    }
+    Ok(Zeroizing::new(typed))
+}
+
+fn read_file(path: &Path, what: &str) -> Result<Zeroizing<String>, Failure> {
+    let shown = path.display();
+    let cannot =
+        |error: io::Error| Failure::usage(format!("cannot read the {what} from {shown}: {error}"));
+    let mut file = File::open(path).map_err(cannot)?;
+    check_private(&file, path, what)?;
+    read_text(&mut file, &shown.to_string(), what)
+}
+
+/// The file that is open is looked at, not whatever its name leads to by then.
+#[cfg(unix)]
+pub(crate) fn check_private(file: &File, path: &Path, what: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let found = file
+        .metadata()
+        .map_err(|error| Failure::usage(format!("cannot read the {what}: {error}")))?;
+    let mode = found.permissions().mode() & 0o777;
+    // systemd gives a service its credentials by an access list, whose mask shows as the group's
+    // rights: mode 0440, and yet nobody else gets into that folder.
+    if mode & 0o077 == 0 || is_credential_of_this_service(path) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{} holds the {what} and others than its owner can read it (mode {mode:04o}): \
+         `chmod 600` it",
+        path.display()
+    )))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_private(_: &File, _: &Path, _: &str) -> Result<(), Failure> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_credential_of_this_service(path: &Path) -> bool {
+    let Some(folder) = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) else {
+        return false;
+    };
+    match (folder.canonicalize(), path.canonicalize()) {
+        (Ok(folder), Ok(path)) => path.starts_with(folder),
+        _ => false,
+    }
+}
+
+fn read_command(words: &[String], what: &str) -> Result<Zeroizing<String>, Failure> {
+    let Some((program, args)) = words.split_first() else {
+        return Err(Failure::usage(format!(
+            "the command for the {what} is empty: write it as a list of words"
+        )));
+    };
+    let fails = |why: String| {
+        Failure::error(format!(
+            "the command for the {what} ({program}) failed: {why}"
+        ))
+    };
+    let mut child = Command::new(program)
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| fails(chain(&error)))?;
+    let mut text = Zeroizing::new(String::new());
+    if let Some(mut output) = child.stdout.take() {
+        text = read_text(&mut output, program, what)?;
+    }
+    let status = child.wait().map_err(|error| fails(chain(&error)))?;
+    if !status.success() {
+        return Err(fails(status.to_string()));
+    }
+    let first = text.lines().next().unwrap_or_default();
+    Ok(Zeroizing::new(first.to_owned()))
+}
+
+/// Reads a text without the line end that editors and `echo` leave behind it.
+fn read_text(input: &mut dyn Read, from: &str, what: &str) -> Result<Zeroizing<String>, Failure> {
+    // Room for all of it from the start: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    let read = input.take(LONGEST + 1).read_to_end(&mut bytes);
+    let cannot = |why: &str| Failure::usage(format!("cannot read the {what} from {from}: {why}"));
+    read.map_err(|error| cannot(&chain(&error)))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(cannot("it is too long for one"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| cannot("it is not valid UTF-8"))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    Ok(Zeroizing::new(text.to_owned()))
+}

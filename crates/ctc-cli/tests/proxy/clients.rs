@@ -1,0 +1,61 @@
+//! Programs in other languages: each knows its base URL, and nothing of logins.
+
+use crate::support::{Scene, left_out, output};
+
+/// Runs a program twice, with a token that dies between: two logins in all, and no rule broken.
+/// `needs` shows that what the program needs is installed.
+fn run(needs: &[&str], program: &[&str], package: &str) {
+    let name = program.join(" ");
+    if !output(needs[0], &needs[1..]).is_some_and(|(is_there, ..)| is_there) {
+        let why = format!("{package} is not installed: `apt-get install {package}`");
+        return left_out(&name, &why);
+    }
+    let scene = Scene::new();
+    let proxy = scene.proxy(&[]);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/");
+    let file = format!("{folder}{}", program[1]);
+    for logins in [1, 2] {
+        let (succeeded, told, wrong) = output(program[0], &[&file, &proxy.url]).unwrap();
+        assert!(
+            succeeded && told.ends_with("fine\n"),
+            "{name}: {told}{wrong}{}",
+            proxy.told()
+        );
+        let counts = scene.server.counts();
+        assert_eq!((counts.logins, counts.violations), (logins, 0), "{name}");
+        scene.server.revoke_all();
+    }
+}
+
+#[test]
+fn python_requests_needs_nothing_but_the_base_url() {
+    let needs = ["python3", "-c", "import requests"];
+    run(&needs, &["python3", "with_requests.py"], "python3-requests");
+}
+
+#[test]
+fn python_httpx_needs_nothing_but_the_base_url() {
+    let needs = ["python3", "-c", "import httpx"];
+    run(&needs, &["python3", "with_httpx.py"], "python3-httpx");
+}
+
+#[test]
+fn node_fetch_needs_nothing_but_the_base_url() {
+    let needs = ["node", "-e", "fetch"];
+    run(&needs, &["node", "with_fetch.mjs"], "nodejs");
+}
+
+#[test]
+fn java_http_client_needs_nothing_but_the_base_url() {
+    let needs = ["javac", "--version"];
+    run(
+        &needs,
+        &["java", "WithHttpClient.java"],
+        "default-jdk-headless",
+    );
+}
+
+#[test]
+fn curl_needs_nothing_but_the_base_url() {
+    run(&["curl", "--version"], &["sh", "with_curl.sh"], "curl");
+}
