@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Outcome, crates, partial, read};
+use super::{Outcome, libraries, partial, read};
 use crate::shell::{cargo_of, has_subcommand, has_toolchain, output};
 
 /// Crates whose types may stand in a public API, beside `std` and this project's own.
@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 pub(super) fn check() -> Result<Outcome, String> {
-    for package in crates()? {
+    for package in libraries()? {
         only_allowed_types(&package)?;
     }
     if let Some(missing) = missing_tool() {
@@ -36,7 +36,7 @@ pub(super) fn check() -> Result<Outcome, String> {
             "the types in the listings alone: {missing}"
         )));
     }
-    for package in crates()? {
+    for package in libraries()? {
         let (listed, found) = (read(&path(&package))?, listing(&package)?);
         if let Some(difference) = difference(&listed, &found) {
             return Err(format!(
@@ -54,7 +54,7 @@ pub(crate) fn write() -> Result<(), String> {
     if let Some(missing) = missing_tool() {
         return Err(missing.to_owned());
     }
-    for package in crates()? {
+    for package in libraries()? {
         let listing = listing(&package)?;
         std::fs::write(path(&package), listing)
             .map_err(|error| format!("{}: {error}", path(&package)))?;

@@ -216,6 +216,13 @@ fn crates() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// Those of them that have an API.
+fn libraries() -> Result<Vec<String>, String> {
+    let mut names = crates()?;
+    names.retain(|name| std::path::Path::new(&format!("crates/{name}/src/lib.rs")).is_file());
+    Ok(names)
+}
+
 fn read(path: &str) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
 }
