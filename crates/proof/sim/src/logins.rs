@@ -39,6 +39,10 @@ pub(crate) struct Logins {
     pub(crate) unreported: Vec<u64>,
     /// Elections whose login opened the session, and whose token the store was not given.
     pub(crate) unsaved: Vec<u64>,
+    /// The election whose login was refused, until the store has that on record.
+    pub(crate) to_record: Option<u64>,
+    /// The credentials that the last one went out with.
+    pub(crate) sent_as: Option<(&'static str, &'static str)>,
     /// Leases held of the store, and when the newest is over (on the world's clock).
     pub(crate) leases: u32,
     pub(crate) leased_until: Ms,

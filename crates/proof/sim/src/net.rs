@@ -113,7 +113,7 @@ impl SimTransport {
             }
             let (user, password) = read_form(request.body().as_ref());
             state.note(|| format!("p{}: login of {user} sets out", self.process));
-            let number = state.login_sets_out(self.process, held.as_ref(), &user);
+            let number = state.login_sets_out(self.process, held.as_ref(), (&user, &password));
             let slot = self.set_out(&mut state, Arrival::Login { user, password }, None);
             (
                 slot,
@@ -188,6 +188,11 @@ impl SimTransport {
         }
         let token = token.unwrap_or_default();
         let process = self.process;
+        if !state.server.knows(&token) {
+            state.violated(Guarantee::OwnSession, || {
+                format!("p{process}: a call carries {token}, which no login brought")
+            });
+        }
         state.note(|| format!("p{process}: call sets out with {token}"));
         token
     }

@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use ctc_core::LoginRule;
+use ctc_core::{Denial, LoginRule};
 use ctc_driver::{SessionEvent, SharedSession};
 
 use crate::count::Fault;
@@ -86,13 +86,24 @@ impl State {
                 (login.refusal, login.asked) = (None, 0);
                 login.unreported.push(election);
             }
-            // Its token opens with another password only: to this session there is none.
-            SessionEvent::StoredByOthers => login.loaded = None,
+            SessionEvent::StoredByOthers if login.loaded.is_some() => {
+                self.violated(Guarantee::Coalesced, || {
+                    format!("p{process} finds tokens of others only, and its password opens one")
+                });
+            }
+            SessionEvent::LoginFailed {
+                denial: Denial::Rejected { .. },
+            } => {
+                login.unreported.retain(|other| *other != election);
+                login.to_record = Some(election);
+                self.watch.sessions[process].overrides = false;
+            }
             SessionEvent::LoggedIn { .. } => {
                 login.unreported.retain(|other| *other != election);
                 if saves {
                     login.unsaved.push(election);
                 }
+                self.watch.accepted(process);
             }
             SessionEvent::LoginFailed { .. }
             | SessionEvent::LoginLate

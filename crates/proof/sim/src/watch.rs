@@ -5,7 +5,7 @@
 //! one step, and what may follow from each. A session that does anything else has broken a
 //! guarantee.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ctc_core::{Call, Denial};
 use ctc_driver::__adapter::by_hand;
@@ -13,7 +13,7 @@ use ctc_driver::SharedSession;
 use http::{Request, Response, StatusCode};
 
 use crate::logins::Logins;
-use crate::plan::{Action, Ms, Plan};
+use crate::plan::{Action, Ms, Plan, ProcessPlan};
 use crate::server::{Cookie, USERS, cookie_of};
 use crate::wire::{ORIGIN, read_cookie};
 
@@ -45,6 +45,7 @@ guarantees!(
     Origin = 8 "key and token stay on their origin",
     Secrets = 9 "no secret is printed or logged",
     NoPanic = 10 "no input makes the core panic",
+    OwnSession = 11 "nobody gets a session whose credentials they do not have",
     LoginEnds = 12 "a sent login ends and is reported, whoever leaves",
 );
 
@@ -63,6 +64,8 @@ pub(crate) struct Watch {
     pub(crate) calls: Vec<CallState>,
     /// When logins were sent, by store.
     pub(crate) by_store: Vec<Vec<Ms>>,
+    /// Refusals that a store has on record: which store, user and password.
+    pub(crate) refusals: BTreeSet<(usize, &'static str, &'static str)>,
     pub(crate) violation: Option<Violation>,
     /// When all tokens were revoked last.
     pub(crate) revoked_at: Option<Ms>,
@@ -79,15 +82,20 @@ pub(crate) struct Watched {
     /// The token that was refused last.
     pub(crate) refused: Option<Held>,
     pub(crate) closed: bool,
-    /// The token that was held when it was closed: it is not adopted again.
-    ended: Option<String>,
+    /// The token that was last logged out: neither that nor an older one is adopted.
+    pub(crate) ended: Option<Held>,
+    /// All tokens that were refused or logged out here: a record may lose them.
+    over: BTreeSet<String>,
     pub(crate) seen: Vec<Seen>,
     pub(crate) login: Logins,
     /// Denials of one period are equal.
     pub(crate) period: u64,
     pub(crate) said: Option<((u64, u64), Denial)>,
     pub(crate) rotated_in: bool,
-    other_user: Option<String>,
+    /// User and password, as its session has them.
+    pub(crate) credentials: (&'static str, &'static str),
+    /// It was reset: what a store has on record of its credentials does not count.
+    pub(crate) overrides: bool,
     /// Logins that the session counts as failed.
     pub(crate) failed: u64,
     /// Calls that were sent a second time.
@@ -115,8 +123,10 @@ pub(crate) enum Seen {
         token: Option<String>,
         late: bool,
     },
+    /// A record: the token that the session's own password opens, and those of others.
     Loaded {
         token: Option<String>,
+        others: Vec<String>,
     },
     Closed,
     OtherUser,
@@ -146,9 +156,10 @@ impl Watch {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             plan: plan.clone(),
-            sessions: plan.processes.iter().map(|_| Watched::default()).collect(),
+            sessions: plan.processes.iter().map(Watched::start).collect(),
             calls: Vec::new(),
             by_store: vec![Vec::new(), Vec::new()],
+            refusals: BTreeSet::new(),
             violation: None,
             revoked_at: None,
         }
@@ -156,6 +167,9 @@ impl Watch {
 
     pub(crate) fn call_answered(&mut self, process: usize, token: &str, response: &Response<()>) {
         let cookie = cookie_of(response.headers());
+        if response.status() == StatusCode::UNAUTHORIZED || cookie == Cookie::Cleared {
+            self.sessions[process].over.insert(token.to_owned());
+        }
         let (carried, status) = (token.to_owned(), response.status());
         self.sessions[process].seen.push(Seen::ServerResponse {
             carried,
@@ -167,29 +181,47 @@ impl Watch {
     pub(crate) fn closed(&mut self, process: usize) {
         let watched = &mut self.sessions[process];
         watched.closed = true;
-        watched.ended = watched.held.as_ref().map(|held| held.token.clone());
         watched.seen.push(Seen::Closed);
         watched.login.refused = 0;
         watched.login.doubt();
+    }
+
+    /// As [`closed`](Self::closed), and its token ends.
+    pub(crate) fn logged_out(&mut self, process: usize) {
+        let watched = &mut self.sessions[process];
+        if let Some(held) = watched.held.clone() {
+            watched.over.insert(held.token.clone());
+            watched.ended = Some(held);
+        }
+        self.closed(process);
     }
 
     pub(crate) fn reopened(&mut self, process: usize) {
         self.sessions[process].closed = false;
     }
 
-    pub(crate) fn other_credentials(&mut self, process: usize, other_user: bool) {
+    pub(crate) fn new_credentials(
+        &mut self,
+        process: usize,
+        credentials: (&'static str, &'static str),
+    ) {
         let watched = &mut self.sessions[process];
-        if other_user {
+        if watched.credentials.0 != credentials.0 {
             watched.seen.push(Seen::OtherUser);
+            watched.ended = None;
         }
+        watched.credentials = credentials;
+        watched.login.to_record = None;
         watched.login.forgiven();
         watched.login.doubt();
         watched.period += 1;
     }
 
     pub(crate) fn was_reset(&mut self, process: usize) {
-        self.sessions[process].login.forgiven();
-        self.sessions[process].period += 1;
+        let watched = &mut self.sessions[process];
+        watched.login.forgiven();
+        watched.overrides = true;
+        watched.period += 1;
     }
 
     /// Whether every token that a login brings is surely saved.
@@ -217,26 +249,24 @@ impl Watch {
 
     /// The process was killed and starts anew.
     pub(crate) fn restarted(&mut self, process: usize) {
-        self.sessions[process] = Watched::default();
-    }
-
-    pub(crate) fn loaded(&mut self, process: usize, found: Option<(u64, String)>) {
-        let watched = &mut self.sessions[process];
-        watched.login.loaded = found.clone();
-        watched.period += 1;
-        watched.seen.push(Seen::Loaded {
-            token: found.map(|(_, token)| token),
-        });
+        self.sessions[process] = Watched::start(&self.plan.processes[process]);
     }
 }
 
 impl Watched {
-    pub(crate) fn user(&self) -> &str {
-        self.other_user.as_deref().unwrap_or(USERS[0])
+    /// As a process begins.
+    fn start(plan: &ProcessPlan) -> Self {
+        Self {
+            credentials: (USERS[0], plan.password),
+            ..Self::default()
+        }
     }
 
-    pub(crate) fn set_user(&mut self, user: &str) {
-        self.other_user = Some(user.to_owned());
+    /// Whether a record may lose this token: it ended, or this session had a newer one since.
+    pub(crate) fn has_given_up(&self, token: &str) -> bool {
+        let is_held = self.held.as_ref().is_some_and(|held| held.token == token);
+        let was_held = self.tokens.values().any(|held| held == token);
+        self.over.contains(token) || (was_held && !is_held)
     }
 
     /// The generation of the token that was refused last, be it in this step.
@@ -256,6 +286,12 @@ impl Watched {
             .is_some_and(|refused| refused.token == token)
     }
 
+    fn has_ended(&self, token: &str) -> bool {
+        self.ended
+            .as_ref()
+            .is_some_and(|ended| ended.token == token)
+    }
+
     /// Whether this token was refused, before this step or in it.
     pub(crate) fn knows_refused(&self, token: &str) -> bool {
         let in_this_step = self.seen.iter().any(|seen| match seen {
@@ -269,7 +305,7 @@ impl Watched {
             }
             _ => false,
         });
-        in_this_step || self.has_rejected(token) || self.ended.as_deref() == Some(token)
+        in_this_step || self.has_rejected(token) || self.has_ended(token)
     }
 
     /// Follows one step, and says what was wrong with it.
@@ -357,6 +393,7 @@ impl Watched {
                     late,
                 } if *token == now.token => {
                     if !late {
+                        self.ended = None; // the server may hand out the same one again
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
@@ -380,16 +417,24 @@ impl Watched {
                         "an answer to an older token brought a newer one",
                     );
                 }
-                Seen::Loaded { token: Some(token) } if *token == now.token => {
-                    if !self.has_rejected(token) {
+                Seen::Loaded {
+                    token: Some(token), ..
+                } if *token == now.token => {
+                    if self.has_ended(token) {
+                        let what = "a store brought the token back that was logged out";
+                        why = (Guarantee::Stopped, what);
+                    } else if self.has_rejected(token) {
+                        let what = "a store brought the refused token back";
+                        why = (Guarantee::Coalesced, what);
+                    } else {
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
                     }
-                    why = (
-                        Guarantee::Coalesced,
-                        "a store brought the refused token back",
-                    );
+                }
+                Seen::Loaded { others, .. } if others.contains(&now.token) => {
+                    let what = "a store brought a token that another password obtained";
+                    why = (Guarantee::OwnSession, what);
                 }
                 _ => {}
             }
