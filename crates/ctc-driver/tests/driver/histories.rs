@@ -10,7 +10,7 @@ use ctc_driver::ctc_core::{Credentials, Denial, Settings};
 use crate::support::run::Tasks;
 use crate::support::server::{Login, Route};
 use crate::support::store::{Fault, TestStore};
-use crate::support::{World, denial, get, seconds, status, with_both};
+use crate::support::{Client, World, credentials, denial, get, seconds, status, with_both};
 
 fn stored() -> World {
     World::with_store(&TestStore::default())
@@ -129,6 +129,36 @@ fn t10_a_record_never_lands_under_another_accounts_key() {
         if let Some(record) = store(world).peek(&first) {
             assert_eq!(record.key(), first);
         }
+    });
+}
+
+/// A session keeps the token that its last password obtained. A younger one of that password, which
+/// another process saved since, stays on record all the same, and so does what the session has to
+/// say of its new password. Found by the simulator.
+#[test]
+fn an_older_token_of_the_last_password_neither_replaces_a_younger_one_nor_loses_a_refusal() {
+    with_both(stored, |world, client| {
+        world.server.set(|state| state.refuses = Some("wrong"));
+        let in_process = |password: &str| {
+            let world = world.restarted_with(password);
+            let which = usize::from(matches!(client, Client::Async(..)));
+            let client = world.clients().into_iter().nth(which).expect("a client");
+            (world, client)
+        };
+        client.login().unwrap();
+        let (other, newer) = in_process("s3cret!");
+        newer.login().unwrap();
+        newer.renew().unwrap();
+        world.session.set_credentials(credentials("wrong!"));
+        assert!(client.renew().is_err());
+        let (reader, _) = in_process("s3cret!");
+        let kept = store(world).opened(&reader.session).expect("a record");
+        assert!(kept.same_token(&other.session.record()));
+        let logins = world.server.logins();
+        let (_, again) = in_process("wrong!");
+        let refused = denial(again.call("/devices"));
+        assert!(matches!(refused, Denial::Rejected { .. }), "{refused:?}");
+        assert_eq!(world.server.logins(), logins, "it is on record");
     });
 }
 

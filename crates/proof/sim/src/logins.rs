@@ -86,7 +86,9 @@ impl Logins {
         } else {
             self.failures.max(1)
         };
+        // What an earlier response asked for says nothing about a login that had none.
         let asked = std::mem::take(&mut self.asked);
+        let asked = if sent { asked } else { 0 };
         let pause = (full / 4 * 3).max(asked.min(ms(rules.retry_after_cap)));
         self.not_before = now + pause;
     }

@@ -34,6 +34,8 @@ struct Lease {
     shelf: usize,
     key: RecordKey,
     fence: u64,
+    /// What it was last shown of the record's tokens.
+    shown: Vec<Entry>,
 }
 
 #[async_trait]
@@ -89,6 +91,7 @@ impl SimStore {
             shelf: self.shelf,
             key: key.clone(),
             fence,
+            shown: Vec::new(),
         })
     }
 }
@@ -110,6 +113,7 @@ impl AsyncStoreLease for Lease {
             state.note(|| format!("p{}: the record is forged: {entries:?}", self.process));
         }
         state.loaded(self.process, &entries);
+        self.shown = entries;
         Ok(record)
     }
 
@@ -137,10 +141,18 @@ impl AsyncStoreLease for Lease {
             return Err(StoreError::LeaseLost);
         }
         let entries = entries_of(record);
-        let before = std::mem::replace(&mut place.entries, entries.clone());
+        let kept = place.record.as_ref();
+        if kept.is_some_and(|kept| kept.has_younger_token_than(record)) {
+            state.violated(Guarantee::Generations, || {
+                "a store that has a younger token than it is given keeps nothing of a save".into()
+            });
+            return Ok(());
+        }
+        place.entries.clone_from(&entries);
+        let shown = std::mem::replace(&mut self.shown, entries.clone());
         place.record = Some(record.clone());
         state.note(|| format!("p{}: saves {entries:?}", self.process));
-        state.saved(self.process, self.shelf, &before, &entries);
+        state.saved(self.process, self.shelf, &shown, &entries);
         Ok(())
     }
 

@@ -40,8 +40,8 @@ impl State {
         });
     }
 
-    /// A session replaced a record.
-    pub(crate) fn saved(&mut self, process: usize, store: usize, before: &[Entry], now: &[Entry]) {
+    /// A session replaced a record, of which it was shown these tokens.
+    pub(crate) fn saved(&mut self, process: usize, store: usize, shown: &[Entry], now: &[Entry]) {
         let foreign = now
             .iter()
             .find(|entry| {
@@ -61,9 +61,9 @@ impl State {
             let kept = of_password.find(|new| (new.user, new.password) == (old.user, old.password));
             kept.is_some_and(|new| new.generation >= old.generation)
         };
-        let lost = before
+        let lost = shown
             .iter()
-            .find(|old| !is_kept(old) && !watched.has_given_up(&old.token))
+            .find(|old| !is_kept(old) && !watched.may_drop(old))
             .cloned();
         if let Some(lost) = lost {
             self.violated(Guarantee::Generations, || {

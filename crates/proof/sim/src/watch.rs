@@ -15,6 +15,7 @@ use http::{Request, Response, StatusCode};
 use crate::logins::Logins;
 use crate::plan::{Action, Ms, Plan, ProcessPlan};
 use crate::server::{Cookie, USERS, cookie_of};
+use crate::shelf::Entry;
 use crate::wire::{ORIGIN, read_cookie};
 
 /// What a clock that steps back, or a poll that comes late, may make a difference of.
@@ -262,11 +263,18 @@ impl Watched {
         }
     }
 
-    /// Whether a record may lose this token: it ended, or this session had a newer one since.
-    pub(crate) fn has_given_up(&self, token: &str) -> bool {
-        let is_held = self.held.as_ref().is_some_and(|held| held.token == token);
-        let was_held = self.tokens.values().any(|held| held == token);
-        self.over.contains(token) || (was_held && !is_held)
+    /// Whether this session may take a token out of a record: it ended, or the session had a newer
+    /// one of the same credentials since. (Numbers tell which is newer. Processes that could not
+    /// reach the store for a while may each have counted on; theirs is then given up, too.)
+    pub(crate) fn may_drop(&self, entry: &Entry) -> bool {
+        let is_own = (entry.user, entry.password) == self.credentials;
+        let is_held = self
+            .held
+            .as_ref()
+            .is_some_and(|held| held.token == entry.token);
+        let was_held = self.tokens.values().any(|held| *held == entry.token);
+        let is_older = is_own && entry.generation < self.top;
+        self.over.contains(&entry.token) || ((was_held || is_older) && !is_held)
     }
 
     /// The generation of the token that was refused last, be it in this step.
