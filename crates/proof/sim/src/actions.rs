@@ -7,6 +7,7 @@ use ctc_core::Credentials;
 
 use crate::callers::SimDriver;
 use crate::count::Fault;
+use crate::observer::POLL_SLACK;
 use crate::plan::{Action, CallPlan, Ms};
 use crate::run::Runner;
 use crate::runtime::Thrown;
@@ -225,9 +226,26 @@ impl Runner {
     }
 }
 
+/// How long a logout may take by default; `ctc-driver` says so too.
+const LOGOUT_TIMEOUT: Ms = 5000;
+
 async fn log_out(world: &Arc<World>, driver: &SimDriver, process: usize) {
-    world.state().watch.logged_out(process);
+    let began = {
+        let mut state = world.state();
+        state.watch.logged_out(process);
+        state.processes[process].clock.true_ms()
+    };
     let outcome = driver.logout().await;
+    {
+        let mut state = world.state();
+        let took = state.processes[process].clock.true_ms() - began;
+        // Orchestrators kill a program soon after they asked it to end.
+        if took > LOGOUT_TIMEOUT + POLL_SLACK && !state.watch.plan.stalls(process) {
+            state.violated(Guarantee::NoWedge, || {
+                format!("p{process}: a logout took {took} ms")
+            });
+        }
+    }
     if let Some(leak) = secrets::find(&format!("{outcome:?}")) {
         world.state().violated(Guarantee::Secrets, || {
             format!("the outcome of a logout shows {leak}")

@@ -96,6 +96,7 @@ impl Caller {
             life,
             began,
             sends: 0,
+            carried: String::new(),
             on_the_wire,
             was_on_the_wire: false,
             done: false,

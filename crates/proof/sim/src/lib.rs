@@ -13,6 +13,7 @@ mod clock;
 mod count;
 mod exhaust;
 mod forge;
+mod held;
 mod login_rules;
 mod logins;
 mod net;

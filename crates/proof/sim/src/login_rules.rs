@@ -2,20 +2,18 @@
 
 use http::{Response, StatusCode};
 
+use crate::held::Held;
 use crate::observer::REPORT_MARGIN;
 use crate::plan::Ms;
 use crate::server::{Cookie, cookie_of, pause_of};
 use crate::store_rules::named;
-use crate::watch::{Guarantee, Held, SLACK, Seen, Watch};
+use crate::watch::{Guarantee, SLACK, Seen, Watch};
 use crate::wire::SimError;
 use crate::world::State;
 
 impl Watch {
-    /// A lease is asked for: most likely for a new login, so that the last response says nothing
-    /// any more.
     pub(crate) fn asks_for_lease(&mut self, process: usize) {
-        let login = &mut self.sessions[process].login;
-        (login.asked, login.refusal, login.lease_lost) = (0, None, false);
+        self.sessions[process].login.lease_lost = false;
     }
 
     pub(crate) fn leased(&mut self, process: usize, fence: u64, until: Ms) {
@@ -148,7 +146,7 @@ impl State {
                 .login
                 .loaded
                 .as_ref()
-                .is_some_and(|(generation, token)| {
+                .is_some_and(|Held { generation, token }| {
                     let no_older = match held {
                         Some(held) => *generation > held.generation,
                         None => watched
@@ -265,8 +263,7 @@ impl State {
         let login = &mut self.watch.sessions[process].login;
         let lost = std::mem::take(&mut login.refused) > 0;
         let sent = !std::mem::take(&mut login.not_sent) && !lost;
-        // A refusal is a response's: one that was not sent has none.
-        match login.refusal.take().filter(|_| sent) {
+        match login.refusal.take() {
             Some(status) => login.rejected = Some(status),
             None => login.failed(now, sent, &rules),
         }

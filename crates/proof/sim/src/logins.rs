@@ -3,6 +3,7 @@
 use ctc_core::FairUse;
 use http::StatusCode;
 
+use crate::held::Held;
 use crate::plan::Ms;
 
 /// What is known of one session's logins. Times are on its process's monotonic clock.
@@ -52,8 +53,9 @@ pub(crate) struct Logins {
     pub(crate) lease_lost: bool,
     /// The newest lease under which no login set out yet.
     pub(crate) fence: u64,
-    /// Generation and token of the record last loaded.
-    pub(crate) loaded: Option<(u64, String)>,
+    /// The token of the record last loaded that the session's password opens. It counts with the
+    /// number that it has there: the record's own may be another password's.
+    pub(crate) loaded: Option<Held>,
 }
 
 impl Logins {
@@ -86,9 +88,7 @@ impl Logins {
         } else {
             self.failures.max(1)
         };
-        // What an earlier response asked for says nothing about a login that had none.
         let asked = std::mem::take(&mut self.asked);
-        let asked = if sent { asked } else { 0 };
         let pause = (full / 4 * 3).max(asked.min(ms(rules.retry_after_cap)));
         self.not_before = now + pause;
     }

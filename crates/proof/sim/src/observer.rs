@@ -49,6 +49,8 @@ impl Watch {
         let login = &mut self.sessions[process].login;
         login.elections += 1;
         login.elected_at = now;
+        // What the last response meant is about another login.
+        (login.refusal, login.asked) = (None, 0);
         login.elections
     }
 
@@ -82,8 +84,6 @@ impl State {
         match event {
             SessionEvent::LoginSent => {
                 login.refused = 0;
-                // What the last response meant is about another login.
-                (login.refusal, login.asked) = (None, 0);
                 login.unreported.push(election);
             }
             SessionEvent::StoredByOthers if login.loaded.is_some() => {
@@ -182,4 +182,4 @@ impl State {
 pub(crate) const REPORT_MARGIN: Ms = 10_000;
 
 /// How late a task may be polled on a busy machine.
-const POLL_SLACK: Ms = 5000;
+pub(crate) const POLL_SLACK: Ms = 5000;

@@ -8,11 +8,12 @@ use ctc_driver::SharedSession;
 
 use crate::callers::SimDriver;
 use crate::count::{Fault, Tally};
-use crate::plan::{Action, CallPlan, Faults, Plan};
+use crate::held::probe;
+use crate::plan::{Action, CallPlan, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::secrets;
 use crate::tasks::Tasks;
-use crate::watch::{Guarantee, Violation, probe};
+use crate::watch::{Guarantee, Violation};
 use crate::world::{Current, Event, RuntimeState, World};
 
 /// What came of one seed.
@@ -52,6 +53,9 @@ pub fn run(seed: u64, traced: bool) -> Report {
         trace,
     }
 }
+
+/// How many refills a login costs at most; `ctc-core` says so too.
+const MOST_REFILLS: u32 = 20;
 
 /// No world of this size has as many events, unless something spins.
 const MOST_EVENTS: u64 = 1_000_000;
@@ -251,10 +255,14 @@ impl Runner {
             ] {
                 self.act(action);
             }
-            // The last comes after the longest debt that a record can hold: 20 refills.
-            let call = CallPlan::plain(2_400_000, 1);
-            // The first may still meet what was left in a store; the last must find all well.
-            self.spawn_caller(process, 0, vec![call; 3], true);
+            // The first may still meet what others left in a store, and what no clock of its own says
+            // is over: the longest pause, or the dearest login's debt. The next comes after both.
+            let fair_use = &self.plan.settings.fair_use;
+            let longest = (fair_use.refill * MOST_REFILLS)
+                .max(fair_use.backoff_cap)
+                .max(fair_use.retry_after_cap);
+            let call = CallPlan::plain(Ms::try_from(longest.as_millis()).unwrap_or(Ms::MAX), 1);
+            self.spawn_caller(process, 0, vec![call; 2], true);
         }
     }
 }

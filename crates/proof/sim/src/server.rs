@@ -156,6 +156,12 @@ impl Server {
     fn fresh(&mut self, user: &str, passwords: BTreeSet<String>) -> String {
         self.serial += 1;
         let token = format!("CANARY-TOKEN-{:06}", self.serial);
+        let in_quotes = self.serial.is_multiple_of(4);
+        let token = if in_quotes {
+            format!("\"{token}\"")
+        } else {
+            token
+        };
         self.tokens.insert(
             token.clone(),
             Token {
@@ -250,7 +256,7 @@ impl Scene<'_> {
         let expires = self.date(3_600_000);
         let cookie = match self.rng.below(4) {
             0 => format!("authToken={token}"),
-            1 => format!("authToken=\"{token}\"; Version=1; Max-Age=1209600; Path=/connect"),
+            1 => format!("authToken={token}; Version=1; Max-Age=1209600; Path=/connect"),
             2 => format!("authToken={token}; Path=/connect; Secure; HttpOnly; Expires={expires}"),
             _ => format!("authToken={token}; Max-Age=60; Path=/connect; HttpOnly"),
         };
@@ -327,10 +333,9 @@ pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
         let Some(rest) = line.strip_prefix("authToken=") else {
             continue;
         };
-        // A token is one and the same, in quotes or not. (That it goes back as it came is shown by
-        // the tests of the core and by the conformance suite.)
-        let value = rest.split(';').next().unwrap_or_default().trim_matches('"');
-        found = if value.starts_with("CANARY-TOKEN") {
+        // Quotes are a part of the token: it must go back as it came.
+        let value = rest.split(';').next().unwrap_or_default();
+        found = if value.trim_start_matches('"').starts_with("CANARY-TOKEN") {
             Cookie::Set(value.to_owned())
         } else {
             Cookie::Cleared

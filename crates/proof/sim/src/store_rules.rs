@@ -1,6 +1,7 @@
 //! The observer's rules about stores: who may take a token out of a record, and what a session may
 //! find in one.
 
+use crate::held::Held;
 use crate::server::USERS;
 use crate::shelf::Entry;
 use crate::watch::{Guarantee, Seen, Watch};
@@ -29,11 +30,14 @@ impl State {
                 && self.server.has_issued(&entry.token, user, password)
         };
         let own = entries.iter().find(is_own);
-        watched.login.loaded = own.map(|own| (own.generation, own.token.clone()));
+        let token = own.map(|own| Held {
+            generation: own.generation,
+            token: own.token.clone(),
+        });
+        watched.login.loaded.clone_from(&token);
         watched.period += 1;
-        let token = own.map(|own| own.token.clone());
         let others = entries.iter().map(|entry| entry.token.clone());
-        let others = others.filter(|other| Some(other) != token.as_ref());
+        let others = others.filter(|other| own.is_none_or(|own| own.token != *other));
         watched.seen.push(Seen::Loaded {
             others: others.collect(),
             token,

@@ -7,16 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ctc_core::{Call, Denial};
-use ctc_driver::__adapter::by_hand;
-use ctc_driver::SharedSession;
-use http::{Request, Response, StatusCode};
+use ctc_core::Denial;
+use http::{Response, StatusCode};
 
+use crate::held::Held;
 use crate::logins::Logins;
 use crate::plan::{Action, Ms, Plan, ProcessPlan};
 use crate::server::{Cookie, USERS, cookie_of};
 use crate::shelf::Entry;
-use crate::wire::{ORIGIN, read_cookie};
 
 /// What a clock that steps back, or a poll that comes late, may make a difference of.
 pub(crate) const SLACK: Ms = 200;
@@ -85,6 +83,8 @@ pub(crate) struct Watched {
     pub(crate) closed: bool,
     /// The token that was last logged out: neither that nor an older one is adopted.
     pub(crate) ended: Option<Held>,
+    /// All tokens that were taken up from a store.
+    pub(crate) adopted: BTreeSet<String>,
     /// All tokens that were refused or logged out here: a record may lose them.
     over: BTreeSet<String>,
     pub(crate) seen: Vec<Seen>,
@@ -105,13 +105,6 @@ pub(crate) struct Watched {
     pub(crate) logouts: u32,
 }
 
-/// A published pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) generation: u64,
-    pub(crate) token: String,
-}
-
 /// Something that reached a session during one step.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
@@ -124,9 +117,10 @@ pub(crate) enum Seen {
         token: Option<String>,
         late: bool,
     },
-    /// A record: the token that the session's own password opens, and those of others.
+    /// A record: the token that the session's own password opens with its number, and those of
+    /// others.
     Loaded {
-        token: Option<String>,
+        token: Option<Held>,
         others: Vec<String>,
     },
     Closed,
@@ -140,6 +134,8 @@ pub(crate) struct CallState {
     pub(crate) life: u64,
     pub(crate) began: Ms,
     pub(crate) sends: u32,
+    /// The token that it went out with last.
+    pub(crate) carried: String,
     pub(crate) on_the_wire: bool,
     /// As its task was polled last.
     pub(crate) was_on_the_wire: bool,
@@ -184,7 +180,6 @@ impl Watch {
         watched.closed = true;
         watched.seen.push(Seen::Closed);
         watched.login.refused = 0;
-        watched.login.doubt();
     }
 
     /// As [`closed`](Self::closed), and its token ends.
@@ -427,14 +422,19 @@ impl Watched {
                 }
                 Seen::Loaded {
                     token: Some(token), ..
-                } if *token == now.token => {
-                    if self.has_ended(token) {
+                } if token.token == now.token => {
+                    let Held { generation, token } = token;
+                    if now.generation < *generation {
+                        let what = "a token was taken up with a lower number than it has on record";
+                        why = (Guarantee::Generations, what);
+                    } else if self.has_ended(token) {
                         let what = "a store brought the token back that was logged out";
                         why = (Guarantee::Stopped, what);
                     } else if self.has_rejected(token) {
                         let what = "a store brought the refused token back";
                         why = (Guarantee::Coalesced, what);
                     } else {
+                        self.adopted.insert(token.clone());
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
@@ -449,17 +449,4 @@ impl Watched {
         }
         Some(why)
     }
-}
-
-/// What a call would go out with now.
-pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
-    let mut request = Request::new(());
-    *request.uri_mut() = http::Uri::from_static(ORIGIN);
-    let mut call = Call::new(false);
-    let stamped = by_hand::try_stamp(session, &mut call, &mut request).is_ok_and(|stamped| stamped);
-    let generation = call.generation()?.number();
-    stamped.then(|| Held {
-        generation,
-        token: read_cookie(request.headers()).unwrap_or_default(),
-    })
 }
