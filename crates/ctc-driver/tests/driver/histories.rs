@@ -162,6 +162,29 @@ fn an_older_token_of_the_last_password_neither_replaces_a_younger_one_nor_loses_
     });
 }
 
+/// A session that was closed, logged out and opened again takes up the token that it closed with,
+/// while the logout still waits for the store. Found by the simulator.
+#[test]
+fn a_logout_leaves_the_token_that_the_reopened_session_took_up_again() {
+    with_both(stored, |world, client| {
+        client.login().unwrap();
+        world.session.close();
+        let [_, again] = world.clients();
+        let session = world.session.clone();
+        let logged_out = AtomicBool::new(false);
+        store(world).on_operation(move |what| {
+            if what == "lease" && !logged_out.swap(true, Relaxed) {
+                session.reopen();
+                assert_eq!(status(again.call("/devices")), 200);
+            }
+        });
+        client.logout();
+        let kept = store(world).opened(&world.session).expect("a record");
+        assert!(kept.same_token(&world.session.record()));
+        assert_eq!(world.server.logins(), 1, "it was adopted");
+    });
+}
+
 #[test]
 fn t30_max_wait_holds_for_the_call_not_for_each_of_its_sendings() {
     let mut settings = Settings::default();

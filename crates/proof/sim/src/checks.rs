@@ -4,6 +4,7 @@ use ctc_core::{Denial, LoginFailure, Phase};
 use ctc_driver::Counts;
 
 use crate::held::Held;
+use crate::logins::MOST_REFILLS;
 use crate::plan::Ms;
 use crate::watch::{CallState, Guarantee, SLACK};
 use crate::world::State;
@@ -75,8 +76,8 @@ impl State {
             && plan.faults.panics == 0
             && !plan.stalls(process);
         let fair_use = &plan.settings.fair_use;
-        // A token that dies young makes the next login cost up to nine.
-        let paid_off = fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + 9);
+        let paid_off =
+            fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + MOST_REFILLS);
         let now = self.processes[process].clock.true_ms();
         let login = &self.watch.sessions[process].login;
         let long_ago = |at: &Ms| u128::from(now - at) > paid_off;

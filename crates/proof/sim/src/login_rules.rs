@@ -3,6 +3,7 @@
 use http::{Response, StatusCode};
 
 use crate::held::Held;
+use crate::logins::MOST_REFILLS;
 use crate::observer::REPORT_MARGIN;
 use crate::plan::Ms;
 use crate::server::{Cookie, cookie_of, pause_of};
@@ -49,7 +50,9 @@ impl Watch {
     fn wastes_logins(&self, sent: &[Ms]) -> bool {
         let fair_use = &self.plan.settings.fair_use;
         let refill = Ms::try_from(fair_use.refill.as_millis()).unwrap_or(Ms::MAX);
-        let cost = |login: u32| refill * (1_u64 << login.saturating_sub(2).min(5)).min(20);
+        let cost = |login: u32| {
+            refill * (1_u64 << login.saturating_sub(2).min(5)).min(Ms::from(MOST_REFILLS))
+        };
         let (Some(first), Some(now)) = (sent.first(), sent.last()) else {
             return false;
         };

@@ -6,6 +6,9 @@ use http::StatusCode;
 use crate::held::Held;
 use crate::plan::Ms;
 
+/// How many refills a login costs at most, after others that did not help; `ctc-core` says so too.
+pub(crate) const MOST_REFILLS: u32 = 20;
+
 /// What is known of one session's logins. Times are on its process's monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {

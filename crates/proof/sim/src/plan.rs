@@ -23,8 +23,8 @@ pub(crate) struct Plan {
     pub(crate) actions: Vec<(Ms, Action)>,
     /// Nothing goes wrong but that tokens end: then every call must succeed.
     pub(crate) clean: bool,
-    /// Nothing goes wrong but that the account may not use one kind of resource, which has many ids:
-    /// no login helps against that.
+    /// Nothing goes wrong but that the account may not use one kind of resource, which has many
+    /// ids: no login helps against that.
     pub(crate) forbidden: bool,
     /// No wall clock is off or jumps.
     pub(crate) true_clocks: bool,
@@ -237,6 +237,13 @@ impl Plan {
             }
             _ => false,
         })
+    }
+
+    /// Whether its monotonic clock stands still at times.
+    pub(crate) fn sleeps(&self, process: usize) -> bool {
+        let of_process =
+            |action: &Action| matches!(action, Action::Suspend(who, _) if *who == process);
+        self.actions.iter().any(|(_, action)| of_process(action))
     }
 
     pub(crate) fn longest_stall(&self) -> Ms {

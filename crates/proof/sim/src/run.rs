@@ -9,6 +9,7 @@ use ctc_driver::SharedSession;
 use crate::callers::SimDriver;
 use crate::count::{Fault, Tally};
 use crate::held::probe;
+use crate::logins::MOST_REFILLS;
 use crate::plan::{Action, CallPlan, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::secrets;
@@ -53,9 +54,6 @@ pub fn run(seed: u64, traced: bool) -> Report {
         trace,
     }
 }
-
-/// How many refills a login costs at most; `ctc-core` says so too.
-const MOST_REFILLS: u32 = 20;
 
 /// No world of this size has as many events, unless something spins.
 const MOST_EVENTS: u64 = 1_000_000;
@@ -255,8 +253,9 @@ impl Runner {
             ] {
                 self.act(action);
             }
-            // The first may still meet what others left in a store, and what no clock of its own says
-            // is over: the longest pause, or the dearest login's debt. The next comes after both.
+            // The first may still meet what others left in a store, and what no clock of its own
+            // says is over: the longest pause, or the dearest login's debt. The next comes after
+            // both.
             let fair_use = &self.plan.settings.fair_use;
             let longest = (fair_use.refill * MOST_REFILLS)
                 .max(fair_use.backoff_cap)

@@ -93,8 +93,11 @@ impl State {
         let store = self.watch.plan.processes[process].store;
         let on_record =
             store.is_some_and(|store| self.watch.refusals.contains(&(store, user, password)));
-        // A record is known to be older than a success of one's own by the wall clocks.
-        let sure = self.watch.plan.faults.stores_work() && self.watch.plan.true_clocks;
+        // A session takes a record for older than its own last success by the time that went by
+        // since. A wrong wall clock misleads it, and so does a monotonic one that stood still while
+        // the machine slept: the refused password is then tried once more.
+        let slept = self.watch.plan.sleeps(process);
+        let sure = self.watch.plan.faults.stores_work() && self.watch.plan.true_clocks && !slept;
         on_record && sure && !watched.overrides && !watched.login.doubtful
     }
 }
