@@ -140,17 +140,16 @@ impl Caller {
         self.check_time(state, plan, number);
         let no_response = matches!(response, Err(CallError::Transport(_)));
         let good = matches!(response, Ok(response) if response.status() == StatusCode::OK);
-        // A call is sent twice at most. Its second token may be dead, too: a store had it, or it
-        // died meanwhile; and one that dies while its first call is under way looks like a
-        // route that is not allowed.
+        // A call is sent twice at most, not counting one that went out with a token that a store
+        // had. Its second token may have died meanwhile, too; and one that dies while its first
+        // call is under way looks like a route that is not allowed.
         let reason = response
             .as_ref()
             .ok()
             .and_then(|response| response.extensions().get::<Unauthorized>());
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
-        let has_store = state.watch.plan.processes[process].store.is_some();
         let excused = match reason {
-            Some(Unauthorized::AlreadyReplayed) => has_store || dies_meanwhile,
+            Some(Unauthorized::AlreadyReplayed) => dies_meanwhile,
             Some(Unauthorized::RouteRejected) => dies_meanwhile,
             _ => false,
         };

@@ -142,7 +142,7 @@ impl Runner {
             Some(Event::Reply { slot, result }) => slot.fill(result),
             Some(Event::Timer(timer)) => self.world.state().ring(timer),
             Some(Event::Thaw(process)) => self.world.state().thaw(process),
-            Some(Event::Resume) => self.world.state().resume(),
+            Some(Event::Resume) => {}
             Some(Event::Act(action)) => self.act(action),
             None => return false,
         }
