@@ -147,6 +147,9 @@ impl Caller {
             .as_ref()
             .ok()
             .and_then(|response| response.extensions().get::<Unauthorized>());
+        if matches!(reason, Some(Unauthorized::RouteRejected)) {
+            state.watch.sessions[process].route_rejected = true;
+        }
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
         let excused = match reason {
             Some(Unauthorized::AlreadyReplayed) => dies_meanwhile,

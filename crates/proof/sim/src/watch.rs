@@ -95,6 +95,8 @@ pub(crate) struct Watched {
     pub(crate) rotated_in: bool,
     /// User and password, as its session has them.
     pub(crate) credentials: (&'static str, &'static str),
+    /// A route refused a fresh token: its logins may have cost the most that there is.
+    pub(crate) route_rejected: bool,
     /// It was reset: what a store has on record of its credentials does not count.
     pub(crate) overrides: bool,
     /// Logins that the session counts as failed.
