@@ -4,7 +4,7 @@ use ctc_core::{Denial, LoginFailure, Phase};
 use ctc_driver::Counts;
 
 use crate::held::Held;
-use crate::logins::MOST_REFILLS;
+use crate::logins::{MOST_REFILLS, MOST_WHEN_SHORT};
 use crate::plan::Ms;
 use crate::watch::{CallState, Guarantee, SLACK};
 use crate::world::State;
@@ -76,10 +76,15 @@ impl State {
             && plan.faults.panics == 0
             && !plan.stalls(process);
         let fair_use = &plan.settings.fair_use;
-        let paid_off =
-            fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + MOST_REFILLS);
+        let watched = &self.watch.sessions[process];
+        let most = if watched.route_rejected {
+            MOST_REFILLS
+        } else {
+            MOST_WHEN_SHORT + 1
+        };
+        let paid_off = fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + most);
         let now = self.processes[process].clock.true_ms();
-        let login = &self.watch.sessions[process].login;
+        let login = &watched.login;
         let long_ago = |at: &Ms| u128::from(now - at) > paid_off;
         sure && login.tasks == 0 && login.sent.last().is_none_or(long_ago)
     }

@@ -9,6 +9,9 @@ use crate::plan::Ms;
 /// How many refills a login costs at most, after others that did not help; `ctc-core` says so too.
 pub(crate) const MOST_REFILLS: u32 = 20;
 
+/// As much while every token served, but they died young.
+pub(crate) const MOST_WHEN_SHORT: u32 = 8;
+
 /// What is known of one session's logins. Times are on its process's monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
