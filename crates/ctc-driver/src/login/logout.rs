@@ -123,10 +123,12 @@ async fn remove_from_store(
             store.load(session).await;
             let by = closed.token_to_seal().map(|(_, _, by)| by);
             let seed = by.unwrap_or(closed.seed()).clone();
-            // The store may have an older token of this session's than the one that was closed.
+            // The store may have an older token of this session's than the one that was closed. If
+            // the session was reopened meanwhile and took that one up again, it is not over.
+            let next = session.record();
             let is_over = |kept: &OpenRecord| {
                 let is_saved = saved.is_some_and(|saved| kept.has_auth_token(&saved));
-                kept.same_token(closed) || is_saved
+                (kept.same_token(closed) || is_saved) && !kept.same_token(&next)
             };
             store.remove(session, seed, is_over).await;
             store.release(session).await;

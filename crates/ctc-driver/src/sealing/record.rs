@@ -67,15 +67,24 @@ pub(crate) fn seal(
         (None, _, Some(own)) => tokens.retain(|token| token.by != own.by()),
         _ => {}
     }
+    let with = |tokens, refusals| {
+        let parts = SealedParts {
+            salt: keys.salt,
+            tokens,
+            refusals,
+        };
+        SessionRecord::sealed(ours, kept, parts)
+    };
+    // A younger token stays: the session's may be its last password's, which others still use. A
+    // store would keep nothing of a record without it, and so lose what it says besides.
+    let offered = with(tokens.clone(), Vec::new());
+    if let Some(kept) = kept.filter(|kept| kept.has_younger_token_than(&offered)) {
+        tokens = kept.tokens().to_vec();
+    }
     if let Some(own) = &keys.own {
         take_over_refusal(ours, own, place, &tokens, &mut refusals);
     }
-    let parts = SealedParts {
-        salt: keys.salt,
-        tokens,
-        refusals,
-    };
-    Ok(SessionRecord::sealed(ours, kept, parts))
+    Ok(with(tokens, refusals))
 }
 
 /// The refusals of the session's credentials as the session has them: one, or none.

@@ -10,7 +10,7 @@ use ctc_driver::ctc_core::{Credentials, Denial, Settings};
 use crate::support::run::Tasks;
 use crate::support::server::{Login, Route};
 use crate::support::store::{Fault, TestStore};
-use crate::support::{World, denial, get, seconds, status, with_both};
+use crate::support::{Client, World, credentials, denial, get, seconds, status, with_both};
 
 fn stored() -> World {
     World::with_store(&TestStore::default())
@@ -129,6 +129,59 @@ fn t10_a_record_never_lands_under_another_accounts_key() {
         if let Some(record) = store(world).peek(&first) {
             assert_eq!(record.key(), first);
         }
+    });
+}
+
+/// A session keeps the token that its last password obtained. A younger one of that password, which
+/// another process saved since, stays on record all the same, and so does what the session has to
+/// say of its new password. Found by the simulator.
+#[test]
+fn an_older_token_of_the_last_password_neither_replaces_a_younger_one_nor_loses_a_refusal() {
+    with_both(stored, |world, client| {
+        world.server.set(|state| state.refuses = Some("wrong"));
+        let in_process = |password: &str| {
+            let world = world.restarted_with(password);
+            let which = usize::from(matches!(client, Client::Async(..)));
+            let client = world.clients().into_iter().nth(which).expect("a client");
+            (world, client)
+        };
+        client.login().unwrap();
+        let (other, newer) = in_process("s3cret!");
+        newer.login().unwrap();
+        newer.renew().unwrap();
+        world.session.set_credentials(credentials("wrong!"));
+        assert!(client.renew().is_err());
+        let (reader, _) = in_process("s3cret!");
+        let kept = store(world).opened(&reader.session).expect("a record");
+        assert!(kept.same_token(&other.session.record()));
+        let logins = world.server.logins();
+        let (_, again) = in_process("wrong!");
+        let refused = denial(again.call("/devices"));
+        assert!(matches!(refused, Denial::Rejected { .. }), "{refused:?}");
+        assert_eq!(world.server.logins(), logins, "it is on record");
+    });
+}
+
+/// A session that was closed, logged out and opened again takes up the token that it closed with,
+/// while the logout still waits for the store. Found by the simulator.
+#[test]
+fn a_logout_leaves_the_token_that_the_reopened_session_took_up_again() {
+    with_both(stored, |world, client| {
+        client.login().unwrap();
+        world.session.close();
+        let [_, again] = world.clients();
+        let session = world.session.clone();
+        let logged_out = AtomicBool::new(false);
+        store(world).on_operation(move |what| {
+            if what == "lease" && !logged_out.swap(true, Relaxed) {
+                session.reopen();
+                assert_eq!(status(again.call("/devices")), 200);
+            }
+        });
+        client.logout();
+        let kept = store(world).opened(&world.session).expect("a record");
+        assert!(kept.same_token(&world.session.record()));
+        assert_eq!(world.server.logins(), 1, "it was adopted");
     });
 }
 

@@ -12,6 +12,7 @@ use crate::count::Fault;
 use crate::net::SimTransport;
 use crate::plan::{CallPlan, Ms};
 use crate::secrets;
+use crate::server::REFUSED_ROUTE;
 use crate::tasks::Cancelling;
 use crate::watch::{CallState, Guarantee};
 use crate::wire::{ORIGIN, SimError};
@@ -42,7 +43,8 @@ impl Caller {
 
     async fn make_one(&self, plan: &CallPlan, must: bool) {
         let number = self.begin(plan);
-        let request = request(plan, number);
+        let many_ids = self.world.state().faults.many_ids;
+        let request = request(plan, number, many_ids);
         let mut options = CallOptions::default();
         // A renewal with patience may wait although the session is open, which `check_rest` could
         // not tell from one that was forgotten.
@@ -94,6 +96,7 @@ impl Caller {
             life,
             began,
             sends: 0,
+            carried: String::new(),
             on_the_wire,
             was_on_the_wire: false,
             done: false,
@@ -138,22 +141,26 @@ impl Caller {
         self.check_time(state, plan, number);
         let no_response = matches!(response, Err(CallError::Transport(_)));
         let good = matches!(response, Ok(response) if response.status() == StatusCode::OK);
-        // A call is sent twice at most. Its second token may be dead, too: a store had it, or it
-        // died meanwhile; and one that dies while its first call is under way looks like a
-        // route that is not allowed.
+        // A call is sent twice at most, not counting one that went out with a token that a store
+        // had. Its second token may have died meanwhile, too; and one that dies while its first
+        // call is under way looks like a route that is not allowed.
         let reason = response
             .as_ref()
             .ok()
             .and_then(|response| response.extensions().get::<Unauthorized>());
+        if matches!(reason, Some(Unauthorized::RouteRejected)) {
+            state.watch.sessions[process].route_rejected = true;
+        }
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
-        let has_store = state.watch.plan.processes[process].store.is_some();
         let excused = match reason {
-            Some(Unauthorized::AlreadyReplayed) => has_store || dies_meanwhile,
+            Some(Unauthorized::AlreadyReplayed) => dies_meanwhile,
             Some(Unauthorized::RouteRejected) => dies_meanwhile,
             _ => false,
         };
         let sure =
             must || (!excused && state.watch.plan.clean && (plan.always_replay || !plan.post));
+        let may = must || plan.route != REFUSED_ROUTE || !state.watch.plan.forbidden;
+        let sure = sure && may;
         match response {
             Ok(response) if response.status() == StatusCode::UNAUTHORIZED => {
                 if response.extensions().get::<Unauthorized>().is_none() {
@@ -220,7 +227,7 @@ impl Caller {
     }
 }
 
-fn request(plan: &CallPlan, number: usize) -> Request<Vec<u8>> {
+fn request(plan: &CallPlan, number: usize, many_ids: bool) -> Request<Vec<u8>> {
     let origin = if plan.foreign {
         "https://ctc.example.evil.example"
     } else {
@@ -228,7 +235,12 @@ fn request(plan: &CallPlan, number: usize) -> Request<Vec<u8>> {
     };
     let mut request = Request::new(Vec::new());
     *request.method_mut() = if plan.post { Method::POST } else { Method::GET };
-    let url = format!("{origin}/connect/services/{}?page=1", plan.route);
+    let id = if many_ids && plan.route == REFUSED_ROUTE {
+        format!("/{number}")
+    } else {
+        String::new()
+    };
+    let url = format!("{origin}/connect/services/{}{id}?page=1", plan.route);
     *request.uri_mut() = http::Uri::try_from(url).unwrap_or_default();
     let headers = request.headers_mut();
     headers.insert("x-call", HeaderValue::from(number));

@@ -1,10 +1,12 @@
 //! The observer's rules about what becomes of a session, and of those who wait for it.
 
-use ctc_core::{Denial, Phase};
+use ctc_core::{Denial, LoginFailure, Phase};
 use ctc_driver::Counts;
 
+use crate::held::Held;
+use crate::logins::{MOST_REFILLS, MOST_WHEN_SHORT};
 use crate::plan::Ms;
-use crate::watch::{CallState, Guarantee, Held, SLACK};
+use crate::watch::{CallState, Guarantee, SLACK};
 use crate::world::State;
 
 impl State {
@@ -74,10 +76,15 @@ impl State {
             && plan.faults.panics == 0
             && !plan.stalls(process);
         let fair_use = &plan.settings.fair_use;
-        // A token that dies young makes the next login cost up to nine.
-        let paid_off = fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + 9);
+        let watched = &self.watch.sessions[process];
+        let most = if watched.route_rejected {
+            MOST_REFILLS
+        } else {
+            MOST_WHEN_SHORT + 1
+        };
+        let paid_off = fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + most);
         let now = self.processes[process].clock.true_ms();
-        let login = &self.watch.sessions[process].login;
+        let login = &watched.login;
         let long_ago = |at: &Ms| u128::from(now - at) > paid_off;
         sure && login.tasks == 0 && login.sent.last().is_none_or(long_ago)
     }
@@ -118,6 +125,25 @@ impl State {
         if differs {
             self.violated(Guarantee::Coalesced, || {
                 format!("p{process}: one failure, two errors: {denial}")
+            });
+        }
+        // A login that was not sent costs the server nothing, and the network may be back at any
+        // time: its pause doubles once at most. (A store may say of others' that they failed.)
+        let has_store = self.watch.plan.processes[process].store.is_some();
+        let backoff = self.watch.plan.settings.fair_use.backoff.as_millis();
+        let not_sent = matches!(
+            denial,
+            Denial::BackingOff {
+                cause: LoginFailure::NotSent | LoginFailure::NotRun,
+                ..
+            }
+        );
+        let too_long_unsent = not_sent
+            && !has_store
+            && pause.is_some_and(|pause| u128::from(pause) > 2 * backoff + u128::from(SLACK));
+        if too_long_unsent {
+            self.violated(Guarantee::NoWedge, || {
+                format!("p{process}: a pause of {pause:?} ms after a login that was not sent")
             });
         }
         let too_long = matches!(denial, Denial::BackingOff { .. })

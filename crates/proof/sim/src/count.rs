@@ -29,6 +29,7 @@ faults!(
     Foreign = "call to another origin",
     StoreError = "store error",
     StoreSlow = "store slow",
+    StoreForged = "record forged",
     ClockBack = "clock steps back",
     SlowScheduler = "time passes unscheduled",
     Lifecycle = "close/logout/reopen",

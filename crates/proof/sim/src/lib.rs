@@ -6,16 +6,20 @@
 //! simulated. Faults are drawn by the seed. After every event an observer checks that what each
 //! session did follows from what it was told; see [`Guarantee`].
 
+mod actions;
 mod callers;
 mod checks;
 mod clock;
 mod count;
 mod exhaust;
+mod forge;
+mod held;
 mod login_rules;
 mod logins;
 mod net;
 mod observer;
 mod plan;
+mod programs;
 mod rng;
 mod run;
 mod runtime;
@@ -23,6 +27,7 @@ mod secrets;
 mod server;
 mod shelf;
 mod store;
+mod store_rules;
 mod task;
 mod tasks;
 mod watch;

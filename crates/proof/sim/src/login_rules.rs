@@ -2,19 +2,19 @@
 
 use http::{Response, StatusCode};
 
+use crate::held::Held;
+use crate::logins::MOST_REFILLS;
 use crate::observer::REPORT_MARGIN;
 use crate::plan::Ms;
 use crate::server::{Cookie, cookie_of, pause_of};
-use crate::watch::{Guarantee, Held, SLACK, Seen, Watch};
+use crate::store_rules::named;
+use crate::watch::{Guarantee, SLACK, Seen, Watch};
 use crate::wire::SimError;
 use crate::world::State;
 
 impl Watch {
-    /// A lease is asked for: most likely for a new login, so that the last response says nothing
-    /// any more.
     pub(crate) fn asks_for_lease(&mut self, process: usize) {
-        let login = &mut self.sessions[process].login;
-        (login.asked, login.refusal, login.lease_lost) = (0, None, false);
+        self.sessions[process].login.lease_lost = false;
     }
 
     pub(crate) fn leased(&mut self, process: usize, fence: u64, until: Ms) {
@@ -45,6 +45,22 @@ impl Watch {
         }
     }
 
+    /// Whether logins that do not help follow each other too soon: each costs twice as many refills
+    /// as the one before, up to twenty. The first two may be chance.
+    fn wastes_logins(&self, sent: &[Ms]) -> bool {
+        let fair_use = &self.plan.settings.fair_use;
+        let refill = Ms::try_from(fair_use.refill.as_millis()).unwrap_or(Ms::MAX);
+        let cost = |login: u32| {
+            refill * (1_u64 << login.saturating_sub(2).min(5)).min(Ms::from(MOST_REFILLS))
+        };
+        let (Some(first), Some(now)) = (sent.first(), sent.last()) else {
+            return false;
+        };
+        let spent: Ms = (0..).zip(&sent[1..]).map(|(login, _)| cost(login)).sum();
+        let room = refill * Ms::from(fair_use.burst.get() - 1);
+        spent > room + (now - first) + SLACK
+    }
+
     /// More logins than `burst + elapsed / refill` in some span that ends now.
     fn beyond_budget(&self, sent: &[Ms], slack: Ms) -> bool {
         let fair_use = &self.plan.settings.fair_use;
@@ -64,7 +80,7 @@ impl State {
         &mut self,
         process: usize,
         held: Option<&Held>,
-        user: &str,
+        (user, password): (&str, &str),
     ) -> u64 {
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
@@ -74,6 +90,7 @@ impl State {
         let left = self.processes[process].left;
         let store = self.watch.plan.processes[process].store;
         let stores_work = self.watch.plan.faults.stores_work();
+        let on_record = self.is_refused_on_record(process);
         let watched = &mut self.watch.sessions[process];
         let mut wrong = None;
         if watched.closed {
@@ -85,6 +102,11 @@ impl State {
             wrong = Some((
                 Guarantee::Stopped,
                 "a login goes out although the credentials were refused",
+            ));
+        } else if on_record {
+            wrong = Some((
+                Guarantee::Stopped,
+                "a login goes out although its credentials' refusal is on record",
             ));
         } else if now + SLACK < watched.login.not_before {
             wrong = Some((
@@ -127,7 +149,7 @@ impl State {
                 .login
                 .loaded
                 .as_ref()
-                .is_some_and(|(generation, token)| {
+                .is_some_and(|Held { generation, token }| {
                     let no_older = match held {
                         Some(held) => *generation > held.generation,
                         None => watched
@@ -135,6 +157,11 @@ impl State {
                             .is_none_or(|refused| *generation >= refused),
                     };
                     let known = held.is_some_and(|held| held.token == *token);
+                    let no_older = no_older
+                        && watched
+                            .ended
+                            .as_ref()
+                            .is_none_or(|ended| *generation >= ended.generation);
                     // A token that was rotated in meanwhile is just as good.
                     no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
                 });
@@ -146,6 +173,7 @@ impl State {
             }
         }
         watched.login.doubtful = false;
+        watched.login.sent_as = named(user, password);
         (watched.login.asked, watched.login.refusal) = (0, None);
         watched.login.numbers += 1;
         watched.login.fence = 0;
@@ -167,6 +195,14 @@ impl State {
             SLACK
         };
         let slack = slack + longest_delay;
+        if self.watch.plan.forbidden && self.watch.wastes_logins(&sent) {
+            self.violated(Guarantee::FairUse, || {
+                format!(
+                    "p{process}: login {} in a row that does not help",
+                    sent.len()
+                )
+            });
+        }
         if self.watch.beyond_budget(&sent, slack) {
             self.violated(Guarantee::FairUse, || {
                 format!("p{process}: more logins than the budget allows")
@@ -229,8 +265,7 @@ impl State {
         let rules = self.watch.plan.settings.fair_use.clone();
         let login = &mut self.watch.sessions[process].login;
         let sent = !std::mem::take(&mut login.not_sent);
-        // A refusal is a response's: one that was not sent has none.
-        match login.refusal.take().filter(|_| sent) {
+        match login.refusal.take() {
             Some(status) => login.rejected = Some(status),
             None => login.failed(now, sent, &rules),
         }

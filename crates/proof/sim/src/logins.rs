@@ -3,7 +3,14 @@
 use ctc_core::FairUse;
 use http::StatusCode;
 
+use crate::held::Held;
 use crate::plan::Ms;
+
+/// How many refills a login costs at most, after others that did not help; `ctc-core` says so too.
+pub(crate) const MOST_REFILLS: u32 = 20;
+
+/// As much while every token served, but they died young.
+pub(crate) const MOST_WHEN_SHORT: u32 = 8;
 
 /// What is known of one session's logins. Times are on its process's monotonic clock.
 #[derive(Debug, Default)]
@@ -37,6 +44,10 @@ pub(crate) struct Logins {
     pub(crate) unreported: Vec<u64>,
     /// Elections whose login opened the session, and whose token the store was not given.
     pub(crate) unsaved: Vec<u64>,
+    /// The election whose login was refused, until the store has that on record.
+    pub(crate) to_record: Option<u64>,
+    /// The credentials that the last one went out with.
+    pub(crate) sent_as: Option<(&'static str, &'static str)>,
     /// Leases held of the store, and when the newest is over (on the world's clock).
     pub(crate) leases: u32,
     pub(crate) leased_until: Ms,
@@ -46,8 +57,9 @@ pub(crate) struct Logins {
     pub(crate) lease_lost: bool,
     /// The newest lease under which no login set out yet.
     pub(crate) fence: u64,
-    /// Generation and token of the record last loaded.
-    pub(crate) loaded: Option<(u64, String)>,
+    /// The token of the record last loaded that the session's password opens. It counts with the
+    /// number that it has there: the record's own may be another password's.
+    pub(crate) loaded: Option<Held>,
 }
 
 impl Logins {

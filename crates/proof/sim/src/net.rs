@@ -10,11 +10,12 @@ use http::header::COOKIE;
 use http::{HeaderMap, Request, Response};
 
 use crate::count::Fault;
+use crate::held::probe;
 use crate::plan::Ms;
 use crate::runtime::Thrown;
 use crate::secrets;
 use crate::server::{APP_KEY, Arrival};
-use crate::watch::{Guarantee, probe};
+use crate::watch::Guarantee;
 use crate::wire::{ORIGIN, SimError, read_cookie};
 use crate::world::{Event, Fate, Slot, State, World};
 
@@ -50,9 +51,11 @@ impl AsyncTransport for SimTransport {
             if state.watch.calls[call].sends >= 2 {
                 state.watch.sessions[self.process].replays += 1;
             }
-            // Once more when a replay went out with a token that was adopted from a store.
-            let has_store = state.watch.plan.processes[self.process].store.is_some();
-            if state.watch.calls[call].sends > 2 + u32::from(has_store) {
+            // Once more when the replay went out with a token that was only adopted from a store:
+            // that one may have been over for long, and no login was made for this call yet.
+            let last = std::mem::replace(&mut state.watch.calls[call].carried, token.clone());
+            let adopted = state.watch.sessions[self.process].adopted.contains(&last);
+            if state.watch.calls[call].sends > 2 + u32::from(adopted) {
                 state.violated(Guarantee::Generations, || {
                     format!("call {call} was sent too often")
                 });
@@ -113,7 +116,7 @@ impl SimTransport {
             }
             let (user, password) = read_form(request.body().as_ref());
             state.note(|| format!("p{}: login of {user} sets out", self.process));
-            let number = state.login_sets_out(self.process, held.as_ref(), &user);
+            let number = state.login_sets_out(self.process, held.as_ref(), (&user, &password));
             let slot = self.set_out(&mut state, Arrival::Login { user, password }, None);
             (
                 slot,
@@ -188,6 +191,11 @@ impl SimTransport {
         }
         let token = token.unwrap_or_default();
         let process = self.process;
+        if !state.server.knows(&token) {
+            state.violated(Guarantee::OwnSession, || {
+                format!("p{process}: a call carries {token}, which no login brought")
+            });
+        }
         state.note(|| format!("p{process}: call sets out with {token}"));
         token
     }

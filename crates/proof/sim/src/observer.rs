@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use ctc_core::LoginRule;
+use ctc_core::{Denial, LoginRule};
 use ctc_driver::{SessionEvent, SharedSession};
 
 use crate::count::Fault;
@@ -49,6 +49,8 @@ impl Watch {
         let login = &mut self.sessions[process].login;
         login.elections += 1;
         login.elected_at = now;
+        // What the last response meant is about another login.
+        (login.refusal, login.asked) = (None, 0);
         login.elections
     }
 }
@@ -74,17 +76,26 @@ impl State {
         let login = &mut self.watch.sessions[process].login;
         match event {
             SessionEvent::LoginSent => {
-                // What the last response meant is about another login.
-                (login.refusal, login.asked) = (None, 0);
                 login.unreported.push(election);
             }
-            // Its token opens with another password only: to this session there is none.
-            SessionEvent::StoredByOthers => login.loaded = None,
+            SessionEvent::StoredByOthers if login.loaded.is_some() => {
+                self.violated(Guarantee::Coalesced, || {
+                    format!("p{process} finds tokens of others only, and its password opens one")
+                });
+            }
+            SessionEvent::LoginFailed {
+                denial: Denial::Rejected { .. },
+            } => {
+                login.unreported.retain(|other| *other != election);
+                login.to_record = Some(election);
+                self.watch.sessions[process].overrides = false;
+            }
             SessionEvent::LoggedIn { .. } => {
                 login.unreported.retain(|other| *other != election);
                 if saves {
                     login.unsaved.push(election);
                 }
+                self.watch.accepted(process);
             }
             SessionEvent::LoginFailed { .. }
             | SessionEvent::LoginLate
@@ -163,4 +174,4 @@ impl State {
 pub(crate) const REPORT_MARGIN: Ms = 10_000;
 
 /// How late a task may be polled on a busy machine.
-const POLL_SLACK: Ms = 5000;
+pub(crate) const POLL_SLACK: Ms = 5000;

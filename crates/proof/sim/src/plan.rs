@@ -6,6 +6,7 @@ use std::time::Duration;
 use ctc_core::Settings;
 
 use crate::rng::Rng;
+use crate::server::{NEW_PASSWORD, PASSWORD, WRONG_PASSWORD};
 
 /// Milliseconds of virtual time.
 pub(crate) type Ms = u64;
@@ -22,6 +23,9 @@ pub(crate) struct Plan {
     pub(crate) actions: Vec<(Ms, Action)>,
     /// Nothing goes wrong but that tokens end: then every call must succeed.
     pub(crate) clean: bool,
+    /// Nothing goes wrong but that the account may not use one kind of resource, which has many
+    /// ids: no login helps against that.
+    pub(crate) forbidden: bool,
     /// No wall clock is off or jumps.
     pub(crate) true_clocks: bool,
 }
@@ -31,6 +35,8 @@ pub(crate) struct ProcessPlan {
     /// Which of the stores it uses.
     pub(crate) store: Option<usize>,
     pub(crate) callers: Vec<Vec<CallPlan>>,
+    /// What it starts with, and starts with again after each kill.
+    pub(crate) password: &'static str,
     /// How many runtimes its callers are spread over: 1 or 2.
     pub(crate) runtimes: usize,
     /// Which runtime makes the logins. `None`: that of the caller that was elected.
@@ -66,6 +72,9 @@ pub(crate) enum Action {
     Close(usize),
     Logout(usize),
     Reopen(usize),
+    /// Logged out, and open again a moment later, with a call at once.
+    LogoutAndBack(usize, Ms),
+    BackAgain(usize),
     Reset(usize),
     RightCredentials(usize),
     WrongCredentials(usize),
@@ -114,10 +123,14 @@ pub(crate) struct Faults {
     pub(crate) rotation_kills: bool,
     /// One route answers 401 whatever the token.
     pub(crate) refused_route: bool,
+    /// That route has an id in its path, and each call another one.
+    pub(crate) many_ids: bool,
     pub(crate) one_token_an_account: bool,
     pub(crate) one_session_an_account: bool,
     pub(crate) store_error: u64,
     pub(crate) store_slow: u64,
+    /// Somebody writes to a record who has no key to it.
+    pub(crate) store_forged: u64,
     pub(crate) clock_back: u64,
     pub(crate) slow_scheduler: u64,
     /// User code within a login: transport, store, observer, rule.
@@ -126,6 +139,9 @@ pub(crate) struct Faults {
 
 impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        if rng.chance(20) {
+            return Self::draw_forbidden(rng);
+        }
         let clean = rng.chance(100);
         let settings = settings(rng, clean);
         let faults = if clean {
@@ -142,8 +158,13 @@ impl Plan {
         let count = 1 + rng.index(4);
         let herd = rng.chance(50);
         let renewals = if clean { 0 } else { rng.pick(&[0, 0, 0, 200]) };
-        let processes = (0..count)
+        let processes: Vec<_> = (0..count)
             .map(|_| ProcessPlan {
+                password: if clean || !rng.chance(150) {
+                    PASSWORD
+                } else {
+                    rng.pick(&[NEW_PASSWORD, NEW_PASSWORD, WRONG_PASSWORD])
+                },
                 store: (stores > 0 && rng.chance(800)).then(|| rng.index(stores)),
                 callers: (0..if herd { 40 } else { 1 + rng.index(6) })
                     .map(|_| calls(rng, horizon, clean, renewals))
@@ -157,14 +178,96 @@ impl Plan {
                 },
             })
             .collect();
-        let actions = actions(rng, count, horizon, clean, true_clocks, settings.lease);
+        let mut actions = actions(rng, count, horizon, clean, true_clocks, settings.lease);
+        for (who, process) in processes.iter().enumerate() {
+            // A job that is started again and again, with a password that is out of date.
+            if process.password != PASSWORD && rng.chance(500) {
+                let starts = (1..10).map(|start| (horizon / 10 * start, Action::Kill(who)));
+                actions.extend(starts);
+                actions.sort_by_key(|(at, _)| *at);
+            }
+        }
         Self {
             processes,
             faults,
             settings,
             actions,
             clean,
+            forbidden: false,
             true_clocks,
+        }
+    }
+
+    fn draw_forbidden(rng: &mut Rng) -> Self {
+        let settings = settings(rng, false);
+        let refill = Ms::try_from(settings.fair_use.refill.as_millis()).unwrap_or(MINUTE);
+        let calls = |rng: &mut Rng| {
+            let route = |rng: &mut Rng| if rng.chance(800) { 0 } else { 1 + rng.index(3) };
+            let call = |rng: &mut Rng| CallPlan::plain(rng.below(refill), route(rng));
+            (0..150).map(|_| call(rng)).collect()
+        };
+        let process = ProcessPlan {
+            password: PASSWORD,
+            store: None,
+            callers: (0..1 + rng.index(3)).map(|_| calls(rng)).collect(),
+            runtimes: 1,
+            logins_on: None,
+            wall_ahead: 0,
+        };
+        Self {
+            processes: vec![process],
+            faults: Faults {
+                latency: 100,
+                refused_route: true,
+                many_ids: true,
+                ..Faults::default()
+            },
+            settings,
+            actions: Vec::new(),
+            clean: true,
+            forbidden: true,
+            true_clocks: true,
+        }
+    }
+
+    pub(crate) fn stalls(&self, process: usize) -> bool {
+        self.actions.iter().any(|(_, action)| match action {
+            Action::Freeze(who, _) | Action::Suspend(who, _) | Action::Idle(who, ..) => {
+                *who == process
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether its monotonic clock stands still at times.
+    pub(crate) fn sleeps(&self, process: usize) -> bool {
+        let of_process =
+            |action: &Action| matches!(action, Action::Suspend(who, _) if *who == process);
+        self.actions.iter().any(|(_, action)| of_process(action))
+    }
+
+    pub(crate) fn longest_stall(&self) -> Ms {
+        let spans = self.actions.iter().map(|(_, action)| match action {
+            Action::Freeze(_, span) | Action::Idle(_, _, span) => *span,
+            _ => 0,
+        });
+        spans.sum()
+    }
+}
+
+impl CallPlan {
+    /// A call without a whim.
+    pub(crate) const fn plain(think: Ms, route: usize) -> Self {
+        Self {
+            think,
+            route,
+            post: false,
+            always_replay: true,
+            max_wait: 0,
+            foreign: false,
+            own_cookie: false,
+            renew: false,
+            cancel: None,
         }
     }
 }
@@ -244,7 +347,7 @@ fn actions(
                 3 * lease,
                 10 * 60 * MINUTE,
             ]);
-            let action = match rng.below(32) {
+            let action = match rng.below(34) {
                 0 => Action::Close(who),
                 1 | 2 => Action::Logout(who),
                 3..=5 => Action::Reopen(who),
@@ -267,6 +370,7 @@ fn actions(
                 23 | 24 => Action::Idle(who, rng.index(2), stall),
                 25 | 26 => Action::Refuse(who, rng.index(2), stall),
                 27 | 28 => Action::Leave(who, stall),
+                29 | 30 => Action::LogoutAndBack(who, rng.pick(&[0, 10, SECOND, 5 * SECOND])),
                 _ => Action::Revoke,
             };
             // Clients that go while their first login is being prepared are the interesting ones.
@@ -297,10 +401,12 @@ impl Faults {
             rotation: often(&[50, 300, 800]),
             rotation_kills: often(&[1]) > 0,
             refused_route: often(&[1]) > 0,
+            many_ids: often(&[1]) > 0,
             one_token_an_account: often(&[1]) > 0,
             one_session_an_account: often(&[1]) > 0,
             store_error: often(&[50, 300]),
             store_slow: often(&[50, 300]),
+            store_forged: often(&[0, 0, 100]),
             clock_back: often(&[50]),
             slow_scheduler: often(&[100]),
             panics: often(&[20, 100]),
@@ -308,9 +414,9 @@ impl Faults {
         }
     }
 
-    /// Stores do what they are asked, and soon.
+    /// Stores do what they are asked, and soon, and nobody else writes to them.
     pub(crate) const fn stores_work(&self) -> bool {
-        self.store_error == 0 && self.store_slow == 0
+        self.store_error == 0 && self.store_slow == 0 && self.store_forged == 0
     }
 
     /// What is left once the world heals.

@@ -1,6 +1,6 @@
 //! The simulated server: accounts, tokens, and the many ways in which a server answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{DATE, LOCATION, RETRY_AFTER, SET_COOKIE};
@@ -14,6 +14,7 @@ pub(crate) const APP_KEY: &str = "CANARY-KEY";
 pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
 pub(crate) const NEW_PASSWORD: &str = "CANARY-PASSWORD-2";
 pub(crate) const WRONG_PASSWORD: &str = "CANARY-PASSWORD-WRONG";
+pub(crate) const PASSWORDS: [&str; 3] = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD];
 pub(crate) const USERS: [&str; 2] = ["CANARY-USER-A", "CANARY-USER-B"];
 /// The route that responses 401 whatever the token, when there is one.
 pub(crate) const REFUSED_ROUTE: usize = 0;
@@ -32,6 +33,8 @@ pub(crate) struct Server {
 #[derive(Debug)]
 struct Token {
     user: String,
+    /// With which passwords somebody logged in and got it, or one that it was rotated from.
+    passwords: BTreeSet<String>,
     alive: bool,
 }
 
@@ -79,6 +82,17 @@ impl Server {
         self.password = PASSWORD;
     }
 
+    /// Whether somebody who logged in with these credentials got this token.
+    pub(crate) fn has_issued(&self, token: &str, user: &str, password: &str) -> bool {
+        let token = self.tokens.get(token);
+        token.is_some_and(|token| token.user == user && token.passwords.contains(password))
+    }
+
+    /// Whether the token is one of this server's.
+    pub(crate) fn knows(&self, token: &str) -> bool {
+        self.tokens.contains_key(token)
+    }
+
     fn login(&mut self, user: &str, password: &str, at: &mut Scene<'_>) -> Response<()> {
         self.logins += 1;
         let faults = at.faults.clone();
@@ -112,11 +126,11 @@ impl Server {
         if at.strikes(faults.login_without_token, Fault::LoginWithoutToken) {
             return at.failed(200);
         }
-        let token = self.issue(user, &faults);
+        let token = self.issue(user, password, &faults);
         at.with_token(200, &token)
     }
 
-    fn issue(&mut self, user: &str, faults: &Faults) -> String {
+    fn issue(&mut self, user: &str, password: &str, faults: &Faults) -> String {
         if faults.one_token_an_account
             && let Some((token, state)) = self
                 .tokens
@@ -126,6 +140,7 @@ impl Server {
         {
             // Such a server hands out the dead one once in a while, too.
             state.alive |= self.serial.is_multiple_of(2);
+            state.passwords.insert(password.to_owned());
             self.serial += 1;
             return token.clone();
         }
@@ -135,16 +150,23 @@ impl Server {
                 .filter(|token| token.user == user)
                 .for_each(|token| token.alive = false);
         }
-        self.fresh(user)
+        self.fresh(user, BTreeSet::from([password.to_owned()]))
     }
 
-    fn fresh(&mut self, user: &str) -> String {
+    fn fresh(&mut self, user: &str, passwords: BTreeSet<String>) -> String {
         self.serial += 1;
         let token = format!("CANARY-TOKEN-{:06}", self.serial);
+        let in_quotes = self.serial.is_multiple_of(4);
+        let token = if in_quotes {
+            format!("\"{token}\"")
+        } else {
+            token
+        };
         self.tokens.insert(
             token.clone(),
             Token {
                 user: user.to_owned(),
+                passwords,
                 alive: true,
             },
         );
@@ -163,8 +185,8 @@ impl Server {
 
     fn call(&mut self, token: &str, route: usize, at: &mut Scene<'_>) -> Response<()> {
         let faults = at.faults.clone();
-        let user = match self.tokens.get(token) {
-            Some(state) if state.alive => state.user.clone(),
+        let (user, passwords) = match self.tokens.get(token) {
+            Some(state) if state.alive => (state.user.clone(), state.passwords.clone()),
             _ => return at.maybe_clearing(401),
         };
         if at.now < self.outage_until || at.strikes(faults.call_unavailable, Fault::CallUnavailable)
@@ -193,7 +215,7 @@ impl Server {
             {
                 state.alive = false;
             }
-            let next = self.fresh(&user);
+            let next = self.fresh(&user, passwords);
             return at.with_token(200, &next);
         }
         at.plain(200)
@@ -234,7 +256,7 @@ impl Scene<'_> {
         let expires = self.date(3_600_000);
         let cookie = match self.rng.below(4) {
             0 => format!("authToken={token}"),
-            1 => format!("authToken=\"{token}\"; Version=1; Max-Age=1209600; Path=/connect"),
+            1 => format!("authToken={token}; Version=1; Max-Age=1209600; Path=/connect"),
             2 => format!("authToken={token}; Path=/connect; Secure; HttpOnly; Expires={expires}"),
             _ => format!("authToken={token}; Max-Age=60; Path=/connect; HttpOnly"),
         };
@@ -311,10 +333,9 @@ pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
         let Some(rest) = line.strip_prefix("authToken=") else {
             continue;
         };
-        // A token is one and the same, in quotes or not. (That it goes back as it came is shown by
-        // the tests of the core and by the conformance suite.)
-        let value = rest.split(';').next().unwrap_or_default().trim_matches('"');
-        found = if value.starts_with("CANARY-TOKEN") {
+        // Quotes are a part of the token: it must go back as it came.
+        let value = rest.split(';').next().unwrap_or_default();
+        found = if value.trim_start_matches('"').starts_with("CANARY-TOKEN") {
             Cookie::Set(value.to_owned())
         } else {
             Cookie::Cleared

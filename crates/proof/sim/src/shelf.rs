@@ -14,11 +14,21 @@ pub(crate) struct Shelf {
     pub(crate) fences: u64,
 }
 
+/// A token in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) user: &'static str,
+    pub(crate) password: &'static str,
+    pub(crate) generation: u64,
+    pub(crate) token: String,
+}
+
 /// One key's record, and its lease.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     pub(crate) record: Option<SessionRecord>,
-    pub(crate) token: Option<(u64, String)>,
+    /// Its tokens, opened with every password of the world.
+    pub(crate) entries: Vec<Entry>,
     pub(crate) fence: u64,
     pub(crate) held_until: Option<Ms>,
 }

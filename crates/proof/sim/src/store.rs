@@ -10,10 +10,12 @@ use ctc_driver::__adapter::records;
 use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError, StoreSecret};
 
 use crate::count::Fault;
+use crate::forge;
 use crate::plan::Ms;
 use crate::runtime::Thrown;
 use crate::secrets;
-use crate::server::{APP_KEY, NEW_PASSWORD, PASSWORD, USERS, WRONG_PASSWORD};
+use crate::server::{APP_KEY, PASSWORDS, USERS};
+use crate::shelf::Entry;
 use crate::watch::Guarantee;
 use crate::wire::SimError;
 use crate::world::{Sleep, World};
@@ -32,6 +34,8 @@ struct Lease {
     shelf: usize,
     key: RecordKey,
     fence: u64,
+    /// What it was last shown of the record's tokens.
+    shown: Vec<Entry>,
 }
 
 #[async_trait]
@@ -87,6 +91,7 @@ impl SimStore {
             shelf: self.shelf,
             key: key.clone(),
             fence,
+            shown: Vec::new(),
         })
     }
 }
@@ -100,8 +105,15 @@ impl AsyncStoreLease for Lease {
             .places
             .entry(self.key.clone())
             .or_default();
-        let (record, found) = (place.record.clone(), place.token.clone());
-        state.watch.loaded(self.process, found);
+        let (mut record, mut entries) = (place.record.clone(), place.entries.clone());
+        let forged = state.faults.store_forged;
+        if record.is_some() && state.strikes(forged, Fault::StoreForged) {
+            record = forge::forge(&mut state, self.shelf, record);
+            entries = record.as_ref().map_or(Vec::new(), entries_of);
+            state.note(|| format!("p{}: the record is forged: {entries:?}", self.process));
+        }
+        state.loaded(self.process, &entries);
+        self.shown = entries;
         Ok(record)
     }
 
@@ -115,6 +127,7 @@ impl AsyncStoreLease for Lease {
             });
         }
         let now = state.now;
+        let forged = state.faults.store_forged;
         if let Some(election) = state.current.login {
             let unsaved = &mut state.watch.sessions[self.process].login.unsaved;
             unsaved.retain(|other| *other != election);
@@ -128,10 +141,20 @@ impl AsyncStoreLease for Lease {
             state.note(|| format!("p{}: save comes too late", self.process));
             return Err(StoreError::LeaseLost);
         }
-        place.token = token_of(record);
+        let entries = entries_of(record);
+        let kept = place.record.as_ref();
+        // One that read a forged record cannot know what is really there.
+        if forged == 0 && kept.is_some_and(|kept| kept.has_younger_token_than(record)) {
+            state.violated(Guarantee::Generations, || {
+                "a store that has a younger token than it is given keeps nothing of a save".into()
+            });
+            return Ok(());
+        }
+        place.entries.clone_from(&entries);
+        let shown = std::mem::replace(&mut self.shown, entries.clone());
         place.record = Some(record.clone());
-        let token = place.token.as_ref().map(|(_, token)| token.clone());
-        state.note(|| format!("p{}: saves {token:?}", self.process));
+        state.note(|| format!("p{}: saves {entries:?}", self.process));
+        state.saved(self.process, self.shelf, &shown, &entries);
         Ok(())
     }
 
@@ -191,19 +214,24 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The token in a record and its generation, for whom it opens.
-fn token_of(record: &SessionRecord) -> Option<(u64, String)> {
-    let passwords = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD];
-    let mut accounts = USERS
+/// The tokens in a record, each with the credentials that open it.
+fn entries_of(record: &SessionRecord) -> Vec<Entry> {
+    let credentials = USERS
         .iter()
-        .flat_map(|user| passwords.map(|password| (user, password)));
-    accounts.find_map(|(user, password)| {
+        .flat_map(|user| PASSWORDS.map(|password| (*user, password)));
+    let opened = credentials.filter_map(|(user, password)| {
         let seed = SealSeed::new(APP_KEY.as_bytes(), &record.key().origin, user, password);
         let opened = records::open(record, &seed, Some(&secret())).ok()?;
         let (token, facts, _) = opened.token_to_seal()?;
         let token = std::str::from_utf8(token).ok()?;
-        Some((facts.generation, token.trim_matches('"').to_owned()))
-    })
+        Some(Entry {
+            user,
+            password,
+            generation: facts.generation,
+            token: token.to_owned(),
+        })
+    });
+    opened.collect()
 }
 
 fn secret() -> StoreSecret {

@@ -5,17 +5,16 @@
 //! one step, and what may follow from each. A session that does anything else has broken a
 //! guarantee.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ctc_core::{Call, Denial};
-use ctc_driver::__adapter::by_hand;
-use ctc_driver::SharedSession;
-use http::{Request, Response, StatusCode};
+use ctc_core::Denial;
+use http::{Response, StatusCode};
 
+use crate::held::Held;
 use crate::logins::Logins;
-use crate::plan::{Action, Ms, Plan};
+use crate::plan::{Action, Ms, Plan, ProcessPlan};
 use crate::server::{Cookie, USERS, cookie_of};
-use crate::wire::{ORIGIN, read_cookie};
+use crate::shelf::Entry;
 
 /// What a clock that steps back, or a poll that comes late, may make a difference of.
 pub(crate) const SLACK: Ms = 200;
@@ -45,6 +44,7 @@ guarantees!(
     Origin = 8 "key and token stay on their origin",
     Secrets = 9 "no secret is printed or logged",
     NoPanic = 10 "no input makes the core panic",
+    OwnSession = 11 "nobody gets a session whose credentials they do not have",
     LoginEnds = 12 "a sent login ends and is reported, whoever leaves",
 );
 
@@ -63,6 +63,8 @@ pub(crate) struct Watch {
     pub(crate) calls: Vec<CallState>,
     /// When logins were sent, by store.
     pub(crate) by_store: Vec<Vec<Ms>>,
+    /// Refusals that a store has on record: which store, user and password.
+    pub(crate) refusals: BTreeSet<(usize, &'static str, &'static str)>,
     pub(crate) violation: Option<Violation>,
     /// When all tokens were revoked last.
     pub(crate) revoked_at: Option<Ms>,
@@ -79,28 +81,30 @@ pub(crate) struct Watched {
     /// The token that was refused last.
     pub(crate) refused: Option<Held>,
     pub(crate) closed: bool,
-    /// The token that was held when it was closed: it is not adopted again.
-    ended: Option<String>,
+    /// The token that was last logged out: neither that nor an older one is adopted.
+    pub(crate) ended: Option<Held>,
+    /// All tokens that were taken up from a store.
+    pub(crate) adopted: BTreeSet<String>,
+    /// All tokens that were refused or logged out here: a record may lose them.
+    over: BTreeSet<String>,
     pub(crate) seen: Vec<Seen>,
     pub(crate) login: Logins,
     /// Denials of one period are equal.
     pub(crate) period: u64,
     pub(crate) said: Option<((u64, u64), Denial)>,
     pub(crate) rotated_in: bool,
-    other_user: Option<String>,
+    /// User and password, as its session has them.
+    pub(crate) credentials: (&'static str, &'static str),
+    /// A route refused a fresh token: its logins may have cost the most that there is.
+    pub(crate) route_rejected: bool,
+    /// It was reset: what a store has on record of its credentials does not count.
+    pub(crate) overrides: bool,
     /// Logins that the session counts as failed.
     pub(crate) failed: u64,
     /// Calls that were sent a second time.
     pub(crate) replays: u64,
     /// Logouts on their way, which a flight may be waiting for.
     pub(crate) logouts: u32,
-}
-
-/// A published pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) generation: u64,
-    pub(crate) token: String,
 }
 
 /// Something that reached a session during one step.
@@ -115,8 +119,11 @@ pub(crate) enum Seen {
         token: Option<String>,
         late: bool,
     },
+    /// A record: the token that the session's own password opens with its number, and those of
+    /// others.
     Loaded {
-        token: Option<String>,
+        token: Option<Held>,
+        others: Vec<String>,
     },
     Closed,
     OtherUser,
@@ -129,6 +136,8 @@ pub(crate) struct CallState {
     pub(crate) life: u64,
     pub(crate) began: Ms,
     pub(crate) sends: u32,
+    /// The token that it went out with last.
+    pub(crate) carried: String,
     pub(crate) on_the_wire: bool,
     /// As its task was polled last.
     pub(crate) was_on_the_wire: bool,
@@ -148,9 +157,10 @@ impl Watch {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             plan: plan.clone(),
-            sessions: plan.processes.iter().map(|_| Watched::default()).collect(),
+            sessions: plan.processes.iter().map(Watched::start).collect(),
             calls: Vec::new(),
             by_store: vec![Vec::new(), Vec::new()],
+            refusals: BTreeSet::new(),
             violation: None,
             revoked_at: None,
         }
@@ -158,6 +168,9 @@ impl Watch {
 
     pub(crate) fn call_answered(&mut self, process: usize, token: &str, response: &Response<()>) {
         let cookie = cookie_of(response.headers());
+        if response.status() == StatusCode::UNAUTHORIZED || cookie == Cookie::Cleared {
+            self.sessions[process].over.insert(token.to_owned());
+        }
         let (carried, status) = (token.to_owned(), response.status());
         self.sessions[process].seen.push(Seen::ServerResponse {
             carried,
@@ -169,28 +182,46 @@ impl Watch {
     pub(crate) fn closed(&mut self, process: usize) {
         let watched = &mut self.sessions[process];
         watched.closed = true;
-        watched.ended = watched.held.as_ref().map(|held| held.token.clone());
         watched.seen.push(Seen::Closed);
         watched.login.doubt();
+    }
+
+    /// As [`closed`](Self::closed), and its token ends.
+    pub(crate) fn logged_out(&mut self, process: usize) {
+        let watched = &mut self.sessions[process];
+        if let Some(held) = watched.held.clone() {
+            watched.over.insert(held.token.clone());
+            watched.ended = Some(held);
+        }
+        self.closed(process);
     }
 
     pub(crate) fn reopened(&mut self, process: usize) {
         self.sessions[process].closed = false;
     }
 
-    pub(crate) fn other_credentials(&mut self, process: usize, other_user: bool) {
+    pub(crate) fn new_credentials(
+        &mut self,
+        process: usize,
+        credentials: (&'static str, &'static str),
+    ) {
         let watched = &mut self.sessions[process];
-        if other_user {
+        if watched.credentials.0 != credentials.0 {
             watched.seen.push(Seen::OtherUser);
+            watched.ended = None;
         }
+        watched.credentials = credentials;
+        watched.login.to_record = None;
         watched.login.forgiven();
         watched.login.doubt();
         watched.period += 1;
     }
 
     pub(crate) fn was_reset(&mut self, process: usize) {
-        self.sessions[process].login.forgiven();
-        self.sessions[process].period += 1;
+        let watched = &mut self.sessions[process];
+        watched.login.forgiven();
+        watched.overrides = true;
+        watched.period += 1;
     }
 
     /// Whether every token that a login brings is surely saved.
@@ -218,26 +249,31 @@ impl Watch {
 
     /// The process was killed and starts anew.
     pub(crate) fn restarted(&mut self, process: usize) {
-        self.sessions[process] = Watched::default();
-    }
-
-    pub(crate) fn loaded(&mut self, process: usize, found: Option<(u64, String)>) {
-        let watched = &mut self.sessions[process];
-        watched.login.loaded = found.clone();
-        watched.period += 1;
-        watched.seen.push(Seen::Loaded {
-            token: found.map(|(_, token)| token),
-        });
+        self.sessions[process] = Watched::start(&self.plan.processes[process]);
     }
 }
 
 impl Watched {
-    pub(crate) fn user(&self) -> &str {
-        self.other_user.as_deref().unwrap_or(USERS[0])
+    /// As a process begins.
+    fn start(plan: &ProcessPlan) -> Self {
+        Self {
+            credentials: (USERS[0], plan.password),
+            ..Self::default()
+        }
     }
 
-    pub(crate) fn set_user(&mut self, user: &str) {
-        self.other_user = Some(user.to_owned());
+    /// Whether this session may take a token out of a record: it ended, or the session had a newer
+    /// one of the same credentials since. (Numbers tell which is newer. Processes that could not
+    /// reach the store for a while may each have counted on; theirs is then given up, too.)
+    pub(crate) fn may_drop(&self, entry: &Entry) -> bool {
+        let is_own = (entry.user, entry.password) == self.credentials;
+        let is_held = self
+            .held
+            .as_ref()
+            .is_some_and(|held| held.token == entry.token);
+        let was_held = self.tokens.values().any(|held| *held == entry.token);
+        let is_older = is_own && entry.generation < self.top;
+        self.over.contains(&entry.token) || ((was_held || is_older) && !is_held)
     }
 
     /// The generation of the token that was refused last, be it in this step.
@@ -257,6 +293,12 @@ impl Watched {
             .is_some_and(|refused| refused.token == token)
     }
 
+    fn has_ended(&self, token: &str) -> bool {
+        self.ended
+            .as_ref()
+            .is_some_and(|ended| ended.token == token)
+    }
+
     /// Whether this token was refused, before this step or in it.
     pub(crate) fn knows_refused(&self, token: &str) -> bool {
         let in_this_step = self.seen.iter().any(|seen| match seen {
@@ -270,7 +312,7 @@ impl Watched {
             }
             _ => false,
         });
-        in_this_step || self.has_rejected(token) || self.ended.as_deref() == Some(token)
+        in_this_step || self.has_rejected(token) || self.has_ended(token)
     }
 
     /// Follows one step, and says what was wrong with it.
@@ -358,6 +400,7 @@ impl Watched {
                     late,
                 } if *token == now.token => {
                     if !late {
+                        self.ended = None; // the server may hand out the same one again
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
@@ -381,33 +424,33 @@ impl Watched {
                         "an answer to an older token brought a newer one",
                     );
                 }
-                Seen::Loaded { token: Some(token) } if *token == now.token => {
-                    if !self.has_rejected(token) {
+                Seen::Loaded {
+                    token: Some(token), ..
+                } if token.token == now.token => {
+                    let Held { generation, token } = token;
+                    if now.generation < *generation {
+                        let what = "a token was taken up with a lower number than it has on record";
+                        why = (Guarantee::Generations, what);
+                    } else if self.has_ended(token) {
+                        let what = "a store brought the token back that was logged out";
+                        why = (Guarantee::Stopped, what);
+                    } else if self.has_rejected(token) {
+                        let what = "a store brought the refused token back";
+                        why = (Guarantee::Coalesced, what);
+                    } else {
+                        self.adopted.insert(token.clone());
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
                     }
-                    why = (
-                        Guarantee::Coalesced,
-                        "a store brought the refused token back",
-                    );
+                }
+                Seen::Loaded { others, .. } if others.contains(&now.token) => {
+                    let what = "a store brought a token that another password obtained";
+                    why = (Guarantee::OwnSession, what);
                 }
                 _ => {}
             }
         }
         Some(why)
     }
-}
-
-/// What a call would go out with now.
-pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
-    let mut request = Request::new(());
-    *request.uri_mut() = http::Uri::from_static(ORIGIN);
-    let mut call = Call::new(false);
-    let stamped = by_hand::try_stamp(session, &mut call, &mut request).is_ok_and(|stamped| stamped);
-    let generation = call.generation()?.number();
-    stamped.then(|| Held {
-        generation,
-        token: read_cookie(request.headers()).unwrap_or_default(),
-    })
 }

@@ -32,8 +32,7 @@ pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split("; "))
-        .filter_map(|pair| pair.strip_prefix("authToken="))
-        .map(|token| token.trim_matches('"'));
+        .filter_map(|pair| pair.strip_prefix("authToken="));
     let token = tokens.next()?.to_owned();
     tokens.next().is_none().then_some(token)
 }

@@ -65,7 +65,7 @@ pub(crate) struct Process {
 pub(crate) struct RuntimeState {
     /// It is shut down: its tasks are dropped, and so is each that comes.
     pub(crate) stopped: bool,
-    /// Until then nobody runs it.
+    /// Until then nobody runs it; 0 while somebody does.
     pub(crate) idle_until: Ms,
     /// Until then it drops each new task.
     pub(crate) refuses_until: Ms,
@@ -97,7 +97,7 @@ pub(crate) enum Event {
     Timer(Arc<Timer>),
     Act(Action),
     Thaw(usize),
-    /// A runtime is run again.
+    /// A runtime is run again: time passes until then.
     Resume,
 }
 
@@ -295,17 +295,6 @@ impl State {
         process.ran_at = [process.clock.true_ms(); 2];
     }
 
-    /// Runtimes whose idleness ends now are run again.
-    pub(crate) fn resume(&mut self) {
-        for process in &mut self.processes {
-            for (runtime, ran_at) in process.runtimes.iter_mut().zip(&mut process.ran_at) {
-                if runtime.idle_until == self.now {
-                    *ran_at = process.clock.true_ms();
-                }
-            }
-        }
-    }
-
     pub(crate) fn jump_wall(&mut self, who: usize, by: i64) {
         self.processes[who].wall_ahead += by;
         self.tick(self.now);
@@ -337,6 +326,13 @@ impl Process {
         clock
             .wall
             .store(now.saturating_add_signed(self.wall_ahead), Relaxed);
+        for (runtime, ran_at) in self.runtimes.iter_mut().zip(&mut self.ran_at) {
+            // Here and not in an event of its own: a task may be polled before that.
+            if runtime.idle_until != 0 && runtime.idle_until <= now {
+                runtime.idle_until = 0;
+                *ran_at = clock.true_ms();
+            }
+        }
     }
 }
 

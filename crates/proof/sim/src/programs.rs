@@ -1,0 +1,101 @@
+//! The programs of a world: each process's session, its clients and its callers.
+
+use std::sync::Arc;
+
+use ctc_core::{AppKey, Credentials, Endpoint, Session};
+use ctc_driver::{AsyncDriver, AsyncSessionStore, SharedSession};
+
+use crate::callers::{Caller, SimDriver};
+use crate::clock::ProcessClock;
+use crate::net::SimTransport;
+use crate::observer::{observer, rule};
+use crate::plan::CallPlan;
+use crate::run::Runner;
+use crate::runtime::SimRuntime;
+use crate::server::{APP_KEY, USERS};
+use crate::store::SimStore;
+use crate::task::Task;
+use crate::wire::ORIGIN;
+
+impl Runner {
+    pub(crate) fn start(&self, process: usize) -> Option<SharedSession> {
+        let mut settings = self.plan.settings.clone();
+        let clock = {
+            let state = self.world.state();
+            let of_process = state.processes.get(process)?;
+            settings.seed = self.seed ^ (of_process.life << 8) ^ process as u64;
+            Arc::clone(&of_process.clock)
+        };
+        settings.login_rule = Some(rule(&self.world));
+        let endpoint = Endpoint::new(ORIGIN).ok()?;
+        let credentials = Credentials::new(USERS[0], self.plan.processes[process].password).ok()?;
+        let session =
+            Session::new(endpoint, AppKey::new(APP_KEY).ok()?, credentials, settings).ok()?;
+        let session = SharedSession::with_clock(session, ProcessClock(clock));
+        session.set_observer(observer(&self.world, process));
+        Some(session)
+    }
+
+    /// A client of a process's session.
+    pub(crate) fn driver(&self, process: usize) -> SimDriver {
+        let session = self.sessions[process].clone();
+        let world = || Arc::clone(&self.world);
+        let store = self.plan.processes[process].store.map(|shelf| {
+            Arc::new(SimStore {
+                world: world(),
+                process,
+                shelf,
+            }) as Arc<dyn AsyncSessionStore>
+        });
+        let transport = SimTransport {
+            world: world(),
+            process,
+            session: session.clone(),
+        };
+        let runtime = SimRuntime {
+            world: world(),
+            process,
+        };
+        AsyncDriver::new(session, transport, runtime, store)
+    }
+
+    /// Lets a process's callers begin, each with so many calls.
+    pub(crate) fn spawn_callers(
+        &mut self,
+        process: usize,
+        calls: usize,
+        on: impl Fn(usize) -> bool,
+    ) {
+        let plan = &self.plan.processes[process];
+        let runtimes = plan.runtimes;
+        for (number, mut plans) in plan.callers.clone().into_iter().enumerate() {
+            let runtime = number % runtimes;
+            let stopped = self.world.state().processes[process].runtimes[runtime].stopped;
+            if on(runtime) && !stopped {
+                plans.truncate(calls);
+                self.spawn_caller(process, runtime, plans, false);
+            }
+        }
+    }
+
+    pub(crate) fn spawn_caller(
+        &mut self,
+        process: usize,
+        runtime: usize,
+        calls: Vec<CallPlan>,
+        healed: bool,
+    ) {
+        let Some(driver) = self.drivers[process].clone() else {
+            return;
+        };
+        let caller = Caller {
+            world: Arc::clone(&self.world),
+            driver,
+            process,
+            runtime,
+            healed,
+        };
+        let work = Box::pin(caller.make(calls));
+        self.tasks.spawn(Task::new(process, runtime, None, work));
+    }
+}

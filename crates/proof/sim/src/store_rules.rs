@@ -1,0 +1,112 @@
+//! The observer's rules about stores: who may take a token out of a record, and what a session may
+//! find in one.
+
+use crate::held::Held;
+use crate::server::USERS;
+use crate::shelf::Entry;
+use crate::watch::{Guarantee, Seen, Watch};
+use crate::world::State;
+
+impl Watch {
+    /// A login succeeded: what a store has on record against its credentials is out of date.
+    pub(crate) fn accepted(&mut self, process: usize) {
+        let store = self.plan.processes[process].store;
+        let watched = &mut self.sessions[process];
+        if let Some((store, (user, password))) = store.zip(watched.login.sent_as) {
+            self.refusals.remove(&(store, user, password));
+        }
+        watched.overrides = false;
+    }
+}
+
+impl State {
+    /// A session loaded a record. Its token is what its own password opens, and only if a login
+    /// with that password brought it.
+    pub(crate) fn loaded(&mut self, process: usize, entries: &[Entry]) {
+        let watched = &mut self.watch.sessions[process];
+        let (user, password) = watched.credentials;
+        let is_own = |entry: &&Entry| {
+            (entry.user, entry.password) == (user, password)
+                && self.server.has_issued(&entry.token, user, password)
+        };
+        let own = entries.iter().find(is_own);
+        let token = own.map(|own| Held {
+            generation: own.generation,
+            token: own.token.clone(),
+        });
+        watched.login.loaded.clone_from(&token);
+        watched.period += 1;
+        let others = entries.iter().map(|entry| entry.token.clone());
+        let others = others.filter(|other| own.is_none_or(|own| own.token != *other));
+        watched.seen.push(Seen::Loaded {
+            others: others.collect(),
+            token,
+        });
+    }
+
+    /// A session replaced a record, of which it was shown these tokens.
+    pub(crate) fn saved(&mut self, process: usize, store: usize, shown: &[Entry], now: &[Entry]) {
+        let foreign = now
+            .iter()
+            .find(|entry| {
+                !self
+                    .server
+                    .has_issued(&entry.token, entry.user, entry.password)
+            })
+            .cloned();
+        if let Some(entry) = foreign {
+            self.violated(Guarantee::OwnSession, || {
+                format!("p{process}: a record gives {entry:?}, whose password did not obtain it")
+            });
+        }
+        let watched = &self.watch.sessions[process];
+        let is_kept = |old: &Entry| {
+            let mut of_password = now.iter();
+            let kept = of_password.find(|new| (new.user, new.password) == (old.user, old.password));
+            kept.is_some_and(|new| new.generation >= old.generation)
+        };
+        let lost = shown
+            .iter()
+            .find(|old| !is_kept(old) && !watched.may_drop(old))
+            .cloned();
+        if let Some(lost) = lost {
+            self.violated(Guarantee::Generations, || {
+                format!("p{process}: a save takes {lost:?} out of a record, which is not over")
+            });
+        }
+        let election = self.current.login;
+        let watched = &mut self.watch.sessions[process];
+        let (user, password) = watched.credentials;
+        if watched.overrides {
+            self.watch.refusals.remove(&(store, user, password));
+        }
+        if election.is_some() && watched.login.to_record == election {
+            watched.login.to_record = None;
+            self.watch.refusals.insert((store, user, password));
+        }
+    }
+
+    /// Whether a store that works has on record that these credentials were refused.
+    pub(crate) fn is_refused_on_record(&self, process: usize) -> bool {
+        let watched = &self.watch.sessions[process];
+        let (user, password) = watched.credentials;
+        let store = self.watch.plan.processes[process].store;
+        let on_record =
+            store.is_some_and(|store| self.watch.refusals.contains(&(store, user, password)));
+        // A session takes a record for older than its own last success by the time that went by
+        // since. A wrong wall clock misleads it, and so does a monotonic one that stood still while
+        // the machine slept: the refused password is then tried once more.
+        let slept = self.watch.plan.sleeps(process);
+        let sure = self.watch.plan.faults.stores_work() && self.watch.plan.true_clocks && !slept;
+        on_record && sure && !watched.overrides && !watched.login.doubtful
+    }
+}
+
+/// The names of the world's users and passwords are static, so that they can be keys.
+pub(crate) fn named(user: &str, password: &str) -> Option<(&'static str, &'static str)> {
+    let user = USERS.into_iter().find(|known| *known == user)?;
+    let password = crate::server::PASSWORDS
+        .into_iter()
+        .find(|known| *known == password)?;
+    Some((user, password))
+}
