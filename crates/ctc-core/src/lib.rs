@@ -101,6 +101,7 @@
 mod endpoint;
 mod login_rule;
 pub mod manual;
+mod oauth;
 mod secret;
 mod session;
 mod settings;
@@ -109,11 +110,12 @@ mod wire;
 
 pub use endpoint::{Endpoint, EndpointError, JoinError, Target};
 pub use login_rule::{FailedLogin, FailedLoginResponse, LoginRule};
+pub use oauth::{Login, OAuth, OAuthError};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
-    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, Resumed, Route,
-    SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RejectionReason,
+    Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
 };
 pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
 pub use time::Instant;

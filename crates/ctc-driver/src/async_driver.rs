@@ -1,27 +1,30 @@
 //! The asynchronous driver: one call, from stamp to response, on any runtime.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, Denial, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
-    Unauthorized, Verdict,
+    Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, SendFailure,
+    Session, SessionRecord, Unauthorized, Verdict,
 };
 use event_listener::Event;
 use futures_util::future::{Either, select};
+use http::Request;
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
+use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::{SAVE_TIMEOUT, STORE_TIMEOUT, save_pending};
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, DISCARD_TIMEOUT, LeaseTerms, LoginRequest,
-    LoginResponse, Outgoing, Runtime, StoreError, StoreSecret, TransportError,
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, DISCARD_TIMEOUT,
+    LeaseTerms, LoginRequest, LoginResponse, Outgoing, Runtime, StoreError, StoreSecret,
+    TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
@@ -358,7 +361,12 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 Admit::Proceed(_) => Ok(None),
                 Admit::Login(order) => {
                     *elected = true;
-                    self.spawn(*order);
+                    self.spawn(order.ticket, Some(order.request));
+                    continue;
+                }
+                Admit::NeedCredentials(ticket) => {
+                    *elected = true;
+                    self.spawn(ticket, None);
                     continue;
                 }
                 Admit::Wait(_) if self.session().is_inside_login() => Err(Denial::InsideLogin),
@@ -374,10 +382,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     }
 
     /// Makes a login in a task of its own.
-    fn spawn(&self, order: LoginOrder) {
+    fn spawn(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
         let io = Arc::clone(&self.io);
         // Made here and not inside: even a task that never runs gives its login back.
-        let attempt = Attempt::new(self.session(), order);
+        let attempt = Attempt::new(self.session(), ticket, request);
         let task = async move { drop(login::log_in(attempt, &*io).await) };
         let task = Box::pin(task.with_current_subscriber());
         // A runtime that panics has dropped the task, as one that is shutting down does.
@@ -387,6 +395,21 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
 #[async_trait]
 impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
+    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError> {
+        let asked = async {
+            match source {
+                Source::Async(source) => source.credentials().await,
+                Source::Blocking(source) => {
+                    let ended = ask(&self.session, source)?.ended().await;
+                    ended.unwrap_or_else(|panic| resume_unwind(panic))
+                }
+            }
+        };
+        let limit = self.session.settings().login_timeout;
+        let asked = within(&*self.runtime, limit, asked).await;
+        asked.unwrap_or_else(|| Err(CredentialsError::unavailable(NoCredentialsYet(limit))))
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,

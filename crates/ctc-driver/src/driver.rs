@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, Denial, Instant, RecordKey, Session, SessionRecord, Unauthorized, Verdict, Wait,
+    Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, Session,
+    SessionRecord, Unauthorized, Verdict, Wait,
 };
 use futures_util::FutureExt;
+use http::Request;
 
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
+use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::save_pending;
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, Outgoing, SessionStore, StoreError,
-    StoreLease, StoreSecret, Transport, TransportError,
+    AsyncStoreLease, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, Outgoing,
+    SessionStore, StoreError, StoreLease, StoreSecret, Transport, TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
@@ -184,6 +187,13 @@ impl<T: Transport> Driver<T> {
         self.obtain(|session, now| session.admit(call, now), remaining)
     }
 
+    fn log_in(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
+        let attempt = Attempt::new(self.session(), ticket, request);
+        if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
+            resume_unwind(panic);
+        }
+    }
+
     /// Returns when the session has the token that `ask` is for.
     fn obtain(
         &self,
@@ -197,11 +207,9 @@ impl<T: Transport> Driver<T> {
             match admit {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
-                    let attempt = Attempt::new(self.session(), *order);
-                    if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
-                        resume_unwind(panic);
-                    }
+                    self.log_in(order.ticket, Some(order.request));
                 }
+                Admit::NeedCredentials(ticket) => self.log_in(ticket, None),
                 Admit::Wait(_) if self.session().is_inside_login() => {
                     return Err(Denial::InsideLogin);
                 }
@@ -225,6 +233,14 @@ impl<T: Transport> Driver<T> {
     }
 }
 
+/// Why an asynchronous source is of no use here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the session has an asynchronous source of credentials, which a blocking client cannot ask: \
+     give it a blocking one"
+)]
+struct AsyncSource;
+
 /// Runs the shared steps over blocking calls, each of which is done when it returns.
 fn finish<R>(steps: impl Future<Output = R>) -> R {
     steps
@@ -234,6 +250,17 @@ fn finish<R>(steps: impl Future<Output = R>) -> R {
 
 #[async_trait]
 impl<T: Transport> LoginIo for Io<T> {
+    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError> {
+        let Source::Blocking(source) = source else {
+            return Err(CredentialsError::unusable(AsyncSource));
+        };
+        let limit = self.session.settings().login_timeout;
+        match ask(&self.session, source)?.ended_within(limit) {
+            Some(ended) => ended.unwrap_or_else(|panic| resume_unwind(panic)),
+            None => Err(CredentialsError::unavailable(NoCredentialsYet(limit))),
+        }
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,

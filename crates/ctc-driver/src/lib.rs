@@ -10,6 +10,8 @@
 //!   and come back as a [`LoginResponse`].
 //! - [`Runtime`]: where an asynchronous login runs, as a task of its own. `Tokio` is ready-made
 //!   (feature `tokio`).
+//! - [`CredentialsSource`] and [`AsyncCredentialsSource`]: where the password comes from, if it
+//!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
 //!   in and out.
@@ -75,6 +77,7 @@ mod ports;
 mod sealing;
 mod session;
 mod stores;
+mod threads;
 
 pub use async_driver::AsyncDriver;
 pub use caller::{AsyncCaller, Caller};
@@ -89,9 +92,10 @@ pub use options::{CallOptions, Replay};
 #[cfg(feature = "tokio")]
 pub use ports::Tokio;
 pub use ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, Incoming, LeaseTerms,
-    LoginRequest, LoginResponse, Outgoing, ReplayCopy, Runtime, SessionStore, StoreError,
-    StoreLease, StoreSecret, Transport, TransportError,
+    AsyncCredentialsSource, AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture,
+    CredentialsError, CredentialsSource, Incoming, LeaseTerms, LoginRequest, LoginResponse,
+    Outgoing, ReplayCopy, Runtime, SessionStore, StoreError, StoreLease, StoreSecret, Transport,
+    TransportError,
 };
 pub use session::counters::Counts;
 pub use session::{Observer, SharedSession};

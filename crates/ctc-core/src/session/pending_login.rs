@@ -8,10 +8,10 @@ use http::Request;
 use super::denial::LoginFailure;
 use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
 use super::login_response::{LoginReading, Reading};
-use super::open_record::{SealSeed, TokenTimes};
+use super::open_record::{Marks, TokenTimes};
 use super::pass::Generation;
 use super::{Session, Wait};
-use crate::secret::{Credentials, FormBody};
+use crate::secret::FormBody;
 use crate::time::{Instant, later};
 
 /// How much longer than `login_timeout` the lease of a sent login lasts. A driver asks its store
@@ -24,7 +24,8 @@ pub(super) struct PendingLogin {
     pub(super) ticket: u64,
     started: Instant,
     pub(super) lease_until: Instant,
-    credentials: Credentials,
+    /// Of the credentials that it is made with.
+    pub(super) marks: Marks,
     /// The session was closed since. The login decides nothing any more, but until it is reported
     /// or its lease ends it keeps others from being sent beside it.
     pub(super) superseded: bool,
@@ -162,16 +163,18 @@ impl Session {
             ticket: self.tickets,
             started: now,
             lease_until: later(now, self.settings.lease),
-            credentials: self.credentials.clone(),
+            marks: self.marks.clone(),
             superseded: false,
         });
-        Admit::Login(Box::new(LoginOrder {
-            ticket: LoginTicket {
-                owner: Arc::clone(&self.owner),
-                number: self.tickets,
-            },
-            request: self.requests.login(&self.key, &self.credentials),
-        }))
+        let ticket = LoginTicket {
+            owner: Arc::clone(&self.owner),
+            number: self.tickets,
+        };
+        let Some(credentials) = &self.credentials else {
+            return Admit::NeedCredentials(ticket);
+        };
+        let request = self.requests.login(&self.key, credentials);
+        Admit::Login(Box::new(LoginOrder { ticket, request }))
     }
 
     /// Ends the login that the ticket stands for. `None` when another caller was elected since: a
@@ -188,7 +191,7 @@ impl Session {
     /// closing nor new credentials superseded it.
     pub(super) fn still_counts(&self, ticket: &LoginTicket) -> bool {
         let counts = |pending_login: &PendingLogin| {
-            !pending_login.superseded && pending_login.credentials.is_same(&self.credentials)
+            !pending_login.superseded && pending_login.marks == self.marks
         };
         self.is_ours(ticket) && self.pending_login.as_ref().is_some_and(counts)
     }
@@ -218,7 +221,7 @@ impl Session {
     }
 
     /// There is no response. A login that surely was not sent does not count against the budget.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         ticket: &LoginTicket,
         cause: LoginFailure,
@@ -245,8 +248,8 @@ impl Session {
         reading: Reading,
         now: Instant,
     ) -> LoginOutcome {
-        let same_account = pending_login.credentials.username() == self.credentials.username();
-        let same_credentials = pending_login.credentials.is_same(&self.credentials);
+        let same_account = pending_login.marks.account == self.marks.account;
+        let same_credentials = pending_login.marks == self.marks;
         let (cause, pause) = match reading {
             reading @ Reading::Token { .. } if !same_account => {
                 return LoginOutcome::Stale {
@@ -270,27 +273,25 @@ impl Session {
                     self.governor.clear_stop();
                     // The server may hand out the same token again.
                     self.logged_out = None;
-                    self.obtained_by = if same_credentials {
+                    self.obtained_by = pending_login.marks.seed.clone();
+                    if same_credentials {
                         self.overrides_record = false;
                         self.proven = Some(now);
                         self.overcome = self.overcome.max(self.refused_at.take());
-                        self.marks.seed.clone()
-                    } else {
-                        SealSeed::of(&self.endpoint, &self.key, &pending_login.credentials)
-                    };
+                    }
                     return LoginOutcome::Opened(generation);
                 }
                 (LoginFailure::UnusableToken, None)
             }
             // How a login with the old credentials failed says nothing about the new ones.
             _ if !same_credentials => return LoginOutcome::Stale { orphan: None },
-            Reading::Rejected(status) => {
+            Reading::Rejected(rejection) => {
                 // Only now, when the server has spoken: a login that never went out, or that had no
                 // answer, leaves a reset in force.
                 self.overrides_record = false;
                 (self.proven, self.overcome) = (None, None);
                 self.refused_at = Some(self.generation.max(self.min_generation).number());
-                return LoginOutcome::Failed(self.governor.rejected(status));
+                return LoginOutcome::Failed(self.governor.rejected(rejection));
             }
             Reading::Failed { cause, pause } => (cause, pause),
         };

@@ -17,6 +17,7 @@ mod herd;
 mod learning;
 mod lease;
 mod login_answers;
+mod oauth;
 mod phases;
 mod printed;
 mod random_walk;

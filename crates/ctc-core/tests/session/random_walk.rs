@@ -117,6 +117,7 @@ impl Walk {
 
     fn admitted(&mut self, admit: Admit) {
         match admit {
+            Admit::NeedCredentials(_) => panic!("the session has credentials"),
             Admit::Login(order) => {
                 assert!(!self.closed, "a login while closed");
                 assert!(

@@ -338,6 +338,7 @@ impl Scenario {
                 Admit::Login(order) => {
                     let _ = self.reports(order.ticket, &server(Sent::Login));
                 }
+                Admit::NeedCredentials(_) => panic!("the session has credentials"),
                 Admit::Wait(_) => panic!("nobody else is there"),
                 Admit::Deny(denial) => return Err(denial),
             }

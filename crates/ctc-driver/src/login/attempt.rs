@@ -4,14 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 
 use ctc_core::{
-    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Resumed, Session,
+    FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, Session,
 };
 use http::Request;
 use tracing::Span;
 
 use super::io::SendError;
 use crate::events::{SessionEvent, login_span};
-use crate::ports::LoginResponse;
 use crate::session::{RunningLogin, SharedSession};
 
 /// What a store's record meant for a login.
@@ -27,9 +26,12 @@ pub(super) enum Offered {
 
 /// The right to make one login. Dropped before its report, it gives that right back.
 pub(crate) struct Attempt {
-    ticket: Option<LoginTicket>,
-    /// Until it is sent.
-    request: Option<Request<FormBody>>,
+    pub(super) ticket: Option<LoginTicket>,
+    /// Once the credentials are there and until it is sent.
+    pub(super) request: Option<Request<FormBody>>,
+    pub(super) is_sent: bool,
+    /// How often the source of the credentials may still be asked.
+    pub(super) questions: u32,
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
@@ -38,10 +40,17 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
+    /// Without a request, the credentials are asked for first.
+    pub(crate) fn new(
+        session: &SharedSession,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+    ) -> Self {
         Self {
-            ticket: Some(order.ticket),
-            request: Some(order.request),
+            ticket: Some(ticket),
+            is_sent: false,
+            questions: if request.is_none() { 2 } else { 0 },
+            request,
             span: login_span(session.number()),
             session: session.clone(),
             _running: RunningLogin::new(session),
@@ -101,7 +110,8 @@ impl Attempt {
     pub(super) fn start(&mut self) -> Option<Request<FormBody>> {
         let starting = self.ask(Session::login_starting);
         self.session.forget_lost_tasks();
-        if starting { self.request.take() } else { None }
+        self.is_sent = starting;
+        self.request.take().filter(|_| starting)
     }
 
     pub(super) fn is_wanted(&mut self) -> bool {
@@ -133,14 +143,11 @@ impl Attempt {
     /// holds.
     pub(super) fn report(
         &mut self,
-        response: Result<LoginResponse, SendError>,
+        response: Result<LoginReading, SendError>,
     ) -> Option<Box<Request<FormBody>>> {
         match response {
-            Ok(response) => {
+            Ok(reading) => {
                 let ticket = self.ticket.take()?;
-                // Outside of the lock: reading may run a rule of the user's own.
-                let reader = self.session.with(|session, _| session.login_reader());
-                let reading = reader.read(response.status(), response.headers(), response.body());
                 let outcome = self
                     .session
                     .with(|session, now| session.login_response(ticket, reading, now));
@@ -160,7 +167,7 @@ impl Attempt {
 
     /// Reports a login whose steps panicked, unless it was reported before.
     pub(super) fn panicked(&mut self) {
-        let sent = self.request.is_none();
+        let sent = self.is_sent;
         self.report_failure(None, |session, ticket, now| {
             session.login_panicked(ticket, sent, now)
         });
@@ -173,7 +180,7 @@ impl Attempt {
 
     /// Reports a failure, and keeps the error that it came of. Returns the logout of a token that
     /// nobody holds.
-    fn report_failure(
+    pub(super) fn report_failure(
         &mut self,
         error: Option<Arc<dyn Error + Send + Sync>>,
         report: impl FnOnce(&mut Session, LoginTicket, Instant) -> LoginOutcome,
@@ -217,7 +224,7 @@ impl Attempt {
 impl Drop for Attempt {
     /// The task was dropped half way, most likely by a runtime that is shutting down.
     fn drop(&mut self) {
-        let unsent = self.request.is_some();
+        let unsent = !self.is_sent;
         if unsent && self.ticket.is_some() && self.session.lost_a_task() {
             self.report_failure(Some(Arc::new(TaskLost)), Session::login_not_run);
         }

@@ -4,14 +4,16 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, Endpoint, RecordKey};
+use ctc_core::{Admit, Call, Credentials, Endpoint, RecordKey};
 use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode};
 
 use super::io::{BoxedLease, LoginIo, SendError, Work};
 use super::{Attempt, log_in};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, LeaseTerms, LoginRequest, LoginResponse, StoreError, StoreSecret,
+    AsyncSessionStore, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, StoreError,
+    StoreSecret,
 };
 use crate::sealing::KeyWork;
 use crate::{MemoryStore, SessionConfig, SessionEvent, SharedSession};
@@ -24,6 +26,10 @@ struct NoKeys {
 
 #[async_trait]
 impl LoginIo for NoKeys {
+    async fn credentials(&self, _: Source) -> Result<Credentials, CredentialsError> {
+        unreachable!("the session has credentials")
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,
@@ -74,7 +80,7 @@ fn renews(session: &SharedSession, io: &NoKeys) {
         Admit::Login(order) => *order,
         other => panic!("{other:?}"),
     };
-    let attempt = Attempt::new(session, order);
+    let attempt = Attempt::new(session, order.ticket, Some(order.request));
     log_in(attempt, io).now_or_never().unwrap().unwrap();
 }
 

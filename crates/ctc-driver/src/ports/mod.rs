@@ -1,12 +1,14 @@
 //! The ports: what the outside must offer. One small trait each for requests, responses, HTTP
-//! clients, runtimes and stores.
+//! clients, runtimes, stores and sources of credentials.
 
+pub(crate) mod credentials;
 mod request;
 mod response;
 mod runtime;
 pub(crate) mod store;
 mod transport;
 
+pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
 pub(crate) use request::stamp;
 pub use request::{Outgoing, ReplayCopy};
 pub use response::Incoming;

@@ -19,11 +19,13 @@ pub(crate) use driving::{RunningLogin, SentRequest, inside_login};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
+use crate::ports::credentials::Source;
+use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use counters::{Counters, Counts};
 use driving::Published;
 use keys::Keyring;
 use store_view::StoreView;
-use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex};
+use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, MutexGuard};
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -53,6 +55,8 @@ struct Inner {
     keys: Keyring,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
+    /// Asked by logins while the session has no credentials of its own.
+    source: Mutex<Option<Source>>,
     number: u64,
     clock: Arc<dyn Clock>,
 }
@@ -90,6 +94,7 @@ impl SharedSession {
             keys: Keyring::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
+            source: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
             clock: Arc::new(clock),
         }))
@@ -138,6 +143,12 @@ impl SharedSession {
         self.0.endpoint.clone()
     }
 
+    /// Returns whether the session speaks to a server on this machine without TLS: its endpoint, or
+    /// its token endpoint. What it sends must not go through a proxy then.
+    pub fn is_plain_http(&self) -> bool {
+        self.lock().session.is_plain_http()
+    }
+
     /// Returns the settings in force.
     pub fn settings(&self) -> Settings {
         self.lock().session.settings().clone()
@@ -150,6 +161,35 @@ impl SharedSession {
             self.tell(SessionEvent::CredentialsReplaced);
         }
         changed
+    }
+
+    /// Sets the source that each login from now on asks for its credentials, in place of the
+    /// present credentials or source: for drivers of either kind.
+    ///
+    /// The token stays, and so does a rejection or pause: see [`reset`](Self::reset).
+    pub fn set_credentials_source(&self, source: impl CredentialsSource + 'static) {
+        self.set_source(Source::Blocking(Arc::new(source)));
+    }
+
+    /// As [`set_credentials_source`](Self::set_credentials_source), with an asynchronous source: for
+    /// asynchronous drivers. A blocking driver makes no login with it.
+    pub fn set_async_credentials_source(&self, source: impl AsyncCredentialsSource + 'static) {
+        self.set_source(Source::Async(Arc::new(source)));
+    }
+
+    pub(crate) fn set_source(&self, source: Source) {
+        let previous = self.source().replace(source);
+        self.with(|session, _| session.forget_credentials());
+        // Dropping it runs code of yours: not under a lock.
+        drop(previous);
+    }
+
+    pub(crate) fn credentials_source(&self) -> Option<Source> {
+        self.source().clone()
+    }
+
+    fn source(&self) -> MutexGuard<'_, Option<Source>> {
+        self.0.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// See [`Session::reset`].
