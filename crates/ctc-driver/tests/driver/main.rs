@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod credentials;
 mod guarantees;
 mod herd;
 mod histories;

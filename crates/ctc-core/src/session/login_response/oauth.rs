@@ -55,13 +55,14 @@ impl<'a> Body<'a> {
         serde_json::from_slice(text).ok()
     }
 
-    fn has_error(&self) -> bool {
-        self.error.or(self.error_code).is_some()
+    /// What is in the place of a code. `null` and an empty text are nothing.
+    fn errors(&self) -> impl Iterator<Item = &'a RawValue> {
+        let errors = [self.error, self.error_code].into_iter().flatten();
+        errors.filter(|error| error.get() != r#""""#)
     }
 
     fn error(&self) -> Option<Error> {
-        let code = [self.error, self.error_code].into_iter().flatten();
-        let code = code.filter_map(text).find(|code| !code.is_empty())?;
+        let code = self.errors().find_map(text)?;
         Some(match &*code {
             // The last three are Okta's: rate limit, internal error, read-only mode.
             "temporarily_unavailable"
@@ -129,7 +130,7 @@ pub(super) fn read(
     if status == StatusCode::OK {
         match &body {
             // Of a token beside an error neither is to be trusted.
-            Some(body) if body.has_error() => {}
+            Some(body) if body.errors().next().is_some() => {}
             Some(body) => return body.token(),
             None => return failed(LoginFailure::NoToken),
         }
