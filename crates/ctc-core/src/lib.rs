@@ -117,7 +117,9 @@ pub use session::{
     LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RejectionReason,
     Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
 };
-pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
+pub use settings::{
+    AuthTokenSwitch, EarlyRenewal, FairUse, Settings, SettingsError, TokenAttachment,
+};
 pub use time::Instant;
 
 /// What `ctc-driver` opens and seals records with: not part of the stable surface, and exempt from
