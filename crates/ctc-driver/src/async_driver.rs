@@ -340,7 +340,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 remaining.spend(pause, early.then(|| self.session().now() - began));
             }
         };
-        if elected {
+        let is_renewing = || self.session().with(|session, now| session.is_renewing(now));
+        if elected && !is_renewing() {
             self.io.running_logins_end(END_TIMEOUT).await;
         }
         obtained
@@ -386,10 +387,21 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let io = Arc::clone(&self.io);
         // Made here and not inside: even a task that never runs gives its login back.
         let attempt = Attempt::new(self.session(), ticket, request);
-        let task = async move { drop(login::log_in(attempt, &*io).await) };
+        let task = async move {
+            drop(login::log_in(attempt, &*io).await);
+            if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
+                io.spawn(alarm);
+            }
+        };
+        self.io.spawn(task);
+    }
+}
+
+impl<T> Io<T> {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = Box::pin(task.with_current_subscriber());
         // A runtime that panics has dropped the task, as one that is shutting down does.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.runtime.spawn(task)));
     }
 }
 

@@ -189,7 +189,9 @@ impl<T: Transport> Driver<T> {
 
     fn log_in(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
         let attempt = Attempt::new(self.session(), ticket, request);
-        if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
+        let ended = finish(login::log_in(attempt, &*self.io));
+        self.session().watch_on_thread();
+        if let Err(panic) = ended {
             resume_unwind(panic);
         }
     }

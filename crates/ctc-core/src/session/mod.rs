@@ -259,6 +259,10 @@ impl Session {
         }
         let response = self.elect(now);
         call.saw_login |= !matches!(response, Admit::Deny(_));
+        if self.open.is_some() && !matches!(response, Admit::Wait(_)) {
+            // The renewal is no longer due: whoever waits for it to be looks again.
+            self.advance_epoch();
+        }
         response
     }
 
