@@ -10,6 +10,7 @@
 
 mod cancel;
 mod credentials;
+mod early;
 mod guarantees;
 mod herd;
 mod histories;
