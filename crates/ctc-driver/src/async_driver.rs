@@ -36,6 +36,11 @@ use crate::session::{SentRequest, SharedSession};
 /// A login runs as a task of the [`Runtime`], and callers wait for it. A call's future that is
 /// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the
 /// last clone of the driver is dropped, a login that was not sent yet is not sent.
+///
+/// While there is a token to be renewed ahead of its end
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)), another task of the runtime waits for the
+/// moment. It ends with the token or the session. If the runtime drops it, that token is renewed
+/// after a 401.
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
     /// Held by drivers, not by their logins.

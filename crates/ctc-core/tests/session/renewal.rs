@@ -272,6 +272,13 @@ fn a_jump_of_the_clock_causes_one_login_at_most() {
         assert_eq!(told(&mut s, 50), ["proceed"; 50], "at {second}");
     }
     assert_eq!(s.logins, 2);
+    // What was due stays due.
+    let mut s = open();
+    s.at(MANDATORY);
+    let ticket = s.order().ticket;
+    s.session.abandon(ticket);
+    s.at(1);
+    assert!(s.session.renewal_is_due(s.now()));
 }
 
 #[test]

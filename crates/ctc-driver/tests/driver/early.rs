@@ -247,6 +247,10 @@ fn the_alarm_ends_with_its_session_and_its_token() {
     one.session.close();
     run_spawned();
     assert_eq!(shut_down(), 0, "after the close");
+    one.session.reopen();
+    assert_eq!(called(&one, &driver), 200);
+    run_spawned();
+    assert_eq!(shut_down(), 1, "there is another for the next token");
 
     let two = self::world(DAY, settings(0));
     let driver = two.asynchronous();
