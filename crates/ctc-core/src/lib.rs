@@ -123,7 +123,9 @@ pub use session::{
     RejectionReason, Resumed, Route, SendFailure, Session, SessionRecord, StampError,
     TokenOverview, Unauthorized, Verdict, Wait,
 };
-pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
+pub use settings::{
+    AuthTokenSwitch, EarlyRenewal, FairUse, Settings, SettingsError, TokenAttachment,
+};
 pub use time::Instant;
 
 /// What `ctc-driver` opens and seals records with: not part of the stable surface, and exempt from

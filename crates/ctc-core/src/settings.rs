@@ -16,6 +16,10 @@ pub struct Settings {
     pub login: Login,
     /// How often to log in at most, and how long to stay away after a failure.
     pub fair_use: FairUse,
+    /// When a token whose end the server stated ([`Login::OAuth`]) is renewed ahead of that end.
+    /// `None`: not before a 401. It has no effect on [`Login::AuthToken`], whose page asks to keep a
+    /// token until then. Default [`EarlyRenewal::default`].
+    pub early_renewal: Option<EarlyRenewal>,
     /// How long one login may take on the wire. Default 30 s.
     pub login_timeout: Duration,
     /// How long the elected caller may take, say for the store, before another takes its place.
@@ -46,6 +50,7 @@ impl Default for Settings {
         Self {
             login: Login::default(),
             fair_use: FairUse::default(),
+            early_renewal: Some(EarlyRenewal::default()),
             login_timeout: Duration::from_secs(30),
             lease: Duration::from_secs(60),
             attachment: None,
@@ -70,6 +75,13 @@ impl Settings {
         if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1)
         {
             return Err(SettingsError::IntervalTooShort);
+        }
+        if self
+            .early_renewal
+            .as_ref()
+            .is_some_and(|rules| !rules.is_valid())
+        {
+            return Err(SettingsError::RenewalWindows);
         }
         if fair_use.backoff_cap < fair_use.backoff {
             return Err(SettingsError::CapBelowBackoff);
@@ -119,6 +131,11 @@ pub enum SettingsError {
     /// The cap of the back-off is below its first pause.
     #[error("fair_use.backoff_cap must not be shorter than fair_use.backoff")]
     CapBelowBackoff,
+    /// The windows of the renewal are no windows, or one begins before the other may.
+    #[error(
+        "early_renewal.advised_percent must be 1 to 100, and mandatory_percent at most half of it"
+    )]
+    RenewalWindows,
     /// The lease would end while a login is still allowed to run.
     #[error("lease must be longer than login_timeout, and login_timeout longer than zero")]
     LeaseTooShort,
@@ -165,6 +182,45 @@ impl Default for FairUse {
             rejected_route_memory: Duration::from_secs(120),
             short_token_lifetime: Duration::from_secs(60),
         }
+    }
+}
+
+/// When a token is renewed ahead of its end. The windows grow with the token's life, so that a
+/// server may state any life.
+///
+/// A renewal is a login like any other: it counts against the [budget](FairUse), and after one that
+/// failed there is a pause, while the old token serves on. A program that makes no calls renews
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EarlyRenewal {
+    /// In the last part of its life, in per cent, the token is renewed by one caller, and no other
+    /// waits. The moment is chosen at random ([`Settings::seed`]) in the first half of this window,
+    /// so that many processes do not renew at once. Default 10: of 24 hours the last 2.4, beginning
+    /// 2.4 to 1.2 hours ahead.
+    pub advised_percent: u8,
+    /// In the last part of its life, in per cent, callers wait for a renewal that is under way. At
+    /// most half of `advised_percent`. Default 2: of 24 hours the last 29 minutes.
+    pub mandatory_percent: u8,
+    /// A token whose whole life is shorter is used until a 401: to renew it early would cost more
+    /// logins than it saves. Default 5 minutes.
+    pub shortest_life: Duration,
+}
+
+impl Default for EarlyRenewal {
+    fn default() -> Self {
+        Self {
+            advised_percent: 10,
+            mandatory_percent: 2,
+            shortest_life: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+impl EarlyRenewal {
+    fn is_valid(&self) -> bool {
+        matches!(self.advised_percent, 1..=100)
+            && self.mandatory_percent <= self.advised_percent / 2
     }
 }
 

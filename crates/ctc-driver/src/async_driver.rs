@@ -1,7 +1,6 @@
 //! The asynchronous driver: one call, from stamp to response, on any runtime.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -11,7 +10,6 @@ use ctc_core::{
 };
 use futures_util::future::{Either, select};
 use http::Request;
-use tracing::instrument::WithSubscriber;
 
 use crate::async_io::{Io, NoResponse, within};
 use crate::error::{CallError, Denied};
@@ -31,6 +29,11 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// A login runs as a task of the [`Runtime`], and callers wait for it. A call's future that is
 /// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the
 /// last clone of the driver is dropped, a login that was not sent yet is not sent.
+///
+/// While there is a token to be renewed ahead of its end
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)), another task of the runtime waits for the
+/// moment. It ends with the token or the session. If the runtime drops it, that token is renewed
+/// after a 401.
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
     /// Held by drivers, not by their logins.
@@ -331,7 +334,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 remaining.spend(pause, early.then(|| self.session().now() - began));
             }
         };
-        if elected.is_some() {
+        let is_renewing = || self.session().with(|session, now| session.is_renewing(now));
+        if elected.is_some() && !is_renewing() {
             self.io
                 .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
                 .await;
@@ -389,10 +393,12 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             return Err(Denial::NotRun);
         }
         let io = Arc::clone(&self.io);
-        let task = async move { drop(login::log_in(attempt, &*io).await) };
-        let task = Box::pin(task.with_current_subscriber());
-        // A runtime that panics has dropped the task, as one that is shutting down does.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
+        self.io.spawn(async move {
+            drop(login::log_in(attempt, &*io).await);
+            if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
+                io.spawn(alarm);
+            }
+        });
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! What a login needs, over an asynchronous HTTP client and store: each step bounded in time.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{Credentials, RecordKey, SendFailure, SessionRecord};
 use futures_util::future::{Either, select};
+use tracing::instrument::WithSubscriber;
 
 use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::STORE_TIMEOUT;
@@ -26,6 +27,14 @@ pub(crate) struct Io<T> {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) store: Option<Arc<dyn AsyncSessionStore>>,
     pub(crate) in_use: Weak<()>,
+}
+
+impl<T> Io<T> {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = Box::pin(task.with_current_subscriber());
+        // A runtime that panics has dropped the task, as one that is shutting down does.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.runtime.spawn(task)));
+    }
 }
 
 #[async_trait]

@@ -33,6 +33,11 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// The elected caller makes the login on its own thread, and other callers wait for it. If the
 /// transport or the store panics there, that counts as a failed login, and the panic goes on in the
 /// elected caller.
+///
+/// While there are tokens to be renewed ahead of their ends
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)), one thread of the process, `ctc-alarm`,
+/// waits for those moments, whatever the number of sessions. Where there can be no such thread, and
+/// in a forked child, a token is renewed after a 401.
 pub struct Driver<T> {
     io: Arc<Io<T>>,
 }
@@ -227,7 +232,9 @@ impl<T: Transport> Driver<T> {
 
     /// Makes a login on this thread, and goes on with its panic.
     fn carry_out(&self, attempt: Attempt) {
-        if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
+        let ended = finish(login::log_in(attempt, &*self.io));
+        self.session().watch_on_thread();
+        if let Err(panic) = ended {
             resume_unwind(panic);
         }
     }

@@ -81,8 +81,9 @@ mod transport;
 
 pub use client::{Client, ClientBuilder, http_client_builder};
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, Login, LoginFailure, OAuth,
-    OAuthError, Phase, RejectionReason, Settings, TokenAttachment, Unauthorized,
+    AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
+    LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,
+    Unauthorized,
 };
 pub use ctc_driver::{
     AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,

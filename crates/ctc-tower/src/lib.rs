@@ -129,8 +129,8 @@ mod transport;
 pub use bodies::Bodies;
 pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, FairUse, Login, LoginFailure, OAuth, Phase,
-    RejectionReason, SendFailure, Settings, Unauthorized,
+    AppKey, Credentials, Denial, EarlyRenewal, Endpoint, FairUse, Login, LoginFailure, OAuth,
+    Phase, RejectionReason, SendFailure, Settings, Unauthorized,
 };
 pub use ctc_driver::{
     AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,

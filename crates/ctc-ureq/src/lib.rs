@@ -84,8 +84,9 @@ mod watch;
 pub use body::Body;
 pub use client::{Client, ClientBuilder, http_client_builder};
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, Login, LoginFailure, OAuth,
-    OAuthError, Phase, RejectionReason, Settings, TokenAttachment, Unauthorized,
+    AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
+    LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,
+    Unauthorized,
 };
 pub use ctc_driver::{
     CallError, CallOptions, Caller, ConfigError, Counts, CredentialsCommand, CredentialsEnv,

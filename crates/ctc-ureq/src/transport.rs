@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::body::{Body, Content};
 use crate::error::SendError;
 use crate::headers::FewHeaders;
-use crate::watch::{self, WatchedConnector};
+use crate::watch::{self, Watch, WatchedConnector};
 
 /// The shortest body that is announced (`Expect: 100-continue`) before it is sent. A server that
 /// refuses the token says so before it has read a body, and ureq sends all of it before it reads a
@@ -72,7 +72,9 @@ impl UreqTransport {
     }
 
     fn run<B: AsSendBody>(&self, request: Request<B>) -> Result<Response<ureq::Body>, SendError> {
-        let (response, was_written) = watch::run(|| self.agent.run(request));
+        let watch = Watch::begin();
+        let response = self.agent.run(request);
+        let was_written = watch.end();
         // What this response has set must not go out with another call.
         #[cfg(feature = "cookies")]
         self.agent.cookie_jar_lock().clear();
@@ -111,7 +113,8 @@ impl UreqTransport {
         let buffer = self.agent.config().input_buffer_size().saturating_add(1);
         let config = self.configure(request);
         let config = config.timeout_global(Some(bounded(timeout)));
-        self.run(config.input_buffer_size(buffer).build())
+        let request = config.input_buffer_size(buffer).build();
+        watch::as_login(|| self.run(request))
     }
 
     fn configure<B: AsSendBody>(&self, request: Request<B>) -> ConfigBuilder<HttpCrateScope<B>> {

@@ -16,17 +16,39 @@ use ureq::{Error, Timeout};
 thread_local! {
     /// Whether a byte of this thread's request was handed to the system.
     static WRITTEN: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread's request is a login.
+    static IS_LOGIN: Cell<bool> = const { Cell::new(false) };
     /// When this thread's reading ends at the latest.
     static READ_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Runs a request. Returns as well whether a byte of it was written, as far as a
-/// [`WatchedConnector`] made its connection.
-pub(crate) fn run<R>(request: impl FnOnce() -> R) -> (R, bool) {
-    // The body of a request may make a request of its own while it is read.
-    let outer = WRITTEN.replace(false);
-    let response = request();
-    (response, WRITTEN.replace(outer))
+/// Watches one request of this thread's, as far as a [`WatchedConnector`] makes its connection.
+#[must_use]
+pub(crate) struct Watch {
+    /// The body of a request may make a request of its own while it is read.
+    outer: bool,
+}
+
+impl Watch {
+    pub(crate) fn begin() -> Self {
+        Self {
+            outer: WRITTEN.replace(false),
+        }
+    }
+
+    /// Returns whether a byte of the request was written.
+    pub(crate) fn end(self) -> bool {
+        WRITTEN.replace(self.outer)
+    }
+}
+
+/// Runs a login on the agent's own TLS set-up, as far as a [`WatchedConnector`] makes its
+/// connection.
+pub(crate) fn as_login<R>(run: impl FnOnce() -> R) -> R {
+    let outer = IS_LOGIN.replace(true);
+    let response = run();
+    IS_LOGIN.set(outer);
+    response
 }
 
 /// Reads a response, as far as a [`WatchedConnector`] made its connection until `deadline` at most.
@@ -56,10 +78,31 @@ impl Connector<()> for WatchedConnector {
         if details.needs_tls() {
             crate::tls::check(details.config)?;
         }
-        let connected = self.0.connect(details, chained);
+        let connected = if IS_LOGIN.get() {
+            self.0.connect(&with_tls_of_agent(details), chained)
+        } else {
+            self.0.connect(details, chained)
+        };
         // What was written so far was for a proxy, whose connection comes from here as well.
         WRITTEN.set(false);
         Ok(connected?.map(WatchedTransport))
+    }
+}
+
+/// A login has a time-out of its own, but the agent's TLS: what is set up for it serves the calls
+/// that come after it. ureq would set it up anew for each request with settings of its own.
+fn with_tls_of_agent<'a>(details: &ConnectionDetails<'a>) -> ConnectionDetails<'a> {
+    ConnectionDetails {
+        uri: details.uri,
+        addrs: details.addrs.clone(),
+        config: details.config,
+        request_level: false,
+        resolver: details.resolver,
+        now: details.now,
+        timeout: details.timeout,
+        current_time: details.current_time.clone(),
+        run_connector: details.run_connector.clone(),
+        register_shutdown: details.register_shutdown.clone(),
     }
 }
 

@@ -8,14 +8,17 @@
 #[path = "common/raw.rs"]
 mod raw;
 
+use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ctc_driver::ctc_core::{AppKey, Credentials, Session};
+use ctc_driver::ctc_core::{AppKey, Credentials, SendFailure, Session};
 use ctc_driver::{LoginRequest, Transport, TransportError};
 use ctc_ureq::ureq::Agent;
+use ctc_ureq::ureq::tls::{RootCerts, TlsConfig};
 use ctc_ureq::{
     Client, ClientBuilder, Endpoint, Error, LogoutOutcome, Settings, UreqTransport,
     http_client_builder,
@@ -41,15 +44,42 @@ fn builder(server: &RawServer) -> ClientBuilder {
 
 /// The login that the core makes, for a transport by itself.
 fn login(server: &RawServer) -> LoginRequest {
+    login_to(endpoint(server))
+}
+
+fn login_to(endpoint: Endpoint) -> LoginRequest {
     let key = AppKey::new("key").unwrap();
     let credentials = Credentials::new("u", "p").unwrap();
-    let endpoint = endpoint(server);
     let mut session = Session::new(endpoint, key, credentials, Settings::default()).unwrap();
     let admit = session.admit(&mut ctc_driver::ctc_core::Call::new(false), Instant::now());
     let ctc_driver::ctc_core::Admit::Login(order) = admit else {
         panic!("the first call is elected");
     };
     LoginRequest::new(order.request, Duration::from_secs(2))
+}
+
+/// Reading the certificates takes milliseconds: once for a client, not once more for its login.
+#[test]
+fn what_a_login_sets_up_of_tls_serves_the_calls_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    // It hangs up before TLS begins.
+    let server = thread::spawn(move || drop(listener.accept().unwrap()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::clone(&provider))
+        .root_certs(RootCerts::new_with_certs(&[]))
+        .build();
+    let config = http_client_builder().proxy(None).tls_config(tls).build();
+    let transport = UreqTransport::from_config(config);
+    let before = Arc::strong_count(&provider);
+    let failed = transport.send_login(login_to(Endpoint::new(&url).unwrap()));
+    server.join().unwrap();
+    assert_eq!(failed.unwrap_err().failure(), SendFailure::NotSent);
+    assert!(
+        Arc::strong_count(&provider) > before,
+        "the set-up was dropped"
+    );
 }
 
 /// The server closes a kept-alive connection some time after its 401, at the latest when a login's

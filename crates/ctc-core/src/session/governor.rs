@@ -257,7 +257,7 @@ impl Governor {
     }
 
     /// The next number in `0.0..1.0` (`SplitMix64`: enough to keep processes apart, no secret).
-    fn jitter(&mut self) -> f64 {
+    pub(super) fn jitter(&mut self) -> f64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

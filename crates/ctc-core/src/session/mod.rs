@@ -30,6 +30,7 @@ mod pass;
 mod pending_login;
 mod phase;
 mod record;
+mod renewal;
 mod resume;
 mod routes;
 
@@ -58,6 +59,7 @@ use crate::wire::Requests;
 use governor::Governor;
 use open_record::{Account, Clocks, Marks, Snapshot, TokenTimes};
 use pending_login::PendingLogin;
+use renewal::RenewalTimes;
 use routes::RejectedRoutes;
 
 /// One account's session with one CTC instance.
@@ -121,6 +123,8 @@ struct Open {
     /// From the cookie it is a hint: the server alone ends such a token, so nothing is decided by
     /// it. The OAuth login states it; see [`Session::known_end`].
     ends: Option<Instant>,
+    /// When it is renewed ahead of its end, if it is.
+    renewal: Option<RenewalTimes>,
 }
 
 impl Open {
@@ -210,17 +214,28 @@ impl Session {
     }
 
     /// May this call go out, and with what?
+    ///
+    /// While a token serves, a caller is asked now and then to renew it ahead of its
+    /// [known end](Self::known_end): it gets the login, makes it (or has it made) and asks again,
+    /// as without a token. Close to the end all others [wait](Admit::Wait) for that login. If it
+    /// fails, they proceed with the old token.
     pub fn admit(&mut self, call: &mut Call, now: Instant) -> Admit {
         let now = self.tick(now);
         if self.closed {
             return Admit::Deny(Denial::Closed);
         }
-        if let Some(open) = &self.open {
+        if let Some(open) = &self.open
+            && !self.renewal_is_due(now)
+        {
             call.carry(open.pass.generation());
             return Admit::Proceed(open.pass.clone());
         }
         let response = self.elect(now);
         call.saw_login |= !matches!(response, Admit::Deny(_));
+        if self.open.is_some() && !matches!(response, Admit::Wait(_)) {
+            // The renewal is no longer due: whoever waits for it to be looks again.
+            self.advance_epoch();
+        }
         response
     }
 
@@ -319,14 +334,6 @@ impl Session {
         self.epoch
     }
 
-    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in` after
-    /// the login was sent. `None` without a token, if nothing was stated, and with the cookie
-    /// login, of which only a 401 says that a token is over.
-    pub fn known_end(&self) -> Option<Instant> {
-        self.settings.login.oauth()?;
-        self.open.as_ref()?.ends
-    }
-
     /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is
     /// remembered, and a response other than 401 would end that. It ends by itself with the first
     /// response that is observed after that memory's end.
@@ -366,12 +373,14 @@ impl Session {
             |recorded| own.max(recorded),
         );
         let pass = self.make_pass(generation, token)?;
+        let renewal = self.renewal_times(since, ends);
         self.generation = generation;
         self.open = Some(Open {
             pass,
             since,
             futile: false,
             ends,
+            renewal,
         });
         if recorded.is_some() {
             self.adopted = Some(generation);

@@ -164,17 +164,17 @@ impl BoundPass<'_> {
         if headers.len() > MOST_HEADERS {
             return Err(StampError::TooManyHeaders);
         }
-        // One look at the few names that there are costs less than looking two of them up.
-        let (mut has_cookies, mut has_accept, mut has_host) = (false, false, false);
-        for name in headers.keys() {
-            has_cookies |= name == COOKIE;
+        // One look at the few names that there are costs less than looking them up.
+        let mut has_accept = false;
+        let is_ordinary = headers.keys().all(|name| {
             has_accept |= name == ACCEPT;
-            has_host |= name == HOST;
-        }
-        if has_cookies || stamp.attachment != TokenAttachment::Cookie {
-            stamp.attach(headers)?;
+            name != COOKIE && name != HOST
+        });
+        if is_ordinary {
+            headers.insert(stamp.token_name(), stamp.token_header.clone());
         } else {
-            headers.insert(COOKIE, stamp.token_header.clone());
+            stamp.attach(headers)?;
+            has_accept = headers.contains_key(ACCEPT);
         }
         if let Some(key) = &stamp.app_key {
             headers.insert(APP_KEY, key.clone());
@@ -182,15 +182,20 @@ impl BoundPass<'_> {
         if !has_accept {
             headers.insert(ACCEPT, ACCEPT_JSON);
         }
-        if has_host && !stamp.endpoint.is_named_by(headers) {
-            headers.remove(HOST);
-        }
         Ok(())
     }
 }
 
 impl Stamp {
-    /// Attaches the token to a request that has cookies already, or otherwise than by a cookie.
+    #[inline]
+    fn token_name(&self) -> HeaderName {
+        match self.attachment {
+            TokenAttachment::Cookie => COOKIE,
+            TokenAttachment::Bearer => AUTHORIZATION,
+        }
+    }
+
+    /// Attaches the token to a request that has cookies already, or names a host.
     #[inline(never)]
     fn attach(&self, headers: &mut HeaderMap) -> Result<(), StampError> {
         let others = other_cookies(headers);
@@ -213,6 +218,9 @@ impl Stamp {
                 }
                 headers.insert(AUTHORIZATION, self.token_header.clone());
             }
+        }
+        if headers.contains_key(HOST) && !self.endpoint.is_named_by(headers) {
+            headers.remove(HOST);
         }
         Ok(())
     }

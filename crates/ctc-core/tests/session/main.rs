@@ -26,6 +26,7 @@ mod records;
 mod records_clock;
 mod records_newer;
 mod refusal;
+mod renewal;
 mod rotation;
 mod scenario;
 mod secrets;

@@ -266,7 +266,7 @@ impl SharedSession {
     /// wait for it.
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Session, Instant) -> R) -> R {
         let now = self.now();
-        let mut locked = Locked::new(self);
+        let mut locked = Locked::new(self, now);
         change(&mut locked.state().session, now)
     }
 
@@ -358,11 +358,12 @@ impl SharedSession {
         self.0.clock.wall()
     }
 
-    fn publish(&self, session: &Session) {
+    fn publish(&self, session: &Session, now: Instant) {
         self.0
             .needs_every_response
             .store(session.needs_every_response(), Ordering::Release);
-        let next = session.pass();
+        // A call without a pass asks for one, and hears of the renewal.
+        let next = session.pass().filter(|_| !session.renewal_is_due(now));
         let current = self.0.published.load();
         let current = current
             .as_ref()
@@ -377,6 +378,7 @@ impl SharedSession {
     fn wake(&self) {
         self.0.waiting_tasks.notify(usize::MAX);
         self.0.waiting_threads.notify_all();
+        self.0.tell_alarm();
     }
 
     /// A panic elsewhere cannot leave the session half changed: its methods do not panic.
@@ -398,16 +400,18 @@ struct Locked<'a> {
     shared: &'a SharedSession,
     state: Option<MutexGuard<'a, State>>,
     epoch: ctc_core::Epoch,
+    now: Instant,
 }
 
 impl<'a> Locked<'a> {
-    fn new(shared: &'a SharedSession) -> Self {
+    fn new(shared: &'a SharedSession, now: Instant) -> Self {
         let state = shared.lock();
         let epoch = state.session.epoch();
         Self {
             shared,
             state: Some(state),
             epoch,
+            now,
         }
     }
 
@@ -421,7 +425,7 @@ impl Drop for Locked<'_> {
         let Some(state) = self.state.take() else {
             return;
         };
-        self.shared.publish(&state.session);
+        self.shared.publish(&state.session, self.now);
         let changed = state.session.epoch() != self.epoch;
         // Wakers run code of others: not under the lock.
         drop(state);

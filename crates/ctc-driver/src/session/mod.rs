@@ -1,5 +1,6 @@
 //! One session for many callers: what its users see. What drivers use is in `driving.rs`.
 
+mod alarm;
 pub(crate) mod counters;
 mod driving;
 pub(crate) mod keys;
@@ -13,7 +14,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
-use ctc_core::{Credentials, Denial, Endpoint, OpenRecord, Phase, RecordKey, Session, Settings};
+use ctc_core::{
+    Credentials, Denial, Endpoint, Instant, OpenRecord, Phase, RecordKey, Session, Settings,
+};
 
 pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
 
@@ -49,6 +52,9 @@ struct Inner {
     /// an event, by the thousand.
     waiting_tasks: Event,
     waiting_threads: Condvar,
+    /// Whether a task, and whether the process's thread, watches for the token's renewal.
+    alarm_task: AtomicBool,
+    alarm_thread: AtomicBool,
     store_view: StoreView,
     keys: Keyring,
     counters: Counters,
@@ -57,6 +63,13 @@ struct Inner {
     source: Mutex<Option<Source>>,
     number: u64,
     clock: Arc<dyn Clock>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.waiting_tasks.notify(usize::MAX);
+        self.tell_alarm();
+    }
 }
 
 struct State {
@@ -90,6 +103,8 @@ impl SharedSession {
             login_error: Mutex::new(None),
             waiting_tasks: Event::new(),
             waiting_threads: Condvar::new(),
+            alarm_task: AtomicBool::new(false),
+            alarm_thread: AtomicBool::new(false),
             store_view: StoreView::default(),
             keys: Keyring::default(),
             counters: Counters::new(),
@@ -104,6 +119,11 @@ impl SharedSession {
     pub fn phase(&self) -> Phase {
         let now = self.now();
         self.lock().session.phase(now)
+    }
+
+    /// Returns when the token ends, as far as the server stated it; see [`Session::known_end`].
+    pub fn token_ends(&self) -> Option<Instant> {
+        self.lock().session.known_end()
     }
 
     /// Returns a snapshot of this session's counters.

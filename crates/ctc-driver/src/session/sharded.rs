@@ -23,7 +23,7 @@ impl<T> Sharded<T> {
     /// This thread's.
     #[inline]
     pub(crate) fn local(&self) -> &T {
-        &self.0[lane() % self.0.len()]
+        &self.0[lane()]
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -51,7 +51,7 @@ thread_local! {
     static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// This thread's number.
+/// This thread's lane.
 #[inline]
 fn lane() -> usize {
     let lane = LANE.get();
@@ -61,9 +61,10 @@ fn lane() -> usize {
 #[cold]
 fn choose() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let next = NEXT.fetch_add(1, Relaxed);
-    LANE.set(next);
-    next
+    // Once for each thread: a division in each call would show.
+    let lane = NEXT.fetch_add(1, Relaxed) % count();
+    LANE.set(lane);
+    lane
 }
 
 #[cfg(test)]
@@ -79,7 +80,7 @@ mod tests {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
-                        let mine = &sharded.0[lane() % sharded.0.len()];
+                        let mine = &sharded.0[lane()];
                         assert!(
                             std::ptr::eq(sharded.local(), mine)
                                 && std::ptr::eq(sharded.local(), mine)
@@ -93,7 +94,8 @@ mod tests {
                 .filter_map(|thread| thread.join().ok())
                 .collect()
         });
-        assert_eq!(seen.len(), 8);
+        // Threads of other tests take lanes meanwhile.
+        assert!(seen.len() > 1 || count() == 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod adopting;
 mod cancel;
 mod credentials;
+mod early;
 mod guarantees;
 mod herd;
 mod histories;

@@ -1,6 +1,15 @@
 //! Building a client: ours, and the bare one with the same set-up.
 
-use ctc_driver::ctc_core::Endpoint;
+use std::net::TcpListener;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use ctc_driver::ctc_core::{
+    Admit, AppKey, Call, Credentials, Endpoint, FormBody, Session, Settings,
+};
+use ctc_driver::{LoginRequest, Transport};
+use ctc_ureq::{Outbound, UreqTransport};
+use http::Request;
 
 use crate::Failure;
 use crate::scene::KEY;
@@ -14,9 +23,13 @@ pub fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The bare client first, each built for the vendor's endpoint, which nobody calls.
+/// The bare client first, each built for the vendor's endpoint, which nobody calls. A ureq agent
+/// sets TLS up when it first connects: that it does here, to a server that hangs up.
 pub const PAIRS: [[Built; 2]; 2] = [
-    [("build ureq bare", bare_ureq), ("build ureq", ureq)],
+    [
+        ("build ureq and its TLS, bare", bare_ureq),
+        ("build ureq and its TLS", ureq),
+    ],
     [
         ("build reqwest bare", bare_reqwest),
         ("build reqwest", reqwest),
@@ -24,18 +37,64 @@ pub const PAIRS: [[Built; 2]; 2] = [
 ];
 
 fn bare_ureq() -> Result<(), Failure> {
-    let agent = ctc_ureq::http_client_builder().build().new_agent();
-    std::hint::black_box(agent);
-    Ok(())
+    let agent = ctc_ureq::http_client_builder()
+        .proxy(None)
+        .build()
+        .new_agent();
+    let url = hanging_up()?;
+    // A login first, then a call, as ours does.
+    no_response(agent.post(url).send("form"))?;
+    no_response(agent.get(url).call())
 }
 
 fn ureq() -> Result<(), Failure> {
+    let url = hanging_up()?;
     let client = ctc_ureq::Client::builder()
-        .endpoint(Endpoint::us())
+        .endpoint(Endpoint::new(url)?)
         .app_key(KEY)
         .credentials("ada@example.com", "s3cret!s3cret!");
     std::hint::black_box(client.build()?);
-    Ok(())
+    // The client itself would make no call after a login that failed; its transport does.
+    let config = ctc_ureq::http_client_builder().proxy(None).build();
+    let transport = UreqTransport::from_config(config);
+    no_response(transport.send_login(LoginRequest::new(login(url)?, LOGIN_TIMEOUT)))?;
+    let call = Request::get(url).body(())?;
+    no_response(transport.send(Outbound::new(call, None)))
+}
+
+/// The login that the core makes.
+fn login(url: &str) -> Result<Request<FormBody>, Failure> {
+    let mut session = Session::new(
+        Endpoint::new(url)?,
+        AppKey::new(KEY)?,
+        Credentials::new("ada@example.com", "s3cret!s3cret!")?,
+        Settings::default(),
+    )?;
+    match session.admit(&mut Call::new(false), Instant::now()) {
+        Admit::Login(order) => Ok(order.request),
+        _ => Err("the first caller was not elected".into()),
+    }
+}
+
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A server that ends each connection before TLS begins.
+fn hanging_up() -> Result<&'static str, Failure> {
+    static URL: OnceLock<String> = OnceLock::new();
+    if let Some(url) = URL.get() {
+        return Ok(url);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("https://{}/", listener.local_addr()?);
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    Ok(URL.get_or_init(|| url))
+}
+
+fn no_response<R, E>(result: Result<R, E>) -> Result<(), Failure> {
+    match result {
+        Ok(_) => Err("a server that hangs up sent a response".into()),
+        Err(_) => Ok(()),
+    }
 }
 
 fn bare_reqwest() -> Result<(), Failure> {

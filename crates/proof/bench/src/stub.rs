@@ -8,15 +8,20 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, SendFailure, Session, Settings};
+use ctc_driver::__adapter::by_hand::try_stamp;
+use ctc_driver::ctc_core::{
+    AppKey, Call, Credentials, Endpoint, Login, OAuth, SendFailure, Session, Settings,
+    TokenAttachment,
+};
 use ctc_driver::{
-    AsyncTransport, LoginRequest, LoginResponse, SharedSession, Transport, TransportError,
+    AsyncTransport, CallOptions, Driver, LoginRequest, LoginResponse, SharedSession, Transport,
+    TransportError,
 };
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::Failure;
-use crate::scene::{KEY, token};
+use crate::scene::{KEY, request, token};
 
 /// How often a login wakes those who wait for its response: connecting, TLS, sending, reading.
 const LOGIN_STEPS: u32 = 5;
@@ -81,13 +86,21 @@ impl Stub {
         mark == self.0.good.load(SeqCst)
     }
 
-    fn login(&self) -> LoginResponse {
+    fn login(&self, login: &LoginRequest) -> LoginResponse {
         let mark = self.0.logins.fetch_add(1, SeqCst) + 1;
         let mut headers = HeaderMap::new();
         if self.0.refuses {
             return LoginResponse::new(StatusCode::UNAUTHORIZED, headers);
         }
         self.0.good.store(mark, SeqCst);
+        if login.body_limit > 0 {
+            let token = token(mark);
+            let body =
+                format!(r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}"}}"#);
+            let mut response = LoginResponse::new(StatusCode::OK, headers);
+            response.append_body(body.as_bytes(), login.body_limit);
+            return response;
+        }
         if let Ok(cookie) = format!("authToken={}; Path=/connect", token(mark)).try_into() {
             headers.insert(SET_COOKIE, cookie);
         }
@@ -122,9 +135,9 @@ impl Transport for Stub {
         Ok(self.response(&request))
     }
 
-    fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Never> {
+    fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Never> {
         thread::sleep(self.0.login);
-        Ok(self.login())
+        Ok(self.login(&login))
     }
 }
 
@@ -138,11 +151,11 @@ impl AsyncTransport for Stub {
         Ok(self.response(&request))
     }
 
-    async fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Never> {
+    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Never> {
         for _ in 0..LOGIN_STEPS {
             tokio::time::sleep(self.0.login / LOGIN_STEPS).await;
         }
-        Ok(self.login())
+        Ok(self.login(&login))
     }
 }
 
@@ -159,4 +172,25 @@ pub fn session() -> Result<SharedSession, Failure> {
         Settings::default(),
     )?;
     Ok(SharedSession::new(session))
+}
+
+/// A session that is open and is watched, to be renewed ahead of its end.
+///
+/// # Errors
+/// When the stub's login fails.
+pub fn armed() -> Result<SharedSession, Failure> {
+    let mut settings = Settings::default();
+    settings.login = Login::OAuth(OAuth::us());
+    // The same stamp as that of the others.
+    settings.attachment = Some(TokenAttachment::Cookie);
+    let credentials = Credentials::new("ada@example.com", "s3cret!")?;
+    let session = Session::new(Endpoint::us(), AppKey::new(KEY)?, credentials, settings)?;
+    let session = SharedSession::new(session);
+    let driver = Driver::new(session.clone(), Stub::new(Duration::ZERO, false), None);
+    driver.login(&CallOptions::default())?;
+    if session.token_ends().is_none() {
+        return Err("the end of the token is not known".into());
+    }
+    try_stamp(&session, &mut Call::new(true), &mut request()?)?;
+    Ok(session)
 }

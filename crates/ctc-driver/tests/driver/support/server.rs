@@ -7,6 +7,7 @@ use std::time::Duration;
 use event_listener::{Event, Listener};
 use http::{HeaderMap, Request, Response, StatusCode};
 
+use super::clock::VirtualClock;
 use super::lock;
 
 /// How the server answers a login. Without a script: a fresh token.
@@ -69,6 +70,12 @@ pub(crate) struct State {
     hold_calls: bool,
     /// 0: no response. 1: it hangs.
     pub(crate) logout_status: Option<u16>,
+    /// The OAuth login: how many seconds a token lives, and by which clock.
+    pub(crate) oauth: Option<(u64, VirtualClock)>,
+    /// When the OAuth tokens end, by that clock.
+    ends: HashMap<String, Duration>,
+    /// Calls that got a 401.
+    pub(crate) unauthorized: usize,
 }
 
 #[derive(Clone, Default)]
@@ -292,6 +299,17 @@ impl Drop for OnTheWire {
 impl State {
     fn log_in(&mut self) -> Reply {
         match self.script.pop_front().or_else(|| self.always.clone()) {
+            None if self.oauth.is_some() => {
+                let token = self.issue();
+                let (life, clock) = self.oauth.as_ref().expect("looked at");
+                let ends = clock.elapsed() + Duration::from_secs(*life);
+                let mut response = response(200, None);
+                *response.body_mut() = format!(
+                    r#"{{"token_type":"Bearer","expires_in":{life},"access_token":"{token}"}}"#
+                );
+                self.ends.insert(token, ends);
+                Reply::Answer(response)
+            }
             None => {
                 let token = self.issue();
                 Reply::Answer(response(
@@ -319,7 +337,12 @@ impl State {
     }
 
     fn call(&mut self, path: &str, token: &str) -> Reply {
-        let good = self.valid.contains(token);
+        let elapsed = self.oauth.as_ref().map(|(_, clock)| clock.elapsed());
+        let ended = self
+            .ends
+            .get(token)
+            .is_some_and(|ends| Some(*ends) <= elapsed);
+        let good = self.valid.contains(token) && !ended;
         let (status, cookie) = match self.routes.get(path) {
             Some(Route::NoAnswer) => return Reply::MaybeSent,
             Some(Route::Panic) => return Reply::Panic,
@@ -333,6 +356,7 @@ impl State {
                 (200, Some(format!("authToken={}", self.issue())))
             }
         };
+        self.unauthorized += usize::from(status == 401);
         Reply::Answer(response(status, cookie.as_deref()))
     }
 

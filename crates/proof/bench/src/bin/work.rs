@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ctc_bench::rounds::{Budget, time, undisturbed};
 use ctc_bench::scene::{Limit, batch, open, renewing, response, session_work, stamp_all, unstamp};
+use ctc_bench::stub::armed;
 use ctc_bench::{Failure, bare_proxy, calls, server};
 use ctc_driver::SharedSession;
 
@@ -64,6 +65,7 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
         }
         "session" => sessions(times, &open()?),
         "session while renewing" => sessions(times, &renewing()?),
+        "session with renewal armed" => sessions(times, &armed()?),
         name => {
             let client = calls::client(name, url)?;
             // The first calls connect and fill what is kept between calls.

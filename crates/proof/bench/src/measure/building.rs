@@ -21,8 +21,6 @@ fn row([(_, bare), (name, ours)]: [ctc_bench::build::Built; 2]) -> Result<Row, F
         ratios.push(ours / bare);
         differences.push(ours - bare);
     }
-    // A ureq agent reads its certificates at its first connection only, so that the bare one costs
-    // next to nothing: the difference says more there.
     let (ratio, more) = (median(ratios), median(differences) * 1e6);
     Ok(Row::new(
         format!("{name}, against a bare one"),
