@@ -134,7 +134,7 @@ impl State {
         let not_sent = matches!(
             denial,
             Denial::BackingOff {
-                cause: LoginFailure::NotSent | LoginFailure::NotRun,
+                cause: LoginFailure::NotSent,
                 ..
             }
         );
