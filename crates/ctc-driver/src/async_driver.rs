@@ -353,8 +353,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         obtained
     }
 
-    /// Asks once, and makes the login if this caller is elected: once only if its runtime drops the
-    /// login or does not run it, for then others may have a runtime that does. Returns how long to wait before
+    /// Asks once, and makes the login if this caller is elected. Returns how long to wait before
     /// asking again, and whether that counts as waiting for a denial's end; `None` if there is a
     /// token.
     fn ask(
