@@ -4,6 +4,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{AppKey, Login, OAuth, Settings, Unauthorized};
@@ -14,10 +15,13 @@ use ctc_testkit::{
 };
 use http::HeaderMap;
 
-use super::adapter::{Client, ClientBuilder, Endpoint, MemoryStore, Replay, SendError};
+use super::adapter::{
+    Client, ClientBuilder, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
+    CredentialsSource, Endpoint, MemoryStore, Replay, SendError,
+};
 use super::{http_client, native, of_its_own, wait, with_stream};
-use crate::Report;
 use crate::store::Busy;
+use crate::{Report, text};
 
 pub(crate) const DEVICES: &str = "/connect/services/devices";
 const FORBIDDEN: &str = "/connect/test/status/401";
@@ -33,6 +37,7 @@ pub(crate) fn everything(report: &mut Report) {
     in_trouble(report);
     unreachable(report);
     held_back(report);
+    sources(report);
     of_its_own(report);
     report.heading("The call");
     paths(report);
@@ -82,6 +87,57 @@ fn nowhere() -> String {
             .local_addr()
             .unwrap()
     )
+}
+
+/// Sources of credentials.
+fn sources(report: &mut Report) {
+    let server = Server::start().unwrap();
+    let folder = std::env::temp_dir().join(format!("ctc-errors-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join(name);
+        std::fs::write(&path, "s3cret").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        CredentialsFile::for_user("ada", path)
+    };
+    let command = |script: &str| CredentialsCommand::new("ada", "sh").args(["-c", script]);
+    let missing = CredentialsFile::new("/etc/ctc/no-username", "/etc/ctc/no-password");
+    let (readable, writable) = (write("readable", 0o644), write("writable", 0o660));
+    let slow = || {
+        std::thread::sleep(Duration::from_secs(2));
+        Err(CredentialsError::unavailable("too late"))
+    };
+    let with = |source: Arc<dyn CredentialsSource>| at(&server.url()).credentials_source(source);
+    let sources: [(_, Arc<dyn CredentialsSource>); 7] = [
+        ("a file of credentials is missing", Arc::new(missing)),
+        ("everybody may read the password's file", Arc::new(readable)),
+        ("others may write the password's file", Arc::new(writable)),
+        (
+            "the command that has the password is missing",
+            Arc::new(CredentialsCommand::new("ada", "ctc-no-such-vault")),
+        ),
+        ("the command fails", Arc::new(command("exit 2"))),
+        (
+            "the command hangs",
+            Arc::new(command("exec sleep 60").timeout(Duration::from_millis(100))),
+        ),
+        (
+            "a variable with credentials is not set",
+            Arc::new(CredentialsEnv::new(
+                "CTC_NO_SUCH_USER",
+                "CTC_NO_SUCH_PASSWORD",
+            )),
+        ),
+    ];
+    for (what, source) in sources {
+        let client = with(source).build().unwrap();
+        let told = text(&login(&client));
+        report.say(what, &told.replace(folder.to_str().unwrap(), "/etc/ctc"));
+    }
+    let client = at(&server.url()).credentials_source(slow).build().unwrap();
+    report.tell("a source takes too long", &login(&client));
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 fn endpoints(report: &mut Report) {
