@@ -26,7 +26,7 @@ fn scenario(oauth: OAuth) -> Scenario {
 
 fn body_with(token: &str) -> String {
     format!(
-        r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}","id_token":"X.Y.Z"}}"#
+        r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}","id_token":"X.Y"}}"#
     )
 }
 
