@@ -344,10 +344,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     }
 
     /// Asks once, and makes the login if this caller is elected: once only if its runtime drops the
-    /// login or does not run it, for then others may have a runtime that does. Returns how
-    /// long to wait before
-    /// asking again, and whether that counts as waiting for a denial's end; `None` if there is a
-    /// token.
+    /// login or does not run it, for then others may have a runtime that does. Returns how long to
+    /// wait before asking again, and whether that counts as waiting for a denial's end; `None` if
+    /// there is a token.
     fn ask(
         &self,
         ask: &mut impl FnMut(&mut Session, Instant) -> Admit,

@@ -26,7 +26,7 @@ fn scenario(oauth: OAuth) -> Scenario {
 
 fn body_with(token: &str) -> String {
     format!(
-        r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}","id_token":"X.Y.Z"}}"#
+        r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}","id_token":"X.Y"}}"#
     )
 }
 
@@ -577,11 +577,14 @@ fn a_fresh_token_that_is_refused_without_a_challenge_says_so() {
         };
         let _ = reports(&mut s, order.ticket, 200, &body_with("T1"));
         s.proceeds(&mut call);
-        let (headers, now) = (challenged(&lines), s.now());
+        let (mut headers, now) = (challenged(&lines), s.now());
+        // No word on a token that is no cookie.
+        headers.extend(set_cookies(&["authToken=; Max-Age=0"]));
         let verdict = s
             .session
             .observe(&mut call, route("/a"), status(401), &headers, now);
         assert_eq!(verdict, Verdict::Unauthorized(why), "{lines:?}");
+        assert_eq!(bearer(&s).as_deref(), Some("Bearer T1"));
     }
 }
 
