@@ -1,4 +1,5 @@
 //! The server over HTTP/2: the same logins, calls and faults.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use bytes::Bytes;
 use ctc_testkit::{

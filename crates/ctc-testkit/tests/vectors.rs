@@ -1,4 +1,9 @@
 //! The language-neutral vectors: well-formed, and each one can be had from the server by script.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod common;
 
