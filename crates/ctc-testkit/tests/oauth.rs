@@ -1,4 +1,5 @@
 //! The token endpoint: its own origin, its form, its errors, its limit, and the bearer on calls.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
 

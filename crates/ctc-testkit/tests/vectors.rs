@@ -1,4 +1,9 @@
 //! The language-neutral vectors: well-formed, and each one can be had from the server by script.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod common;
 
@@ -141,7 +146,10 @@ fn the_server_sends_each_of_them_by_script() {
                 "status": case["status"], "headers": case["headers"], "body": case["body"],
             });
             let fault = json!({ "respond": respond });
-            for fault in [fault, json!("no_date")] {
+            let headers = case["headers"].as_array().unwrap();
+            let has_date = headers.iter().any(|pair| pair[0] == "Date");
+            let no_date = (!has_date).then(|| json!("no_date"));
+            for fault in [Some(fault), no_date].into_iter().flatten() {
                 let rule = json!({ "on": on, "fault": fault }).to_string();
                 let reply = control(&server, "POST", "/_ctc/faults", &rule);
                 assert_eq!(reply.status, 201, "{what}: {}", reply.text());
@@ -156,7 +164,6 @@ fn the_server_sends_each_of_them_by_script() {
             };
             let reply = client.send("POST", path, &[KEY, FORM], b"").unwrap();
             assert_eq!(json!(reply.status), case["status"], "{what}");
-            let headers = case["headers"].as_array().unwrap();
             let sent: Vec<_> = headers
                 .iter()
                 .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))

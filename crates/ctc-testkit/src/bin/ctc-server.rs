@@ -31,6 +31,7 @@ Usage: ctc-server [OPTIONS]
   --token-port N        the port of the token endpoint (default: a free one)
   --port-file FILE      writes both ports, one a line, once the server listens
   --tls                 https, with a certificate made at the start
+  --http2               speaks HTTP/2 as well as HTTP/1.1
   --cert-out FILE       writes that certificate as PEM, for clients to trust (with --tls)
   --username NAME       the account (default: one whose name and password need form encoding)
   --password TEXT
@@ -59,6 +60,7 @@ struct Options {
     token_port: u16,
     port_file: Option<PathBuf>,
     tls: bool,
+    http2: bool,
     cert_out: Option<PathBuf>,
     username: String,
     password: String,
@@ -96,6 +98,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         .bind(SocketAddr::new(options.bind, options.port))
         .bind_token(SocketAddr::new(options.bind, options.token_port))
         .tls(options.tls)
+        .http2(options.http2)
         .account(&options.username, &options.password)
         .app_key(&options.app_key)
         .client_id(&options.client_id)
@@ -141,6 +144,7 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
         token_port: 0,
         port_file: None,
         tls: false,
+        http2: false,
         cert_out: None,
         username: DEFAULT_USERNAME.into(),
         password: DEFAULT_PASSWORD.into(),
@@ -169,6 +173,7 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
             Arg::Long("token-port") => options.token_port = parser.value()?.parse()?,
             Arg::Long("port-file") => options.port_file = Some(parser.value()?.into()),
             Arg::Long("tls") => options.tls = true,
+            Arg::Long("http2") => options.http2 = true,
             Arg::Long("cert-out") => options.cert_out = Some(parser.value()?.into()),
             Arg::Long("username") => options.username = text("--username", parser.value()?)?,
             Arg::Long("password") => options.password = text("--password", parser.value()?)?,

@@ -38,6 +38,13 @@ impl Builder {
         self
     }
 
+    /// Whether HTTP/2 is spoken as well as HTTP/1.1: by agreement in TLS, on plain http with clients
+    /// that begin with it. A [`Fault`](crate::Fault) that cuts a connection cuts all its requests.
+    pub fn http2(mut self, http2: bool) -> Self {
+        self.settings.http2 = http2;
+        self
+    }
+
     /// Adds an account; without any, there is one: [`DEFAULT_USERNAME`] with [`DEFAULT_PASSWORD`].
     pub fn account(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.accounts.push((username.into(), password.into()));

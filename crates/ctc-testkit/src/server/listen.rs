@@ -13,7 +13,10 @@ use std::{
 };
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -61,7 +64,11 @@ pub(super) fn start(
     } else {
         None
     };
-    let acceptor = identity.as_ref().map(Identity::acceptor).transpose()?;
+    let http2 = settings.http2;
+    let acceptor = identity
+        .as_ref()
+        .map(|identity| identity.acceptor(http2))
+        .transpose()?;
     let shared = Arc::new(Shared::new(settings, accounts));
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -182,20 +189,29 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         stream,
         wire: Arc::clone(&wire),
     });
+    let http2 = place.shared.settings.http2;
     let service = service_fn(move |request| {
         let (shared, wire) = (Arc::clone(&place.shared), Arc::clone(&wire));
         respond(shared, place.origin, id, wire, request)
     });
     // An error here is a client that went away, or a scripted end.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .auto_date_header(false)
-        .serve_connection(io, service)
-        .await;
+    if http2 {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let (timer, no_date) = (TokioTimer::new(), false);
+        builder.http1().timer(timer).auto_date_header(no_date);
+        builder.http2().auto_date_header(no_date);
+        let _ = builder.serve_connection(io, service).await;
+    } else {
+        let _ = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .auto_date_header(false)
+            .serve_connection(io, service)
+            .await;
+    }
 }
 
 impl Identity {
-    fn acceptor(&self) -> Result<TlsAcceptor, StartError> {
-        tls::server_config(self).map(|config| TlsAcceptor::from(Arc::new(config)))
+    fn acceptor(&self, http2: bool) -> Result<TlsAcceptor, StartError> {
+        tls::server_config(self, http2).map(|config| TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -23,6 +23,7 @@ pub enum LogoutEffect {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) tls: bool,
+    pub(super) http2: bool,
     pub(super) app_keys: Vec<String>,
     pub(super) fleet: Fleet,
     pub(super) login_path: String,
@@ -46,6 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             tls: false,
+            http2: false,
             app_keys: Vec::new(),
             fleet: Fleet::new(25, 120),
             login_path: "/connect/services/login".into(),

@@ -41,7 +41,7 @@ impl Identity {
 }
 
 /// The provider is named here and installed nowhere: a test process may have one of its own.
-pub(super) fn server_config(identity: &Identity) -> Result<ServerConfig, StartError> {
+pub(super) fn server_config(identity: &Identity, http2: bool) -> Result<ServerConfig, StartError> {
     let failed = |error: rustls::Error| StartError::Certificate(Box::new(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::Pkcs8(identity.key.clone_key());
@@ -51,6 +51,7 @@ pub(super) fn server_config(identity: &Identity) -> Result<ServerConfig, StartEr
         .with_no_client_auth()
         .with_single_cert(vec![identity.der.clone()], key)
         .map_err(failed)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let h2 = http2.then(|| b"h2".to_vec());
+    config.alpn_protocols = h2.into_iter().chain([b"http/1.1".to_vec()]).collect();
     Ok(config)
 }
