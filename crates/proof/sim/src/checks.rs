@@ -86,7 +86,19 @@ impl State {
         let now = self.processes[process].clock.true_ms();
         let login = &watched.login;
         let long_ago = |at: &Ms| u128::from(now - at) > paid_off;
-        sure && login.tasks == 0 && login.sent.last().is_none_or(long_ago)
+        let unspent = if watched.has_lost_no_token() {
+            // Then each login that was sent cost one refill.
+            let refill = fair_use.refill.as_millis();
+            let room = refill * u128::from(fair_use.burst.get() - 1);
+            let debt = login.sent.iter().rev().scan(0_u128, |spent, at| {
+                *spent += refill;
+                Some(spent.saturating_sub(u128::from(now - at)))
+            });
+            debt.max().is_none_or(|debt| debt <= room)
+        } else {
+            login.sent.last().is_none_or(long_ago)
+        };
+        sure && login.tasks == 0 && unspent
     }
 
     /// All who are denied for one reason are told the same.

@@ -373,9 +373,12 @@ fn actions(
                 29 | 30 => Action::LogoutAndBack(who, rng.pick(&[0, 10, SECOND, 5 * SECOND])),
                 _ => Action::Revoke,
             };
-            // Clients that go while their first login is being prepared are the interesting ones.
+            // Clients that go while their first login is being prepared are the interesting ones,
+            // and runtimes that drop the first login task of all.
             let early = matches!(action, Action::Leave(..)) && rng.chance(500);
-            (rng.below(if early { 10 } else { horizon }), action)
+            let at = rng.below(if early { 10 } else { horizon });
+            let at_once = matches!(action, Action::Refuse(..)) && at.is_multiple_of(2);
+            (if at_once { 0 } else { at }, action)
         })
         .collect();
     actions.sort_by_key(|(at, _)| *at);

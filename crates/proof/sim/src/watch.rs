@@ -262,6 +262,10 @@ impl Watched {
         }
     }
 
+    pub(crate) fn has_lost_no_token(&self) -> bool {
+        self.over.is_empty()
+    }
+
     /// Whether this session may take a token out of a record: it ended, or the session had a newer
     /// one of the same credentials since. (Numbers tell which is newer. Processes that could not
     /// reach the store for a while may each have counted on; theirs is then given up, too.)
