@@ -219,7 +219,12 @@ fn crates() -> Result<Vec<String>, String> {
 /// Those of them that are libraries.
 fn libraries() -> Result<Vec<String>, String> {
     let mut names = crates()?;
-    names.retain(|name| std::path::Path::new("crates").join(name).join("src/lib.rs").exists());
+    names.retain(|name| {
+        std::path::Path::new("crates")
+            .join(name)
+            .join("src/lib.rs")
+            .exists()
+    });
     Ok(names)
 }
 

@@ -4,12 +4,7 @@ use super::{Outcome, crates, plain};
 use crate::shell::{cargo, output};
 
 /// What docs and licences need in each package, beside the code.
-const NEEDED: &[&str] = &[
-    "Cargo.toml",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-    "README.md",
-];
+const NEEDED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
 /// The code: a library's or a program's.
 const CODE: &[&str] = &["src/lib.rs", "src/main.rs"];
@@ -29,7 +24,10 @@ pub(super) fn run() -> Result<Outcome, String> {
             .copied()
             .collect();
         if files.lines().all(|file| !CODE.contains(&file)) {
-            return Err(format!("the package {package} has neither of {}", CODE.join(", ")));
+            return Err(format!(
+                "the package {package} has neither of {}",
+                CODE.join(", ")
+            ));
         }
         if !missing.is_empty() {
             return Err(format!(

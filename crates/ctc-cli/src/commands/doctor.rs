@@ -13,11 +13,11 @@ use http::header::DATE;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::client::USER_AGENT;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::Form;
 use crate::record::{State, table};
 use crate::session::SessionOptions;
+use crate::via::USER_AGENT;
 
 /// For each step over the network.
 const LIMIT: Duration = Duration::from_secs(10);
