@@ -56,7 +56,7 @@ pub(crate) struct Profile {
 pub(crate) enum LoginKind {
     #[value(help = "the login with the cookie authToken, which is the default")]
     Cookie,
-    #[value(help = "the OAuth 2.0 password login")]
+    #[value(name = "oauth", help = "the OAuth 2.0 password login")]
     OAuth,
 }
 

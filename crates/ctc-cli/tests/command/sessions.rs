@@ -267,6 +267,12 @@ fn an_account_with_the_oauth_login_works_in_every_command() {
         "open"
     );
     oauth(&["status", "--check"]).ends_with(0);
+    assert!(
+        oauth(&["doctor"])
+            .ends_with(0)
+            .out
+            .contains("token URL   ok")
+    );
     assert_eq!(
         machine.run(&["status", "--json"]).ends_with(5).json()["phase"],
         "empty"
