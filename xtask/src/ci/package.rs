@@ -5,9 +5,8 @@ use crate::shell::{cargo, output};
 
 /// What docs and licences need in each package, beside the code.
 const NEEDED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
-
-/// The code: a library's or a program's.
-const CODE: &[&str] = &["src/lib.rs", "src/main.rs"];
+/// A library's or a program's.
+const ROOTS: &[&str] = &["src/lib.rs", "src/main.rs"];
 
 pub(super) fn run() -> Result<Outcome, String> {
     for package in crates()? {
@@ -18,16 +17,14 @@ pub(super) fn run() -> Result<Outcome, String> {
             "--list",
             "--allow-dirty",
         ]))?;
-        let missing: Vec<_> = NEEDED
+        let has = |name: &&str| files.lines().any(|file| file == *name);
+        let mut missing: Vec<_> = NEEDED
             .iter()
-            .filter(|needed| files.lines().all(|file| file != **needed))
+            .filter(|needed| !has(needed))
             .copied()
             .collect();
-        if files.lines().all(|file| !CODE.contains(&file)) {
-            return Err(format!(
-                "the package {package} has neither of {}",
-                CODE.join(", ")
-            ));
+        if !ROOTS.iter().any(|root| has(root)) {
+            missing.extend(ROOTS);
         }
         if !missing.is_empty() {
             return Err(format!(

@@ -164,6 +164,21 @@ fn a_caller_that_does_not_read_holds_the_server_back() {
     stream.read_exact(&mut start).unwrap();
 }
 
+/// What it was promised is dropped, here and at the server.
+#[test]
+fn a_caller_that_never_reads_is_cut() {
+    let scene = Scene::new();
+    let proxy = scene.proxy(&["--timeout", "0.5", "--health", "127.0.0.1:0"]);
+    let mut stream = proxy.connect();
+    let path = format!("/connect/test/bytes/{}", 1_u64 << 30);
+    stream
+        .write_all(&request(proxy.port(), "GET", &path, &[], b""))
+        .unwrap();
+    eventually("the call begins", || proxy.metric("ctc_proxy_calls ") == 1);
+    eventually("the call ends", || proxy.metric("ctc_proxy_calls ") == 0);
+    assert_eq!(proxy.get(DEVICES).status, 200);
+}
+
 /// A body of so many pieces, made as they are asked for.
 struct Pieces(u64, Bytes);
 
