@@ -11,9 +11,7 @@ use crate::account::{Account, Parts};
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{note, progress};
 use crate::session::LoginPolicy;
-
-/// What the command calls itself in requests.
-pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+use crate::via::USER_AGENT;
 
 /// A session in a store, and the HTTP client for it.
 pub(crate) struct Client {
@@ -36,7 +34,7 @@ impl Client {
         let Parts { session, store } = account.build()?;
         let mut http = http_client_builder().user_agent(USER_AGENT);
         // In the clear it must not leave this machine, whatever the environment says of proxies.
-        if account.endpoint.is_plain_http() {
+        if session.is_plain_http() {
             http = http.proxy(None);
         }
         let transport = UreqTransport::from_config(http.build());

@@ -34,6 +34,7 @@ pub(crate) struct LoginLayer {
     pub(crate) token_url: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) scope: Option<String>,
+    pub(crate) revoke_on_logout: bool,
 }
 
 impl Layer {
@@ -50,6 +51,7 @@ impl Layer {
                 token_url: profile.token_url.clone(),
                 client_id: profile.client_id.clone(),
                 scope: profile.scope.clone(),
+                revoke_on_logout: profile.revoke_on_logout.unwrap_or_default(),
             },
             store: profile.store.clone(),
             via: profile.via.clone().map(|url| Via {
@@ -78,6 +80,7 @@ impl Layer {
                 token_url: text("CTC_TOKEN_URL")?,
                 client_id: text("CTC_CLIENT_ID")?,
                 scope: text("CTC_SCOPE")?,
+                revoke_on_logout: false,
             },
             store: text("CTC_STORE")?,
             via: via.map(|url| Via {
@@ -180,8 +183,14 @@ pub(crate) fn login(layers: &[Layer], endpoint: &Endpoint) -> Result<Login, Fail
             ));
         }
     };
-    Ok(Login::OAuth(match scope {
+    let oauth = match scope {
         Some(scope) => oauth.scope(scope),
         None => oauth,
+    };
+    let revokes = layers.iter().any(|layer| layer.login.revoke_on_logout);
+    Ok(Login::OAuth(if revokes {
+        oauth.revoke_on_logout()
+    } else {
+        oauth
     }))
 }

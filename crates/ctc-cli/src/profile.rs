@@ -40,6 +40,8 @@ pub(crate) struct Profile {
     pub(crate) client_id: Option<String>,
     /// Scope of the OAuth login, in place of `openid`.
     pub(crate) scope: Option<String>,
+    /// Whether a logout asks the token endpoint to revoke the OAuth login's token.
+    pub(crate) revoke_on_logout: Option<bool>,
     /// As `--store` has it.
     pub(crate) store: Option<String>,
     /// The proxy that `get`, `call` and `exec` use.
@@ -54,7 +56,7 @@ pub(crate) struct Profile {
 pub(crate) enum LoginKind {
     #[value(help = "the login with the cookie authToken, which is the default")]
     Cookie,
-    #[value(help = "the OAuth 2.0 password login")]
+    #[value(name = "oauth", help = "the OAuth 2.0 password login")]
     OAuth,
 }
 

@@ -1,4 +1,10 @@
 //! The options that say which account it is, and how its session is used.
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    rustdoc::broken_intra_doc_links,
+    reason = "help texts: a terminal shows no markup"
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -25,10 +25,10 @@ pub(super) fn msrv() -> Result<Outcome, String> {
 }
 
 /// Checks the code of other platforms than this one. That needs none of their linkers; but a C
-/// compiler of theirs where TLS is built, so the server for tests and the command are left out.
+/// compiler of theirs where TLS is built, so the server for tests and the program are left out.
 pub(super) fn platforms() -> Result<Outcome, String> {
     let mut everything = crates()?;
-    everything.retain(|package| package != "ctc-testkit" && package != "ctc-cli");
+    everything.retain(|package| !["ctc-cli", "ctc-testkit"].contains(&package.as_str()));
     let core = ["ctc-core".to_owned()];
     let checks: [(&str, &[String]); 3] = [
         ("wasm32-unknown-unknown", &core),

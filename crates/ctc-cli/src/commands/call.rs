@@ -204,7 +204,8 @@ fn deliver(
         Form::Text => copy(&mut body)?,
         Form::Json => {
             let mut bytes = Vec::new();
-            body.read_to_end(&mut bytes).map_err(broke_off)?;
+            body.read_to_end(&mut bytes)
+                .map_err(|error| broke_off(&error))?;
             let mut result = envelope(parts.status, &headers, &bytes);
             if let Some(failure) = &failure {
                 result.insert("error".to_owned(), failure.json());
@@ -273,7 +274,7 @@ fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     Some(failure)
 }
 
-fn broke_off(error: io::Error) -> Failure {
+fn broke_off(error: &io::Error) -> Failure {
     Failure::new(
         Exit::Unreachable,
         format!("the response's body broke off: {error}"),
@@ -290,7 +291,7 @@ fn copy(body: &mut dyn Read) -> Result<(), Failure> {
         let read = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
-            Err(error) => return Err(broke_off(error)),
+            Err(error) => return Err(broke_off(&error)),
         };
         if io::stdout().lock().write_all(&buffer[..read]).is_err() {
             // Tried again, to be told as every other: a reader that has gone is no failure.
