@@ -7,12 +7,11 @@ use ctc_driver::{CallError, CallOptions, Denied, Driver, SessionEvent, SharedSes
 use ctc_ureq::{Outbound, SendError, UreqTransport, http_client_builder, ureq};
 use http::Response;
 
+use crate::account::{Account, Parts};
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{note, progress};
-use crate::session::{Account, LoginPolicy, Parts};
-
-/// What the command calls itself in requests.
-pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+use crate::session::LoginPolicy;
+use crate::via::USER_AGENT;
 
 /// A session in a store, and the HTTP client for it.
 pub(crate) struct Client {
@@ -35,7 +34,7 @@ impl Client {
         let Parts { session, store } = account.build()?;
         let mut http = http_client_builder().user_agent(USER_AGENT);
         // In the clear it must not leave this machine, whatever the environment says of proxies.
-        if account.endpoint.is_plain_http() {
+        if session.is_plain_http() {
             http = http.proxy(None);
         }
         let transport = UreqTransport::from_config(http.build());

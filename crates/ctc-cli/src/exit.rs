@@ -49,7 +49,8 @@ impl From<Exit> for ExitCode {
 }
 
 /// Why a command failed. Its text holds no secret.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
@@ -120,6 +121,7 @@ fn exit_of(denial: &Denial, tried: bool) -> Exit {
             _ => Exit::HeldBack,
         },
         Denial::BudgetSpent { .. } => Exit::HeldBack,
+        Denial::CredentialsUnusable => Exit::Usage,
         _ => Exit::Error,
     }
 }

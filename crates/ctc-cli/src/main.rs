@@ -1,9 +1,11 @@
 //! `ctc`: one CTC login for every program on the machine.
 
+mod account;
 mod cli;
 mod client;
 mod commands;
 mod exit;
+mod layers;
 mod output;
 mod profile;
 mod proxy;
@@ -16,7 +18,7 @@ mod when;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{call, doctor, exec, login, shell, status, token};
@@ -47,7 +49,7 @@ fn run(cli: Cli, form: Form) -> Result<Exit, Failure> {
         Command::Reset(_) => login::reset(options, form),
         Command::Store(args) => commands::store::store(&args, options, form),
         Command::Doctor(_) => doctor::doctor(options, form),
-        Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::man(&args),
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man(args) => shell::man(&args, Cli::command()),
     }
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::exit::Failure;
@@ -32,12 +33,31 @@ pub(crate) struct Profile {
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Source>,
     pub(crate) app_key: Option<Source>,
+    /// `cookie`, the default, or `oauth`.
+    pub(crate) login: Option<LoginKind>,
+    /// Token endpoint and client id of the OAuth login, where they are not those of the region.
+    pub(crate) token_url: Option<String>,
+    pub(crate) client_id: Option<String>,
+    /// Scope of the OAuth login, in place of `openid`.
+    pub(crate) scope: Option<String>,
+    /// Whether a logout asks the token endpoint to revoke the OAuth login's token.
+    pub(crate) revoke_on_logout: Option<bool>,
     /// As `--store` has it.
     pub(crate) store: Option<String>,
     /// The proxy that `get`, `call` and `exec` use.
     pub(crate) via: Option<String>,
     /// The token file of that proxy, if it asks for a token.
     pub(crate) via_token_file: Option<PathBuf>,
+}
+
+/// The two logins that CTC has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LoginKind {
+    #[value(help = "the login with the cookie authToken, which is the default")]
+    Cookie,
+    #[value(name = "oauth", help = "the OAuth 2.0 password login")]
+    OAuth,
 }
 
 impl Profiles {

@@ -1,19 +1,22 @@
-//! Which account, and what its session is built of: command line, profile and environment.
+//! The options that say which account it is, and how its session is used.
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    rustdoc::broken_intra_doc_links,
+    reason = "help texts: a terminal shows no markup"
+)]
 
-use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ctc_driver::ctc_core::{
-    AppKey, Credentials, Endpoint, EndpointError, RecordKey, Session, Settings,
-};
-use ctc_driver::{CallOptions, ConfigError, SessionConfig, SharedSession};
-use zeroize::Zeroizing;
+use ctc_driver::CallOptions;
 
-use crate::exit::{Exit, Failure};
-use crate::profile::{Profile, Profiles};
-use crate::secrets::{Source, prompt};
+use crate::account::Account;
+use crate::exit::Failure;
+use crate::layers::{self, Layer, LoginLayer, endpoint};
+use crate::profile::{LoginKind, Profiles};
+use crate::secrets::Source;
 use crate::store::{Store, holds_password};
 use crate::via::Via;
 
@@ -50,6 +53,9 @@ pub(crate) struct SessionOptions {
     /// File with the application key, which its owner alone may read [env: CTC_APP_KEY_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) app_key_file: Option<PathBuf>,
+    /// Which login the account uses [env: CTC_LOGIN]
+    #[arg(long, global = true, value_name = "LOGIN")]
+    pub(crate) login: Option<LoginKind>,
     /// Where the session lives: file, file:FOLDER or redis://host[:port][/db] [env: CTC_STORE]
     #[arg(long, global = true, value_name = "STORE")]
     pub(crate) store: Option<String>,
@@ -100,39 +106,6 @@ pub(crate) enum Region {
     Eu,
 }
 
-/// Which account it is, and what its session is built of. No secret is read yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) endpoint: Endpoint,
-    /// The profile that it comes from, if it does.
-    pub(crate) profile: Option<String>,
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<Source>,
-    pub(crate) app_key: Option<Source>,
-    pub(crate) store: Store,
-    pub(crate) options: CallOptions,
-}
-
-/// A session and its store, for a driver of any kind.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) session: SharedSession,
-    pub(crate) store: Store,
-}
-
-/// What one place says about an account: the command line, a profile or the environment.
-#[derive(Clone, Debug, Default)]
-struct Layer {
-    /// The name of the profile that this is.
-    profile: Option<String>,
-    endpoint: Option<Endpoint>,
-    user: Option<String>,
-    password: Option<Source>,
-    app_key: Option<Source>,
-    store: Option<String>,
-    via: Option<Via>,
-}
-
 impl SessionOptions {
     /// Puts together what the command line says, then the profile that it names, then the
     /// environment, then the default profile.
@@ -150,14 +123,16 @@ impl SessionOptions {
         };
         let password = layers.iter().find(fits);
         let endpoint = layers.iter().find_map(|layer| layer.endpoint.clone());
+        let endpoint = endpoint.ok_or_else(|| {
+            Failure::usage(
+                "no CTC instance: give --region us or eu, or set it in the profile or CTC_REGION \
+                 (for any other host --base-url or CTC_BASE_URL)",
+            )
+        })?;
         let store = layers.iter().find_map(|layer| layer.store.as_deref());
         Ok(Account {
-            endpoint: endpoint.ok_or_else(|| {
-                Failure::usage(
-                    "no CTC instance: give --region us or eu, or set it in the profile or \
-                     CTC_REGION (for any other host --base-url or CTC_BASE_URL)",
-                )
-            })?,
+            login: layers::login(&layers, &endpoint)?,
+            endpoint,
             profile: named.and_then(|layer| layer.profile.clone()),
             user,
             password: password.and_then(|layer| layer.password.clone()),
@@ -249,155 +224,12 @@ impl SessionOptions {
             user: self.user.clone(),
             password,
             app_key: self.app_key_file.clone().map(Source::File),
+            login: LoginLayer {
+                kind: self.login,
+                ..LoginLayer::default()
+            },
             store: self.store.clone(),
             via: None,
         })
-    }
-}
-
-impl Layer {
-    fn of_profile(name: &str, profile: &Profile) -> Result<Self, Failure> {
-        let (region, url) = (profile.region.as_deref(), profile.base_url.as_deref());
-        Ok(Self {
-            profile: Some(name.to_owned()),
-            endpoint: endpoint(region, url, ["region", "base_url"])?,
-            user: profile.user.clone(),
-            password: profile.password.clone(),
-            app_key: profile.app_key.clone(),
-            store: profile.store.clone(),
-            via: profile.via.clone().map(|url| Via {
-                url,
-                token: profile.via_token_file.clone(),
-            }),
-        })
-    }
-
-    fn of_environment() -> Result<Self, Failure> {
-        let (region, url) = (text("CTC_REGION")?, text("CTC_BASE_URL")?);
-        let names = ["CTC_REGION", "CTC_BASE_URL"];
-        let (via, via_token) = (text("CTC_PROXY_URL")?, text("CTC_PROXY_TOKEN_FILE")?);
-        Ok(Self {
-            profile: None,
-            endpoint: endpoint(region.as_deref(), url.as_deref(), names)?,
-            user: text("CTC_USERNAME")?,
-            password: secret("CTC_PASSWORD", "CTC_PASSWORD_FILE")?,
-            app_key: secret("CTC_APP_KEY", "CTC_APP_KEY_FILE")?,
-            store: text("CTC_STORE")?,
-            via: via.map(|url| Via {
-                url,
-                token: via_token.map(PathBuf::from),
-            }),
-        })
-    }
-}
-
-/// A variable that is set and not empty.
-fn text(name: &'static str) -> Result<Option<String>, Failure> {
-    match env::var_os(name).map(std::ffi::OsString::into_string) {
-        Some(Ok(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Some(Err(_)) => Err(ConfigError::NotText { name }.into()),
-        None => Ok(None),
-    }
-}
-
-fn secret(variable: &'static str, file: &'static str) -> Result<Option<Source>, Failure> {
-    match (text(variable)?, text(file)?) {
-        (Some(_), Some(_)) => Err(Failure::usage(format!(
-            "{variable} and {file} are both set: keep the one you mean"
-        ))),
-        (Some(_), None) => Ok(Some(Source::Env(variable.to_owned()))),
-        (None, Some(path)) => Ok(Some(Source::File(path.into()))),
-        (None, None) => Ok(None),
-    }
-}
-
-fn endpoint(
-    region: Option<&str>,
-    url: Option<&str>,
-    [region_name, url_name]: [&str; 2],
-) -> Result<Option<Endpoint>, Failure> {
-    match (region.map(str::to_ascii_lowercase).as_deref(), url) {
-        (Some(_), Some(_)) => Err(Failure::usage(format!(
-            "{region_name} and {url_name} are both set: keep the one you mean"
-        ))),
-        (Some("us"), None) => Ok(Some(Endpoint::us())),
-        (Some("eu"), None) => Ok(Some(Endpoint::eu())),
-        (Some(_), None) => Err(Failure::usage(format!(
-            "{region_name} must be us or eu (for any other host set {url_name} instead)"
-        ))),
-        // Plain http is for a server for tests on this machine; the endpoint refuses any other.
-        (None, Some(url)) => match Endpoint::new(url).or_else(|error| match error {
-            EndpointError::PlainHttp => Endpoint::danger_plain_http(url),
-            error => Err(error),
-        }) {
-            Ok(endpoint) => Ok(Some(endpoint)),
-            Err(error) => {
-                let error = Failure::of(Exit::Usage, &error);
-                Err(Failure::usage(format!("{url_name}: {}", error.message)))
-            }
-        },
-        (None, None) => Ok(None),
-    }
-}
-
-impl Account {
-    /// The session and its store. Reads the application key and the password, and asks for the
-    /// password on a terminal if it comes from nowhere.
-    ///
-    /// # Errors
-    /// Returns [`Failure`] if something is missing or of no use.
-    pub(crate) fn build(&self) -> Result<Parts, Failure> {
-        let user = self.user()?;
-        let key = self.app_key()?;
-        let password = match &self.password {
-            Some(source) => source.read("password")?,
-            None => prompt(user, self.endpoint.origin())?,
-        };
-        let config = SessionConfig::new()
-            .endpoint(self.endpoint.clone())
-            .app_key(key.as_str())
-            .credentials(user, password.as_str());
-        Ok(Parts {
-            session: config.build()?,
-            store: self.store.clone(),
-        })
-    }
-
-    /// What the record of this account is filed under. That takes user name and application key,
-    /// and no password.
-    ///
-    /// # Errors
-    /// Returns [`Failure`] if one of them is missing.
-    pub(crate) fn record_key(&self) -> Result<RecordKey, Failure> {
-        let usage = |error: &(dyn std::error::Error + 'static)| Failure::of(Exit::Usage, error);
-        let key = self.app_key()?;
-        let key = AppKey::new(key.as_str()).map_err(|error| usage(&error))?;
-        let anybody = Credentials::new(self.user()?, "not a password");
-        let anybody = anybody.map_err(|error| usage(&error))?;
-        let session = Session::new(self.endpoint.clone(), key, anybody, Settings::default());
-        Ok(session.map_err(|error| usage(&error))?.record_key())
-    }
-
-    /// The user name.
-    ///
-    /// # Errors
-    /// Returns [`Failure`] (usage) if there is none.
-    pub(crate) fn user(&self) -> Result<&str, Failure> {
-        self.user.as_deref().ok_or_else(|| {
-            Failure::usage("no user name: give --user, or set it in the profile or CTC_USERNAME")
-        })
-    }
-
-    /// The application key.
-    ///
-    /// # Errors
-    /// Returns [`Failure`] (usage) if there is none.
-    pub(crate) fn app_key(&self) -> Result<Zeroizing<String>, Failure> {
-        let source = self.app_key.as_ref().ok_or_else(|| {
-            Failure::usage(
-                "no application key: give --app-key-file, or set it in the profile or CTC_APP_KEY",
-            )
-        })?;
-        source.read("application key")
     }
 }

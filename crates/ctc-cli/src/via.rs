@@ -9,9 +9,12 @@ use ctc_ureq::ureq::unversioned::resolver::DefaultResolver;
 use ctc_ureq::ureq::{self, Agent};
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
 
-use crate::client::USER_AGENT;
 use crate::exit::{Exit, Failure, chain};
 use crate::secrets::Source;
+use crate::when::retry_after;
+
+/// What the command calls itself in requests.
+pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// The header that a proxy with `--token-file` asks for.
 const TOKEN: HeaderName = HeaderName::from_static("ctc-proxy-token");
@@ -153,7 +156,7 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> Option<Failure> {
         "unreachable" | "connect_timeout" | "no_response" | "response_timeout" => Exit::Unreachable,
         _ => Exit::Error,
     };
-    let after = super::commands::call::retry_after(response.headers());
+    let after = retry_after(response.headers());
     let wait = after.map(|after| format!("; try again in {} s", after.as_secs()));
     let wait = wait.unwrap_or_default();
     Some(Failure {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::HeaderMap;
+use http::header::{DATE, RETRY_AFTER};
 use serde_json::{Value, json};
 
 /// A time for JSON: `{"epoch": 1795795200, "utc": "2026-11-27T16:00:00Z"}`.
@@ -60,6 +62,21 @@ pub(crate) fn around_now(time: SystemTime, now: SystemTime) -> String {
         Ok(ago) => format!("{} ({} ago)", utc(time), span(ago)),
         Err(ahead) => format!("{} (in {})", utc(time), span(ahead.duration())),
     }
+}
+
+/// What a `Retry-After` header asks for. A date is meant by the server's clock.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    let now = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let then = httpdate::parse_http_date(text).ok()?;
+    Some(
+        then.duration_since(now.unwrap_or_else(SystemTime::now))
+            .unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]

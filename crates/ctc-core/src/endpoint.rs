@@ -11,6 +11,9 @@ use http::{HeaderMap, Uri};
 const US: &str = "connect.calamp.com";
 /// The vendor's host for accounts in the EU instance.
 const EU: &str = "connect.calamp.co.uk";
+/// The hosts of the vendor's token endpoints for the same instances.
+const US_ACCOUNTS: &str = "accounts.calamp.com";
+const EU_ACCOUNTS: &str = "accounts.calamp.co.uk";
 /// Works only inside the vendor's developer portal, says the vendor's login page.
 const PORTAL_ONLY: &str = "x-loginapi.developer.calamp.com";
 
@@ -161,8 +164,17 @@ impl Endpoint {
             .map_or_else(Uri::default, |path| self.uri(path.clone()))
     }
 
+    /// The instance that the host belongs to, if it is one of the vendor's.
+    pub(crate) fn region(&self) -> Option<Region> {
+        match self.host.trim_end_matches('.') {
+            US | US_ACCOUNTS => Some(Region::Us),
+            EU | EU_ACCOUNTS => Some(Region::Eu),
+            _ => None,
+        }
+    }
+
     /// Made of its parts: the origin is not read once more for each call.
-    fn uri(&self, path: PathAndQuery) -> Uri {
+    pub(crate) fn uri(&self, path: PathAndQuery) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(match self.scheme {
             Scheme::Https => http::uri::Scheme::HTTPS,
@@ -362,6 +374,13 @@ pub enum JoinError {
     /// Not a valid URI, for instance a space or an umlaut that is not percent-encoded.
     #[error("this path is not a valid URI: percent-encode what is not plain ASCII")]
     Invalid,
+}
+
+/// One of the vendor's two instances.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Region {
+    Us,
+    Eu,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -79,15 +79,12 @@ impl Credentials {
     pub(crate) fn password(&self) -> &str {
         &self.0.1
     }
-
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
 }
 
-/// The session token: the value of the `authToken` cookie, as it came.
+/// The session token: the value of the `authToken` cookie, or the OAuth login's `access_token`, as
+/// it came.
 ///
-/// It goes back in the cookie byte for byte, quotes included; as a bearer token, without its
+/// A cookie's goes back in the cookie byte for byte, quotes included; as a bearer token, without its
 /// quotes. It is never decoded and its length is never checked. Clones share the one copy in
 /// memory.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,6 +108,14 @@ impl AuthToken {
             return Err(SecretError::EmptyToken);
         }
         Ok(Self(Bytes::from_owner(value)))
+    }
+
+    /// A token that can be a bearer token (RFC 6750, 2.1), which is less than a cookie's value can.
+    pub(crate) fn bearer(token: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+        let end = token.iter().rposition(|byte| *byte != b'=')?;
+        let is_bearer = token[..=end].iter().all(is_inside);
+        is_bearer.then(|| Self(Bytes::from_owner(token)))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -4,12 +4,16 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::Endpoint;
 use crate::login_rule::LoginRule;
+use crate::oauth::Login;
 
 /// Settings of a [`Session`](crate::Session). [`Settings::default`] is right for most.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
+    /// Which login is made. Default [`Login::AuthToken`], the login with the cookie.
+    pub login: Login,
     /// How often to log in at most, and how long to stay away after a failure.
     pub fair_use: FairUse,
     /// How long one login may take on the wire. Default 30 s.
@@ -18,14 +22,16 @@ pub struct Settings {
     /// From the moment that the login is sent, this is `login_timeout` and 10 s for the report, or
     /// the lease if that is shorter. Must be longer than `login_timeout`. Default 60 s.
     pub lease: Duration,
-    /// How the token travels with each call. Default [`TokenAttachment::Cookie`], as on the
-    /// vendor's page.
-    pub attachment: TokenAttachment,
-    /// Where the login says `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as on the
+    /// How the token travels with each call. `None`, the default, is what suits the login:
+    /// [`TokenAttachment::Cookie`] for [`Login::AuthToken`], as on the vendor's page, and
+    /// [`TokenAttachment::Bearer`] for [`Login::OAuth`], which is **our assumption**.
+    pub attachment: Option<TokenAttachment>,
+    /// Where the login with the cookie says `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as on the
     /// vendor's page.
     pub auth_token_switch: AuthTokenSwitch,
     /// Path of the logout call. The vendor names a logout API but not its address:
-    /// `POST /connect/services/logout` is **our assumption**.
+    /// `POST /connect/services/logout` is **our assumption**. For [`Login::OAuth`] there is
+    /// [`OAuth::revoke_on_logout`](crate::OAuth::revoke_on_logout) instead.
     pub logout_path: String,
     /// Reads a failed login where this crate's own reading does not fit a server, say one that
     /// rejects a password with a 500. Default none.
@@ -38,10 +44,11 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            login: Login::default(),
             fair_use: FairUse::default(),
             login_timeout: Duration::from_secs(30),
             lease: Duration::from_secs(60),
-            attachment: TokenAttachment::Cookie,
+            attachment: None,
             auth_token_switch: AuthTokenSwitch::Query,
             logout_path: "/connect/services/logout".to_owned(),
             login_rule: None,
@@ -51,7 +58,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+    pub(crate) fn check(&self, endpoint: &Endpoint) -> Result<(), SettingsError> {
+        if self
+            .login
+            .oauth()
+            .is_some_and(|oauth| !oauth.may_serve(endpoint))
+        {
+            return Err(SettingsError::TwoRegions);
+        }
         let fair_use = &self.fair_use;
         if fair_use.refill < Duration::from_millis(1) || fair_use.backoff < Duration::from_millis(1)
         {
@@ -77,6 +91,13 @@ impl Settings {
         }
         Ok(())
     }
+
+    pub(crate) fn attachment(&self) -> TokenAttachment {
+        self.attachment.unwrap_or(match self.login {
+            Login::AuthToken => TokenAttachment::Cookie,
+            Login::OAuth(_) => TokenAttachment::Bearer,
+        })
+    }
 }
 
 /// The longest span any setting may name: 30 days.
@@ -86,6 +107,12 @@ pub(crate) const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
+    /// The API is of one of the vendor's instances, and the token endpoint of the other.
+    #[error(
+        "the CTC endpoint is of one region and the token endpoint of the other: use OAuth::us() \
+         with Endpoint::us(), and OAuth::eu() with Endpoint::eu()"
+    )]
+    TwoRegions,
     /// Refill or back-off near zero: nothing would keep logins apart.
     #[error("fair_use.refill and fair_use.backoff must be at least 1 ms: they keep logins apart")]
     IntervalTooShort,
@@ -147,7 +174,7 @@ impl Default for FairUse {
 pub enum TokenAttachment {
     /// `Cookie: authToken=<token>`, as on the vendor's page.
     Cookie,
-    /// `Authorization: Bearer <token>`: seen in a public client, not documented for this login.
+    /// `Authorization: Bearer <token>`: seen in a public client, documented for neither login.
     /// Quotes around the cookie's value are left out.
     Bearer,
 }

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_types,
     reason = "a test's helpers are tests too, and this one reads memory"
 )]
@@ -14,7 +15,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ctc_core::{
-    Admit, AppKey, Call, Credentials, Endpoint, Pass, Route, Session, Settings, Target,
+    Admit, AppKey, Call, Credentials, Endpoint, Login, OAuth, Pass, Route, Session, Settings,
+    Target,
 };
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -28,10 +30,11 @@ impl Needle {
         Self(text.map(|byte| !byte))
     }
 
-    /// With something before it: an allocator writes over the first bytes of what it frees.
+    /// With something before it: an allocator writes over the first bytes of what it frees. So much
+    /// that the memory is not at once taken for something small.
     fn reveal(&self) -> String {
-        let mut text = String::with_capacity(64);
-        text.extend(std::iter::repeat_n('-', 40));
+        let mut text = String::with_capacity(500);
+        text.extend(std::iter::repeat_n('-', 500 - self.0.len()));
         text.extend(self.0.iter().map(|byte| char::from(!byte)));
         text
     }
@@ -86,6 +89,28 @@ fn count_on_heap(needles: &[Needle]) -> Vec<usize> {
     counts
 }
 
+/// The body of an OAuth login's response, wiped as well. Each secret has an escape before it: a
+/// reader that undoes one must not leave what it makes.
+fn login_body(token: &Needle, id_token: &Needle) -> Zeroizing<Vec<u8>> {
+    let (token, id_token) = (
+        Zeroizing::new(token.reveal()),
+        Zeroizing::new(id_token.reveal()),
+    );
+    let mut body = Zeroizing::new(Vec::with_capacity(4096));
+    for part in [
+        r#"{"token_type":"Bearer","expires_in":86400,"id_token":"\n\/"#,
+        &*id_token,
+        r#"","access_token":"\/"#,
+        &*token,
+        r#"","refresh_token":"\/"#,
+        &*id_token,
+        r#""}"#,
+    ] {
+        body.extend_from_slice(part.as_bytes());
+    }
+    body
+}
+
 /// A login's response whose own memory is wiped as well: it stands for the HTTP stack's.
 fn login_answer(token: &Needle) -> Response<()> {
     let line = Zeroizing::new(
@@ -113,10 +138,9 @@ fn stamped(pass: &Pass, cookies: Option<&'static str>) -> HeaderMap {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the one clock of this test")]
 fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
     // The complements, so that not even the program's own text has the secrets.
-    let [password, key, token] = [
+    let needles = [
         Needle(
             *b"\xBC\xBE\xB1\xBE\xAD\xA6\xD2\x8F\x9E\x8C\x8C\x88\
             \x90\x8D\x9B\xD2\xC8\xC9\xCA\xCB\xCC\xCD\xCE\xCF",
@@ -129,9 +153,11 @@ fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
             *b"\xBC\xBE\xB1\xBE\xAD\xA6\xD2\x8B\x90\x94\x9A\x91\
             \xD2\xD2\xD2\xD2\xC8\xC9\xCA\xCB\xCC\xCD\xCE\xCF",
         ),
+        Needle(
+            *b"\xBC\xBE\xB1\xBE\xAD\xA6\xD2\x96\x9B\xD2\xD2\xD2\
+            \xD2\xD2\xD2\xD2\xC8\xC9\xCA\xCB\xCC\xCD\xCE\xCF",
+        ),
     ];
-    let needles = [password, key, token];
-    let [password, key, token] = &needles;
 
     // The probe finds what is there.
     let alive = needles
@@ -139,34 +165,62 @@ fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
         .map(Needle::reveal)
         .map(Zeroizing::new)
         .collect::<Vec<_>>();
-    assert_eq!(count_on_heap(&needles), [1, 1, 1]);
+    assert_eq!(count_on_heap(&needles), [1, 1, 1, 1]);
     drop(alive);
     assert_eq!(
         count_on_heap(&needles),
-        [0, 0, 0],
+        [0, 0, 0, 0],
         "the test itself leaves copies"
     );
 
+    for login in [Login::AuthToken, Login::OAuth(OAuth::us())] {
+        live(login, &needles);
+        assert_eq!(count_on_heap(&needles), [0, 0, 0, 0]);
+    }
+
+    // Made once more from plain text, so that the complements above are what they are meant to be.
+    assert_eq!(Needle::new(b"CANARY-password-76543210").0, needles[0].0);
+}
+
+/// The whole life of a session.
+#[expect(clippy::disallowed_methods, reason = "the one clock of this test")]
+fn live(login: Login, needles: &[Needle; 4]) {
+    let [password, key, token, id_token] = needles;
     let now = std::time::Instant::now();
+    let is_oauth = matches!(login, Login::OAuth(_));
+    let mut settings = Settings::default();
+    settings.login = login;
     let mut session = Session::new(
         Endpoint::us(),
         AppKey::new(key.reveal()).unwrap(),
         Credentials::new("ada@example.com", password.reveal()).unwrap(),
-        Settings::default(),
+        settings,
     )
     .unwrap();
     let mut call = Call::new(true);
     let Admit::Login(order) = session.admit(&mut call, now) else {
         panic!("the first caller logs in")
     };
-    let response = login_answer(token);
+    let (response, body) = if is_oauth {
+        (Response::new(()), login_body(token, id_token))
+    } else {
+        (login_answer(token), Zeroizing::default())
+    };
     let reading = session
         .login_reader()
-        .read(response.status(), response.headers(), &[]);
-    drop(response);
+        .read(response.status(), response.headers(), &body);
+    drop((response, body));
+    let [_, _, token, id_token] = *count_on_heap(needles) else {
+        panic!("as many as there are needles")
+    };
+    assert_eq!(
+        (token, id_token),
+        (1, 0),
+        "of a response the token is kept, once"
+    );
     let outcome = session.login_response(order.ticket, reading, now);
     assert!(
-        count_on_heap(&needles).iter().all(|count| *count > 0),
+        count_on_heap(needles)[..3].iter().all(|count| *count > 0),
         "a session in use holds its secrets"
     );
     drop((outcome, order.request));
@@ -189,8 +243,4 @@ fn t80_no_secret_is_left_on_the_heap_when_a_session_is_dropped() {
     );
     let printed = format!("{session:?} {pass:?} {record:?} {verdict:?} {call:?}");
     drop((pass, sent, record, session, call, printed));
-    assert_eq!(count_on_heap(&needles), [0, 0, 0]);
-
-    // Made once more from plain text, so that the complements above are what they are meant to be.
-    assert_eq!(Needle::new(b"CANARY-password-76543210").0, needles[0].0);
 }

@@ -1,31 +1,35 @@
 //! The asynchronous driver: one call, from stamp to response, on any runtime.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, Denial, Instant, LoginOrder, RecordKey, SendFailure, Session, SessionRecord,
-    Unauthorized, Verdict,
+    Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, SendFailure,
+    Session, SessionRecord, Unauthorized, Verdict,
 };
-use event_listener::Event;
 use futures_util::future::{Either, select};
+use http::Request;
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
+use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::{SAVE_TIMEOUT, STORE_TIMEOUT, save_pending};
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, DISCARD_TIMEOUT, LeaseTerms, LoginRequest,
-    LoginResponse, Outgoing, Runtime, StoreError, StoreSecret, TransportError,
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, DISCARD_TIMEOUT,
+    LeaseTerms, LoginRequest, LoginResponse, Outgoing, Runtime, StoreError, StoreSecret,
+    TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
-use crate::session::{SentRequest, SharedSession};
+use crate::session::{LoginEnd, SentRequest, SharedSession};
+use crate::threads::on_thread;
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
 /// runtime and store.
@@ -252,7 +256,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
         let admitted = self.admit(&mut Call::new(false), &mut remaining).await;
-        self.io.running_logins_end(END_TIMEOUT).await;
+        self.io
+            .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
+            .await;
         admitted.map_err(|denial| self.session().denied(denial))
     }
 
@@ -270,7 +276,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let renewed = self
             .obtain(login::renewal(self.session()), &mut remaining)
             .await;
-        self.io.running_logins_end(END_TIMEOUT).await;
+        self.io
+            .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
+            .await;
         renewed.map_err(|denial| self.session().denied(denial))
     }
 
@@ -321,7 +329,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
         remaining: &mut RemainingWait,
     ) -> Result<(), Denial> {
-        let mut elected = false;
+        let mut elected = None;
         let obtained = loop {
             // Listen first, ask second: a change in between is then never missed.
             let changed = self.session().listen();
@@ -337,28 +345,34 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 remaining.spend(pause, early.then(|| self.session().now() - began));
             }
         };
-        if elected {
-            self.io.running_logins_end(END_TIMEOUT).await;
+        if elected.is_some() {
+            self.io
+                .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
+                .await;
         }
         obtained
     }
 
-    /// Asks once, and makes the login if this caller is elected. Returns how long to wait before
+    /// Asks once, and makes the login if this caller is elected: once only if its runtime drops the
+    /// login or does not run it, for then others may have a runtime that does. Returns how long to wait before
     /// asking again, and whether that counts as waiting for a denial's end; `None` if there is a
     /// token.
     fn ask(
         &self,
         ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
         remaining: &RemainingWait,
-        elected: &mut bool,
+        elected: &mut Option<Arc<AtomicBool>>,
     ) -> Result<Option<(Duration, bool)>, Denial> {
         loop {
             let now = self.session().now();
             return match self.session().with(&mut *ask) {
                 Admit::Proceed(_) => Ok(None),
                 Admit::Login(order) => {
-                    *elected = true;
-                    self.spawn(*order);
+                    self.spawn(order.ticket, Some(order.request), elected)?;
+                    continue;
+                }
+                Admit::NeedCredentials(ticket) => {
+                    self.spawn(ticket, None, elected)?;
                     continue;
                 }
                 Admit::Wait(_) if self.session().is_inside_login() => Err(Denial::InsideLogin),
@@ -373,20 +387,46 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
-    /// Makes a login in a task of its own.
-    fn spawn(&self, order: LoginOrder) {
-        let io = Arc::clone(&self.io);
+    /// Makes a login in a task of its own: once only if the caller's runtime drops the login or
+    /// does not run it, for then others may have a runtime that does.
+    fn spawn(
+        &self,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+        elected: &mut Option<Arc<AtomicBool>>,
+    ) -> Result<(), Denial> {
         // Made here and not inside: even a task that never runs gives its login back.
-        let attempt = Attempt::new(self.session(), order);
+        let attempt = Attempt::new(self.session(), ticket, request);
+        let earlier = elected.replace(attempt.settled());
+        if earlier.is_some_and(|settled| !settled.load(SeqCst)) {
+            return Err(Denial::NotRun);
+        }
+        let io = Arc::clone(&self.io);
         let task = async move { drop(login::log_in(attempt, &*io).await) };
         let task = Box::pin(task.with_current_subscriber());
         // A runtime that panics has dropped the task, as one that is shutting down does.
         let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
+        Ok(())
     }
 }
 
 #[async_trait]
 impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
+    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError> {
+        let asked = async {
+            match source {
+                Source::Async(source) => source.credentials().await,
+                Source::Blocking(source) => {
+                    let ended = ask(&self.session, source)?.ended().await;
+                    ended.unwrap_or_else(|panic| resume_unwind(panic))
+                }
+            }
+        };
+        let limit = self.session.settings().login_timeout;
+        let asked = within(&*self.runtime, limit, asked).await;
+        asked.unwrap_or_else(|| Err(CredentialsError::unavailable(NoCredentialsYet(limit))))
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,
@@ -412,22 +452,11 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
 
     /// On a thread of its own: it takes a core for milliseconds, and may wait for its turn.
     async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
-        let derivation = Arc::new(Derivation::default());
-        let done = derivation.done.listen();
-        let (session, on_thread) = (session.clone(), Arc::clone(&derivation));
-        let run = move || {
-            let ended = WakesWhenDropped(&on_thread.done);
-            let derived = derive(&session, work);
-            *on_thread.derived() = Some(derived);
-            drop(ended);
-        };
-        std::thread::Builder::new()
-            .name("ctc-key".into())
-            .spawn(run)
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        done.await;
-        let derived = derivation.derived().take();
-        derived.unwrap_or_else(|| Err(StoreError::Unavailable("the derivation panicked".into())))
+        let session = session.clone();
+        let working = on_thread("ctc-key", move || derive(&session, work));
+        let working = working.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let ended = working.ended().await;
+        ended.unwrap_or_else(|_| Err(StoreError::Unavailable("the derivation panicked".into())))
     }
 
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
@@ -455,33 +484,16 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
         within(&*self.runtime, limit, work).await.is_some()
     }
 
-    async fn running_logins_end(&self, limit: Duration) {
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {
         if self.session.is_inside_login() {
             return; // it would wait for itself
         }
-        within(&*self.runtime, limit, self.session.running_logins_end()).await;
-    }
-}
-
-/// What became of a key's derivation on another thread.
-#[derive(Default)]
-struct Derivation {
-    done: Event,
-    derived: Mutex<Option<Result<(), StoreError>>>,
-}
-
-impl Derivation {
-    fn derived(&self) -> MutexGuard<'_, Option<Result<(), StoreError>>> {
-        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes who waits for a thread, also if that one panics.
-struct WakesWhenDropped<'a>(&'a Event);
-
-impl Drop for WakesWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.notify(usize::MAX);
+        within(
+            &*self.runtime,
+            limit,
+            self.session.running_logins_end(until),
+        )
+        .await;
     }
 }
 

@@ -1,14 +1,21 @@
 //! How a client is put together: what both shipped adapters' builders share.
 
+mod vars;
+
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_core::{
-    AppKey, Credentials, Endpoint, EndpointError, SecretError, Session, Settings, SettingsError,
+    AppKey, Credentials, Endpoint, EndpointError, Login, OAuthError, SecretError, Session,
+    Settings, SettingsError,
 };
 
+use crate::ports::credentials::Source;
+use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use crate::session::SharedSession;
+use vars::Vars;
 
 /// Collects endpoint, key, credentials and settings of a session, and checks them all in
 /// [`build`](Self::build).
@@ -17,10 +24,17 @@ use crate::session::SharedSession;
 pub struct SessionConfig {
     endpoint: Option<Endpoint>,
     app_key: Option<Result<AppKey, SecretError>>,
-    credentials: Option<Result<Credentials, SecretError>>,
+    credentials: Option<Given>,
     settings: Settings,
     /// The lease as it is unless somebody sets it.
     lease: Duration,
+}
+
+/// Where the credentials come from; what was given last counts.
+#[derive(Debug)]
+enum Given {
+    Fixed(Result<Credentials, SecretError>),
+    Source(Source),
 }
 
 impl Default for SessionConfig {
@@ -48,6 +62,10 @@ impl SessionConfig {
     /// Reads `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION` (`us` or `eu`) or
     /// `CTC_BASE_URL` (`https://host[:port]`).
     ///
+    /// `CTC_LOGIN` is `cookie` (the default) or `oauth`. The OAuth login goes to the token endpoint
+    /// of the region, or to `CTC_TOKEN_URL` with `CTC_CLIENT_ID`; `CTC_SCOPE` sets another scope
+    /// than `openid`.
+    ///
     /// # Errors
     /// [`ConfigError`], which names every variable that is missing, empty or of no use.
     pub fn from_env() -> Result<Self, ConfigError> {
@@ -59,44 +77,24 @@ impl SessionConfig {
     /// # Errors
     /// As there.
     pub fn from_vars(var: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let mut missing = Vec::new();
-        let mut text = |name: &'static str| match var(name).map(OsString::into_string) {
-            Some(Ok(text)) if !text.is_empty() => Ok(text),
-            Some(Err(_)) => Err(ConfigError::NotText { name }),
-            _ => {
-                missing.push(name);
-                Ok(String::new())
-            }
-        };
+        let mut vars = Vars::new(var);
         let (username, password, key) = (
-            text("CTC_USERNAME")?,
-            text("CTC_PASSWORD")?,
-            text("CTC_APP_KEY")?,
+            vars.text("CTC_USERNAME")?,
+            vars.text("CTC_PASSWORD")?,
+            vars.text("CTC_APP_KEY")?,
         );
-        let set = |name| var(name).is_some_and(|value| !value.is_empty());
-        let endpoint = match (set("CTC_REGION"), set("CTC_BASE_URL")) {
-            (true, true) => return Err(ConfigError::RegionAndUrl),
-            (true, false) => match text("CTC_REGION")?.to_ascii_lowercase().as_str() {
-                "us" => Some(Endpoint::us()),
-                "eu" => Some(Endpoint::eu()),
-                _ => return Err(ConfigError::Region),
-            },
-            (false, true) => {
-                Some(Endpoint::new(&text("CTC_BASE_URL")?).map_err(ConfigError::BaseUrlVariable)?)
-            }
-            (false, false) => {
-                missing.push("CTC_REGION (us or eu; or CTC_BASE_URL)");
-                None
-            }
-        };
-        if !missing.is_empty() {
-            return Err(ConfigError::Variables { names: missing });
+        let endpoint = vars.endpoint()?;
+        let login = vars.login(endpoint.as_ref())?;
+        if !vars.missing.is_empty() {
+            let names = vars.missing;
+            return Err(ConfigError::Variables { names });
         }
         let config = Self {
             endpoint,
             ..Self::default()
         };
-        Ok(config.app_key(key).credentials(username, password))
+        let config = config.app_key(key).credentials(username, password);
+        Ok(config.login(login.unwrap_or_default()))
     }
 
     /// The instance to talk to.
@@ -113,7 +111,29 @@ impl SessionConfig {
 
     /// User name and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials::new(username, password));
+        self.credentials = Some(Given::Fixed(Credentials::new(username, password)));
+        self
+    }
+
+    /// A source that each login asks for user name and password, in place of fixed ones.
+    pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
+        self.credentials = Some(Given::Source(Source::Blocking(Arc::new(source))));
+        self
+    }
+
+    /// As [`credentials_source`](Self::credentials_source), with an asynchronous source: for
+    /// asynchronous drivers. A blocking driver makes no login with it.
+    pub fn async_credentials_source(
+        mut self,
+        source: impl AsyncCredentialsSource + 'static,
+    ) -> Self {
+        self.credentials = Some(Given::Source(Source::Async(Arc::new(source))));
+        self
+    }
+
+    /// Which login is made. Default [`Login::AuthToken`].
+    pub fn login(mut self, login: Login) -> Self {
+        self.settings.login = login;
         self
     }
 
@@ -141,13 +161,19 @@ impl SessionConfig {
     pub fn build(self) -> Result<SharedSession, ConfigError> {
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;
-        let credentials = self.credentials.ok_or(ConfigError::NoCredentials)??;
-        Ok(SharedSession::new(Session::new(
-            endpoint,
-            key,
-            credentials,
-            self.settings,
-        )?))
+        let settings = self.settings;
+        match self.credentials.ok_or(ConfigError::NoCredentials)? {
+            Given::Fixed(credentials) => {
+                let session = Session::new(endpoint, key, credentials?, settings)?;
+                Ok(SharedSession::new(session))
+            }
+            Given::Source(source) => {
+                let session = Session::without_credentials(endpoint, key, settings)?;
+                let session = SharedSession::new(session);
+                session.set_source(source);
+                Ok(session)
+            }
+        }
     }
 }
 
@@ -166,7 +192,8 @@ pub enum ConfigError {
     NoAppKey,
     /// No credentials were given.
     #[error(
-        "no CTC credentials: give the user name and password of an account that may use the API"
+        "no CTC credentials: give the user name and password of an account that may use the API, \
+         or a source of them"
     )]
     NoCredentials,
     /// A URL is no endpoint.
@@ -202,59 +229,26 @@ pub enum ConfigError {
          or set CTC_REGION to us or eu instead"
     )]
     BaseUrlVariable(#[source] EndpointError),
+    /// `CTC_LOGIN` is neither `oauth` nor `cookie`.
+    #[error("CTC_LOGIN must be oauth or cookie (the default)")]
+    Login,
+    /// A variable of the OAuth login without `CTC_LOGIN`.
+    #[error(
+        "{name} is for the OAuth login: set CTC_LOGIN to oauth as well (or to cookie, and {name} \
+         is ignored)"
+    )]
+    NotOAuth {
+        /// Its name.
+        name: &'static str,
+    },
+    /// `CTC_TOKEN_URL` is not a token endpoint.
+    #[error("CTC_TOKEN_URL is not a valid token endpoint: give it as https://host/path")]
+    TokenUrlVariable(#[source] OAuthError),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn from(vars: &[(&'static str, &str)]) -> Result<SessionConfig, ConfigError> {
-        SessionConfig::from_vars(|name| {
-            vars.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
-        })
-    }
-
-    const SECRETS: [(&str, &str); 3] = [
-        ("CTC_USERNAME", "u"),
-        ("CTC_PASSWORD", "p"),
-        ("CTC_APP_KEY", "k"),
-    ];
-
-    fn with(more: &[(&'static str, &str)]) -> Result<String, ConfigError> {
-        let config = from(&[SECRETS.as_slice(), more].concat())?;
-        let session = config.build()?;
-        Ok(session.record_key().origin)
-    }
-
-    #[test]
-    fn region_or_url() {
-        assert_eq!(
-            with(&[("CTC_REGION", "us")]).unwrap(),
-            "https://connect.calamp.com"
-        );
-        assert_eq!(
-            with(&[("CTC_REGION", "EU")]).unwrap(),
-            "https://connect.calamp.co.uk"
-        );
-        assert_eq!(
-            with(&[("CTC_BASE_URL", "https://x.example:1/")]).unwrap(),
-            "https://x.example:1"
-        );
-        assert_eq!(
-            with(&[("CTC_REGION", ""), ("CTC_BASE_URL", "https://x.example")]).unwrap(),
-            "https://x.example"
-        );
-        assert_eq!(with(&[("CTC_REGION", "asia")]), Err(ConfigError::Region));
-        let both = [("CTC_REGION", "us"), ("CTC_BASE_URL", "https://x.example")];
-        assert_eq!(with(&both), Err(ConfigError::RegionAndUrl));
-        let plain = with(&[("CTC_BASE_URL", "http://x.example")]);
-        assert_eq!(
-            plain,
-            Err(ConfigError::BaseUrlVariable(EndpointError::PlainHttp))
-        );
-    }
 
     #[test]
     fn the_lease_follows_the_login_timeout_unless_it_was_set() {
@@ -285,27 +279,6 @@ mod tests {
     }
 
     #[test]
-    fn every_missing_or_empty_variable_is_named_at_once() {
-        let error = from(&[
-            ("CTC_USERNAME", "u"),
-            ("CTC_APPKEY", "misspelt"),
-            ("CTC_PASSWORD", ""),
-        ])
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "set these environment variables, which are missing or empty: \
-             CTC_PASSWORD, CTC_APP_KEY, CTC_REGION (us or eu; or CTC_BASE_URL)"
-        );
-    }
-
-    #[test]
-    fn the_environment_is_read_as_any_other_variables() {
-        let same = SessionConfig::from_vars(std::env::var_os);
-        assert_eq!(SessionConfig::from_env().err(), same.err());
-    }
-
-    #[test]
     fn settings_can_be_changed_and_contradictions_are_found() {
         let mut config = SessionConfig::new()
             .endpoint(Endpoint::us())
@@ -323,19 +296,6 @@ mod tests {
             config.build(),
             Err(ConfigError::Settings(SettingsError::LeaseTooShort))
         ));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_variable_that_is_no_text_is_named() {
-        use std::os::unix::ffi::OsStringExt;
-        let config = SessionConfig::from_vars(|_| Some(OsString::from_vec(vec![0xff])));
-        assert_eq!(
-            config.err(),
-            Some(ConfigError::NotText {
-                name: "CTC_USERNAME"
-            })
-        );
     }
 
     #[test]

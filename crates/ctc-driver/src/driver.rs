@@ -7,22 +7,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_core::{
-    Admit, Call, Denial, Instant, RecordKey, Session, SessionRecord, Unauthorized, Verdict, Wait,
+    Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, Session,
+    SessionRecord, Unauthorized, Verdict, Wait,
 };
 use futures_util::FutureExt;
+use http::Request;
 
 use crate::error::{CallError, Denied};
-use crate::login::io::{BoxedLease, LoginIo, SendError, Work, derive};
+use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::save_pending;
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, Outgoing, SessionStore, StoreError,
-    StoreLease, StoreSecret, Transport, TransportError,
+    AsyncStoreLease, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, Outgoing,
+    SessionStore, StoreError, StoreLease, StoreSecret, Transport, TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
-use crate::session::{SentRequest, SharedSession};
+use crate::session::{LoginEnd, SentRequest, SharedSession};
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and
 /// store.
@@ -139,7 +142,7 @@ impl<T: Transport> Driver<T> {
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
         let admitted = self.admit(&mut Call::new(false), &mut remaining);
-        finish(self.io.running_logins_end(END_TIMEOUT));
+        finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
         admitted.map_err(|denial| self.session().denied(denial))
     }
 
@@ -153,25 +156,27 @@ impl<T: Transport> Driver<T> {
         let session = self.session();
         let mut has_asked = false;
         loop {
-            match session.with(|session, now| session.admit(&mut Call::new(false), now)) {
-                Admit::Proceed(_) => return Ok(true),
-                Admit::Login(order) => {
-                    let mut attempt = Attempt::adopting(session, *order);
-                    if has_asked {
-                        attempt.cancel();
-                        return Ok(false);
+            let (ticket, request) =
+                match session.with(|session, now| session.admit(&mut Call::new(false), now)) {
+                    Admit::Proceed(_) => return Ok(true),
+                    Admit::Login(order) => (order.ticket, Some(order.request)),
+                    Admit::NeedCredentials(ticket) => (ticket, None),
+                    Admit::Wait(_) if session.is_inside_login() => {
+                        return Err(session.denied(Denial::InsideLogin));
                     }
-                    has_asked = true;
-                    self.log_in(attempt);
-                }
-                Admit::Wait(_) if session.is_inside_login() => {
-                    return Err(session.denied(Denial::InsideLogin));
-                }
-                Admit::Wait(wait) => {
-                    session.wait(wait);
-                }
-                Admit::Deny(denial) => return Err(session.denied(denial)),
+                    Admit::Wait(wait) => {
+                        session.wait(wait);
+                        continue;
+                    }
+                    Admit::Deny(denial) => return Err(session.denied(denial)),
+                };
+            let mut attempt = Attempt::adopting(session, ticket, request);
+            if has_asked {
+                attempt.cancel();
+                return Ok(false);
             }
+            has_asked = true;
+            self.carry_out(attempt);
         }
     }
 
@@ -187,7 +192,7 @@ impl<T: Transport> Driver<T> {
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
         let renewed = self.obtain(login::renewal(self.session()), &mut remaining);
-        finish(self.io.running_logins_end(END_TIMEOUT));
+        finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
         renewed.map_err(|denial| self.session().denied(denial))
     }
 
@@ -212,15 +217,19 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    fn admit(&self, call: &mut Call, remaining: &mut RemainingWait) -> Result<(), Denial> {
+        self.obtain(|session, now| session.admit(call, now), remaining)
+    }
+
+    fn log_in(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
+        self.carry_out(Attempt::new(self.session(), ticket, request));
+    }
+
     /// Makes a login on this thread, and goes on with its panic.
-    fn log_in(&self, attempt: Attempt) {
+    fn carry_out(&self, attempt: Attempt) {
         if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
             resume_unwind(panic);
         }
-    }
-
-    fn admit(&self, call: &mut Call, remaining: &mut RemainingWait) -> Result<(), Denial> {
-        self.obtain(|session, now| session.admit(call, now), remaining)
     }
 
     /// Returns when the session has the token that `ask` is for.
@@ -236,8 +245,9 @@ impl<T: Transport> Driver<T> {
             match admit {
                 Admit::Proceed(_) => return Ok(()),
                 Admit::Login(order) => {
-                    self.log_in(Attempt::new(self.session(), *order));
+                    self.log_in(order.ticket, Some(order.request));
                 }
+                Admit::NeedCredentials(ticket) => self.log_in(ticket, None),
                 Admit::Wait(_) if self.session().is_inside_login() => {
                     return Err(Denial::InsideLogin);
                 }
@@ -261,6 +271,14 @@ impl<T: Transport> Driver<T> {
     }
 }
 
+/// Why an asynchronous source is of no use here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the session has an asynchronous source of credentials, which a blocking client cannot ask: \
+     give it a blocking one"
+)]
+struct AsyncSource;
+
 /// Runs the shared steps over blocking calls, each of which is done when it returns.
 fn finish<R>(steps: impl Future<Output = R>) -> R {
     steps
@@ -270,6 +288,17 @@ fn finish<R>(steps: impl Future<Output = R>) -> R {
 
 #[async_trait]
 impl<T: Transport> LoginIo for Io<T> {
+    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError> {
+        let Source::Blocking(source) = source else {
+            return Err(CredentialsError::unusable(AsyncSource));
+        };
+        let limit = self.session.settings().login_timeout;
+        match ask(&self.session, source)?.ended_within(limit) {
+            Some(ended) => ended.unwrap_or_else(|panic| resume_unwind(panic)),
+            None => Err(CredentialsError::unavailable(NoCredentialsYet(limit))),
+        }
+    }
+
     async fn lease(
         &self,
         key: &RecordKey,
@@ -306,9 +335,9 @@ impl<T: Transport> LoginIo for Io<T> {
         true
     }
 
-    async fn running_logins_end(&self, limit: Duration) {
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {
         if !self.session.is_inside_login() {
-            self.session.wait_for_running_logins(limit);
+            self.session.wait_for_running_logins(until, limit);
         }
     }
 }

@@ -10,6 +10,8 @@
 //!   and come back as a [`LoginResponse`].
 //! - [`Runtime`]: where an asynchronous login runs, as a task of its own. `Tokio` is ready-made
 //!   (feature `tokio`).
+//! - [`CredentialsSource`] and [`AsyncCredentialsSource`]: where the password comes from, if it
+//!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
 //!   in and out.
@@ -65,6 +67,7 @@ mod async_driver;
 mod caller;
 mod clock;
 mod config;
+mod credentials;
 mod driver;
 mod error;
 mod events;
@@ -75,11 +78,13 @@ mod ports;
 mod sealing;
 mod session;
 mod stores;
+mod threads;
 
 pub use async_driver::AsyncDriver;
 pub use caller::{AsyncCaller, Caller};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, SessionConfig};
+pub use credentials::{CredentialsCommand, CredentialsEnv, CredentialsFile};
 pub use ctc_core;
 pub use driver::Driver;
 pub use error::{CallError, Denied};
@@ -89,9 +94,10 @@ pub use options::{CallOptions, Replay};
 #[cfg(feature = "tokio")]
 pub use ports::Tokio;
 pub use ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, Incoming, LeaseTerms,
-    LoginRequest, LoginResponse, Outgoing, ReplayCopy, Runtime, SessionStore, StoreError,
-    StoreLease, StoreSecret, Transport, TransportError,
+    AsyncCredentialsSource, AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture,
+    CredentialsError, CredentialsSource, Incoming, LeaseTerms, LoginRequest, LoginResponse,
+    Outgoing, ReplayCopy, Runtime, SessionStore, StoreError, StoreLease, StoreSecret, Transport,
+    TransportError,
 };
 pub use session::counters::Counts;
 pub use session::{Observer, SharedSession};

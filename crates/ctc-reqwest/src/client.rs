@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Endpoint, JoinError, Settings};
+use ctc_driver::ctc_core::{Endpoint, JoinError, Login, Settings};
 use ctc_driver::{
-    __adapter, AsyncDriver, AsyncSessionStore, CallError, CallOptions, LogoutOutcome, Replay,
-    Runtime, SessionConfig, SharedSession, Tokio,
+    __adapter, AsyncCredentialsSource, AsyncDriver, AsyncSessionStore, CallError, CallOptions,
+    LogoutOutcome, Replay, Runtime, SessionConfig, SharedSession, Tokio,
 };
 
 use crate::error::{BuildError, Error, SendError};
@@ -42,7 +42,8 @@ impl Client {
     }
 
     /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
-    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`.
+    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth login; see
+    /// [`SessionConfig::from_env`].
     ///
     /// # Errors
     /// [`BuildError`], which names what is missing.
@@ -69,7 +70,7 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options).await?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token, within 5 s. Calls after
+    /// Closes the session at once and asks the server to end the token, within 5 s. Calls after
     /// it are denied, until [`SharedSession::reopen`].
     pub async fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout().await
@@ -249,6 +250,37 @@ impl ClientBuilder {
         self
     }
 
+    /// A source that each login asks for user name and password, in place of fixed ones: for
+    /// passwords that change. See [`AsyncCredentialsSource`] and the manual's page
+    /// [`rotating_a_password`](ctc_driver::manual::rotating_a_password).
+    ///
+    /// A blocking source will do: it is asked on a thread of its own.
+    ///
+    /// ```
+    /// use ctc_reqwest::{Client, CredentialsFile};
+    ///
+    /// let source = CredentialsFile::new("/etc/ctc/username", "/etc/ctc/password");
+    /// let builder = Client::builder().credentials_source(source);
+    /// ```
+    pub fn credentials_source(mut self, source: impl AsyncCredentialsSource + 'static) -> Self {
+        self.config = self.config.async_credentials_source(source);
+        self
+    }
+
+    /// Which login is made. Default [`Login::AuthToken`], the login with the cookie.
+    ///
+    /// ```
+    /// use ctc_reqwest::{Client, Endpoint, Login, OAuth};
+    ///
+    /// let builder = Client::builder()
+    ///     .endpoint(Endpoint::us())
+    ///     .login(Login::OAuth(OAuth::us()));
+    /// ```
+    pub fn login(mut self, login: Login) -> Self {
+        self.config = self.config.login(login);
+        self
+    }
+
     /// How long one login may take. Default 30 s. See [`SessionConfig::login_timeout`].
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.config = self.config.login_timeout(timeout);
@@ -358,7 +390,7 @@ impl ClientBuilder {
             None if lacks_crypto() => return Err(BuildError::NoCryptoProvider),
             None => {
                 let (connect_timeout, user_agent) = (self.connect_timeout, self.user_agent);
-                let is_plain_http = endpoint.is_plain_http();
+                let is_plain_http = session.is_plain_http();
                 let builder = move || {
                     let mut http = http_client_builder();
                     if let Some(timeout) = connect_timeout {

@@ -81,12 +81,13 @@ mod transport;
 
 pub use client::{Client, ClientBuilder, http_client_builder};
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, LoginFailure, Phase, Settings,
-    TokenAttachment, Unauthorized,
+    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, Login, LoginFailure, OAuth,
+    OAuthError, Phase, RejectionReason, Settings, TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Counts, Denied,
-    LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,
+    ConfigError, Counts, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
+    CredentialsSource, Denied, LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

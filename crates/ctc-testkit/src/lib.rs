@@ -60,9 +60,10 @@ pub use fleet::FIRST_DEVICE;
 #[cfg(feature = "stores")]
 pub use redis_server::{NoRedis, RedisServer};
 pub use server::{
-    Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD,
-    DEFAULT_USERNAME, Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher, Point, RetryAfter, Rule,
-    RuleId, Server, StartError, TimedOut, Times, TokenStyle, Violation, When,
+    Builder, CONTROL_HELP, Class, ClearingForm, Counts, DEFAULT_APP_KEY, DEFAULT_CLIENT_ID,
+    DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry, Fault, JOURNALED_BODY, LogoutEffect, Matcher,
+    Origin, Point, RetryAfter, Rule, RuleId, Server, StartError, TimedOut, Times, TokenStyle,
+    Violation, When,
 };
 
 /// The README's snippet, compiled.

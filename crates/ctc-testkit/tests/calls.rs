@@ -17,6 +17,7 @@ fn every_broken_rule_of_a_call_has_a_name() {
     let cookie = format!("authToken={token}");
     let twice = format!("{cookie}; {cookie}");
     let good = ("Cookie", cookie.as_str());
+    let bearer = format!("Bearer {token}");
     let leak = format!("{DEVICES}?{cookie}");
     let cases: &[(&str, Headers<'_>, Violation, u16)] = &[
         (DEVICES, &[good], Violation::MissingKey, 400),
@@ -42,7 +43,13 @@ fn every_broken_rule_of_a_call_has_a_name() {
         ),
         (
             DEVICES,
-            &[KEY, ("Authorization", "Bearer x")],
+            &[KEY, ("Authorization", "Bearer never-issued")],
+            Violation::UnknownToken,
+            401,
+        ),
+        (
+            DEVICES,
+            &[KEY, ("Authorization", &bearer)],
             Violation::MissingToken,
             401,
         ),

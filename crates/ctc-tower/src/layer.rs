@@ -98,6 +98,10 @@ impl<B> CtcLayer<B> {
     /// that the server is about to close, say after each 401. That login has failed: it is charged
     /// to the login budget, and calls are denied until the backoff ends.
     ///
+    /// With [`Login::OAuth`](crate::Login::OAuth) logins go to the token endpoint. The service that
+    /// sends them must go by the host of each request's URI, as hyper's client does: one that is
+    /// connected to a single server would send the password there.
+    ///
     /// ```
     /// use bytes::Bytes;
     /// use ctc_tower::{CtcLayer, SharedSession};

@@ -129,12 +129,14 @@ mod transport;
 pub use bodies::Bodies;
 pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, FairUse, LoginFailure, Phase, SendFailure, Settings,
-    Unauthorized,
+    AppKey, Credentials, Denial, Endpoint, FairUse, Login, LoginFailure, OAuth, Phase,
+    RejectionReason, SendFailure, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Denied,
-    LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig, SharedSession, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,
+    ConfigError, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
+    CredentialsSource, Denied, LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig,
+    SharedSession, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};

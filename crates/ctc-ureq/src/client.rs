@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{Endpoint, Settings};
+use ctc_driver::ctc_core::{Endpoint, Login, Settings};
 use ctc_driver::{
-    CallError, CallOptions, Driver, LogoutOutcome, Replay, SessionConfig, SessionStore,
-    SharedSession,
+    CallError, CallOptions, CredentialsSource, Driver, LogoutOutcome, Replay, SessionConfig,
+    SessionStore, SharedSession,
 };
 use http::Request;
 
@@ -46,7 +46,8 @@ impl Client {
     }
 
     /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
-    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`.
+    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth login; see
+    /// [`SessionConfig::from_env`].
     ///
     /// # Errors
     /// [`BuildError`], which names what is missing.
@@ -73,7 +74,7 @@ impl Client {
         Ok(self.0.driver.renew(&self.0.options)?)
     }
 
-    /// Closes the session at once and asks the server to revoke the token, within 5 s as far as the
+    /// Closes the session at once and asks the server to end the token, within 5 s as far as the
     /// store keeps to it. Calls after it are denied, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout()
@@ -211,6 +212,35 @@ impl ClientBuilder {
         self
     }
 
+    /// A source that each login asks for user name and password, in place of fixed ones: for
+    /// passwords that change. See [`CredentialsSource`] and the manual's page
+    /// [`rotating_a_password`](ctc_driver::manual::rotating_a_password).
+    ///
+    /// ```
+    /// use ctc_ureq::{Client, CredentialsFile};
+    ///
+    /// let source = CredentialsFile::new("/etc/ctc/username", "/etc/ctc/password");
+    /// let builder = Client::builder().credentials_source(source);
+    /// ```
+    pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
+        self.config = self.config.credentials_source(source);
+        self
+    }
+
+    /// Which login is made. Default [`Login::AuthToken`], the login with the cookie.
+    ///
+    /// ```
+    /// use ctc_ureq::{Client, Endpoint, Login, OAuth};
+    ///
+    /// let builder = Client::builder()
+    ///     .endpoint(Endpoint::us())
+    ///     .login(Login::OAuth(OAuth::us()));
+    /// ```
+    pub fn login(mut self, login: Login) -> Self {
+        self.config = self.config.login(login);
+        self
+    }
+
     /// How long one login may take. Default 30 s. See [`SessionConfig::login_timeout`].
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.config = self.config.login_timeout(timeout);
@@ -308,7 +338,7 @@ impl ClientBuilder {
             }
             // In the clear it must not leave this machine, whatever the environment says of
             // proxies.
-            if endpoint.is_plain_http() {
+            if session.is_plain_http() {
                 http = http.proxy(None);
             }
             UreqTransport::from_config(http.build())

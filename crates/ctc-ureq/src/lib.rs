@@ -84,11 +84,12 @@ mod watch;
 pub use body::Body;
 pub use client::{Client, ClientBuilder, http_client_builder};
 pub use ctc_driver::ctc_core::{
-    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, LoginFailure, Phase, Settings,
-    TokenAttachment, Unauthorized,
+    AppKey, Credentials, Denial, Endpoint, EndpointError, FairUse, Login, LoginFailure, OAuth,
+    OAuthError, Phase, RejectionReason, Settings, TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LogoutOutcome, MemoryStore,
+    CallError, CallOptions, Caller, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
+    CredentialsError, CredentialsFile, CredentialsSource, Denied, LogoutOutcome, MemoryStore,
     Replay, SessionStore, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};

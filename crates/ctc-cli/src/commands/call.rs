@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use ctc_driver::Replay;
 use ctc_driver::ctc_core::Unauthorized;
 use ctc_ureq::{Body, Outbound};
-use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Form, note, write_out, written};
 use crate::session::{SessionOptions, ViaOptions};
 use crate::via::{self, Proxy};
+use crate::when::retry_after;
 
 const GET_EXAMPLES: &str = "\
 Examples:
@@ -203,7 +204,8 @@ fn deliver(
         Form::Text => copy(&mut body)?,
         Form::Json => {
             let mut bytes = Vec::new();
-            body.read_to_end(&mut bytes).map_err(broke_off)?;
+            body.read_to_end(&mut bytes)
+                .map_err(|error| broke_off(&error))?;
             let mut result = envelope(parts.status, &headers, &bytes);
             if let Some(failure) = &failure {
                 result.insert("error".to_owned(), failure.json());
@@ -272,22 +274,7 @@ fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
     Some(failure)
 }
 
-/// A date is meant by the server's clock.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-    let now = date.and_then(|date| httpdate::parse_http_date(date).ok());
-    let then = httpdate::parse_http_date(text).ok()?;
-    Some(
-        then.duration_since(now.unwrap_or_else(SystemTime::now))
-            .unwrap_or_default(),
-    )
-}
-
-fn broke_off(error: io::Error) -> Failure {
+fn broke_off(error: &io::Error) -> Failure {
     Failure::new(
         Exit::Unreachable,
         format!("the response's body broke off: {error}"),
@@ -304,7 +291,7 @@ fn copy(body: &mut dyn Read) -> Result<(), Failure> {
         let read = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
-            Err(error) => return Err(broke_off(error)),
+            Err(error) => return Err(broke_off(&error)),
         };
         if io::stdout().lock().write_all(&buffer[..read]).is_err() {
             // Tried again, to be told as every other: a reader that has gone is no failure.

@@ -4,7 +4,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use ctc_driver::ctc_core::SessionRecord;
+use ctc_driver::ctc_core::{Endpoint, Login, OAuth, SessionRecord};
 use ctc_driver::{LeaseTerms, StoreError};
 use ctc_ureq::http_client_builder;
 use ctc_ureq::ureq::Agent;
@@ -12,11 +12,12 @@ use http::Uri;
 use http::header::DATE;
 use serde_json::{Value, json};
 
-use crate::client::USER_AGENT;
+use crate::account::Account;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::Form;
 use crate::record::{State, table};
-use crate::session::{Account, SessionOptions};
+use crate::session::SessionOptions;
+use crate::via::USER_AGENT;
 
 /// For each step over the network.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -57,7 +58,10 @@ impl Check {
 pub(crate) fn doctor(options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
     let account = options.account()?;
     let mut checks = vec![setup(&account)];
-    checks.extend(network(&account));
+    checks.extend(network(&account.endpoint));
+    if let Login::OAuth(oauth) = &account.login {
+        checks.push(token_endpoint(oauth));
+    }
     checks.extend(store(&account));
     let failed = checks
         .iter()
@@ -113,11 +117,11 @@ fn setup(account: &Account) -> Check {
 }
 
 /// Name, connection, TLS and clock: what fails first leaves out the rest.
-fn network(account: &Account) -> Vec<Check> {
+fn network(endpoint: &Endpoint) -> Vec<Check> {
     let mut config = http_client_builder()
         .user_agent(USER_AGENT)
         .timeout_global(Some(LIMIT));
-    if account.endpoint.is_plain_http() {
+    if endpoint.is_plain_http() {
         config = config.proxy(None);
     }
     let config = config.build();
@@ -125,7 +129,7 @@ fn network(account: &Account) -> Vec<Check> {
         .proxy()
         .map(|proxy| (proxy.host().to_owned(), proxy.port()));
     let is_proxied = proxy.is_some();
-    let Some((host, port)) = proxy.or_else(|| address(account.endpoint.origin())) else {
+    let Some((host, port)) = proxy.or_else(|| address(endpoint.origin())) else {
         return vec![Check::new(
             "name",
             Exit::Error,
@@ -176,7 +180,7 @@ fn network(account: &Account) -> Vec<Check> {
         }
     }
 
-    let name = if account.endpoint.is_plain_http() {
+    let name = if endpoint.is_plain_http() {
         "http"
     } else {
         "tls"
@@ -184,7 +188,7 @@ fn network(account: &Account) -> Vec<Check> {
     let before = SystemTime::now();
     // Without key and token: any response will do.
     let response = Agent::new_with_config(config)
-        .head(account.endpoint.origin())
+        .head(endpoint.origin())
         .call();
     let took = before.elapsed().unwrap_or_default();
     match response {
@@ -200,6 +204,23 @@ fn network(account: &Account) -> Vec<Check> {
         Err(error) => checks.push(Check::new(name, Exit::Unreachable, chain(&error))),
     }
     checks
+}
+
+/// The OAuth login goes to another host than the calls do.
+fn token_endpoint(oauth: &OAuth) -> Check {
+    let origin = oauth.endpoint().origin();
+    let checks = network(oauth.endpoint());
+    match checks
+        .into_iter()
+        .find(|check| check.exit == Exit::Unreachable)
+    {
+        Some(failed) => Check {
+            name: "token URL",
+            words: format!("{origin}: {}", failed.words),
+            ..failed
+        },
+        None => Check::ok("token URL", format!("{origin} responds")),
+    }
 }
 
 fn address(origin: &str) -> Option<(String, u16)> {

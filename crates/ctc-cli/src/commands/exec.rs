@@ -6,9 +6,10 @@ use std::process::Command;
 use clap::Args;
 
 use super::token::Stamped;
+use crate::account::Account;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
-use crate::session::{Account, LoginPolicy, SessionOptions, ViaOptions};
+use crate::session::{LoginPolicy, SessionOptions, ViaOptions};
 use crate::via::Proxy;
 
 /// Options of `ctc exec`.

@@ -8,11 +8,12 @@ use ctc_driver::{LeaseTerms, LogoutOutcome};
 use serde_json::{Value, json};
 
 use super::status::{account_json, in_words};
+use crate::account::Account;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::Form;
 use crate::record::State;
-use crate::session::{Account, LoginPolicy, SessionOptions};
+use crate::session::{LoginPolicy, SessionOptions};
 use crate::when::around_now;
 
 /// Options of `ctc login`.
@@ -121,6 +122,8 @@ pub(crate) fn logout(options: &SessionOptions, form: Form) -> Result<Exit, Failu
 fn ended(outcome: &LogoutOutcome, form: Form) -> Result<Exit, Failure> {
     let (name, status, exit) = match outcome {
         LogoutOutcome::NoToken => ("no_session", None, Exit::Done),
+        // As it is set up: the OAuth login revokes only if the profile says so.
+        LogoutOutcome::NotRevoked => ("not_revoked", None, Exit::Done),
         LogoutOutcome::Accepted(status) => ("accepted", Some(*status), Exit::Done),
         LogoutOutcome::Rejected(status) => ("not_accepted", Some(*status), Exit::Error),
         LogoutOutcome::Unreachable(_) => ("unreachable", None, Exit::Unreachable),

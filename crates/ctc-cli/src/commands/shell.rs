@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 use crate::output::write_out;
 
@@ -37,16 +36,15 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints a completion script.
-pub(crate) fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
+pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "ctc", &mut script);
+    clap_complete::generate(args.shell, &mut command, "ctc", &mut script);
     write_out(script)?;
     Ok(Exit::Done)
 }
 
 /// Prints or writes the manual.
-pub(crate) fn man(args: &ManArgs) -> Result<Exit, Failure> {
-    let mut command = Cli::command();
+pub(crate) fn man(args: &ManArgs, mut command: Command) -> Result<Exit, Failure> {
     command.build();
     match &args.dir {
         None => write_out(page(command, "ctc")?)?,
@@ -55,8 +53,8 @@ pub(crate) fn man(args: &ManArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn pages(command: &clap::Command, folder: &Path) -> Result<(), Failure> {
-    let write = |name: &str, command: clap::Command| {
+fn pages(command: &Command, folder: &Path) -> Result<(), Failure> {
+    let write = |name: &str, command: Command| {
         let path = folder.join(format!("{name}.1"));
         fs::write(&path, page(command, name)?)
             .map_err(|error| Failure::error(format!("cannot write {}: {error}", path.display())))
@@ -71,7 +69,7 @@ fn pages(command: &clap::Command, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn page(command: clap::Command, name: &str) -> Result<Vec<u8>, Failure> {
+fn page(command: Command, name: &str) -> Result<Vec<u8>, Failure> {
     let mut page = Vec::new();
     let man = Man::new(command.name(name.to_owned()));
     man.render(&mut page)

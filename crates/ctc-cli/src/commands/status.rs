@@ -9,11 +9,12 @@ use ctc_ureq::Outbound;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
+use crate::account::Account;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::Form;
 use crate::record::{State, table};
-use crate::session::{Account, LoginPolicy, SessionOptions};
+use crate::session::{LoginPolicy, SessionOptions};
 use crate::when::span;
 
 /// A page of devices: the vendor's pages name no call that is cheaper.

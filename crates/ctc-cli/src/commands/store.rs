@@ -18,7 +18,7 @@ use crate::store::Store;
 Examples:
   ctc store list                  every session in the store, and whose it is
   ctc store show 3f2a             one of them, by the beginning of its mark
-  ctc store forget                remove the session of this account, and what was held against it")]
+  ctc store forget                remove this account's session, and what was held against it")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
     what: What,

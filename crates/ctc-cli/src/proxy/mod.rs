@@ -26,9 +26,10 @@ use ctc_tower::{CallOptions, Phase};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::account::Parts;
 use crate::exit::Failure;
 use crate::output::{Form, note};
-use crate::session::{Parts, SessionOptions};
+use crate::session::SessionOptions;
 use crate::store::Store;
 
 use call::Proxy;
@@ -118,7 +119,7 @@ pub(crate) fn run(args: &Args, options: &SessionOptions, form: Form) -> Result<(
         ));
     }
     let account = options.account()?;
-    let Parts { session, store } = account.build()?;
+    let Parts { session, store } = account.build_lasting()?;
     let with_store = |layer: Layer| match store {
         Store::File(store) => layer.store(store),
         #[cfg(feature = "redis")]

@@ -1,4 +1,9 @@
 //! The program itself, as a shell runs it, against a CTC server on loopback.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod calls;
 mod endings;
@@ -7,3 +12,4 @@ mod operators;
 mod secrets;
 mod sessions;
 mod support;
+mod via;

@@ -1,6 +1,6 @@
 //! `ctc login`, `status`, `renew`, `logout`, `reset` and `store`: the life of a session.
 
-use ctc_testkit::{DEFAULT_USERNAME, RedisServer, Server};
+use ctc_testkit::{DEFAULT_CLIENT_ID, DEFAULT_USERNAME, RedisServer, Server};
 
 use crate::support::{DEVICES, Machine, run};
 
@@ -239,4 +239,70 @@ fn a_session_lives_in_redis() {
     drop(redis);
     let ran = on_redis(&["get", DEVICES]).ends_with(1);
     assert!(ran.err.contains("nothing was sent"), "{}", ran.err);
+}
+
+/// By the environment and by a profile; the two logins of one account are two sessions.
+#[test]
+fn an_account_with_the_oauth_login_works_in_every_command() {
+    let machine = Machine::new();
+    let oauth = |args: &[&str]| {
+        let mut command = machine.command(args);
+        command
+            .env("CTC_LOGIN", "oauth")
+            .env("CTC_TOKEN_URL", machine.server.token_url())
+            .env("CTC_CLIENT_ID", DEFAULT_CLIENT_ID);
+        run(&mut command)
+    };
+    for _ in 0..3 {
+        oauth(&["get", DEVICES]).ends_with(0);
+    }
+    let lines = oauth(&["token", "--format", "header"]).ends_with(0).out;
+    let raw = oauth(&["token"]).ends_with(0).out;
+    assert!(
+        lines.contains(&format!("authorization: Bearer {}", raw.trim())),
+        "{lines}"
+    );
+    assert_eq!(
+        oauth(&["status", "--json"]).ends_with(0).json()["phase"],
+        "open"
+    );
+    oauth(&["status", "--check"]).ends_with(0);
+    assert!(
+        oauth(&["doctor"])
+            .ends_with(0)
+            .out
+            .contains("token URL   ok")
+    );
+    assert_eq!(
+        machine.run(&["status", "--json"]).ends_with(5).json()["phase"],
+        "empty"
+    );
+    assert_eq!(
+        oauth(&["logout", "--json"]).ends_with(0).json()["outcome"],
+        "not_revoked"
+    );
+    let counts = machine.server.counts();
+    assert_eq!((counts.logins, counts.violations), (1, 0));
+
+    let incomplete = run(machine.command(&["status"]).env("CTC_LOGIN", "oauth")).ends_with(2);
+    assert!(
+        incomplete.err.contains("CTC_TOKEN_URL"),
+        "{}",
+        incomplete.err
+    );
+    let alone = run(machine.command(&["status"]).env("CTC_CLIENT_ID", "c")).ends_with(2);
+    assert!(alone.err.contains("OAuth"), "{}", alone.err);
+
+    machine.profile(&format!(
+        "[profile.o]\nlogin = 'oauth'\ntoken_url = '{}'\nclient_id = '{DEFAULT_CLIENT_ID}'\n\
+         revoke_on_logout = true\n",
+        machine.server.token_url(),
+    ));
+    machine.run(&["login"]).ends_with(0);
+    let live = machine.server.counts().live_tokens;
+    assert_eq!(
+        machine.run(&["logout", "--json"]).ends_with(0).json()["outcome"],
+        "accepted"
+    );
+    assert_eq!(machine.server.counts().live_tokens, live - 1);
 }

@@ -108,6 +108,21 @@ pub enum Unauthorized {
          this route"
     )]
     RouteRejected,
+    /// As [`RouteRejected`](Self::RouteRejected), with the OAuth login, and the response has no
+    /// `WWW-Authenticate` challenge for bearer tokens: the server may not have looked at the token.
+    #[error(
+        "a fresh token is refused here too, without a challenge for bearer tokens: ask whether \
+         this account may use this route, and check how calls carry the token \
+         (Settings::attachment)"
+    )]
+    NoChallenge,
+    /// The token's scope is too small for this route (`insufficient_scope`), which no login
+    /// changes.
+    #[error(
+        "the token's scope does not include this route, so no login helps: ask for a larger scope \
+         (OAuth::scope), or whether this account may use this route"
+    )]
+    InsufficientScope,
     /// No login may go out now. The token is kept: other routes may still take it.
     #[error("the token is refused, and no new login may be made now: make the call again later")]
     #[non_exhaustive]

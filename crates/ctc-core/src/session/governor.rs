@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-
-use super::denial::{Denial, LoginFailure};
+use super::denial::{Denial, LoginFailure, Rejection};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
@@ -38,7 +36,20 @@ pub(super) struct Governor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     BackingOff { until: Instant, cause: LoginFailure },
-    Rejected { status: StatusCode },
+    Rejected(Rejection),
+    CredentialsUnusable,
+}
+
+impl Stop {
+    /// Whether it is of this process alone, whose source of credentials failed.
+    fn is_local(&self) -> bool {
+        let unavailable = LoginFailure::CredentialsUnavailable;
+        match self {
+            Self::BackingOff { cause, .. } => *cause == unavailable,
+            Self::Rejected(_) => false,
+            Self::CredentialsUnusable => true,
+        }
+    }
 }
 
 /// A governor's memory, for a record that outlives the process.
@@ -67,7 +78,8 @@ impl Governor {
     /// `Ok` when a login may go out at `now`.
     pub(super) fn check(&self, now: Instant) -> Result<(), Denial> {
         match &self.stop {
-            Some(Stop::Rejected { status }) => return Err(Denial::Rejected { status: *status }),
+            Some(Stop::Rejected(rejection)) => return Err((*rejection).into()),
+            Some(Stop::CredentialsUnusable) => return Err(Denial::CredentialsUnusable),
             Some(Stop::BackingOff { until, cause }) if *until > now => {
                 return Err(Denial::BackingOff {
                     until: *until,
@@ -115,9 +127,14 @@ impl Governor {
         self.failures = 0;
     }
 
-    pub(super) fn rejected(&mut self, status: StatusCode) -> Denial {
-        self.stop = Some(Stop::Rejected { status });
-        Denial::Rejected { status }
+    pub(super) fn rejected(&mut self, rejection: Rejection) -> Denial {
+        self.stop = Some(Stop::Rejected(rejection));
+        rejection.into()
+    }
+
+    pub(super) fn no_credentials(&mut self) -> Denial {
+        self.stop = Some(Stop::CredentialsUnusable);
+        Denial::CredentialsUnusable
     }
 
     /// Starts a pause: doubling, capped, jittered; a longer `Retry-After` wins, within its own cap.
@@ -129,7 +146,11 @@ impl Governor {
         retry_after: Option<Duration>,
         now: Instant,
     ) -> Denial {
-        let doublings = if matches!(cause, LoginFailure::NotSent | LoginFailure::NotRun) {
+        let was_not_sent = matches!(
+            cause,
+            LoginFailure::NotSent | LoginFailure::CredentialsUnavailable
+        );
+        let doublings = if was_not_sent {
             let doublings = self.failures.min(1);
             self.failures = self.failures.max(1);
             doublings
@@ -195,7 +216,7 @@ impl Governor {
         History {
             debt: self.debt_at(now),
             failures: self.failures,
-            stop: self.stop_at(now).cloned(),
+            stop: self.stop_at(now).filter(|stop| !stop.is_local()).cloned(),
         }
     }
 
@@ -205,7 +226,7 @@ impl Governor {
         self.debt_as_of = Some(now);
         self.failures = self.failures.max(history.failures);
         let later_pause = match (&self.stop, &history.stop) {
-            (_, None) | (Some(Stop::Rejected { .. }), _) => false,
+            (_, None) | (Some(Stop::Rejected(_) | Stop::CredentialsUnusable), _) => false,
             (Some(Stop::BackingOff { until: own, .. }), Some(Stop::BackingOff { until, .. })) => {
                 until > own
             }

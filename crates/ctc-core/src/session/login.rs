@@ -18,6 +18,11 @@ pub enum Admit {
     Proceed(Pass),
     /// You are elected: send this login, report how it went, and ask again.
     Login(Box<LoginOrder>),
+    /// You are elected, and the session has no credentials of its own: get them, hand them to
+    /// [`login_with`](crate::Session::login_with), and go on with the login that it returns as with
+    /// [`Login`](Self::Login). If there are none, say so with
+    /// [`credentials_failed`](crate::Session::credentials_failed).
+    NeedCredentials(LoginTicket),
     /// Another caller is logging in: wait, and ask again.
     Wait(Wait),
     /// No. Tell the caller; asking again before [`Denial::retry_after`] changes nothing.

@@ -18,6 +18,7 @@
 //! while the old token serves.
 
 mod call;
+mod credentials;
 mod denial;
 mod governor;
 mod login;
@@ -38,7 +39,7 @@ use std::time::{Duration, SystemTime};
 use http::{Request, StatusCode};
 
 pub use call::{Call, Route, Unauthorized, Verdict};
-pub use denial::{Denial, LoginFailure};
+pub use denial::{Denial, LoginFailure, RejectionReason};
 pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
 pub use login_response::{LoginReader, LoginReading};
 pub use open_record::{OpenRecord, SealSeed};
@@ -47,12 +48,14 @@ pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
 
 use crate::Endpoint;
+use crate::oauth::OAuth;
 use crate::secret::{AppKey, AuthToken, Credentials, FormBody};
 use crate::settings::{Settings, SettingsError};
 use crate::time::Instant;
 use crate::wire::Requests;
+use denial::Rejection;
 use governor::{Governor, Stop};
-use open_record::{Clocks, Marks, Snapshot, TokenTimes};
+use open_record::{Account, Clocks, Marks, Snapshot, TokenTimes};
 use pending_login::PendingLogin;
 use routes::RejectedRoutes;
 
@@ -63,7 +66,8 @@ use routes::RejectedRoutes;
 pub struct Session {
     endpoint: Endpoint,
     key: AppKey,
-    credentials: Credentials,
+    /// `None`: they are asked for at each login, and not kept.
+    credentials: Option<Credentials>,
     settings: Settings,
     requests: Requests,
     marks: Marks,
@@ -113,7 +117,8 @@ struct Open {
     since: Option<Instant>,
     /// A route refused it although it was obtained for that very call: that login did not help.
     futile: bool,
-    /// A hint from the cookie. The server alone ends a token, so nothing is decided by it.
+    /// From the cookie it is a hint: the server alone ends such a token, so nothing is decided by
+    /// it. The OAuth login states it; see [`Session::known_end`].
     ends: Option<Instant>,
 }
 
@@ -153,7 +158,11 @@ pub enum Phase {
     Rejected {
         /// The status of the refusal.
         status: StatusCode,
+        /// Why, as far as the server said.
+        reason: RejectionReason,
     },
+    /// No token, and the source of the credentials has none.
+    CredentialsUnusable,
     /// Logged out.
     Closed,
 }
@@ -182,8 +191,24 @@ impl Session {
         credentials: Credentials,
         settings: Settings,
     ) -> Result<Self, SettingsError> {
-        settings.check()?;
-        let marks = Marks::of(&endpoint, &key, &credentials);
+        let mut session = Self::without_credentials(endpoint, key, settings)?;
+        session.marks = Marks::of(session.account(), &credentials);
+        session.credentials = Some(credentials);
+        Ok(session)
+    }
+
+    /// A session that asks for its credentials at each login ([`Admit::NeedCredentials`]) and does
+    /// not keep the password: only the key under which its tokens are sealed for a store.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when the settings contradict each other.
+    pub fn without_credentials(
+        endpoint: Endpoint,
+        key: AppKey,
+        settings: Settings,
+    ) -> Result<Self, SettingsError> {
+        settings.check(&endpoint)?;
+        let marks = Marks::unknown();
         Ok(Self {
             requests: Requests::new(&endpoint, &settings)?,
             obtained_by: marks.seed.clone(),
@@ -191,7 +216,7 @@ impl Session {
             governor: Governor::new(settings.fair_use.clone(), settings.seed),
             endpoint,
             key,
-            credentials,
+            credentials: None,
             settings,
             open: None,
             pending_login: None,
@@ -224,7 +249,7 @@ impl Session {
             return Admit::Proceed(open.pass.clone());
         }
         let response = self.elect(now);
-        call.saw_login |= matches!(response, Admit::Login(_) | Admit::Wait(_));
+        call.saw_login |= !matches!(response, Admit::Deny(_));
         response
     }
 
@@ -274,40 +299,6 @@ impl Session {
         }
     }
 
-    /// Takes new credentials: a rejection or pause of this session is lifted (a pause in a store's
-    /// record still holds), and a login under way with the old ones no longer decides anything
-    /// but its own success. The token stays unless the user name is another; callers then wait
-    /// for that login's end before the next is sent.
-    ///
-    /// Does nothing and returns `false` when they are the ones it has: to try the same again there
-    /// is [`reset`](Self::reset).
-    pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
-        if credentials.is_same(&self.credentials) {
-            return false;
-        }
-        if credentials.username() != self.credentials.username() {
-            self.open = None;
-            self.forget_account();
-            self.logged_out = None;
-        }
-        self.marks = Marks::of(&self.endpoint, &self.key, &credentials);
-        self.credentials = credentials;
-        (self.proven, self.refused_at, self.overcome) = (None, None, None);
-        self.governor.clear_stop();
-        self.advance_epoch();
-        true
-    }
-
-    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
-    /// what a store's record says of them is overridden until the server has answered a login. The
-    /// login budget stays as it is.
-    pub fn reset(&mut self) {
-        self.governor.clear_stop();
-        self.rejected_routes.clear();
-        self.overrides_record = true;
-        self.advance_epoch();
-    }
-
     /// The session in the clear. `ctc-driver` makes of it what a store keeps.
     pub fn record(&self, now: Instant, wall: SystemTime) -> OpenRecord {
         let now = self.latest.map_or(now, |latest| latest.max(now));
@@ -338,7 +329,8 @@ impl Session {
         self.marks.seed.clone()
     }
 
-    /// What the session's record is filed under.
+    /// What the session's record is filed under. The account is empty before a session
+    /// [without](Self::without_credentials) credentials has been given the first.
     pub fn record_key(&self) -> RecordKey {
         RecordKey {
             origin: self.endpoint.origin().to_owned(),
@@ -360,7 +352,11 @@ impl Session {
         }
         match self.governor.stop_at(now) {
             Some(Stop::BackingOff { until, .. }) => Phase::BackingOff { until: *until },
-            Some(Stop::Rejected { status }) => Phase::Rejected { status: *status },
+            Some(Stop::Rejected(Rejection { status, reason })) => Phase::Rejected {
+                status: *status,
+                reason: *reason,
+            },
+            Some(Stop::CredentialsUnusable) => Phase::CredentialsUnusable,
             None => Phase::Empty,
         }
     }
@@ -373,6 +369,14 @@ impl Session {
     /// Changes whenever a waiter may have something to do.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in` after
+    /// the login was sent. `None` without a token, if nothing was stated, and with the cookie
+    /// login, of which only a 401 says that a token is over.
+    pub fn known_end(&self) -> Option<Instant> {
+        self.settings.login.oauth()?;
+        self.open.as_ref()?.ends
     }
 
     /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is
@@ -388,7 +392,7 @@ impl Session {
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         match self.phase(now) {
-            Phase::Closed | Phase::Rejected { .. } => None,
+            Phase::Closed | Phase::Rejected { .. } | Phase::CredentialsUnusable => None,
             Phase::BackingOff { until } => Some(until),
             Phase::Empty => match self.governor.check(now) {
                 Err(Denial::BudgetSpent { until }) => Some(until),
@@ -404,12 +408,19 @@ impl Session {
 
     /// Reads the responses to logins, without the session: see [`LoginReader`].
     pub fn login_reader(&self) -> LoginReader {
-        LoginReader::new(self.settings.login_rule.clone())
+        LoginReader::new(&self.settings.login, self.settings.login_rule.clone())
     }
 
     /// The origin that the session is bound to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Whether the API or the token endpoint is a server on this machine that is spoken to without
+    /// TLS. What is sent must not go through a proxy then.
+    pub fn is_plain_http(&self) -> bool {
+        let issuer = self.settings.login.oauth().map(OAuth::endpoint);
+        self.endpoint.is_plain_http() || issuer.is_some_and(Endpoint::is_plain_http)
     }
 
     /// The settings in force.
@@ -440,13 +451,23 @@ impl Session {
         Some(generation)
     }
 
+    fn account(&self) -> Account<'_> {
+        Account {
+            endpoint: &self.endpoint,
+            key: &self.key,
+            login: &self.settings.login,
+        }
+    }
+
     fn make_pass(&self, generation: Generation, token: AuthToken) -> Option<Pass> {
+        let oauth = self.settings.login.oauth();
+        let sends_key = oauth.is_none_or(OAuth::sends_app_key);
         Pass::new(
             generation,
             self.endpoint.clone(),
-            &self.key,
+            Some(&self.key).filter(|_| sends_key),
             token,
-            self.settings.attachment,
+            self.settings.attachment(),
         )
     }
 

@@ -6,7 +6,7 @@ use super::call::{Call, Route, Unauthorized, Verdict};
 use super::open_record::TokenTimes;
 use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
-use crate::wire::{TokenChange, mentions_token, read_token_change};
+use crate::wire::{BearerChallenge, TokenChange, mentions_token, read_token_change};
 
 /// Whether this status comes from behind the check of the token, as far as the vendor's list tells.
 /// A 404 or 5xx may come from a gateway, or from before the check.
@@ -56,8 +56,9 @@ impl Session {
                 self.governor.login_helped();
             }
         }
-        // What is said to a call with an older token is about that token.
-        if call.carried == Some(self.generation) && !self.closed {
+        // What is said to a call with an older token is about that token. Where the token is no
+        // cookie, cookies say nothing about it.
+        if call.carried == Some(self.generation) && !self.closed && !self.is_oauth() {
             self.take_token_change(headers, now);
         }
         Verdict::Deliver
@@ -75,6 +76,12 @@ impl Session {
         if self.closed {
             return Verdict::Unauthorized(Unauthorized::Closed);
         }
+        let challenge = self.is_oauth().then(|| BearerChallenge::read(headers));
+        if challenge == Some(BearerChallenge::InsufficientScope) {
+            // The next token would have the same scope.
+            self.reject_route(route, now);
+            return Verdict::Unauthorized(Unauthorized::InsufficientScope);
+        }
         let current = self
             .open
             .as_ref()
@@ -83,7 +90,8 @@ impl Session {
             let about_the_route = self.is_about_the_route(call, route, open, now);
             // A clearing cookie is the server's word on the token, whatever the route.
             let held = Some(open.pass.token());
-            let cleared = read_token_change(headers, held) == TokenChange::Cleared;
+            let cleared =
+                challenge.is_none() && read_token_change(headers, held) == TokenChange::Cleared;
             if about_the_route && !self.rejected_routes.knows(route, now) {
                 self.count_futile_login();
             }
@@ -91,9 +99,11 @@ impl Session {
                 self.drop_token(now);
             }
             if about_the_route {
-                let span = self.settings.fair_use.rejected_route_memory;
-                self.rejected_routes.mark(route, span, now);
-                return Verdict::Unauthorized(Unauthorized::RouteRejected);
+                self.reject_route(route, now);
+                return Verdict::Unauthorized(match challenge {
+                    Some(BearerChallenge::Missing) => Unauthorized::NoChallenge,
+                    _ => Unauthorized::RouteRejected,
+                });
             }
             // The 401 alone takes the token away only when another can be had for it.
             if !cleared
@@ -108,6 +118,15 @@ impl Session {
         // The token is gone, or there is a newer one already.
         let adopted = self.adopted.is_some() && self.adopted == call.carried;
         call.replay(adopted)
+    }
+
+    fn is_oauth(&self) -> bool {
+        self.settings.login.oauth().is_some()
+    }
+
+    fn reject_route(&mut self, route: Route, now: Instant) {
+        let span = self.settings.fair_use.rejected_route_memory;
+        self.rejected_routes.mark(route, span, now);
     }
 
     /// Whether a 401 for the present token speaks of the route and not of the session: the token

@@ -7,6 +7,7 @@ use hmac_sha256::HMAC;
 use http::StatusCode;
 use zeroize::Zeroizing;
 
+use super::denial::{Rejection, RejectionReason};
 use super::governor::{History, Stop};
 use super::pass::Generation;
 use super::record::{
@@ -14,6 +15,7 @@ use super::record::{
     millis,
 };
 use crate::Endpoint;
+use crate::oauth::Login;
 use crate::secret::{AppKey, AuthToken, Credentials};
 use crate::settings::MAX_SPAN;
 use crate::time::{Instant, later};
@@ -49,15 +51,16 @@ pub(super) struct FoundToken {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct FoundRefusal {
-    status: StatusCode,
+    rejection: Rejection,
     pub(super) generation: u64,
 }
 
 impl FoundRefusal {
     pub(super) fn read(refusal: Refusal) -> Option<Self> {
         let status = StatusCode::from_u16(refusal.status).ok()?;
+        let reason = RejectionReason::of_number(refusal.reason);
         Some(Self {
-            status,
+            rejection: Rejection { status, reason },
             generation: refusal.generation,
         })
     }
@@ -144,10 +147,18 @@ impl OpenRecord {
         self.auth_token().is_some_and(|ours| ours.is_same(token))
     }
 
-    /// The status of the login that was refused, if one was, and the record's number then.
-    pub fn refusal_to_seal(&self) -> Option<(u16, u64)> {
-        self.refusal
-            .map(|refusal| (refusal.status.as_u16(), refusal.generation))
+    /// The refusal, if the login was refused, before it has its tag.
+    pub fn refusal_to_seal(&self) -> Option<Refusal> {
+        let FoundRefusal {
+            rejection,
+            generation,
+        } = self.refusal?;
+        Some(Refusal {
+            status: rejection.status.as_u16(),
+            reason: rejection.reason.number(),
+            generation,
+            tag: [0; 16],
+        })
     }
 }
 
@@ -229,14 +240,30 @@ impl fmt::Debug for OpenRecord {
 pub struct SealSeed(Zeroizing<[u8; 32]>);
 
 impl SealSeed {
+    /// The seed of the login with the cookie.
     pub fn new(app_key: &[u8], origin: &str, username: &str, password: &str) -> Self {
         let parts = [origin, username, password];
         Self(Zeroizing::new(mac(app_key, "ctc seal 2", &parts)))
     }
 
-    pub(super) fn of(endpoint: &Endpoint, key: &AppKey, credentials: &Credentials) -> Self {
+    pub(super) fn of(account: Account<'_>, credentials: &Credentials) -> Self {
+        let Account {
+            endpoint,
+            key,
+            login,
+        } = account;
         let (username, password) = (credentials.username(), credentials.password());
-        Self::new(key.as_bytes(), endpoint.origin(), username, password)
+        match login {
+            Login::AuthToken => Self::new(key.as_bytes(), endpoint.origin(), username, password),
+            Login::OAuth(oauth) => {
+                let parts = [endpoint.origin(), oauth.client_id(), username, password];
+                Self(Zeroizing::new(mac(
+                    key.as_bytes(),
+                    "ctc seal oauth 2",
+                    &parts,
+                )))
+            }
+        }
     }
 
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -261,20 +288,45 @@ fn mac(key: &[u8], purpose: &str, parts: &[&str]) -> [u8; 32] {
     mac.finalize()
 }
 
-/// What a session is recognised by in a record.
-#[derive(Debug)]
+/// What a session is recognised by in a record: all that it keeps of credentials that it does not
+/// hold. Equal for the same account and password, and only then.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) account: String,
     pub(super) seed: SealSeed,
 }
 
+/// What an account is logged in to, and how. A token of one kind of login, or of one OAuth client,
+/// is nothing to another.
+#[derive(Clone, Copy)]
+pub(super) struct Account<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) key: &'a AppKey,
+    pub(super) login: &'a Login,
+}
+
 impl Marks {
-    pub(super) fn of(endpoint: &Endpoint, key: &AppKey, credentials: &Credentials) -> Self {
-        let parts = [endpoint.origin(), credentials.username()];
-        let account = mac(key.as_bytes(), "ctc account 2", &parts);
+    pub(super) fn of(account: Account<'_>, credentials: &Credentials) -> Self {
+        let (key, origin) = (account.key.as_bytes(), account.endpoint.origin());
+        let username = credentials.username();
+        let mark = match account.login {
+            Login::AuthToken => mac(key, "ctc account 2", &[origin, username]),
+            Login::OAuth(oauth) => {
+                let parts = [origin, oauth.client_id(), username];
+                mac(key, "ctc account oauth 2", &parts)
+            }
+        };
         Self {
-            account: hex::write(&account[..16]),
-            seed: SealSeed::of(endpoint, key, credentials),
+            account: hex::write(&mark[..16]),
+            seed: SealSeed::of(account, credentials),
+        }
+    }
+
+    /// Of a session that has not been given credentials yet: no account's, and no record's.
+    pub(super) fn unknown() -> Self {
+        Self {
+            account: String::new(),
+            seed: SealSeed(Zeroizing::new([0; 32])),
         }
     }
 }
@@ -340,11 +392,14 @@ impl OpenRecord {
                     cause,
                 });
             }
-            Some(Stop::Rejected { status }) => {
+            Some(Stop::Rejected(rejection)) => {
                 let generation = generation.number();
-                refusal = Some(FoundRefusal { status, generation });
+                refusal = Some(FoundRefusal {
+                    rejection,
+                    generation,
+                });
             }
-            None => {}
+            Some(Stop::CredentialsUnusable) | None => {}
         }
         let found = |(times, generation, by): (TokenTimes, Generation, SealSeed)| FoundToken {
             token: times.token,
@@ -429,9 +484,7 @@ impl OpenRecord {
             }
         });
         let stop = refusal
-            .map(|refusal| Stop::Rejected {
-                status: refusal.status,
-            })
+            .map(|refusal| Stop::Rejected(refusal.rejection))
             .or(pause);
         let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
         History {

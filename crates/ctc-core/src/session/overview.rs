@@ -85,3 +85,75 @@ impl SessionRecord {
 fn time(millis: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(pause: &str) -> SessionRecord {
+        let text = format!(
+            r#"{{"format":2,"origin":"https://x.example","account":"{0}","salt":"{0}",
+            "generation":7,"saved_at":1000,"login_debt":5000,"failures":3,"pause":{pause},
+            "tokens":[{{"by":"{0}","generation":9,"obtained_at":500,"expires_at":null,
+                        "nonce":"{0}{1}","sealed":"00"}}],
+            "refusals":[{{"status":401,"generation":6,"tag":"{0}"}},
+                        {{"status":9,"generation":6,"tag":"{0}"}}]}}"#,
+            "ab".repeat(16),
+            "ab".repeat(8),
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_record_tells_everything_but_its_tokens() {
+        let overview = record(r#"{"until":4000,"cause":"MaybeSent"}"#).overview();
+        let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+        assert_eq!((overview.saved_at, overview.failures), (at(1000), 3));
+        assert_eq!(overview.generation, Generation(9));
+        assert_eq!(
+            overview.rejections,
+            [StatusCode::UNAUTHORIZED],
+            "9 is no status"
+        );
+        assert_eq!(overview.backoff, Some((at(4000), LoginFailure::MaybeSent)));
+        assert_eq!(overview.login_debt, Duration::from_secs(5));
+        let [token] = overview.tokens[..] else {
+            panic!("one token")
+        };
+        assert_eq!((token.obtained_at, token.expires_at), (Some(at(500)), None));
+    }
+
+    #[test]
+    fn times_follow_the_local_clock() {
+        let wall = UNIX_EPOCH + Duration::from_millis(61_000);
+        let moved = record(r#"{"until":4000,"cause":"MaybeSent"}"#);
+        let moved = moved
+            .with_local_clock(Duration::ZERO, wall, Duration::ZERO)
+            .overview();
+        let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+        assert_eq!(moved.saved_at, wall);
+        assert_eq!(moved.backoff.map(|(until, _)| until), Some(at(64_000)));
+        assert_eq!(moved.tokens[0].obtained_at, Some(at(60_500)));
+    }
+
+    #[test]
+    fn no_number_is_too_large_for_an_overview() {
+        let overview = record(&format!(r#"{{"until":{},"cause":"NotSent"}}"#, u64::MAX)).overview();
+        assert!(overview.backoff.is_none_or(|(until, _)| until > UNIX_EPOCH));
+    }
+
+    #[test]
+    fn lifting_what_stops_logins_keeps_tokens_and_budget() {
+        let stopped = record(r#"{"until":4000,"cause":"MaybeSent"}"#);
+        let before = stopped.overview();
+        let after = stopped.without_stops().overview();
+        assert_eq!(
+            (after.failures, after.backoff, after.rejections),
+            (0, None, vec![])
+        );
+        assert_eq!(
+            (after.tokens, after.login_debt),
+            (before.tokens, before.login_debt)
+        );
+    }
+}

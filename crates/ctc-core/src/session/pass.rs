@@ -50,7 +50,8 @@ pub struct Pass(Arc<Stamp>);
 struct Stamp {
     generation: Generation,
     endpoint: Endpoint,
-    app_key: HeaderValue,
+    /// `None` if calls go without it.
+    app_key: Option<HeaderValue>,
     token: AuthToken,
     token_header: HeaderValue,
     attachment: TokenAttachment,
@@ -60,7 +61,7 @@ impl Pass {
     pub(crate) fn new(
         generation: Generation,
         endpoint: Endpoint,
-        key: &AppKey,
+        key: Option<&AppKey>,
         token: AuthToken,
         attachment: TokenAttachment,
     ) -> Option<Self> {
@@ -69,7 +70,7 @@ impl Pass {
             TokenAttachment::Bearer => [b"Bearer ", token.without_quotes()].concat(),
         };
         let token_header = secret_header(Zeroizing::new(header))?;
-        let app_key = key.to_header_value();
+        let app_key = key.map(AppKey::to_header_value);
         Some(Self(Arc::new(Stamp {
             generation,
             endpoint,
@@ -125,7 +126,7 @@ impl Pass {
         Self(Arc::new(Stamp {
             generation: *generation,
             endpoint: endpoint.clone(),
-            app_key: copy_of(app_key),
+            app_key: app_key.as_ref().map(copy_of),
             token: token.clone(),
             token_header: copy_of(token_header),
             attachment: *attachment,
@@ -175,7 +176,9 @@ impl BoundPass<'_> {
         } else {
             headers.insert(COOKIE, stamp.token_header.clone());
         }
-        headers.insert(APP_KEY, stamp.app_key.clone());
+        if let Some(key) = &stamp.app_key {
+            headers.insert(APP_KEY, key.clone());
+        }
         if !has_accept {
             headers.insert(ACCEPT, ACCEPT_JSON);
         }

@@ -8,10 +8,10 @@ use http::Request;
 use super::denial::LoginFailure;
 use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
 use super::login_response::{LoginReading, Reading};
-use super::open_record::{SealSeed, TokenTimes};
+use super::open_record::{Marks, TokenTimes};
 use super::pass::Generation;
 use super::{Session, Wait};
-use crate::secret::{Credentials, FormBody};
+use crate::secret::FormBody;
 use crate::time::{Instant, later};
 
 /// How much longer than `login_timeout` the lease of a sent login lasts. A driver asks its store
@@ -24,7 +24,12 @@ pub(super) struct PendingLogin {
     pub(super) ticket: u64,
     started: Instant,
     pub(super) lease_until: Instant,
-    credentials: Credentials,
+    /// The server may have seen it.
+    pub(super) sent: bool,
+    /// Of the newest token at the election.
+    generation: Generation,
+    /// Of the credentials that it is made with.
+    pub(super) marks: Marks,
     /// The session was closed since. The login decides nothing any more, but until it is reported
     /// or its lease ends it keeps others from being sent beside it.
     pub(super) superseded: bool,
@@ -80,12 +85,6 @@ impl Session {
         self.fail(&ticket, LoginFailure::Panicked, sent, now)
     }
 
-    /// Reports a login that was not sent because the driver's runtime did not run it.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_not_run(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
-        self.fail(&ticket, LoginFailure::NotRun, false, now)
-    }
-
     /// Reports a login that was not tried: another process held the store's login lease for too
     /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
@@ -114,13 +113,20 @@ impl Session {
     }
 
     /// Whether a login that is not sent yet should still be sent. It should not when the session
-    /// was closed, the credentials have changed, or the lease has ended.
+    /// was closed, the credentials have changed, the lease has ended, or the server has replaced
+    /// the token by a newer one since.
     pub fn login_is_wanted(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.has_pending_login(now) && self.still_counts(ticket)
+        let is_replaced = |pending_login: &PendingLogin| {
+            self.open.is_some() && self.generation > pending_login.generation
+        };
+        self.has_pending_login(now)
+            && self.still_counts(ticket)
+            && !self.pending_login.as_ref().is_some_and(is_replaced)
     }
 
     /// As [`login_is_wanted`](Self::login_is_wanted), for a login that is sent right after this
-    /// call: its lease and the token's lifetime count from now.
+    /// call: its lease and the token's lifetime count from now. A login that this was not asked for
+    /// counts as one that was never sent when its lease ends: it is not charged to the budget.
     ///
     /// The lease then lasts as long as the login may take
     /// ([`login_timeout`](crate::Settings::login_timeout)) and 10 s for the report, but no longer
@@ -131,6 +137,7 @@ impl Session {
         let lease = self.settings.lease.min(self.longest_login());
         if let Some(pending_login) = self.pending_login.as_mut().filter(|_| wanted) {
             (pending_login.started, pending_login.lease_until) = (now, later(now, lease));
+            pending_login.sent = true;
         }
         wanted
     }
@@ -149,6 +156,11 @@ impl Session {
                 deadline: pending_login.lease_until.min(limit),
             });
         }
+        // Its lease is over, so it will not be sent any more.
+        if self.pending_login.take_if(|login| !login.sent).is_some() {
+            self.governor.refund(now);
+            self.advance_epoch();
+        }
         if let Err(denial) = self.governor.check(now) {
             return Admit::Deny(denial);
         }
@@ -162,16 +174,20 @@ impl Session {
             ticket: self.tickets,
             started: now,
             lease_until: later(now, self.settings.lease),
-            credentials: self.credentials.clone(),
+            sent: false,
+            generation: self.generation,
+            marks: self.marks.clone(),
             superseded: false,
         });
-        Admit::Login(Box::new(LoginOrder {
-            ticket: LoginTicket {
-                owner: Arc::clone(&self.owner),
-                number: self.tickets,
-            },
-            request: self.requests.login(&self.key, &self.credentials),
-        }))
+        let ticket = LoginTicket {
+            owner: Arc::clone(&self.owner),
+            number: self.tickets,
+        };
+        let Some(credentials) = &self.credentials else {
+            return Admit::NeedCredentials(ticket);
+        };
+        let request = self.requests.login(&self.key, credentials);
+        Admit::Login(Box::new(LoginOrder { ticket, request }))
     }
 
     /// Ends the login that the ticket stands for. `None` when another caller was elected since: a
@@ -188,7 +204,7 @@ impl Session {
     /// closing nor new credentials superseded it.
     pub(super) fn still_counts(&self, ticket: &LoginTicket) -> bool {
         let counts = |pending_login: &PendingLogin| {
-            !pending_login.superseded && pending_login.credentials.is_same(&self.credentials)
+            !pending_login.superseded && pending_login.marks == self.marks
         };
         self.is_ours(ticket) && self.pending_login.as_ref().is_some_and(counts)
     }
@@ -218,7 +234,7 @@ impl Session {
     }
 
     /// There is no response. A login that surely was not sent does not count against the budget.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         ticket: &LoginTicket,
         cause: LoginFailure,
@@ -245,8 +261,8 @@ impl Session {
         reading: Reading,
         now: Instant,
     ) -> LoginOutcome {
-        let same_account = pending_login.credentials.username() == self.credentials.username();
-        let same_credentials = pending_login.credentials.is_same(&self.credentials);
+        let same_account = pending_login.marks.account == self.marks.account;
+        let same_credentials = pending_login.marks == self.marks;
         let (cause, pause) = match reading {
             reading @ Reading::Token { .. } if !same_account => {
                 return LoginOutcome::Stale {
@@ -270,27 +286,25 @@ impl Session {
                     self.governor.clear_stop();
                     // The server may hand out the same token again.
                     self.logged_out = None;
-                    self.obtained_by = if same_credentials {
+                    self.obtained_by = pending_login.marks.seed.clone();
+                    if same_credentials {
                         self.overrides_record = false;
                         self.proven = Some(now);
                         self.overcome = self.overcome.max(self.refused_at.take());
-                        self.marks.seed.clone()
-                    } else {
-                        SealSeed::of(&self.endpoint, &self.key, &pending_login.credentials)
-                    };
+                    }
                     return LoginOutcome::Opened(generation);
                 }
                 (LoginFailure::UnusableToken, None)
             }
             // How a login with the old credentials failed says nothing about the new ones.
             _ if !same_credentials => return LoginOutcome::Stale { orphan: None },
-            Reading::Rejected(status) => {
+            Reading::Rejected(rejection) => {
                 // Only now, when the server has spoken: a login that never went out, or that had no
                 // answer, leaves a reset in force.
                 self.overrides_record = false;
                 (self.proven, self.overcome) = (None, None);
                 self.refused_at = Some(self.generation.max(self.min_generation).number());
-                return LoginOutcome::Failed(self.governor.rejected(status));
+                return LoginOutcome::Failed(self.governor.rejected(rejection));
             }
             Reading::Failed { cause, pause } => (cause, pause),
         };

@@ -1,7 +1,7 @@
-//! `Retry-After` and `Date`. A date counts only against the response's own `Date`: no clock but the
-//! server's.
+//! `Retry-After`, `X-Rate-Limit-Reset` and `Date`. A date counts against the response's own `Date`:
+//! no clock but the server's.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
@@ -20,6 +20,18 @@ pub(crate) fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
             .duration_since(server_date(headers)?)
             .unwrap_or_default(),
     )
+}
+
+/// The pause until the moment that `X-Rate-Limit-Reset` names, in seconds since 1970. That moment is
+/// on the server's clock; `wall` is ours, for a response without a `Date`.
+pub(crate) fn read_rate_limit_reset(
+    headers: &HeaderMap,
+    wall: Option<SystemTime>,
+) -> Option<Duration> {
+    let text = headers.get("x-rate-limit-reset")?.to_str().ok()?;
+    let reset = UNIX_EPOCH.checked_add(Duration::from_secs(text.trim().parse().ok()?))?;
+    let from = server_date(headers).or(wall)?;
+    Some(reset.duration_since(from).unwrap_or_default())
 }
 
 /// The server's own time when it answered.

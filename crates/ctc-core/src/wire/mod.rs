@@ -1,12 +1,14 @@
 //! The wire format: what is written to and read from HTTP messages. Nothing here remembers
 //! anything.
 
+mod challenge;
 mod dates;
 mod requests;
 mod set_cookie;
 pub(crate) mod status_code;
 
-pub(crate) use dates::read_retry_after;
+pub(crate) use challenge::BearerChallenge;
+pub(crate) use dates::{read_rate_limit_reset, read_retry_after};
 pub(crate) use requests::Requests;
 pub(crate) use set_cookie::{TokenChange, mentions_token, read_token_change};
 

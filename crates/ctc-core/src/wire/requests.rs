@@ -1,11 +1,11 @@
-//! The two requests that this crate writes itself: login and logout.
+//! The requests that this crate writes itself: login, logout and revocation.
 
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Uri};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::APP_KEY_HEADER;
+use crate::oauth::{Login, OAuth};
 use crate::secret::{AppKey, Credentials, FormBody};
 use crate::session::Pass;
 use crate::settings::{AuthTokenSwitch, Settings};
@@ -13,61 +13,83 @@ use crate::{Endpoint, JoinError, Target};
 
 const LOGIN_PATH: &str = "/connect/services/login";
 
-#[derive(Serialize)]
-struct LoginForm<'a> {
-    username: &'a str,
-    password: &'a str,
-    #[serde(rename = "useAuthToken", skip_serializing_if = "Option::is_none")]
-    use_auth_token: Option<bool>,
-}
-
-/// The requests of one endpoint, their addresses worked out once.
+/// The requests of one session, their addresses worked out once.
 #[derive(Debug)]
-pub(crate) struct Requests {
-    login: Uri,
-    logout: Uri,
-    switch: AuthTokenSwitch,
+pub(crate) enum Requests {
+    /// The login of the vendor's guide.
+    AuthToken {
+        login: Uri,
+        logout: Uri,
+        switch: AuthTokenSwitch,
+    },
+    OAuth(OAuth),
 }
 
 impl Requests {
     pub(crate) fn new(endpoint: &Endpoint, settings: &Settings) -> Result<Self, JoinError> {
+        if let Login::OAuth(oauth) = &settings.login {
+            return Ok(Self::OAuth(oauth.clone()));
+        }
         let login = match settings.auth_token_switch {
             AuthTokenSwitch::Query => endpoint.join(&format!("{LOGIN_PATH}?useAuthToken=true"))?,
             AuthTokenSwitch::FormField => endpoint.join(LOGIN_PATH)?,
         };
-        let logout = endpoint.join(&settings.logout_path)?;
-        Ok(Self {
+        Ok(Self::AuthToken {
             login,
-            logout,
+            logout: endpoint.join(&settings.logout_path)?,
             switch: settings.auth_token_switch,
         })
     }
 
-    /// The login of the vendor's page: `POST`, the key in a header, user name and password in the
-    /// form body.
+    /// The login: `POST`, user name and password in the form body.
     pub(crate) fn login(&self, key: &AppKey, credentials: &Credentials) -> Request<FormBody> {
-        let form = LoginForm {
-            username: credentials.username(),
-            password: credentials.password(),
-            use_auth_token: (self.switch == AuthTokenSwitch::FormField).then_some(true),
-        };
-        let mut request = post(&self.login, encode(&form));
-        let headers = request.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        headers.insert(APP_KEY_HEADER, key.to_header_value());
-        request
+        let user = [
+            ("username", credentials.username()),
+            ("password", credentials.password()),
+        ];
+        match self {
+            Self::AuthToken { login, switch, .. } => {
+                let in_form = *switch == AuthTokenSwitch::FormField;
+                let switch = in_form.then_some(("useAuthToken", "true"));
+                let mut request = post(login, form(user.into_iter().chain(switch)));
+                let headers = request.headers_mut();
+                headers.insert(APP_KEY_HEADER, key.to_header_value());
+                request
+            }
+            // The application key is the API's: it never gets here.
+            Self::OAuth(oauth) => {
+                let grant = [("grant_type", "password")].into_iter().chain(user);
+                let scope = oauth.scope_to_ask().map(|scope| ("scope", scope));
+                let client = [("client_id", oauth.client_id())].into_iter().chain(scope);
+                post_to_issuer(oauth.token_url(), form(grant.chain(client)))
+            }
+        }
     }
 
-    /// The logout call. Path and method are our assumption: the vendor's pages name a logout API,
-    /// not its address.
+    /// The request that ends a token on the server, if there is one.
+    ///
+    /// With the cookie, its path and method are our assumption: the vendor's pages name a logout
+    /// API, not its address. With OAuth it is made on demand only.
     pub(crate) fn logout(&self, pass: &Pass) -> Option<Request<FormBody>> {
-        let mut request = post(&self.logout, FormBody::default());
-        pass.stamp(Target::from(&self.logout), request.headers_mut())
-            .ok()?;
-        Some(request)
+        match self {
+            Self::AuthToken { logout, .. } => {
+                let mut request = Request::new(FormBody::default());
+                *request.method_mut() = Method::POST;
+                *request.uri_mut() = logout.clone();
+                pass.stamp(Target::from(logout), request.headers_mut())
+                    .ok()?;
+                Some(request)
+            }
+            Self::OAuth(oauth) => {
+                let token = std::str::from_utf8(pass.token().as_bytes()).ok()?;
+                let fields = [
+                    ("token", token),
+                    ("token_type_hint", "access_token"),
+                    ("client_id", oauth.client_id()),
+                ];
+                Some(post_to_issuer(oauth.revoke_url()?, form(fields)))
+            }
+        }
     }
 }
 
@@ -75,24 +97,34 @@ fn post(uri: &Uri, body: FormBody) -> Request<FormBody> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
+    request.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
+    request
+}
+
+fn post_to_issuer(uri: &Uri, body: FormBody) -> Request<FormBody> {
+    let mut request = post(uri, body);
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(ACCEPT, json);
     request
 }
 
 /// The form, in memory that is wiped, sized so that it never moves and leaves a copy behind.
-fn encode(form: &LoginForm<'_>) -> FormBody {
-    let mut pairs = form_urlencoded::Serializer::new(String::with_capacity(room(form)));
-    // Text fields always serialise; were that to change, an incomplete form is a refused login, not
-    // a panic.
-    let _ = form.serialize(serde_urlencoded::Serializer::new(&mut pairs));
-    FormBody::new(Zeroizing::new(pairs.finish().into_bytes()))
+fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)> + Clone) -> FormBody {
+    let room = room(fields.clone());
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
+    form.extend_pairs(fields);
+    FormBody::new(Zeroizing::new(form.finish().into_bytes()))
 }
 
-/// More than the names of all fields with what stands between them.
-const FIELD_NAMES: usize = 64;
-
-/// As much as the form takes at most, with every byte escaped.
-fn room(form: &LoginForm<'_>) -> usize {
-    FIELD_NAMES + 3 * (form.username.len() + form.password.len())
+/// As much as the form takes at most: every byte escaped, and what stands between the fields.
+fn room<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> usize {
+    let fields = fields.into_iter();
+    fields
+        .map(|(name, value)| name.len() + 3 * value.len() + 2)
+        .sum()
 }
 
 #[cfg(test)]
@@ -159,16 +191,9 @@ mod tests {
     fn t80_a_form_has_room_enough_from_the_start_and_not_much_more() {
         for length in [1, 50, 1000] {
             let text = "%".repeat(length);
-            let form = LoginForm {
-                username: &text,
-                password: &text,
-                use_auth_token: Some(true),
-            };
-            let (room, taken) = (room(&form), encode(&form).as_ref().len());
-            assert!(
-                taken <= room && room <= taken + FIELD_NAMES,
-                "{taken} of {room}"
-            );
+            let fields = [("username", text.as_str()), ("password", text.as_str())];
+            let (room, taken) = (room(fields), form(fields).as_ref().len());
+            assert!(taken <= room && room <= taken + 2, "{taken} of {room}");
         }
     }
 

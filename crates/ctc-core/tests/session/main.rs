@@ -9,6 +9,7 @@
 )]
 
 mod clocks;
+mod credentials;
 mod endings;
 mod endpoint;
 mod futile;
@@ -17,6 +18,7 @@ mod herd;
 mod learning;
 mod lease;
 mod login_answers;
+mod oauth;
 mod phases;
 mod printed;
 mod random_walk;

@@ -338,6 +338,7 @@ impl Scenario {
                 Admit::Login(order) => {
                     let _ = self.reports(order.ticket, &server(Sent::Login));
                 }
+                Admit::NeedCredentials(_) => panic!("the session has credentials"),
                 Admit::Wait(_) => panic!("nobody else is there"),
                 Admit::Deny(denial) => return Err(denial),
             }
@@ -420,10 +421,9 @@ pub(crate) fn sealed(ours: &OpenRecord) -> SessionRecord {
         nonce: [0; 24],
         sealed: text.to_vec(),
     });
-    let refusal = ours.refusal_to_seal().map(|(status, generation)| Refusal {
-        status,
-        generation,
+    let refusal = ours.refusal_to_seal().map(|refusal| Refusal {
         tag: mark(ours.seed()),
+        ..refusal
     });
     let parts = SealedParts {
         salt: [7; 16],

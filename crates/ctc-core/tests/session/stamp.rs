@@ -10,7 +10,8 @@ fn pass(token: &str) -> Pass {
 }
 
 fn bearer() -> Pass {
-    let s = Scenario::with(|settings| settings.attachment = TokenAttachment::Bearer).open("T1");
+    let s =
+        Scenario::with(|settings| settings.attachment = Some(TokenAttachment::Bearer)).open("T1");
     s.session.pass().unwrap().clone()
 }
 
@@ -143,7 +144,7 @@ fn a_bearer_takes_the_place_of_the_cookie() {
 fn t37_a_quoted_token_goes_back_with_its_quotes_but_not_as_a_bearer() {
     let quoted = "\"QUFBQQ==\"";
     let with = |attachment| {
-        let s = Scenario::with(|settings| settings.attachment = attachment).open(quoted);
+        let s = Scenario::with(|settings| settings.attachment = Some(attachment)).open(quoted);
         // A store gives it back as it was.
         let mut other = s.restarted();
         assert!(matches!(other.offer(&s.record()), Resumed::Adopted(_)));
@@ -173,7 +174,7 @@ fn guarantee_8_a_foreign_host_header_does_not_travel_with_key_and_token() {
     ] {
         for attachment in [TokenAttachment::Cookie, TokenAttachment::Bearer] {
             let mut settings = Settings::default();
-            settings.attachment = attachment;
+            settings.attachment = Some(attachment);
             let s = Scenario::of(endpoint.clone(), KEY, USER, PASSWORD, settings).open("T1");
             let mut sent = headers(&[("host", foreign), ("cookie", "a=1")]);
             let uri: Uri = format!("{}/x", endpoint.origin()).parse().unwrap();

@@ -78,7 +78,7 @@ pub enum SessionEvent<'a> {
     Reopened,
     /// A refusal or pause was lifted.
     Reset,
-    /// The session has new credentials.
+    /// The session has new credentials: they were set, or its source gave others.
     CredentialsReplaced,
     /// The store failed; the session goes on in memory.
     StoreFailed {

@@ -2,16 +2,16 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ctc_core::{
-    FormBody, Instant, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Resumed, Session,
+    FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, Session,
 };
 use http::Request;
 use tracing::Span;
 
 use super::io::SendError;
 use crate::events::{SessionEvent, login_span};
-use crate::ports::LoginResponse;
 use crate::session::{RunningLogin, SharedSession};
 
 /// What a store's record meant for a login.
@@ -27,35 +27,67 @@ pub(super) enum Offered {
 
 /// The right to make one login. Dropped before its report, it gives that right back.
 pub(crate) struct Attempt {
-    ticket: Option<LoginTicket>,
-    /// Until it is sent.
-    request: Option<Request<FormBody>>,
+    pub(super) ticket: Option<LoginTicket>,
+    /// Once the credentials are there and until it is sent.
+    pub(super) request: Option<Request<FormBody>>,
+    pub(super) is_sent: bool,
+    /// How often the source of the credentials may still be asked.
+    pub(super) questions: u32,
     /// Only the store is asked: if it has no token, the right is given back.
     pub(super) adopts_only: bool,
+    /// The login was sent, or it is known that it need not be.
+    settled: Arc<AtomicBool>,
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
     /// Dropped last, when all is done.
-    _running: RunningLogin,
+    running: RunningLogin,
 }
 
 impl Attempt {
-    pub(crate) fn new(session: &SharedSession, order: LoginOrder) -> Self {
+    /// Without a request, the credentials are asked for first.
+    pub(crate) fn new(
+        session: &SharedSession,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+    ) -> Self {
         Self {
-            ticket: Some(order.ticket),
-            request: Some(order.request),
+            ticket: Some(ticket),
+            is_sent: false,
+            questions: if request.is_none() { 2 } else { 0 },
             adopts_only: false,
+            request,
+            settled: Arc::default(),
             span: login_span(session.number()),
             session: session.clone(),
-            _running: RunningLogin::new(session),
+            running: RunningLogin::new(session),
         }
     }
 
     /// The right to ask the store, and no more.
-    pub(crate) fn adopting(session: &SharedSession, order: LoginOrder) -> Self {
-        let mut attempt = Self::new(session, order);
+    pub(crate) fn adopting(
+        session: &SharedSession,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+    ) -> Self {
+        let mut attempt = Self::new(session, ticket, request);
         attempt.adopts_only = true;
         attempt
+    }
+
+    /// Whether the login was sent, or need not be, which the caller that was elected for it asks
+    /// later on. Otherwise its runtime dropped it, or does not run.
+    pub(crate) fn settled(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.settled)
+    }
+
+    fn settle(&self) {
+        self.settled.store(true, Ordering::SeqCst);
+    }
+
+    /// The store has what the login brought: only a logout that nobody waits for may be left to do.
+    pub(super) fn saved(&mut self) {
+        self.running.saved();
     }
 
     /// Offers the record of a store before the login is sent: it may make the login needless, or
@@ -84,14 +116,16 @@ impl Attempt {
         else {
             return Offered::Proceed;
         };
-        match self
+        let resumed = self
             .session
-            .with(|session, now| verb(session, ticket, &record, now))
-        {
-            Resumed::Continue(ticket) => {
-                self.ticket = Some(ticket);
-                return Offered::Proceed;
-            }
+            .with(|session, now| verb(session, ticket, &record, now));
+        if let Resumed::Continue(ticket) = resumed {
+            self.ticket = Some(ticket);
+            return Offered::Proceed;
+        }
+        self.settle();
+        match resumed {
+            Resumed::Continue(_) => {}
             Resumed::Adopted(generation) => {
                 self.session.store_view().set_saved(record.auth_token());
                 self.session.counters().adopted.count();
@@ -109,9 +143,12 @@ impl Attempt {
 
     /// Returns the request to send, if the login is still wanted.
     pub(super) fn start(&mut self) -> Option<Request<FormBody>> {
-        let starting = self.ask(Session::login_starting);
-        self.session.forget_lost_tasks();
-        if starting { self.request.take() } else { None }
+        if !self.ask(Session::login_starting) {
+            return None;
+        }
+        self.settle();
+        self.is_sent = true;
+        self.request.take()
     }
 
     pub(super) fn is_wanted(&mut self) -> bool {
@@ -133,6 +170,7 @@ impl Attempt {
     /// Gives the right back unused: the login is not wanted any more.
     pub(crate) fn cancel(&mut self) {
         if let Some(ticket) = self.ticket.take() {
+            self.settle();
             self.session
                 .with(|session, now| session.cancel_unsent(ticket, now));
             self.session.tell(SessionEvent::LoginUnwanted);
@@ -143,14 +181,11 @@ impl Attempt {
     /// holds.
     pub(super) fn report(
         &mut self,
-        response: Result<LoginResponse, SendError>,
+        response: Result<LoginReading, SendError>,
     ) -> Option<Box<Request<FormBody>>> {
         match response {
-            Ok(response) => {
+            Ok(reading) => {
                 let ticket = self.ticket.take()?;
-                // Outside of the lock: reading may run a rule of the user's own.
-                let reader = self.session.with(|session, _| session.login_reader());
-                let reading = reader.read(response.status(), response.headers(), response.body());
                 let outcome = self
                     .session
                     .with(|session, now| session.login_response(ticket, reading, now));
@@ -170,7 +205,7 @@ impl Attempt {
 
     /// Reports a login whose steps panicked, unless it was reported before.
     pub(super) fn panicked(&mut self) {
-        let sent = self.request.is_none();
+        let sent = self.is_sent;
         self.report_failure(None, |session, ticket, now| {
             session.login_panicked(ticket, sent, now)
         });
@@ -183,19 +218,23 @@ impl Attempt {
 
     /// Reports a failure, and keeps the error that it came of. Returns the logout of a token that
     /// nobody holds.
-    fn report_failure(
+    pub(super) fn report_failure(
         &mut self,
         error: Option<Arc<dyn Error + Send + Sync>>,
         report: impl FnOnce(&mut Session, LoginTicket, Instant) -> LoginOutcome,
     ) -> Option<Box<Request<FormBody>>> {
         let ticket = self.ticket.take()?;
+        self.settle();
+        let mut error = error;
         let outcome = self.session.with(|session, now| {
             let outcome = report(session, ticket, now);
-            if let (LoginOutcome::Failed(denial), Some(error)) = (&outcome, error) {
-                self.session.set_login_error(denial.clone(), error);
+            if let LoginOutcome::Failed(denial) = &outcome {
+                self.session.swap_login_error(denial, &mut error);
             }
             outcome
         });
+        // The previous error, or one that says nothing any more: code of the user's.
+        drop(error);
         self.tell(outcome)
     }
 
@@ -227,13 +266,10 @@ impl Attempt {
 impl Drop for Attempt {
     /// The task was dropped half way, most likely by a runtime that is shutting down.
     fn drop(&mut self) {
-        let unsent = self.request.is_some();
-        if unsent && self.ticket.is_some() && self.session.lost_a_task() {
-            self.report_failure(Some(Arc::new(TaskLost)), Session::login_not_run);
-        }
         let Some(ticket) = self.ticket.take() else {
             return;
         };
+        let unsent = !self.is_sent;
         self.session.with(|session, now| match unsent {
             true => session.cancel_unsent(ticket, now),
             false => session.abandon(ticket),
@@ -241,11 +277,3 @@ impl Drop for Attempt {
         self.session.tell(SessionEvent::LoginAbandoned);
     }
 }
-
-/// Why a login failed that no runtime ran.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the runtime dropped the login task before it ran, several times in a row: make the call \
-     within a runtime that keeps running, or give the client one (for tokio: Tokio::on(handle))"
-)]
-struct TaskLost;

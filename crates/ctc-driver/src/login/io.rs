@@ -6,18 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{RecordKey, SendFailure};
+use ctc_core::{Credentials, RecordKey, SendFailure};
+use futures_util::FutureExt;
 
+use crate::ports::credentials::{Source, THREAD};
 use crate::ports::{
-    AsyncStoreLease, LeaseTerms, LoginRequest, LoginResponse, StoreError, StoreSecret,
+    AsyncStoreLease, CredentialsError, CredentialsSource, LeaseTerms, LoginRequest, LoginResponse,
+    StoreError, StoreSecret,
 };
 use crate::sealing::KeyWork;
-use crate::session::SharedSession;
+use crate::session::{LoginEnd, SharedSession, inside_login};
+use crate::threads::{Working, on_thread};
 
 /// What a login needs from the outside. In the blocking driver every step is done when it returns,
 /// so that its futures are never pending.
 #[async_trait]
 pub(crate) trait LoginIo: Send + Sync {
+    /// Asks a source for credentials, for `login_timeout` at most.
+    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError>;
     /// Takes the store's lease. `None` if there is no store.
     async fn lease(
         &self,
@@ -34,8 +40,8 @@ pub(crate) trait LoginIo: Send + Sync {
     fn is_in_use(&self) -> bool;
     /// Does `work`, for `limit` at most where a runtime can bound it. Returns whether it was done.
     async fn within(&self, limit: Duration, work: Work<'_>) -> bool;
-    /// Waits until no login of this session is being made, for `limit` at most.
-    async fn running_logins_end(&self, limit: Duration);
+    /// Waits for the logins of this session that are being made, for `limit` at most.
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration);
 }
 
 pub(crate) type BoxedLease = Box<dyn AsyncStoreLease>;
@@ -50,6 +56,24 @@ pub(crate) fn derive(session: &SharedSession, work: KeyWork) -> Result<(), Store
     session.keys().put(seed, None, key);
     Ok(())
 }
+
+/// Asks a blocking source, on a thread of its own.
+pub(crate) fn ask(
+    session: &SharedSession,
+    source: Arc<dyn CredentialsSource>,
+) -> Result<Working<Result<Credentials, CredentialsError>>, CredentialsError> {
+    let session = session.clone();
+    let ask = move || {
+        let asked = inside_login(&session, async { source.credentials() });
+        asked.now_or_never().expect("a call is never pending")
+    };
+    on_thread(THREAD, ask).map_err(CredentialsError::unavailable)
+}
+
+/// A source took longer than a login may take.
+#[derive(Debug, thiserror::Error)]
+#[error("the source gave no credentials within {} s", .0.as_secs_f64())]
+pub(crate) struct NoCredentialsYet(pub(crate) Duration);
 
 /// No response, and whether the server may have seen the request.
 pub(crate) struct SendError {

@@ -35,6 +35,9 @@ pub(crate) async fn lease(
         ttl: session.settings().lease,
     };
     let key = session.record_key();
+    if key.account.is_empty() {
+        return Ok(LeasedStore::none()); // the credentials, and so the record's place, are not known yet
+    }
     let lease = io.lease(&key, terms).await?;
     Ok(LeasedStore {
         lease: lease.map(|lease| (lease, key)),

@@ -12,7 +12,7 @@ use super::io::{LoginIo, SendError};
 use super::leased_store::{STORE_TIMEOUT, lease};
 use crate::events::SessionEvent;
 use crate::ports::{LoginRequest, LoginResponse, StoreError};
-use crate::session::SharedSession;
+use crate::session::{LoginEnd, SharedSession};
 
 /// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked
 /// it to end, and it has other things to do in that time.
@@ -24,6 +24,9 @@ pub(crate) const LOGOUT_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum LogoutOutcome {
     /// There was no token to end.
     NoToken,
+    /// Nothing was sent: the OAuth login's token stays valid on the server until it ends, unless
+    /// [`OAuth::revoke_on_logout`](ctc_core::OAuth::revoke_on_logout) is set.
+    NotRevoked,
     /// The server answered with success, or with 401: the token was over already. Whether a 2xx
     /// really revokes is the server's word.
     Accepted(StatusCode),
@@ -38,12 +41,16 @@ impl fmt::Display for LogoutOutcome {
         f.write_str("the session is closed and its token forgotten here; ")?;
         match self {
             Self::NoToken => f.write_str("there was no token to end on the server"),
+            Self::NotRevoked => f.write_str(
+                "nothing was sent to the server, where the token stays valid until it ends \
+                 (see OAuth::revoke_on_logout)",
+            ),
             Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
             Self::Rejected(status) => {
                 write!(
                     f,
                     "the server responded with {status}, so the token may live on there: \
-                     check logout_path"
+                     check logout_path or the revocation URL"
                 )
             }
             Self::Unreachable(error) => {
@@ -78,6 +85,7 @@ pub(crate) async fn log_out(
             let timeout = session.settings().login_timeout.min(limit);
             outcome(io.send(LoginRequest::new(request, timeout)).await)
         }
+        None if closed.has_token() => LogoutOutcome::NotRevoked,
         None => LogoutOutcome::NoToken,
     };
     let wait = left().min(STORE_TIMEOUT);
@@ -87,7 +95,7 @@ pub(crate) async fn log_out(
     )
     .await;
     // A login that is being made brings a token that nobody wants: let it be logged out as well.
-    io.running_logins_end(left()).await;
+    io.running_logins_end(LoginEnd::LoggedOut, left()).await;
     outcome
 }
 

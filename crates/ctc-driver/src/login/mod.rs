@@ -1,6 +1,7 @@
 //! What a login and a logout do, store included: the same steps for both drivers.
 
 mod attempt;
+mod credentials;
 pub(crate) mod io;
 pub(crate) mod leased_store;
 mod logout;
@@ -9,9 +10,9 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use ctc_core::{Admit, FormBody, Instant, OpenRecord, Pass, Session};
+use ctc_core::{Admit, FormBody, Instant, LoginReading, OpenRecord, Pass, Session};
 use futures_util::FutureExt;
-use http::{Request, StatusCode};
+use http::Request;
 use tracing::Instrument;
 
 pub(crate) use attempt::Attempt;
@@ -67,16 +68,37 @@ pub(crate) async fn log_in(
 
 async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
     let session = &attempt.session.clone();
-    let Some((request, mut store)) = prepare(session, attempt, io).await else {
-        return;
-    };
-    session.counters().logins.count();
-    session.tell(SessionEvent::LoginSent);
     let timeout = session.settings().login_timeout;
-    let response = io.send(LoginRequest::new(request, timeout)).await;
-    let succeeded = response
-        .as_ref()
-        .is_ok_and(|response| response.status() == StatusCode::OK);
+    if attempt.request.is_none() && !attempt.obtain_credentials(io).await {
+        return;
+    }
+    let (mut store, response, succeeded) = loop {
+        let Some((request, store)) = prepare(session, attempt, io).await else {
+            return;
+        };
+        session.counters().logins.count();
+        session.tell(SessionEvent::LoginSent);
+        let reader = session.with(|session, _| session.login_reader());
+        let login = LoginRequest::new(request, timeout).with_body_limit(reader.body_limit());
+        // Outside of the lock: reading may run a rule of the user's own.
+        let response = io.send(login).await.map(|response| {
+            let (status, headers) = (response.status(), response.headers());
+            let reader = reader.arrived_at(session.wall());
+            reader.read(status, headers, response.body())
+        });
+        let succeeded = response.as_ref().is_ok_and(LoginReading::has_token);
+        let is_rejected = response
+            .as_ref()
+            .is_ok_and(LoginReading::rejects_credentials);
+        if !is_rejected || attempt.questions == 0 {
+            break (store, response, succeeded);
+        }
+        // A source may take its time: never under the store's lease.
+        store.release(session).await;
+        if !attempt.ask_again(io).await {
+            break (lease_again(session, io).await, response, false);
+        }
+    };
     if !succeeded {
         let kept;
         (store, kept) = reload(session, io, store).await;
@@ -90,7 +112,9 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
     store.save(session).await;
     save.complete();
     store.release(session).await;
+    attempt.saved();
     if let Some(logout) = orphan {
+        let timeout = timeout.min(LOGOUT_TIMEOUT);
         drop(io.send(LoginRequest::new(*logout, timeout)).await);
     }
 }
@@ -113,15 +137,19 @@ async fn reload(
     if let Err(error) = io.derive(session, work).await {
         session.store_failed("seal", &error);
     }
+    let mut store = lease_again(session, io).await;
+    let kept = store.load(session).await.or(kept);
+    (store, kept)
+}
+
+/// Takes the store's lease once more in the same login, if nobody else has it by now.
+async fn lease_again(session: &SharedSession, io: &dyn LoginIo) -> LeasedStore {
     match lease(session, io, STORE_TIMEOUT).await {
-        Ok(mut store) => {
-            let kept = store.load(session).await;
-            (store, kept)
-        }
-        Err(StoreError::Busy) => (LeasedStore::none(), kept),
+        Ok(store) => store,
+        Err(StoreError::Busy) => LeasedStore::none(),
         Err(error) => {
             session.store_failed("lease", &error);
-            (LeasedStore::none(), kept)
+            LeasedStore::none()
         }
     }
 }

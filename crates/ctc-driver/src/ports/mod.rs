@@ -1,18 +1,22 @@
 //! The ports: what the outside must offer. One small trait each for requests, responses, HTTP
-//! clients, runtimes and stores.
+//! clients, runtimes, stores and sources of credentials.
 
+pub(crate) mod credentials;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod request;
 mod response;
 mod runtime;
 pub(crate) mod store;
 mod transport;
 
+pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
+#[cfg(feature = "tokio")]
+pub use on_tokio::Tokio;
 pub(crate) use request::stamp;
 pub use request::{Outgoing, ReplayCopy};
 pub use response::Incoming;
 pub(crate) use response::mark_cookies_sensitive;
-#[cfg(feature = "tokio")]
-pub use runtime::Tokio;
 pub use runtime::{BoxFuture, Runtime};
 pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,

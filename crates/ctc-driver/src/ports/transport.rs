@@ -38,6 +38,9 @@ impl TransportError for io::Error {
 }
 
 /// A login or a logout to be sent.
+///
+/// Its URL is absolute and may be on another origin than the session's endpoint: the OAuth login
+/// goes to a token endpoint.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoginRequest {
@@ -60,6 +63,13 @@ impl LoginRequest {
             timeout,
             body_limit: 0,
         }
+    }
+
+    /// Sets how many bytes of the response's body are wanted, at most.
+    #[must_use]
+    pub fn with_body_limit(mut self, limit: usize) -> Self {
+        self.body_limit = limit;
+        self
     }
 }
 

@@ -10,20 +10,22 @@ pub(crate) mod sync;
 
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
 use ctc_core::{Credentials, Denial, Endpoint, OpenRecord, Phase, RecordKey, Session, Settings};
 
-pub(crate) use driving::{RunningLogin, SentRequest, inside_login};
+pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
+use crate::ports::credentials::Source;
+use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use counters::{Counters, Counts};
 use driving::Published;
 use keys::Keyring;
 use store_view::StoreView;
-use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex};
+use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, MutexGuard};
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -47,20 +49,22 @@ struct Inner {
     /// an event, by the thousand.
     waiting_tasks: Event,
     waiting_threads: Condvar,
-    /// Login tasks lost in a row before they sent anything.
-    lost_tasks: AtomicU32,
     store_view: StoreView,
     keys: Keyring,
     counters: Counters,
     observer: Mutex<Option<Arc<dyn Observer>>>,
+    /// Asked by logins while the session has no credentials of its own.
+    source: Mutex<Option<Source>>,
     number: u64,
     clock: Arc<dyn Clock>,
 }
 
 struct State {
     session: Session,
-    /// Logins that a driver is making, until the store has what they brought.
+    /// Logins that a driver is making.
     running_logins: usize,
+    /// Those of them whose token the store does not have yet.
+    unsaved_logins: usize,
 }
 
 /// The number of the session that is made next in this process.
@@ -81,15 +85,16 @@ impl SharedSession {
             state: Mutex::new(State {
                 session,
                 running_logins: 0,
+                unsaved_logins: 0,
             }),
             login_error: Mutex::new(None),
             waiting_tasks: Event::new(),
             waiting_threads: Condvar::new(),
-            lost_tasks: AtomicU32::new(0),
             store_view: StoreView::default(),
             keys: Keyring::default(),
             counters: Counters::new(),
             observer: Mutex::default(),
+            source: Mutex::default(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
             clock: Arc::new(clock),
         }))
@@ -138,6 +143,12 @@ impl SharedSession {
         self.0.endpoint.clone()
     }
 
+    /// Returns whether the session speaks to a server on this machine without TLS: its endpoint, or
+    /// its token endpoint. What it sends must not go through a proxy then.
+    pub fn is_plain_http(&self) -> bool {
+        self.lock().session.is_plain_http()
+    }
+
     /// Returns the settings in force.
     pub fn settings(&self) -> Settings {
         self.lock().session.settings().clone()
@@ -150,6 +161,35 @@ impl SharedSession {
             self.tell(SessionEvent::CredentialsReplaced);
         }
         changed
+    }
+
+    /// Sets the source that each login from now on asks for its credentials, in place of the
+    /// present credentials or source: for drivers of either kind.
+    ///
+    /// The token stays, and so does a rejection or pause: see [`reset`](Self::reset).
+    pub fn set_credentials_source(&self, source: impl CredentialsSource + 'static) {
+        self.set_source(Source::Blocking(Arc::new(source)));
+    }
+
+    /// As [`set_credentials_source`](Self::set_credentials_source), with an asynchronous source: for
+    /// asynchronous drivers. A blocking driver makes no login with it.
+    pub fn set_async_credentials_source(&self, source: impl AsyncCredentialsSource + 'static) {
+        self.set_source(Source::Async(Arc::new(source)));
+    }
+
+    pub(crate) fn set_source(&self, source: Source) {
+        let previous = self.source().replace(source);
+        self.with(|session, _| session.forget_credentials());
+        // Dropping it runs code of yours: not under a lock.
+        drop(previous);
+    }
+
+    pub(crate) fn credentials_source(&self) -> Option<Source> {
+        self.source().clone()
+    }
+
+    fn source(&self) -> MutexGuard<'_, Option<Source>> {
+        self.0.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// See [`Session::reset`].

@@ -8,7 +8,9 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod adopting;
 mod cancel;
+mod credentials;
 mod guarantees;
 mod herd;
 mod histories;

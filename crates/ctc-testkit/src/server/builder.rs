@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server, TokenStyle,
+    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server, TokenStyle,
     error::StartError,
     listen,
     settings::{LogoutEffect, Settings},
@@ -15,14 +15,18 @@ use crate::fleet::Fleet;
 #[must_use = "a builder does nothing until it starts a server"]
 pub struct Builder {
     settings: Settings,
+    accounts: Vec<(String, String)>,
     address: SocketAddr,
+    token_address: Option<SocketAddr>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
         Self {
             settings: Settings::default(),
+            accounts: Vec::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token_address: None,
         }
     }
 }
@@ -36,9 +40,7 @@ impl Builder {
 
     /// Adds an account; without any, there is one: [`DEFAULT_USERNAME`] with [`DEFAULT_PASSWORD`].
     pub fn account(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
-        self.settings
-            .accounts
-            .push((username.into(), password.into()));
+        self.accounts.push((username.into(), password.into()));
         self
     }
 
@@ -60,13 +62,45 @@ impl Builder {
         self
     }
 
+    /// Where the token endpoint listens: a free port of the same address by default.
+    pub fn bind_token(mut self, address: SocketAddr) -> Self {
+        self.token_address = Some(address);
+        self
+    }
+
+    /// The client id that the token endpoint knows: [`DEFAULT_CLIENT_ID`] by default.
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.settings.client_id = client_id.into();
+        self
+    }
+
+    /// How many token requests a user may make within a second: 4 by default. CTC's limit is not
+    /// documented.
+    pub fn token_requests_per_second(mut self, limit: u32) -> Self {
+        self.settings.token_requests_per_second = limit;
+        self
+    }
+
+    /// Whether a call with a bearer token needs the application key, too. It does by default; what
+    /// CTC wants is not documented. A key that is wrong is a violation either way.
+    pub fn bearer_needs_key(mut self, needed: bool) -> Self {
+        self.settings.bearer_needs_key = needed;
+        self
+    }
+
+    /// Makes the tokens of this server the same in every run.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = Some(seed);
+        self
+    }
+
     /// The path of the logout. The default is our assumption, not the vendor's word.
     pub fn logout_path(mut self, path: impl Into<String>) -> Self {
         self.settings.logout_path = path.into();
         self
     }
 
-    /// What a logout revokes.
+    /// What a logout or a revocation revokes.
     pub fn logout_effect(mut self, effect: LogoutEffect) -> Self {
         self.settings.logout_effect = effect;
         self
@@ -85,7 +119,8 @@ impl Builder {
         self
     }
 
-    /// Whether `Authorization: Bearer <token>` is taken as well as the cookie.
+    /// Whether a cookie login's token is taken as `Authorization: Bearer <token>`, too. A token of the
+    /// token endpoint always is, and never as a cookie.
     pub fn bearer(mut self, bearer: bool) -> Self {
         self.settings.bearer = bearer;
         self
@@ -103,10 +138,11 @@ impl Builder {
         self
     }
 
-    /// How long a token lives by the server's clock, and what its cookie says: 14 days by default.
-    /// See [`Server::advance`].
+    /// How long a token lives by the server's clock, and what its cookie or `expires_in` says: by
+    /// default 14 days after a cookie login and 24 hours after an OAuth login. See
+    /// [`Server::advance`].
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.settings.token_lifetime = lifetime;
+        self.settings.token_lifetime = Some(lifetime);
         self
     }
 
@@ -128,12 +164,18 @@ impl Builder {
     ///
     /// If the address cannot be bound, or the machine is short of threads.
     pub fn start(mut self) -> Result<Server, StartError> {
-        if self.settings.accounts.is_empty() {
+        if self.accounts.is_empty() {
             self = self.account(DEFAULT_USERNAME, DEFAULT_PASSWORD);
         }
         if self.settings.app_keys.is_empty() {
             self = self.app_key(DEFAULT_APP_KEY);
         }
-        listen::start(self.settings, self.address)
+        if self.settings.client_id.is_empty() {
+            self.settings.client_id = DEFAULT_CLIENT_ID.into();
+        }
+        let token_address = self
+            .token_address
+            .unwrap_or_else(|| SocketAddr::new(self.address.ip(), 0));
+        listen::start(self.settings, self.accounts, [self.address, token_address])
     }
 }

@@ -1,25 +1,29 @@
 //! The control path `/_ctc/`, for people with no Rust. A request that it does not understand
 //! changes nothing, and is told what is wrong with it.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    inspect, received::Received, response::ServerResponse, script, state::Shared, state::State,
-    tokens::Life,
+    fault::RuleId, inspect, journal::JOURNALED_BODY, received::Received, response::ServerResponse,
+    script, state::Shared, state::State, tokens::Life,
 };
 
+/// The longest time that a request may name, in seconds: a thousand years.
+const LONGEST: u64 = 1000 * 366 * 86_400;
+
 pub(super) fn response(shared: &Shared, request: &Received) -> ServerResponse {
-    match understood(request) {
-        Ok(account) => act(shared, request, account.as_deref()),
-        Err(Refusal { status, why, allow }) => {
-            let response = wrong(status, &why);
-            match allow {
-                Some(methods) => response.with("allow", methods),
-                None => response,
-            }
+    let done = Asked::of(request).and_then(|asked| asked.act(shared, request));
+    done.unwrap_or_else(|refusal| {
+        let response = ServerResponse::json(refusal.status, &json!({ "error": refusal.why }));
+        match refusal.allow {
+            Some(methods) => response.with("allow", methods),
+            None => response,
         }
-    }
+    })
 }
 
 /// A request that is not understood.
@@ -29,125 +33,240 @@ struct Refusal {
     allow: Option<&'static str>,
 }
 
-fn refusal(status: StatusCode, why: String) -> Refusal {
+fn refuse(why: String) -> Refusal {
     Refusal {
-        status,
+        status: StatusCode::BAD_REQUEST,
         why,
         allow: None,
     }
 }
 
-fn path(request: &Received) -> &str {
-    match request.path.strip_prefix("/_ctc").unwrap_or_default() {
-        "" => "/",
-        path => path,
-    }
+/// What there is: the path, its methods, the parameter that its query may have.
+const PATHS: [(&str, &str, &str); 15] = [
+    ("/", "GET", ""),
+    ("/counts", "GET", ""),
+    ("/journal", "GET", ""),
+    ("/faults", "GET, POST, DELETE", ""),
+    // Behind it stands the number of a rule.
+    ("/faults/", "DELETE", ""),
+    ("/revoke", "POST", "user"),
+    ("/expire", "POST", "user"),
+    ("/lock", "POST", "user"),
+    ("/unlock", "POST", "user"),
+    ("/accounts", "POST", ""),
+    ("/lifetime", "POST", "seconds"),
+    ("/advance", "POST", "seconds"),
+    ("/clock", "POST", "offset"),
+    ("/release", "POST", ""),
+    ("/reset", "POST", "all"),
+];
+
+/// A request whose path, method and query are in order.
+struct Asked<'a> {
+    path: &'static str,
+    /// What stands behind the path.
+    rest: &'a str,
+    parameter: Option<String>,
 }
 
-/// Checks all but the rule of a fault. The account is the one that the request names.
-fn understood(request: &Received) -> Result<Option<String>, Refusal> {
-    let path = path(request);
-    let methods = match path {
-        "/" | "/counts" | "/journal" => "GET",
-        "/faults" => "POST, DELETE",
-        "/revoke" | "/expire" | "/reset" | "/release" => "POST",
-        _ => {
-            let why = format!(
-                "there is no {}: GET /_ctc/ shows what there is",
-                request.path
-            );
-            return Err(refusal(StatusCode::NOT_FOUND, why));
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    username: String,
+    password: String,
+}
+
+impl<'a> Asked<'a> {
+    fn of(request: &'a Received) -> Result<Self, Refusal> {
+        let path = match request.path.strip_prefix("/_ctc").unwrap_or_default() {
+            "" => "/",
+            path => path,
+        };
+        let is = |known: &str| {
+            known == path || known == "/faults/" && path.len() > 8 && path.starts_with(known)
+        };
+        let Some((known, methods, parameter)) = PATHS.into_iter().find(|(known, ..)| is(known))
+        else {
+            return Err(Refusal {
+                status: StatusCode::NOT_FOUND,
+                ..refuse(format!(
+                    "there is no {}: GET /_ctc/ shows what there is",
+                    request.path
+                ))
+            });
+        };
+        let method = request.method.as_str();
+        if !methods.split(", ").any(|allowed| allowed == method) {
+            let why = format!("{method} does nothing at {}: use {methods}", request.path);
+            return Err(Refusal {
+                status: StatusCode::METHOD_NOT_ALLOWED,
+                allow: Some(methods),
+                ..refuse(why)
+            });
         }
-    };
-    let method = request.method.as_str();
-    if !methods.split(", ").any(|allowed| allowed == method) {
-        let why = format!("{method} does nothing at {}: use {methods}", request.path);
-        let allow = Some(methods);
-        return Err(Refusal {
-            allow,
-            ..refusal(StatusCode::METHOD_NOT_ALLOWED, why)
-        });
+        let takes_body = known == "/accounts" || known == "/faults" && method == "POST";
+        if request.body_len > 0 && !takes_body {
+            let why = format!("{} takes no body: send none", request.path);
+            return Err(refuse(why));
+        }
+        Ok(Self {
+            path: known,
+            rest: &path[known.len()..],
+            parameter: read_parameter(request, parameter).map_err(refuse)?,
+        })
     }
-    if request.body_len > 0 && (path, &request.method) != ("/faults", &Method::POST) {
-        let why = format!("{} takes no body: send none", request.path);
-        return Err(refusal(StatusCode::BAD_REQUEST, why));
+
+    fn act(&self, shared: &Shared, request: &Received) -> Result<ServerResponse, Refusal> {
+        Ok(match self.path {
+            "/" => ServerResponse::new(StatusCode::OK)
+                .with("content-type", "text/plain")
+                .body(super::CONTROL_HELP),
+            "/counts" => ServerResponse::json(StatusCode::OK, &shared.counts()),
+            "/journal" => ServerResponse::json(StatusCode::OK, &shared.journal()),
+            "/faults" if request.method == Method::POST => {
+                let rule = script::read(&request.body, request.body_len).map_err(refuse)?;
+                let id = shared.change(|state| state.inject(rule));
+                ServerResponse::json(StatusCode::CREATED, &json!({ "rule": id }))
+            }
+            "/faults" if request.method == Method::GET => {
+                shared.change(|state| ServerResponse::json(StatusCode::OK, &state.rules()))
+            }
+            "/faults" => done(shared, State::clear_rules),
+            "/faults/" => self.remove_rule(shared)?,
+            "/revoke" => self.end(shared, Life::Revoked),
+            "/expire" => self.end(shared, Life::Expired),
+            "/lock" | "/unlock" => self.lock(shared)?,
+            "/accounts" => set_account(shared, request)?,
+            "/lifetime" => {
+                let lifetime = self.seconds()?;
+                done(shared, |state| state.set_token_lifetime(lifetime))
+            }
+            "/advance" => {
+                let by = self.seconds()?;
+                done(shared, |state| state.advance(by))
+            }
+            "/clock" => {
+                let offset = self.number("offset", -(LONGEST as i64))?;
+                done(shared, |state| state.clock_offset = offset)
+            }
+            "/reset" => match self.parameter.as_deref() {
+                None => done(shared, State::reset_journal),
+                Some("") => {
+                    shared.reset_all();
+                    no_content()
+                }
+                Some(_) => return Err(refuse("all: it takes no value: use ?all".into())),
+            },
+            _ => {
+                shared.release();
+                no_content()
+            }
+        })
     }
-    account(request, matches!(path, "/revoke" | "/expire"))
-        .map_err(|why| refusal(StatusCode::BAD_REQUEST, why))
+
+    fn remove_rule(&self, shared: &Shared) -> Result<ServerResponse, Refusal> {
+        let rule = self.rest.parse().map(RuleId);
+        match rule.is_ok_and(|rule| shared.change(|state| state.remove_rule(rule))) {
+            true => Ok(no_content()),
+            false => Err(Refusal {
+                status: StatusCode::NOT_FOUND,
+                ..refuse(format!(
+                    "there is no rule {:?}, or it is used up: GET /_ctc/faults shows all",
+                    self.rest
+                ))
+            }),
+        }
+    }
+
+    fn end(&self, shared: &Shared, life: Life) -> ServerResponse {
+        let account = self.parameter.as_deref();
+        let ended = shared.change(|state| state.tokens.end_all(account, life));
+        ServerResponse::json(StatusCode::OK, &json!({ "ended": ended }))
+    }
+
+    fn lock(&self, shared: &Shared) -> Result<ServerResponse, Refusal> {
+        let user = self.parameter.as_deref().ok_or_else(|| {
+            let path = self.path;
+            refuse(format!("{path} needs an account: use {path}?user=NAME"))
+        })?;
+        shared.change(|state| {
+            if !state.accounts.has(user) {
+                return Err(refuse(format!("there is no account {user:?}")));
+            }
+            match self.path {
+                "/lock" => state.accounts.lock(user),
+                _ => state.accounts.unlock(user),
+            }
+            Ok(no_content())
+        })
+    }
+
+    fn seconds(&self) -> Result<Duration, Refusal> {
+        let seconds = self.number("seconds", 1)?;
+        Ok(Duration::from_secs(seconds.unsigned_abs()))
+    }
+
+    fn number(&self, name: &str, least: i64) -> Result<i64, Refusal> {
+        let number = self.parameter.as_deref().and_then(|text| text.parse().ok());
+        number
+            .filter(|number| (least..=LONGEST as i64).contains(number))
+            .ok_or_else(|| {
+                refuse(format!(
+                    "{} needs a whole number of seconds from {least} to {LONGEST}: use ?{name}=60",
+                    self.path
+                ))
+            })
+    }
 }
 
-/// The only parameter that there is.
-fn account(request: &Received, allowed: bool) -> Result<Option<String>, String> {
+/// The one parameter that a path takes, decoded.
+fn read_parameter(request: &Received, known: &str) -> Result<Option<String>, String> {
     if !inspect::well_encoded(request.query.as_bytes()) {
         return Err("the query has a % that is not followed by two hex digits: use %25".into());
     }
-    let mut account = None;
+    let mut parameter = None;
     for (name, value) in form_urlencoded::parse(request.query.as_bytes()) {
-        let takes = if allowed {
-            "user=NAME and nothing else"
-        } else {
-            "no parameter"
-        };
-        if name != "user" || !allowed {
+        if known.is_empty() || name != known {
+            let takes = match known {
+                "" => "no parameter".to_owned(),
+                "user" => "user=NAME and nothing else".to_owned(),
+                known => format!("{known} and nothing else"),
+            };
             return Err(format!(
                 "the query has an unknown parameter {name:?}: {} takes {takes}",
                 request.path
             ));
-        } else if value.is_empty() || value.contains('\u{FFFD}') {
+        } else if name == "user" && (value.is_empty() || value.contains('\u{FFFD}')) {
             return Err(
                 "user: the name is empty or not UTF-8; leave it out for all accounts".into(),
             );
-        } else if account.replace(value.into_owned()).is_some() {
-            return Err("user: it is given twice; send one request for each account".into());
+        } else if parameter.replace(value.into_owned()).is_some() {
+            return Err(format!("{name}: it is given twice; give it once"));
         }
     }
-    Ok(account)
+    Ok(parameter)
 }
 
-fn act(shared: &Shared, request: &Received, account: Option<&str>) -> ServerResponse {
-    match path(request) {
-        "/" => ServerResponse::new(StatusCode::OK)
-            .with("content-type", "text/plain")
-            .body(super::CONTROL_HELP),
-        "/counts" => ServerResponse::json(StatusCode::OK, &shared.counts()),
-        "/journal" => ServerResponse::json(StatusCode::OK, &shared.journal()),
-        "/faults" if request.method == Method::POST => inject(shared, request),
-        "/faults" => {
-            shared.change(State::clear_rules);
-            done()
-        }
-        "/revoke" => end(shared, account, Life::Revoked),
-        "/expire" => end(shared, account, Life::Expired),
-        "/reset" => {
-            shared.change(State::reset_journal);
-            done()
-        }
-        _ => {
-            shared.release();
-            done()
-        }
+fn set_account(shared: &Shared, request: &Received) -> Result<ServerResponse, Refusal> {
+    if request.body_len > request.body.len() as u64 {
+        let why = format!("the account is too long: send {JOURNALED_BODY} bytes at most");
+        return Err(refuse(why));
     }
-}
-
-fn inject(shared: &Shared, request: &Received) -> ServerResponse {
-    match script::read(&request.body, request.body_len) {
-        Ok(rule) => {
-            let id = shared.change(|state| state.inject(rule));
-            ServerResponse::json(StatusCode::CREATED, &json!({ "rule": id }))
-        }
-        Err(why) => wrong(StatusCode::BAD_REQUEST, &why),
+    let account: Account =
+        serde_json::from_slice(&request.body).map_err(|error| refuse(error.to_string()))?;
+    if account.username.is_empty() || account.password.is_empty() {
+        return Err(refuse("username and password must not be empty".into()));
     }
+    Ok(done(shared, |state| {
+        state.accounts.set(&account.username, &account.password);
+    }))
 }
 
-fn end(shared: &Shared, account: Option<&str>, life: Life) -> ServerResponse {
-    let ended = shared.change(|state| state.tokens.end_all(account, life));
-    ServerResponse::json(StatusCode::OK, &json!({ "ended": ended }))
+fn done(shared: &Shared, change: impl FnOnce(&mut State)) -> ServerResponse {
+    shared.change(change);
+    no_content()
 }
 
-fn done() -> ServerResponse {
+fn no_content() -> ServerResponse {
     ServerResponse::new(StatusCode::NO_CONTENT)
-}
-
-fn wrong(status: StatusCode, why: &str) -> ServerResponse {
-    ServerResponse::json(status, &json!({ "error": why }))
 }

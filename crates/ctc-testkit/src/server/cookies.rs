@@ -1,5 +1,6 @@
 //! Token values, and the lines that bring or clear them.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use rustls::crypto::CryptoProvider;
@@ -86,14 +87,28 @@ impl ClearingForm {
 pub(super) struct Mint {
     provider: CryptoProvider,
     style: TokenStyle,
+    /// The state of a generator of one's own: the same tokens in every run.
+    seed: Option<Cell<u64>>,
 }
 
 impl Mint {
-    pub(super) fn new(style: TokenStyle) -> Self {
+    pub(super) fn new(style: TokenStyle, seed: Option<u64>) -> Self {
         Self {
             provider: rustls::crypto::ring::default_provider(),
             style,
+            seed: seed.map(Cell::new),
         }
+    }
+
+    /// A token of the token endpoint: three parts with dots between, in the URL's base64.
+    pub(super) fn access_token(&self) -> String {
+        let part = |bytes: &[u8]| base64(bytes).replace('+', "-").replace('/', "_");
+        [
+            part(&self.random::<15>()),
+            part(&self.random::<57>()),
+            part(&self.random::<33>()),
+        ]
+        .join(".")
     }
 
     pub(super) fn token(&self) -> String {
@@ -114,6 +129,10 @@ impl Mint {
 
     fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
+        if let Some(seed) = &self.seed {
+            bytes.iter_mut().for_each(|byte| *byte = next_byte(seed));
+            return bytes;
+        }
         // Tokens guard nothing here: the time is good enough on a machine without randomness.
         if self.provider.secure_random.fill(&mut bytes).is_err() {
             let nanos = SystemTime::now()
@@ -127,6 +146,15 @@ impl Mint {
         }
         bytes
     }
+}
+
+/// SplitMix64: its state may be any number, and each byte is its last.
+fn next_byte(state: &Cell<u64>) -> u8 {
+    let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    state.set(next);
+    let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) as u8
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -232,13 +260,13 @@ mod tests {
 
     #[test]
     fn tokens_are_76_characters_of_base64() {
-        assert_eq!(Mint::new(TokenStyle::Plain).token().len(), 76);
-        let padded = Mint::new(TokenStyle::Padded).token();
+        assert_eq!(Mint::new(TokenStyle::Plain, None).token().len(), 76);
+        let padded = Mint::new(TokenStyle::Padded, None).token();
         assert!(padded.len() == 76 && padded.ends_with("=="));
-        let quoted = Mint::new(TokenStyle::Quoted).token();
+        let quoted = Mint::new(TokenStyle::Quoted, None).token();
         assert!(quoted.len() == 78 && quoted.starts_with('"') && quoted.ends_with("==\""));
         assert!(
-            Mint::new(TokenStyle::PercentEncoded)
+            Mint::new(TokenStyle::PercentEncoded, None)
                 .token()
                 .ends_with("%3D%3D")
         );

@@ -23,11 +23,15 @@ use super::cookies::ClearingForm;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Matcher {
-    /// Requests to the login path.
+    /// Logins of either kind: requests to the login path or the token endpoint.
     Login,
+    /// Requests to the token endpoint.
+    Token,
+    /// Requests to the revocation endpoint.
+    Revocation,
     /// Requests to the logout path.
     Logout,
-    /// Every request that is neither a login nor a logout.
+    /// Every call of the API.
     AnyCall,
     /// Every request.
     Any,
@@ -189,11 +193,12 @@ pub enum Fault {
     Respond {
         /// Its status.
         status: u16,
-        /// Its headers, beside `Date` and `Content-Length`.
+        /// Its headers, beside `Content-Length` and, unless it is among them, `Date`.
         #[serde(default)]
         headers: Vec<(String, String)>,
-        /// Its body.
-        #[serde(default)]
+        /// Its body. As JSON, it may also be `{"repeat": "x", "times": 1000}`, or a list of both
+        /// to be joined: 64 MiB at most.
+        #[serde(default, deserialize_with = "super::text::read")]
         body: String,
         /// Whether the request takes effect all the same.
         #[serde(default)]
@@ -205,7 +210,8 @@ pub enum Fault {
         #[serde(default)]
         retry_after: RetryAfter,
     },
-    /// The login is refused, although name and password are right.
+    /// The login is refused, although name and password are right; by the token endpoint, with the
+    /// code `invalid_grant`.
     Refuse {
         /// The status of the refusal.
         status: u16,
@@ -216,6 +222,9 @@ pub enum Fault {
     /// new token. Any other value in an `authToken` line becomes a live token of the account,
     /// too.
     SetCookies(Vec<String>),
+    /// The token request is answered with 200 and exactly this body; `{token}` stands for a new
+    /// token, which is alive.
+    TokenBody(String),
     /// The response has these headers as well.
     Headers(Vec<(String, String)>),
     /// The response has this many headers more.
@@ -243,6 +252,8 @@ pub enum Fault {
         /// Milliseconds of each pause.
         pause: u64,
     },
+    /// The response's body never ends: a byte comes after each pause of this many milliseconds.
+    EndlessBody(u64),
     /// The request is never answered, and the connection stays open.
     Hang {
         /// Whether the request takes effect.
@@ -293,6 +304,24 @@ impl Fault {
             status: 200,
             headers,
             body,
+            act: false,
+        }
+    }
+
+    /// An error of the token endpoint, without acting: a status, and a code such as
+    /// `invalid_grant`.
+    pub fn oauth_error(status: u16, code: &str) -> Self {
+        let headers = vec![
+            (
+                "content-type".into(),
+                "application/json;charset=UTF-8".into(),
+            ),
+            ("cache-control".into(), "no-store".into()),
+        ];
+        Self::Respond {
+            status,
+            headers,
+            body: serde_json::json!({ "error": code }).to_string(),
             act: false,
         }
     }

@@ -6,27 +6,29 @@ use std::borrow::Cow;
 use http::{Method, header};
 
 use super::{
-    cookies::{TokenStyle, auth_tokens},
-    journal::{Class, Violation},
+    accounts::Accounts,
+    cookies::auth_tokens,
+    journal::{Class, Origin, Violation},
+    oauth,
     received::Received,
     settings::Settings,
 };
 
 const KEY_HEADER: &str = "calamp-services-app";
 const FORM: &str = "application/x-www-form-urlencoded";
-const FIELDS: [&str; 3] = ["username", "password", "useAuthToken"];
 
-pub(super) fn classify(settings: &Settings, path: &str) -> Class {
-    if path == settings.login_path {
-        Class::Login
-    } else if path == settings.logout_path {
-        Class::Logout
-    } else if path.starts_with("/connect/") || path.starts_with("/device-services/") {
-        Class::Call
-    } else if path == "/_ctc" || path.starts_with("/_ctc/") {
-        Class::Control
-    } else {
-        Class::Other
+pub(super) fn classify(settings: &Settings, origin: Origin, path: &str) -> Class {
+    match origin {
+        Origin::Token if path == oauth::TOKEN_PATH => Class::Token,
+        Origin::Token if path == oauth::REVOCATION_PATH => Class::Revocation,
+        Origin::Token => Class::Other,
+        Origin::Api if path == settings.login_path => Class::Login,
+        Origin::Api if path == settings.logout_path => Class::Logout,
+        Origin::Api if path.starts_with("/connect/") || path.starts_with("/device-services/") => {
+            Class::Call
+        }
+        Origin::Api if path == "/_ctc" || path.starts_with("/_ctc/") => Class::Control,
+        Origin::Api => Class::Other,
     }
 }
 
@@ -36,102 +38,143 @@ pub(super) struct Credentials {
     pub(super) password: String,
 }
 
-pub(super) fn login(settings: &Settings, request: &Received) -> Result<Credentials, Violation> {
+/// A token request that kept to every rule.
+pub(super) struct TokenRequest {
+    pub(super) credentials: Credentials,
+    pub(super) grant_type: String,
+    pub(super) client_id: String,
+    pub(super) scope: String,
+}
+
+/// A revocation that kept to every rule.
+pub(super) struct Revocation {
+    pub(super) token: String,
+    pub(super) client_id: String,
+}
+
+/// The tokens on a call, as they stand there.
+pub(super) struct Presented {
+    pub(super) cookies: Vec<String>,
+    pub(super) bearers: Vec<String>,
+}
+
+pub(super) fn login(
+    settings: &Settings,
+    accounts: &Accounts,
+    request: &Received,
+) -> Result<Credentials, Violation> {
     if request.method != Method::POST {
         return Err(Violation::WrongMethod);
     }
     key(settings, request)?;
-    no_credentials_in_query(settings, request, &["username", "password", "authToken"])?;
-    let content_type = request
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media_type = content_type
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim();
-    if !media_type.eq_ignore_ascii_case(FORM) {
-        return Err(Violation::WrongContentType);
-    }
-    let form = form(request)?;
-    let field = |name: &str| {
-        let mut values = form
-            .iter()
-            .filter(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str());
-        match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Violation::DuplicateField),
-            (value, None) => Ok(value),
-        }
-    };
-    if form
-        .iter()
-        .any(|(name, _)| !FIELDS.contains(&name.as_str()))
-    {
-        return Err(Violation::UnexpectedField);
-    }
+    let names = ["username", "password", "authToken"];
+    no_credentials_in_query(settings, accounts, request, &names)?;
+    let form = Form::read(request, &["username", "password", "useAuthToken"])?;
     let in_query = request.parameter("useAuthToken");
-    let in_form = field("useAuthToken")?.filter(|_| settings.use_auth_token_in_form);
-    if in_query.as_deref() != Some("true") && in_form != Some("true") {
+    let in_form = form
+        .field("useAuthToken")?
+        .filter(|_| settings.use_auth_token_in_form);
+    if in_query.as_deref() != Some("true") && in_form.as_deref() != Some("true") {
         return Err(Violation::MissingUseAuthToken);
     }
-    let username = field("username")?
-        .ok_or(Violation::MissingField)?
-        .to_owned();
-    let password = field("password")?
-        .ok_or(Violation::MissingField)?
-        .to_owned();
-    Ok(Credentials { username, password })
+    let field = |name| form.field(name)?.ok_or(Violation::MissingField);
+    Ok(Credentials {
+        username: field("username")?,
+        password: field("password")?,
+    })
 }
 
-/// The token of a call or logout that kept to every rule; whether it is alive is another question.
-pub(super) fn call(settings: &Settings, request: &Received) -> Result<String, Violation> {
-    key(settings, request)?;
-    no_credentials_in_query(settings, request, &["password", "authToken"])?;
+pub(super) fn token(
+    settings: &Settings,
+    accounts: &Accounts,
+    request: &Received,
+) -> Result<TokenRequest, Violation> {
+    let fields = ["grant_type", "username", "password", "client_id", "scope"];
+    let form = token_origin(settings, accounts, request, &fields)?;
+    Ok(TokenRequest {
+        credentials: Credentials {
+            username: form.needed("username")?,
+            password: form.needed("password")?,
+        },
+        grant_type: form.needed("grant_type")?,
+        client_id: form.needed("client_id")?,
+        scope: form.field("scope")?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn revocation(
+    settings: &Settings,
+    accounts: &Accounts,
+    request: &Received,
+) -> Result<Revocation, Violation> {
+    let fields = ["token", "token_type_hint", "client_id"];
+    let form = token_origin(settings, accounts, request, &fields)?;
+    Ok(Revocation {
+        token: form.needed("token")?,
+        client_id: form.needed("client_id")?,
+    })
+}
+
+/// What holds for every request to the token endpoint's origin: neither the key nor a token of the
+/// API has any business there.
+fn token_origin(
+    settings: &Settings,
+    accounts: &Accounts,
+    request: &Received,
+    fields: &[&str],
+) -> Result<Form, Violation> {
+    if request.method != Method::POST {
+        return Err(Violation::WrongMethod);
+    }
+    if request.headers.contains_key(KEY_HEADER) {
+        return Err(Violation::KeyAtTokenEndpoint);
+    }
+    if [header::AUTHORIZATION, header::COOKIE]
+        .iter()
+        .any(|name| request.headers.contains_key(name))
+    {
+        return Err(Violation::HeaderAtTokenEndpoint);
+    }
+    no_credentials_in_query(settings, accounts, request, fields)?;
+    Form::read(request, fields)
+}
+
+/// The tokens of a call or logout that kept to every rule as far as it can be seen on the request
+/// alone.
+pub(super) fn call(
+    settings: &Settings,
+    accounts: &Accounts,
+    request: &Received,
+) -> Result<Presented, Violation> {
+    let presented = presented(request);
+    let is_bearer = presented.cookies.is_empty() && !presented.bearers.is_empty();
+    let may_lack = is_bearer && !settings.bearer_needs_key;
+    if !may_lack || request.headers.contains_key(KEY_HEADER) {
+        key(settings, request)?;
+    }
+    no_credentials_in_query(settings, accounts, request, &["password", "authToken"])?;
     if request.headers.get_all(header::COOKIE).iter().count() > 1 {
         return Err(Violation::DuplicateCookieHeader);
     }
-    let mut tokens = presented(settings, request);
-    match (tokens.pop(), tokens.pop()) {
-        (Some(token), None) => Ok(token),
-        (None, _) => Err(Violation::MissingToken),
-        (Some(_), Some(_)) => Err(Violation::DuplicateToken),
-    }
+    Ok(presented)
 }
 
-/// Every token on a request, as cookie or (if that is allowed) as bearer, which goes without the
-/// quotes of the cookie.
-pub(super) fn presented(settings: &Settings, request: &Received) -> Vec<String> {
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let cookies: Vec<String> = request
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(text)
-        .collect();
-    let mut tokens: Vec<String> = cookies
-        .iter()
-        .flat_map(|line| auth_tokens(line))
-        .map(str::to_owned)
-        .collect();
-    if settings.bearer {
-        let headers: Vec<String> = request
-            .headers
-            .get_all(header::AUTHORIZATION)
-            .iter()
-            .map(text)
-            .collect();
-        tokens.extend(
-            headers
-                .iter()
-                .filter_map(|line| line.strip_prefix("Bearer "))
-                .map(|token| match settings.token_style {
-                    TokenStyle::Quoted => format!("\"{token}\""),
-                    _ => token.to_owned(),
-                }),
-        );
+fn presented(request: &Received) -> Presented {
+    let texts = |name| {
+        let values = request.headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()))
+    };
+    let bearer = |line: Cow<'_, str>| {
+        let (scheme, token) = line.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.to_owned())
+    };
+    let cookies = |line: Cow<'_, str>| auth_tokens(&line).map(str::to_owned).collect::<Vec<_>>();
+    Presented {
+        cookies: texts(header::COOKIE).flat_map(cookies).collect(),
+        bearers: texts(header::AUTHORIZATION).filter_map(bearer).collect(),
     }
-    tokens
 }
 
 fn key(settings: &Settings, request: &Received) -> Result<(), Violation> {
@@ -156,16 +199,14 @@ fn key(settings: &Settings, request: &Received) -> Result<(), Violation> {
 /// of a login.
 fn no_credentials_in_query(
     settings: &Settings,
+    accounts: &Accounts,
     request: &Received,
     names: &[&str],
 ) -> Result<(), Violation> {
     // A password as short as a page number would be found everywhere.
     let secrets = || {
-        settings
-            .accounts
-            .iter()
-            .map(|(_, password)| password)
-            .chain(&settings.app_keys)
+        let keys = settings.app_keys.iter().map(String::as_str);
+        accounts.passwords().chain(keys)
     };
     let secret = |value: &str| value.len() >= 6 && secrets().any(|secret| secret == value);
     let leaks = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
@@ -177,21 +218,58 @@ fn no_credentials_in_query(
     }
 }
 
-fn form(request: &Received) -> Result<Vec<(String, String)>, Violation> {
-    let body = &request.body[..];
-    if request.body_len > body.len() as u64 || !well_encoded(body) {
-        return Err(Violation::BadForm);
+/// A form without a field that does not belong in it.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    fn read(request: &Received, known: &[&str]) -> Result<Self, Violation> {
+        let content_type = request
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media_type = content_type
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default()
+            .trim();
+        if !media_type.eq_ignore_ascii_case(FORM) {
+            return Err(Violation::WrongContentType);
+        }
+        let body = &request.body[..];
+        if request.body_len > body.len() as u64 || !well_encoded(body) {
+            return Err(Violation::BadForm);
+        }
+        let fields: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
+        // The decoder puts U+FFFD where bytes are not UTF-8.
+        let broken = |text: &str| text.contains('\u{FFFD}');
+        if fields
+            .iter()
+            .any(|(name, value)| broken(name) || broken(value))
+        {
+            return Err(Violation::BadForm);
+        }
+        if fields
+            .iter()
+            .any(|(name, _)| !known.contains(&name.as_str()))
+        {
+            return Err(Violation::UnexpectedField);
+        }
+        Ok(Self(fields))
     }
-    let fields: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
-    // The decoder puts U+FFFD where bytes are not UTF-8.
-    let broken = |text: &str| text.contains('\u{FFFD}');
-    if fields
-        .iter()
-        .any(|(name, value)| broken(name) || broken(value))
-    {
-        return Err(Violation::BadForm);
+
+    fn field(&self, name: &str) -> Result<Option<String>, Violation> {
+        let mut values = self.0.iter().filter(|(n, _)| n == name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Violation::DuplicateField),
+            (value, None) => Ok(value.map(|(_, value)| value.clone())),
+        }
     }
-    Ok(fields)
+
+    /// An empty field is as good as none (RFC 6749, 3.2).
+    fn needed(&self, name: &str) -> Result<String, Violation> {
+        self.field(name)?
+            .filter(|value| !value.is_empty())
+            .ok_or(Violation::MissingField)
+    }
 }
 
 /// Printable ASCII without spaces, and two hex digits after every `%`.

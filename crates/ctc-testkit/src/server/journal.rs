@@ -1,8 +1,10 @@
 //! What the server saw: one [`Entry`] per request, and the [`Counts`] that most tests need.
 
+use std::time::SystemTime;
+
 use serde::{Serialize, Serializer};
 
-use super::cookies::auth_tokens;
+use super::{cookies::auth_tokens, fault::RuleId};
 
 /// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] tells the whole
 /// length.
@@ -13,16 +15,38 @@ pub const JOURNALED_BODY: usize = 64 * 1024;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Class {
-    /// The login path, whatever the method.
+    /// The path of the cookie login, whatever the method.
     Login,
     /// The logout path, whatever the method.
     Logout,
+    /// The token endpoint, whatever the method.
+    Token,
+    /// The revocation endpoint, whatever the method.
+    Revocation,
     /// Anything else below `/connect/` or `/device-services/`.
     Call,
     /// The control path below `/_ctc/`. In [`Counts`], only its connections count.
     Control,
     /// Any other path: the response is 404. In [`Counts`], only its connections count.
     Other,
+}
+
+impl Class {
+    /// Whether it is a login, of either kind.
+    pub(super) fn is_login(self) -> bool {
+        matches!(self, Self::Login | Self::Token)
+    }
+}
+
+/// Which of the server's two origins a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// The API's: [`Server::url`](crate::Server::url).
+    Api,
+    /// The token endpoint's: [`Server::token_url`](crate::Server::token_url).
+    Token,
 }
 
 /// A rule of the interface that a request broke. A wrong password or a dead token is no violation.
@@ -41,6 +65,10 @@ pub enum Violation {
     CredentialsInQuery,
     /// A login (or logout) by another method than `POST`.
     WrongMethod,
+    /// An application key that reached the token endpoint.
+    KeyAtTokenEndpoint,
+    /// An `Authorization` header or a cookie that reached the token endpoint: its client is public.
+    HeaderAtTokenEndpoint,
     /// A login without `useAuthToken=true`.
     MissingUseAuthToken,
     /// A login whose body is not declared `application/x-www-form-urlencoded`.
@@ -48,13 +76,14 @@ pub enum Violation {
     /// A login body that is no form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or far
     /// too long.
     BadForm,
-    /// A login form without `username` or `password`.
+    /// A form without a field that it needs; to the token endpoint, an empty field is one, too.
     MissingField,
     /// A login form in which a field stands twice.
     DuplicateField,
     /// A login form with a field of another name: mostly a password that was not encoded.
     UnexpectedField,
-    /// A call or logout without a token.
+    /// A call or logout without a token, or with a cookie login's token as bearer where that is not
+    /// taken.
     MissingToken,
     /// More than one token on a call: two `authToken` cookies, or a cookie beside a bearer token.
     DuplicateToken,
@@ -70,6 +99,11 @@ pub enum Violation {
 pub struct Entry {
     /// Position in the order of arrival, from 1; never reused, not even after a reset.
     pub seq: u64,
+    /// When it arrived, by the server's clock; as JSON, seconds since 1970.
+    #[serde(serialize_with = "as_seconds")]
+    pub time: SystemTime,
+    /// The origin it came to.
+    pub origin: Origin,
     /// The connection it came on, from 1: equal numbers mean that a connection was reused.
     pub connection: u64,
     /// What kind of request it was.
@@ -89,6 +123,8 @@ pub struct Entry {
     pub body_len: u64,
     /// The rule it broke, if any.
     pub violation: Option<Violation>,
+    /// The rules that struck on it, in order.
+    pub rules: Vec<RuleId>,
     /// The status it was answered with; `None` while it waits, and for ever if the response was
     /// withheld.
     pub status: Option<u16>,
@@ -113,6 +149,14 @@ impl Entry {
     }
 }
 
+fn as_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    // Whole milliseconds: nobody reads more.
+    serializer.serialize_f64(since.as_millis() as f64 / 1000.0)
+}
+
 fn as_text<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&String::from_utf8_lossy(body))
 }
@@ -124,10 +168,14 @@ pub struct Counts {
     pub logins: u64,
     /// Logins without violation answered by a 4xx other than 408, 425 and 429.
     pub logins_refused: u64,
-    /// Requests to the login path, however they ended.
+    /// Requests to the login path or the token endpoint, however they ended.
     pub login_requests: u64,
+    /// Those of them that went to the token endpoint.
+    pub token_requests: u64,
     /// Logouts accepted.
     pub logouts: u64,
+    /// Revocations of an access token accepted.
+    pub revocations: u64,
     /// Calls that carried key and token as they should, whatever the response.
     pub calls: u64,
     /// Those calls that were answered with 401.

@@ -3,7 +3,11 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -20,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Server,
     error::StartError,
+    journal::Origin,
     respond::respond,
     settings::Settings,
     state::Shared,
@@ -45,14 +50,19 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn start(settings: Settings, address: SocketAddr) -> Result<Server, StartError> {
+/// Starts a server whose API and token endpoint listen on these addresses.
+pub(super) fn start(
+    settings: Settings,
+    accounts: Vec<(String, String)>,
+    addresses: [SocketAddr; 2],
+) -> Result<Server, StartError> {
     let identity = if settings.tls {
         Some(Identity::make()?)
     } else {
         None
     };
     let acceptor = identity.as_ref().map(Identity::acceptor).transpose()?;
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(Shared::new(settings, accounts));
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -65,12 +75,23 @@ pub(super) fn start(settings: Settings, address: SocketAddr) -> Result<Server, S
         .name("ctc-server".into())
         .spawn(move || {
             runtime.block_on(async {
-                let listener = match listen(address) {
-                    Ok(listener) => listener,
+                let listeners = match listen_at(addresses) {
+                    Ok(listeners) => listeners,
                     Err(error) => return drop(bound.send(Err(error))),
                 };
-                if bound.send(listener.local_addr()).is_ok() {
-                    tokio::spawn(accept(listener, acceptor, thread_shared));
+                let locals = listeners
+                    .each_ref()
+                    .map(|(origin, listener)| (*origin, listener.local_addr()));
+                if bound.send(Ok(locals)).is_ok() {
+                    let connections = Arc::new(AtomicU64::new(0));
+                    for (origin, listener) in listeners {
+                        let place = Place {
+                            origin,
+                            connections: Arc::clone(&connections),
+                            shared: Arc::clone(&thread_shared),
+                        };
+                        tokio::spawn(accept(listener, acceptor.clone(), place));
+                    }
                     let _ = stopped.await;
                 }
             });
@@ -81,16 +102,34 @@ pub(super) fn start(settings: Settings, address: SocketAddr) -> Result<Server, S
         stop: Some(stop),
         thread: Some(thread),
     };
-    let local = told
-        .recv()
-        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-    let local: SocketAddr = local.map_err(|source| StartError::Bind { address, source })?;
+    let [api, token] = addresses;
+    let gone = || StartError::Bind {
+        address: api,
+        source: io::ErrorKind::Other.into(),
+    };
+    let [(_, local), (_, token_local)] = told.recv().unwrap_or_else(|_| Err(gone()))?;
+    let bind = |address| move |source| StartError::Bind { address, source };
     Ok(Server {
         shared,
-        address: local,
+        address: local.map_err(bind(api))?,
+        token_address: token_local.map_err(bind(token))?,
         identity,
         _running: running,
     })
+}
+
+/// Where a connection came in.
+#[derive(Clone)]
+struct Place {
+    origin: Origin,
+    /// How many connections there were, over both origins.
+    connections: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+fn listen_at([api, token]: [SocketAddr; 2]) -> Result<[(Origin, TcpListener); 2], StartError> {
+    let at = |address| listen(address).map_err(|source| StartError::Bind { address, source });
+    Ok([(Origin::Api, at(api)?), (Origin::Token, at(token)?)])
 }
 
 /// Listens with a long queue, so that a herd of new connections is not turned away.
@@ -107,38 +146,27 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, shared: Arc<Shared>) {
-    let mut id = 0;
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, place: Place) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, mostly: others will be closed soon.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        id += 1;
-        shared.change(|state| state.counts.connections += 1);
-        tokio::spawn(connection(
-            stream,
-            id,
-            acceptor.clone(),
-            Arc::clone(&shared),
-        ));
+        let id = place.connections.fetch_add(1, Relaxed) + 1;
+        place.shared.change(|state| state.counts.connections += 1);
+        tokio::spawn(connection(stream, id, acceptor.clone(), place.clone()));
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    id: u64,
-    acceptor: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
-) {
+async fn connection(stream: TcpStream, id: u64, acceptor: Option<TlsAcceptor>, place: Place) {
     // Small answers must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     match acceptor {
-        None => serve(stream, id, shared).await,
+        None => serve(stream, id, place).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                serve(stream, id, shared).await;
+                serve(stream, id, place).await;
             }
         }
     }
@@ -147,15 +175,17 @@ async fn connection(
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     id: u64,
-    shared: Arc<Shared>,
+    place: Place,
 ) {
     let wire = Arc::new(Wire::default());
     let io = TokioIo::new(Wired {
         stream,
         wire: Arc::clone(&wire),
     });
-    let service =
-        service_fn(move |request| respond(Arc::clone(&shared), id, Arc::clone(&wire), request));
+    let service = service_fn(move |request| {
+        let (shared, wire) = (Arc::clone(&place.shared), Arc::clone(&wire));
+        respond(shared, place.origin, id, wire, request)
+    });
     // An error here is a client that went away, or a scripted end.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,4 +1,4 @@
-//! The acts that change a session: login, logout, rotation.
+//! The acts that change a session: cookie login, logout, rotation.
 
 use http::StatusCode;
 
@@ -6,21 +6,25 @@ use super::{
     cookies,
     fault::Fault,
     inspect::Credentials,
+    oauth,
     response::ServerResponse,
-    settings::{LogoutEffect, Settings},
+    settings::Settings,
     state::State,
-    tokens::Life,
+    tokens::{Kind, Life},
 };
 
-/// A login that kept to the rules: accepted or refused.
+/// A cookie login that kept to the rules: accepted or refused.
 pub(super) fn login(
     state: &mut State,
     settings: &Settings,
-    who: &Credentials,
+    user: &Credentials,
     faults: &[Fault],
 ) -> ServerResponse {
-    if let Some(refused) = refused(state, settings, who, faults) {
-        return refused;
+    if let Some(status) = scripted_refusal(faults) {
+        return ServerResponse::status(status);
+    }
+    if !state.accounts.lets_in(&user.username, &user.password) {
+        return ServerResponse::status(settings.refused_status);
     }
     if faults.contains(&Fault::NoToken) {
         return accepted().with(
@@ -28,55 +32,59 @@ pub(super) fn login(
             &format!("JSESSIONID={}; Path=/connect", state.mint.session_id()),
         );
     }
-    let now = state.now();
-    state.refusals.remove(&who.username);
-    state.counts.logins += 1;
-    state.counts.needless_logins += u64::from(state.tokens.in_use(&who.username, now));
-
     let token = state.mint.token();
-    let ends = cookies::later(now, settings.token_lifetime);
     let mut response = accepted();
     let scripted = faults.iter().find_map(|fault| match fault {
         Fault::SetCookies(lines) => Some(lines),
         _ => None,
     });
     if let Some(lines) = scripted {
+        count_login(state, &user.username);
         for line in lines.iter().map(|line| line.replace("{token}", &token)) {
             response.set_cookie(&line);
             // Whether the client can make a token of it shows when it presents it.
             let pair = line.split(';').next().unwrap_or_default();
             if let Some(value) = cookies::auth_tokens(pair).next() {
-                state.tokens.issue(value, &who.username, ends);
+                let ends = cookies::later(state.now(), state.token_lifetime(Kind::Cookie));
+                state
+                    .tokens
+                    .issue(value, &user.username, ends, Kind::Cookie);
             }
         }
     } else {
-        state.tokens.issue(&token, &who.username, ends);
-        let shown = state.shown_now();
+        issue(state, &token, &user.username, Kind::Cookie);
         let lines = cookies::login_lines(
             &state.mint,
             &token,
-            settings.token_lifetime,
-            shown,
+            state.token_lifetime(Kind::Cookie),
+            state.shown_now(),
             settings.tls,
         );
         lines.iter().for_each(|line| response.set_cookie(line));
-        state.issued = Some(token);
     }
     response
+}
+
+/// Issues the token of an accepted login, which the response in the making brings.
+pub(super) fn issue(state: &mut State, token: &str, username: &str, kind: Kind) {
+    count_login(state, username);
+    let ends = cookies::later(state.now(), state.token_lifetime(kind));
+    state.tokens.issue(token, username, ends, kind);
+    state.issued = Some(token.to_owned());
+}
+
+fn count_login(state: &mut State, username: &str) {
+    let now = state.now();
+    state.accounts.logged_in(username);
+    state.counts.logins += 1;
+    state.counts.needless_logins += u64::from(state.tokens.in_use(username, now));
 }
 
 /// A logout with a live token.
 pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> ServerResponse {
     state.counts.logouts += 1;
     state.tokens.tell_given_up(token);
-    match settings.logout_effect {
-        LogoutEffect::Nothing => {}
-        LogoutEffect::Presented => state.tokens.end(token, Life::Revoked),
-        LogoutEffect::Account => {
-            let account = state.tokens.account(token).map(str::to_owned);
-            state.tokens.end_all(account.as_deref(), Life::Revoked);
-        }
-    }
+    oauth::end_token(state, settings.logout_effect, token);
     ServerResponse::new(StatusCode::OK).with(
         "set-cookie",
         cookies::ClearingForm::EmptyMaxAgeExpires.line(),
@@ -87,49 +95,23 @@ pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Ser
 pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old: bool) -> String {
     let token = state.mint.token();
     let account = state.tokens.account(old).unwrap_or_default().to_owned();
-    let ends = cookies::later(state.now(), settings.token_lifetime);
-    state.tokens.issue(&token, &account, ends);
+    let lifetime = state.token_lifetime(Kind::Cookie);
+    let ends = cookies::later(state.now(), lifetime);
+    state.tokens.issue(&token, &account, ends, Kind::Cookie);
     if !keep_old {
         state.tokens.end(old, Life::Revoked);
     }
-    let line = cookies::token_line(
-        &token,
-        settings.token_lifetime,
-        state.shown_now(),
-        settings.tls,
-    );
+    let line = cookies::token_line(&token, lifetime, state.shown_now(), settings.tls);
     state.issued = Some(token);
     line
 }
 
-fn refused(
-    state: &mut State,
-    settings: &Settings,
-    who: &Credentials,
-    faults: &[Fault],
-) -> Option<ServerResponse> {
-    let scripted = faults.iter().find_map(|fault| match fault {
+/// The status of a refusal that is scripted for this login.
+pub(super) fn scripted_refusal(faults: &[Fault]) -> Option<u16> {
+    faults.iter().find_map(|fault| match fault {
         Fault::Refuse { status } => Some(*status),
         _ => None,
-    });
-    if let Some(status) = scripted {
-        return Some(ServerResponse::status(status));
-    }
-    let known = settings
-        .accounts
-        .iter()
-        .any(|(name, password)| *name == who.username && *password == who.password);
-    if known && !state.locked.contains(&who.username) {
-        return None;
-    }
-    if !known {
-        let refusals = state.refusals.entry(who.username.clone()).or_default();
-        *refusals += 1;
-        if settings.lock_after.is_some_and(|limit| *refusals >= limit) {
-            state.locked.insert(who.username.clone());
-        }
-    }
-    Some(ServerResponse::status(settings.refused_status))
+    })
 }
 
 fn accepted() -> ServerResponse {

@@ -1,5 +1,6 @@
 //! The server: [`Server`], its [`Builder`], and what it saw.
 
+mod accounts;
 mod builder;
 mod calls;
 mod control;
@@ -10,12 +11,14 @@ mod inspect;
 mod journal;
 mod listen;
 mod login;
+mod oauth;
 mod received;
 mod respond;
 mod response;
 mod script;
 mod settings;
 mod state;
+mod text;
 mod tls;
 mod tokens;
 mod wire;
@@ -26,7 +29,7 @@ pub use builder::Builder;
 pub use cookies::{ClearingForm, TokenStyle};
 pub use error::{StartError, TimedOut};
 pub use fault::{Fault, Matcher, Point, RetryAfter, Rule, RuleId, Times, When};
-pub use journal::{Class, Counts, Entry, JOURNALED_BODY, Violation};
+pub use journal::{Class, Counts, Entry, JOURNALED_BODY, Origin, Violation};
 pub use settings::LogoutEffect;
 
 use self::{state::Shared, tls::Identity, tokens::Life};
@@ -38,6 +41,9 @@ pub const DEFAULT_PASSWORD: &str = "Tr+ck%41 &=?#;\"/\\é€🚚!";
 /// The application key that a server knows when none is configured.
 pub const DEFAULT_APP_KEY: &str = "00000000-0000-4000-8000-00000000c7c0";
 
+/// The client id that a server's token endpoint knows when none is configured.
+pub const DEFAULT_CLIENT_ID: &str = "0oatest0client0id000";
+
 /// A text about the control path: what `GET /_ctc/` answers, and a part of `ctc-server --help`.
 pub const CONTROL_HELP: &str = include_str!("control.txt");
 
@@ -48,6 +54,7 @@ pub const CONTROL_HELP: &str = include_str!("control.txt");
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
+    token_address: SocketAddr,
     identity: Option<Identity>,
     _running: listen::Running,
 }
@@ -71,9 +78,29 @@ impl Server {
     /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or
     /// `https://localhost:41234`.
     pub fn url(&self) -> String {
+        self.origin(self.address)
+    }
+
+    /// The token endpoint of the OAuth login, on an origin of its own:
+    /// `http://127.0.0.1:41235/oauth2/test/v1/token`.
+    pub fn token_url(&self) -> String {
+        self.origin(self.token_address) + oauth::TOKEN_PATH
+    }
+
+    /// The endpoint that revokes an access token, on the token endpoint's origin.
+    pub fn revocation_url(&self) -> String {
+        self.origin(self.token_address) + oauth::REVOCATION_PATH
+    }
+
+    /// The address that the token endpoint listens on.
+    pub fn token_address(&self) -> SocketAddr {
+        self.token_address
+    }
+
+    fn origin(&self, address: SocketAddr) -> String {
         match self.identity {
-            Some(_) => format!("https://localhost:{}", self.port()),
-            None => format!("http://{}", self.address),
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
         }
     }
 
@@ -173,18 +200,32 @@ impl Server {
         self.inject(Rule::once(Matcher::AnyCall, Fault::Rotate { keep_old }))
     }
 
-    /// Locks an account: its logins are refused, its tokens live on.
+    /// Locks an account: its logins of either kind are refused, its tokens live on.
     pub fn lock(&self, username: &str) {
-        self.shared
-            .change(|state| state.locked.insert(username.to_owned()));
+        self.shared.change(|state| state.accounts.lock(username));
     }
 
     /// Unlocks an account.
     pub fn unlock(&self, username: &str) {
-        self.shared.change(|state| {
-            state.refusals.remove(username);
-            state.locked.remove(username)
-        });
+        self.shared.change(|state| state.accounts.unlock(username));
+    }
+
+    /// Adds an account, or gives one that there is another password. Its tokens stay.
+    pub fn set_account(&self, username: &str, password: &str) {
+        self.shared
+            .change(|state| state.accounts.set(username, password));
+    }
+
+    /// How long tokens live that are issued from now on.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.shared
+            .change(|state| state.set_token_lifetime(lifetime));
+    }
+
+    /// Puts everything back to how it was at the start: tokens, faults, accounts, locks, notes,
+    /// clock, journal and sums. Numbers of requests and rules go on.
+    pub fn reset_all(&self) {
+        self.shared.reset_all();
     }
 
     /// Moves the server's clock forward: tokens age, `Date` and `Expires` move.

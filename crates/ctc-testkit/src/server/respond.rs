@@ -9,24 +9,25 @@ use hyper::{Request, body::Incoming};
 use super::{
     calls, control, cookies,
     fault::{Fault, Point, RetryAfter, When},
-    journal::{Class, Violation},
-    login,
+    journal::{Class, Origin, Violation},
+    login, oauth,
     received::Received,
     response::{BrokenOff, Payload, ServerResponse},
     settings::Settings,
     state::{Arrival, Checked, Shared, State},
-    tokens::Life,
+    tokens::{Kind, Life},
     wire::Wire,
 };
 
 pub(super) async fn respond(
     shared: Arc<Shared>,
+    origin: Origin,
     connection: u64,
     wire: Arc<Wire>,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, BrokenOff> {
     let request = Received::read(request).await.map_err(|_| BrokenOff)?;
-    let arrival = shared.arrive(&request, connection);
+    let arrival = shared.arrive(&request, origin, connection);
     if arrival.class == Class::Control {
         let response = control::response(&shared, &request);
         shared.change(|state| state.answered(arrival.seq, response.status.as_u16()));
@@ -40,7 +41,8 @@ pub(super) async fn respond(
     });
     wait(&shared, &arrival.faults, When::After).await;
     let response = send(response, &arrival.faults, &wire).await?;
-    if let Some(token) = issued.filter(|_| !arrival.faults.iter().any(loses_the_token)) {
+    let is_lost = |fault| loses_the_token(fault, arrival.class);
+    if let Some(token) = issued.filter(|_| !arrival.faults.iter().any(is_lost)) {
         shared.change(|state| state.tokens.delivered(&token));
     }
     drop(in_flight);
@@ -48,11 +50,13 @@ pub(super) async fn respond(
 }
 
 /// Whether the client may never see the token that its response should bring.
-fn loses_the_token(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Respond { .. } | Fault::Raw(_)
-    )
+fn loses_the_token(fault: &Fault, class: Class) -> bool {
+    match fault {
+        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Respond { .. } | Fault::Raw(_) => true,
+        // The body with the token is another one then.
+        Fault::HugeBody(_) | Fault::EndlessBody(_) => class == Class::Token,
+        _ => false,
+    }
 }
 
 /// The waits that are scripted before a request is looked at, or once its response is made.
@@ -133,7 +137,8 @@ impl State {
             self.spoil(settings, arrival, fault, &mut response);
         }
         self.end_presented(arrival, When::After);
-        if !arrival.faults.contains(&Fault::NoDate) {
+        let has_date = response.headers.contains_key(header::DATE);
+        if !has_date && !arrival.faults.contains(&Fault::NoDate) {
             let date = httpdate::fmt_http_date(self.shown_now());
             response.append(header::DATE.as_str(), &date);
         }
@@ -152,17 +157,27 @@ impl State {
         let now = self.now();
         match &arrival.checked {
             Checked::Free => ServerResponse::new(StatusCode::NOT_FOUND),
+            Checked::Broken(violation) if in_token_origin(arrival) => oauth::broken(*violation),
             Checked::Broken(violation) => refusal(*violation),
             Checked::Login(credentials) => {
                 login::login(self, settings, credentials, &arrival.faults)
             }
-            Checked::Call(token) if !self.tokens.is_live(token, now) => {
-                ServerResponse::new(StatusCode::UNAUTHORIZED)
-            }
+            Checked::Token(request) => oauth::token(self, settings, request, &arrival.faults),
+            Checked::Revocation(request) => oauth::revoke(self, settings, request),
+            Checked::Call(token) if !self.tokens.is_live(token, now) => self.unauthorized(token),
             Checked::Call(token) if arrival.class == Class::Logout => {
                 login::logout(self, settings, token)
             }
             Checked::Call(_) => calls::call(self, settings, request),
+        }
+    }
+
+    /// A bearer that is over gets the challenge of RFC 6750; what CTC says then is not documented.
+    fn unauthorized(&self, token: &str) -> ServerResponse {
+        let response = ServerResponse::new(StatusCode::UNAUTHORIZED);
+        match self.tokens.kind(token) {
+            Some(Kind::Access) => response.with("www-authenticate", INVALID_TOKEN),
+            _ => response,
         }
     }
 
@@ -247,6 +262,9 @@ impl State {
             }
             Fault::HugeHeader(bytes) => response.append("x-filler", &"x".repeat(*bytes as usize)),
             Fault::HugeBody(bytes) => response.body = Payload::Pattern(*bytes),
+            Fault::EndlessBody(pause) => {
+                response.body = Payload::endless(Duration::from_millis(*pause));
+            }
             _ => {}
         }
     }
@@ -285,7 +303,7 @@ impl State {
                 self.tokens.tell_given_up(token);
                 self.counts.unauthorized += u64::from(arrival.class == Class::Call);
             }
-            Checked::Login(_)
+            Checked::Login(_) | Checked::Token(_)
                 if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) =>
             {
                 self.counts.logins_refused += 1;
@@ -293,6 +311,13 @@ impl State {
             _ => {}
         }
     }
+}
+
+/// The challenge of RFC 6750, 3 for a token that expired or was revoked.
+const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+fn in_token_origin(arrival: &Arrival) -> bool {
+    matches!(arrival.class, Class::Token | Class::Revocation)
 }
 
 /// How this server answers a request that broke a rule. CTC may do otherwise.
@@ -319,10 +344,11 @@ struct LoginInFlight<'a> {
 
 impl<'a> LoginInFlight<'a> {
     fn enter(shared: &'a Shared, arrival: &'a Arrival) -> Option<Self> {
-        let Checked::Login(credentials) = &arrival.checked else {
-            return None;
+        let account = match &arrival.checked {
+            Checked::Login(credentials) => credentials.username.as_str(),
+            Checked::Token(request) => request.credentials.username.as_str(),
+            _ => return None,
         };
-        let account = credentials.username.as_str();
         shared.change(|state| state.login_enters(account));
         Some(Self { shared, account })
     }

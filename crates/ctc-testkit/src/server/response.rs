@@ -52,7 +52,10 @@ impl ServerResponse {
 
     /// Adds a header; one that HTTP could not carry is left out.
     pub(super) fn append(&mut self, name: &str, value: &str) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (
+            name.parse::<HeaderName>(),
+            HeaderValue::from_bytes(value.as_bytes()),
+        ) {
             // Full is full: a header map holds 32,768 values.
             let _ = self.headers.try_append(name, value);
         }
@@ -87,6 +90,11 @@ pub(super) enum Payload {
         pause: Duration,
         sleep: Option<Pin<Box<Sleep>>>,
     },
+    /// A byte after each pause, for ever.
+    Endless {
+        pause: Duration,
+        sleep: Pin<Box<Sleep>>,
+    },
     /// Declares `declared` bytes, sends `first`, then breaks off.
     Broken {
         first: Option<Bytes>,
@@ -116,6 +124,13 @@ impl From<Infallible> for BrokenOff {
 impl Payload {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Whole(bytes)
+    }
+
+    pub(super) fn endless(pause: Duration) -> Self {
+        Self::Endless {
+            pause,
+            sleep: Box::pin(tokio::time::sleep(pause)),
+        }
     }
 
     /// This body, but with pauses. Only bodies held in memory can be paced.
@@ -196,6 +211,11 @@ impl Body for Payload {
                 *sleep = Some(Box::pin(tokio::time::sleep(*pause)));
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
+            Self::Endless { pause, sleep } => {
+                std::task::ready!(sleep.as_mut().poll(context));
+                *sleep = Box::pin(tokio::time::sleep(*pause));
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b" ")))))
+            }
             Self::Broken { first, flushed, .. } => match first.take() {
                 Some(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 // Hyper flushes what it holds when a body has nothing to give yet, and not when it
@@ -215,12 +235,13 @@ impl Body for Payload {
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Pattern(left) => *left == 0,
             Self::Paced { rest, .. } => rest.is_empty(),
-            Self::Broken { .. } => false,
+            Self::Endless { .. } | Self::Broken { .. } => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match self {
+            Self::Endless { .. } => return SizeHint::default(),
             Self::Whole(bytes) => bytes.len() as u64,
             Self::Pattern(left) => *left,
             Self::Paced { rest, .. } => rest.len() as u64,

@@ -114,6 +114,7 @@ fn fault(fault: &Fault) -> Result<(), String> {
         Fault::HugeBody(0) => Err(nothing("fault.huge_body")),
         Fault::Delay(0) => Err(nothing("fault.delay")),
         Fault::Late(0) => Err(nothing("fault.late")),
+        Fault::EndlessBody(0) => Err(nothing("fault.endless_body")),
         Fault::WrongClock(0) => Err(nothing("fault.wrong_clock")),
         Fault::SlowBody { chunk: 0, .. } => Err(nothing("fault.slow_body.chunk")),
         Fault::SlowBody { pause: 0, .. } => Err(nothing("fault.slow_body.pause")),
@@ -123,18 +124,34 @@ fn fault(fault: &Fault) -> Result<(), String> {
 
 /// Whether the fault can be seen on the requests that the rule looks at.
 fn strikes(rule: &Rule) -> Result<(), String> {
-    let of_logins = match rule.fault {
-        Fault::Refuse { .. } | Fault::NoToken | Fault::SetCookies(_) => true,
-        Fault::Revoke { .. } | Fault::Expire { .. } | Fault::Rotate { .. } => false,
-        _ => return Ok(()),
+    let needs = |kind: &str, fits: bool| match fits {
+        true => Ok(()),
+        false => Err(format!("on: this fault changes the response to {kind}")),
     };
-    match rule.on {
-        Matcher::Login if !of_logins => {
-            Err("on: a login presents no token: this fault needs calls or logouts".into())
-        }
-        Matcher::Logout | Matcher::AnyCall if of_logins => {
-            Err("on: this fault changes the response to a login: use \"login\"".into())
-        }
+    let on = &rule.on;
+    let elsewhere = |wrong: &[Matcher]| !wrong.contains(on);
+    match rule.fault {
+        Fault::Refuse { .. } | Fault::NoToken => needs(
+            "a login: use \"login\"",
+            elsewhere(&[Matcher::Logout, Matcher::Revocation, Matcher::AnyCall]),
+        ),
+        Fault::SetCookies(_) => needs(
+            "a cookie login: use \"login\"",
+            elsewhere(&[
+                Matcher::Logout,
+                Matcher::Token,
+                Matcher::Revocation,
+                Matcher::AnyCall,
+            ]),
+        ),
+        Fault::TokenBody(_) => needs(
+            "a token request: use \"token\"",
+            elsewhere(&[Matcher::Logout, Matcher::Revocation, Matcher::AnyCall]),
+        ),
+        Fault::Revoke { .. } | Fault::Expire { .. } | Fault::Rotate { .. } => needs(
+            "a call or logout, which present a token; a login does not",
+            elsewhere(&[Matcher::Login, Matcher::Token, Matcher::Revocation]),
+        ),
         _ => Ok(()),
     }
 }
@@ -165,7 +182,7 @@ fn lines(place: &str, headers: &[(String, String)]) -> Result<(), String> {
 }
 
 fn value(place: &str, text: &str) -> Result<(), String> {
-    match HeaderValue::from_str(text) {
+    match HeaderValue::from_bytes(text.as_bytes()) {
         Ok(_) => Ok(()),
         Err(_) => Err(format!(
             "{place}: {text:?} has a character that no header can carry, such as a line break"

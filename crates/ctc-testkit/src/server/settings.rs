@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::cookies::TokenStyle;
 use crate::fleet::Fleet;
 
-/// What a logout does on the server.
+/// What a logout or a revocation does on the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogoutEffect {
@@ -23,7 +23,6 @@ pub enum LogoutEffect {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) tls: bool,
-    pub(super) accounts: Vec<(String, String)>,
     pub(super) app_keys: Vec<String>,
     pub(super) fleet: Fleet,
     pub(super) login_path: String,
@@ -34,7 +33,11 @@ pub(super) struct Settings {
     pub(super) bearer: bool,
     pub(super) use_auth_token_in_form: bool,
     pub(super) token_style: TokenStyle,
-    pub(super) token_lifetime: Duration,
+    pub(super) token_lifetime: Option<Duration>,
+    pub(super) client_id: String,
+    pub(super) token_requests_per_second: u32,
+    pub(super) bearer_needs_key: bool,
+    pub(super) seed: Option<u64>,
     pub(super) clock_offset: i64,
     pub(super) journal_limit: usize,
 }
@@ -43,7 +46,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             tls: false,
-            accounts: Vec::new(),
             app_keys: Vec::new(),
             fleet: Fleet::new(25, 120),
             login_path: "/connect/services/login".into(),
@@ -54,7 +56,11 @@ impl Default for Settings {
             bearer: false,
             use_auth_token_in_form: false,
             token_style: TokenStyle::default(),
-            token_lifetime: Duration::from_secs(14 * 86_400),
+            token_lifetime: None,
+            client_id: String::new(),
+            token_requests_per_second: 4,
+            bearer_needs_key: true,
+            seed: None,
             clock_offset: 0,
             journal_limit: 100_000,
         }

@@ -1,25 +1,30 @@
 //! Everything the server remembers, behind one lock that is never held across a wait.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::{
-    cookies::{self, Mint},
+    accounts::Accounts,
+    cookies::{self, Mint, TokenStyle},
     fault::{Fault, Matcher, Rule, RuleId, Times},
-    inspect::{self, Credentials},
-    journal::{Class, Counts, Entry, Violation},
+    inspect::{self, Credentials, Presented, Revocation, TokenRequest},
+    journal::{Class, Counts, Entry, Origin, Violation},
+    oauth::RateLimit,
     received::Received,
     settings::Settings,
-    tokens::Tokens,
+    tokens::{Kind, Tokens},
 };
 
 pub(super) struct Shared {
     pub(super) settings: Settings,
+    /// The accounts at the start.
+    accounts: Vec<(String, String)>,
     state: Mutex<State>,
     changed: Condvar,
     gate: watch::Sender<u64>,
@@ -30,8 +35,8 @@ pub(super) struct State {
     pub(super) tokens: Tokens,
     pub(super) counts: Counts,
     pub(super) clock_offset: i64,
-    pub(super) locked: HashSet<String>,
-    pub(super) refusals: HashMap<String, u32>,
+    pub(super) accounts: Accounts,
+    pub(super) rate_limit: RateLimit,
     pub(super) notes: BTreeMap<u64, Vec<String>>,
     /// The token that the response in the making brings.
     pub(super) issued: Option<String>,
@@ -43,6 +48,7 @@ pub(super) struct State {
     last_rule: u64,
     logins_in_flight: HashMap<String, u64>,
     advanced: Duration,
+    token_lifetime: Option<Duration>,
 }
 
 /// A request that was looked at and written down, and that now waits for its response.
@@ -56,45 +62,52 @@ pub(super) struct Arrival {
 /// What a request amounts to.
 pub(super) enum Checked {
     Login(Credentials),
+    Token(TokenRequest),
+    Revocation(Revocation),
     /// A call or a logout with this token.
     Call(String),
     Broken(Violation),
-    /// Nothing to check: a control request, or a path outside the API.
+    /// Nothing to check: a control request, or a path outside the interface.
     Free,
 }
 
-struct ActiveRule {
+/// A rule that is not used up, as the control path shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct ActiveRule {
+    #[serde(rename = "rule")]
     id: RuleId,
+    #[serde(flatten)]
     rule: Rule,
+    /// Requests that it looked at.
     matches: u32,
+    /// Requests that it struck on.
     strikes: u32,
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings) -> Self {
-        let state = State {
-            mint: Mint::new(settings.token_style),
-            tokens: Tokens::default(),
-            counts: Counts::default(),
-            clock_offset: settings.clock_offset,
-            locked: HashSet::new(),
-            refusals: HashMap::new(),
-            notes: BTreeMap::new(),
-            issued: None,
-            changes: 0,
-            journal: VecDeque::new(),
-            last_seq: 0,
-            rules: Vec::new(),
-            last_rule: 0,
-            logins_in_flight: HashMap::new(),
-            advanced: Duration::ZERO,
-        };
+    pub(super) fn new(settings: Settings, accounts: Vec<(String, String)>) -> Self {
         Self {
+            state: Mutex::new(State::new(&settings, accounts.clone())),
             settings,
-            state: Mutex::new(state),
+            accounts,
             changed: Condvar::new(),
             gate: watch::Sender::new(0),
         }
+    }
+
+    /// Puts everything back to how it was at the start, but for the numbers of requests and rules:
+    /// those are never used twice. Requests at the gate go on.
+    pub(super) fn reset_all(&self) {
+        self.change(|state| {
+            let new = State::new(&self.settings, self.accounts.clone());
+            let old = std::mem::replace(state, new);
+            state.last_seq = old.last_seq;
+            state.last_rule = old.last_rule;
+            state.changes = old.changes;
+            state.counts.held = old.counts.held;
+            state.logins_in_flight = old.logins_in_flight;
+        });
+        self.release();
     }
 
     /// Changes the state and wakes whoever waits for a change.
@@ -160,21 +173,46 @@ impl Shared {
     }
 
     /// Looks at a request, writes it down and picks the faults that are due on it.
-    pub(super) fn arrive(&self, request: &Received, connection: u64) -> Arrival {
-        let class = inspect::classify(&self.settings, &request.path);
-        let checked = match class {
-            Class::Login => inspect::login(&self.settings, request).map(Checked::Login),
-            Class::Logout | Class::Call => {
-                inspect::call(&self.settings, request).map(Checked::Call)
-            }
-            Class::Control | Class::Other => Ok(Checked::Free),
-        };
-        let checked = checked.unwrap_or_else(Checked::Broken);
-        self.change(|state| state.arrive(&self.settings, request, connection, class, checked))
+    pub(super) fn arrive(&self, request: &Received, origin: Origin, connection: u64) -> Arrival {
+        self.change(|state| state.arrive(&self.settings, request, origin, connection))
     }
 }
 
 impl State {
+    fn new(settings: &Settings, accounts: Vec<(String, String)>) -> Self {
+        Self {
+            mint: Mint::new(settings.token_style, settings.seed),
+            tokens: Tokens::default(),
+            counts: Counts::default(),
+            clock_offset: settings.clock_offset,
+            accounts: Accounts::new(accounts, settings.lock_after),
+            rate_limit: RateLimit::default(),
+            notes: BTreeMap::new(),
+            issued: None,
+            changes: 0,
+            journal: VecDeque::new(),
+            last_seq: 0,
+            rules: Vec::new(),
+            last_rule: 0,
+            logins_in_flight: HashMap::new(),
+            advanced: Duration::ZERO,
+            token_lifetime: settings.token_lifetime,
+        }
+    }
+
+    /// How long a token of this kind lives that is issued now.
+    pub(super) fn token_lifetime(&self, kind: Kind) -> Duration {
+        const DAY: u64 = 86_400;
+        self.token_lifetime.unwrap_or(match kind {
+            Kind::Cookie => Duration::from_secs(14 * DAY),
+            Kind::Access => Duration::from_secs(DAY),
+        })
+    }
+
+    pub(super) fn set_token_lifetime(&mut self, lifetime: Duration) {
+        self.token_lifetime = Some(lifetime);
+    }
+
     /// The time by this server's clock, which only [`advance`](Self::advance) moves.
     pub(super) fn now(&self) -> SystemTime {
         cookies::later(SystemTime::now(), self.advanced)
@@ -248,32 +286,38 @@ impl State {
         self.rules.clear();
     }
 
+    pub(super) fn rules(&self) -> &[ActiveRule] {
+        &self.rules
+    }
+
     fn arrive(
         &mut self,
         settings: &Settings,
         request: &Received,
+        origin: Origin,
         connection: u64,
-        class: Class,
-        mut checked: Checked,
     ) -> Arrival {
-        if let Checked::Call(token) = &checked
-            && !self.tokens.present(token)
-        {
-            checked = Checked::Broken(Violation::UnknownToken);
-        }
+        let class = inspect::classify(settings, origin, &request.path);
+        let checked = self
+            .check(settings, class, request)
+            .unwrap_or_else(Checked::Broken);
         self.last_seq += 1;
         let violation = match checked {
             Checked::Broken(violation) => Some(violation),
             _ => None,
         };
         self.counts.violations += u64::from(violation.is_some());
-        self.counts.login_requests += u64::from(class == Class::Login);
+        self.counts.login_requests += u64::from(class.is_login());
+        self.counts.token_requests += u64::from(class == Class::Token);
         self.counts.calls += u64::from(class == Class::Call && violation.is_none());
         if self.journal.len() >= settings.journal_limit {
             self.journal.pop_front();
         }
+        let (rules, faults) = self.due(class, request);
         self.journal.push_back(Entry {
             seq: self.last_seq,
+            time: self.now(),
+            origin,
             connection,
             class,
             method: request.method.to_string(),
@@ -283,22 +327,76 @@ impl State {
             body: request.body.to_vec(),
             body_len: request.body_len,
             violation,
+            rules,
             status: None,
         });
         Arrival {
             seq: self.last_seq,
             class,
             checked,
-            faults: self.due(class, request),
+            faults,
         }
     }
 
-    /// The faults due on a request; rules that are used up go.
-    fn due(&mut self, class: Class, request: &Received) -> Vec<Fault> {
-        if class == Class::Control {
-            return Vec::new();
+    fn check(
+        &mut self,
+        settings: &Settings,
+        class: Class,
+        request: &Received,
+    ) -> Result<Checked, Violation> {
+        let accounts = &self.accounts;
+        Ok(match class {
+            Class::Login => Checked::Login(inspect::login(settings, accounts, request)?),
+            Class::Token => Checked::Token(inspect::token(settings, accounts, request)?),
+            Class::Revocation => {
+                Checked::Revocation(inspect::revocation(settings, accounts, request)?)
+            }
+            Class::Logout | Class::Call => {
+                let presented = inspect::call(settings, accounts, request)?;
+                Checked::Call(self.resolve(settings, presented)?)
+            }
+            Class::Control | Class::Other => Checked::Free,
+        })
+    }
+
+    /// The one token that a call presents, of those that were ever given out.
+    fn resolve(&mut self, settings: &Settings, presented: Presented) -> Result<String, Violation> {
+        let Presented { cookies, bearers } = presented;
+        let takes_any_bearer = settings.bearer || cookies.is_empty();
+        let mut found: Vec<_> = cookies
+            .into_iter()
+            .map(|token| (token, Kind::Cookie))
+            .collect();
+        for bearer in bearers {
+            // A bearer goes without the quotes of the cookie.
+            let quoted = settings.token_style == TokenStyle::Quoted;
+            let in_cookie = if quoted {
+                format!("\"{bearer}\"")
+            } else {
+                bearer.clone()
+            };
+            if self.tokens.kind(&bearer) == Some(Kind::Access) {
+                found.push((bearer, Kind::Access));
+            } else if self.tokens.kind(&in_cookie).is_some() {
+                found.extend(settings.bearer.then_some((in_cookie, Kind::Cookie)));
+            } else if takes_any_bearer {
+                found.push((in_cookie, Kind::Access));
+            }
         }
-        let mut faults = Vec::new();
+        match (found.pop(), found.pop()) {
+            (None, _) => Err(Violation::MissingToken),
+            (Some(_), Some(_)) => Err(Violation::DuplicateToken),
+            (Some((token, kind)), None) if self.tokens.present(&token, kind) => Ok(token),
+            (Some(_), None) => Err(Violation::UnknownToken),
+        }
+    }
+
+    /// The faults due on a request, and the rules that they are of; rules that are used up go.
+    fn due(&mut self, class: Class, request: &Received) -> (Vec<RuleId>, Vec<Fault>) {
+        if class == Class::Control {
+            return Default::default();
+        }
+        let mut due = (Vec::new(), Vec::new());
         for active in self
             .rules
             .iter_mut()
@@ -307,11 +405,12 @@ impl State {
             active.matches = active.matches.saturating_add(1);
             if active.matches > active.rule.after && !active.used_up() {
                 active.strikes = active.strikes.saturating_add(1);
-                faults.push(active.rule.fault.clone());
+                due.0.push(active.id);
+                due.1.push(active.rule.fault.clone());
             }
         }
         self.rules.retain(|active| !active.used_up());
-        faults
+        due
     }
 }
 
@@ -345,7 +444,9 @@ impl ActiveRule {
 impl Matcher {
     fn matches(&self, class: Class, request: &Received) -> bool {
         match self {
-            Self::Login => class == Class::Login,
+            Self::Login => class.is_login(),
+            Self::Token => class == Class::Token,
+            Self::Revocation => class == Class::Revocation,
             Self::Logout => class == Class::Logout,
             Self::AnyCall => class == Class::Call,
             Self::Any => true,

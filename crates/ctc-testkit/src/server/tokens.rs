@@ -9,9 +9,19 @@ pub(super) enum Life {
     Revoked,
 }
 
+/// Which login a token is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The cookie login's.
+    Cookie,
+    /// The token endpoint's: it is taken as bearer only.
+    Access,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) account: String,
+    kind: Kind,
     life: Life,
     expires: SystemTime,
     /// The client has it: a response brought it and was not lost, or a call presented it.
@@ -28,9 +38,10 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Records a token given out; whether the client gets it is not known yet.
-    pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime) {
+    pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime, kind: Kind) {
         let token = Token {
             account: account.to_owned(),
+            kind,
             life: Life::Live,
             expires,
             held: false,
@@ -39,10 +50,17 @@ impl Tokens {
         self.by_value.insert(value.to_owned(), token);
     }
 
-    /// A request presents a token; `false` if it was never given out.
-    pub(super) fn present(&mut self, value: &str) -> bool {
-        let token = self.by_value.get_mut(value);
+    /// A request presents a token; `false` if none of this kind was ever given out.
+    pub(super) fn present(&mut self, value: &str, kind: Kind) -> bool {
+        let token = self
+            .by_value
+            .get_mut(value)
+            .filter(|token| token.kind == kind);
         token.map(|token| token.held = true).is_some()
+    }
+
+    pub(super) fn kind(&self, value: &str) -> Option<Kind> {
+        self.by_value.get(value).map(|token| token.kind)
     }
 
     pub(super) fn account(&self, value: &str) -> Option<&str> {

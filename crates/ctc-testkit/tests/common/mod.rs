@@ -4,7 +4,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -62,7 +62,11 @@ impl Reply {
 
 impl Client<TcpStream> {
     pub(crate) fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).expect("connect");
+        Self::connect_to(server.address())
+    }
+
+    pub(crate) fn connect_to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("connect");
         stream
             .set_read_timeout(Some(Duration::from_secs(5)))
             .expect("a time-out");
@@ -148,6 +152,13 @@ impl<S: Read + Write> Client<S> {
         // A reset after the last byte is an end as well.
         let _ = self.stream.read_to_end(&mut bytes);
         bytes
+    }
+
+    /// The next bytes: so many at most, for a response that does not end.
+    pub(crate) fn read_at_most(&mut self, bytes: u64) -> Vec<u8> {
+        let mut read = Vec::new();
+        let _ = (&mut self.stream).take(bytes).read_to_end(&mut read);
+        read
     }
 
     pub(crate) fn login(&mut self) -> Reply {

@@ -1,6 +1,8 @@
 //! What the fuzz targets do with their input. `crates/proof/sim/tests` runs the same bodies on a
 //! stable toolchain.
 
+mod token_response;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ctc_core::{
@@ -12,6 +14,8 @@ use ctc_driver::__adapter::records;
 use ctc_driver::StoreSecret;
 use http::header::{COOKIE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+
+pub(crate) use token_response::token_response;
 
 /// `Set-Cookie` lines of a login's response, one a line. Whatever token comes of them stands in
 /// them byte for byte.
@@ -249,6 +253,7 @@ impl Walk {
                 assert!(wait.deadline <= self.latest() + self.session.settings().lease);
             }
             Admit::Deny(denial) => assert_eq!(denial == Denial::Closed, self.closed),
+            Admit::NeedCredentials(_) => unreachable!("the session has credentials"),
         }
     }
 

@@ -79,6 +79,11 @@ fn retry_after() {
 }
 
 #[test]
+fn token_response() {
+    smoke("token_response", bodies::token_response);
+}
+
+#[test]
 fn machine() {
     smoke("machine", bodies::machine);
 }

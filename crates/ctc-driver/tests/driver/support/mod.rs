@@ -81,6 +81,18 @@ impl World {
         }
     }
 
+    /// A session that asks a source for its credentials.
+    pub(crate) fn without_credentials(settings: Settings) -> Self {
+        let world = Self::new();
+        let key = AppKey::new("my-key").expect("a key");
+        let session = Session::without_credentials(Endpoint::us(), key, settings);
+        let session = session.expect("a session");
+        Self {
+            session: SharedSession::with_clock(session, world.clock.clone()),
+            ..world
+        }
+    }
+
     pub(crate) fn with_store(store: &TestStore) -> Self {
         Self {
             store: Some(store.clone()),

@@ -48,7 +48,7 @@ pub(super) fn quoted_token_keeps_its_quotes(stage: &Stage<'_>) -> Checked {
         (TokenAttachment::Bearer, "authorization", false),
     ] {
         let mut setup = Setup::default();
-        setup.settings.attachment = attachment;
+        setup.settings.attachment = Some(attachment);
         let server = Server::builder().token_style(TokenStyle::Quoted);
         let scene = stage.scene_of(server.bearer(true), setup)?;
         scene.client.expect(scene.client.get(DEVICES), 200)?;

@@ -1,0 +1,187 @@
+//! The port for where credentials come from, when they are not fixed.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ctc_core::{Credentials, SecretError};
+
+use crate::threads::on_thread;
+
+/// Where a session gets its credentials from, each time that it logs in: for passwords that change
+/// by policy, or live in a vault.
+///
+/// The caller that is elected to log in asks, and nobody else: once for each login, and once more
+/// in the same login if the server rejects what it got. If the second response is the same, the
+/// credentials are rejected; if it is another, the session tries once more with that one, as far as
+/// the login budget allows. Between logins the session does not keep the password.
+///
+/// - **It has [`login_timeout`](ctc_core::Settings::login_timeout).** After that the login has
+///   failed. It is asked on a thread of its own, with no lock held; a question that takes longer
+///   keeps that thread and nothing else.
+/// - **A failure is a failed login**, and its error is the [`source`](std::error::Error::source) of
+///   every caller's [`Denied`](crate::Denied). Nothing was sent, and nothing is charged to the login
+///   budget. So does a panic count.
+/// - **Do not cache**, or not for longer than a few seconds: a login is rare. Do not make calls with
+///   the session itself: they would wait for the login that asks.
+///
+/// Ready-made are [`CredentialsFile`](crate::CredentialsFile),
+/// [`CredentialsEnv`](crate::CredentialsEnv) and [`CredentialsCommand`](crate::CredentialsCommand).
+/// A closure will do, and so will [`Credentials`]:
+///
+/// ```
+/// use ctc_driver::ctc_core::{Credentials, Endpoint};
+/// use ctc_driver::{CredentialsError, SessionConfig};
+/// # struct Vault;
+/// # impl Vault {
+/// #     fn read(&self, _: &str) -> std::io::Result<String> { Ok("s3cret!".to_owned()) }
+/// # }
+/// # let vault = Vault;
+///
+/// let session = SessionConfig::new()
+///     .endpoint(Endpoint::us())
+///     .app_key("my-key")
+///     .credentials_source(move || {
+///         let password = vault.read("ctc/password").map_err(CredentialsError::unavailable)?;
+///         Ok(Credentials::new("ada@example.com", password)?)
+///     })
+///     .build()?;
+/// # Ok::<(), ctc_driver::ConfigError>(())
+/// ```
+pub trait CredentialsSource: Send + Sync {
+    /// Returns the credentials as they are now.
+    ///
+    /// # Errors
+    /// Returns [`CredentialsError`], which says whether asking again can help.
+    fn credentials(&self) -> Result<Credentials, CredentialsError>;
+}
+
+impl<F> CredentialsSource for F
+where
+    F: Fn() -> Result<Credentials, CredentialsError> + Send + Sync,
+{
+    fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        self()
+    }
+}
+
+impl<S: CredentialsSource + ?Sized> CredentialsSource for Arc<S> {
+    fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        (**self).credentials()
+    }
+}
+
+impl CredentialsSource for Credentials {
+    fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        Ok(self.clone())
+    }
+}
+
+/// Where a session gets its credentials from: the twin of [`CredentialsSource`] for asynchronous
+/// drivers. It is dropped if it takes longer than
+/// [`login_timeout`](ctc_core::Settings::login_timeout).
+///
+/// Every [`CredentialsSource`] that can be cloned is one, too (put it into an [`Arc`] if it cannot):
+/// it is asked on a thread of its own, so that it does not block the runtime.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use ctc_driver::ctc_core::Credentials;
+/// use ctc_driver::{AsyncCredentialsSource, CredentialsError};
+///
+/// struct Vault {
+///     // An HTTP client, an address …
+/// }
+///
+/// impl Vault {
+///     async fn read(&self, name: &str) -> std::io::Result<String> {
+///         # let _ = name;
+///         // …
+///         # Ok("s3cret!".to_owned())
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl AsyncCredentialsSource for Vault {
+///     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+///         let password = self.read("ctc/password").await.map_err(CredentialsError::unavailable)?;
+///         Ok(Credentials::new("ada@example.com", password)?)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait AsyncCredentialsSource: Send + Sync {
+    /// Returns the credentials as they are now.
+    ///
+    /// # Errors
+    /// Returns [`CredentialsError`], which says whether asking again can help.
+    async fn credentials(&self) -> Result<Credentials, CredentialsError>;
+}
+
+#[async_trait]
+impl<S: CredentialsSource + Clone + 'static> AsyncCredentialsSource for S {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let source = self.clone();
+        let asked = on_thread(THREAD, move || CredentialsSource::credentials(&source));
+        let ended = asked.map_err(CredentialsError::unavailable)?.ended().await;
+        ended.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// The name of a thread that asks a source.
+pub(crate) const THREAD: &str = "ctc-credentials";
+
+/// Why a source has no credentials.
+///
+/// Its text and its sources are logged and shown to callers: put no secret into them, such as what a
+/// vault responded or a command wrote.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialsError {
+    /// Not at the moment. Logins back off, as when the server cannot be reached, and then the
+    /// source is asked again.
+    #[error("the source has no CTC credentials at the moment; it is asked again after a pause")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// Asking again does not help while this program runs: the source is set up wrongly. No login is
+    /// made until somebody calls `reset()` or `set_credentials()`.
+    #[error("the source of the CTC credentials is not set up for use; it is not asked again")]
+    Unusable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl CredentialsError {
+    /// [`CredentialsError::Unavailable`].
+    pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+
+    /// [`CredentialsError::Unusable`].
+    pub fn unusable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unusable(error.into())
+    }
+}
+
+/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): whoever keeps it
+/// may put it right at any time.
+impl From<SecretError> for CredentialsError {
+    fn from(error: SecretError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// A source of either kind.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Blocking(Arc<dyn CredentialsSource>),
+    Async(Arc<dyn AsyncCredentialsSource>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blocking(_) => "CredentialsSource",
+            Self::Async(_) => "AsyncCredentialsSource",
+        })
+    }
+}

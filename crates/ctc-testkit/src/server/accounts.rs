@@ -1,0 +1,68 @@
+//! The accounts, which both logins share: who may log in, and who is locked.
+
+use std::collections::{HashMap, HashSet};
+
+#[derive(Debug)]
+pub(super) struct Accounts {
+    /// Names and passwords.
+    known: Vec<(String, String)>,
+    locked: HashSet<String>,
+    /// Refusals in a row.
+    refusals: HashMap<String, u32>,
+    lock_after: Option<u32>,
+}
+
+impl Accounts {
+    pub(super) fn new(known: Vec<(String, String)>, lock_after: Option<u32>) -> Self {
+        Self {
+            known,
+            locked: HashSet::new(),
+            refusals: HashMap::new(),
+            lock_after,
+        }
+    }
+
+    /// Adds an account, or gives one that there is another password.
+    pub(super) fn set(&mut self, username: &str, password: &str) {
+        self.known.retain(|(name, _)| name != username);
+        self.known.push((username.to_owned(), password.to_owned()));
+    }
+
+    pub(super) fn has(&self, username: &str) -> bool {
+        self.known.iter().any(|(name, _)| name == username)
+    }
+
+    pub(super) fn lock(&mut self, username: &str) {
+        self.locked.insert(username.to_owned());
+    }
+
+    pub(super) fn unlock(&mut self, username: &str) {
+        self.refusals.remove(username);
+        self.locked.remove(username);
+    }
+
+    /// Whether this login is let in; a refusal is counted, and may lock the account.
+    pub(super) fn lets_in(&mut self, username: &str, password: &str) -> bool {
+        let known = self
+            .known
+            .iter()
+            .any(|(name, word)| name == username && word == password);
+        if !known {
+            let refusals = self.refusals.entry(username.to_owned()).or_default();
+            *refusals += 1;
+            if self.lock_after.is_some_and(|limit| *refusals >= limit) {
+                self.lock(username);
+            }
+        }
+        known && !self.locked.contains(username)
+    }
+
+    /// A login of this account succeeded.
+    pub(super) fn logged_in(&mut self, username: &str) {
+        self.refusals.remove(username);
+    }
+
+    pub(super) fn passwords(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(|(_, password)| password.as_str())
+    }
+}

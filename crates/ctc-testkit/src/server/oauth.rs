@@ -1,0 +1,242 @@
+//! The token endpoint: its own origin, its form, its two shapes of errors, its limit per user.
+//!
+//! Beyond what the vendor's page says about a success, all of this is our choice: what other
+//! token endpoints are seen to send.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, SystemTime},
+};
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{
+    cookies,
+    fault::Fault,
+    inspect::{Revocation, TokenRequest},
+    journal::Violation,
+    login,
+    response::ServerResponse,
+    settings::{LogoutEffect, Settings},
+    state::State,
+    tokens::{Kind, Life},
+};
+
+pub(super) const TOKEN_PATH: &str = "/oauth2/test/v1/token";
+pub(super) const REVOCATION_PATH: &str = "/oauth2/test/v1/revoke";
+
+/// How many token requests each user made within the last second.
+#[derive(Debug, Default)]
+pub(super) struct RateLimit {
+    recent: HashMap<String, VecDeque<SystemTime>>,
+}
+
+/// Where a user stands after a request.
+struct Standing {
+    allowed: bool,
+    remaining: u32,
+    /// When there is room again.
+    reset: SystemTime,
+}
+
+impl RateLimit {
+    /// A request that is not allowed does not count.
+    fn ask(&mut self, user: &str, limit: u32, now: SystemTime) -> Standing {
+        let window = Duration::from_secs(1);
+        let recent = self.recent.entry(user.to_owned()).or_default();
+        recent.retain(|at| cookies::later(*at, window) > now);
+        let allowed = recent.len() < limit as usize;
+        if allowed {
+            recent.push_back(now);
+        }
+        Standing {
+            allowed,
+            remaining: limit.saturating_sub(recent.len() as u32),
+            reset: cookies::later(recent.front().copied().unwrap_or(now), window),
+        }
+    }
+}
+
+/// A token request that kept to the rules: accepted or refused.
+pub(super) fn token(
+    state: &mut State,
+    settings: &Settings,
+    request: &TokenRequest,
+    faults: &[Fault],
+) -> ServerResponse {
+    let now = state.now();
+    let limit = settings.token_requests_per_second;
+    let standing = state
+        .rate_limit
+        .ask(&request.credentials.username, limit, now);
+    let response = if standing.allowed {
+        granted(state, settings, request, faults)
+    } else {
+        other_shape(
+            StatusCode::TOO_MANY_REQUESTS,
+            "E0000047",
+            "API call exceeded rate limit due to too many requests.",
+        )
+    };
+    let shown = cookies::shifted(standing.reset, state.clock_offset);
+    response
+        .with("x-rate-limit-limit", &limit.to_string())
+        .with("x-rate-limit-remaining", &standing.remaining.to_string())
+        .with("x-rate-limit-reset", &whole_seconds_up(shown).to_string())
+}
+
+fn granted(
+    state: &mut State,
+    settings: &Settings,
+    request: &TokenRequest,
+    faults: &[Fault],
+) -> ServerResponse {
+    if request.client_id != settings.client_id {
+        return other_shape(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            "Invalid value for 'client_id' parameter.",
+        );
+    }
+    if request.grant_type != "password" {
+        return error(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            "The grant type is not supported.",
+        );
+    }
+    let mut scopes = request.scope.split(' ');
+    let known = |scope: &str| ["openid", "profile", ""].contains(&scope);
+    if !scopes.clone().any(|scope| scope == "openid") || !scopes.all(known) {
+        return error(
+            StatusCode::BAD_REQUEST,
+            "invalid_scope",
+            "The scope is not known here, or has no \"openid\".",
+        );
+    }
+    let user = &request.credentials;
+    if let Some(status) = login::scripted_refusal(faults) {
+        return invalid_grant(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST));
+    }
+    if !state.accounts.lets_in(&user.username, &user.password) {
+        return invalid_grant(StatusCode::BAD_REQUEST);
+    }
+    let lifetime = state.token_lifetime(Kind::Access);
+    let grant = json!({
+        "token_type": "Bearer",
+        "expires_in": lifetime.as_secs(),
+        "scope": request.scope,
+    });
+    if faults.contains(&Fault::NoToken) {
+        return private(ServerResponse::json(StatusCode::OK, &grant));
+    }
+    let token = state.mint.access_token();
+    login::issue(state, &token, &user.username, Kind::Access);
+    let scripted = faults.iter().find_map(|fault| match fault {
+        Fault::TokenBody(body) => Some(body.replace("{token}", &token)),
+        _ => None,
+    });
+    private(match scripted {
+        Some(body) => as_json(StatusCode::OK).body(body),
+        None => {
+            let mut grant = grant;
+            grant["access_token"] = token.into();
+            grant["id_token"] = state.mint.access_token().into();
+            ServerResponse::json(StatusCode::OK, &grant)
+        }
+    })
+}
+
+/// A revocation (RFC 7009): 200 also for a token that nobody knows.
+pub(super) fn revoke(
+    state: &mut State,
+    settings: &Settings,
+    request: &Revocation,
+) -> ServerResponse {
+    if request.client_id != settings.client_id {
+        return other_shape(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            "Invalid value for 'client_id' parameter.",
+        );
+    }
+    if state.tokens.kind(&request.token) == Some(Kind::Access) {
+        state.counts.revocations += 1;
+        state.tokens.tell_given_up(&request.token);
+        end_token(state, settings.logout_effect, &request.token);
+    }
+    ServerResponse::new(StatusCode::OK)
+}
+
+/// What a logout or a revocation does to the tokens.
+pub(super) fn end_token(state: &mut State, effect: LogoutEffect, token: &str) {
+    match effect {
+        LogoutEffect::Nothing => {}
+        LogoutEffect::Presented => state.tokens.end(token, Life::Revoked),
+        LogoutEffect::Account => {
+            let account = state.tokens.account(token).map(str::to_owned);
+            state.tokens.end_all(account.as_deref(), Life::Revoked);
+        }
+    }
+}
+
+/// How this endpoint answers a request that broke a rule.
+pub(super) fn broken(violation: Violation) -> ServerResponse {
+    if violation == Violation::WrongMethod {
+        return ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST");
+    }
+    private(ServerResponse::json(
+        StatusCode::BAD_REQUEST,
+        &json!({ "error": "invalid_request", "violation": violation }),
+    ))
+}
+
+/// One code and one text for a wrong name, a wrong password and a lock.
+fn invalid_grant(status: StatusCode) -> ServerResponse {
+    error(
+        status,
+        "invalid_grant",
+        "The credentials provided were invalid.",
+    )
+}
+
+/// An error as RFC 6749, 5.2 has it.
+fn error(status: StatusCode, code: &str, description: &str) -> ServerResponse {
+    private(ServerResponse::json(
+        status,
+        &json!({ "error": code, "error_description": description }),
+    ))
+}
+
+/// An error in the other shape that such endpoints are seen to use.
+fn other_shape(status: StatusCode, code: &str, summary: &str) -> ServerResponse {
+    private(ServerResponse::json(
+        status,
+        &json!({
+            "errorCode": code,
+            "errorSummary": summary,
+            "errorLink": code,
+            "errorId": "oae0",
+            "errorCauses": [],
+        }),
+    ))
+}
+
+fn as_json(status: StatusCode) -> ServerResponse {
+    ServerResponse::new(status).with("content-type", "application/json;charset=UTF-8")
+}
+
+/// RFC 6749, 5.1.
+fn private(response: ServerResponse) -> ServerResponse {
+    response
+        .with("cache-control", "no-store")
+        .with("pragma", "no-cache")
+}
+
+fn whole_seconds_up(time: SystemTime) -> u64 {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    since.as_secs() + u64::from(since.subsec_nanos() > 0)
+}
