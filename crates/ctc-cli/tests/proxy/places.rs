@@ -1,9 +1,10 @@
 //! Where the proxy listens, and the token of its own.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use ctc_testkit::DEFAULT_PASSWORD;
 
@@ -15,11 +16,19 @@ fn on_socket(scene: &Scene, path: &str) -> Command {
     command
 }
 
-/// What the program says when it does not start.
+/// What the program says when it does not start. One that starts says where it is.
 fn refusal(mut command: Command) -> String {
-    let output = command.output().unwrap();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut url = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut url).unwrap();
+    if !url.is_empty() {
+        child.kill().unwrap();
+        panic!("it started, on {url}");
+    }
+    let output = child.wait_with_output().unwrap();
     assert!(!output.status.success());
-    assert_eq!(output.stdout, b"");
     String::from_utf8(output.stderr).unwrap()
 }
 
