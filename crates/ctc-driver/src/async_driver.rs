@@ -22,9 +22,9 @@ use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
 use crate::options::{CallOptions, RemainingWait};
 use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, DISCARD_TIMEOUT,
-    LeaseTerms, LoginRequest, LoginResponse, Outgoing, Runtime, StoreError, StoreSecret,
-    TransportError,
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, CredentialsError,
+    DISCARD_TIMEOUT, LeaseTerms, LoginRequest, LoginResponse, Outgoing, Runtime, StoreError,
+    StoreSecret, TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
@@ -395,19 +395,16 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let task = async move {
             drop(login::log_in(attempt, &*io).await);
             if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
-                io.spawn(alarm);
+                spawn(&*io.runtime, Box::pin(alarm));
             }
         };
-        self.io.spawn(task);
+        spawn(&*self.io.runtime, Box::pin(task.with_current_subscriber()));
     }
 }
 
-impl<T> Io<T> {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = Box::pin(task.with_current_subscriber());
-        // A runtime that panics has dropped the task, as one that is shutting down does.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.runtime.spawn(task)));
-    }
+/// A runtime that panics has dropped the task, as one that is shutting down does.
+fn spawn(runtime: &dyn Runtime, task: BoxFuture<()>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| runtime.spawn(task)));
 }
 
 #[async_trait]
