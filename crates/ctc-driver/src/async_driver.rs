@@ -10,8 +10,9 @@ use ctc_core::{
 };
 use futures_util::future::{Either, select};
 use http::Request;
+use tracing::instrument::WithSubscriber;
 
-use crate::async_io::{Io, NoResponse, within};
+use crate::async_io::{Io, NoResponse, spawn, within};
 use crate::error::{CallError, Denied};
 use crate::login::io::LoginIo;
 use crate::login::leased_store::{SAVE_TIMEOUT, save_pending};
@@ -392,12 +393,13 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             return Err(Denial::NotRun);
         }
         let io = Arc::clone(&self.io);
-        self.io.spawn(async move {
+        let task = async move {
             drop(login::log_in(attempt, &*io).await);
             if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
-                io.spawn(alarm);
+                spawn(&*io.runtime, Box::pin(alarm));
             }
-        });
+        };
+        spawn(&*self.io.runtime, Box::pin(task.with_current_subscriber()));
         Ok(())
     }
 }

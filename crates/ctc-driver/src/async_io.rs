@@ -7,14 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ctc_core::{Credentials, RecordKey, SendFailure, SessionRecord};
 use futures_util::future::{Either, select};
-use tracing::instrument::WithSubscriber;
 
 use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::STORE_TIMEOUT;
 use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, LeaseTerms, LoginRequest,
-    LoginResponse, Runtime, StoreError, StoreSecret, TransportError,
+    AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture, CredentialsError, LeaseTerms,
+    LoginRequest, LoginResponse, Runtime, StoreError, StoreSecret, TransportError,
 };
 use crate::sealing::KeyWork;
 use crate::session::{LoginEnd, SharedSession};
@@ -29,12 +28,9 @@ pub(crate) struct Io<T> {
     pub(crate) in_use: Weak<()>,
 }
 
-impl<T> Io<T> {
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = Box::pin(task.with_current_subscriber());
-        // A runtime that panics has dropped the task, as one that is shutting down does.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.runtime.spawn(task)));
-    }
+/// A runtime that panics has dropped the task, as one that is shutting down does.
+pub(crate) fn spawn(runtime: &dyn Runtime, task: BoxFuture<()>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| runtime.spawn(task)));
 }
 
 #[async_trait]

@@ -16,7 +16,8 @@ use crate::secret::FormBody;
 pub enum Admit {
     /// Stamp the request with this and send it.
     Proceed(Pass),
-    /// You are elected: send this login, report how it went, and ask again.
+    /// You are elected: send this login, report how it went, and ask again. A token may serve all
+    /// the same, to be renewed ahead of its end: others proceed with it then, or wait.
     Login(Box<LoginOrder>),
     /// You are elected, and the session has no credentials of its own: get them, hand them to
     /// [`login_with`](crate::Session::login_with), and go on with the login that it returns as with
