@@ -23,7 +23,7 @@ pub(super) fn run() -> Result<Outcome, String> {
             .filter(|needed| !has(needed))
             .copied()
             .collect();
-        if !ROOTS.iter().any(|root| has(root)) {
+        if !ROOTS.iter().any(has) {
             missing.extend(ROOTS);
         }
         if !missing.is_empty() {

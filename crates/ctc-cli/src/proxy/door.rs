@@ -29,7 +29,7 @@ const VIA_US: HeaderValue = HeaderValue::from_static("1.1 ctc-proxy");
 
 /// Headers of one connection, not of the message. A trailer could carry what is taken out here, so
 /// none goes through, and none is announced.
-const HOP_BY_HOP: [HeaderName; 10] = [
+static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -41,6 +41,9 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     UPGRADE,
     HTTP2_SETTINGS,
 ];
+
+/// What callers send that is not for the server.
+static CALLERS_OWN: [HeaderName; 4] = [AUTHORIZATION, APP_KEY, EXPECT, super::token::HEADER];
 
 /// What a request is held against.
 #[derive(Debug)]
@@ -145,9 +148,7 @@ impl Door {
     /// keeps the other cookies.
     pub(super) fn strip_request(&self, headers: &mut HeaderMap) {
         strip_hop_by_hop(headers);
-        for name in [AUTHORIZATION, APP_KEY, EXPECT, super::token::HEADER] {
-            headers.remove(name);
-        }
+        remove_all(&CALLERS_OWN, headers);
         headers.append(VIA, VIA_US);
     }
 
@@ -224,8 +225,15 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
+    remove_all(&HOP_BY_HOP, headers);
+}
+
+/// One walk over the few names that there are costs less than looking each of these up.
+fn remove_all(names: &[HeaderName], headers: &mut HeaderMap) {
+    if headers.keys().any(|name| names.contains(name)) {
+        for name in names {
+            headers.remove(name);
+        }
     }
 }
 
