@@ -90,7 +90,8 @@ struct Set {
     store: Option<FirstLeaseHangs>,
     max_wait: Duration,
     login_rule: Option<LoginRule>,
-    backoff: Option<Duration>,
+    /// With as short a login.
+    lease: Option<Duration>,
 }
 
 impl Set {
@@ -103,8 +104,8 @@ impl Set {
 
     fn settings(&self, settings: &mut Settings) {
         settings.login_timeout = Duration::from_secs(20);
-        if let Some(backoff) = self.backoff {
-            settings.fair_use.backoff = backoff;
+        if let Some(lease) = self.lease {
+            (settings.login_timeout, settings.lease) = (lease / 2, lease);
         }
         settings.login_rule.clone_from(&self.login_rule);
     }
@@ -667,37 +668,46 @@ fn block_on_by_hand<R>(future: impl Future<Output = R>) -> R {
 const OUTSIDE: [fn(BoxFuture<Outcome>) -> Outcome; 3] =
     [block_on_by_hand, smol::block_on, smol::future::block_on];
 
-/// No runtime, or one that has gone: the call says so, whether or not it may wait.
+/// No runtime, or one that has gone or that nobody runs: the call says so, whether or not it may
+/// wait. Nobody else is denied: a thread logs in at once.
 #[test]
-fn outside_of_any_runtime_a_call_says_what_is_missing() {
+fn a_call_whose_runtime_does_not_run_says_so_and_denies_no_other() {
     let gone = TokioRuntime::new().unwrap().handle().clone();
+    let idle = Builder::new_current_thread().enable_all().build().unwrap();
     let server = Server::start().unwrap();
     let mut threads = Vec::new();
-    for runtime in [Tokio::current(), Tokio::on(gone)] {
+    let runtimes = [
+        (Tokio::current(), 3),
+        (Tokio::on(gone), 3),
+        (Tokio::on(idle.handle().clone()), 1),
+    ];
+    for (runtime, callers) in runtimes {
         for build in [reqwest as Build, tower, tower_over_threads] {
             for block_on in OUTSIDE {
                 for max_wait in [0, 1] {
                     let set = Set {
                         max_wait: Duration::from_secs(max_wait),
-                        backoff: Some(Duration::from_millis(200)),
+                        lease: Some(Duration::from_secs(2)),
                         ..Set::on(runtime.clone())
                     };
                     let client = build(&server, set);
+                    let session = client.session.clone();
                     // Several at once: those who are not elected wait for one who is.
-                    threads.extend(on_threads(3, move || block_on(client.call())));
+                    let calls = on_threads(callers, move || block_on(client.call()));
+                    threads.push((calls, session));
                 }
             }
         }
     }
-    for thread in threads {
-        let error = joined(thread).unwrap_err();
-        assert!(error.why.contains("Tokio::on"), "{}", error.why);
-        match error.denial.unwrap() {
-            Denial::BackingOff { cause, .. } => assert_eq!(cause, LoginFailure::NotRun),
-            other => panic!("{other}"),
+    for (calls, session) in threads {
+        for thread in calls {
+            let error = joined(thread).unwrap_err();
+            assert!(error.why.contains("Tokio::on"), "{}", error.why);
+            assert_eq!(error.denial, Some(Denial::NotRun));
         }
+        assert_eq!(session.counts().logins, 0);
+        assert_eq!(ureq(&session)().unwrap(), 200);
     }
-    assert_eq!(server.counts().login_requests, 0);
 }
 
 /// A file store that takes its time with each save.

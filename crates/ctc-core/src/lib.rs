@@ -12,8 +12,8 @@
 //! 1. [`Session::admit`] asks whether a call may go out. What it returns says what to do next:
 //! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then pass the response to
 //!    [`Session::observe`]: deliver it, or go to 1 and replay the request.
-//! 3. [`Admit::Login`]: send the order's request, read the response with
-//!    [`Session::login_reader`], report with [`Session::login_response`] or
+//! 3. [`Admit::Login`]: announce it with [`Session::login_starting`], send the order's request,
+//!    read the response with [`Session::login_reader`], report with [`Session::login_response`] or
 //!    [`Session::login_failed`], go to 1.
 //! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to
 //!    1.
@@ -49,6 +49,10 @@
 //!                 }
 //!             }
 //!             Admit::Login(order) => {
+//!                 if !session.login_starting(&order.ticket, Instant::now()) {
+//!                     session.cancel_unsent(order.ticket, Instant::now());
+//!                     continue;
+//!                 }
 //!                 let request = order.request.map(|form| form.as_ref().to_vec());
 //!                 let outcome = match send(request) {
 //!                     Ok(response) => {
@@ -64,6 +68,7 @@
 //!                 };
 //!                 drop(outcome); // `admit` tells this caller, and every other, what it means
 //!             }
+//!             Admit::NeedCredentials(_) => unreachable!("the session has credentials"),
 //!             Admit::Wait(_) => unreachable!("only with several callers; see ctc-driver"),
 //!             Admit::Deny(denial) => return Err(denial),
 //!         }

@@ -127,7 +127,9 @@ fn log_in(session: &mut Session, case: &Case, now: Instant) -> (LoginOutcome, Op
     let Admit::Login(order) = session.admit(&mut Call::new(true), now) else {
         panic!("a login may be made")
     };
-    let reader = session.login_reader();
+    // Hours off: where the response has a date, ours does not count.
+    let wall = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let reader = session.login_reader().arrived_at(wall);
     let wanted = case.body.len().min(reader.body_limit());
     let reading = reader.read(case.status, &case.headers, &case.body[..wanted]);
     let lifetime = reading.lifetime();
@@ -232,6 +234,23 @@ fn a_limit_without_a_date_counts_by_our_clock() {
             panic!("{outcome:?}")
         };
         assert_eq!(until.duration_since(now).as_secs(), pause);
+    }
+}
+
+#[test]
+fn an_oauth_login_waits_for_a_second_at_least_when_it_is_asked_to_wait() {
+    let file = include_str!("../../ctc-testkit/vectors/retry_after.json");
+    let cases = cases(file, None);
+    // `Retry-After: 0`, and a limit that is over already.
+    for id in ["2", "32"] {
+        let case = cases.iter().find(|case| case.id == id).unwrap();
+        let now = start();
+        let mut session = session(&Login::OAuth(OAuth::us()));
+        let (outcome, _) = log_in(&mut session, case, now);
+        let LoginOutcome::Failed(Denial::BackingOff { until, .. }) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(until.duration_since(now).as_secs(), 1, "{id}");
     }
 }
 

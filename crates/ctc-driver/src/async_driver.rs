@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,6 @@ use ctc_core::{
     Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, SendFailure,
     Session, SessionRecord, Unauthorized, Verdict,
 };
-use event_listener::Event;
 use futures_util::future::{Either, select};
 use http::Request;
 use tracing::instrument::WithSubscriber;
@@ -28,7 +28,8 @@ use crate::ports::{
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
-use crate::session::{SentRequest, SharedSession};
+use crate::session::{LoginEnd, SentRequest, SharedSession};
+use crate::threads::on_thread;
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
 /// runtime and store.
@@ -260,7 +261,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
         let admitted = self.admit(&mut Call::new(false), &mut remaining).await;
-        self.io.running_logins_end(END_TIMEOUT).await;
+        self.io
+            .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
+            .await;
         admitted.map_err(|denial| self.session().denied(denial))
     }
 
@@ -278,7 +281,9 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let renewed = self
             .obtain(login::renewal(self.session()), &mut remaining)
             .await;
-        self.io.running_logins_end(END_TIMEOUT).await;
+        self.io
+            .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
+            .await;
         renewed.map_err(|denial| self.session().denied(denial))
     }
 
@@ -329,7 +334,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
         remaining: &mut RemainingWait,
     ) -> Result<(), Denial> {
-        let mut elected = false;
+        let mut elected = None;
         let obtained = loop {
             // Listen first, ask second: a change in between is then never missed.
             let changed = self.session().listen();
@@ -346,8 +351,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             }
         };
         let is_renewing = || self.session().with(|session, now| session.is_renewing(now));
-        if elected && !is_renewing() {
-            self.io.running_logins_end(END_TIMEOUT).await;
+        if elected.is_some() && !is_renewing() {
+            self.io
+                .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
+                .await;
         }
         obtained
     }
@@ -359,20 +366,18 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         &self,
         ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
         remaining: &RemainingWait,
-        elected: &mut bool,
+        elected: &mut Option<Arc<AtomicBool>>,
     ) -> Result<Option<(Duration, bool)>, Denial> {
         loop {
             let now = self.session().now();
             return match self.session().with(&mut *ask) {
                 Admit::Proceed(_) => Ok(None),
                 Admit::Login(order) => {
-                    *elected = true;
-                    self.spawn(order.ticket, Some(order.request));
+                    self.spawn(order.ticket, Some(order.request), elected)?;
                     continue;
                 }
                 Admit::NeedCredentials(ticket) => {
-                    *elected = true;
-                    self.spawn(ticket, None);
+                    self.spawn(ticket, None, elected)?;
                     continue;
                 }
                 Admit::Wait(_) if self.session().is_inside_login() => Err(Denial::InsideLogin),
@@ -387,11 +392,21 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
-    /// Makes a login in a task of its own.
-    fn spawn(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
-        let io = Arc::clone(&self.io);
+    /// Makes a login in a task of its own: once only if the caller's runtime drops the login or
+    /// does not run it, for then others may have a runtime that does.
+    fn spawn(
+        &self,
+        ticket: LoginTicket,
+        request: Option<Request<FormBody>>,
+        elected: &mut Option<Arc<AtomicBool>>,
+    ) -> Result<(), Denial> {
         // Made here and not inside: even a task that never runs gives its login back.
         let attempt = Attempt::new(self.session(), ticket, request);
+        let earlier = elected.replace(attempt.settled());
+        if earlier.is_some_and(|settled| !settled.load(SeqCst)) {
+            return Err(Denial::NotRun);
+        }
+        let io = Arc::clone(&self.io);
         let task = async move {
             drop(login::log_in(attempt, &*io).await);
             if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
@@ -399,6 +414,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             }
         };
         spawn(&*self.io.runtime, Box::pin(task.with_current_subscriber()));
+        Ok(())
     }
 }
 
@@ -449,22 +465,11 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
 
     /// On a thread of its own: it takes a core for milliseconds, and may wait for its turn.
     async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
-        let derivation = Arc::new(Derivation::default());
-        let done = derivation.done.listen();
-        let (session, on_thread) = (session.clone(), Arc::clone(&derivation));
-        let run = move || {
-            let ended = WakesWhenDropped(&on_thread.done);
-            let derived = derive(&session, work);
-            *on_thread.derived() = Some(derived);
-            drop(ended);
-        };
-        std::thread::Builder::new()
-            .name("ctc-key".into())
-            .spawn(run)
-            .map_err(|error| StoreError::Unavailable(error.into()))?;
-        done.await;
-        let derived = derivation.derived().take();
-        derived.unwrap_or_else(|| Err(StoreError::Unavailable("the derivation panicked".into())))
+        let session = session.clone();
+        let working = on_thread("ctc-key", move || derive(&session, work));
+        let working = working.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let ended = working.ended().await;
+        ended.unwrap_or_else(|_| Err(StoreError::Unavailable("the derivation panicked".into())))
     }
 
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
@@ -492,33 +497,16 @@ impl<T: AsyncTransport + 'static> LoginIo for Io<T> {
         within(&*self.runtime, limit, work).await.is_some()
     }
 
-    async fn running_logins_end(&self, limit: Duration) {
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {
         if self.session.is_inside_login() {
             return; // it would wait for itself
         }
-        within(&*self.runtime, limit, self.session.running_logins_end()).await;
-    }
-}
-
-/// What became of a key's derivation on another thread.
-#[derive(Default)]
-struct Derivation {
-    done: Event,
-    derived: Mutex<Option<Result<(), StoreError>>>,
-}
-
-impl Derivation {
-    fn derived(&self) -> MutexGuard<'_, Option<Result<(), StoreError>>> {
-        self.derived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes who waits for a thread, also if that one panics.
-struct WakesWhenDropped<'a>(&'a Event);
-
-impl Drop for WakesWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.notify(usize::MAX);
+        within(
+            &*self.runtime,
+            limit,
+            self.session.running_logins_end(until),
+        )
+        .await;
     }
 }
 

@@ -192,7 +192,8 @@ pub enum ConfigError {
     NoAppKey,
     /// No credentials were given.
     #[error(
-        "no CTC credentials: give the user name and password of an account that may use the API"
+        "no CTC credentials: give the user name and password of an account that may use the API, \
+         or a source of them"
     )]
     NoCredentials,
     /// A URL is no endpoint.

@@ -25,7 +25,7 @@ use crate::ports::{
 };
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
-use crate::session::{SentRequest, SharedSession};
+use crate::session::{LoginEnd, SentRequest, SharedSession};
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and
 /// store.
@@ -147,7 +147,7 @@ impl<T: Transport> Driver<T> {
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
         let admitted = self.admit(&mut Call::new(false), &mut remaining);
-        finish(self.io.running_logins_end(END_TIMEOUT));
+        finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
         admitted.map_err(|denial| self.session().denied(denial))
     }
 
@@ -163,7 +163,7 @@ impl<T: Transport> Driver<T> {
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
         let renewed = self.obtain(login::renewal(self.session()), &mut remaining);
-        finish(self.io.running_logins_end(END_TIMEOUT));
+        finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
         renewed.map_err(|denial| self.session().denied(denial))
     }
 
@@ -304,9 +304,9 @@ impl<T: Transport> LoginIo for Io<T> {
         true
     }
 
-    async fn running_logins_end(&self, limit: Duration) {
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {
         if !self.session.is_inside_login() {
-            self.session.wait_for_running_logins(limit);
+            self.session.wait_for_running_logins(until, limit);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - [`stores`]: whether a session should outlive the process, and where to keep it.
 //! - [`errors`]: every error, and what to do about it.
 //! - [`redirects_cookies_origins`]: where key and token go, and where they never go.
+//! - [`rotating_a_password`]: credentials that change while the program runs.
 //! - [`several_accounts`]: a client for each, and what clients may share.
 //! - [`observability`]: events, the observer, counters.
 //!
@@ -25,6 +26,9 @@ pub mod errors {}
 
 #[doc = include_str!("manual/redirects_cookies_origins.md")]
 pub mod redirects_cookies_origins {}
+
+#[doc = include_str!("manual/rotating_a_password.md")]
+pub mod rotating_a_password {}
 
 #[doc = include_str!("manual/several_accounts.md")]
 pub mod several_accounts {}

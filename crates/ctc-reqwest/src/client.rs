@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, JoinError, Login, Settings};
 use ctc_driver::{
-    __adapter, AsyncDriver, AsyncSessionStore, CallError, CallOptions, LogoutOutcome, Replay,
-    Runtime, SessionConfig, SharedSession, Tokio,
+    __adapter, AsyncCredentialsSource, AsyncDriver, AsyncSessionStore, CallError, CallOptions,
+    LogoutOutcome, Replay, Runtime, SessionConfig, SharedSession, Tokio,
 };
 
 use crate::error::{BuildError, Error, SendError};
@@ -247,6 +247,23 @@ impl ClientBuilder {
     /// User name and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.config = self.config.credentials(username, password);
+        self
+    }
+
+    /// A source that each login asks for user name and password, in place of fixed ones: for
+    /// passwords that change. See [`AsyncCredentialsSource`] and the manual's page
+    /// [`rotating_a_password`](ctc_driver::manual::rotating_a_password).
+    ///
+    /// A blocking source will do: it is asked on a thread of its own.
+    ///
+    /// ```
+    /// use ctc_reqwest::{Client, CredentialsFile};
+    ///
+    /// let source = CredentialsFile::new("/etc/ctc/username", "/etc/ctc/password");
+    /// let builder = Client::builder().credentials_source(source);
+    /// ```
+    pub fn credentials_source(mut self, source: impl AsyncCredentialsSource + 'static) -> Self {
+        self.config = self.config.async_credentials_source(source);
         self
     }
 

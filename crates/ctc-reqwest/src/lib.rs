@@ -86,8 +86,9 @@ pub use ctc_driver::ctc_core::{
     Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Counts, Denied,
-    LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,
+    ConfigError, Counts, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
+    CredentialsSource, Denied, LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

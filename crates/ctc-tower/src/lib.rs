@@ -133,8 +133,10 @@ pub use ctc_driver::ctc_core::{
     Phase, RejectionReason, SendFailure, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Denied,
-    LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig, SharedSession, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,
+    ConfigError, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
+    CredentialsSource, Denied, LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig,
+    SharedSession, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};

@@ -4,14 +4,16 @@ mod common;
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use common::{DEVICES, Hyper, ServerResponse, ctc, devices, hyper, session};
-use ctc_testkit::Server;
+use ctc_testkit::{DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_tower::{
-    AsyncCaller, CallError, CallOptions, CtcLayer, CtcService, Denial, LoginFailure, Replay,
-    Unauthorized,
+    AsyncCaller, CallError, CallOptions, Credentials, CtcLayer, CtcService, Denial, LoginFailure,
+    Replay, Unauthorized,
 };
 use futures_util::future::join_all;
 use futures_util::task::noop_waker;
@@ -198,4 +200,26 @@ async fn it_is_a_caller() {
             .unwrap()
             .contains("Truck 1")
     );
+}
+
+/// The session brings its source along: a layer has nothing to be told.
+#[tokio::test]
+async fn a_session_with_a_source_asks_it_in_each_login() {
+    let server = Server::start().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let questions = Arc::clone(&asked);
+    let session = session(&server);
+    session.set_credentials_source(move || {
+        let is_old = questions.fetch_add(1, SeqCst) == 0;
+        let password = if is_old { "0ld!" } else { DEFAULT_PASSWORD };
+        Ok(Credentials::new(DEFAULT_USERNAME, password)?)
+    });
+    let service = CtcLayer::new(session).layer(hyper::<Full<Bytes>>());
+    let calls = join_all((0..200).map(|_| service.clone().oneshot(devices()))).await;
+    assert!(
+        calls
+            .into_iter()
+            .all(|response| response.unwrap().status() == 200)
+    );
+    assert_eq!((asked.load(SeqCst), server.counts().login_requests), (2, 2));
 }

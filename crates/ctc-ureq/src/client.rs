@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Login, Settings};
 use ctc_driver::{
-    CallError, CallOptions, Driver, LogoutOutcome, Replay, SessionConfig, SessionStore,
-    SharedSession,
+    CallError, CallOptions, CredentialsSource, Driver, LogoutOutcome, Replay, SessionConfig,
+    SessionStore, SharedSession,
 };
 use http::Request;
 
@@ -209,6 +209,21 @@ impl ClientBuilder {
     /// User name and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.config = self.config.credentials(username, password);
+        self
+    }
+
+    /// A source that each login asks for user name and password, in place of fixed ones: for
+    /// passwords that change. See [`CredentialsSource`] and the manual's page
+    /// [`rotating_a_password`](ctc_driver::manual::rotating_a_password).
+    ///
+    /// ```
+    /// use ctc_ureq::{Client, CredentialsFile};
+    ///
+    /// let source = CredentialsFile::new("/etc/ctc/username", "/etc/ctc/password");
+    /// let builder = Client::builder().credentials_source(source);
+    /// ```
+    pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
+        self.config = self.config.credentials_source(source);
         self
     }
 

@@ -89,7 +89,8 @@ pub use ctc_driver::ctc_core::{
     Unauthorized,
 };
 pub use ctc_driver::{
-    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LogoutOutcome, MemoryStore,
+    CallError, CallOptions, Caller, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
+    CredentialsError, CredentialsFile, CredentialsSource, Denied, LogoutOutcome, MemoryStore,
     Replay, SessionStore, SharedSession,
 };
 pub use error::{BuildError, Error, SendError};

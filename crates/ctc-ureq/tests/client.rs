@@ -7,12 +7,13 @@ use std::io::{Cursor, Read};
 use std::time::Duration;
 
 use ctc_testkit::{
-    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
+    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Origin,
+    Rule, Server,
 };
 use ctc_ureq::ureq::{self, Agent};
 use ctc_ureq::{
-    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, LoginFailure, LogoutOutcome,
-    Replay, SendError, Unauthorized,
+    Body, BuildError, Client, ClientBuilder, Denial, Endpoint, Error, Login, LoginFailure,
+    LogoutOutcome, OAuth, Replay, SendError, Unauthorized,
 };
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -401,14 +402,67 @@ fn a_user_agent_of_ones_own() {
     }
 }
 
+fn oauth(server: &Server) -> OAuth {
+    OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID).unwrap()
+}
+
+#[test]
+fn the_oauth_login_goes_to_the_token_endpoint_and_its_token_to_the_api() {
+    let server = Server::start().unwrap();
+    let client = builder(&server)
+        .login(Login::OAuth(oauth(&server)))
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+    }
+    let [login, first, second] = &*server.journal() else {
+        panic!("one login and two calls")
+    };
+    let (api, issuer) = (Origin::Api, Origin::Token);
+    assert_eq!(
+        (login.origin, first.origin, second.origin),
+        (issuer, api, api)
+    );
+    assert!(login.header("calamp-services-app").is_empty());
+    assert_eq!(first.header("calamp-services-app"), [DEFAULT_APP_KEY]);
+    assert!(first.header("authorization")[0].starts_with("Bearer "));
+    assert!(first.header("cookie").is_empty());
+    assert!(matches!(client.logout(), LogoutOutcome::NotRevoked));
+    assert_eq!(server.counts().live_tokens, 1);
+    assert_eq!(server.counts().violations, 0);
+
+    let revoking = oauth(&server).revoke_on_logout();
+    let client = builder(&server)
+        .login(Login::OAuth(revoking))
+        .build()
+        .unwrap();
+    client.login().unwrap();
+    assert!(matches!(client.logout(), LogoutOutcome::Accepted(status) if status == 200));
+    assert_eq!(server.counts().live_tokens, 1, "only the second is revoked");
+    assert_eq!(server.counts().violations, 0);
+}
+
 /// The variables that name a proxy are a process's own, so this test runs itself once more in
 /// another one.
 #[test]
 fn guarantee_8_plain_http_goes_through_no_proxy() {
     const SERVER: &str = "CTC_TEST_SERVER";
+    const TOKEN_URL: &str = "CTC_TEST_TOKEN_URL";
     if let Ok(url) = std::env::var(SERVER) {
         let client = Client::builder()
             .endpoint(Endpoint::danger_plain_http(&url).unwrap())
+            .app_key(DEFAULT_APP_KEY)
+            .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
+            .build()
+            .unwrap();
+        client.login().unwrap();
+        // Nor does a password on its way to a token endpoint on this machine.
+        let token_url = std::env::var(TOKEN_URL).unwrap();
+        let oauth = OAuth::danger_plain_http(&token_url, DEFAULT_CLIENT_ID).unwrap();
+        let client = Client::builder()
+            .endpoint(Endpoint::new("https://api.example").unwrap())
+            .login(Login::OAuth(oauth))
             .app_key(DEFAULT_APP_KEY)
             .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
             .build()
@@ -420,13 +474,14 @@ fn guarantee_8_plain_http_goes_through_no_proxy() {
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again
         .args(["--exact", "guarantee_8_plain_http_goes_through_no_proxy"])
-        .env(SERVER, server.url());
+        .env(SERVER, server.url())
+        .env(TOKEN_URL, server.token_url());
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         again.env(variable, proxy.url());
     }
     assert!(again.output().unwrap().status.success());
     assert_eq!(
         (server.counts().logins, proxy.counts()),
-        (1, ctc_testkit::Counts::default())
+        (2, ctc_testkit::Counts::default())
     );
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use ctc_driver::ctc_core::{
-    Admit, AppKey, AuthToken, Call, Credentials, Endpoint, FormBody, LoginOutcome, LoginRule, Pass,
-    Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
+    Admit, AppKey, AuthToken, Call, Credentials, Endpoint, FormBody, Login, LoginOutcome,
+    LoginRule, OAuth, Pass, Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
     AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, LoginRequest,
@@ -43,6 +43,44 @@ fn new_session(endpoint: &Endpoint) -> Session {
     show!(ctc_driver::ctc_core::Settings, &settings);
     show!(ctc_driver::ctc_core::FairUse, &settings.fair_use);
     Session::new(endpoint.clone(), key, credentials, settings).unwrap()
+}
+
+/// The OAuth login, whose response has its secrets in the body.
+pub(crate) fn oauth() {
+    let spoilt =
+        OAuth::new(&format!("https://{USERNAME}:{PASSWORD}@h.example/t"), "c").unwrap_err();
+    show!(ctc_driver::ctc_core::OAuthError, &spoilt);
+    tell(&spoilt);
+    let oauth = OAuth::new("https://h.example/t", "c").unwrap();
+    let oauth = oauth.revoke_on_logout();
+    show!(ctc_driver::ctc_core::OAuth, &oauth);
+    let mut settings = Settings::default();
+    settings.login = Login::OAuth(oauth);
+    show!(ctc_driver::ctc_core::Login, &settings.login);
+    show!(ctc_driver::ctc_core::Settings, &settings);
+    let (key, credentials) = (AppKey::new(APP_KEY), Credentials::new(USERNAME, PASSWORD));
+    let api = Endpoint::new("https://api.example").unwrap();
+    let mut session = Session::new(api, key.unwrap(), credentials.unwrap(), settings).unwrap();
+    let now = Instant::now();
+    for (kind, status) in [("mac", 200), ("Bearer", 400), ("Bearer", 200)] {
+        let Admit::Login(order) = session.renew(now) else {
+            panic!("no login")
+        };
+        show!(ctc_driver::ctc_core::FormBody, order.request.body());
+        let body =
+            format!(r#"{{"token_type":"{kind}","access_token":"{TOKEN}","id_token":"{TOKEN}"}}"#);
+        let status = StatusCode::from_u16(status).unwrap();
+        let reading = session
+            .login_reader()
+            .read(status, &HeaderMap::new(), body.as_bytes());
+        show!(ctc_driver::ctc_core::LoginReading, &reading);
+        let outcome = session.login_response(order.ticket, reading, now);
+        show!(ctc_driver::ctc_core::LoginOutcome, &outcome);
+        show!(ctc_driver::ctc_core::Session, &session);
+        session.reset();
+    }
+    let logout = session.logout().unwrap();
+    show!(ctc_driver::ctc_core::FormBody, logout.body());
 }
 
 /// Logs in and calls, step by step. `login` and `send` are the HTTP stack.

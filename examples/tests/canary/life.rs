@@ -326,6 +326,7 @@ fn made_by_hand(stage: &Stage, client: &Client) {
         Fault::SetCookies(vec![format!("authToken={TOKEN}; Path=/connect")]),
     ));
     let stack = stack(stage.certificate(), Panics::Never);
+    by_hand::oauth();
     by_hand::session(
         &client.session().endpoint(),
         |request| send_login(&stack, LoginRequest::new(request, Duration::from_secs(30))),

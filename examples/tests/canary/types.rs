@@ -21,6 +21,7 @@ without_secrets!(
     ctc_driver::ctc_core::Epoch,
     ctc_driver::ctc_core::FailedLogin,
     ctc_driver::ctc_core::Generation,
+    ctc_driver::ctc_core::RejectionReason,
     ctc_driver::ctc_core::Route,
     ctc_driver::ctc_core::SendFailure,
     ctc_driver::ctc_core::TokenAttachment,

@@ -31,13 +31,7 @@ struct Report(Vec<(&'static str, String)>);
 
 impl Report {
     fn tell(&mut self, what: &'static str, error: &dyn Error) {
-        let mut text = format!("{error}\n");
-        let mut link = error.source();
-        while let Some(source) = link {
-            let _ = writeln!(text, "  caused by: {source}");
-            link = source.source();
-        }
-        self.say(what, &text);
+        self.say(what, &text(error));
     }
 
     fn say(&mut self, what: &'static str, text: &str) {
@@ -47,6 +41,17 @@ impl Report {
     fn heading(&mut self, heading: &'static str) {
         self.0.push((heading, String::new()));
     }
+}
+
+/// An error and what it came of.
+fn text(error: &dyn Error) -> String {
+    let mut text = format!("{error}\n");
+    let mut link = error.source();
+    while let Some(source) = link {
+        let _ = writeln!(text, "  caused by: {source}");
+        link = source.source();
+    }
+    text
 }
 
 /// Ports and pauses differ from run to run.

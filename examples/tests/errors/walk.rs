@@ -4,19 +4,24 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_driver::ctc_core::{AppKey, Settings, Unauthorized};
+use ctc_driver::ctc_core::{AppKey, Login, OAuth, Settings, Unauthorized};
 use ctc_driver::{SessionConfig, StoreError};
 use ctc_testkit::{
-    DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Point, Rule, Server,
+    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Point,
+    Rule, Server,
 };
 use http::HeaderMap;
 
-use super::adapter::{Client, ClientBuilder, Endpoint, MemoryStore, Replay, SendError};
+use super::adapter::{
+    Client, ClientBuilder, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
+    CredentialsSource, Endpoint, MemoryStore, Replay, SendError,
+};
 use super::{http_client, native, of_its_own, wait, with_stream};
-use crate::Report;
 use crate::store::Busy;
+use crate::{Report, text};
 
 pub(crate) const DEVICES: &str = "/connect/services/devices";
 const FORBIDDEN: &str = "/connect/test/status/401";
@@ -28,9 +33,11 @@ pub(crate) fn everything(report: &mut Report) {
     building(report);
     report.heading("The login");
     refused(report);
+    refused_oauth(report);
     in_trouble(report);
     unreachable(report);
     held_back(report);
+    sources(report);
     of_its_own(report);
     report.heading("The call");
     paths(report);
@@ -80,6 +87,57 @@ fn nowhere() -> String {
             .local_addr()
             .unwrap()
     )
+}
+
+/// Sources of credentials.
+fn sources(report: &mut Report) {
+    let server = Server::start().unwrap();
+    let folder = std::env::temp_dir().join(format!("ctc-errors-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join(name);
+        std::fs::write(&path, "s3cret").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        CredentialsFile::for_user("ada", path)
+    };
+    let command = |script: &str| CredentialsCommand::new("ada", "sh").args(["-c", script]);
+    let missing = CredentialsFile::new("/etc/ctc/no-username", "/etc/ctc/no-password");
+    let (readable, writable) = (write("readable", 0o644), write("writable", 0o660));
+    let slow = || {
+        std::thread::sleep(Duration::from_secs(2));
+        Err(CredentialsError::unavailable("too late"))
+    };
+    let with = |source: Arc<dyn CredentialsSource>| at(&server.url()).credentials_source(source);
+    let sources: [(_, Arc<dyn CredentialsSource>); 7] = [
+        ("a file of credentials is missing", Arc::new(missing)),
+        ("everybody may read the password's file", Arc::new(readable)),
+        ("others may write the password's file", Arc::new(writable)),
+        (
+            "the command that has the password is missing",
+            Arc::new(CredentialsCommand::new("ada", "ctc-no-such-vault")),
+        ),
+        ("the command fails", Arc::new(command("exit 2"))),
+        (
+            "the command hangs",
+            Arc::new(command("exec sleep 60").timeout(Duration::from_millis(100))),
+        ),
+        (
+            "a variable with credentials is not set",
+            Arc::new(CredentialsEnv::new(
+                "CTC_NO_SUCH_USER",
+                "CTC_NO_SUCH_PASSWORD",
+            )),
+        ),
+    ];
+    for (what, source) in sources {
+        let client = with(source).build().unwrap();
+        let told = text(&login(&client));
+        report.say(what, &told.replace(folder.to_str().unwrap(), "/etc/ctc"));
+    }
+    let client = at(&server.url()).credentials_source(slow).build().unwrap();
+    report.tell("a source takes too long", &login(&client));
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 fn endpoints(report: &mut Report) {
@@ -132,6 +190,20 @@ fn environment(report: &mut Report) {
         &[("CTC_BASE_URL", "http://a.example")],
         3,
     );
+    let (us, oauth) = (("CTC_REGION", "us"), ("CTC_LOGIN", "oauth"));
+    let (id, url) = (("CTC_CLIENT_ID", "c"), "CTC_TOKEN_URL");
+    told("CTC_LOGIN is something else", &[us, ("CTC_LOGIN", "x")], 3);
+    told("CTC_SCOPE without CTC_LOGIN", &[us, ("CTC_SCOPE", "x")], 3);
+    told(
+        "CTC_TOKEN_URL without CTC_CLIENT_ID",
+        &[us, oauth, (url, "https://a.example/t")],
+        3,
+    );
+    told(
+        "CTC_TOKEN_URL is plain http",
+        &[us, oauth, id, (url, "http://a.example/t")],
+        3,
+    );
 }
 
 fn building(report: &mut Report) {
@@ -170,7 +242,22 @@ fn building(report: &mut Report) {
         "a user agent for an HTTP client of your own",
         us().user_agent("x").http_client(http_client()),
     );
+    told(
+        "a token endpoint of the other region",
+        us().login(Login::OAuth(OAuth::eu()))
+            .app_key("k")
+            .credentials("u", "p"),
+    );
     report.tell("an empty application key", &AppKey::new("").unwrap_err());
+    let oauth = |url, id: &str| OAuth::new(url, id).unwrap_err();
+    let token_url = "https://a.example/t";
+    report.tell("an empty client id", &oauth(token_url, ""));
+    report.tell(
+        "a token URL with a fragment",
+        &oauth("https://a.example/t#s3cret", "c"),
+    );
+    let revokes = OAuth::us().revoke_on_logout_at("https://a.example/r");
+    report.tell("a revocation URL elsewhere", &revokes.unwrap_err());
 }
 
 fn refused(report: &mut Report) {
@@ -188,6 +275,39 @@ fn refused(report: &mut Report) {
             .build()
             .unwrap();
         report.tell(what, &login(&client));
+    }
+}
+
+/// The OAuth login, told by the codes of the token endpoint.
+fn refused_oauth(report: &mut Report) {
+    let policy = Fault::Respond {
+        status: 400,
+        headers: Vec::new(),
+        body: r#"{"error":"invalid_grant","error_description":"denied by sign on policy."}"#.into(),
+        act: false,
+    };
+    let error = Fault::oauth_error;
+    for (what, fault) in [
+        (
+            "OAuth: username and password are refused",
+            error(400, "invalid_grant"),
+        ),
+        ("OAuth: a policy asks for more than a password", policy),
+        (
+            "OAuth: client id, grant or scope is refused",
+            error(401, "invalid_client"),
+        ),
+        ("OAuth: the token URL is wrong", Fault::status(404)),
+        (
+            "OAuth: the server is busy",
+            error(400, "temporarily_unavailable"),
+        ),
+    ] {
+        let server = Server::start().unwrap();
+        server.inject(Rule::forever(Matcher::Token, fault));
+        let oauth = OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID);
+        let client = builder(&server).login(Login::OAuth(oauth.unwrap()));
+        report.tell(what, &login(&client.build().unwrap()));
     }
 }
 

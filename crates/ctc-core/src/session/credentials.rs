@@ -57,7 +57,10 @@ impl Session {
         }
         let marks = Marks::of(self.account(), credentials);
         self.take_marks(&marks);
-        self.pending_login.as_mut()?.marks = marks;
+        // The source may have taken its time.
+        let lease_until = later(now, self.settings.lease);
+        let pending_login = self.pending_login.as_mut()?;
+        (pending_login.marks, pending_login.lease_until) = (marks, lease_until);
         Some(self.requests.login(&self.key, credentials))
     }
 
@@ -86,6 +89,7 @@ impl Session {
         let lease_until = later(now, self.settings.lease);
         let pending_login = self.pending_login.as_mut()?;
         (pending_login.marks, pending_login.lease_until) = (marks, lease_until);
+        pending_login.sent = false;
         Some(self.requests.login(&self.key, credentials))
     }
 

@@ -54,6 +54,13 @@ pub enum Denial {
          make it on another thread or task"
     )]
     InsideLogin,
+    /// The runtime of this call did not run the login that the call was to make. Calls on a runtime
+    /// that runs are not affected.
+    #[error(
+        "the runtime did not run the CTC login: make the call within a runtime that keeps running, \
+         or give the client one (for tokio: Tokio::on(handle))"
+    )]
+    NotRun,
 }
 
 /// Why the server refused a login, as far as its response said. It is for people: what a session
@@ -73,6 +80,27 @@ pub enum RejectionReason {
     /// The server does not take the client id, the grant or the scope, or has no login at this
     /// address: user name and password are not at fault.
     Configuration,
+}
+
+impl RejectionReason {
+    const ALL: [Self; 4] = [
+        Self::Unstated,
+        Self::Credentials,
+        Self::SignOnPolicy,
+        Self::Configuration,
+    ];
+
+    /// As it stands in a record.
+    pub(super) fn number(self) -> u8 {
+        let at = Self::ALL.iter().position(|reason| *reason == self);
+        at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default()
+    }
+
+    /// A number that only a newer version knows is no reason to give.
+    pub(super) fn of_number(number: u8) -> Self {
+        let reason = Self::ALL.get(usize::from(number));
+        reason.copied().unwrap_or_default()
+    }
 }
 
 /// A refusal, as one value.
@@ -129,7 +157,8 @@ impl Denial {
             Self::Rejected { .. }
             | Self::CredentialsUnusable
             | Self::Closed
-            | Self::InsideLogin => None,
+            | Self::InsideLogin
+            | Self::NotRun => None,
         }
     }
 }
@@ -228,9 +257,6 @@ pub enum LoginFailure {
     /// The source of the credentials failed, or took too long.
     #[error("the source of the credentials failed: look at what it reports")]
     CredentialsUnavailable,
-    /// The runtime dropped the login's task several times in a row before it sent anything.
-    #[error("the runtime did not run the login: make the call within a runtime that keeps running")]
-    NotRun,
     /// No response came back.
     #[error("no usable answer came back: the server may be slow or down")]
     MaybeSent,

@@ -148,7 +148,7 @@ impl Governor {
     ) -> Denial {
         let was_not_sent = matches!(
             cause,
-            LoginFailure::NotSent | LoginFailure::NotRun | LoginFailure::CredentialsUnavailable
+            LoginFailure::NotSent | LoginFailure::CredentialsUnavailable
         );
         let doublings = if was_not_sent {
             let doublings = self.failures.min(1);

@@ -120,6 +120,12 @@ impl Session {
         call.replay(adopted)
     }
 
+    /// Whether a 401 with these headers has no challenge for bearer tokens, although the session's
+    /// token is one: the server may not have looked at it. Never with the cookie login.
+    pub fn lacks_challenge(&self, headers: &HeaderMap) -> bool {
+        self.is_oauth() && BearerChallenge::read(headers) == BearerChallenge::Missing
+    }
+
     fn is_oauth(&self) -> bool {
         self.settings.login.oauth().is_some()
     }

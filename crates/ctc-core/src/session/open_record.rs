@@ -7,7 +7,7 @@ use hmac_sha256::HMAC;
 use http::StatusCode;
 use zeroize::Zeroizing;
 
-use super::denial::Rejection;
+use super::denial::{Rejection, RejectionReason};
 use super::governor::{History, Stop};
 use super::pass::Generation;
 use super::record::{
@@ -51,15 +51,16 @@ pub(super) struct FoundToken {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct FoundRefusal {
-    status: StatusCode,
+    rejection: Rejection,
     pub(super) generation: u64,
 }
 
 impl FoundRefusal {
     pub(super) fn read(refusal: Refusal) -> Option<Self> {
         let status = StatusCode::from_u16(refusal.status).ok()?;
+        let reason = RejectionReason::of_number(refusal.reason);
         Some(Self {
-            status,
+            rejection: Rejection { status, reason },
             generation: refusal.generation,
         })
     }
@@ -146,10 +147,18 @@ impl OpenRecord {
         self.auth_token().is_some_and(|ours| ours.is_same(token))
     }
 
-    /// The status of the login that was refused, if one was, and the record's number then.
-    pub fn refusal_to_seal(&self) -> Option<(u16, u64)> {
-        self.refusal
-            .map(|refusal| (refusal.status.as_u16(), refusal.generation))
+    /// The refusal, if the login was refused, before it has its tag.
+    pub fn refusal_to_seal(&self) -> Option<Refusal> {
+        let FoundRefusal {
+            rejection,
+            generation,
+        } = self.refusal?;
+        Some(Refusal {
+            status: rejection.status.as_u16(),
+            reason: rejection.reason.number(),
+            generation,
+            tag: [0; 16],
+        })
     }
 }
 
@@ -383,9 +392,12 @@ impl OpenRecord {
                     cause,
                 });
             }
-            Some(Stop::Rejected(Rejection { status, .. })) => {
+            Some(Stop::Rejected(rejection)) => {
                 let generation = generation.number();
-                refusal = Some(FoundRefusal { status, generation });
+                refusal = Some(FoundRefusal {
+                    rejection,
+                    generation,
+                });
             }
             Some(Stop::CredentialsUnusable) | None => {}
         }
@@ -472,7 +484,7 @@ impl OpenRecord {
             }
         });
         let stop = refusal
-            .map(|refusal| Stop::Rejected(Rejection::unstated(refusal.status)))
+            .map(|refusal| Stop::Rejected(refusal.rejection))
             .or(pause);
         let debt = Duration::from_millis(self.login_debt.saturating_sub(elapsed)).min(MAX_SPAN);
         History {

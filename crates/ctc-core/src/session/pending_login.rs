@@ -24,6 +24,10 @@ pub(super) struct PendingLogin {
     pub(super) ticket: u64,
     started: Instant,
     pub(super) lease_until: Instant,
+    /// The server may have seen it.
+    pub(super) sent: bool,
+    /// Of the newest token at the election.
+    generation: Generation,
     /// Of the credentials that it is made with.
     pub(super) marks: Marks,
     /// The session was closed since. The login decides nothing any more, but until it is reported
@@ -81,12 +85,6 @@ impl Session {
         self.fail(&ticket, LoginFailure::Panicked, sent, now)
     }
 
-    /// Reports a login that was not sent because the driver's runtime did not run it.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_not_run(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
-        self.fail(&ticket, LoginFailure::NotRun, false, now)
-    }
-
     /// Reports a login that was not tried: another process held the store's login lease for too
     /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
@@ -115,13 +113,20 @@ impl Session {
     }
 
     /// Whether a login that is not sent yet should still be sent. It should not when the session
-    /// was closed, the credentials have changed, or the lease has ended.
+    /// was closed, the credentials have changed, the lease has ended, or the server has replaced
+    /// the token by a newer one since.
     pub fn login_is_wanted(&self, ticket: &LoginTicket, now: Instant) -> bool {
-        self.has_pending_login(now) && self.still_counts(ticket)
+        let is_replaced = |pending_login: &PendingLogin| {
+            self.open.is_some() && self.generation > pending_login.generation
+        };
+        self.has_pending_login(now)
+            && self.still_counts(ticket)
+            && !self.pending_login.as_ref().is_some_and(is_replaced)
     }
 
     /// As [`login_is_wanted`](Self::login_is_wanted), for a login that is sent right after this
-    /// call: its lease and the token's lifetime count from now.
+    /// call: its lease and the token's lifetime count from now. A login that this was not asked for
+    /// counts as one that was never sent when its lease ends: it is not charged to the budget.
     ///
     /// The lease then lasts as long as the login may take
     /// ([`login_timeout`](crate::Settings::login_timeout)) and 10 s for the report, but no longer
@@ -132,6 +137,7 @@ impl Session {
         let lease = self.settings.lease.min(self.longest_login());
         if let Some(pending_login) = self.pending_login.as_mut().filter(|_| wanted) {
             (pending_login.started, pending_login.lease_until) = (now, later(now, lease));
+            pending_login.sent = true;
         }
         wanted
     }
@@ -150,6 +156,11 @@ impl Session {
                 deadline: pending_login.lease_until.min(limit),
             });
         }
+        // Its lease is over, so it will not be sent any more.
+        if self.pending_login.take_if(|login| !login.sent).is_some() {
+            self.governor.refund(now);
+            self.advance_epoch();
+        }
         if let Err(denial) = self.governor.check(now) {
             return Admit::Deny(denial);
         }
@@ -163,6 +174,8 @@ impl Session {
             ticket: self.tickets,
             started: now,
             lease_until: later(now, self.settings.lease),
+            sent: false,
+            generation: self.generation,
             marks: self.marks.clone(),
             superseded: false,
         });

@@ -88,6 +88,9 @@ pub struct TokenFacts {
 pub struct Refusal {
     /// The status of the server's response.
     pub status: u16,
+    /// The number of the reason that it gave.
+    #[serde(default)]
+    pub reason: u8,
     /// The record's, when the login was refused.
     pub generation: u64,
     /// Recognised with the key of the password that was refused.

@@ -22,8 +22,8 @@ pub(crate) fn read_retry_after(headers: &HeaderMap) -> Option<Duration> {
     )
 }
 
-/// The pause until the moment that `X-Rate-Limit-Reset` names, in seconds since 1970. That moment is
-/// on the server's clock; `wall` is ours, for a response without a `Date`.
+/// The pause until the moment that `X-Rate-Limit-Reset` names, in seconds since 1970. That moment
+/// is on the server's clock; `wall` is ours, for a response without a `Date`.
 pub(crate) fn read_rate_limit_reset(
     headers: &HeaderMap,
     wall: Option<SystemTime>,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use ctc_core::{Admit, Denial, LoginOutcome, Phase, SendFailure};
+use ctc_core::{Admit, Call, Denial, LoginOutcome, Phase, SendFailure};
 
 use crate::scenario::{Scenario, USER, call, cookie, credentials, field};
 
@@ -127,6 +127,8 @@ fn t56_a_report_past_the_lease_counts_when_nobody_took_over() {
 fn t56_a_late_token_counts_though_a_caller_was_denied_a_login_meanwhile() {
     let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
     let ticket = s.order().ticket;
+    let now = s.now();
+    assert!(s.session.login_starting(&ticket, now));
     s.at(60);
     assert!(matches!(s.denied(), Denial::BudgetSpent { .. }));
     let outcome = s.login(ticket, 200, &[&cookie("T1")]);
@@ -166,9 +168,39 @@ fn t56_logins_that_hang_for_ever_stay_within_the_budget() {
     let mut s = Scenario::new();
     for second in 0..3600 {
         s.at(second);
-        let _ = s.herd(3); // tickets dropped without a word
+        for admit in s.herd(3) {
+            if let Admit::Login(order) = admit {
+                let now = s.now();
+                assert!(s.session.login_starting(&order.ticket, now));
+            } // and dropped without a word
+        }
     }
     assert!((20..=33).contains(&s.logins), "{} logins", s.logins);
+}
+
+#[test]
+fn guarantee_2_an_election_whose_lease_ends_before_the_login_is_sent_costs_nothing() {
+    let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
+    for round in 0..100 {
+        let ticket = s.order().ticket;
+        let wait = s.waits();
+        s.pass_time(60);
+        let now = s.now();
+        assert!(!s.session.login_starting(&ticket, now), "round {round}");
+        let next = s.order().ticket;
+        assert_ne!(s.session.epoch(), wait.epoch, "round {round}");
+        // Its own end takes nothing back a second time.
+        s.session.cancel_unsent(ticket, now);
+        let starts = s.session.login_starting(&next, now);
+        assert!(starts, "round {round}");
+        let _ = s.fails(next, SendFailure::MaybeSent);
+        s.session.reset();
+        assert!(
+            matches!(s.denied(), Denial::BudgetSpent { .. }),
+            "round {round}"
+        );
+        s.pass_time(120);
+    }
 }
 
 #[test]
@@ -274,28 +306,35 @@ fn a_login_that_had_to_wait_for_the_store_has_its_lease_from_when_it_is_sent() {
 
 #[test]
 fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
-    type Spoil = fn(&mut Scenario);
-    let spoils: [(&str, Spoil); 4] = [
-        ("closed", |s| drop(s.session.close())),
-        ("closed and open again", |s| {
+    type Spoil = fn(&mut Scenario, &mut Call);
+    let spoils: [(&str, Spoil); 5] = [
+        ("closed", |s, _| drop(s.session.close())),
+        ("closed and open again", |s, _| {
             s.session.close();
             s.session.reopen();
         }),
-        ("new password", |s| {
+        ("new password", |s, _| {
             s.session.set_credentials(credentials(USER, "another"));
         }),
-        ("lease over", |s| s.pass_time(60)),
+        ("lease over", |s, _| s.pass_time(60)),
+        ("the refused token was replaced", |s, late| {
+            let _ = s.response(late, 200, &[&cookie("T2")]);
+            assert_eq!(s.token().as_deref(), Some("T2"));
+        }),
     ];
     for (name, spoil) in spoils {
-        let mut s = Scenario::new();
+        // Two calls with one token: the first one's 401 asks for a login.
+        let mut s = Scenario::new().open("T1").after(3600);
+        let (mut first, mut late) = (s.sent(), s.sent());
+        let _ = s.response(&mut first, 401, &[]);
         let ticket = s.order().ticket;
         let now = s.now();
         assert!(s.session.login_is_wanted(&ticket, now), "{name}");
-        spoil(&mut s);
+        spoil(&mut s, &mut late);
         let now = s.now();
         assert!(!s.session.login_is_wanted(&ticket, now), "{name}");
         assert!(!s.session.login_starting(&ticket, now), "{name}");
-        s.at(60);
+        s.pass_time(60);
         assert_ne!(
             s.phase(),
             Phase::LoggingIn,
@@ -307,4 +346,20 @@ fn guarantee_1_a_login_that_is_no_longer_wanted_is_not_sent() {
     let _ticket = s.order().ticket;
     let now = s.now();
     assert!(!s.session.login_is_wanted(&foreign, now) && !s.session.login_starting(&foreign, now));
+}
+
+#[test]
+fn a_renewal_is_not_sent_once_the_server_has_replaced_the_token() {
+    for (token, is_wanted) in [("T1", true), ("T2", false)] {
+        let mut s = Scenario::new().open("T1");
+        let (mut sent, ticket) = (s.sent(), s.renewal());
+        let _ = s.response(&mut sent, 200, &[&cookie(token)]);
+        let now = s.now();
+        assert_eq!(
+            s.session.login_is_wanted(&ticket, now),
+            is_wanted,
+            "{token}"
+        );
+        assert_eq!(s.session.login_starting(&ticket, now), is_wanted, "{token}");
+    }
 }

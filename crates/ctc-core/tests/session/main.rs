@@ -9,6 +9,7 @@
 )]
 
 mod clocks;
+mod credentials;
 mod endings;
 mod endpoint;
 mod futile;

@@ -26,7 +26,7 @@ fn scenario(oauth: OAuth) -> Scenario {
 
 fn body_with(token: &str) -> String {
     format!(
-        r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}","id_token":"X.Y.Z"}}"#
+        r#"{{"token_type":"Bearer","expires_in":86400,"access_token":"{token}","id_token":"X.Y"}}"#
     )
 }
 
@@ -483,6 +483,36 @@ fn input_39_neither_login_takes_up_the_others_record() {
     }
 }
 
+#[test]
+fn a_reason_survives_in_a_record() {
+    for (body, reason) in [
+        (r#"{"error":"invalid_grant"}"#, RejectionReason::Credentials),
+        (SIGN_ON_POLICY, RejectionReason::SignOnPolicy),
+        (r#"{"error":"x"}"#, RejectionReason::Configuration),
+        ("", RejectionReason::Unstated),
+    ] {
+        let s = rejected(us(), body);
+        let mut other = s.restarted();
+        let ticket = other.order().ticket;
+        let resumed = other.resumes(ticket, &s.record());
+        let Resumed::Denied(denial) = resumed else {
+            panic!("{resumed:?}")
+        };
+        assert_eq!(denial, Denial::rejected_for(status(400), reason));
+    }
+    // A newer version's reason is one that is not known.
+    let s = rejected(us(), SIGN_ON_POLICY);
+    let mut json = serde_json::to_value(s.record()).unwrap();
+    json["refusals"][0]["reason"] = 200.into();
+    let mut other = s.restarted();
+    let ticket = other.order().ticket;
+    let resumed = other.resumes(ticket, &serde_json::from_value(json).unwrap());
+    let Resumed::Denied(denial) = resumed else {
+        panic!("{resumed:?}")
+    };
+    assert_eq!(denial, Denial::rejected(status(400)));
+}
+
 fn rejected_by(mut s: Scenario) -> Scenario {
     let ticket = s.order().ticket;
     let outcome = reports(&mut s, ticket, 401, "");
@@ -547,11 +577,14 @@ fn a_fresh_token_that_is_refused_without_a_challenge_says_so() {
         };
         let _ = reports(&mut s, order.ticket, 200, &body_with("T1"));
         s.proceeds(&mut call);
-        let (headers, now) = (challenged(&lines), s.now());
+        let (mut headers, now) = (challenged(&lines), s.now());
+        // No word on a token that is no cookie.
+        headers.extend(set_cookies(&["authToken=; Max-Age=0"]));
         let verdict = s
             .session
             .observe(&mut call, route("/a"), status(401), &headers, now);
         assert_eq!(verdict, Verdict::Unauthorized(why), "{lines:?}");
+        assert_eq!(bearer(&s).as_deref(), Some("Bearer T1"));
     }
 }
 

@@ -41,6 +41,10 @@ struct Walk {
     unsent: u64,
     /// When the live ticket ends, as the keeper counts.
     lease: Option<u64>,
+    /// The live ticket's login was announced.
+    started: bool,
+    /// The newest token's generation when the live ticket was handed out.
+    elected_at: Generation,
     /// The session was closed since: the ticket decides nothing, but no other login goes out
     /// beside it.
     void: bool,
@@ -70,6 +74,8 @@ impl Walk {
             orders: 0,
             unsent: 0,
             lease: None,
+            started: false,
+            elected_at: Generation::default(),
             void: false,
             password: PASSWORD,
             sent_password: PASSWORD,
@@ -116,6 +122,13 @@ impl Walk {
     }
 
     fn admitted(&mut self, admit: Admit) {
+        let elects = matches!(&admit, Admit::Login(_) | Admit::Deny(_)) && !self.closed;
+        let is_over = self.lease.is_some_and(|until| until <= self.second);
+        if elects && is_over && !self.started {
+            // It was not sent, and will not be.
+            self.unsent += 1;
+            self.lease = None;
+        }
         match admit {
             Admit::NeedCredentials(_) => panic!("the session has credentials"),
             Admit::Login(order) => {
@@ -126,6 +139,7 @@ impl Walk {
                 );
                 self.orders += 1;
                 (self.lease, self.void) = (Some(self.second + 60), false);
+                (self.started, self.elected_at) = (false, self.s.record().generation());
                 self.sent_password = self.password;
                 self.tickets.push(order.ticket);
             }
@@ -258,6 +272,8 @@ impl Walk {
         self.is_live(ticket)
             && self.sent_password == self.password
             && self.lease.is_some_and(|until| until > self.second)
+            // A token that came since makes it needless.
+            && self.s.session.pass().is_none_or(|pass| pass.generation() <= self.elected_at)
     }
 
     fn start(&mut self) {
@@ -269,6 +285,7 @@ impl Walk {
         if wanted {
             // The time-out and the margin.
             self.lease = Some(self.second + 40);
+            self.started = true;
         }
     }
 

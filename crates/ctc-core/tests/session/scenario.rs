@@ -421,10 +421,9 @@ pub(crate) fn sealed(ours: &OpenRecord) -> SessionRecord {
         nonce: [0; 24],
         sealed: text.to_vec(),
     });
-    let refusal = ours.refusal_to_seal().map(|(status, generation)| Refusal {
-        status,
-        generation,
+    let refusal = ours.refusal_to_seal().map(|refusal| Refusal {
         tag: mark(ours.seed()),
+        ..refusal
     });
     let parts = SealedParts {
         salt: [7; 16],

@@ -69,6 +69,10 @@ pub enum SessionEvent<'a> {
         generation: Generation,
         /// Of the response that said so.
         status: StatusCode,
+        /// With the OAuth login: the response has no challenge for bearer tokens. The server may
+        /// not have looked at the token; see
+        /// [`Settings::attachment`](ctc_core::Settings::attachment).
+        unchallenged: bool,
     },
     /// The session was logged out.
     LoggedOut,
@@ -78,7 +82,7 @@ pub enum SessionEvent<'a> {
     Reopened,
     /// A refusal or pause was lifted.
     Reset,
-    /// The session has new credentials.
+    /// The session has new credentials: they were set, or its source gave others.
     CredentialsReplaced,
     /// The store failed; the session goes on in memory.
     StoreFailed {
@@ -187,7 +191,11 @@ impl SessionEvent<'_> {
                     generation = generation
                 );
             }
-            Self::TokenInvalidated { generation, status } => {
+            Self::TokenInvalidated {
+                generation,
+                status,
+                unchallenged,
+            } => {
                 let (generation, status) = (generation.number(), status.as_u16());
                 tell!(
                     info,
@@ -195,7 +203,8 @@ impl SessionEvent<'_> {
                     session,
                     "token is over",
                     generation = generation,
-                    status = status
+                    status = status,
+                    unchallenged = unchallenged
                 );
             }
             Self::LoggedOut => tell!(info, "logged_out", session, "logged out"),

@@ -137,6 +137,7 @@ fn tell_all() {
         SessionEvent::TokenInvalidated {
             generation,
             status: StatusCode::UNAUTHORIZED,
+            unchallenged: false,
         },
         SessionEvent::LoggedOut,
         SessionEvent::Closed,
@@ -209,4 +210,51 @@ fn the_table_of_counters_is_what_is_counted() {
         .filter_map(|field| Some(field.split_once(':')?.0.trim()))
         .collect();
     assert_eq!(names, fields);
+}
+
+#[test]
+fn a_401_without_a_challenge_is_told_as_such_with_the_oauth_login_only() {
+    use ctc_core::{Admit, Call, Endpoint, Login, OAuth, Route};
+    use http::header::{SET_COOKIE, WWW_AUTHENTICATE};
+    use http::{HeaderMap, HeaderValue, Method};
+
+    let oauth = || Login::OAuth(OAuth::us());
+    for (login, challenge, expected) in [
+        (Login::AuthToken, None, false),
+        (oauth(), None, true),
+        (oauth(), Some("Basic realm=\"x\""), true),
+        (oauth(), Some("Bearer error=\"invalid_token\""), false),
+    ] {
+        let config = crate::SessionConfig::new().endpoint(Endpoint::us());
+        let config = config.app_key("k").credentials("u", "p").login(login);
+        let session = config.build().unwrap();
+        let ask = |call: &mut Call| session.with(|session, now| session.admit(call, now));
+        let Admit::Login(order) = ask(&mut Call::new(true)) else {
+            panic!("the first caller logs in")
+        };
+        let cookie = HeaderValue::from_static("authToken=T");
+        let cookies = HeaderMap::from_iter([(SET_COOKIE, cookie)]);
+        let body = br#"{"access_token":"T","token_type":"Bearer"}"#;
+        let outcome = session.with(|session, now| {
+            let reader = session.login_reader();
+            let reading = reader.read(StatusCode::OK, &cookies, body);
+            session.login_response(order.ticket, reading, now)
+        });
+        assert!(matches!(outcome, ctc_core::LoginOutcome::Opened(_)));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tells = Arc::clone(&told);
+        session.set_observer(move |_: &crate::SharedSession, event: &SessionEvent<'_>| {
+            if let SessionEvent::TokenInvalidated { unchallenged, .. } = event {
+                tells.lock().unwrap().push(*unchallenged);
+            }
+        });
+        let mut call = Call::new(true);
+        assert!(matches!(ask(&mut call), Admit::Proceed(_)));
+        let challenge = challenge.map(|value| (WWW_AUTHENTICATE, HeaderValue::from_static(value)));
+        let headers = HeaderMap::from_iter(challenge);
+        let route = || Route::new(&Method::GET, "/");
+        let status = StatusCode::UNAUTHORIZED;
+        let _ = session.judge(&mut call, route, status, &headers, false);
+        assert_eq!(*told.lock().unwrap(), [expected], "{headers:?}");
+    }
 }

@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ctc_core::{
-    FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, Session,
+    FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, SendFailure,
+    Session,
 };
 use http::Request;
 use tracing::Span;
@@ -32,11 +34,13 @@ pub(crate) struct Attempt {
     pub(super) is_sent: bool,
     /// How often the source of the credentials may still be asked.
     pub(super) questions: u32,
+    /// The login was sent, or it is known that it need not be.
+    settled: Arc<AtomicBool>,
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
     /// Dropped last, when all is done.
-    _running: RunningLogin,
+    running: RunningLogin,
 }
 
 impl Attempt {
@@ -51,10 +55,26 @@ impl Attempt {
             is_sent: false,
             questions: if request.is_none() { 2 } else { 0 },
             request,
+            settled: Arc::default(),
             span: login_span(session.number()),
             session: session.clone(),
-            _running: RunningLogin::new(session),
+            running: RunningLogin::new(session),
         }
+    }
+
+    /// Whether the login was sent, or need not be, which the caller that was elected for it asks
+    /// later on. Otherwise its runtime dropped it, or does not run.
+    pub(crate) fn settled(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.settled)
+    }
+
+    fn settle(&self) {
+        self.settled.store(true, Ordering::SeqCst);
+    }
+
+    /// The store has what the login brought: only a logout that nobody waits for may be left to do.
+    pub(super) fn saved(&mut self) {
+        self.running.saved();
     }
 
     /// Offers the record of a store before the login is sent: it may make the login needless, or
@@ -83,14 +103,16 @@ impl Attempt {
         else {
             return Offered::Proceed;
         };
-        match self
+        let resumed = self
             .session
-            .with(|session, now| verb(session, ticket, &record, now))
-        {
-            Resumed::Continue(ticket) => {
-                self.ticket = Some(ticket);
-                return Offered::Proceed;
-            }
+            .with(|session, now| verb(session, ticket, &record, now));
+        if let Resumed::Continue(ticket) = resumed {
+            self.ticket = Some(ticket);
+            return Offered::Proceed;
+        }
+        self.settle();
+        match resumed {
+            Resumed::Continue(_) => {}
             Resumed::Adopted(generation) => {
                 self.session.store_view().set_saved(record.auth_token());
                 self.session.counters().adopted.count();
@@ -108,10 +130,12 @@ impl Attempt {
 
     /// Returns the request to send, if the login is still wanted.
     pub(super) fn start(&mut self) -> Option<Request<FormBody>> {
-        let starting = self.ask(Session::login_starting);
-        self.session.forget_lost_tasks();
-        self.is_sent = starting;
-        self.request.take().filter(|_| starting)
+        if !self.ask(Session::login_starting) {
+            return None;
+        }
+        self.settle();
+        self.is_sent = true;
+        self.request.take()
     }
 
     pub(super) fn is_wanted(&mut self) -> bool {
@@ -133,6 +157,7 @@ impl Attempt {
     /// Gives the right back unused: the login is not wanted any more.
     pub(super) fn cancel(&mut self) {
         if let Some(ticket) = self.ticket.take() {
+            self.settle();
             self.session
                 .with(|session, now| session.cancel_unsent(ticket, now));
             self.session.tell(SessionEvent::LoginUnwanted);
@@ -186,13 +211,17 @@ impl Attempt {
         report: impl FnOnce(&mut Session, LoginTicket, Instant) -> LoginOutcome,
     ) -> Option<Box<Request<FormBody>>> {
         let ticket = self.ticket.take()?;
+        self.settle();
+        let mut error = error;
         let outcome = self.session.with(|session, now| {
             let outcome = report(session, ticket, now);
-            if let (LoginOutcome::Failed(denial), Some(error)) = (&outcome, error) {
-                self.session.set_login_error(denial.clone(), error);
+            if let LoginOutcome::Failed(denial) = &outcome {
+                self.session.swap_login_error(denial, &mut error);
             }
             outcome
         });
+        // The previous error, or one that says nothing any more: code of the user's.
+        drop(error);
         self.tell(outcome)
     }
 
@@ -224,25 +253,19 @@ impl Attempt {
 impl Drop for Attempt {
     /// The task was dropped half way, most likely by a runtime that is shutting down.
     fn drop(&mut self) {
-        let unsent = !self.is_sent;
-        if unsent && self.ticket.is_some() && self.session.lost_a_task() {
-            self.report_failure(Some(Arc::new(TaskLost)), Session::login_not_run);
-        }
         let Some(ticket) = self.ticket.take() else {
             return;
         };
+        let unsent = !self.is_sent;
         self.session.with(|session, now| match unsent {
+            // After a pause: the token serves on, and no caller may be denied for the lack of a
+            // task that renews it.
+            true if session.is_renewing(now) => {
+                let _ = session.login_failed(ticket, SendFailure::NotSent, now);
+            }
             true => session.cancel_unsent(ticket, now),
             false => session.abandon(ticket),
         });
         self.session.tell(SessionEvent::LoginAbandoned);
     }
 }
-
-/// Why a login failed that no runtime ran.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the runtime dropped the login task before it ran, several times in a row: make the call \
-     within a runtime that keeps running, or give the client one (for tokio: Tokio::on(handle))"
-)]
-struct TaskLost;

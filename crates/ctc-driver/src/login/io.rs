@@ -15,7 +15,7 @@ use crate::ports::{
     StoreError, StoreSecret,
 };
 use crate::sealing::KeyWork;
-use crate::session::{SharedSession, inside_login};
+use crate::session::{LoginEnd, SharedSession, inside_login};
 use crate::threads::{Working, on_thread};
 
 /// What a login needs from the outside. In the blocking driver every step is done when it returns,
@@ -40,8 +40,8 @@ pub(crate) trait LoginIo: Send + Sync {
     fn is_in_use(&self) -> bool;
     /// Does `work`, for `limit` at most where a runtime can bound it. Returns whether it was done.
     async fn within(&self, limit: Duration, work: Work<'_>) -> bool;
-    /// Waits until no login of this session is being made, for `limit` at most.
-    async fn running_logins_end(&self, limit: Duration);
+    /// Waits for the logins of this session that are being made, for `limit` at most.
+    async fn running_logins_end(&self, until: LoginEnd, limit: Duration);
 }
 
 pub(crate) type BoxedLease = Box<dyn AsyncStoreLease>;

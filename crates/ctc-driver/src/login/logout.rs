@@ -12,7 +12,7 @@ use super::io::{LoginIo, SendError};
 use super::leased_store::{STORE_TIMEOUT, lease};
 use crate::events::SessionEvent;
 use crate::ports::{LoginRequest, LoginResponse, StoreError};
-use crate::session::SharedSession;
+use crate::session::{LoginEnd, SharedSession};
 
 /// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked
 /// it to end, and it has other things to do in that time.
@@ -95,7 +95,7 @@ pub(crate) async fn log_out(
     )
     .await;
     // A login that is being made brings a token that nobody wants: let it be logged out as well.
-    io.running_logins_end(left()).await;
+    io.running_logins_end(LoginEnd::LoggedOut, left()).await;
     outcome
 }
 

@@ -112,7 +112,9 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
     store.save(session).await;
     save.complete();
     store.release(session).await;
+    attempt.saved();
     if let Some(logout) = orphan {
+        let timeout = timeout.min(LOGOUT_TIMEOUT);
         drop(io.send(LoginRequest::new(*logout, timeout)).await);
     }
 }

@@ -2,6 +2,8 @@
 //! clients, runtimes, stores and sources of credentials.
 
 pub(crate) mod credentials;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod request;
 mod response;
 mod runtime;
@@ -9,12 +11,12 @@ pub(crate) mod store;
 mod transport;
 
 pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
+#[cfg(feature = "tokio")]
+pub use on_tokio::Tokio;
 pub(crate) use request::stamp;
 pub use request::{Outgoing, ReplayCopy};
 pub use response::Incoming;
 pub(crate) use response::mark_cookies_sensitive;
-#[cfg(feature = "tokio")]
-pub use runtime::Tokio;
 pub use runtime::{BoxFuture, Runtime};
 pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,

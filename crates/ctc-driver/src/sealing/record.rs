@@ -86,15 +86,16 @@ fn take_over_refusal(
     tokens: &[SealedToken],
     refusals: &mut Vec<Refusal>,
 ) {
-    let Some((status, generation)) = ours.refusal_to_seal() else {
+    let Some(mut refusal) = ours.refusal_to_seal() else {
         return own.clear_refusals(place, refusals);
     };
     let token = tokens.iter().find(|token| token.by == own.by());
     let number = token.map(|token| token.facts.generation);
     let on_record = own.refused(place, refusals, number);
-    if on_record.is_none_or(|refusal| refusal.status != status) {
-        let generation = generation.max(number.unwrap_or_default());
-        put_refusal(refusals, own.refusal(place, status, generation));
+    let says_so = |kept: Refusal| (kept.status, kept.reason) == (refusal.status, refusal.reason);
+    if !on_record.is_some_and(says_so) {
+        refusal.generation = refusal.generation.max(number.unwrap_or_default());
+        put_refusal(refusals, own.refusal(place, refusal));
     }
 }
 

@@ -8,8 +8,15 @@ use super::key::{Place, SealKey, first_16, length, mac};
 pub(super) const MOST_REFUSALS: usize = 8;
 
 impl SealKey {
-    /// The refusal of a login with this key's password.
-    pub(crate) fn refusal(&self, place: Place<'_>, status: u16, generation: u64) -> Refusal {
+    /// The refusal of a login with this key's password, with its tag.
+    pub(crate) fn refusal(&self, place: Place<'_>, refusal: Refusal) -> Refusal {
+        let Refusal {
+            status,
+            reason,
+            generation,
+            ..
+        } = refusal;
+        let reason = [reason];
         let tag = mac(
             &self.refusal,
             &[
@@ -20,12 +27,13 @@ impl SealKey {
                 place.account.as_bytes(),
                 &status.to_be_bytes(),
                 &generation.to_be_bytes(),
+                // Nothing for a reason that was not stated: all before it has a fixed length.
+                if reason == [0] { &[] } else { &reason },
             ],
         );
         Refusal {
-            status,
-            generation,
             tag: first_16(&tag),
+            ..refusal
         }
     }
 
@@ -51,7 +59,7 @@ impl SealKey {
 
     /// Takes as long for any tag, so that no byte of the right one can be found out.
     fn has_made(&self, place: Place<'_>, refusal: &Refusal) -> bool {
-        let due = self.refusal(place, refusal.status, refusal.generation);
+        let due = self.refusal(place, *refusal);
         let pairs = due.tag.iter().zip(&refusal.tag);
         pairs.fold(0, |differ, (due, found)| differ | (due ^ found)) == 0
     }

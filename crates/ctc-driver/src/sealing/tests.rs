@@ -43,6 +43,15 @@ fn sealed(key: &SealKey, number: u64) -> SealedToken {
     key.seal(PLACE, facts, random().unwrap(), TOKEN).unwrap()
 }
 
+fn refusal(status: u16, generation: u64) -> Refusal {
+    Refusal {
+        status,
+        reason: 0,
+        generation,
+        tag: [0; 16],
+    }
+}
+
 fn opens(key: &SealKey, token: &SealedToken) -> bool {
     match key.open(PLACE, token) {
         Opened::Token(text) => text.as_slice() == TOKEN,
@@ -71,7 +80,7 @@ fn known_answers() {
     let keys = [derived.unwrap(), key(PASSWORD)];
     for (key, [by, sealed, tag]) in keys.iter().zip([slow, quick]) {
         let token = key.seal(PLACE, FACTS, counted(100), TOKEN).unwrap();
-        let refusal = key.refusal(PLACE, 401, 6);
+        let refusal = key.refusal(PLACE, refusal(401, 6));
         assert_eq!((hex(&key.by()), hex(&token.by)), (by.into(), by.into()));
         assert_eq!(
             (hex(&token.sealed), hex(&refusal.tag)),
@@ -79,6 +88,12 @@ fn known_answers() {
         );
         assert!(opens(key, &token));
     }
+    let reason = Refusal {
+        reason: 3,
+        ..refusal(401, 6)
+    };
+    let tag = key(PASSWORD).refusal(PLACE, reason).tag;
+    assert_eq!(hex(&tag), "dc86af8637669204bf08814e14fdff55");
 }
 
 #[test]
@@ -209,10 +224,10 @@ fn tokens_of_several_passwords_stay_side_by_side() {
 #[test]
 fn refusals_are_bounded_and_none_is_forged_or_replayed() {
     let (key, other) = (key(PASSWORD), key("another"));
-    let made = key.refusal(PLACE, 401, 6);
+    let made = key.refusal(PLACE, refusal(401, 6));
     let refused = |refusals: &[Refusal], own| key.refused(PLACE, refusals, own);
     assert_eq!(
-        refused(&[other.refusal(PLACE, 403, 9), made], None),
+        refused(&[other.refusal(PLACE, refusal(403, 9)), made], None),
         Some(made)
     );
     assert_eq!(other.refused(PLACE, &[made], None), None);
@@ -231,12 +246,13 @@ fn refusals_are_bounded_and_none_is_forged_or_replayed() {
             status: 403,
             ..made
         },
+        Refusal { reason: 1, ..made },
         Refusal { tag, ..made },
         Refusal {
             tag: key.by(),
             ..made
         },
-        key.refusal(elsewhere, 401, 6),
+        key.refusal(elsewhere, refusal(401, 6)),
     ] {
         assert_eq!(refused(&[forged], None), None, "{forged:?}");
     }
@@ -246,11 +262,11 @@ fn refusals_are_bounded_and_none_is_forged_or_replayed() {
 
     let mut refusals = Vec::new();
     put_refusal(&mut refusals, made);
-    put_refusal(&mut refusals, other.refusal(PLACE, 401, 6));
+    put_refusal(&mut refusals, other.refusal(PLACE, refusal(401, 6)));
     put_refusal(&mut refusals, made);
     assert_eq!(refusals.len(), 2, "no twins");
     for number in 7..14 {
-        put_refusal(&mut refusals, other.refusal(PLACE, 401, number));
+        put_refusal(&mut refusals, other.refusal(PLACE, refusal(401, number)));
     }
     put_refusal(&mut refusals, made);
     assert_eq!(
@@ -261,11 +277,11 @@ fn refusals_are_bounded_and_none_is_forged_or_replayed() {
     other.clear_refusals(PLACE, &mut refusals);
     assert_eq!(refusals, [made], "the others' stay");
     for number in 0..99 {
-        put_refusal(&mut refusals, other.refusal(PLACE, 401, number));
+        put_refusal(&mut refusals, other.refusal(PLACE, refusal(401, number)));
     }
     assert_eq!(refusals.len(), MOST_REFUSALS);
     // A record that somebody filled up costs no more than eight.
-    let mut filled = vec![other.refusal(PLACE, 401, 1); 1000];
+    let mut filled = vec![other.refusal(PLACE, refusal(401, 1)); 1000];
     filled.push(made);
     assert_eq!(refused(&filled, None), None);
 }

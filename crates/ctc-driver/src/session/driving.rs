@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -25,11 +24,6 @@ use crate::error::Denied;
 use crate::events::SessionEvent;
 use crate::options::CallOptions;
 use crate::ports::{Incoming, Outgoing, ReplayCopy, StoreError, mark_cookies_sensitive, stamp};
-
-/// How many login tasks in a row may be lost before they sent anything. The next caller makes
-/// another login at once, so that a runtime which is shutting down costs no caller of another
-/// runtime anything; but a runtime that drops every task must not keep callers spinning.
-const MOST_LOST_TASKS: u32 = 3;
 
 /// The current pass, in memory of its own for each core: stamping clones its header values, and
 /// cores would fight over their reference counts.
@@ -210,7 +204,12 @@ impl SharedSession {
                 self.tell(SessionEvent::TokenRotated { generation });
             }
             (Some(generation), None) => {
-                self.tell(SessionEvent::TokenInvalidated { generation, status });
+                let unchallenged = self.with(|session, _| session.lacks_challenge(headers));
+                self.tell(SessionEvent::TokenInvalidated {
+                    generation,
+                    status,
+                    unchallenged,
+                });
             }
             _ => {}
         }
@@ -233,9 +232,9 @@ impl SharedSession {
         self.wait_while(limit, |state| state.session.epoch() == wait.epoch)
     }
 
-    /// Waits until no driver is making a login any more, for `limit` at most: for threads.
-    pub(crate) fn wait_for_running_logins(&self, limit: Duration) {
-        self.wait_while(limit, |state| state.running_logins > 0);
+    /// Waits for the running logins, for `limit` at most: for threads.
+    pub(crate) fn wait_for_running_logins(&self, until: LoginEnd, limit: Duration) {
+        self.wait_while(limit, |state| state.logins_before(until) > 0);
     }
 
     fn wait_while(&self, limit: Duration, condition: impl Fn(&State) -> bool) -> bool {
@@ -252,11 +251,11 @@ impl SharedSession {
         self.0.waiting_tasks.listen()
     }
 
-    /// Returns when no driver is making a login any more: for tasks.
-    pub(crate) async fn running_logins_end(&self) {
+    /// Waits for the running logins: for tasks.
+    pub(crate) async fn running_logins_end(&self, until: LoginEnd) {
         loop {
             let changed = self.listen();
-            if self.lock().running_logins == 0 {
+            if self.lock().logins_before(until) == 0 {
                 return;
             }
             changed.await;
@@ -281,10 +280,20 @@ impl SharedSession {
         Denied::new(denial, retry_after).with_source(source)
     }
 
-    /// Keeps the error that a denial came of. Called under the session's lock, before anybody hears
-    /// of the denial.
-    pub(crate) fn set_login_error(&self, denial: Denial, error: Arc<dyn Error + Send + Sync>) {
-        *self.login_error() = Some((denial, error));
+    /// Keeps the error that a denial came of, if there is one, and leaves the previous one in its
+    /// place. Called under the session's lock, before anybody hears of the denial; errors are
+    /// dropped outside of it.
+    pub(crate) fn swap_login_error(
+        &self,
+        denial: &Denial,
+        error: &mut Option<Arc<dyn Error + Send + Sync>>,
+    ) {
+        if let Some(new) = error.take() {
+            *error = self
+                .login_error()
+                .replace((denial.clone(), new))
+                .map(|(_, previous)| previous);
+        }
     }
 
     /// Closes the session at once. Returns what it was, for the store, and the request that tells
@@ -294,17 +303,6 @@ impl SharedSession {
         let closed = self.with(|session, now| (session.record(now, wall), session.logout()));
         self.tell(SessionEvent::LoggedOut);
         closed
-    }
-
-    /// Notes that a login task was lost before it sent anything. Returns whether that was one too
-    /// many.
-    pub(crate) fn lost_a_task(&self) -> bool {
-        self.0.lost_tasks.fetch_add(1, Relaxed) + 1 >= MOST_LOST_TASKS
-    }
-
-    /// Notes that login tasks run.
-    pub(crate) fn forget_lost_tasks(&self) {
-        self.0.lost_tasks.store(0, Relaxed);
     }
 
     pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
@@ -437,20 +435,55 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// A login that a driver is making, from its election until the store has what it brought.
-pub(crate) struct RunningLogin(SharedSession);
+/// How far to wait for the logins that drivers are making.
+#[derive(Clone, Copy)]
+pub(crate) enum LoginEnd {
+    /// Until the store has what they brought.
+    Saved,
+    /// Until a token that nobody wants is logged out, too.
+    LoggedOut,
+}
+
+impl State {
+    fn logins_before(&self, end: LoginEnd) -> usize {
+        match end {
+            LoginEnd::Saved => self.unsaved_logins,
+            LoginEnd::LoggedOut => self.running_logins,
+        }
+    }
+}
+
+/// A login that a driver is making, from its election to its end.
+pub(crate) struct RunningLogin {
+    session: SharedSession,
+    saved: bool,
+}
 
 impl RunningLogin {
     pub(crate) fn new(session: &SharedSession) -> Self {
-        session.lock().running_logins += 1;
-        Self(session.clone())
+        let mut state = session.lock();
+        state.running_logins += 1;
+        state.unsaved_logins += 1;
+        Self {
+            session: session.clone(),
+            saved: false,
+        }
+    }
+
+    /// The store has what it brought.
+    pub(crate) fn saved(&mut self) {
+        if !std::mem::replace(&mut self.saved, true) {
+            self.session.lock().unsaved_logins -= 1;
+            self.session.wake();
+        }
     }
 }
 
 impl Drop for RunningLogin {
     fn drop(&mut self) {
-        self.0.lock().running_logins -= 1;
-        self.0.wake();
+        self.saved();
+        self.session.lock().running_logins -= 1;
+        self.session.wake();
     }
 }
 

@@ -11,14 +11,14 @@ pub(crate) mod sync;
 
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
 use ctc_core::{
     Credentials, Denial, Endpoint, Instant, OpenRecord, Phase, RecordKey, Session, Settings,
 };
 
-pub(crate) use driving::{RunningLogin, SentRequest, inside_login};
+pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
@@ -55,8 +55,6 @@ struct Inner {
     /// Whether a task, and whether the process's thread, watches for the token's renewal.
     alarm_task: AtomicBool,
     alarm_thread: AtomicBool,
-    /// Login tasks lost in a row before they sent anything.
-    lost_tasks: AtomicU32,
     store_view: StoreView,
     keys: Keyring,
     counters: Counters,
@@ -76,8 +74,10 @@ impl Drop for Inner {
 
 struct State {
     session: Session,
-    /// Logins that a driver is making, until the store has what they brought.
+    /// Logins that a driver is making.
     running_logins: usize,
+    /// Those of them whose token the store does not have yet.
+    unsaved_logins: usize,
 }
 
 /// The number of the session that is made next in this process.
@@ -98,13 +98,13 @@ impl SharedSession {
             state: Mutex::new(State {
                 session,
                 running_logins: 0,
+                unsaved_logins: 0,
             }),
             login_error: Mutex::new(None),
             waiting_tasks: Event::new(),
             waiting_threads: Condvar::new(),
             alarm_task: AtomicBool::new(false),
             alarm_thread: AtomicBool::new(false),
-            lost_tasks: AtomicU32::new(0),
             store_view: StoreView::default(),
             keys: Keyring::default(),
             counters: Counters::new(),

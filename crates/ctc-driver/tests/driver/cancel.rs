@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use ctc_driver::__adapter::by_hand;
 use ctc_driver::ctc_core::{Admit, Call, Denial, LoginFailure, Phase};
-use ctc_driver::{
-    CallError, CallOptions, LeaseTerms, Runtime, SessionEvent, SessionStore, SharedSession,
-};
+use ctc_driver::{CallOptions, LeaseTerms, Runtime, SessionEvent, SessionStore, SharedSession};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -352,6 +350,9 @@ fn a_login_that_nobody_is_left_to_use_is_not_sent() {
 #[test]
 fn a_login_whose_runtime_shuts_down_costs_one_more_at_most() {
     at_every_point(cold, |world, leader, times| {
+        if times == 0 {
+            return; // not elected yet
+        }
         let mut other = call(world);
         assert!(until_waiting(&mut other));
         shut_down();
@@ -368,19 +369,36 @@ fn until_waiting(call: &mut BoxFuture<'static, Answer>) -> bool {
     call.as_mut().poll(&mut context).is_pending()
 }
 
-/// A runtime that drops every task, as one that is shutting down does, or that panics, as
-/// `tokio::spawn` outside of a runtime.
+/// What becomes of the tasks of a runtime that runs none.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Task {
+    /// As one that is shut down does.
+    Dropped,
+    /// As by one that is shutting down.
+    DroppedLater,
+    /// As by `tokio::spawn` outside of a runtime.
+    Panics,
+    /// As by a runtime that nobody runs.
+    Kept,
+}
+
+/// A runtime that runs no task.
+#[derive(Clone)]
 struct NoRuntime {
-    panics: bool,
-    spawned: Arc<AtomicUsize>,
     clock: crate::support::clock::VirtualClock,
+    task: Task,
+    spawned: Arc<AtomicUsize>,
+    kept: Arc<Mutex<Vec<ctc_driver::BoxFuture<()>>>>,
 }
 
 impl Runtime for NoRuntime {
     fn spawn(&self, task: ctc_driver::BoxFuture<()>) {
         self.spawned.fetch_add(1, Relaxed);
-        assert!(!self.panics, "there is no runtime here");
-        drop(task);
+        match self.task {
+            Task::Dropped => drop(task),
+            Task::Panics => panic!("there is no runtime here"),
+            Task::DroppedLater | Task::Kept => lock(&self.kept).push(task),
+        }
     }
 
     fn sleep(&self, duration: std::time::Duration) -> ctc_driver::BoxFuture<()> {
@@ -388,47 +406,82 @@ impl Runtime for NoRuntime {
     }
 }
 
+/// Its callers are denied, and nobody else: there is no backoff, and the budget is whole.
 #[test]
-fn a_runtime_that_drops_every_task_is_asked_three_times_for_all_callers() {
-    for panics in [false, true] {
+fn a_runtime_that_runs_no_task_denies_its_own_callers_alone() {
+    for task in [Task::Dropped, Task::DroppedLater, Task::Panics, Task::Kept] {
         let world = World::new();
-        let spawned = Arc::new(AtomicUsize::new(0));
         let runtime = NoRuntime {
-            panics,
-            spawned: Arc::clone(&spawned),
             clock: world.clock.clone(),
+            task,
+            spawned: Arc::default(),
+            kept: Arc::default(),
         };
         let transport = crate::support::transport::Async(world.server.clone());
-        let driver = ctc_driver::AsyncDriver::new(world.session.clone(), transport, runtime, None);
+        let driver =
+            ctc_driver::AsyncDriver::new(world.session.clone(), transport, runtime.clone(), None);
+        let callers = if task == Task::Dropped { 1000 } else { 5 };
         let mut tasks = Tasks::new();
-        for _ in 0..1000 {
+        for _ in 0..callers {
             let driver = driver.clone();
             tasks.spawn(async move { driver.execute(get("/"), &CallOptions::default()).await });
         }
-        for response in tasks.finish() {
-            let denied = match response {
-                Err(CallError::Denied(denied)) => denied,
-                other => panic!("not denied: {other:?}"),
-            };
-            assert!(
-                matches!(
-                    denied.denial(),
-                    Denial::BackingOff {
-                        cause: LoginFailure::NotRun,
-                        ..
-                    }
-                ),
-                "{denied:?}"
-            );
-            let source = std::error::Error::source(&denied).expect("why").to_string();
-            assert!(source.contains("runtime"), "{source}");
+        loop {
+            tasks.run_until_stalled();
+            if task == Task::DroppedLater {
+                drop(std::mem::take(&mut *lock(&runtime.kept)));
+            } else if !world.clock.advance_to_next_timer() {
+                break;
+            }
+            if tasks.waiting() == 0 {
+                break;
+            }
         }
-        assert_eq!(spawned.load(Relaxed), 3);
-        assert_eq!(world.session.counts().logins, 0);
-        // With a runtime again, nothing is left of it but the backoff.
-        world.advance(seconds(60));
-        assert_eq!(status(run(&world.clock, call(&world))), 200);
+        let waited = world.clock.elapsed();
+        assert!(
+            waited <= seconds(60 * callers as u64 + 1),
+            "{task:?}: {waited:?}"
+        );
+        for response in tasks.finish() {
+            assert_eq!(denial(response), Denial::NotRun, "{task:?}");
+        }
+        assert_eq!(runtime.spawned.load(Relaxed), callers, "{task:?}");
+        let (logins, phase) = (world.session.counts().logins, world.session.phase());
+        assert_eq!((logins, phase), (0, Phase::Empty), "{task:?}");
+        for _ in 0..3 {
+            assert_eq!(status(run(&world.clock, call(&world))), 200, "{task:?}");
+            world.session.close();
+            world.session.reopen();
+        }
     }
+}
+
+/// A caller whose runtime is gone is served by the login of one that has one.
+#[test]
+fn a_caller_without_a_runtime_leaves_the_login_to_one_that_has_one() {
+    let world = World::new();
+    let runtime = NoRuntime {
+        clock: world.clock.clone(),
+        task: Task::DroppedLater,
+        spawned: Arc::default(),
+        kept: Arc::default(),
+    };
+    let transport = crate::support::transport::Async(world.server.clone());
+    let driver =
+        ctc_driver::AsyncDriver::new(world.session.clone(), transport, runtime.clone(), None);
+    let options = CallOptions::default();
+    let mut first = Box::pin(driver.execute(get("/"), &options));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let mut other = call(&world);
+    assert!(until_waiting(&mut other));
+    lock(&runtime.kept).clear();
+    // Elected next.
+    assert!(until_waiting(&mut other));
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert_eq!(status(run(&world.clock, other)), 200);
+    assert_eq!(status(run(&world.clock, first)), 200);
+    assert_eq!(world.server.logins(), 1);
 }
 
 /// Its task is never polled: other callers, and threads too, wait as long as a login may take and a

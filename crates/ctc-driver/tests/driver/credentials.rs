@@ -657,7 +657,6 @@ fn a_source_that_fails_holds_no_other_process_back() {
         with_sources(Settings::default, store, &lines, |world, client, _| {
             assert_eq!(status(client.call("/devices")), 200);
             client.renew().unwrap_err();
-            assert_eq!(world.session.record().without_token().has_token(), false);
             let printed = format!("{:?}", world.session.record());
             assert!(printed.contains("pause: None, refused: false"), "{printed}");
         });
@@ -740,12 +739,16 @@ fn a_question_whose_task_is_dropped_costs_nothing() {
     world
         .session
         .set_async_credentials_source(AsyncScript(script.clone()));
-    script.hold(true);
     let (driver, options) = (world.asynchronous(), CallOptions::default());
-    let mut call = Box::pin(driver.execute(get("/devices"), &options));
-    assert!(until_stalled(call.as_mut()).is_pending());
-    assert_eq!(shut_down(), 1);
-    script.hold(false);
+    for _ in 0..10 {
+        script.hold(true);
+        let mut call = Box::pin(driver.execute(get("/devices"), &options));
+        assert!(until_stalled(call.as_mut()).is_pending());
+        assert_eq!(shut_down(), 1);
+        script.hold(false);
+        assert_eq!(denial(run(&world.clock, call)), Denial::NotRun);
+    }
+    let call = driver.execute(get("/devices"), &options);
     assert_eq!(status(run(&world.clock, call)), 200);
     assert_eq!((script.asked(), world.server.logins()), (1, 1));
 }

@@ -3,7 +3,7 @@
 use ctc_driver::ctc_core::{Denial, Phase, Unauthorized};
 use ctc_driver::{CallError, CallOptions, LogoutOutcome};
 
-use crate::support::run::Tasks;
+use crate::support::run::{Tasks, run_spawned};
 use crate::support::server::{Login, Route};
 use crate::support::store::TestStore;
 use crate::support::{Answer, World, credentials, denial, get, seconds, status, why, with_both};
@@ -58,6 +58,8 @@ fn t49_a_login_answered_after_close_is_logged_out() {
             .into_iter()
             .all(|response| denial(response) == Denial::Closed)
     );
+    // Nobody waits for its logout.
+    run_spawned();
     assert_eq!(world.session.phase(), Phase::Closed);
     assert_eq!(
         (world.server.logouts(), world.server.calls()),
@@ -186,7 +188,7 @@ fn t52_logout_says_what_became_of_it_and_always_closes() {
             (
                 500,
                 "Rejected",
-                "so the token may live on there: check logout_path",
+                "so the token may live on there: check logout_path or the revocation URL",
             ),
         ] {
             client.login().unwrap();

@@ -74,6 +74,38 @@ fn t49_a_logout_in_mid_login_waits_for_the_orphan() {
     assert_eq!(world.server.logouts().len(), 1);
 }
 
+/// Nobody waits for the logout of a token that nobody wants, except for `logout`.
+#[test]
+fn an_orphans_logout_that_hangs_holds_nobody_up() {
+    for what in ["call", "login", "renew"] {
+        let world = World::new();
+        world.server.hold_logins(true);
+        let (driver, options) = (world.asynchronous(), CallOptions::default());
+        let mut first = Box::pin(driver.execute(get("/devices"), &options));
+        assert!(until_stalled(first.as_mut()).is_pending());
+        world.session.close();
+        world.session.reopen();
+        world.server.set(|state| state.logout_status = Some(1));
+        world.server.hold_logins(false);
+        run_spawned();
+        assert_eq!(world.session.counts().orphans, 1, "{what}");
+        let before = world.clock.elapsed();
+        match what {
+            "call" => assert_eq!(status(run(&world.clock, first)), 200),
+            "login" => run(&world.clock, driver.login(&options)).unwrap(),
+            _ => run(&world.clock, driver.renew(&options)).unwrap(),
+        }
+        assert_eq!(world.clock.elapsed(), before, "{what}");
+        // And it is given up after 5 s.
+        let logout = driver.logout();
+        assert!(matches!(
+            run(&world.clock, logout),
+            LogoutOutcome::Unreachable(_)
+        ));
+        assert_eq!(world.clock.elapsed() - before, seconds(5), "{what}");
+    }
+}
+
 #[test]
 fn t20_a_logout_is_bounded_whatever_hangs() {
     for own in [None, Some(seconds(2))] {

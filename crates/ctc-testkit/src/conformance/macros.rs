@@ -80,6 +80,15 @@ macro_rules! __conformance_tests {
             unreachable_logout_closes_all_the_same
             logout_with_calls_under_way_causes_no_login
             login_answered_after_logout_opens_nothing
+            oauth_login_reaches_the_token_endpoint_alone
+            oauth_session_ignores_the_cookie
+            oauth_redirected_login_is_a_failure
+            oauth_login_whose_body_does_not_end_is_bounded
+            oauth_refused_herd_logs_in_once
+            oauth_rejected_client_is_no_401_of_the_api
+            oauth_rate_limit_ends_by_the_servers_clock
+            oauth_dead_token_is_renewed_unseen
+            oauth_insufficient_scope_causes_no_login
             errors_tell_no_secret
             errors_of_connecting_tell_no_secret
             tls_carries_the_same

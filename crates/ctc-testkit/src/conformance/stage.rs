@@ -10,7 +10,7 @@ use std::{
 
 use ctc_driver::{
     Denied, LogoutOutcome, SharedSession,
-    ctc_core::{AppKey, Credentials, Endpoint, Session, Settings},
+    ctc_core::{AppKey, Credentials, Endpoint, Login, OAuth, Session, Settings},
 };
 use http::Method;
 
@@ -20,8 +20,8 @@ use super::{
     stack::Certificate,
 };
 use crate::{
-    Builder, Class, Counts, DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry, Server,
-    VirtualClock,
+    Builder, Class, Counts, DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME,
+    Entry, Server, VirtualClock,
 };
 
 pub(super) const DEVICES: &str = "/connect/services/devices";
@@ -45,6 +45,8 @@ pub(super) struct Setup {
     pub(super) username: String,
     pub(super) password: String,
     pub(super) settings: Settings,
+    /// Whether the client logs in at the server's token endpoint.
+    oauth: bool,
 }
 
 impl Default for Setup {
@@ -58,6 +60,7 @@ impl Default for Setup {
             username: DEFAULT_USERNAME.into(),
             password: DEFAULT_PASSWORD.into(),
             settings,
+            oauth: false,
         }
     }
 }
@@ -65,6 +68,11 @@ impl Default for Setup {
 impl Setup {
     pub(super) fn login_timeout(mut self, timeout: Duration) -> Self {
         self.settings.login_timeout = timeout;
+        self
+    }
+
+    pub(super) fn oauth(mut self) -> Self {
+        self.oauth = true;
         self
     }
 
@@ -121,7 +129,13 @@ impl<'a> Stage<'a> {
 
     /// A client of a server, which trusts its certificate if there is one.
     #[track_caller]
-    pub(super) fn client(&self, server: &Server, setup: Setup) -> Checked<TestClient> {
+    pub(super) fn client(&self, server: &Server, mut setup: Setup) -> Checked<TestClient> {
+        if setup.oauth {
+            match OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID) {
+                Ok(oauth) => setup.settings.login = Login::OAuth(oauth),
+                Err(error) => return fail("the login", "to be set up".into(), error.to_string()),
+            }
+        }
         let certificate = server.certificate_pem().zip(server.certificate_der());
         self.client_of(
             &server.url(),

@@ -41,7 +41,8 @@ pub(super) async fn respond(
     });
     wait(&shared, &arrival.faults, When::After).await;
     let response = send(response, &arrival.faults, &wire).await?;
-    if let Some(token) = issued.filter(|_| !arrival.faults.iter().any(loses_the_token)) {
+    let is_lost = |fault| loses_the_token(fault, arrival.class);
+    if let Some(token) = issued.filter(|_| !arrival.faults.iter().any(is_lost)) {
         shared.change(|state| state.tokens.delivered(&token));
     }
     drop(in_flight);
@@ -49,11 +50,13 @@ pub(super) async fn respond(
 }
 
 /// Whether the client may never see the token that its response should bring.
-fn loses_the_token(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Respond { .. } | Fault::Raw(_)
-    )
+fn loses_the_token(fault: &Fault, class: Class) -> bool {
+    match fault {
+        Fault::Hang { .. } | Fault::Cut { .. } | Fault::Respond { .. } | Fault::Raw(_) => true,
+        // The body with the token is another one then.
+        Fault::HugeBody(_) | Fault::EndlessBody(_) => class == Class::Token,
+        _ => false,
+    }
 }
 
 /// The waits that are scripted before a request is looked at, or once its response is made.

@@ -14,8 +14,8 @@ use super::{credentials, elect, now, put};
 /// The longest that a token is taken to live.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A response of the token endpoint: a status and header lines, an empty line, and the body. A token
-/// is the one in the body, and one that can be sent.
+/// A response of the token endpoint: a status and header lines, an empty line, and the body. A
+/// token is the one in the body, and one that can be sent.
 pub(crate) fn token_response(data: &[u8]) {
     let now = now();
     let mut session = oauth_session();

@@ -45,6 +45,50 @@ fn retry_after() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Members of a token response, well formed or not, and what may stand around them.
+fn token_response() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        Just("access_token"),
+        Just("token_type"),
+        Just("expires_in"),
+        Just("error"),
+        Just("errorCode"),
+        Just("error_description"),
+        Just("id_token"),
+    ];
+    let value = prop_oneof![
+        Just("\"Bearer\"".to_owned()),
+        Just("\"invalid_grant\"".to_owned()),
+        Just("\"E0000047\"".to_owned()),
+        "\"[A-Za-z0-9.+/=]{1,20}\"",
+        "\"(\\\\u00[0-9a-f]{2}|\\\\/|[a-z]){1,9}\"",
+        "-?[0-9]{1,40}(\\.[0-9]{1,3})?(e[0-9]{1,3})?",
+        Just("null".to_owned()),
+        "[ -~]{0,10}",
+    ];
+    let more = prop::collection::vec((name, value), 0..5);
+    let token = prop_oneof![
+        Just(String::new()),
+        "\"token_type\":\"bearer\",\"access_token\":\"[a-z./+]{1,9}\""
+    ];
+    let status = prop_oneof![
+        Just(200),
+        Just(400),
+        Just(401),
+        Just(403),
+        Just(429),
+        Just(503)
+    ];
+    (status, token, more).prop_map(|(status, token, more)| {
+        let more = more
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value}"));
+        let members: Vec<_> = std::iter::once(token).chain(more).collect();
+        let members = members.join(",");
+        format!("{status}\n\n{{{}}}", members.trim_start_matches(','))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2000,
@@ -65,6 +109,11 @@ proptest! {
         date in retry_after(),
     ) {
         bodies::retry_after(format!("{asked}\n{date}").as_bytes());
+    }
+
+    #[test]
+    fn a_token_is_the_one_in_the_body(response in token_response()) {
+        bodies::token_response(response.as_bytes());
     }
 
     #[test]

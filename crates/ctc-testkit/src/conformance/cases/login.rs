@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry};
 
 /// What an HTTP client may add to a request of its own accord.
-const CLIENTS_OWN: [&str; 7] = [
+pub(super) const CLIENTS_OWN: [&str; 7] = [
     "host",
     "content-length",
     "accept",

@@ -4,6 +4,7 @@ mod cancelled;
 mod herds;
 mod login;
 mod logout;
+mod oauth;
 mod redirects;
 mod renewal;
 mod requests;
@@ -103,6 +104,17 @@ cases! {
         unreachable_logout_closes_all_the_same "T52",
         logout_with_calls_under_way_causes_no_login "T51",
         login_answered_after_logout_opens_nothing "T49",
+    }
+    oauth {
+        oauth_login_reaches_the_token_endpoint_alone "T42 T81",
+        oauth_session_ignores_the_cookie "",
+        oauth_redirected_login_is_a_failure "T22 T45",
+        oauth_login_whose_body_does_not_end_is_bounded "T56",
+        oauth_refused_herd_logs_in_once "T23 T24",
+        oauth_rejected_client_is_no_401_of_the_api "T23",
+        oauth_rate_limit_ends_by_the_servers_clock "T28",
+        oauth_dead_token_is_renewed_unseen "T14 T21",
+        oauth_insufficient_scope_causes_no_login "T11",
     }
     secrets {
         errors_tell_no_secret "T78 T79",

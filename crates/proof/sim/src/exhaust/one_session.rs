@@ -310,6 +310,7 @@ impl OneSession {
                 }
                 caller.at = At::Waits(wait);
             }
+            Admit::NeedCredentials(_) => unreachable!(),
             Admit::Deny(_) => caller.at = At::Done,
         }
         Ok(())

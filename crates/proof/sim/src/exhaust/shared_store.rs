@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ctc_core::__sealing::{Refusal, SealedParts, SealedToken};
+use ctc_core::__sealing::{SealedParts, SealedToken};
 use ctc_core::{
     Admit, Call, LoginOrder, LoginOutcome, LoginTicket, OpenRecord, Phase, Resumed, Route,
     SendFailure, Session, SessionRecord, Verdict,
@@ -250,7 +250,7 @@ impl SharedStore {
             Admit::Login(order) => process.at = At::Elected(order),
             // A denied call is over; the next is another.
             Admit::Deny(_) => process.call = Call::new(true),
-            Admit::Wait(_) => {}
+            Admit::NeedCredentials(_) | Admit::Wait(_) => {}
         }
         Ok(())
     }
@@ -467,13 +467,7 @@ fn plain(record: &OpenRecord) -> serde_json::Value {
         nonce: [0; 24],
         sealed: Vec::new(),
     });
-    let refusal = record
-        .refusal_to_seal()
-        .map(|(status, generation)| Refusal {
-            status,
-            generation,
-            tag: [0; 16],
-        });
+    let refusal = record.refusal_to_seal();
     let parts = SealedParts {
         salt: [0; 16],
         tokens: token.into_iter().collect(),
