@@ -17,8 +17,8 @@ pub struct Settings {
     /// How often to log in at most, and how long to stay away after a failure.
     pub fair_use: FairUse,
     /// When a token whose end the server stated ([`Login::OAuth`]) is renewed ahead of that end.
-    /// `None`: not before a 401. It has no effect on [`Login::AuthToken`], whose page asks to keep a
-    /// token until then. Default [`EarlyRenewal::default`].
+    /// `None`: not before a 401. It has no effect on [`Login::AuthToken`], whose page asks to keep
+    /// a token until then. Default [`EarlyRenewal::default`].
     pub early_renewal: Option<EarlyRenewal>,
     /// How long one login may take on the wire. Default 30 s.
     pub login_timeout: Duration,

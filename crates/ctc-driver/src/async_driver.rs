@@ -32,9 +32,9 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// last clone of the driver is dropped, a login that was not sent yet is not sent.
 ///
 /// While there is a token to be renewed ahead of its end
-/// ([`early_renewal`](ctc_core::Settings::early_renewal)), another task of the runtime waits for the
-/// moment. It ends with the token or the session. If the runtime drops it, that token is renewed
-/// after a 401.
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)), another task of the runtime waits for
+/// the moment. It ends with the token or the session. If the runtime drops it, that token is
+/// renewed after a 401.
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
     /// Held by drivers, not by their logins.

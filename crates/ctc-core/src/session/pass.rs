@@ -15,7 +15,7 @@ use crate::{Endpoint, Target};
 const APP_KEY: HeaderName = HeaderName::from_static(APP_KEY_HEADER);
 /// What the vendor's page sends; a caller's own `Accept` is kept.
 const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
-/// `http` holds at most 2^15 header slots and panics past them; no request comes near this.
+/// `http` holds at most 2^15 names and panics past them; no request comes near this.
 const MOST_HEADERS: usize = 16_384;
 
 /// The number of a token: each token that a session gets has the next one.
@@ -161,7 +161,7 @@ impl BoundPass<'_> {
     #[inline]
     pub fn stamp(self, headers: &mut HeaderMap) -> Result<(), StampError> {
         let Self(stamp) = self;
-        if headers.len() > MOST_HEADERS {
+        if headers.keys_len() > MOST_HEADERS {
             return Err(StampError::TooManyHeaders);
         }
         // One look at the few names that there are costs less than looking them up.

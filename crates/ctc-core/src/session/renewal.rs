@@ -38,8 +38,8 @@ impl RenewalTimes {
 }
 
 impl Session {
-    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in` after
-    /// the login was sent. `None` without a token, if nothing was stated, and with the cookie
+    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in`
+    /// after the login was sent. `None` without a token, if nothing was stated, and with the cookie
     /// login, of which only a 401 says that a token is over.
     pub fn known_end(&self) -> Option<Instant> {
         self.settings.login.oauth()?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ctc_core::{
-    FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, Session,
+    FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, SendFailure,
+    Session,
 };
 use http::Request;
 use tracing::Span;
@@ -271,6 +272,11 @@ impl Drop for Attempt {
         };
         let unsent = !self.is_sent;
         self.session.with(|session, now| match unsent {
+            // After a pause: the token serves on, and no caller may be denied for the lack of a
+            // task that renews it.
+            true if session.is_renewing(now) => {
+                let _ = session.login_failed(ticket, SendFailure::NotSent, now);
+            }
             true => session.cancel_unsent(ticket, now),
             false => session.abandon(ticket),
         });

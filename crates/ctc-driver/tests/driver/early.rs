@@ -1,6 +1,7 @@
 //! Renewal ahead of a token's known end, as the drivers see to it.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ctc_driver::ctc_core::{EarlyRenewal, Login as LoginKind, OAuth, Settings, TokenAttachment};
@@ -277,6 +278,28 @@ fn without_an_alarm_the_token_is_renewed_after_its_401() {
     run_spawned();
     assert_eq!((world.server.logins(), unauthorized(&world)), (3, 1));
     shut_down();
+}
+
+/// A runtime that runs nothing more costs no caller a token that is good.
+#[test]
+fn a_renewal_that_no_runtime_runs_denies_nobody() {
+    let world = world(DAY, settings(0));
+    let driver = world.asynchronous();
+    assert_eq!(called(&world, &driver), 200);
+    at(&world, MANDATORY);
+    for _ in 0..20 {
+        let options = CallOptions::default();
+        let mut call = std::pin::pin!(driver.execute(get("/devices"), &options));
+        let response = loop {
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            shut_down();
+            if let Poll::Ready(response) = polled {
+                break response;
+            }
+        };
+        assert_eq!(status(response), 200);
+    }
+    assert_eq!(world.server.logins(), 1);
 }
 
 /// By default such a token is used until its 401; and where it is not, the budget holds.
