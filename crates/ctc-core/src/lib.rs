@@ -106,6 +106,7 @@ mod endpoint;
 mod login_rule;
 pub mod manual;
 mod oauth;
+mod readable;
 mod secret;
 mod session;
 mod settings;
@@ -129,6 +130,13 @@ pub use time::Instant;
 #[doc(hidden)]
 pub mod __sealing {
     pub use crate::session::{Refusal, SealSeed, SealedParts, SealedToken, TokenFacts};
+}
+
+/// How the crates of this project print errors: not part of the stable surface, and exempt from
+/// semantic versioning.
+#[doc(hidden)]
+pub mod __readable {
+    pub use crate::readable::debug;
 }
 
 /// The README's snippet, compiled.

@@ -85,8 +85,9 @@ pub use ctc_driver::ctc_core::{
     OAuthError, Phase, RejectionReason, Settings, TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Counts, Denied,
-    LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
+    AsyncCaller, AsyncSessionStore, BodyError, BoxFuture, CallError, CallFailure, CallOptions,
+    ConfigError, Counts, Denied, Failure, LogoutOutcome, MemoryStore, NotSent, Replay, Runtime,
+    SharedSession, TimedOut, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

@@ -123,18 +123,21 @@
 //! bodies.
 
 mod bodies;
+mod caller;
 mod layer;
 mod transport;
 
 pub use bodies::Bodies;
+pub use caller::ServiceCaller;
 pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, Endpoint, FairUse, Login, LoginFailure, OAuth, Phase,
     RejectionReason, SendFailure, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncSessionStore, BoxFuture, CallError, CallOptions, ConfigError, Denied,
-    LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig, SharedSession, Tokio,
+    AsyncCaller, AsyncSessionStore, BodyError, BoxFuture, CallError, CallFailure, CallOptions,
+    ConfigError, Denied, Failure, LogoutOutcome, MemoryStore, NotSent, Replay, Runtime,
+    SessionConfig, SharedSession, TimedOut, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};

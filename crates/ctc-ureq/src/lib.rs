@@ -88,8 +88,8 @@ pub use ctc_driver::ctc_core::{
     OAuthError, Phase, RejectionReason, Settings, TokenAttachment, Unauthorized,
 };
 pub use ctc_driver::{
-    CallError, CallOptions, Caller, ConfigError, Counts, Denied, LogoutOutcome, MemoryStore,
-    Replay, SessionStore, SharedSession,
+    BodyError, CallError, CallFailure, CallOptions, Caller, ConfigError, Counts, Denied, Failure,
+    LogoutOutcome, MemoryStore, NotSent, Replay, SessionStore, SharedSession, TimedOut,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

@@ -275,7 +275,7 @@ fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
 }
 
 /// Why a request was not stamped. The request is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
     /// The request goes to another origin than the session's.
@@ -294,3 +294,5 @@ pub enum StampError {
     #[error("the cookies of this request cannot be joined into one header: remove them")]
     Cookie,
 }
+
+crate::__readable_debug!(StampError);
