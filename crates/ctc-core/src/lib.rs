@@ -120,7 +120,8 @@ pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
     LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RejectionReason,
-    Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized, Verdict, Wait,
+    Resumed, Route, SendFailure, Session, SessionRecord, StampError, Unauthorized,
+    UnprotectedToken, Verdict, Wait,
 };
 pub use settings::{AuthTokenSwitch, FairUse, Settings, SettingsError, TokenAttachment};
 pub use time::Instant;

@@ -31,6 +31,7 @@ mod phase;
 mod record;
 mod resume;
 mod routes;
+mod unprotected;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use open_record::{OpenRecord, SealSeed};
 pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use phase::Phase;
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
+pub use unprotected::UnprotectedToken;
 
 use crate::Endpoint;
 use crate::oauth::OAuth;

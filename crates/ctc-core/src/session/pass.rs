@@ -147,6 +147,11 @@ impl Pass {
     pub(crate) fn token(&self) -> &AuthToken {
         &self.0.token
     }
+
+    /// How calls carry the token, and the header's value.
+    pub(super) fn header(&self) -> (TokenAttachment, &HeaderValue) {
+        (self.0.attachment, &self.0.token_header)
+    }
 }
 
 /// A [`Pass`] for a request that goes to the pass's own origin.
