@@ -273,3 +273,12 @@ fn a_boxed_error_says_what_the_clients_own_says() {
     };
     assert!(error.get_ref().downcast_ref::<io::Error>().is_some());
 }
+
+#[test]
+fn a_token_leaves_the_session_as_a_type_that_says_so() {
+    let driver = Driver::new(session(), Gives::new(Vec::<u8>::new), None);
+    assert!(driver.session().unprotected_token().is_none());
+    driver.fetch(get(CallOptions::new())).unwrap();
+    let token = driver.session().unprotected_token().unwrap();
+    assert_eq!((token.expose(), token.generation().number()), ("T", 1));
+}
