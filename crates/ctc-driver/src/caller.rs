@@ -16,9 +16,9 @@ use crate::session::SharedSession;
 
 /// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
 ///
-/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose transport takes `http` requests, whatever
-/// its responses ([`Transport::read`]). It is one method, easy to mock. The asynchronous twin is
-/// [`AsyncCaller`]; [`BoxCaller`](crate::BoxCaller) is any of them.
+/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose transport takes `http` requests,
+/// whatever its responses ([`Transport::read`]). It is one method, easy to mock. The asynchronous
+/// twin is [`AsyncCaller`]; [`BoxCaller`](crate::BoxCaller) is any of them.
 ///
 /// ```
 /// use ctc_driver::{CallError, Caller};

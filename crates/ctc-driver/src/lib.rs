@@ -14,7 +14,8 @@
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
-//!   in and out.
+//!   in and out. [`BoxCaller`] and [`BoxAsyncCaller`] are any of them.
+//! - [`CallFailure`]: what the errors of all clients can say.
 //!
 //! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
 //! was sent and got a 401 gets that response, with the reason

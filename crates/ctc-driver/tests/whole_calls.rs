@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -281,4 +282,42 @@ fn a_token_leaves_the_session_as_a_type_that_says_so() {
     driver.fetch(get(CallOptions::new())).unwrap();
     let token = driver.session().unprotected_token().unwrap();
     assert_eq!((token.expose(), token.generation().number()), ("T", 1));
+}
+
+#[test]
+fn a_blocking_call_that_waits_for_anothers_login_ends_in_time() {
+    /// Its logins end when they are told to.
+    struct Slow(Mutex<mpsc::Sender<()>>, Mutex<mpsc::Receiver<()>>);
+    impl Transport for Slow {
+        type Request = Request<Vec<u8>>;
+        type Response = Response<Vec<u8>>;
+        type Error = io::Error;
+
+        fn send(&self, _: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
+            Ok(Response::new(Vec::new()))
+        }
+
+        fn send_login(&self, _: LoginRequest) -> io::Result<LoginResponse> {
+            self.0.lock().unwrap().send(()).unwrap();
+            self.1.lock().unwrap().recv().unwrap();
+            Ok(logged_in())
+        }
+    }
+    let (begun, has_begun) = mpsc::channel();
+    let (end, ends) = mpsc::channel();
+    let driver = Driver::new(session(), Slow(begun.into(), ends.into()), None);
+    let elected = driver.clone();
+    let elected = thread::spawn(move || elected.fetch(get(CallOptions::new())));
+    has_begun.recv().unwrap();
+    let (done, is_done) = mpsc::channel();
+    let waiting = driver.clone();
+    thread::spawn(move || {
+        let timeout = Duration::from_millis(50);
+        done.send(waiting.fetch(get(CallOptions::new().timeout(timeout))))
+    });
+    let waited = is_done.recv_timeout(Duration::from_secs(10));
+    end.send(()).unwrap();
+    let error = waited.expect("it waits for the login").unwrap_err();
+    assert!(matches!(error, CallError::TimedOut(late) if !late.was_sent()));
+    assert!(elected.join().unwrap().is_ok());
 }

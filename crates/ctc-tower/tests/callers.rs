@@ -12,7 +12,8 @@ use ctc_tower::{
 };
 use http::{Request, Response};
 use http_body_util::Full;
-use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+use tower::util::BoxCloneService;
+use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 fn session() -> SharedSession {
     let config = SessionConfig::new().endpoint(Endpoint::us()).app_key("k");
@@ -44,17 +45,12 @@ impl std::error::Error for Wrapped {
     }
 }
 
-fn layered(
-    session: &SharedSession,
-    wrap: fn(BoxError) -> BoxError,
-) -> impl Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>, Error = BoxError, Future: Send>
-+ Clone
-+ Send
-+ 'static {
+type Layered = BoxCloneService<Request<Full<Bytes>>, Response<Full<Bytes>>, BoxError>;
+
+fn layered(session: &SharedSession, wrap: fn(BoxError) -> BoxError) -> Layered {
     let inside = CtcLayer::new(session.clone()).layer(service_fn(upstream));
-    inside
-        .map_err(move |error| wrap(BoxError::from(error)))
-        .boxed_clone()
+    let wrapped = inside.map_err(move |error| wrap(BoxError::from(error)));
+    wrapped.boxed_clone()
 }
 
 fn get(path: &str, options: CallOptions) -> Request<Vec<u8>> {

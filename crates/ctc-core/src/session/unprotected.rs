@@ -17,14 +17,14 @@ use super::pass::{Generation, Pass};
 ///
 /// - It is **not bound to the endpoint**: the tool may send it anywhere, by a redirect or a typing
 ///   error.
-/// - It is **not renewed**. After a 401 ask the session again, no more often: it says by
-///   [`generation`](Self::generation) whether it has another one. What the tool is told, the session
-///   does not hear.
+/// - It is **not renewed**. After a 401 ask the session again, no more often: by its
+///   [`generation`](Self::generation) you see whether there is another one. The session does not
+///   hear what the tool is told.
 /// - It **ends for both**: a logout of one is a logout of the other.
 /// - This value is wiped from memory when it is dropped and prints as `[redacted]`; what
-///   [`expose`](Self::expose) and [`header`](Self::header) hand out is yours to protect. A command
-///   line and an environment can be read by other programs; a file of your own (mode 0600) or a pipe
-///   cannot.
+///   [`expose`](Self::expose) and [`header`](Self::header) hand out is yours to protect. Other
+///   programs can read a command line and an environment, but not a pipe or a file of your own
+///   (mode 0600).
 pub struct UnprotectedToken {
     generation: Generation,
     token: AuthToken,

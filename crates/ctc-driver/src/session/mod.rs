@@ -114,8 +114,8 @@ impl SharedSession {
         self.0.counters.snapshot()
     }
 
-    /// Copies the present token out of the session's protection, for another tool; `None` if there is
-    /// none (log in first). Read [`UnprotectedToken`] before you use it.
+    /// Copies the present token out of the session's protection, for another tool; `None` if there
+    /// is none (log in first). Read [`UnprotectedToken`] before you use it.
     pub fn unprotected_token(&self) -> Option<UnprotectedToken> {
         self.lock().session.pass().map(Pass::unprotected_token)
     }
