@@ -79,6 +79,8 @@ fn not_sent_names_the_step_where_the_error_tells() {
         "invalid peer certificate: UnknownIssuer",
     );
     assert_eq!(of(tls), NotSent::Tls);
+    let wrapped = io::Error::other(io::Error::from(io::ErrorKind::InvalidData));
+    assert_eq!(of(wrapped), NotSent::Tls);
     assert_eq!(of(io::Error::other("?")), NotSent::Unknown);
     // And in the sources.
     let inside = CallError::Transport(io::Error::from(io::ErrorKind::HostUnreachable));

@@ -50,19 +50,23 @@ impl NotSent {
         if says(&["certificate", "tls", "ssl", "handshake"]) {
             return Self::Tls;
         }
-        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(
-                ErrorKind::ConnectionRefused
-                | ErrorKind::HostUnreachable
-                | ErrorKind::NetworkUnreachable
-                | ErrorKind::NetworkDown
-                | ErrorKind::AddrNotAvailable,
-            ) => Self::Connection,
+        let Some(error) = error.downcast_ref::<io::Error>() else {
+            return Self::Unknown;
+        };
+        match error.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::AddrNotAvailable => Self::Connection,
             // Nothing was sent, and yet the other side said something, or hung up: in a handshake.
-            Some(
-                ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset,
-            ) => Self::Tls,
-            _ => Self::Unknown,
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
+                Self::Tls
+            }
+            // What it wraps is not among its sources.
+            _ => error
+                .get_ref()
+                .map_or(Self::Unknown, |inner| Self::of(inner)),
         }
     }
 }
