@@ -1,6 +1,10 @@
 //! The SDK on mocks of the ports, as its author would test it; and on the server, over every
 //! client.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::error::Error as _;
 use std::time::Duration;

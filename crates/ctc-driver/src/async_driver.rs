@@ -130,6 +130,10 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         }
     }
 
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
+    )]
     fn drive<'a, C>(
         &'a self,
         mut calling: C,
