@@ -13,9 +13,10 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallOptions, LoginRequest, LoginResponse, SharedSession, Tokio,
-    TransportError,
+    AsyncDriver, AsyncTransport, BodyError, CallOptions, LoginRequest, LoginResponse,
+    SharedSession, Tokio, TransportError,
     ctc_core::{AppKey, Credentials, Endpoint, SendFailure, Session, Settings},
+    read_body,
 };
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use http::{Request, Response};
@@ -64,6 +65,14 @@ impl AsyncTransport for HyperTransport {
 
     async fn discard(&self, response: Self::Response) {
         drain(response.into_body()).await;
+    }
+
+    async fn read(
+        &self,
+        response: Self::Response,
+        max_body: usize,
+    ) -> Result<Response<Vec<u8>>, BodyError> {
+        read_body(response, max_body).await
     }
 }
 

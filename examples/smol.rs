@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ctc_driver::ctc_core::Endpoint;
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, BoxFuture, CallOptions, LoginRequest, LoginResponse, Outgoing,
-    Runtime, SessionConfig, Transport,
+    AsyncDriver, AsyncTransport, BodyError, BoxFuture, CallOptions, LoginRequest, LoginResponse,
+    Outgoing, Runtime, SessionConfig, Transport,
 };
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_ureq::{Outbound, UreqTransport, http_client_builder};
@@ -68,6 +68,15 @@ where
 
     async fn discard(&self, response: T::Response) {
         self.run(move |transport| transport.discard(response)).await;
+    }
+
+    async fn read(
+        &self,
+        response: T::Response,
+        max_body: usize,
+    ) -> Result<http::Response<Vec<u8>>, BodyError> {
+        self.run(move |transport| transport.read(response, max_body))
+            .await
     }
 }
 

@@ -1,11 +1,14 @@
 //! The blocking client.
 
+use std::thread;
+
 use ctc_driver::Caller;
+use http::{Request, Response};
 
 use super::calls::{self, Call, Page};
 use super::error::Error;
 use super::model::{AvlEvent, Device, DeviceId, Item, Note};
-use super::paging::{Paging, Step};
+use super::retry::Pauses;
 
 /// The devices of one CTC account, over any blocking client `C`.
 #[derive(Clone, Debug)]
@@ -48,32 +51,45 @@ impl<C: Caller> Fleet<C> {
 
     fn one<I: Item>(&self, call: Call<I>) -> Result<I, Error> {
         let (reading, request) = call.into_parts();
-        let response = self.ctc.fetch(request);
-        reading.one(&response.map_err(|error| Error::of_call(reading.action, error))?)
+        reading.one(&self.fetch(reading.action, &request)?)
     }
 
     fn list<I: Item>(&self, call: Call<I>) -> Result<Vec<I>, Error> {
         let (reading, request) = call.into_parts();
-        let response = self.ctc.fetch(request);
-        reading.items(&response.map_err(|error| Error::of_call(reading.action, error))?)
+        reading.items(&self.fetch(reading.action, &request)?)
+    }
+
+    /// Makes a call, again if CTC is busy.
+    fn fetch(
+        &self,
+        action: &'static str,
+        request: &Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, Error> {
+        let mut pauses = Pauses::of(request);
+        loop {
+            let response = self.ctc.fetch(request.clone());
+            let response = response.map_err(|error| Error::of_call(action, error))?;
+            match pauses.after(&response) {
+                Some(pause) => thread::sleep(pause),
+                None => return Ok(response),
+            }
+        }
     }
 
     fn pages<'a, I: Item + 'a>(
         &'a self,
         call: impl Fn(Page) -> Call<I> + 'a,
     ) -> impl Iterator<Item = Result<I, Error>> + 'a {
-        let mut paging = Paging::new();
-        std::iter::from_fn(move || {
-            loop {
-                match paging.step() {
-                    Step::Item(item) => return Some(Ok(item)),
-                    Step::End => return None,
-                    Step::Fetch(page) => match self.list(call(page)) {
-                        Ok(items) => paging.add(page, items),
-                        Err(error) => return Some(Err(error)),
-                    },
-                }
-            }
+        let mut next = Some(Page::FIRST);
+        let pages = std::iter::from_fn(move || {
+            let page = next.take()?;
+            let items = self.list(call(page));
+            next = items.as_ref().ok().and_then(|items| page.next(items.len()));
+            Some(items)
+        });
+        pages.flat_map(|items| match items {
+            Ok(items) => items.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
         })
     }
 }

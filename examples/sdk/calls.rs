@@ -50,14 +50,22 @@ pub(super) fn add_note(id: DeviceId, text: &str) -> Call<Note> {
 
 /// Which page of a collection.
 #[derive(Clone, Copy)]
-pub(super) struct Page {
-    pub(super) number: u32,
-    pub(super) size: u32,
+pub(super) struct Page(u32);
+
+impl Page {
+    pub(super) const FIRST: Self = Self(1);
+    /// The largest page that CTC gives.
+    const SIZE: usize = 100;
+
+    /// The page after this one. A page that is not full is the last one.
+    pub(super) fn next(self, items: usize) -> Option<Self> {
+        (items >= Self::SIZE).then(|| Self(self.0.saturating_add(1)))
+    }
 }
 
 impl std::fmt::Display for Page {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "?pg={}&pgsize={}", self.number, self.size)
+        write!(f, "?pg={}&pgsize={}", self.0, Self::SIZE)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The asynchronous client.
 
 use ctc_driver::AsyncCaller;
+use futures_util::TryStreamExt;
 use futures_util::stream::{self, Stream};
+use http::{Request, Response};
 
 use super::calls::{self, Call, Page};
 use super::error::Error;
 use super::model::{AvlEvent, Device, DeviceId, Item, Note};
-use super::paging::{Paging, Step};
+use super::retry::Pauses;
 
 /// The devices of one CTC account, over any asynchronous client `C`.
 #[derive(Clone, Debug)]
@@ -49,31 +51,46 @@ impl<C: AsyncCaller> Fleet<C> {
 
     async fn one<I: Item>(&self, call: Call<I>) -> Result<I, Error> {
         let (reading, request) = call.into_parts();
-        let response = self.ctc.fetch(request).await;
-        reading.one(&response.map_err(|error| Error::of_call(reading.action, error))?)
+        reading.one(&self.fetch(reading.action, request).await?)
     }
 
     async fn list<I: Item>(&self, call: Call<I>) -> Result<Vec<I>, Error> {
         let (reading, request) = call.into_parts();
-        let response = self.ctc.fetch(request).await;
-        reading.items(&response.map_err(|error| Error::of_call(reading.action, error))?)
+        reading.items(&self.fetch(reading.action, request).await?)
+    }
+
+    /// Makes a call, again if CTC is busy, with the client's own timers: no runtime is named here.
+    async fn fetch(
+        &self,
+        action: &'static str,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Vec<u8>>, Error> {
+        let mut pauses = Pauses::of(&request);
+        loop {
+            let response = self.ctc.fetch(request.clone()).await;
+            let response = response.map_err(|error| Error::of_call(action, error))?;
+            match pauses.after(&response) {
+                Some(pause) => self.ctc.sleep(pause).await,
+                None => return Ok(response),
+            }
+        }
     }
 
     fn pages<'a, I: Item + 'a>(
         &'a self,
         call: impl Fn(Page) -> Call<I> + 'a,
     ) -> impl Stream<Item = Result<I, Error>> + 'a {
-        stream::unfold((Paging::new(), call), async move |(mut paging, call)| {
-            loop {
-                match paging.step() {
-                    Step::Item(item) => return Some((Ok(item), (paging, call))),
-                    Step::End => return None,
-                    Step::Fetch(page) => match self.list(call(page)).await {
-                        Ok(items) => paging.add(page, items),
-                        Err(error) => return Some((Err(error), (paging, call))),
-                    },
-                }
+        let pages = stream::try_unfold(Some(Page::FIRST), move |page| {
+            let call = page.map(|page| (page, self.list(call(page))));
+            async move {
+                let Some((page, items)) = call else {
+                    return Ok(None);
+                };
+                let items = items.await?;
+                let next = page.next(items.len());
+                Ok(Some((stream::iter(items.into_iter().map(Ok)), next)))
             }
-        })
+        });
+        pages.try_flatten()
     }
 }

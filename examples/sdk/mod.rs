@@ -7,7 +7,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `calls.rs` | each call as a request, and how its response is read: no I/O, so only once |
-//! | `paging.rs` | which page is next: no I/O either |
+//! | `retry.rs` | when a call is made again: no I/O either |
 //! | `fleet.rs`, `blocking.rs` | the two thin clients over them |
 //! | `model.rs`, `error.rs` | what comes back, and what goes wrong |
 //!
@@ -19,7 +19,7 @@ mod calls;
 mod error;
 mod fleet;
 mod model;
-mod paging;
+mod retry;
 
 pub use error::Error;
 pub use fleet::Fleet;

@@ -1,6 +1,10 @@
 //! The SDK on mocks of the ports, as its author would test it; and on the server, over every
 //! client.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -417,4 +421,79 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         "{}",
         explain(&error)
     );
+}
+
+/// What the SDK does when CTC is busy, on a caller of the test's own: it takes no time.
+mod retries {
+    use std::sync::Mutex;
+
+    use ctc_driver::CallError;
+    use http::header::RETRY_AFTER;
+
+    use super::mocked::NoLine;
+    use super::*;
+
+    #[derive(Default)]
+    struct Busy {
+        responses: Mutex<Vec<(u16, Option<&'static str>)>>,
+        pauses: Mutex<Vec<Duration>>,
+    }
+
+    #[async_trait]
+    impl AsyncCaller for Busy {
+        type Error = NoLine;
+
+        async fn fetch(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<NoLine>> {
+            let (status, after) = self.responses.lock().unwrap().remove(0);
+            let response = Response::builder().status(status);
+            let response = after.into_iter().fold(response, |response, after| {
+                response.header(RETRY_AFTER, after)
+            });
+            let note = br#"{"response":{"results":[{"note":{"id":1,"text":"x"}}]}}"#;
+            Ok(response.body(note.to_vec()).unwrap())
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            self.pauses.lock().unwrap().push(duration);
+        }
+    }
+
+    /// The status that the SDK ends with, and its pauses.
+    fn note(responses: &[(u16, Option<&'static str>)]) -> (Option<u16>, Vec<Duration>) {
+        let busy = Busy::default();
+        *busy.responses.lock().unwrap() = responses.to_vec();
+        let fleet = Fleet::new(&busy);
+        let status = match fleet.add_note(TRUCK, "x").now_or_never().unwrap() {
+            Ok(_) => None,
+            Err(Error::Status { status, .. }) => Some(status.as_u16()),
+            Err(error) => panic!("{error:?}"),
+        };
+        (status, std::mem::take(&mut *busy.pauses.lock().unwrap()))
+    }
+
+    fn device(responses: &[(u16, Option<&'static str>)]) -> (u16, Vec<Duration>) {
+        let busy = Busy::default();
+        *busy.responses.lock().unwrap() = responses.to_vec();
+        let fleet = Fleet::new(&busy);
+        let status = match fleet.device(TRUCK).now_or_never().unwrap() {
+            Err(Error::Status { status, .. }) => status.as_u16(),
+            other => panic!("{other:?}"),
+        };
+        (status, std::mem::take(&mut *busy.pauses.lock().unwrap()))
+    }
+
+    #[test]
+    fn retry_after_is_honoured_and_a_post_is_repeated_after_a_429_only() {
+        let (second, own) = (Duration::from_secs(1), Duration::from_millis(400));
+        let busy = [(429, Some("1")), (429, None), (200, None)];
+        assert_eq!(note(&busy), (None, vec![second, own]));
+        assert_eq!(note(&[(503, Some("1"))]), (Some(503), vec![]));
+        assert_eq!(
+            device(&[(503, Some("1")), (404, None)]),
+            (404, vec![second])
+        );
+        // Too long a pause, and too many of them, are for the application.
+        assert_eq!(device(&[(429, Some("3600"))]), (429, vec![]));
+        assert_eq!(device(&[(502, None); 4]).1.len(), 3);
+    }
 }

@@ -311,7 +311,7 @@ impl<'a> From<&'a Uri> for Target<'a> {
 }
 
 /// Why a text is no [`Endpoint`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// Not `https://host[:port]` at all.
@@ -354,9 +354,11 @@ pub enum EndpointError {
     PortalOnly,
 }
 
+crate::__readable_debug!(EndpointError);
+
 /// Why a path could not be joined to an [`Endpoint`]. The path itself is not repeated: its query
 /// may be private.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// An absolute URL on another origin.
@@ -375,6 +377,8 @@ pub enum JoinError {
     #[error("this path is not a valid URI: percent-encode what is not plain ASCII")]
     Invalid,
 }
+
+crate::__readable_debug!(JoinError);
 
 /// One of the vendor's two instances.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -107,6 +107,7 @@ mod endpoint;
 mod login_rule;
 pub mod manual;
 mod oauth;
+mod readable;
 mod secret;
 mod session;
 mod settings;
@@ -121,7 +122,7 @@ pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
     LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RecordOverview,
     RejectionReason, Resumed, Route, SendFailure, Session, SessionRecord, StampError,
-    TokenOverview, Unauthorized, Verdict, Wait,
+    TokenOverview, Unauthorized, UnprotectedToken, Verdict, Wait,
 };
 pub use settings::{
     AuthTokenSwitch, EarlyRenewal, FairUse, Settings, SettingsError, TokenAttachment,
@@ -133,6 +134,13 @@ pub use time::Instant;
 #[doc(hidden)]
 pub mod __sealing {
     pub use crate::session::{Refusal, SealSeed, SealedParts, SealedToken, TokenFacts};
+}
+
+/// How the crates of this project print errors: not part of the stable surface, and exempt from
+/// semantic versioning.
+#[doc(hidden)]
+pub mod __readable {
+    pub use crate::readable::debug;
 }
 
 /// The README's snippet, compiled.

@@ -227,7 +227,7 @@ impl fmt::Debug for OAuth {
 }
 
 /// Why an [`OAuth`] login was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OAuthError {
     /// The token endpoint is not a URL that a password may be sent to.
@@ -246,3 +246,5 @@ pub enum OAuthError {
     #[error("the revocation URL is not accepted: give a path on the token endpoint's origin")]
     RevokeUrl(#[source] crate::JoinError),
 }
+
+crate::__readable_debug!(OAuthError);

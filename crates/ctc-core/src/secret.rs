@@ -171,7 +171,7 @@ macro_rules! redacted {
 redacted!(AppKey, Credentials, AuthToken, FormBody);
 
 /// Why a text is no usable secret. The text is never repeated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
     /// No application key.
@@ -224,6 +224,8 @@ pub enum SecretError {
         at: usize,
     },
 }
+
+crate::__readable_debug!(SecretError);
 
 fn without_quotes(value: &[u8]) -> &[u8] {
     let inside = value.strip_prefix(b"\"");

@@ -116,7 +116,7 @@ impl Settings {
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why [`Settings`] were not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// The API is of one of the vendor's instances, and the token endpoint of the other.
@@ -146,6 +146,8 @@ pub enum SettingsError {
     #[error("logout_path is no path on the endpoint: begin it with one '/'")]
     LogoutPath(#[from] crate::JoinError),
 }
+
+crate::__readable_debug!(SettingsError);
 
 /// The limits that the governor keeps. The vendor forbids logging in over and over but gives no
 /// number, so these are ours to choose and yours to change.

@@ -1,5 +1,6 @@
 //! The asynchronous driver: one call, from stamp to response, on any runtime.
 
+use std::borrow::BorrowMut;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,7 +14,7 @@ use http::Request;
 use tracing::instrument::WithSubscriber;
 
 use crate::async_io::{Io, NoResponse, spawn, within};
-use crate::error::{CallError, Denied};
+use crate::error::{CallError, Denied, TimedOut};
 use crate::login::io::LoginIo;
 use crate::login::leased_store::{SAVE_TIMEOUT, save_pending};
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
@@ -53,6 +54,7 @@ struct Calling<'a, T: AsyncTransport> {
     /// A 401 whose request is to be sent a second time. Boxed, so that callers that wait for their
     /// first token hold no room for it.
     unauthorized: Option<Box<T::Response>>,
+    was_sent: bool,
 }
 
 impl<T: AsyncTransport + 'static> AsyncDriver<T> {
@@ -88,6 +90,11 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         &self.io.transport
     }
 
+    /// Returns the runtime.
+    pub fn runtime(&self) -> &dyn Runtime {
+        &*self.io.runtime
+    }
+
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends
     /// it a second time with a newer token after a 401, as far as `options` allow. An
     /// `http::Request` may have just a path as its URI: it goes to the session's endpoint.
@@ -112,28 +119,62 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, T> {
         // Made outside of the future, which would otherwise hold the references twice.
-        let mut calling = Calling {
+        let calling = Calling {
             call: Call::new(false),
             remaining: RemainingWait::new(options.max_wait),
             place,
             options,
             unauthorized: None,
+            was_sent: false,
         };
+        match options.timeout {
+            None => Either::Left(self.drive(calling)),
+            // Boxed, so that calls without a limit are no larger.
+            Some(limit) => Either::Right(Box::pin(self.drive_within(limit, calling))),
+        }
+    }
+
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps its arguments twice: memory of each waiter"
+    )]
+    fn drive<'a, C>(
+        &'a self,
+        mut calling: C,
+    ) -> impl Future<Output = Result<T::Response, CallError<T::Error>>> + Send + use<'a, C, T>
+    where
+        C: BorrowMut<Calling<'a, T>> + Send,
+    {
         async move {
             loop {
                 // Two futures in turn, which share their room: a caller that waits holds nothing of
                 // what one that sends does.
-                if let Some(response) = self.send(&mut calling).await? {
+                if let Some(response) = self.send(calling.borrow_mut()).await? {
                     return Ok(response);
                 }
                 let Calling {
                     call, remaining, ..
-                } = &mut calling;
+                } = calling.borrow_mut();
                 match self.admit(call, remaining).await {
                     Ok(()) => {}
-                    Err(denial) => return self.deny(denial, calling.unauthorized),
+                    Err(denial) => {
+                        return self.deny(denial, calling.borrow_mut().unauthorized.take());
+                    }
                 }
             }
+        }
+    }
+
+    async fn drive_within<'a>(
+        &'a self,
+        limit: Duration,
+        mut calling: Calling<'a, T>,
+    ) -> Result<T::Response, CallError<T::Error>> {
+        let driving = self.drive(&mut calling);
+        match within(&*self.io.runtime, limit, driving).await {
+            Some(driven) => driven,
+            None if calling.was_sent => Err(TimedOut::sent(limit).into()),
+            None => Err(TimedOut::not_sent(limit).into()),
         }
     }
 
@@ -176,6 +217,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 if let Some(response) = calling.unauthorized.take() {
                     Box::pin(self.discard(*response)).await;
                 }
+                calling.was_sent = true;
                 let sending = calling
                     .place
                     .take()

@@ -150,7 +150,7 @@ fn in_time<R>(result: Option<Result<R, StoreError>>) -> Result<R, StoreError> {
 }
 
 /// Returns what `work` returns, or `None` if it is not done after `limit`.
-pub(crate) async fn within<R>(
+pub async fn within<R>(
     runtime: &dyn Runtime,
     limit: Duration,
     work: impl Future<Output = R> + Send,

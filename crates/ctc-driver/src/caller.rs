@@ -1,24 +1,24 @@
 //! A client as a library sees it that leaves the HTTP stack to its users: whole bodies in, whole
 //! bodies out.
 
-use std::error::Error;
-use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{Request, Response};
-use http_body::Body;
 
 use crate::async_driver::AsyncDriver;
+use crate::async_io::within;
 use crate::driver::Driver;
-use crate::error::CallError;
+use crate::error::{CallError, TimedOut};
 use crate::options::CallOptions;
-use crate::ports::{AsyncTransport, Transport, TransportError};
+use crate::ports::{AsyncTransport, BodyError, Transport, TransportError};
 use crate::session::SharedSession;
 
 /// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
 ///
-/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose stack speaks `http` types. It is one
-/// method, easy to mock. The asynchronous twin is [`AsyncCaller`].
+/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose transport takes `http` requests,
+/// whatever its responses ([`Transport::read`]). It is one method, easy to mock. The asynchronous
+/// twin is [`AsyncCaller`]; [`BoxCaller`](crate::BoxCaller) is any of them.
 ///
 /// ```
 /// use ctc_driver::{CallError, Caller};
@@ -34,7 +34,8 @@ pub trait Caller: Send + Sync {
     /// The error of the HTTP stack.
     type Error: TransportError;
 
-    /// Makes one call and reads the whole answer into memory.
+    /// Makes one call and reads the whole response into memory, up to
+    /// [`CallOptions::max_body`] bytes.
     ///
     /// The URI may be just a path (`/connect/…`): it then goes to the session's endpoint.
     /// [`CallOptions`] in the request's extensions hold for this call instead of the client's
@@ -50,14 +51,16 @@ pub trait Caller: Send + Sync {
 /// Makes calls with whole bodies, asynchronously: what a library asks for that works with every
 /// client.
 ///
-/// `ctc_reqwest::Client` and `ctc_tower::CtcService` are, and so is an [`AsyncDriver`] whose stack
-/// speaks `http` types. The blocking twin is [`Caller`].
+/// `ctc_reqwest::Client`, `ctc_tower::CtcService` and `ctc_tower::ServiceCaller` are, and so is an
+/// [`AsyncDriver`] whose transport takes `http` requests, whatever its responses
+/// ([`AsyncTransport::read`]). The blocking twin is [`Caller`];
+/// [`BoxAsyncCaller`](crate::BoxAsyncCaller) is any of them.
 #[async_trait]
 pub trait AsyncCaller: Send + Sync {
     /// The error of the HTTP stack.
     type Error: TransportError;
 
-    /// Makes one call and reads the whole answer into memory: see [`Caller::fetch`].
+    /// Makes one call and reads the whole response into memory: see [`Caller::fetch`].
     ///
     /// # Errors
     /// [`CallError`]. A status is never an error.
@@ -65,13 +68,16 @@ pub trait AsyncCaller: Send + Sync {
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
+
+    /// Returns after `duration`, by the client's own runtime: for pauses between retries in a
+    /// library that knows no runtime.
+    async fn sleep(&self, duration: Duration);
 }
 
-impl<T, B, R> Caller for Driver<T>
+impl<T, B> Caller for Driver<T>
 where
-    T: Transport<Request = Request<B>, Response = Response<R>>,
+    T: Transport<Request = Request<B>>,
     B: Clone + From<Vec<u8>>,
-    R: Into<Vec<u8>>,
 {
     type Error = T::Error;
 
@@ -80,20 +86,16 @@ where
         mut request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
         let options = prepare(self.session(), &mut request).unwrap_or_default();
-        Ok(self
-            .execute(request.map(B::from), &options)?
-            .map(Into::into))
+        let response = self.execute(request.map(B::from), &options)?;
+        Ok(self.transport().read(response, options.max_body)?)
     }
 }
 
 #[async_trait]
-impl<T, B, R> AsyncCaller for AsyncDriver<T>
+impl<T, B> AsyncCaller for AsyncDriver<T>
 where
-    T: AsyncTransport<Request = Request<B>, Response = Response<R>> + 'static,
+    T: AsyncTransport<Request = Request<B>> + 'static,
     B: Clone + From<Vec<u8>> + Send,
-    R: Body + Send,
-    R::Data: Send,
-    R::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     type Error = T::Error;
 
@@ -102,7 +104,12 @@ where
         mut request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<T::Error>> {
         let options = prepare(self.session(), &mut request).unwrap_or_default();
-        whole(self.execute(request.map(B::from), &options).await?).await
+        let read = |response| self.transport().read(response, options.max_body);
+        fetch(self, request.map(B::from), &options, read).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.runtime().sleep(duration).await;
     }
 }
 
@@ -114,39 +121,29 @@ pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<C
     request.extensions_mut().remove()
 }
 
-/// A response with its whole body.
+/// Makes a call and reads its response, all within the time that `options` give it.
 ///
 /// # Errors
-/// [`CallError::Body`] when the body breaks off.
-pub async fn whole<R, E>(response: Response<R>) -> Result<Response<Vec<u8>>, CallError<E>>
+/// Returns [`CallError`] if there is no whole response.
+pub async fn fetch<T: AsyncTransport + 'static, F>(
+    driver: &AsyncDriver<T>,
+    request: T::Request,
+    options: &CallOptions,
+    read: impl FnOnce(T::Response) -> F,
+) -> Result<Response<Vec<u8>>, CallError<T::Error>>
 where
-    R: Body,
-    R::Error: Into<Box<dyn Error + Send + Sync>>,
-    E: TransportError,
+    F: Future<Output = Result<Response<Vec<u8>>, BodyError>> + Send,
 {
-    let (parts, body) = response.into_parts();
-    let mut body = pin!(body);
-    let mut bytes = Vec::new();
-    while let Some(frame) = next_frame(body.as_mut()).await {
-        let frame = frame.map_err(|error| CallError::Body(error.into()))?;
-        if let Ok(data) = frame.into_data() {
-            append(&mut bytes, data);
-        }
-    }
-    Ok(Response::from_parts(parts, bytes))
-}
-
-async fn next_frame<R: Body>(
-    mut body: Pin<&mut R>,
-) -> Option<Result<http_body::Frame<R::Data>, R::Error>> {
-    std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
-}
-
-fn append(bytes: &mut Vec<u8>, mut data: impl bytes::Buf) {
-    while data.has_remaining() {
-        let chunk = data.chunk();
-        bytes.extend_from_slice(chunk);
-        let length = chunk.len();
-        data.advance(length);
+    let session = driver.session();
+    let began = session.now();
+    let response = driver.execute(request, options).await?;
+    let reading = read(response);
+    let Some(limit) = options.timeout else {
+        return Ok(reading.await?);
+    };
+    let left = limit.saturating_sub(session.now() - began);
+    match within(driver.runtime(), left, reading).await {
+        Some(whole) => Ok(whole?),
+        None => Err(TimedOut::sent(limit).into()),
     }
 }

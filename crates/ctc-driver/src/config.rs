@@ -178,7 +178,7 @@ impl SessionConfig {
 }
 
 /// Why a session could not be put together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// No endpoint was given.
@@ -245,6 +245,8 @@ pub enum ConfigError {
     #[error("CTC_TOKEN_URL is not a valid token endpoint: give it as https://host/path")]
     TokenUrlVariable(#[source] OAuthError),
 }
+
+ctc_core::__readable_debug!(ConfigError);
 
 #[cfg(test)]
 mod tests {

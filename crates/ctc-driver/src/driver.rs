@@ -13,11 +13,11 @@ use ctc_core::{
 use futures_util::FutureExt;
 use http::Request;
 
-use crate::error::{CallError, Denied};
+use crate::error::{CallError, Denied, TimedOut};
 use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
 use crate::login::leased_store::save_pending;
 use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
-use crate::options::{CallOptions, RemainingWait};
+use crate::options::{CallOptions, Deadline, RemainingWait};
 use crate::ports::credentials::Source;
 use crate::ports::{
     AsyncStoreLease, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, Outgoing,
@@ -85,6 +85,7 @@ impl<T: Transport> Driver<T> {
         request.complete(self.session().bound_to());
         let mut call = Call::new(false);
         let mut remaining = RemainingWait::new(options.max_wait);
+        let deadline = Deadline::of(options, || self.session().now());
         // A 401 whose request is to be sent a second time.
         let mut unauthorized = None;
         loop {
@@ -93,8 +94,10 @@ impl<T: Transport> Driver<T> {
                 .session()
                 .stamp_for_sending(&mut call, &mut request, &sent)?
             {
-                let Err(denial) = self.admit(&mut call, &mut remaining) else {
-                    continue;
+                let denial = match self.admit(&mut call, &mut remaining, deadline) {
+                    Ok(true) => continue,
+                    Ok(false) => return Err(timed_out(options, unauthorized.is_some()).into()),
+                    Err(denial) => denial,
                 };
                 return match unauthorized {
                     // "Denied" says that nothing was sent. This call was: it gets its 401.
@@ -105,6 +108,12 @@ impl<T: Transport> Driver<T> {
                     }
                     None => Err(self.session().denied(denial).into()),
                 };
+            }
+            if let Some(left) = deadline.left(|| self.session().now()) {
+                if left.is_zero() {
+                    return Err(timed_out(options, unauthorized.is_some()).into());
+                }
+                request.set_timeout(left);
             }
             if let Some(response) = unauthorized.take() {
                 self.io.transport.discard(response);
@@ -146,9 +155,11 @@ impl<T: Transport> Driver<T> {
     /// Returns [`Denied`] if the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
-        let admitted = self.admit(&mut Call::new(false), &mut remaining);
+        let admitted = self.admit(&mut Call::new(false), &mut remaining, Deadline::NEVER);
         finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
-        admitted.map_err(|denial| self.session().denied(denial))
+        admitted
+            .map(drop)
+            .map_err(|denial| self.session().denied(denial))
     }
 
     /// Takes up the token that the store has for these credentials, and sends no login. Returns
@@ -196,9 +207,12 @@ impl<T: Transport> Driver<T> {
     /// Returns [`Denied`] if the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
-        let renewed = self.obtain(login::renewal(self.session()), &mut remaining);
+        let renewal = login::renewal(self.session());
+        let renewed = self.obtain(renewal, &mut remaining, Deadline::NEVER);
         finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
-        renewed.map_err(|denial| self.session().denied(denial))
+        renewed
+            .map(drop)
+            .map_err(|denial| self.session().denied(denial))
     }
 
     /// Closes the session at once, then tells the server and the store, within 5 s as far as the
@@ -222,8 +236,13 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    fn admit(&self, call: &mut Call, remaining: &mut RemainingWait) -> Result<(), Denial> {
-        self.obtain(|session, now| session.admit(call, now), remaining)
+    fn admit(
+        &self,
+        call: &mut Call,
+        remaining: &mut RemainingWait,
+        deadline: Deadline,
+    ) -> Result<bool, Denial> {
+        self.obtain(|session, now| session.admit(call, now), remaining, deadline)
     }
 
     fn log_in(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
@@ -239,18 +258,23 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Returns when the session has the token that `ask` is for.
+    /// Returns true when the session has the token that `ask` is for, and false when the time is
+    /// up.
     fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
         remaining: &mut RemainingWait,
-    ) -> Result<(), Denial> {
+        deadline: Deadline,
+    ) -> Result<bool, Denial> {
         loop {
+            if deadline.is_over(|| self.session().now()) {
+                return Ok(false);
+            }
             let (admit, epoch) = self
                 .session()
                 .with(|session, now| (ask(session, now), session.epoch()));
             match admit {
-                Admit::Proceed(_) => return Ok(()),
+                Admit::Proceed(_) => return Ok(true),
                 Admit::Login(order) => {
                     self.log_in(order.ticket, Some(order.request));
                 }
@@ -259,7 +283,7 @@ impl<T: Transport> Driver<T> {
                     return Err(Denial::InsideLogin);
                 }
                 Admit::Wait(wait) => {
-                    self.session().wait(wait);
+                    self.session().wait(deadline.bound(wait));
                 }
                 Admit::Deny(denial) => {
                     let began = self.session().now();
@@ -270,11 +294,20 @@ impl<T: Transport> Driver<T> {
                         epoch,
                         deadline: began + pause,
                     };
-                    let changed = self.session().wait(wait);
+                    let changed = self.session().wait(deadline.bound(wait));
                     remaining.spend(pause, changed.then(|| self.session().now() - began));
                 }
             }
         }
+    }
+}
+
+fn timed_out(options: &CallOptions, was_sent: bool) -> TimedOut {
+    let limit = options.timeout.unwrap_or_default();
+    if was_sent {
+        TimedOut::sent(limit)
+    } else {
+        TimedOut::not_sent(limit)
     }
 }
 

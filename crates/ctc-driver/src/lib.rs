@@ -14,7 +14,8 @@
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
-//!   in and out.
+//!   in and out. [`BoxCaller`] and [`BoxAsyncCaller`] are any of them.
+//! - [`CallFailure`]: what the errors of all clients can say.
 //!
 //! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
 //! was sent and got a 401 gets that response, with the reason
@@ -65,6 +66,7 @@
 
 mod async_driver;
 mod async_io;
+mod boxed;
 mod caller;
 mod clock;
 mod config;
@@ -72,6 +74,7 @@ mod credentials;
 mod driver;
 mod error;
 mod events;
+mod failure;
 mod login;
 pub mod manual;
 mod options;
@@ -82,23 +85,25 @@ mod stores;
 mod threads;
 
 pub use async_driver::AsyncDriver;
+pub use boxed::{BoxAsyncCaller, BoxCaller, BoxTransportError};
 pub use caller::{AsyncCaller, Caller};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, SessionConfig};
 pub use credentials::{CredentialsCommand, CredentialsEnv, CredentialsFile};
 pub use ctc_core;
 pub use driver::Driver;
-pub use error::{CallError, Denied};
+pub use error::{CallError, Denied, TimedOut};
 pub use events::SessionEvent;
+pub use failure::{CallFailure, Failure};
 pub use login::LogoutOutcome;
 pub use options::{CallOptions, Replay};
 #[cfg(feature = "tokio")]
 pub use ports::Tokio;
 pub use ports::{
-    AsyncCredentialsSource, AsyncSessionStore, AsyncStoreLease, AsyncTransport, BoxFuture,
-    CredentialsError, CredentialsSource, Incoming, LeaseTerms, LoginRequest, LoginResponse,
-    Outgoing, ReplayCopy, Runtime, SessionStore, StoreError, StoreLease, StoreSecret, Transport,
-    TransportError,
+    AsyncCredentialsSource, AsyncSessionStore, AsyncStoreLease, AsyncTransport, BodyError,
+    BoxFuture, CredentialsError, CredentialsSource, Incoming, LeaseTerms, LoginRequest,
+    LoginResponse, NotSent, Outgoing, ReplayCopy, RequestTimeout, Runtime, SessionStore,
+    StoreError, StoreLease, StoreSecret, Transport, TransportError, read_body, read_from,
 };
 pub use session::counters::Counts;
 pub use session::{Observer, SharedSession};
@@ -114,9 +119,10 @@ pub mod __adapter {
     use http::header::SET_COOKIE;
     use http::{HeaderMap, StatusCode};
 
-    pub use crate::caller::{prepare, whole};
-    pub use crate::error::no_response;
-    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT};
+    pub use crate::async_io::within;
+    pub use crate::caller::{fetch, prepare};
+    pub use crate::error::{no_response, no_session};
+    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT, Whole};
     use crate::{AsyncDriver, AsyncTransport, CallError, CallOptions, Outgoing, SharedSession};
 
     /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctc_core::{Denial, Instant};
+use ctc_core::{Denial, Instant, Wait};
 use http::Method;
 
 /// Options of one call.
@@ -13,7 +13,7 @@ use http::Method;
 ///
 /// let options = CallOptions::new().replay(Replay::Always).max_wait(Duration::from_secs(5));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
@@ -24,9 +24,35 @@ pub struct CallOptions {
     /// [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
     /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
+    /// How long the whole call may take, with all waiting, a replay, and reading the body if a
+    /// [`Caller`](crate::Caller) reads it. Default `None`: as long as the HTTP client takes. A call
+    /// whose time is up fails with [`TimedOut`](crate::TimedOut), which says whether it was sent.
+    /// It is not for [`login`](crate::Driver::login) and [`renew`](crate::Driver::renew).
+    ///
+    /// A blocking call cannot leave what runs on its own thread. It passes what is left of its time
+    /// on to the HTTP client ([`Outgoing::set_timeout`](crate::Outgoing::set_timeout)), and a login
+    /// that it makes itself takes up to [`login_timeout`](ctc_core::Settings::login_timeout).
+    pub timeout: Option<Duration>,
+    /// How many bytes of a body a [`Caller`](crate::Caller) reads, at most. Default 16 MiB
+    /// ([`DEFAULT_MAX_BODY`](Self::DEFAULT_MAX_BODY)).
+    pub max_body: usize,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
+            replay: Replay::default(),
+            max_wait: Duration::ZERO,
+            timeout: None,
+            max_body: Self::DEFAULT_MAX_BODY,
+        }
+    }
 }
 
 impl CallOptions {
+    /// How many bytes of a body are read unless a call says otherwise.
+    pub const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
+
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
@@ -43,6 +69,20 @@ impl CallOptions {
     #[must_use]
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
+        self
+    }
+
+    /// Sets how long the whole call may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how many bytes of a body are read at most.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
         self
     }
 
@@ -72,6 +112,36 @@ pub enum Replay {
 /// How long a denied caller is ready to wait all told.
 #[derive(Debug)]
 pub(crate) struct RemainingWait(Duration);
+
+/// When a blocking call ends at the latest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// For what has no limit.
+    pub(crate) const NEVER: Self = Self(None);
+
+    pub(crate) fn of(options: &CallOptions, now: impl FnOnce() -> Instant) -> Self {
+        Self(options.timeout.map(|timeout| now() + timeout))
+    }
+
+    /// Returns how much time is left, if there is a limit.
+    pub(crate) fn left(self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(now()))
+    }
+
+    pub(crate) fn is_over(self, now: impl FnOnce() -> Instant) -> bool {
+        self.left(now).is_some_and(|left| left.is_zero())
+    }
+
+    /// Returns `wait`, which ends with this at the latest.
+    pub(crate) fn bound(self, mut wait: Wait) -> Wait {
+        if let Some(end) = self.0 {
+            wait.deadline = wait.deadline.min(end);
+        }
+        wait
+    }
+}
 
 impl RemainingWait {
     pub(crate) fn new(max_wait: Duration) -> Self {

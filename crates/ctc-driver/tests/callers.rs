@@ -14,9 +14,9 @@ use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
 use ctc_driver::ctc_core::{Endpoint, SendFailure, Unauthorized};
 use ctc_driver::{
-    AsyncCaller, AsyncDriver, AsyncTransport, BoxFuture, CallError, CallOptions, Caller, Driver,
-    LoginRequest, LoginResponse, Outgoing, Replay, Runtime, SessionConfig, SharedSession,
-    Transport, TransportError,
+    AsyncCaller, AsyncDriver, AsyncTransport, BodyError, BoxFuture, CallError, CallOptions, Caller,
+    Driver, LoginRequest, LoginResponse, Outgoing, Replay, Runtime, SessionConfig, SharedSession,
+    Transport, TransportError, read_body,
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, Request, Response};
@@ -133,6 +133,14 @@ impl AsyncTransport for Stack {
         Ok(self
             .response(request)
             .map(|body| Pieces::of(&body, breaks_off)))
+    }
+
+    async fn read(
+        &self,
+        response: Response<Pieces>,
+        max_body: usize,
+    ) -> Result<Response<Vec<u8>>, BodyError> {
+        read_body(response, max_body).await
     }
 
     async fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, Cut> {

@@ -1,7 +1,9 @@
 //! The client as [`AsyncCaller`], for libraries that work with every client.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use ctc_driver::{__adapter, AsyncCaller, CallError};
+use ctc_driver::{__adapter, AsyncCaller, AsyncTransport, CallError};
 
 use crate::Client;
 use crate::error::SendError;
@@ -16,20 +18,17 @@ impl AsyncCaller for Client {
         mut request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, CallError<SendError>> {
         let options = __adapter::prepare(self.session(), &mut request);
+        let options = options.as_ref().unwrap_or(self.options());
         let request = native(request).map_err(|error| CallError::Transport(error.into()))?;
-        let mut outbound = Some(Outbound::new(request));
-        let mut response = self.drive(&mut outbound, options.as_ref()).await?.0;
-        let mut whole = http::Response::new(Vec::new());
-        *whole.status_mut() = response.status();
-        *whole.version_mut() = response.version();
-        std::mem::swap(whole.headers_mut(), response.headers_mut());
-        std::mem::swap(whole.extensions_mut(), response.extensions_mut());
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| CallError::Body(error.without_url().into()))?;
-        *whole.body_mut() = body.into();
-        Ok(whole)
+        let mut outbound = Outbound::new(request);
+        self.limit(&mut outbound);
+        let driver = self.driver();
+        let read = |response| driver.transport().read(response, options.max_body);
+        __adapter::fetch(driver, outbound, options, read).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.driver().runtime().sleep(duration).await;
     }
 }
 

@@ -126,14 +126,23 @@ impl Client {
         place: &'a mut Option<Outbound>,
         options: Option<&'a CallOptions>,
     ) -> impl Future<Output = Result<Inbound, CallError<SendError>>> + Send + 'a {
-        // Looking for a time-out to change would make room for one, on the heap.
-        if self.0.timeout.is_some()
-            && let Some(Outbound { request, .. }) = place
-            && request.timeout().is_none()
-        {
-            *request.timeout_mut() = self.0.timeout;
+        if let Some(outbound) = place {
+            self.limit(outbound);
         }
         __adapter::execute_from(&self.0.driver, place, options.unwrap_or(&self.0.options))
+    }
+
+    /// Gives a request the client's own time-out, unless it has one.
+    pub(crate) fn limit(&self, outbound: &mut Outbound) {
+        let request = &mut outbound.request;
+        // Looking for a time-out to change would make room for one, on the heap.
+        if self.0.timeout.is_some() && request.timeout().is_none() {
+            *request.timeout_mut() = self.0.timeout;
+        }
+    }
+
+    pub(crate) fn driver(&self) -> &AsyncDriver<ReqwestTransport> {
+        &self.0.driver
     }
 
     pub(crate) fn url(&self, path: &str) -> Result<reqwest::Url, Error> {

@@ -2,12 +2,14 @@
 
 use std::error::Error as StdError;
 
-use ctc_driver::__adapter::no_response;
+use ctc_driver::__adapter::{no_response, no_session};
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError};
+use ctc_driver::{
+    CallError, CallFailure, ConfigError, Denied, Failure, NotSent, TimedOut, TransportError,
+};
 
 /// Why a call failed. A status is never an error: every response is delivered.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The path does not belong to the endpoint. Nothing was sent.
@@ -21,7 +23,7 @@ pub enum Error {
     )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
-    #[error(transparent)]
+    #[error("{}", no_session(.0.denial()))]
     Denied(#[from] Denied),
     /// The request could not take key and token. Nothing was sent.
     #[error(transparent)]
@@ -29,6 +31,20 @@ pub enum Error {
     /// The request got no response.
     #[error("{}", .0.of_a_call())]
     Send(#[from] SendError),
+    /// The call's time was up ([`CallOptions::timeout`](crate::CallOptions::timeout)).
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+impl CallFailure for Error {
+    fn failure(&self) -> Failure<'_> {
+        match self {
+            Self::Path(_) | Self::Request(_) | Self::Stamp(_) => Failure::Request,
+            Self::Denied(denied) => Failure::Denied(denied),
+            Self::Send(error) => Failure::of_transport(error),
+            Self::TimedOut(error) => error.into(),
+        }
+    }
 }
 
 impl From<CallError<SendError>> for Error {
@@ -37,6 +53,7 @@ impl From<CallError<SendError>> for Error {
             CallError::Denied(denied) => Self::Denied(denied),
             CallError::Stamp(stamp) => Self::Stamp(stamp),
             CallError::Transport(send) => Self::Send(send),
+            CallError::TimedOut(error) => Self::TimedOut(error),
             // `CallError` may grow; whatever it grows is told in its own words.
             other => Self::Send(SendError::Other(Box::new(other))),
         }
@@ -44,7 +61,7 @@ impl From<CallError<SendError>> for Error {
 }
 
 /// Why a request got no response. It names neither the query nor a header nor a body.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// reqwest's own error, without the URL.
@@ -79,7 +96,7 @@ impl SendError {
             Self::LeftOrigin => {
                 "the call was answered by another host, so its answer is not handed on"
             }
-            _ => no_response(self.failure()),
+            _ => no_response(self),
         }
     }
 }
@@ -120,10 +137,17 @@ impl TransportError for SendError {
             _ => SendFailure::MaybeSent,
         }
     }
+
+    fn failed_at(&self) -> NotSent {
+        match self {
+            Self::Reqwest(error) if error.is_builder() => NotSent::Unknown,
+            _ => NotSent::of(self),
+        }
+    }
 }
 
 /// Why a client could not be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Something about the session is missing or of no use.
@@ -146,3 +170,5 @@ pub enum BuildError {
     #[error("the HTTP client could not be built: check its TLS set-up")]
     Http(#[source] reqwest::Error),
 }
+
+ctc_driver::ctc_core::__readable_debug!(Error, SendError, BuildError);

@@ -86,9 +86,10 @@ pub use ctc_driver::ctc_core::{
     Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,
-    ConfigError, Counts, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
-    CredentialsSource, Denied, LogoutOutcome, MemoryStore, Replay, Runtime, SharedSession, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BodyError, BoxFuture, CallError,
+    CallFailure, CallOptions, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
+    CredentialsError, CredentialsFile, CredentialsSource, Denied, Failure, LogoutOutcome,
+    MemoryStore, NotSent, Replay, Runtime, SharedSession, TimedOut, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

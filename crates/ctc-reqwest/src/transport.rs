@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ctc_driver::__adapter::DISCARD_BYTES;
+use ctc_driver::__adapter::{DISCARD_BYTES, Whole};
 use ctc_driver::ctc_core::{Route, Target};
-use ctc_driver::{AsyncTransport, Incoming, LoginRequest, LoginResponse, Outgoing, ReplayCopy};
+use ctc_driver::{
+    AsyncTransport, BodyError, Incoming, LoginRequest, LoginResponse, Outgoing, ReplayCopy,
+};
 use http::header::CONTENT_LENGTH;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
@@ -297,6 +299,27 @@ impl AsyncTransport for ReqwestTransport {
 
     async fn discard(&self, response: Inbound) {
         drain(response.0).await;
+    }
+
+    async fn read(
+        &self,
+        Inbound(mut response): Inbound,
+        max_body: usize,
+    ) -> Result<http::Response<Vec<u8>>, BodyError> {
+        let mut read = http::Response::new(());
+        *read.status_mut() = response.status();
+        *read.version_mut() = response.version();
+        std::mem::swap(read.headers_mut(), response.headers_mut());
+        std::mem::swap(read.extensions_mut(), response.extensions_mut());
+        let mut body = Whole::new(max_body, response.content_length().unwrap_or(0));
+        let chunk = async |response: &mut Response| {
+            let chunk = response.chunk().await;
+            chunk.map_err(|error| BodyError::broke_off(error.without_url()))
+        };
+        while let Some(chunk) = chunk(&mut response).await? {
+            body.append(&chunk)?;
+        }
+        Ok(read.map(|()| body.into_bytes()))
     }
 }
 

@@ -17,8 +17,8 @@ use std::time::Duration;
 use ctc_driver::ctc_core::SendFailure;
 use ctc_driver::{AsyncTransport, TransportError};
 use ctc_reqwest::{
-    Client, Denial, Endpoint, Error, LoginFailure, Outbound, ReqwestTransport, http_client_builder,
-    reqwest,
+    Client, Denial, Endpoint, Error, LoginFailure, Outbound, ReqwestTransport, SendError,
+    http_client_builder, reqwest,
 };
 use places::Places;
 
@@ -31,15 +31,15 @@ fn http_through_a_proxy() -> reqwest::ClientBuilder {
     http_client_builder().connect_timeout(Duration::from_millis(300))
 }
 
-/// What a call to `url` says of itself, and what a login there does.
-async fn failures(http: &reqwest::Client, url: &str) -> (SendFailure, LoginFailure) {
+async fn send(http: &reqwest::Client, url: &str) -> SendError {
     let transport = ReqwestTransport::new(http.clone());
     let request = http.get(format!("{url}/connect/x")).build().unwrap();
-    let call = transport
-        .send(Outbound::new(request))
-        .await
-        .unwrap_err()
-        .failure();
+    transport.send(Outbound::new(request)).await.unwrap_err()
+}
+
+/// What a call to `url` says of itself, and what a login there does.
+async fn failures(http: &reqwest::Client, url: &str) -> (SendFailure, LoginFailure) {
+    let call = send(http, url).await.failure();
     let client = Client::builder()
         .endpoint(Endpoint::danger_plain_http(url).unwrap())
         .app_key("key")
@@ -75,6 +75,8 @@ async fn what_cannot_be_reached_was_not_sent() {
     let http = http().build().unwrap();
     for (wrong, url) in &Places::new().urls {
         assert_eq!(failures(&http, url).await, NOT_SENT, "{wrong}");
+        let error = send(&http, url).await;
+        assert_eq!(error.failed_at(), places::step(wrong), "{wrong}: {error:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ctc_driver::StoreError;
 
 /// Why the files could not be used. It comes as the source of [`StoreError::Unavailable`].
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// There is neither a state folder nor a home in the environment.
@@ -34,6 +34,8 @@ pub enum FileError {
         path: PathBuf,
     },
 }
+
+ctc_driver::ctc_core::__readable_debug!(FileError);
 
 impl From<FileError> for StoreError {
     fn from(error: FileError) -> Self {

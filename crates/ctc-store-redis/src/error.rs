@@ -5,7 +5,7 @@ use redis::{ErrorKind, ServerErrorKind};
 
 /// Why a [`RedisStore`](crate::RedisStore) was not made. The URL is not repeated: it may hold a
 /// password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL cannot be read, or wants TLS in a build that has none.
@@ -16,14 +16,18 @@ pub enum OpenError {
     Url,
 }
 
+ctc_driver::ctc_core::__readable_debug!(OpenError);
+
 /// Why Redis could not be used. It comes as the source of [`StoreError::Unavailable`], and holds no
 /// URL, host, password or value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {step} Redis: {why}")]
 pub struct RedisFailure {
     step: &'static str,
     why: String,
 }
+
+ctc_driver::ctc_core::__readable_debug!(RedisFailure);
 
 impl RedisFailure {
     pub(crate) fn new(step: &'static str, why: impl Into<String>) -> Self {

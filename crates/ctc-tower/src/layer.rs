@@ -5,12 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use ctc_driver::ctc_core::SendFailure;
 use ctc_driver::{
-    __adapter, AsyncCaller, AsyncDriver, AsyncSessionStore, CallError, CallOptions, Runtime,
-    SharedSession, Tokio,
+    AsyncDriver, AsyncSessionStore, CallError, CallOptions, Runtime, SharedSession, Tokio,
 };
 use http::{Request, Response, Uri, Version};
 use http_body::Body;
@@ -233,7 +231,11 @@ impl<S, B> CtcService<S, B> {
         &self.driver
     }
 
-    fn outbound(&self, mut request: Request<B>) -> (Outbound<B>, CallOptions) {
+    pub(crate) fn bodies(&self) -> Bodies<B> {
+        self.calls.bodies
+    }
+
+    pub(crate) fn outbound(&self, mut request: Request<B>) -> (Outbound<B>, CallOptions) {
         let options = request.extensions_mut().remove();
         if self.calls.is_gateway
             && let Some(path) = request.uri().path_and_query().cloned()
@@ -270,29 +272,6 @@ where
         let driver = self.driver.clone();
         let (outbound, options) = self.outbound(request);
         Box::pin(async move { driver.execute(outbound, &options).await })
-    }
-}
-
-#[async_trait]
-impl<S, B, R> AsyncCaller for CtcService<S, B>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
-    R::Error: Into<BoxError>,
-{
-    type Error = TowerError;
-
-    async fn fetch(
-        &self,
-        request: Request<Vec<u8>>,
-    ) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
-        let request = request.map(|body| self.calls.bodies.make(body.into()));
-        let (outbound, options) = self.outbound(request);
-        __adapter::whole(self.driver.execute(outbound, &options).await?).await
     }
 }
 

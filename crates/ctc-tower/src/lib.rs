@@ -123,20 +123,22 @@
 //! bodies.
 
 mod bodies;
+mod caller;
 mod layer;
 mod transport;
 
 pub use bodies::Bodies;
+pub use caller::ServiceCaller;
 pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, EarlyRenewal, Endpoint, FairUse, Login, LoginFailure, OAuth,
     Phase, RejectionReason, SendFailure, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BoxFuture, CallError, CallOptions,
-    ConfigError, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
-    CredentialsSource, Denied, LogoutOutcome, MemoryStore, Replay, Runtime, SessionConfig,
-    SharedSession, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BodyError, BoxFuture, CallError,
+    CallFailure, CallOptions, ConfigError, CredentialsCommand, CredentialsEnv, CredentialsError,
+    CredentialsFile, CredentialsSource, Denied, Failure, LogoutOutcome, MemoryStore, NotSent,
+    Replay, Runtime, SessionConfig, SharedSession, TimedOut, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, TowerError, TowerTransport};

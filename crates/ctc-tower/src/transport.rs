@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use bytes::Buf;
 use ctc_driver::__adapter::DISCARD_BYTES;
 use ctc_driver::ctc_core::{Endpoint, SendFailure, Target};
-use ctc_driver::{AsyncTransport, LoginRequest, LoginResponse, Outgoing, TransportError};
+use ctc_driver::{
+    AsyncTransport, CallError, CallFailure, LoginRequest, LoginResponse, Outgoing, TransportError,
+};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame};
@@ -74,14 +76,31 @@ impl<S> Shared<S> {
         S: Service<Request<B>, Response = Response<R>> + Clone,
         S::Error: Into<BoxError>,
     {
-        let mut service = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut service = self.cloned();
         service.ready().await.map_err(TowerError::not_ready)?;
         let response = service.call(request).await;
         response.map_err(|error| TowerError::failed(error, classify))
+    }
+
+    /// Sends a request through layers, whose errors are handed on as they are.
+    pub(crate) async fn call<B, R>(&self, request: Request<B>) -> Result<Response<R>, BoxError>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: Into<BoxError>,
+    {
+        let mut service = self.cloned();
+        let ready = service.ready().await.map_err(Into::into)?;
+        ready.call(request).await.map_err(Into::into)
+    }
+
+    fn cloned(&self) -> S
+    where
+        S: Clone,
+    {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -235,13 +254,15 @@ async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<Frame<R::Da
 }
 
 /// The error of the service inside.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the service inside failed")]
 pub struct TowerError {
     #[source]
     error: BoxError,
     failure: SendFailure,
 }
+
+ctc_driver::ctc_core::__readable_debug!(TowerError);
 
 impl TowerError {
     /// The service was not ready, so that it never saw the request.
@@ -269,6 +290,23 @@ impl TowerError {
             None => classify(&error),
         };
         Self { error, failure }
+    }
+
+    /// Not sent if the session's call was not, or a layer shed it.
+    pub(crate) fn of_layers(error: BoxError) -> Self {
+        Self::failed(error, |error| {
+            let mut link: Option<&(dyn Error + 'static)> = Some(&**error);
+            while let Some(source) = link {
+                if let Some(call) = source.downcast_ref::<CallError<Self>>() {
+                    return match call.was_sent() {
+                        true => SendFailure::MaybeSent,
+                        false => SendFailure::NotSent,
+                    };
+                }
+                link = source.source();
+            }
+            SendFailure::MaybeSent
+        })
     }
 
     fn broke_off() -> Self {

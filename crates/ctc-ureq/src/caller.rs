@@ -1,6 +1,6 @@
 //! The client as [`Caller`], for libraries that work with every client.
 
-use ctc_driver::{__adapter, CallError, Caller};
+use ctc_driver::{__adapter, CallError, Caller, Transport};
 use http::{Request, Response};
 
 use crate::error::SendError;
@@ -21,9 +21,8 @@ impl Caller for Client {
                 body.into()
             }
         });
-        let (parts, body) = self.drive(request, options.as_ref())?.into_parts();
-        let body = body.into_with_config().limit(u64::MAX).read_to_vec();
-        let body = body.map_err(|error| CallError::Body(SendError::from(error).into()))?;
-        Ok(Response::from_parts(parts, body))
+        let options = options.as_ref().unwrap_or(self.options());
+        let response = self.drive(request, Some(options))?;
+        Ok(self.driver().transport().read(response, options.max_body)?)
     }
 }

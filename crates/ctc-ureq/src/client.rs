@@ -125,6 +125,10 @@ impl Client {
         &self.0.options
     }
 
+    pub(crate) fn driver(&self) -> &Driver<UreqTransport> {
+        &self.0.driver
+    }
+
     pub(crate) fn drive(
         &self,
         request: Request<Body>,

@@ -2,12 +2,15 @@
 
 use std::error::Error as StdError;
 
-use ctc_driver::__adapter::no_response;
+use ctc_driver::__adapter::{no_response, no_session};
 use ctc_driver::ctc_core::{JoinError, SendFailure, StampError};
-use ctc_driver::{CallError, ConfigError, Denied, TransportError};
+use ctc_driver::{
+    CallError, CallFailure, ConfigError, Denied, Failure, NotSent, TimedOut, TransportError,
+};
+use ureq::Timeout;
 
 /// Why a call failed. A status is never an error: every response is delivered.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The path does not belong to the endpoint. Nothing was sent.
@@ -21,14 +24,28 @@ pub enum Error {
     )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
-    #[error(transparent)]
+    #[error("{}", no_session(.0.denial()))]
     Denied(#[from] Denied),
     /// The request could not take key and token. Nothing was sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The request got no response.
-    #[error("{}", no_response(.0.failure()))]
+    #[error("{}", no_response(.0))]
     Send(#[from] SendError),
+    /// The call's time was up ([`CallOptions::timeout`](crate::CallOptions::timeout)).
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+impl CallFailure for Error {
+    fn failure(&self) -> Failure<'_> {
+        match self {
+            Self::Path(_) | Self::Request(_) | Self::Stamp(_) => Failure::Request,
+            Self::Denied(denied) => Failure::Denied(denied),
+            Self::Send(error) => Failure::of_transport(error),
+            Self::TimedOut(error) => error.into(),
+        }
+    }
 }
 
 impl From<CallError<SendError>> for Error {
@@ -37,6 +54,7 @@ impl From<CallError<SendError>> for Error {
             CallError::Denied(denied) => Self::Denied(denied),
             CallError::Stamp(stamp) => Self::Stamp(stamp),
             CallError::Transport(send) => Self::Send(send),
+            CallError::TimedOut(error) => Self::TimedOut(error),
             // `CallError` may grow; whatever it grows is told in its own words.
             other => Self::Send(SendError::Other(Box::new(other))),
         }
@@ -44,7 +62,7 @@ impl From<CallError<SendError>> for Error {
 }
 
 /// Why a request got no response. It names neither the query nor a header nor a body.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// ureq's own error, before a byte of the request was written: no such host, no route, no
@@ -93,10 +111,21 @@ impl TransportError for SendError {
             Self::Ureq(_) | Self::Other(_) => SendFailure::MaybeSent,
         }
     }
+
+    fn failed_at(&self) -> NotSent {
+        match self {
+            Self::NotSent(ureq::Error::Timeout(Timeout::Resolve)) => NotSent::NameLookup,
+            Self::NotSent(ureq::Error::Timeout(Timeout::Connect)) => NotSent::Connection,
+            Self::NotSent(ureq::Error::ConnectionFailed) => NotSent::Connection,
+            // ureq does not give it as a source.
+            Self::NotSent(ureq::Error::Io(error)) => NotSent::of(error),
+            _ => NotSent::of(self),
+        }
+    }
 }
 
 /// Why a client could not be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Something about the session is missing or of no use.
@@ -109,3 +138,5 @@ pub enum BuildError {
     )]
     OwnHttpClient,
 }
+
+ctc_driver::ctc_core::__readable_debug!(Error, SendError, BuildError);

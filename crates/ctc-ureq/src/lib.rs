@@ -89,9 +89,10 @@ pub use ctc_driver::ctc_core::{
     Unauthorized,
 };
 pub use ctc_driver::{
-    CallError, CallOptions, Caller, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
-    CredentialsError, CredentialsFile, CredentialsSource, Denied, LogoutOutcome, MemoryStore,
-    Replay, SessionStore, SharedSession,
+    BodyError, CallError, CallFailure, CallOptions, Caller, ConfigError, Counts,
+    CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile, CredentialsSource,
+    Denied, Failure, LogoutOutcome, MemoryStore, NotSent, Replay, SessionStore, SharedSession,
+    TimedOut,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

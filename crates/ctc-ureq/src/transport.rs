@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use ctc_driver::__adapter::{DISCARD_BYTES, DISCARD_TIMEOUT};
 use ctc_driver::ctc_core::{Endpoint, Route, Target};
-use ctc_driver::{LoginRequest, LoginResponse, Outgoing, ReplayCopy, Transport};
+use ctc_driver::{
+    BodyError, LoginRequest, LoginResponse, Outgoing, ReplayCopy, Transport, read_from,
+};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use ureq::config::{Config, ConfigBuilder};
@@ -194,6 +196,10 @@ impl Outgoing for Outbound {
         })
     }
 
+    fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = Some(self.timeout.map_or(timeout, |own| own.min(timeout)));
+    }
+
     fn complete(&mut self, endpoint: &Endpoint) {
         self.request.complete(endpoint);
     }
@@ -286,6 +292,14 @@ impl Transport for UreqTransport {
             }
         }
         Ok(response)
+    }
+
+    fn read(
+        &self,
+        response: Response<ureq::Body>,
+        max_body: usize,
+    ) -> Result<Response<Vec<u8>>, BodyError> {
+        read_from(response.map(ureq::Body::into_reader), max_body)
     }
 
     fn discard(&self, response: Response<ureq::Body>) {

@@ -19,7 +19,8 @@ use ctc_driver::ctc_core::SendFailure;
 use ctc_driver::{Transport, TransportError};
 use ctc_ureq::ureq::{self, config::Config};
 use ctc_ureq::{
-    Client, Denial, Endpoint, Error, LoginFailure, Outbound, UreqTransport, http_client_builder,
+    Client, Denial, Endpoint, Error, LoginFailure, Outbound, SendError, UreqTransport,
+    http_client_builder,
 };
 use http::Request;
 use places::Places;
@@ -29,14 +30,15 @@ fn config() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
     http_client_builder().timeout_connect(Some(Duration::from_millis(300)))
 }
 
-/// What a call to `url` says of itself, and what a login there does.
-fn failures(config: &Config, url: &str) -> (SendFailure, LoginFailure) {
+fn send(config: &Config, url: &str) -> SendError {
     let transport = UreqTransport::from_config(config.clone());
     let request = Request::get(format!("{url}/connect/x")).body(()).unwrap();
-    let call = transport
-        .send(Outbound::new(request, None))
-        .unwrap_err()
-        .failure();
+    transport.send(Outbound::new(request, None)).unwrap_err()
+}
+
+/// What a call to `url` says of itself, and what a login there does.
+fn failures(config: &Config, url: &str) -> (SendFailure, LoginFailure) {
+    let call = send(config, url).failure();
     let client = Client::builder()
         .endpoint(Endpoint::danger_plain_http(url).unwrap())
         .app_key("key")
@@ -71,6 +73,8 @@ const MAYBE_SENT: (SendFailure, LoginFailure) = (SendFailure::MaybeSent, LoginFa
 fn what_cannot_be_reached_was_not_sent() {
     for (wrong, url) in &Places::new().urls {
         assert_eq!(failures(&config().build(), url), NOT_SENT, "{wrong}");
+        let error = send(&config().build(), url);
+        assert_eq!(error.failed_at(), places::step(wrong), "{wrong}: {error:?}");
     }
 }
 

@@ -33,6 +33,7 @@ mod record;
 mod renewal;
 mod resume;
 mod routes;
+mod unprotected;
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use overview::{RecordOverview, TokenOverview};
 pub use pass::{BoundPass, Generation, Pass, StampError};
 pub use phase::Phase;
 pub use record::{RecordKey, Refusal, SealedParts, SealedToken, SessionRecord, TokenFacts};
+pub use unprotected::UnprotectedToken;
 
 use crate::Endpoint;
 use crate::oauth::OAuth;

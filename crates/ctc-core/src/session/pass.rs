@@ -147,6 +147,11 @@ impl Pass {
     pub(crate) fn token(&self) -> &AuthToken {
         &self.0.token
     }
+
+    /// How calls carry the token, and the header's value.
+    pub(super) fn header(&self) -> (TokenAttachment, &HeaderValue) {
+        (self.0.attachment, &self.0.token_header)
+    }
 }
 
 /// A [`Pass`] for a request that goes to the pass's own origin.
@@ -283,7 +288,7 @@ fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
 }
 
 /// Why a request was not stamped. The request is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
     /// The request goes to another origin than the session's.
@@ -302,3 +307,5 @@ pub enum StampError {
     #[error("the cookies of this request cannot be joined into one header: remove them")]
     Cookie,
 }
+
+crate::__readable_debug!(StampError);

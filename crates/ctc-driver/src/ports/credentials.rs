@@ -137,7 +137,7 @@ pub(crate) const THREAD: &str = "ctc-credentials";
 ///
 /// Its text and its sources are logged and shown to callers: put no secret into them, such as what a
 /// vault responded or a command wrote.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
     /// Not at the moment. Logins back off, as when the server cannot be reached, and then the
@@ -149,6 +149,8 @@ pub enum CredentialsError {
     #[error("the source of the CTC credentials is not set up for use; it is not asked again")]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
+
+ctc_core::__readable_debug!(CredentialsError);
 
 impl CredentialsError {
     /// [`CredentialsError::Unavailable`].

@@ -1,7 +1,9 @@
 //! The ports: what the outside must offer. One small trait each for requests, responses, HTTP
 //! clients, runtimes, stores and sources of credentials.
 
+mod body;
 pub(crate) mod credentials;
+mod not_sent;
 #[cfg(feature = "tokio")]
 mod on_tokio;
 mod request;
@@ -10,11 +12,13 @@ mod runtime;
 pub(crate) mod store;
 mod transport;
 
+pub use body::{BodyError, Whole, read_body, read_from};
 pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
+pub use not_sent::NotSent;
 #[cfg(feature = "tokio")]
 pub use on_tokio::Tokio;
 pub(crate) use request::stamp;
-pub use request::{Outgoing, ReplayCopy};
+pub use request::{Outgoing, ReplayCopy, RequestTimeout};
 pub use response::Incoming;
 pub(crate) use response::mark_cookies_sensitive;
 pub use runtime::{BoxFuture, Runtime};

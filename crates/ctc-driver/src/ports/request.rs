@@ -1,5 +1,7 @@
 //! A request on its way out.
 
+use std::time::Duration;
+
 use ctc_core::{Endpoint, Pass, Route, StampError, Target};
 use http::{HeaderMap, Method};
 
@@ -27,11 +29,24 @@ pub trait Outgoing: Sized {
         let _ = endpoint;
     }
 
+    /// Limits how long the HTTP client may take over this request, body of the response included:
+    /// what is left of [`CallOptions::timeout`](crate::CallOptions::timeout). Only the blocking
+    /// driver asks for it, just before it sends: the asynchronous one drops what takes too long.
+    /// Does nothing by default. An `http::Request` gets a [`RequestTimeout`] in its extensions, for
+    /// the transport to obey.
+    fn set_timeout(&mut self, timeout: Duration) {
+        let _ = timeout;
+    }
+
     /// Returns the route of this request.
     fn route(&self) -> Route {
         Route::new(self.method(), self.path())
     }
 }
+
+/// How long a blocking transport may take over a request, in the extensions of an `http::Request`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestTimeout(pub Duration);
 
 /// What is kept of a request `R` while it is out. A request that is kept whole is ready for it.
 pub trait ReplayCopy<R> {
@@ -84,6 +99,10 @@ impl<B: Clone> Outgoing for http::Request<B> {
 
     fn replay_copy(&self) -> Option<Box<Self>> {
         Some(Box::new(self.clone()))
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        self.extensions_mut().insert(RequestTimeout(timeout));
     }
 
     fn complete(&mut self, endpoint: &Endpoint) {

@@ -267,7 +267,7 @@ pub trait AsyncStoreLease: Send {
 }
 
 /// Why a store could not do what was asked. A broken store never stops a call that has a token.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// Another holder has the lease.
@@ -280,3 +280,5 @@ pub enum StoreError {
     #[error("the session store is not available; the session goes on in memory only")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
+
+ctc_core::__readable_debug!(StoreError);

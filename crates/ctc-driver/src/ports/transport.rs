@@ -9,6 +9,8 @@ use ctc_core::{FormBody, SendFailure};
 use http::{HeaderMap, Response, StatusCode};
 use zeroize::Zeroizing;
 
+use super::body::{BodyError, read_known, read_known_blocking};
+use super::not_sent::NotSent;
 use super::request::Outgoing;
 use super::response::Incoming;
 
@@ -24,6 +26,15 @@ pub trait TransportError: Error + Send + Sync + 'static {
     /// is not charged to the login budget.
     fn failure(&self) -> SendFailure {
         SendFailure::MaybeSent
+    }
+
+    /// Returns the step at which a request failed that was not sent, for messages and for callers
+    /// ([`CallFailure`](crate::CallFailure)). By default it is looked for in the error's sources.
+    fn failed_at(&self) -> NotSent
+    where
+        Self: Sized,
+    {
+        NotSent::of(self)
     }
 }
 
@@ -152,7 +163,7 @@ pub trait Transport: Send + Sync {
     /// Its requests.
     type Request: Outgoing;
     /// Its responses.
-    type Response: Incoming;
+    type Response: Incoming + 'static;
     /// Its errors.
     type Error: TransportError;
 
@@ -174,6 +185,22 @@ pub trait Transport: Send + Sync {
     fn discard(&self, response: Self::Response) {
         drop(response);
     }
+
+    /// Reads a response whole, for calls that want it so ([`Caller`](crate::Caller)).
+    ///
+    /// By default, an `http::Response` whose body is a `Vec<u8>`, `Bytes`, `String`, `Box<[u8]>`,
+    /// `()` or a boxed reader (`Box<dyn Read + Send>`) is read. For any other type say how:
+    /// [`read_from`](crate::read_from) reads any reader.
+    ///
+    /// # Errors
+    /// Returns [`BodyError`] if the body breaks off, or is longer than `max_body` bytes.
+    fn read(
+        &self,
+        response: Self::Response,
+        max_body: usize,
+    ) -> Result<Response<Vec<u8>>, BodyError> {
+        read_known_blocking(response, max_body)
+    }
 }
 
 /// An asynchronous HTTP client, on any runtime.
@@ -186,7 +213,7 @@ pub trait AsyncTransport: Send + Sync {
     /// Its requests.
     type Request: Outgoing<ReplayCopy: Send> + Send;
     /// Its responses.
-    type Response: Incoming + Send;
+    type Response: Incoming + Send + 'static;
     /// Its errors.
     type Error: TransportError;
 
@@ -209,6 +236,22 @@ pub trait AsyncTransport: Send + Sync {
     /// bounds it in time.
     async fn discard(&self, response: Self::Response) {
         drop(response);
+    }
+
+    /// Reads a response whole, for calls that want it so ([`AsyncCaller`](crate::AsyncCaller)).
+    ///
+    /// By default, an `http::Response` whose body is a `Vec<u8>`, `Bytes`, `String`, `Box<[u8]>` or
+    /// `()` is read. For any other type say how: [`read_body`](crate::read_body) reads any
+    /// `http_body::Body`.
+    ///
+    /// # Errors
+    /// Returns [`BodyError`] if the body breaks off, or is longer than `max_body` bytes.
+    async fn read(
+        &self,
+        response: Self::Response,
+        max_body: usize,
+    ) -> Result<Response<Vec<u8>>, BodyError> {
+        read_known(response, max_body)
     }
 }
 

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
 use ctc_core::{
-    Credentials, Denial, Endpoint, Instant, OpenRecord, Phase, RecordKey, Session, Settings,
+    Credentials, Denial, Endpoint, Instant, OpenRecord, Pass, Phase, RecordKey, Session, Settings,
+    UnprotectedToken,
 };
 
 pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
@@ -129,6 +130,12 @@ impl SharedSession {
     /// Returns a snapshot of this session's counters.
     pub fn counts(&self) -> Counts {
         self.0.counters.snapshot()
+    }
+
+    /// Copies the present token out of the session's protection, for another tool; `None` if there
+    /// is none (log in first). Read [`UnprotectedToken`] before you use it.
+    pub fn unprotected_token(&self) -> Option<UnprotectedToken> {
+        self.lock().session.pass().map(Pass::unprotected_token)
     }
 
     /// Returns the number of this session in this process, counted from 1: the field `session` of

@@ -10,6 +10,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use ctc_driver::NotSent;
+
 use crate::raw::RawServer;
 
 /// Addresses at which nothing of a request can be written.
@@ -53,6 +55,15 @@ impl Places {
             _servers: [no_tls, hangs_up],
             _tls: tls,
         }
+    }
+}
+
+/// The step that fails at one of the [`Places`].
+pub(crate) fn step(wrong: &str) -> NotSent {
+    match wrong {
+        "no such name" => NotSent::NameLookup,
+        "no route" | "connection refused" | "connecting takes too long" => NotSent::Connection,
+        _ => NotSent::Tls,
     }
 }
 

@@ -1,0 +1,72 @@
+//! The step at which a request failed that was not sent.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+/// The step at which a request failed that was not sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// The look-up of the server's name, or of a proxy's.
+    NameLookup,
+    /// The connection to the server, or to a proxy.
+    Connection,
+    /// The TLS handshake, or the server's certificate.
+    Tls,
+    /// None: the call's time was up while it waited for a login.
+    NoTime,
+    /// The HTTP client does not tell.
+    #[default]
+    Unknown,
+}
+
+impl NotSent {
+    /// Finds the step in the error of a request that was not sent, and in its sources: for
+    /// [`TransportError::failed_at`]. It knows the errors of the standard library, hyper, reqwest,
+    /// ureq, rustls and OpenSSL.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut link = Some(error);
+        while let Some(error) = link {
+            let step = Self::of_one(error);
+            if step != Self::Unknown {
+                return step;
+            }
+            link = error.source();
+        }
+        Self::Unknown
+    }
+
+    /// HTTP clients keep most of this in types of their own, and tell it in words only. Should they
+    /// change, the step is unknown.
+    fn of_one(error: &(dyn Error + 'static)) -> Self {
+        let text = error.to_string().to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if says(&["dns error", "failed to lookup address", "host not found"]) {
+            return Self::NameLookup;
+        }
+        if says(&["tcp connect", "tcp open", "tunnel", "socks", "proxy"]) {
+            return Self::Connection;
+        }
+        if says(&["certificate", "tls", "ssl", "handshake"]) {
+            return Self::Tls;
+        }
+        let Some(error) = error.downcast_ref::<io::Error>() else {
+            return Self::Unknown;
+        };
+        match error.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::AddrNotAvailable => Self::Connection,
+            // Nothing was sent, and yet the other side said something, or hung up: in a handshake.
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
+                Self::Tls
+            }
+            // What it wraps is not among its sources.
+            _ => error
+                .get_ref()
+                .map_or(Self::Unknown, |inner| Self::of(inner)),
+        }
+    }
+}
