@@ -84,8 +84,8 @@ impl Credentials {
 /// The session token: the value of the `authToken` cookie, or the OAuth login's `access_token`, as
 /// it came.
 ///
-/// A cookie's goes back in the cookie byte for byte, quotes included; as a bearer token, without its
-/// quotes. It is never decoded and its length is never checked. Clones share the one copy in
+/// A cookie's goes back in the cookie byte for byte, quotes included; as a bearer token, without
+/// its quotes. It is never decoded and its length is never checked. Clones share the one copy in
 /// memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthToken(Bytes);

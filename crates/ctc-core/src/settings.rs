@@ -30,8 +30,8 @@ pub struct Settings {
     /// [`TokenAttachment::Cookie`] for [`Login::AuthToken`], as on the vendor's page, and
     /// [`TokenAttachment::Bearer`] for [`Login::OAuth`], which is **our assumption**.
     pub attachment: Option<TokenAttachment>,
-    /// Where the login with the cookie says `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as on the
-    /// vendor's page.
+    /// Where the login with the cookie says `useAuthToken=true`. Default
+    /// [`AuthTokenSwitch::Query`], as on the vendor's page.
     pub auth_token_switch: AuthTokenSwitch,
     /// Path of the logout call. The vendor names a logout API but not its address:
     /// `POST /connect/services/logout` is **our assumption**. For [`Login::OAuth`] there is

@@ -42,8 +42,8 @@ impl Client {
     }
 
     /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
-    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth login; see
-    /// [`SessionConfig::from_env`].
+    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth login;
+    /// see [`SessionConfig::from_env`].
     ///
     /// # Errors
     /// [`BuildError`], which names what is missing.

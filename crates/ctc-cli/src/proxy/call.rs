@@ -9,10 +9,11 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tower::Service as _;
 
-use super::body::{Progress, RequestBody, ResponseBody, Stalled};
+use super::body::{Progress, RequestBody, ResponseBody};
 use super::connections::CallGuard;
 use super::door::Door;
 use super::reply::{Reason, Replies, Reply};
+use super::stall::Stalled;
 use super::upstream::Upstream;
 
 /// Says why the session could not recover from a 401 that the server sent.

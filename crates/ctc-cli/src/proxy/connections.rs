@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,8 +19,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::body::ResponseBody;
 use super::listen::{Bounded, Listener, Stream};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes of a request's head, and of what is read or written at once. A longer head is answered
 /// with 431.
@@ -98,14 +100,15 @@ impl Connections {
 
     /// Accepts connections and serves them until `drain` says so, and then waits until they have
     /// ended: each when its calls have. Dropping the future cuts those that are left.
-    pub(super) async fn serve<H, F>(
+    pub(super) async fn serve<H, F, B>(
         self: &Arc<Self>,
         listener: Listener,
         handler: H,
         mut drain: watch::Receiver<bool>,
     ) where
         H: Fn(Request<Incoming>, CallGuard) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<ResponseBody>> + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
         let mut next = 0;
@@ -187,14 +190,15 @@ impl Connections {
         connection
     }
 
-    async fn run<H, F>(
+    async fn run<H, F, B>(
         self: &Arc<Self>,
         stream: Box<dyn Stream>,
         connection: &Arc<Connection>,
         handler: H,
     ) where
         H: Fn(Request<Incoming>, CallGuard) -> F + Send + Sync + 'static,
-        F: Future<Output = Response<ResponseBody>> + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let service = service_fn(|request| {
             // Counted here, so that no connection is closed between its request and its call.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::body::Stall;
+use super::stall::Stall;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;

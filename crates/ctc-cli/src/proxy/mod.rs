@@ -11,6 +11,7 @@ mod health;
 mod listen;
 mod reply;
 mod say;
+mod stall;
 mod token;
 mod upstream;
 

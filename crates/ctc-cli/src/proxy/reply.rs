@@ -11,7 +11,8 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::body::{ResponseBody, Stalled};
+use super::body::ResponseBody;
+use super::stall::Stalled;
 use crate::exit::chain;
 
 /// Tells the proxy's own responses from the server's; its value is the reason.

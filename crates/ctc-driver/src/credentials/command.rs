@@ -26,9 +26,9 @@ const POLL: Duration = Duration::from_millis(5);
 /// output, as UTF-8, with or without a line end after it, and ends with status 0.
 ///
 /// No shell is involved. The program has this process's environment, no standard input, and 10 s
-/// ([`timeout`](Self::timeout)); then it is killed, though what it has started itself is not. What it
-/// writes to standard error is dropped, since it may have secrets in it, and no error repeats its
-/// output or its arguments: run it by hand to see what is wrong.
+/// ([`timeout`](Self::timeout)); then it is killed, though what it has started itself is not. What
+/// it writes to standard error is dropped, since it may have secrets in it, and no error repeats
+/// its output or its arguments: run it by hand to see what is wrong.
 ///
 /// A program that is not there or may not be run is [`Unusable`](CredentialsError::Unusable); one
 /// that fails, writes too much or takes too long is [`Unavailable`](CredentialsError::Unavailable).

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::{NoLine, read_line};
 use crate::ports::{CredentialsError, CredentialsSource};
 
-/// Files as a [`CredentialsSource`], read at each login: secrets that Kubernetes, Docker or a vault's
-/// agent puts into files and replaces when they change.
+/// Files as a [`CredentialsSource`], read at each login: secrets that Kubernetes, Docker or a
+/// vault's agent puts into files and replaces when they change.
 ///
 /// Each file holds one value, as UTF-8, with or without a line end after it. Symbolic links are
 /// followed: that is how Kubernetes replaces a secret. Should user name and password be replaced

@@ -36,7 +36,8 @@ pub(crate) async fn lease(
     };
     let key = session.record_key();
     if key.account.is_empty() {
-        return Ok(LeasedStore::none()); // the credentials, and so the record's place, are not known yet
+        // The credentials, and so the record's place, are not known yet.
+        return Ok(LeasedStore::none());
     }
     let lease = io.lease(&key, terms).await?;
     Ok(LeasedStore {

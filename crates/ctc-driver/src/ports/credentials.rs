@@ -22,10 +22,10 @@ use crate::threads::on_thread;
 ///   failed. It is asked on a thread of its own, with no lock held; a question that takes longer
 ///   keeps that thread and nothing else.
 /// - **A failure is a failed login**, and its error is the [`source`](std::error::Error::source) of
-///   every caller's [`Denied`](crate::Denied). Nothing was sent, and nothing is charged to the login
-///   budget. So does a panic count.
-/// - **Do not cache**, or not for longer than a few seconds: a login is rare. Do not make calls with
-///   the session itself: they would wait for the login that asks.
+///   every caller's [`Denied`](crate::Denied). Nothing was sent, and nothing is charged to the
+///   login budget. So does a panic count.
+/// - **Do not cache**, or not for longer than a few seconds: a login is rare. Do not make calls
+///   with the session itself: they would wait for the login that asks.
 ///
 /// Ready-made are [`CredentialsFile`](crate::CredentialsFile),
 /// [`CredentialsEnv`](crate::CredentialsEnv) and [`CredentialsCommand`](crate::CredentialsCommand).
@@ -83,8 +83,8 @@ impl CredentialsSource for Credentials {
 /// drivers. It is dropped if it takes longer than
 /// [`login_timeout`](ctc_core::Settings::login_timeout).
 ///
-/// Every [`CredentialsSource`] that can be cloned is one, too (put it into an [`Arc`] if it cannot):
-/// it is asked on a thread of its own, so that it does not block the runtime.
+/// Every [`CredentialsSource`] that can be cloned is one, too (put it into an [`Arc`] if it
+/// cannot): it is asked on a thread of its own, so that it does not block the runtime.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -135,8 +135,8 @@ pub(crate) const THREAD: &str = "ctc-credentials";
 
 /// Why a source has no credentials.
 ///
-/// Its text and its sources are logged and shown to callers: put no secret into them, such as what a
-/// vault responded or a command wrote.
+/// Its text and its sources are logged and shown to callers: put no secret into them, such as what
+/// a vault responded or a command wrote.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
@@ -144,8 +144,8 @@ pub enum CredentialsError {
     /// source is asked again.
     #[error("the source has no CTC credentials at the moment; it is asked again after a pause")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Asking again does not help while this program runs: the source is set up wrongly. No login is
-    /// made until somebody calls `reset()` or `set_credentials()`.
+    /// Asking again does not help while this program runs: the source is set up wrongly. No login
+    /// is made until somebody calls `reset()` or `set_credentials()`.
     #[error("the source of the CTC credentials is not set up for use; it is not asked again")]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -164,8 +164,8 @@ impl CredentialsError {
     }
 }
 
-/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): whoever keeps it
-/// may put it right at any time.
+/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): whoever keeps
+/// it may put it right at any time.
 impl From<SecretError> for CredentialsError {
     fn from(error: SecretError) -> Self {
         Self::unavailable(error)

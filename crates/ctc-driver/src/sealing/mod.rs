@@ -10,7 +10,8 @@
 //! | `root` | Argon2id of `pre` and the record's salt, or HMAC under a store's own secret |
 //! | seal key, refusal key, mark | HMAC under `root` |
 //! | a token | XChaCha20-Poly1305, bound to its place, its writer's mark, number and times |
-//! | a refusal | HMAC under the refusal key, of its place, status, reason and number, cut to 16 bytes |
+//! | a refusal | HMAC under the refusal key, of its place, status, reason and number, cut to 16
+//! bytes |
 
 mod gate;
 mod key;

@@ -198,8 +198,8 @@ impl SharedSession {
         self.set_source(Source::Blocking(Arc::new(source)));
     }
 
-    /// As [`set_credentials_source`](Self::set_credentials_source), with an asynchronous source: for
-    /// asynchronous drivers. A blocking driver makes no login with it.
+    /// As [`set_credentials_source`](Self::set_credentials_source), with an asynchronous source:
+    /// for asynchronous drivers. A blocking driver makes no login with it.
     pub fn set_async_credentials_source(&self, source: impl AsyncCredentialsSource + 'static) {
         self.set_source(Source::Async(Arc::new(source)));
     }

@@ -38,8 +38,9 @@ impl Builder {
         self
     }
 
-    /// Whether HTTP/2 is spoken as well as HTTP/1.1: by agreement in TLS, on plain http with clients
-    /// that begin with it. A [`Fault`](crate::Fault) that cuts a connection cuts all its requests.
+    /// Whether HTTP/2 is spoken as well as HTTP/1.1: by agreement in TLS, on plain http with
+    /// clients that begin with it. A [`Fault`](crate::Fault) that cuts a connection cuts all its
+    /// requests.
     pub fn http2(mut self, http2: bool) -> Self {
         self.settings.http2 = http2;
         self

@@ -9,18 +9,20 @@ use super::{
     accounts::Accounts,
     cookies::auth_tokens,
     journal::{Class, Origin, Violation},
-    oauth,
     received::Received,
     settings::Settings,
 };
+
+pub(super) const TOKEN_PATH: &str = "/oauth2/test/v1/token";
+pub(super) const REVOCATION_PATH: &str = "/oauth2/test/v1/revoke";
 
 const KEY_HEADER: &str = "calamp-services-app";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(super) fn classify(settings: &Settings, origin: Origin, path: &str) -> Class {
     match origin {
-        Origin::Token if path == oauth::TOKEN_PATH => Class::Token,
-        Origin::Token if path == oauth::REVOCATION_PATH => Class::Revocation,
+        Origin::Token if path == TOKEN_PATH => Class::Token,
+        Origin::Token if path == REVOCATION_PATH => Class::Revocation,
         Origin::Token => Class::Other,
         Origin::Api if path == settings.login_path => Class::Login,
         Origin::Api if path == settings.logout_path => Class::Logout,

@@ -6,9 +6,8 @@ use super::{
     cookies,
     fault::Fault,
     inspect::Credentials,
-    oauth,
     response::ServerResponse,
-    settings::Settings,
+    settings::{LogoutEffect, Settings},
     state::State,
     tokens::{Kind, Life},
 };
@@ -84,7 +83,7 @@ fn count_login(state: &mut State, username: &str) {
 pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> ServerResponse {
     state.counts.logouts += 1;
     state.tokens.tell_given_up(token);
-    oauth::end_token(state, settings.logout_effect, token);
+    end_token(state, settings.logout_effect, token);
     ServerResponse::new(StatusCode::OK).with(
         "set-cookie",
         cookies::ClearingForm::EmptyMaxAgeExpires.line(),
@@ -119,4 +118,16 @@ fn accepted() -> ServerResponse {
     ServerResponse::new(StatusCode::OK)
         .with("content-type", "application/json;charset=UTF-8")
         .body("{}")
+}
+
+/// What a logout or a revocation does to the tokens.
+pub(super) fn end_token(state: &mut State, effect: LogoutEffect, token: &str) {
+    match effect {
+        LogoutEffect::Nothing => {}
+        LogoutEffect::Presented => state.tokens.end(token, Life::Revoked),
+        LogoutEffect::Account => {
+            let account = state.tokens.account(token).map(str::to_owned);
+            state.tokens.end_all(account.as_deref(), Life::Revoked);
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod journal;
 mod listen;
 mod login;
 mod oauth;
+mod rate_limit;
 mod received;
 mod respond;
 mod response;
@@ -84,12 +85,12 @@ impl Server {
     /// The token endpoint of the OAuth login, on an origin of its own:
     /// `http://127.0.0.1:41235/oauth2/test/v1/token`.
     pub fn token_url(&self) -> String {
-        self.origin(self.token_address) + oauth::TOKEN_PATH
+        self.origin(self.token_address) + inspect::TOKEN_PATH
     }
 
     /// The endpoint that revokes an access token, on the token endpoint's origin.
     pub fn revocation_url(&self) -> String {
-        self.origin(self.token_address) + oauth::REVOCATION_PATH
+        self.origin(self.token_address) + inspect::REVOCATION_PATH
     }
 
     /// The address that the token endpoint listens on.

@@ -3,10 +3,7 @@
 //! Beyond what the vendor's page says about a success, all of this is our choice: what other
 //! token endpoints are seen to send.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::{Duration, SystemTime},
-};
+use std::time::SystemTime;
 
 use http::StatusCode;
 use serde_json::json;
@@ -18,45 +15,10 @@ use super::{
     journal::Violation,
     login,
     response::ServerResponse,
-    settings::{LogoutEffect, Settings},
+    settings::Settings,
     state::State,
-    tokens::{Kind, Life},
+    tokens::Kind,
 };
-
-pub(super) const TOKEN_PATH: &str = "/oauth2/test/v1/token";
-pub(super) const REVOCATION_PATH: &str = "/oauth2/test/v1/revoke";
-
-/// How many token requests each user made within the last second.
-#[derive(Debug, Default)]
-pub(super) struct RateLimit {
-    recent: HashMap<String, VecDeque<SystemTime>>,
-}
-
-/// Where a user stands after a request.
-struct Standing {
-    allowed: bool,
-    remaining: u32,
-    /// When there is room again.
-    reset: SystemTime,
-}
-
-impl RateLimit {
-    /// A request that is not allowed does not count.
-    fn ask(&mut self, user: &str, limit: u32, now: SystemTime) -> Standing {
-        let window = Duration::from_secs(1);
-        let recent = self.recent.entry(user.to_owned()).or_default();
-        recent.retain(|at| cookies::later(*at, window) > now);
-        let allowed = recent.len() < limit as usize;
-        if allowed {
-            recent.push_back(now);
-        }
-        Standing {
-            allowed,
-            remaining: limit.saturating_sub(recent.len() as u32),
-            reset: cookies::later(recent.front().copied().unwrap_or(now), window),
-        }
-    }
-}
 
 /// A token request that kept to the rules: accepted or refused.
 pub(super) fn token(
@@ -164,21 +126,9 @@ pub(super) fn revoke(
     if state.tokens.kind(&request.token) == Some(Kind::Access) {
         state.counts.revocations += 1;
         state.tokens.tell_given_up(&request.token);
-        end_token(state, settings.logout_effect, &request.token);
+        login::end_token(state, settings.logout_effect, &request.token);
     }
     ServerResponse::new(StatusCode::OK)
-}
-
-/// What a logout or a revocation does to the tokens.
-pub(super) fn end_token(state: &mut State, effect: LogoutEffect, token: &str) {
-    match effect {
-        LogoutEffect::Nothing => {}
-        LogoutEffect::Presented => state.tokens.end(token, Life::Revoked),
-        LogoutEffect::Account => {
-            let account = state.tokens.account(token).map(str::to_owned);
-            state.tokens.end_all(account.as_deref(), Life::Revoked);
-        }
-    }
 }
 
 /// How this endpoint answers a request that broke a rule.

@@ -15,7 +15,7 @@ use super::{
     fault::{Fault, Matcher, Rule, RuleId, Times},
     inspect::{self, Credentials, Presented, Revocation, TokenRequest},
     journal::{Class, Counts, Entry, Origin, Violation},
-    oauth::RateLimit,
+    rate_limit::RateLimit,
     received::Received,
     settings::Settings,
     tokens::{Kind, Tokens},

@@ -6,7 +6,11 @@ use std::time::Duration;
 use ctc_core::Settings;
 
 use crate::rng::Rng;
-use crate::server::{NEW_PASSWORD, PASSWORD, WRONG_PASSWORD};
+
+pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
+pub(crate) const NEW_PASSWORD: &str = "CANARY-PASSWORD-2";
+pub(crate) const WRONG_PASSWORD: &str = "CANARY-PASSWORD-WRONG";
+pub(crate) const PASSWORDS: [&str; 3] = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD];
 
 /// Milliseconds of virtual time.
 pub(crate) type Ms = u64;

@@ -7,14 +7,10 @@ use http::header::{DATE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::count::{Fault, Tally};
-use crate::plan::{Faults, Ms};
+use crate::plan::{Faults, Ms, PASSWORD};
 use crate::rng::Rng;
 
 pub(crate) const APP_KEY: &str = "CANARY-KEY";
-pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
-pub(crate) const NEW_PASSWORD: &str = "CANARY-PASSWORD-2";
-pub(crate) const WRONG_PASSWORD: &str = "CANARY-PASSWORD-WRONG";
-pub(crate) const PASSWORDS: [&str; 3] = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD];
 pub(crate) const USERS: [&str; 2] = ["CANARY-USER-A", "CANARY-USER-B"];
 /// The route that responses 401 whatever the token, when there is one.
 pub(crate) const REFUSED_ROUTE: usize = 0;

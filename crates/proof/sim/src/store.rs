@@ -12,9 +12,10 @@ use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError, Sto
 use crate::count::Fault;
 use crate::forge;
 use crate::plan::Ms;
+use crate::plan::PASSWORDS;
 use crate::runtime::Thrown;
 use crate::secrets;
-use crate::server::{APP_KEY, PASSWORDS, USERS};
+use crate::server::{APP_KEY, USERS};
 use crate::shelf::Entry;
 use crate::watch::Guarantee;
 use crate::wire::SimError;

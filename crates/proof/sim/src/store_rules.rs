@@ -105,7 +105,7 @@ impl State {
 /// The names of the world's users and passwords are static, so that they can be keys.
 pub(crate) fn named(user: &str, password: &str) -> Option<(&'static str, &'static str)> {
     let user = USERS.into_iter().find(|known| *known == user)?;
-    let password = crate::server::PASSWORDS
+    let password = crate::plan::PASSWORDS
         .into_iter()
         .find(|known| *known == password)?;
     Some((user, password))

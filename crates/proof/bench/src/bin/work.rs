@@ -32,8 +32,8 @@ fn main() -> ExitCode {
         [work, times] => run(work, times, ""),
         [work, times, url] => run(work, times, url),
         _ => Err(
-            "usage: ctc-bench-work serve | bare-proxy <url> | pair <bare> <ours> <url> <milliseconds> | \
-             <work> <times> [<url>]"
+            "usage: ctc-bench-work serve | bare-proxy <url> | <work> <times> [<url>] | \
+             pair <bare> <ours> <url> <milliseconds>"
                 .into(),
         ),
     };
