@@ -59,8 +59,16 @@ impl AsyncTransport for HyperTransport {
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, HyperError> {
         // A client for each login: none goes out on a connection that the server has just closed.
         let form = login.request.map(|form| Full::new(Bytes::from(form)));
-        let (head, _) = Self::new().0.request(form).await?.into_parts();
-        Ok(LoginResponse::new(head.status, head.headers))
+        let (head, mut body) = Self::new().0.request(form).await?.into_parts();
+        let mut response = LoginResponse::new(head.status, head.headers);
+        // A body that breaks off holds no token, which the session sees by itself.
+        while response.body().len() < login.body_limit
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            let data = frame.into_data().unwrap_or_default();
+            response.append_body(&data, login.body_limit);
+        }
+        Ok(response)
     }
 
     async fn discard(&self, response: Self::Response) {

@@ -22,8 +22,8 @@ pub enum NotSent {
 
 impl NotSent {
     /// Finds the step in the error of a request that was not sent, and in its sources: for
-    /// [`TransportError::failed_at`]. It knows the errors of the standard library, hyper, reqwest,
-    /// ureq, rustls and OpenSSL.
+    /// [`TransportError::failed_at`](crate::TransportError::failed_at). It knows the errors of the
+    /// standard library, hyper, reqwest, ureq, rustls and OpenSSL.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let mut link = Some(error);
         while let Some(error) = link {
