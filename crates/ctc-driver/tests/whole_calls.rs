@@ -313,7 +313,8 @@ fn a_blocking_call_that_waits_for_anothers_login_ends_in_time() {
     let waiting = driver.clone();
     thread::spawn(move || {
         let timeout = Duration::from_millis(50);
-        done.send(waiting.fetch(get(CallOptions::new().timeout(timeout))))
+        let waited = waiting.fetch(get(CallOptions::new().timeout(timeout)));
+        done.send(waited).unwrap();
     });
     let waited = is_done.recv_timeout(Duration::from_secs(10));
     end.send(()).unwrap();

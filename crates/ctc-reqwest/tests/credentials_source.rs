@@ -65,7 +65,8 @@ async fn two_hundred_calls_on_a_source_that_lags_make_two_logins() {
     let source = asynchronous.clone();
     let async_client =
         move |server: &Server| builder(server).credentials_source(Vault(source.clone()));
-    let clients: [(Lagging, Box<dyn Fn(&Server) -> ClientBuilder>); 2] = [
+    type Build = Box<dyn Fn(&Server) -> ClientBuilder>;
+    let clients: [(Lagging, Build); 2] = [
         (blocking, Box::new(blocking_client)),
         (asynchronous, Box::new(async_client)),
     ];

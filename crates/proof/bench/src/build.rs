@@ -43,8 +43,8 @@ fn bare_ureq() -> Result<(), Failure> {
         .new_agent();
     let url = hanging_up()?;
     // A login first, then a call, as ours does.
-    no_response(agent.post(url).send("form"))?;
-    no_response(agent.get(url).call())
+    no_response(&agent.post(url).send("form"))?;
+    no_response(&agent.get(url).call())
 }
 
 fn ureq() -> Result<(), Failure> {
@@ -57,9 +57,9 @@ fn ureq() -> Result<(), Failure> {
     // The client itself would make no call after a login that failed; its transport does.
     let config = ctc_ureq::http_client_builder().proxy(None).build();
     let transport = UreqTransport::from_config(config);
-    no_response(transport.send_login(LoginRequest::new(login(url)?, LOGIN_TIMEOUT)))?;
+    no_response(&transport.send_login(LoginRequest::new(login(url)?, LOGIN_TIMEOUT)))?;
     let call = Request::get(url).body(())?;
-    no_response(transport.send(Outbound::new(call, None)))
+    no_response(&transport.send(Outbound::new(call, None)))
 }
 
 /// The login that the core makes.
@@ -90,7 +90,7 @@ fn hanging_up() -> Result<&'static str, Failure> {
     Ok(URL.get_or_init(|| url))
 }
 
-fn no_response<R, E>(result: Result<R, E>) -> Result<(), Failure> {
+fn no_response<R, E>(result: &Result<R, E>) -> Result<(), Failure> {
     match result {
         Ok(_) => Err("a server that hangs up sent a response".into()),
         Err(_) => Ok(()),
