@@ -16,8 +16,8 @@ fn count_devices<C: Caller>(ctc: &C) -> Result<usize, CallError<C::Error>> {
 
 #[cfg(test)]
 mod tests {
-    use ctc_driver::Denied;
     use ctc_driver::ctc_core::Denial;
+    use ctc_driver::{CallFailure, Denied};
     use http::StatusCode;
 
     use super::*;
@@ -48,10 +48,7 @@ mod tests {
         let denied = Denied::new(Denial::rejected(StatusCode::UNAUTHORIZED), None);
         ctc.expect_fetch().return_once(|_| Err(denied.into()));
         let error = count_devices(&ctc).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("check user name, password and application key")
-        );
+        let why = error.denied().expect("it was denied").to_string();
+        assert!(why.contains("check user name, password and application key"));
     }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use ctc_driver::ctc_core::{Endpoint, Login, OAuth, SettingsError};
-use ctc_driver::{ConfigError, SessionConfig};
+use ctc_driver::{CallFailure, ConfigError, SessionConfig};
 use ctc_testkit::{Class, DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_USERNAME, Origin, Server};
 
 const CALLERS: usize = 10_000;
@@ -50,7 +50,7 @@ async fn ten_thousand_tasks_on_a_rejection_make_one_request() {
     let errors = calls.join_all().await;
     assert_eq!(errors.len(), CALLERS);
     for error in errors {
-        let text = error.to_string();
+        let text = error.denied().unwrap().to_string();
         assert!(text.contains("check user name and password"), "{text}");
     }
     asked_once(&server);
@@ -70,7 +70,8 @@ fn ten_thousand_blocking_calls_on_a_rejection_make_one_request() {
         for _ in 0..100 {
             scope.spawn(|| {
                 for _ in 0..CALLERS / 100 {
-                    let text = client.get(PATH).send().unwrap_err().to_string();
+                    let error = client.get(PATH).send().unwrap_err();
+                    let text = error.denied().unwrap().to_string();
                     assert!(text.contains("check user name and password"), "{text}");
                 }
             });

@@ -47,7 +47,8 @@ async fn failures(http: &reqwest::Client, url: &str) -> (SendFailure, LoginFailu
         .settings(|settings| {
             settings.fair_use.burst = NonZeroU32::MIN;
             settings.fair_use.refill = Duration::from_secs(3600);
-            settings.fair_use.backoff = Duration::from_millis(1);
+            // Long enough that no busy machine sleeps through it before it is seen.
+            settings.fair_use.backoff = Duration::from_millis(500);
         })
         .http_client(http.clone())
         .build()
@@ -60,7 +61,7 @@ async fn failures(http: &reqwest::Client, url: &str) -> (SendFailure, LoginFailu
     let Denial::BackingOff { cause, .. } = login().await else {
         panic!("{url}: no backoff");
     };
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(510)).await;
     let again = login().await;
     let is_free = matches!(again, Denial::BackingOff { .. });
     assert_eq!(is_free, cause == LoginFailure::NotSent, "{url}: {again:?}");

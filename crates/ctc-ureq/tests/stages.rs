@@ -46,7 +46,8 @@ fn failures(config: &Config, url: &str) -> (SendFailure, LoginFailure) {
         .settings(|settings| {
             settings.fair_use.burst = NonZeroU32::MIN;
             settings.fair_use.refill = Duration::from_secs(3600);
-            settings.fair_use.backoff = Duration::from_millis(1);
+            // Long enough that no busy machine sleeps through it before it is seen.
+            settings.fair_use.backoff = Duration::from_millis(500);
         })
         .http_config(config.clone())
         .build()
@@ -59,7 +60,7 @@ fn failures(config: &Config, url: &str) -> (SendFailure, LoginFailure) {
     let Denial::BackingOff { cause, .. } = login() else {
         panic!("{url}: no backoff");
     };
-    std::thread::sleep(Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(510));
     let again = login();
     let is_free = matches!(again, Denial::BackingOff { .. });
     assert_eq!(is_free, cause == LoginFailure::NotSent, "{url}: {again:?}");

@@ -13,12 +13,13 @@ use ctc_driver::ctc_core::{
     LoginRule, OAuth, Pass, Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, CallError, CallOptions, ConfigError, Denied, LeaseTerms, LoginRequest,
-    LoginResponse, SessionStore, SharedSession, StoreError, SystemClock,
+    AsyncCaller, BodyError, BoxAsyncCaller, BoxCaller, CallError, CallOptions, ConfigError,
+    CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied, LeaseTerms,
+    LoginRequest, LoginResponse, SessionStore, SharedSession, StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
-use ctc_tower::{Bodies, CtcLayer, CtcService, TowerError, TowerTransport};
+use ctc_tower::{Bodies, CtcLayer, CtcService, ServiceCaller, TowerError, TowerTransport};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, service_fn};
@@ -163,6 +164,8 @@ pub(crate) fn session(
 
 fn stamped(pass: &Pass, send: &impl Fn(&HeaderMap)) {
     show!(ctc_driver::ctc_core::Pass, pass);
+    let unprotected = pass.unprotected_token();
+    show!(ctc_driver::ctc_core::UnprotectedToken, &unprotected);
     let target = pass.endpoint().join("/").unwrap();
     let bound = pass.bound_for(Target::from(&target)).unwrap();
     show!(ctc_driver::ctc_core::BoundPass<'_>, &bound);
@@ -232,7 +235,35 @@ fn small_things(endpoint: &Endpoint) {
         Endpoint::new(&format!("http://{TOKEN}")).unwrap_err(),
     ));
     show!(ctc_driver::CallOptions, &CallOptions::new());
+    sources();
     show!(ctc_driver::SystemClock, &SystemClock);
+}
+
+/// Sources of credentials, and how they fail.
+fn sources() {
+    let command = CredentialsCommand::new(USERNAME, "/nowhere/at/all").arg(PASSWORD);
+    show!(ctc_driver::CredentialsCommand, &command);
+    let error = command.credentials().unwrap_err();
+    show!(ctc_driver::CredentialsError, &error);
+    tell(&error);
+    let env = CredentialsEnv::new("CTC_NO_USER", "CTC_NO_PASSWORD");
+    show!(ctc_driver::CredentialsEnv, &env);
+    tell(&env.credentials().unwrap_err());
+    let file = CredentialsFile::for_user(USERNAME, "/nowhere/at/all");
+    show!(ctc_driver::CredentialsFile, &file);
+    tell(&file.credentials().unwrap_err());
+    let client = ctc_ureq::Client::builder()
+        .endpoint(Endpoint::us())
+        .app_key(APP_KEY)
+        .credentials(USERNAME, PASSWORD)
+        .build()
+        .unwrap();
+    show!(ctc_driver::BoxCaller, &BoxCaller::new(client));
+    let early = Settings::default().early_renewal.unwrap();
+    show!(ctc_driver::ctc_core::EarlyRenewal, &early);
+    let error = BodyError::UnknownType;
+    show!(ctc_driver::BodyError, &error);
+    tell(&error);
 }
 
 type Body = Full<Bytes>;
@@ -272,6 +303,7 @@ fn service(endpoint: &Endpoint) {
     let _: &TowerError = &error;
     tell(&error);
     show!(ctc_driver::SharedSession, service.driver().session());
+    callers(service);
 
     let mut request = Request::get(endpoint.join("/connect").unwrap())
         .body(Body::default())
@@ -282,6 +314,29 @@ fn service(endpoint: &Endpoint) {
     );
     let outbound = ctc_tower::Outbound::with_bodies(request, Bodies::cloning());
     show!(ctc_tower::Outbound<Body>, &outbound);
+}
+
+/// The callers that an SDK holds.
+fn callers<S>(service: CtcService<S, Body>)
+where
+    ServiceCaller<CtcService<S, Body>, Body>: AsyncCaller + std::fmt::Debug + 'static,
+{
+    let caller = ServiceCaller::new(service);
+    show!(ctc_tower::ServiceCaller<_, Body>, &caller);
+    let caller = BoxAsyncCaller::new(caller);
+    show!(ctc_driver::BoxAsyncCaller, &caller);
+    let broken = async {
+        let request = Request::get("/connect/broken").body(Vec::new()).unwrap();
+        caller.fetch(request).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let Err(CallError::Transport(error)) =
+        { runtime }.enable_all().build().unwrap().block_on(broken)
+    else {
+        panic!("not broken")
+    };
+    show!(ctc_driver::BoxTransportError, &error);
+    tell(&error);
 }
 
 /// The stores with what can go wrong in them.

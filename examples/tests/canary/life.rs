@@ -27,6 +27,7 @@ pub(crate) fn live(stage: &Stage) {
     show!(ctc_driver::ctc_core::OpenRecord, &record);
     let record = crate::store::sealed(&record);
     show!(ctc_driver::ctc_core::SessionRecord, &record);
+    show!(ctc_driver::ctc_core::RecordOverview, &record.overview());
     let memory = crate::store::in_memory(&client.session().record_key(), &record);
     show!(ctc_driver::MemoryStore, &memory);
     show!(adapter::Client, &client);

@@ -25,9 +25,14 @@ without_secrets!(
     ctc_driver::ctc_core::Route,
     ctc_driver::ctc_core::SendFailure,
     ctc_driver::ctc_core::TokenAttachment,
+    ctc_driver::ctc_core::TokenOverview,
     ctc_driver::Counts,
+    ctc_driver::Failure<'static>,
     ctc_driver::LeaseTerms,
+    ctc_driver::NotSent,
     ctc_driver::Replay,
+    ctc_driver::RequestTimeout,
+    ctc_driver::TimedOut,
     ctc_tower::Bodies<Vec<u8>>,
 );
 

@@ -246,6 +246,8 @@ impl Walk {
             }
             Admit::Login(order) => {
                 assert!(!self.closed, "a closed session logs in");
+                // Announced at once: a login that is not counts as unsent, and costs nothing.
+                assert!(self.session.login_starting(&order.ticket, self.now));
                 self.elected.push(self.now);
                 self.tickets.push(order.ticket);
             }
