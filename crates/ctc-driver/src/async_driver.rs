@@ -368,11 +368,13 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             let (pause, is_denied) = match self.ask(&mut ask, remaining, &mut elected) {
                 Ok(None) => break Ok(()),
                 Ok(Some(pause)) => pause,
-                Err(denial) => break Err(denial),
+                Err(denial) => break Err(Box::new(denial)),
             };
-            let began = self.session().now();
+            // Boxed, since few callers wait for a denial's end, and all hold room for this.
+            let denied = is_denied.then(|| Box::new((pause, self.session().now())));
             let woken = select(changed, self.io.runtime.sleep(pause)).await;
-            if is_denied {
+            if let Some(denied) = denied {
+                let (pause, began) = *denied;
                 let early = matches!(woken, Either::Left(_));
                 remaining.spend(pause, early.then(|| self.session().now() - began));
             }
@@ -383,7 +385,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                 .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
                 .await;
         }
-        obtained
+        obtained.map_err(|denial| *denial)
     }
 
     /// Asks once, and makes the login if this caller is elected: once only if its runtime drops the

@@ -41,7 +41,7 @@ impl Client {
         RequestBuilder {
             client: self.clone(),
             request: url.map(|url| Box::new(reqwest::Request::new(method, url))),
-            options: self.options().clone(),
+            options: None,
         }
     }
 }
@@ -54,7 +54,8 @@ pub struct RequestBuilder {
     client: Client,
     /// Or the first thing that was wrong with it. Boxed, as each step moves the builder.
     request: Result<Box<reqwest::Request>, Box<Error>>,
-    options: CallOptions,
+    /// In place of the client's own. Boxed, since few calls have any, and all hold room for them.
+    options: Option<Box<CallOptions>>,
 }
 
 impl RequestBuilder {
@@ -116,14 +117,14 @@ impl RequestBuilder {
 
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
-        self.options.replay = replay;
+        self.options_mut().replay = replay;
         self
     }
 
     /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
     /// once. Waiting for one that is under way is not counted.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
-        self.options.max_wait = max_wait;
+        self.options_mut().max_wait = max_wait;
         self
     }
 
@@ -154,10 +155,16 @@ impl RequestBuilder {
         let mut request = request.map(|request| Some(Outbound::built_here(request)));
         async move {
             match request {
-                Ok(ref mut outbound) => Ok(client.drive(outbound, Some(&options)).await?.0),
+                Ok(ref mut outbound) => Ok(client.drive(outbound, options.as_deref()).await?.0),
                 Err(error) => Err(*error),
             }
         }
+    }
+
+    fn options_mut(&mut self) -> &mut CallOptions {
+        let client = &self.client;
+        self.options
+            .get_or_insert_with(|| Box::new(client.options().clone()))
     }
 
     /// A step that sets one thing, where the request is.

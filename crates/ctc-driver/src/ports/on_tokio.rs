@@ -1,7 +1,7 @@
 //! The tokio runtime, as the port wants it.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::Event;
@@ -56,10 +56,33 @@ impl Runtime for Tokio {
         }
     }
 
+    /// Sleeps on the caller's own runtime, which lives as long as the caller does.
     fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-        let handle = self.0.as_ref().map(|fixed| fixed.handle.clone());
-        Box::pin(sleep(handle, duration))
+        // A timer panics if its runtime is shut down or has no timers: nothing tells beforehand.
+        let timer = || catch_unwind(|| tokio::time::sleep(duration)).ok();
+        let Some(timer) = Handle::try_current().ok().and_then(|_| timer()) else {
+            let handle = self.0.as_ref().map(|fixed| fixed.handle.clone());
+            return Box::pin(sleep_outside(handle, duration));
+        };
+        // Combinators and a short form of the deadline, since each waiter holds one of these: an
+        // `async` block would be twice the size.
+        let until = millis(timer.deadline().into_std());
+        Box::pin(AssertUnwindSafe(timer).catch_unwind().then(move |slept| {
+            let left = Duration::from_millis(until.saturating_sub(millis(Instant::now())));
+            let rest: BoxFuture<()> = match slept {
+                Ok(()) => Box::pin(std::future::ready(())),
+                Err(_) => Box::pin(sleep_on_a_thread(left)),
+            };
+            rest
+        }))
     }
+}
+
+/// The milliseconds from some instant of this process to `instant`, rounded up.
+fn millis(instant: Instant) -> u64 {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    let since = instant.saturating_duration_since(*BASE.get_or_init(Instant::now));
+    u64::try_from(since.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 impl Fixed {
@@ -82,20 +105,6 @@ impl Fixed {
     }
 }
 
-/// Sleeps on the caller's own runtime, which lives as long as the caller does.
-async fn sleep(handle: Option<Handle>, duration: Duration) {
-    let began = Instant::now();
-    if Handle::try_current().is_ok() {
-        // A timer panics if its runtime is shut down or has no timers: nothing tells beforehand.
-        let timer = AssertUnwindSafe(async move { tokio::time::sleep(duration).await });
-        if timer.catch_unwind().await.is_ok() {
-            return;
-        }
-    }
-    let left = duration.saturating_sub(began.elapsed());
-    Box::pin(sleep_outside(handle, left)).await;
-}
-
 /// Sleeps outside of any runtime: on the threads of `handle`, or else on one of its own.
 async fn sleep_outside(handle: Option<Handle>, duration: Duration) {
     let began = Instant::now();
@@ -107,11 +116,14 @@ async fn sleep_outside(handle: Option<Handle>, duration: Duration) {
             return;
         }
     }
-    let left = duration.saturating_sub(began.elapsed());
+    sleep_on_a_thread(duration.saturating_sub(began.elapsed())).await;
+}
+
+async fn sleep_on_a_thread(duration: Duration) {
     let event = Arc::new(Event::new());
     let slept = event.listen();
     let sleep = move || {
-        std::thread::sleep(left);
+        std::thread::sleep(duration);
         event.notify(1);
     };
     // If the system has no thread left, the wait ends early rather than never.
