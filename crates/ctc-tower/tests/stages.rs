@@ -35,7 +35,8 @@ async fn login_failure(url: &str, classify: Option<fn(&BoxError) -> SendFailure>
     let mut config = config.app_key("key").credentials("u", "p");
     config.settings_mut().fair_use.burst = NonZeroU32::MIN;
     config.settings_mut().fair_use.refill = Duration::from_secs(3600);
-    config.settings_mut().fair_use.backoff = Duration::from_millis(1);
+    // Long enough that no busy machine sleeps through it before it is seen.
+    config.settings_mut().fair_use.backoff = Duration::from_millis(500);
     let mut layer = CtcLayer::<Full<Bytes>>::new(config.build().unwrap());
     if let Some(classify) = classify {
         layer = layer.classify_error(classify);
@@ -55,7 +56,7 @@ async fn login_failure(url: &str, classify: Option<fn(&BoxError) -> SendFailure>
     let Denial::BackingOff { cause, .. } = login().await else {
         panic!("{url}: no backoff");
     };
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(510)).await;
     let again = login().await;
     let is_free = matches!(again, Denial::BackingOff { .. });
     assert_eq!(is_free, cause == LoginFailure::NotSent, "{url}: {again:?}");
