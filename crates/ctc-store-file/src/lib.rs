@@ -29,7 +29,7 @@
 //! are the origin; a mark of the account; how many logins were made of late; a pause that is in
 //! force; and, sealed, the tokens and refusals of the passwords used of late. Not in it are user
 //! name, password and application key: see
-//! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord).
+//! [`SessionRecord`].
 //!
 //! Beside it lie `.lock` (who holds the store lease; its number, its end) and two `.holder…` files
 //! (locked by a holder for as long as it lives). They hold no secret, and are never removed.

@@ -19,7 +19,7 @@
 //! many logins were made lately, a backoff in force and, sealed, the tokens and rejections of the
 //! passwords used lately; and the same name with `:lease`, who may log in now. Not in it are user
 //! name, password and application key: see
-//! [`SessionRecord`](ctc_driver::ctc_core::SessionRecord). Both go away when nobody has written
+//! [`SessionRecord`]. Both go away when nobody has written
 //! them for [`record_ttl`](RedisStore::record_ttl), 30 days by default; the lease never before it
 //! may end.
 //!

@@ -24,8 +24,8 @@ impl Session {
         self.take_marks(&marks)
     }
 
-    /// Forgets the password: each login from now on [asks](Admit::NeedCredentials) for credentials.
-    /// The token stays, as does a rejection or pause.
+    /// Forgets the password: each login from now on [asks](crate::Admit::NeedCredentials) for
+    /// credentials. The token stays, as does a rejection or pause.
     pub fn forget_credentials(&mut self) {
         self.credentials = None;
     }
@@ -40,8 +40,9 @@ impl Session {
         self.advance_epoch();
     }
 
-    /// Gives the credentials of [`Admit::NeedCredentials`]. Returns the login to send, or `None` if
-    /// it is no longer wanted: then hand the ticket to [`cancel_unsent`](Self::cancel_unsent).
+    /// Gives the credentials of [`Admit::NeedCredentials`](crate::Admit::NeedCredentials). Returns
+    /// the login to send, or `None` if it is no longer wanted: then hand the ticket to
+    /// [`cancel_unsent`](Self::cancel_unsent).
     ///
     /// The session does not keep the password. If these are not the credentials of the login before
     /// this one, it is as if they had been [set](Self::set_credentials).

@@ -71,7 +71,7 @@ pub enum SessionEvent<'a> {
         status: StatusCode,
         /// With the OAuth login: the response has no challenge for bearer tokens. The server may
         /// not have looked at the token; see
-        /// [`Settings::attachment`](ctc_core::Settings::attachment).
+        /// [`Settings::attachment`](field@ctc_core::Settings::attachment).
         unchallenged: bool,
     },
     /// The session was logged out.

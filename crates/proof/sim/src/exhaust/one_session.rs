@@ -281,6 +281,10 @@ impl OneSession {
                 caller.at = At::OnTheWire;
             }
             Admit::Login(order) => {
+                // Announced at once: a login that is not counts as unsent when its lease ends.
+                if !self.session.login_starting(&order.ticket, now) {
+                    return Err("G12: a login is not wanted at its election".into());
+                }
                 caller.at = At::Leads(order.ticket);
                 if flying {
                     return Err("G1: two logins at once".into());
