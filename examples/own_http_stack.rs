@@ -145,7 +145,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let counts = server.counts();
     println!("  We got {}.", response.status());
     println!(
-        "  The server saw {} answer of 401, and then login number {}.",
+        "  The server saw {} response of 401, and then login number {}.",
         counts.unauthorized, counts.logins
     );
     let text = String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?;
@@ -163,7 +163,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let counts = server.counts();
     println!(
-        "\ndone: {} calls, {} logins, {} answers of 401, {} violations",
+        "\ndone: {} calls, {} logins, {} responses of 401, {} violations",
         counts.calls, counts.logins, counts.unauthorized, counts.violations
     );
     Ok(())

@@ -104,7 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("Logged out: {}.", ctc.logout().await);
         let counts = server.counts();
         println!(
-            "done: {} calls, {} logins, {} answers of 401, {} violations",
+            "done: {} calls, {} logins, {} responses of 401, {} violations",
             counts.calls, counts.logins, counts.unauthorized, counts.violations
         );
         Ok(())
