@@ -101,7 +101,7 @@ pub struct Session {
     overrides_record: bool,
     /// When a login here last succeeded with the present credentials. What a record from before
     /// that says of them is out of date.
-    proven: Option<Instant>,
+    proven: Option<Proven>,
     /// The record's number at the last refusal of the present credentials that is known of, and the
     /// highest one from before a login here succeeded: another password's writer may carry such a
     /// refusal over into a record that is newer than that success.
@@ -136,6 +136,14 @@ impl Open {
         self.since
             .map_or(Duration::MAX, |since| now.saturating_duration_since(since))
     }
+}
+
+/// When a login succeeded.
+#[derive(Clone, Copy, Debug)]
+struct Proven {
+    at: Instant,
+    /// By the wall clock, which a machine's sleep does not stop.
+    arrived: Option<SystemTime>,
 }
 
 #[derive(Debug)]

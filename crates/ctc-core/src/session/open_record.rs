@@ -360,7 +360,7 @@ impl Clocks {
         millis(self.wall.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
-    fn to_wall(self, instant: Instant) -> u64 {
+    pub(super) fn to_wall(self, instant: Instant) -> u64 {
         let ahead = millis(instant.saturating_duration_since(self.now));
         let behind = millis(self.now.saturating_duration_since(instant));
         self.wall_ms().saturating_add(ahead).saturating_sub(behind)
@@ -457,7 +457,7 @@ impl OpenRecord {
     }
 
     /// How long ago it was saved, by this machine's clock.
-    pub(super) fn age(&self, clocks: Clocks) -> Duration {
+    fn age(&self, clocks: Clocks) -> Duration {
         Duration::from_millis(clocks.wall_ms().saturating_sub(self.saved_at))
     }
 

@@ -10,7 +10,7 @@ use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
 use super::login_response::{LoginReading, Reading};
 use super::open_record::{Marks, TokenTimes};
 use super::pass::Generation;
-use super::{Session, Wait};
+use super::{Proven, Session, Wait};
 use crate::secret::FormBody;
 use crate::time::{Instant, later};
 
@@ -45,14 +45,17 @@ impl Session {
         now: Instant,
     ) -> LoginOutcome {
         let now = self.tick(now);
-        let reading = reading.into_inner();
         match self.take_pending(&ticket) {
             Some(pending_login) if !pending_login.superseded => {
                 self.apply(&pending_login, reading, now)
             }
             pending => {
                 let unwanted = self.has_issued(&ticket) && (self.closed || pending.is_some());
-                let orphan = if unwanted { self.orphan(reading) } else { None };
+                let orphan = if unwanted {
+                    self.orphan(reading.reading)
+                } else {
+                    None
+                };
                 LoginOutcome::Stale { orphan }
             }
         }
@@ -251,16 +254,21 @@ impl Session {
         if pending_login.superseded {
             return LoginOutcome::Stale { orphan: None };
         }
-        self.apply(&pending_login, Reading::Failed { cause, pause: None }, now)
+        let reading = LoginReading {
+            reading: Reading::Failed { cause, pause: None },
+            arrived: None,
+        };
+        self.apply(&pending_login, reading, now)
     }
 
     /// Acts on the response to a login that still counts.
     fn apply(
         &mut self,
         pending_login: &PendingLogin,
-        reading: Reading,
+        reading: LoginReading,
         now: Instant,
     ) -> LoginOutcome {
+        let LoginReading { reading, arrived } = reading;
         let same_account = pending_login.marks.account == self.marks.account;
         let same_credentials = pending_login.marks == self.marks;
         let (cause, pause) = match reading {
@@ -289,7 +297,7 @@ impl Session {
                     self.obtained_by = pending_login.marks.seed.clone();
                     if same_credentials {
                         self.overrides_record = false;
-                        self.proven = Some(now);
+                        self.proven = Some(Proven { at: now, arrived });
                         self.overcome = self.overcome.max(self.refused_at.take());
                     }
                     return LoginOutcome::Opened(generation);

@@ -6,7 +6,7 @@ use super::governor::History;
 use super::login::{LoginTicket, Resumed};
 use super::open_record::{Clocks, OpenRecord};
 use super::pass::Generation;
-use super::{RejectedToken, Session};
+use super::{Proven, RejectedToken, Session};
 use crate::time::Instant;
 
 impl Session {
@@ -109,10 +109,15 @@ impl Session {
         self.governor.merge_history(history, clocks.now);
     }
 
-    /// Whether a login succeeded here after the record was saved.
+    /// Whether a login succeeded here after the record was saved. Both times are the wall clock's,
+    /// for the other one may have stood still since. Who sets the wall clock back in between makes
+    /// records look older by as much: then a refused login may be made once more, or a pause cut
+    /// short.
     fn knows_better(&self, record: &OpenRecord, clocks: Clocks) -> bool {
-        self.proven
-            .is_some_and(|at| record.age(clocks) > clocks.now.saturating_duration_since(at))
+        self.proven.is_some_and(|Proven { at, arrived }| {
+            let clocks = arrived.map_or(clocks, |wall| Clocks { now: at, wall });
+            record.saved_at < clocks.to_wall(at)
+        })
     }
 
     fn is_ours_too(&self, record: &OpenRecord) -> bool {

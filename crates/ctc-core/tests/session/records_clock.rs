@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ctc_core::{Denial, OpenRecord, Phase, Resumed, SessionRecord, Verdict};
 use serde_json::json;
 
-use crate::scenario::{Scenario, field, json_with_field, through_json, with_field};
+use crate::scenario::{Scenario, answer_with, field, json_with_field, through_json, with_field};
 
 const HOUR: u64 = 3600;
 
@@ -123,6 +123,37 @@ fn t83_back_from_suspend_a_herd_makes_one_login() {
         assert_eq!(s.response(call, 200, &[]), Verdict::Deliver);
     }
     assert_eq!(s.logins, 2);
+}
+
+/// What another process was told after this one logged in counts here, and what it was told before
+/// does not, however long the machine slept since.
+#[test]
+fn t83_sleep_makes_no_record_older_than_it_is() {
+    let refused = |s: &Scenario| s.restarted().rejected(401).record();
+    let paused = |s: &Scenario| {
+        let mut other = s.restarted();
+        let ticket = other.order().ticket;
+        let _ = other.reports(ticket, &answer_with(503, "retry-after", "300"));
+        other.record()
+    };
+    for told in [refused, paused] {
+        for slept in [0, 60, 200] {
+            for is_newer in [false, true] {
+                let mut s = Scenario::new();
+                let before = told(&s);
+                s.pass_time(10);
+                let mut s = s.open("T1").after(10);
+                let record = if is_newer { told(&s) } else { before };
+                s.pass_time(20);
+                s.sleep(slept);
+                let mut sent = s.sent();
+                assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
+                let offered = s.offer(&record);
+                let counts = matches!(offered, Resumed::Denied(_));
+                assert_eq!(counts, is_newer, "slept {slept} s: {offered:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Scenario {
     pub(crate) logins: u32,
     base: Instant,
     now: Instant,
+    /// How far the wall clock is ahead: the machine slept, or the clock was set.
+    slept: Duration,
 }
 
 /// What a server sees of a request.
@@ -65,6 +67,7 @@ impl Scenario {
             logins: 0,
             base,
             now: base,
+            slept: Duration::ZERO,
         }
     }
 
@@ -81,6 +84,7 @@ impl Scenario {
         Self {
             base: self.base,
             now: self.now,
+            slept: self.slept,
             ..other
         }
     }
@@ -164,7 +168,14 @@ impl Scenario {
 
     /// What a right wall clock says now.
     pub(crate) fn wall(&self) -> SystemTime {
-        UNIX_EPOCH + WALL + self.now.duration_since(self.base)
+        let passed = self.now.duration_since(self.base) + self.slept;
+        // Some tests go to the end of time.
+        (UNIX_EPOCH + WALL).checked_add(passed).unwrap_or(UNIX_EPOCH)
+    }
+
+    /// The monotonic clock stands still, and the wall clock goes on.
+    pub(crate) fn sleep(&mut self, seconds: u64) {
+        self.slept += Duration::from_secs(seconds);
     }
 
     // The verbs, at the present moment.
@@ -252,7 +263,7 @@ impl Scenario {
         ticket: LoginTicket,
         response: &Response<B>,
     ) -> LoginOutcome {
-        let reader = self.session.login_reader();
+        let reader = self.session.login_reader().arrived_at(self.wall());
         let reading = reader.read(response.status(), response.headers(), &[]);
         self.session.login_response(ticket, reading, self.now)
     }

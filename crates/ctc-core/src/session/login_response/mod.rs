@@ -38,8 +38,9 @@ impl LoginReader {
         }
     }
 
-    /// Sets the time by this machine's clock at which the response arrived: all that tells how long
-    /// a rate limit lasts that names its end in a response without `Date`.
+    /// Sets the time by this machine's clock at which the response arrived. It tells how long a rate
+    /// limit lasts that names its end in a response without `Date`, and which of a store's records
+    /// are older than this login, if the machine sleeps afterwards.
     #[must_use]
     pub fn arrived_at(mut self, wall: SystemTime) -> Self {
         self.wall = Some(wall);
@@ -69,7 +70,10 @@ impl LoginReader {
         } else {
             cookie::read(status, headers)
         };
-        LoginReading(self.overrule(reading, status, headers))
+        LoginReading {
+            reading: self.overrule(reading, status, headers),
+            arrived: self.wall,
+        }
     }
 
     /// The user's rule decides whether a login that brought no token was rejected.
@@ -93,20 +97,24 @@ impl LoginReader {
 /// The response to a login, read but not yet reported.
 #[derive(Debug)]
 #[must_use = "report it with Session::login_response"]
-pub struct LoginReading(Reading);
+pub struct LoginReading {
+    pub(super) reading: Reading,
+    /// By the wall clock.
+    pub(super) arrived: Option<SystemTime>,
+}
 
 impl LoginReading {
     /// Whether the login brought a token. When it did not, another process may have been first: a
     /// driver with a store looks there before it reports
     /// ([`login_overtaken`](crate::Session::login_overtaken)).
     pub fn has_token(&self) -> bool {
-        matches!(self.0, Reading::Token { .. })
+        matches!(self.reading, Reading::Token { .. })
     }
 
     /// How long the token is said to live, from the moment that the login was sent. The OAuth login
     /// states it; with the cookie it is a hint. `None` if nothing is said, or there is no token.
     pub fn lifetime(&self) -> Option<Duration> {
-        match self.0 {
+        match self.reading {
             Reading::Token { lifetime, .. } => lifetime,
             _ => None,
         }
@@ -115,16 +123,12 @@ impl LoginReading {
     /// Whether the server rejected the credentials: if they come from a source, it may have others
     /// by now ([`login_again`](crate::Session::login_again)).
     pub fn rejects_credentials(&self) -> bool {
-        match self.0 {
+        match self.reading {
             Reading::Rejected(Rejection { status, reason }) => {
                 reason != RejectionReason::Configuration && !names_no_login(status)
             }
             _ => false,
         }
-    }
-
-    pub(super) fn into_inner(self) -> Reading {
-        self.0
     }
 }
 
