@@ -292,13 +292,6 @@ impl Plan {
         })
     }
 
-    /// Whether its monotonic clock stands still at times.
-    pub(crate) fn sleeps(&self, process: usize) -> bool {
-        let of_process =
-            |action: &Action| matches!(action, Action::Suspend(who, _) if *who == process);
-        self.actions.iter().any(|(_, action)| of_process(action))
-    }
-
     pub(crate) fn longest_stall(&self) -> Ms {
         let spans = self.actions.iter().map(|(_, action)| match action {
             Action::Freeze(_, span) | Action::Idle(_, _, span) => *span,

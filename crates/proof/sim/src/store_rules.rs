@@ -106,11 +106,9 @@ impl State {
             let mark = (store, plan.kind, user, password);
             self.watch.refusals.contains(&mark)
         });
-        // A session takes a record for older than its own last success by the time that went by
-        // since. A wrong wall clock misleads it, and so does a monotonic one that stood still while
-        // the machine slept: the refused password is then tried once more.
-        let slept = self.watch.plan.sleeps(process);
-        let sure = self.watch.plan.faults.stores_work() && self.watch.plan.true_clocks && !slept;
+        // A session takes a record for older than its own last success by the wall clock. A wrong
+        // one misleads it: the refused password is then tried once more.
+        let sure = self.watch.plan.faults.stores_work() && self.watch.plan.true_clocks;
         on_record && sure && !watched.overrides && !watched.login.doubtful
     }
 }
