@@ -32,10 +32,9 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the
 /// last clone of the driver is dropped, a login that was not sent yet is not sent.
 ///
-/// While there is a token to be renewed ahead of its end
-/// ([`early_renewal`](ctc_core::Settings::early_renewal)), another task of the runtime waits for
-/// the moment. It ends with the token or the session. If the runtime drops it, that token is
-/// renewed after a 401.
+/// A token that is to be renewed ahead of its end
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)) is renewed by a call that comes then: see
+/// [`Clock::wake_at`](crate::Clock::wake_at).
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
     /// Held by drivers, not by their logins.
@@ -439,9 +438,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let io = Arc::clone(&self.io);
         let task = async move {
             drop(login::log_in(attempt, &*io).await);
-            if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
-                spawn(&*io.runtime, Box::pin(alarm));
-            }
         };
         spawn(&*self.io.runtime, Box::pin(task.with_current_subscriber()));
         Ok(())

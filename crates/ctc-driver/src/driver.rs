@@ -34,10 +34,9 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// transport or the store panics there, that counts as a failed login, and the panic goes on in the
 /// elected caller.
 ///
-/// While there are tokens to be renewed ahead of their ends
-/// ([`early_renewal`](ctc_core::Settings::early_renewal)), one thread of the process, `ctc-alarm`,
-/// waits for those moments, whatever the number of sessions. Where there can be no such thread, and
-/// in a forked child, a token is renewed after a 401.
+/// A token that is to be renewed ahead of its end
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)) is renewed by a call that comes then: see
+/// [`Clock::wake_at`](crate::Clock::wake_at).
 pub struct Driver<T> {
     io: Arc<Io<T>>,
 }
@@ -251,9 +250,7 @@ impl<T: Transport> Driver<T> {
 
     /// Makes a login on this thread, and goes on with its panic.
     fn carry_out(&self, attempt: Attempt) {
-        let ended = finish(login::log_in(attempt, &*self.io));
-        self.session().watch_on_thread();
-        if let Err(panic) = ended {
+        if let Err(panic) = finish(login::log_in(attempt, &*self.io)) {
             resume_unwind(panic);
         }
     }

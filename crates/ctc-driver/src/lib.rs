@@ -83,6 +83,7 @@ mod sealing;
 mod session;
 mod stores;
 mod threads;
+mod timer;
 
 pub use async_driver::AsyncDriver;
 pub use boxed::{BoxAsyncCaller, BoxCaller, BoxTransportError};

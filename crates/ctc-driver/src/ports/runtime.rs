@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::timer::{Sleep, end_of};
+
 /// A boxed future that can move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -39,8 +41,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// login is then denied, and the next caller makes another.
     fn spawn(&self, task: BoxFuture<()>);
 
-    /// Returns after `duration`, never early.
-    fn sleep(&self, duration: Duration) -> BoxFuture<()>;
+    /// Returns after `duration`, never early. By default a thread of the process, `ctc-timer`,
+    /// keeps the time for all who sleep.
+    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        Box::pin(Sleep::until(end_of(duration)))
+    }
 }
 
 impl<R: Runtime + ?Sized> Runtime for Arc<R> {

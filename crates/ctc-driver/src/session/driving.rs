@@ -378,7 +378,6 @@ impl SharedSession {
     fn wake(&self) {
         self.0.waiting_tasks.notify(usize::MAX);
         self.0.waiting_threads.notify_all();
-        self.0.tell_alarm();
     }
 
     /// A panic elsewhere cannot leave the session half changed: its methods do not panic.
@@ -422,15 +421,20 @@ impl<'a> Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let Some(state) = self.state.take() else {
+        let Some(mut state) = self.state.take() else {
             return;
         };
         self.shared.publish(&state.session, self.now);
         let changed = state.session.epoch() != self.epoch;
+        let alarm = state.session.renewal_at(self.now);
+        let alarm = alarm.filter(|time| *time > self.now && state.alarm.replace(*time) != alarm);
         // Wakers run code of others: not under the lock.
         drop(state);
         if changed {
             self.shared.wake();
+        }
+        if let Some(time) = alarm {
+            self.shared.set_alarm(time);
         }
     }
 }
