@@ -16,7 +16,8 @@ impl Tokio {
     }
 
     /// One runtime for all logins, whoever calls: for programs with several runtimes, or with one
-    /// that is not always being run.
+    /// that is not always being run. Nobody may be running it (a `current_thread` runtime outside
+    /// of `block_on`): see [`Runtime`](trait@Runtime) for what its calls are told then.
     pub fn on(handle: Handle) -> Self {
         Self(Some(handle))
     }

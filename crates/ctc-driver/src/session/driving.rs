@@ -5,7 +5,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ctc_core::{
     Call, Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Route, Session, StampError,
@@ -229,19 +229,9 @@ impl SharedSession {
     /// for threads. Returns whether it differs.
     pub(crate) fn wait(&self, wait: Wait) -> bool {
         let limit = wait.deadline.saturating_duration_since(self.now());
-        self.wait_while(limit, |state| state.session.epoch() == wait.epoch)
-    }
-
-    /// Waits for the running logins, for `limit` at most: for threads.
-    pub(crate) fn wait_for_running_logins(&self, until: LoginEnd, limit: Duration) {
-        self.wait_while(limit, |state| state.logins_before(until) > 0);
-    }
-
-    fn wait_while(&self, limit: Duration, condition: impl Fn(&State) -> bool) -> bool {
-        let waited = self
-            .0
-            .waiting_threads
-            .wait_timeout_while(self.lock(), limit, |state| condition(state));
+        let is_same = |state: &mut State| state.session.epoch() == wait.epoch;
+        let threads = &self.0.waiting_threads;
+        let waited = threads.wait_timeout_while(self.lock(), limit, is_same);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
