@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::shell;
 
@@ -64,7 +64,7 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
                 apply(&root, &copy, &patch)?;
                 let mut found = false;
                 let mut test = test(&copy);
-                test.stderr(std::process::Stdio::null());
+                test.stderr(Stdio::null());
                 let passed = shell::read_lines(test, |line| found |= line.contains(shows))?;
                 if passed || !found {
                     return Err(format!("{name} was not found"));
@@ -74,6 +74,34 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
             Ok(())
         }
         _ => Err("threads takes nothing, or --sabotage".into()),
+    }
+}
+
+/// Whether every sabotage applies to the code as it is, and is named in the simulator's README:
+/// one that does not has gone unnoticed by whoever changed that code.
+pub(crate) fn check_sabotages() -> Result<(), String> {
+    let root = workspace_root()?;
+    let folder = root.join("crates/proof/sim/sabotage");
+    let mut all = read_all(&folder)?;
+    all.extend(read_all(&folder.join("threads"))?);
+    let readme = read(&root.join("crates/proof/sim/README.md"))?;
+    let mut wrong = Vec::new();
+    for Sabotage { name, patch, .. } in &all {
+        if !readme.contains(&format!("`{name}`")) {
+            wrong.push(format!(
+                "{name} is not in the table of the simulator's README"
+            ));
+        }
+        if !applies(&root, patch)? {
+            wrong.push(format!(
+                "{name} no longer applies: write it anew for today's code"
+            ));
+        }
+    }
+    println!("{} sabotages looked at", all.len());
+    match wrong[..] {
+        [] => Ok(()),
+        _ => Err(wrong.join("\n")),
     }
 }
 
@@ -138,16 +166,20 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     let copy = root.join("target/sabotage");
     copy_workspace(root, &copy)?;
     apply(root, &copy, &sabotage.patch)?;
-    let mut simulator =
-        shell::cargo(&["run", "--quiet", "--release", "--package", "ctc-sim", "--"]);
-    simulator
-        .args(["--seeds", SEEDS, "--keep-going"])
-        .current_dir(&copy);
-    // The patched code is not meant to be free of warnings.
-    simulator
-        .env("CARGO_TARGET_DIR", copy.join("target"))
-        .env("RUSTFLAGS", "-Awarnings");
-    simulator.stderr(std::process::Stdio::null());
+    let cargo = |verb| {
+        let mut cargo = shell::cargo(&[verb, "--quiet", "--release", "--package", "ctc-sim"]);
+        // The patched code is not meant to be free of warnings.
+        cargo
+            .env("CARGO_TARGET_DIR", copy.join("target"))
+            .env("RUSTFLAGS", "-Awarnings");
+        cargo.current_dir(&copy);
+        cargo
+    };
+    shell::run(cargo("build")).map_err(|error| format!("{}: {error}", sabotage.name))?;
+    let mut simulator = cargo("run");
+    simulator.args(["--", "--seeds", SEEDS, "--keep-going"]);
+    // The panics that it draws and those that it finds.
+    simulator.stderr(Stdio::null());
     let (mut first, mut finished) = (None, false);
     shell::read_lines(simulator, |line| {
         let named = line
@@ -162,7 +194,7 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     })?;
     if !finished {
         return Err(format!(
-            "{}: the simulator did not build or run",
+            "{}: the simulator did not run to its end",
             sabotage.name
         ));
     }
@@ -181,12 +213,26 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
 }
 
 fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
-    let mut git = Command::new("git");
+    let mut git = git_apply(copy, patch);
     // The copy lies inside the repository: without the ceiling, git would look at that instead.
-    git.env("GIT_CEILING_DIRECTORIES", root.join("target"))
-        .current_dir(copy);
-    git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch);
+    git.env("GIT_CEILING_DIRECTORIES", root.join("target"));
     shell::run(git).map_err(|error| format!("{} no longer applies: {error}", patch.display()))
+}
+
+fn applies(root: &Path, patch: &Path) -> Result<bool, String> {
+    let mut git = git_apply(root, patch);
+    // It says, for each patch, how far the code has moved.
+    git.arg("--check").stderr(Stdio::null());
+    let status = git.status().map_err(|error| format!("git: {error}"))?;
+    Ok(status.success())
+}
+
+/// One line of context on either side must be as it was, so that a patch outlives edits nearby.
+fn git_apply(folder: &Path, patch: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch);
+    git.current_dir(folder);
+    git
 }
 
 fn read_all(folder: &Path) -> Result<Vec<Sabotage>, String> {

@@ -34,6 +34,11 @@ const STEPS: &[Step] = &[
         run: cycles::check,
     },
     Step {
+        name: "sabotages",
+        what: "every sabotage of the simulator applies to the code as it is",
+        run: || sim::check_sabotages().map(|()| Outcome::Done),
+    },
+    Step {
         name: "clippy",
         what: "clippy, warnings denied; std items newer than the stated Rust version among them",
         run: || {

@@ -159,16 +159,38 @@ impl Unauthorized {
     }
 }
 
-/// A route (method and path, without the query) as far as 401 answers are concerned. Only a hash is
-/// kept.
+/// A route (method and path, without the query) as far as 401 answers are concerned. Only hashes
+/// are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Route(u64);
+pub struct Route {
+    exact: u64,
+    family: u64,
+}
 
 impl Route {
     /// The route of a request.
     pub fn new(method: &Method, path: &str) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (method, path).hash(&mut hasher);
-        Self(hasher.finish())
+        let hash = |write: &dyn Fn(&mut DefaultHasher)| {
+            let mut hasher = DefaultHasher::new();
+            method.hash(&mut hasher);
+            write(&mut hasher);
+            hasher.finish()
+        };
+        let is_id = |segment: &str| segment.bytes().any(|byte| byte.is_ascii_digit());
+        Self {
+            exact: hash(&|hasher| path.hash(hasher)),
+            family: hash(&|hasher| {
+                let segments = path.split('/');
+                segments.for_each(|segment| match is_id(segment) {
+                    true => "1".hash(hasher),
+                    false => segment.hash(hasher),
+                });
+            }),
+        }
+    }
+
+    /// Whether the two differ in nothing but ids: parts of the path with a digit in them.
+    pub(super) const fn is_akin(self, other: Self) -> bool {
+        self.family == other.family
     }
 }

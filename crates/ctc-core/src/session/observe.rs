@@ -52,6 +52,9 @@ impl Session {
         }
         if accepts_token(status) {
             self.rejected_routes.forget(route);
+            if self.carries_current(call) {
+                self.rejected_routes.acquit(route);
+            }
             if call.replayed && call.ended_token {
                 self.governor.login_helped();
             }
@@ -82,17 +85,15 @@ impl Session {
             self.reject_route(route, now);
             return Verdict::Unauthorized(Unauthorized::InsufficientScope);
         }
-        let current = self
-            .open
-            .as_ref()
-            .filter(|open| call.carried == Some(open.pass.generation()));
-        if let Some(open) = current {
+        let about_current = self.carries_current(call);
+        if let Some(open) = self.open.as_ref().filter(|_| about_current) {
             let about_the_route = self.is_about_the_route(call, route, open, now);
+            let again = self.rejected_routes.convict(route, now) && self.adopted != call.carried;
             // A clearing cookie is the server's word on the token, whatever the route.
             let held = Some(open.pass.token());
             let cleared =
                 challenge.is_none() && read_token_change(headers, held) == TokenChange::Cleared;
-            if about_the_route && !self.rejected_routes.knows(route, now) {
+            if again || about_the_route && !self.rejected_routes.knows(route, now) {
                 self.count_futile_login();
             }
             if cleared {
@@ -117,13 +118,23 @@ impl Session {
         }
         // The token is gone, or there is a newer one already.
         let adopted = self.adopted.is_some() && self.adopted == call.carried;
-        call.replay(adopted)
+        let verdict = call.replay(adopted);
+        if about_current && verdict != Verdict::Replay {
+            self.rejected_routes.suspect(route, now);
+        }
+        verdict
     }
 
     /// Whether a 401 with these headers has no challenge for bearer tokens, although the session's
     /// token is one: the server may not have looked at it. Never with the cookie login.
     pub fn lacks_challenge(&self, headers: &HeaderMap) -> bool {
         self.is_oauth() && BearerChallenge::read(headers) == BearerChallenge::Missing
+    }
+
+    /// Whether the call went out with the token that the session has now.
+    fn carries_current(&self, call: &Call) -> bool {
+        let held = self.open.as_ref().map(|open| open.pass.generation());
+        held.is_some() && held == call.carried
     }
 
     fn is_oauth(&self) -> bool {

@@ -366,12 +366,14 @@ impl Clocks {
         self.wall_ms().saturating_add(ahead).saturating_sub(behind)
     }
 
-    /// A wall time still to come, as an instant; a foolish one counts as 30 days.
+    /// A wall time as an instant; a foolish one counts as 30 days ahead. What is over is not moved
+    /// to the present, or a token would seem to have lived until now.
     fn to_instant(self, wall: u64) -> Instant {
-        later(
-            self.now,
-            Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN),
-        )
+        let ahead = Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN);
+        let behind = Duration::from_millis(self.wall_ms().saturating_sub(wall));
+        self.now
+            .checked_sub(behind)
+            .map_or(self.now, |now| later(now, ahead))
     }
 }
 

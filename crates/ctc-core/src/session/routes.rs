@@ -1,4 +1,5 @@
-//! Routes whose 401 a fresh token did not cure: "not allowed here", which no login changes.
+//! Routes whose 401 a fresh token did not cure ("not allowed here", which no login changes), and
+//! those whose 401 a login is still to cure.
 
 use std::time::Duration;
 
@@ -10,8 +11,15 @@ const MOST: usize = 64;
 /// The longest that a route is remembered before one more login is spent on it.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a suspect is remembered. A route that is called less often costs few logins, whatever
+/// its 401 is about.
+const SUSPECT_FOR: Duration = Duration::from_secs(30 * 60);
+
 #[derive(Debug, Default)]
-pub(super) struct RejectedRoutes(Vec<Mark>);
+pub(super) struct RejectedRoutes {
+    marks: Vec<Mark>,
+    suspects: Vec<Suspect>,
+}
 
 #[derive(Debug)]
 struct Mark {
@@ -20,10 +28,26 @@ struct Mark {
     span: Duration,
 }
 
+/// A route whose 401 ended a token, to a call that was not sent again: nothing says yet whether the
+/// next login helps.
+#[derive(Debug)]
+struct Suspect {
+    route: Route,
+    /// Since then the new token was good for one that is akin.
+    accepts_others: bool,
+    until: Instant,
+}
+
+impl Suspect {
+    fn covers(&self, route: Route) -> bool {
+        self.route == route || !self.accepts_others && self.route.is_akin(route)
+    }
+}
+
 impl RejectedRoutes {
     /// Whether a 401 of this route is known to be about the route.
     pub(super) fn knows(&self, route: Route, now: Instant) -> bool {
-        self.0
+        self.marks
             .iter()
             .any(|mark| mark.route == route && mark.until > now)
     }
@@ -31,23 +55,23 @@ impl RejectedRoutes {
     /// A fresh token was refused here. The span doubles each time that this turns out to be so
     /// again.
     pub(super) fn mark(&mut self, route: Route, first_span: Duration, now: Instant) {
-        if let Some(mark) = self.0.iter_mut().find(|mark| mark.route == route) {
+        if let Some(mark) = self.marks.iter_mut().find(|mark| mark.route == route) {
             if mark.until <= now {
                 mark.span = mark.span.saturating_mul(2).min(LONGEST);
                 mark.until = later(now, mark.span);
             }
             return;
         }
-        if self.0.len() >= MOST {
+        if self.marks.len() >= MOST {
             let soonest = self
-                .0
+                .marks
                 .iter()
                 .enumerate()
                 .min_by_key(|(_, mark)| mark.until)
                 .map(|(index, _)| index);
-            self.0.swap_remove(soonest.unwrap_or_default());
+            self.marks.swap_remove(soonest.unwrap_or_default());
         }
-        self.0.push(Mark {
+        self.marks.push(Mark {
             route,
             until: later(now, first_span),
             span: first_span,
@@ -56,16 +80,50 @@ impl RejectedRoutes {
 
     /// The route answered with something else than 401.
     pub(super) fn forget(&mut self, route: Route) {
-        self.0.retain(|mark| mark.route != route);
+        self.marks.retain(|mark| mark.route != route);
     }
 
     /// Whether any route is known. One that is over stays in mind only for its span.
     pub(super) fn has_any(&self, now: Instant) -> bool {
-        self.0.iter().any(|mark| mark.until > now)
+        self.marks.iter().any(|mark| mark.until > now)
+            || self.suspects.iter().any(|suspect| suspect.until > now)
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
+    }
+
+    /// This route's 401 ended a token, and the call is not sent again.
+    pub(super) fn suspect(&mut self, route: Route, now: Instant) {
+        self.suspects
+            .retain(|suspect| suspect.until > now && suspect.route != route);
+        if self.suspects.len() >= MOST {
+            self.suspects.remove(0);
+        }
+        self.suspects.push(Suspect {
+            route,
+            accepts_others: false,
+            until: later(now, SUSPECT_FOR),
+        });
+    }
+
+    /// The route's first 401 for the token that was obtained since: whether it is a suspect, which
+    /// it is no longer.
+    pub(super) fn convict(&mut self, route: Route, now: Instant) -> bool {
+        let mut found = false;
+        self.suspects.retain(|suspect| {
+            found |= suspect.covers(route) && suspect.until > now;
+            !suspect.covers(route)
+        });
+        found
+    }
+
+    /// The route took the token that was obtained since.
+    pub(super) fn acquit(&mut self, route: Route) {
+        self.suspects.retain(|suspect| suspect.route != route);
+        for suspect in &mut self.suspects {
+            suspect.accepts_others |= suspect.route.is_akin(route);
+        }
     }
 }
 

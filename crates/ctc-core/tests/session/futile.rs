@@ -51,6 +51,182 @@ fn t12_a_forbidden_resource_with_ever_new_ids_costs_few_logins_a_day() {
     }
 }
 
+/// A day of polls by calls that are not sent again, and of other calls, which make the logins.
+fn logins_a_day_of_polls(
+    every: usize,
+    path: impl Fn(u64) -> String,
+    server: &mut dyn FnMut(Sent<'_>) -> Response<()>,
+) -> u32 {
+    let mut s = Scenario::new();
+    for second in (0..24 * 3600).step_by(every) {
+        let polled = s
+            .at(second)
+            .drive_call(Call::new(false), &path(second), server);
+        assert!(matches!(polled, Ok((200 | 401, _))), "{polled:?}");
+        s.pass_time(5);
+        assert_eq!(s.drive("/a", server), Ok((200, None)), "at {second}");
+    }
+    s.logins
+}
+
+#[test]
+fn t12_a_forbidden_resource_that_only_calls_sent_once_ask_for_costs_few_logins_a_day() {
+    let new_ids: fn(u64) -> String = |second| format!("/forbidden/{second}/state");
+    let one = |_| "/forbidden/state".to_owned();
+    // The account may see every other of them.
+    let some = |second| match second / 10 % 2 {
+        0 => "/forbidden/7/state".to_owned(),
+        _ => "/forbidden/8/state".to_owned(),
+    };
+    for every in [10, 70, 310, 1210] {
+        for one_token_an_account in [false, true] {
+            for path in [new_ids, one, some] {
+                let mut forbids = forbids_some(one_token_an_account);
+                let mut server = |sent: Sent<'_>| match sent {
+                    Sent::Call { path, token } if path.contains("/8/") => {
+                        forbids(Sent::Call { path: "/a", token })
+                    }
+                    sent => forbids(sent),
+                };
+                let logins = logins_a_day_of_polls(every, path, &mut server);
+                assert!(
+                    (20..=50).contains(&logins),
+                    "{every} s: {logins} logins a day"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_that_live_for_a_quarter_of_an_hour_are_not_taken_for_futile_ones() {
+    let (mut s, mut logins, mut dies_at) = (Scenario::new(), 0, 0);
+    for second in (0..24 * 3600).step_by(10) {
+        let mut server = |sent: Sent<'_>| match sent {
+            Sent::Login => {
+                logins += 1;
+                dies_at = second + 900;
+                response(200, &[&cookie(&format!("T{logins}"))])
+            }
+            Sent::Call { .. } if second >= dies_at => response(401, &[]),
+            Sent::Call { .. } => response(200, &[]),
+        };
+        let path = format!("/orders/{second}");
+        let posted = s
+            .at(second)
+            .drive_call(Call::new(false), &path, &mut server);
+        let is_over = second > 0 && posted != Ok((200, None));
+        let expected = Ok((401, Some(Unauthorized::NotReplayable)));
+        assert!(!is_over || posted == expected, "{posted:?} at {second}");
+    }
+    assert!((90..=96).contains(&logins), "{logins} logins a day");
+}
+
+/// Whether the next login is as dear as one after others that did not help.
+fn is_surcharged(s: &mut Scenario) -> bool {
+    s.pass_time(24 * 3600);
+    let now = s.now();
+    let burst = (0..3).filter(|_| match s.session.renew(now) {
+        Admit::Login(order) => {
+            s.session.abandon(order.ticket);
+            true
+        }
+        _ => false,
+    });
+    burst.count() < 3
+}
+
+/// Calls that are not sent again, each refused with the token that a login brought `age` seconds
+/// ago.
+fn refused_with_each_token(age: u64, mut with_each: impl FnMut(&mut Scenario)) -> Scenario {
+    let mut s = Scenario::new();
+    for number in 0..6 {
+        s = s.open(&format!("T{number}")).after(age);
+        with_each(&mut s);
+        let mut once = Call::new(false);
+        let _ = s.proceeds(&mut once);
+        let verdict = s.answer_on(&mut once, "/orders/7", 401, &[]);
+        assert_eq!(verdict, Verdict::Unauthorized(Unauthorized::NotReplayable));
+    }
+    s
+}
+
+#[test]
+fn a_route_that_refuses_one_token_after_the_other_is_no_reason_to_log_in() {
+    assert!(is_surcharged(&mut refused_with_each_token(1700, |_| {})));
+    // But one that is asked for now and then is.
+    assert!(!is_surcharged(&mut refused_with_each_token(1900, |_| {})));
+    // As is one that takes the new token.
+    let takes = |s: &mut Scenario| {
+        let mut once = s.sent();
+        assert_eq!(
+            s.answer_on(&mut once, "/orders/7", 200, &[]),
+            Verdict::Deliver
+        );
+    };
+    assert!(!is_surcharged(&mut refused_with_each_token(1700, takes)));
+}
+
+#[test]
+fn what_is_said_of_an_older_token_does_not_clear_a_route() {
+    let mut older = None;
+    let mut s = refused_with_each_token(1700, |s| {
+        if let Some(mut call) = older.replace(s.sent()) {
+            assert_eq!(
+                s.answer_on(&mut call, "/orders/7", 200, &[]),
+                Verdict::Deliver
+            );
+        }
+    });
+    assert!(is_surcharged(&mut s));
+}
+
+#[test]
+fn a_route_is_convicted_once_for_each_login_whatever_the_server_rotates() {
+    let mut once = Call::new(false);
+    let mut s = Scenario::new().open("FIRST").after(600);
+    let _ = s.proceeds(&mut once);
+    let verdict = s.answer_on(&mut once, "/orders/7", 401, &[]);
+    assert_eq!(verdict, Verdict::Unauthorized(Unauthorized::NotReplayable));
+    let mut s = s.spent();
+    let denied = |s: &mut Scenario| {
+        let mut once = Call::new(false);
+        let _ = s.proceeds(&mut once);
+        let verdict = s.answer_on(&mut once, "/orders/7", 401, &[]);
+        let no_login = matches!(verdict, Verdict::Unauthorized(Unauthorized::NoLogin { .. }));
+        assert!(no_login, "{verdict:?}");
+    };
+    denied(&mut s);
+    for number in 0..5 {
+        let mut other = s.sent();
+        let rotated = cookie(&format!("R{number}"));
+        assert_eq!(
+            s.answer_on(&mut other, "/a", 200, &[&rotated]),
+            Verdict::Deliver
+        );
+        denied(&mut s);
+    }
+    assert!(!is_surcharged(&mut s));
+}
+
+#[test]
+fn tokens_of_other_processes_convict_no_route() {
+    let mut s = Scenario::new().open("T0");
+    for number in 1..7 {
+        if number > 1 {
+            let other = s.restarted().open(&format!("T{number}")).record();
+            let record = with_field(&other, "generation", serde_json::json!(number + 7));
+            adopt_for(&mut s, &mut call(), &record);
+        }
+        s.pass_time(600);
+        let mut once = Call::new(false);
+        let _ = s.proceeds(&mut once);
+        let verdict = s.answer_on(&mut once, "/orders/7", 401, &[]);
+        assert_eq!(verdict, Verdict::Unauthorized(Unauthorized::NotReplayable));
+    }
+    assert!(!is_surcharged(&mut s));
+}
+
 #[test]
 fn a_login_that_helps_ends_the_surcharge_of_those_that_did_not() {
     for helps in [true, false] {
@@ -61,8 +237,8 @@ fn a_login_that_helps_ends_the_surcharge_of_those_that_did_not() {
             let path = format!("/forbidden/{round}");
             assert_eq!(s.drive(&path, &mut server), forbidden);
         }
-        s.pass_time(24 * 3600);
         if helps {
+            s.pass_time(24 * 3600);
             // The server has forgotten the token, and the new one is as good as ever.
             let mut sent = s.sent();
             assert_eq!(s.response(&mut sent, 401, &[]), Verdict::Replay);
@@ -70,17 +246,8 @@ fn a_login_that_helps_ends_the_surcharge_of_those_that_did_not() {
             let _ = s.proceeds(&mut sent);
             assert!(sent.was_replayed());
             assert_eq!(s.response(&mut sent, 200, &[]), Verdict::Deliver);
-            s.pass_time(24 * 3600);
         }
-        let now = s.now();
-        let burst = (0..3).filter(|_| match s.session.renew(now) {
-            Admit::Login(order) => {
-                s.session.abandon(order.ticket);
-                true
-            }
-            _ => false,
-        });
-        assert_eq!(burst.count(), if helps { 3 } else { 1 });
+        assert_ne!(is_surcharged(&mut s), helps);
     }
 }
 

@@ -317,7 +317,15 @@ impl Scenario {
         path: &str,
         server: &mut dyn FnMut(Sent<'_>) -> Response<()>,
     ) -> Answered {
-        let mut call = call();
+        self.drive_call(call(), path, server)
+    }
+
+    pub(crate) fn drive_call(
+        &mut self,
+        mut call: Call,
+        path: &str,
+        server: &mut dyn FnMut(Sent<'_>) -> Response<()>,
+    ) -> Answered {
         for _turn in 0..10 {
             match self.admit(&mut call) {
                 Admit::Proceed(pass) => {

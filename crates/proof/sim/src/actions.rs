@@ -13,7 +13,7 @@ use crate::run::Runner;
 use crate::runtime::Thrown;
 use crate::secrets;
 use crate::server::USERS;
-use crate::task::Task;
+use crate::task::{Does, Task};
 use crate::watch::Guarantee;
 use crate::world::{Event, RuntimeState, State, World};
 
@@ -33,7 +33,7 @@ impl Runner {
                 let world = Arc::clone(&self.world);
                 drop(self.count(Fault::Lifecycle));
                 let work = Box::pin(async move { log_out(&world, &driver, p).await });
-                self.tasks.spawn(Task::new(p, 0, None, work));
+                self.tasks.spawn(Task::new(p, 0, Does::Call, work));
             }
             Action::Reopen(p) => {
                 self.count(Fault::Lifecycle).watch.reopened(p);
@@ -106,6 +106,17 @@ impl Runner {
                 if matches!(other, Action::Revoke) {
                     state.watch.revoked_at = Some(now);
                 }
+                let changes_password =
+                    matches!(other, Action::ChangePassword | Action::RestorePassword);
+                for p in 0..state.sources.len() {
+                    if changes_password && state.watch.plan.processes[p].has_source {
+                        let at = now + state.rng.pick(&[0, 200, 10_000, 120_000]);
+                        state.plan(at, Event::Act(Action::MendSource(p)));
+                    }
+                }
+                if let Action::MendSource(p) = other {
+                    state.sources[p].1 = state.server.password;
+                }
                 let server = &mut state.server;
                 match other {
                     Action::Revoke => server.revoke_all(),
@@ -124,6 +135,10 @@ impl Runner {
 
     fn set_credentials(&mut self, process: usize, credentials: (&'static str, &'static str)) {
         let mut state = self.count(Fault::Credentials);
+        if self.plan.processes[process].has_source {
+            state.sources[process] = credentials;
+            return;
+        }
         // The same ones again change nothing: least of all do they lift a rejection.
         let differ = state.watch.sessions[process].credentials != credentials;
         if differ {
@@ -199,7 +214,7 @@ impl Runner {
         drop(state);
         drop(
             self.tasks
-                .take(|task| task.process == process && task.login.is_none()),
+                .take(|task| task.process == process && task.does == Does::Call),
         );
         drop(driver);
         self.world.state().processes[process].left = true;

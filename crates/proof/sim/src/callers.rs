@@ -102,7 +102,10 @@ impl Caller {
             done: false,
             runtime: self.runtime,
             max_wait: plan.max_wait,
+            renews: plan.renew,
             elected: false,
+            elected_without_token: false,
+            wants_scope: false,
             refused: false,
             polled: began,
         });
@@ -148,13 +151,17 @@ impl Caller {
             .as_ref()
             .ok()
             .and_then(|response| response.extensions().get::<Unauthorized>());
-        if matches!(reason, Some(Unauthorized::RouteRejected)) {
+        let about_the_route = matches!(
+            reason,
+            Some(Unauthorized::RouteRejected | Unauthorized::NoChallenge)
+        );
+        if about_the_route {
             state.watch.sessions[process].route_rejected = true;
         }
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
         let excused = match reason {
             Some(Unauthorized::AlreadyReplayed) => dies_meanwhile,
-            Some(Unauthorized::RouteRejected) => dies_meanwhile,
+            _ if about_the_route => dies_meanwhile,
             _ => false,
         };
         let sure =
@@ -166,6 +173,13 @@ impl Caller {
                 if response.extensions().get::<Unauthorized>().is_none() {
                     let text = || format!("p{process}: call {number} gets a 401 without a reason");
                     state.violated(Guarantee::Generations, text);
+                }
+                let small_scope = matches!(reason, Some(Unauthorized::InsufficientScope));
+                let closed = matches!(reason, Some(Unauthorized::Closed));
+                if small_scope != state.watch.calls[number].wants_scope && !closed {
+                    state.violated(Guarantee::Coalesced, || {
+                        format!("p{process}: call {number} is told of its scope: {small_scope}")
+                    });
                 }
             }
             Ok(_) => state.tally.delivered += u64::from(good),

@@ -48,6 +48,9 @@ impl State {
                 && (call.max_wait == 0 || !patient)
         };
         let waiting = self.watch.calls.iter().filter(|call| waits(call)).count();
+        let for_others =
+            |call: &&CallState| waits(call) && !call.renews && !call.elected_without_token;
+        let for_renewal = self.watch.calls.iter().filter(for_others).count();
         let login = &self.watch.sessions[process].login;
         let logging_in = login.tasks > 0;
         let has_store = self.watch.plan.processes[process].store.is_some();
@@ -59,6 +62,10 @@ impl State {
         // With a store, a response may be held back until its token is saved.
         let settled = *phase != Phase::LoggingIn;
         let logging_out = self.watch.sessions[process].logouts > 0;
+        let is_open = matches!(phase, Phase::Open(_));
+        if is_open && for_renewal > 0 && logging_in && !logging_out && !has_store {
+            self.check_wait_for_renewal(process, for_renewal);
+        }
         if settled && waiting > 0 && !logging_in && !logging_out && !has_store {
             let text = || {
                 format!("p{process} is {phase:?}, but {waiting} callers wait on: a lost wake-up")

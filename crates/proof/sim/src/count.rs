@@ -45,6 +45,22 @@ faults!(
     LoginCut = "line dies under a login",
     WallJump = "wall clock jumps",
     ServerState = "revoked/locked/outage",
+    CredentialsRefused = "token endpoint: credentials",
+    SetUpRefused = "token endpoint: set-up",
+    RateLimitReset = "X-Rate-Limit-Reset",
+    TokenOver = "OAuth token at its end",
+    InsufficientScope = "insufficient_scope",
+    RenewedEarly = "renewed ahead of the end",
+    WaitedForRenewal = "renewal waited for",
+    AlarmDropped = "alarm dropped",
+    OtherLogin = "record of another login",
+    SourceFailed = "source fails",
+    SourceUnusable = "source of no use",
+    SourceSlow = "source slow",
+    SourceHung = "source hangs",
+    SourcePanicked = "source panics",
+    SourceAskedAgain = "source asked again",
+    SourceHasOther = "  and has another password",
 );
 
 /// Counts of one or many worlds.

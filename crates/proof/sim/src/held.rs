@@ -5,7 +5,8 @@ use ctc_driver::__adapter::by_hand;
 use ctc_driver::SharedSession;
 use http::Request;
 
-use crate::wire::{ORIGIN, read_cookie};
+use crate::kinds::Kind;
+use crate::wire::{ORIGIN, read_token};
 
 /// A published pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +15,21 @@ pub(crate) struct Held {
     pub(crate) token: String,
 }
 
+/// What the session has. While it is to be renewed ahead of its end nothing is published, and calls
+/// ask for it.
+pub(crate) fn probe(session: &SharedSession, kind: Kind) -> Option<Held> {
+    let hidden = || {
+        let token = session.unprotected_token().filter(|_| kind.is_oauth())?;
+        Some(Held {
+            generation: token.generation().number(),
+            token: token.expose().to_owned(),
+        })
+    };
+    published(session, kind).or_else(hidden)
+}
+
 /// What a call would go out with now.
-pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
+fn published(session: &SharedSession, kind: Kind) -> Option<Held> {
     let mut request = Request::new(());
     *request.uri_mut() = http::Uri::from_static(ORIGIN);
     let mut call = Call::new(false);
@@ -23,6 +37,6 @@ pub(crate) fn probe(session: &SharedSession) -> Option<Held> {
     let generation = call.generation()?.number();
     stamped.then(|| Held {
         generation,
-        token: read_cookie(request.headers()).unwrap_or_default(),
+        token: read_token(request.headers(), kind).unwrap_or_default(),
     })
 }

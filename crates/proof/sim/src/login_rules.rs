@@ -2,12 +2,14 @@
 
 use http::{Response, StatusCode};
 
+use crate::count::Fault;
 use crate::held::Held;
 use crate::logins::MOST_REFILLS;
 use crate::observer::REPORT_MARGIN;
 use crate::plan::Ms;
 use crate::server::{Cookie, cookie_of, pause_of};
 use crate::store_rules::named;
+use crate::token_endpoint::Meaning;
 use crate::watch::{Guarantee, SLACK, Seen, Watch};
 use crate::wire::SimError;
 use crate::world::State;
@@ -17,18 +19,19 @@ impl Watch {
         self.sessions[process].login.lease_lost = false;
     }
 
-    pub(crate) fn leased(&mut self, process: usize, fence: u64, until: Ms) {
+    pub(crate) fn leased(&mut self, process: usize, by: u64, fence: u64, until: Ms) {
         let login = &mut self.sessions[process].login;
-        login.leases += 1;
+        login.leases.push(by);
         login.leased_until = until;
         login.lease_lost = false;
         login.fence = fence;
         login.loaded = None;
     }
 
-    pub(crate) fn released(&mut self, process: usize) {
-        let login = &mut self.sessions[process].login;
-        login.leases = login.leases.saturating_sub(1);
+    pub(crate) fn released(&mut self, process: usize, by: u64) {
+        let leases = &mut self.sessions[process].login.leases;
+        let at = leases.iter().position(|other| *other == by);
+        at.map(|at| leases.swap_remove(at));
     }
 
     /// From now on its logins need not be needed.
@@ -40,8 +43,9 @@ impl Watch {
     pub(crate) fn login_not_sent(&mut self, process: usize) {
         self.sessions[process].login.sent.pop();
         self.sessions[process].login.not_sent = true;
-        if let Some(store) = self.plan.processes[process].store {
-            self.by_store[store].pop();
+        let plan = &self.plan.processes[process];
+        if let Some(store) = plan.store {
+            self.by_store.entry((store, plan.kind)).or_default().pop();
         }
     }
 
@@ -82,8 +86,12 @@ impl State {
         held: Option<&Held>,
         (user, password): (&str, &str),
     ) -> u64 {
+        self.takes_first_offered(process);
+        self.check_asked(process, (user, password));
         let now = self.processes[process].clock.true_ms();
         let world_now = self.now;
+        let early = held.is_some_and(|held| self.may_renew_early(process, held));
+        let kind = self.watch.plan.processes[process].kind;
         let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
         let timeout = self.watch.plan.settings.login_timeout.as_millis();
         let sent_lease = lease.min(Ms::try_from(timeout).unwrap_or(Ms::MAX) + REPORT_MARGIN);
@@ -102,6 +110,11 @@ impl State {
             wrong = Some((
                 Guarantee::Stopped,
                 "a login goes out although the credentials were refused",
+            ));
+        } else if watched.login.no_credentials {
+            wrong = Some((
+                Guarantee::Stopped,
+                "a login goes out although the source of its credentials is of no use",
             ));
         } else if on_record {
             wrong = Some((
@@ -131,14 +144,18 @@ impl State {
                 "a second login goes out beside one in flight",
             ));
         }
-        if held.is_some() && !watched.login.may_renew && !watched.rotated_in && stores_work {
+        let renews = watched.login.may_renew || early;
+        if early {
+            self.tally.count(Fault::RenewedEarly);
+        }
+        if held.is_some() && !renews && !watched.rotated_in && stores_work {
             wrong = Some((
                 Guarantee::Coalesced,
                 "a login goes out although there is a good token",
             ));
         }
         if store.is_some() {
-            let over = watched.login.leases == 0 || watched.login.leased_until <= world_now;
+            let over = watched.login.leases.is_empty() || watched.login.leased_until <= world_now;
             if watched.login.lease_lost || (stores_work && over) {
                 wrong = Some((
                     Guarantee::OneLogin,
@@ -175,6 +192,7 @@ impl State {
         watched.login.doubtful = false;
         watched.login.sent_as = named(user, password);
         (watched.login.asked, watched.login.refusal) = (0, None);
+        watched.login.refused_in = None;
         watched.login.numbers += 1;
         watched.login.fence = 0;
         let number = watched.login.numbers;
@@ -209,10 +227,12 @@ impl State {
             });
         }
         if let Some(store) = store {
-            self.watch.by_store[store].push(world_now);
+            let of_store = self.watch.by_store.entry((store, kind)).or_default();
+            of_store.push(world_now);
+            let of_store = of_store.clone();
             let one_account = user.ends_with('A') && !self.watch.changes_user();
             let sure = stores_work && self.watch.plan.true_clocks && one_account;
-            if sure && self.watch.beyond_budget(&self.watch.by_store[store], slack) {
+            if sure && self.watch.beyond_budget(&of_store, slack) {
                 self.violated(Guarantee::FairUse, || {
                     format!("more logins over store {store} than the budget allows")
                 });
@@ -225,29 +245,28 @@ impl State {
     pub(crate) fn login_answered(
         &mut self,
         process: usize,
-        number: u64,
+        (number, sent): (u64, Ms),
         result: &Result<Response<()>, SimError>,
     ) {
         let election = self.current.login.unwrap_or_default();
+        let is_oauth = self.watch.plan.processes[process].kind.is_oauth();
         let watched = &mut self.watch.sessions[process];
-        if watched.login.landed(number).is_none() {
+        let Some(sent_by_clock) = watched.login.landed(number) else {
             return;
-        }
+        };
         // It counts until another caller is elected, however late it is.
         let late = election < watched.login.elections;
-        let (mut token, mut asked) = (None, 0);
+        let (mut token, mut asked, mut span) = (None, 0, None);
         watched.login.refusal = None;
         if let Ok(response) = result {
             let status = response.status();
-            if status == StatusCode::OK {
-                token = match cookie_of(response.headers()) {
-                    Cookie::Set(token) => Some(token),
-                    _ => None,
-                };
-            } else if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) {
-                watched.login.refusal = Some(status);
-            } else {
-                asked = pause_of(response.headers());
+            match meaning_of(response, is_oauth) {
+                Meaning::Token { token: new, life } => (token, span) = (Some(new), life),
+                Meaning::Refused { about_credentials } => {
+                    watched.login.refusal = Some(status);
+                    watched.login.refused_in = about_credentials.then_some(election);
+                }
+                Meaning::Failed { pause } => asked = pause,
             }
         }
         if late || number != watched.login.numbers {
@@ -256,16 +275,23 @@ impl State {
         } else {
             watched.login.asked = asked;
         }
-        watched.seen.push(Seen::Login { token, late });
+        let seen = token.clone();
+        watched.seen.push(Seen::Login { token: seen, late });
+        if let Some(token) = token.filter(|_| is_oauth) {
+            self.token_has_life(process, &token, (sent_by_clock, sent), span);
+        }
     }
 
     /// The session counts one more failed login: what the last response meant is in force now.
     pub(crate) fn login_counted_as_failed(&mut self, process: usize) {
         let now = self.processes[process].clock.true_ms();
         let rules = self.watch.plan.settings.fair_use.clone();
-        let login = &mut self.watch.sessions[process].login;
+        let watched = &mut self.watch.sessions[process];
+        let login = &mut watched.login;
         let sent = !std::mem::take(&mut login.not_sent);
+        let is_of_no_use = std::mem::take(&mut watched.questions.is_of_no_use);
         match login.refusal.take() {
+            None if is_of_no_use => login.no_credentials = true,
             Some(status) => login.rejected = Some(status),
             None => login.failed(now, sent, &rules),
         }
@@ -285,5 +311,26 @@ impl State {
                 format!("p{process}: login is no longer waited for at {now} ms of its clock")
             });
         }
+    }
+}
+
+/// How the reader of a login's response should understand it.
+fn meaning_of(response: &Response<()>, is_oauth: bool) -> Meaning {
+    if is_oauth {
+        let meaning = response.extensions().get::<Meaning>().cloned();
+        return meaning.unwrap_or(Meaning::Failed { pause: 0 });
+    }
+    let status = response.status();
+    if status == StatusCode::OK {
+        match cookie_of(response.headers()) {
+            Cookie::Set(token) => Meaning::Token { token, life: None },
+            _ => Meaning::Failed { pause: 0 },
+        }
+    } else if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) {
+        let about_credentials = status != StatusCode::NOT_FOUND;
+        Meaning::Refused { about_credentials }
+    } else {
+        let pause = pause_of(response.headers());
+        Meaning::Failed { pause }
     }
 }

@@ -48,8 +48,14 @@ pub(crate) struct Logins {
     pub(crate) to_record: Option<u64>,
     /// The credentials that the last one went out with.
     pub(crate) sent_as: Option<(&'static str, &'static str)>,
-    /// Leases held of the store, and when the newest is over (on the world's clock).
-    pub(crate) leases: u32,
+    /// How many went out in which election.
+    pub(crate) sent_in: (u64, u32),
+    /// The election whose login was refused, and that for its credentials.
+    pub(crate) refused_in: Option<u64>,
+    /// The source of the credentials said that asking again does not help.
+    pub(crate) no_credentials: bool,
+    /// The logins that hold a lease of the store (0: something else does), and when the newest is over (on the world's clock).
+    pub(crate) leases: Vec<u64>,
     pub(crate) leased_until: Ms,
     /// Somebody asked for a login although there is a token.
     pub(crate) may_renew: bool,
@@ -77,6 +83,7 @@ impl Logins {
         self.failures = 0;
         self.not_before = 0;
         self.rejected = None;
+        self.no_credentials = false;
     }
 
     /// `sent`: whether it may have been. One that was not costs the server nothing: its pause
@@ -96,4 +103,30 @@ impl Logins {
         let pause = (full / 4 * 3).max(asked.min(ms(rules.retry_after_cap)));
         self.not_before = now + pause;
     }
+}
+
+/// What is known of the questions that one session's logins asked.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    /// Of the login that asked last.
+    pub(crate) election: u64,
+    pub(crate) count: u32,
+    /// What its source said last, if the session has not taken it up yet.
+    pub(crate) offered: Option<(&'static str, &'static str)>,
+    /// What its source said last.
+    pub(crate) said: Option<(&'static str, &'static str)>,
+    /// Its source said that asking again does not help.
+    pub(crate) is_of_no_use: bool,
+}
+
+/// What the server stated of a token's life, from the moment that its login was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) process: usize,
+    /// Which life of its process.
+    pub(crate) life: u64,
+    /// On the process's monotonic clock, and on the world's.
+    pub(crate) sent: Ms,
+    pub(crate) sent_world: Ms,
+    pub(crate) span: Ms,
 }

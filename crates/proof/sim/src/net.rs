@@ -6,17 +6,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ctc_core::FormBody;
 use ctc_driver::{AsyncTransport, LoginRequest, LoginResponse, SharedSession};
-use http::header::COOKIE;
 use http::{HeaderMap, Request, Response};
 
 use crate::count::Fault;
 use crate::held::probe;
+use crate::kinds::Kind;
 use crate::plan::Ms;
 use crate::runtime::Thrown;
 use crate::secrets;
-use crate::server::{APP_KEY, Arrival};
+use crate::server::Arrival;
+use crate::token_endpoint::{Body, SmallScope};
 use crate::watch::Guarantee;
-use crate::wire::{ORIGIN, SimError, read_cookie};
+use crate::wire::{
+    SimError, carries_once, field, leaves_its_origin, read_token, wrong_login, wrong_revocation,
+};
 use crate::world::{Event, Fate, Slot, State, World};
 
 /// What an HTTP stack of one's own does about ordinary calls that are never answered.
@@ -60,9 +63,15 @@ impl AsyncTransport for SimTransport {
                     format!("call {call} was sent too often")
                 });
             }
+            if state.watch.calls[call].wants_scope {
+                state.violated(Guarantee::Coalesced, || {
+                    format!("call {call} is sent again although its scope is too small")
+                });
+            }
             let arrival = Arrival::Call {
                 token: token.clone(),
                 route,
+                kind: state.watch.plan.processes[self.process].kind,
             };
             (self.set_out(&mut state, arrival, Some(CALL_TIMEOUT)), token)
         };
@@ -77,6 +86,8 @@ impl AsyncTransport for SimTransport {
             )
         });
         if let Ok(response) = &result {
+            let small_scope = response.extensions().get::<SmallScope>().is_some();
+            state.watch.calls[call].wants_scope |= small_scope;
             state.watch.call_answered(self.process, &token, response);
         }
         result
@@ -84,14 +95,20 @@ impl AsyncTransport for SimTransport {
 
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SimError> {
         let request = login.request;
-        let response = if request.uri().path().ends_with("logout") {
+        let path = request.uri().path();
+        let response = if path.ends_with("logout") || path.ends_with("revoke") {
             self.send_logout(request).await
         } else {
             self.log_in(request).await
         };
         response.map(|response| {
-            let (parts, ()) = response.into_parts();
-            LoginResponse::new(parts.status, parts.headers)
+            let (mut parts, ()) = response.into_parts();
+            let body = parts.extensions.remove::<Body>();
+            let response = LoginResponse::new(parts.status, parts.headers);
+            match body {
+                Some(Body(text)) => response.with_body(text),
+                None => response,
+            }
         })
     }
 }
@@ -99,7 +116,8 @@ impl AsyncTransport for SimTransport {
 impl SimTransport {
     async fn log_in(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
         self.may_panic();
-        let held = probe(&self.session);
+        let kind = self.kind();
+        let held = probe(&self.session, kind);
         let (slot, mut on_its_way) = {
             let mut state = self.world.state();
             if let Some(leak) = secrets::find(&format!("{request:?}")) {
@@ -107,23 +125,29 @@ impl SimTransport {
                     format!("Debug of a login request shows {leak}")
                 });
             }
-            if request.uri().to_string()
-                != format!("{ORIGIN}/connect/services/login?useAuthToken=true")
-            {
+            if let Some(wrong) = wrong_login(&request, kind) {
                 state.violated(Guarantee::Origin, || {
-                    format!("a login goes to {}", request.uri())
+                    format!("a login to {}: {wrong}", request.uri())
                 });
             }
-            let (user, password) = read_form(request.body().as_ref());
-            state.note(|| format!("p{}: login of {user} sets out", self.process));
+            let form = request.body().as_ref();
+            let (user, password) = (field(form, "username"), field(form, "password"));
+            state.note(|| format!("p{}: {kind:?} login of {user} sets out", self.process));
+            let since_world = state.now;
             let number = state.login_sets_out(self.process, held.as_ref(), (&user, &password));
-            let slot = self.set_out(&mut state, Arrival::Login { user, password }, None);
+            let arrival = Arrival::Login {
+                user,
+                password,
+                kind,
+            };
+            let slot = self.set_out(&mut state, arrival, None);
             (
                 slot,
                 OnItsWay {
                     transport: self,
                     number,
                     since: state.processes[self.process].clock.true_ms(),
+                    since_world,
                     done: false,
                 },
             )
@@ -142,8 +166,13 @@ impl SimTransport {
                 result.as_ref().map(Response::status)
             )
         });
-        state.login_answered(self.process, on_its_way.number, &result);
+        let sent = (on_its_way.number, on_its_way.since_world);
+        state.login_answered(self.process, sent, &result);
         result
+    }
+
+    fn kind(&self) -> Kind {
+        self.world.state().watch.plan.processes[self.process].kind
     }
 
     fn may_panic(&self) {
@@ -154,9 +183,19 @@ impl SimTransport {
     }
 
     async fn send_logout(&self, request: Request<FormBody>) -> Result<Response<()>, SimError> {
+        let kind = self.kind();
         let slot = {
             let mut state = self.world.state();
-            let token = read_cookie(request.headers()).unwrap_or_default();
+            let token = if kind.is_oauth() {
+                if let Some(wrong) = wrong_revocation(&request) {
+                    state.violated(Guarantee::Origin, || {
+                        format!("a revocation to {}: {wrong}", request.uri())
+                    });
+                }
+                field(request.body().as_ref(), "token")
+            } else {
+                read_token(request.headers(), kind).unwrap_or_default()
+            };
             state.watch.sessions[self.process].logouts += 1;
             self.set_out(&mut state, Arrival::Logout { token }, None)
         };
@@ -166,36 +205,27 @@ impl SimTransport {
 
     /// What goes over the wire must be right: each secret once, and only to its own origin.
     fn read_wire(&self, state: &mut State, request: &Request<Vec<u8>>) -> String {
-        let headers = request.headers();
-        let origin = format!(
-            "{}://{}",
-            request.uri().scheme_str().unwrap_or_default(),
-            authority(request)
-        );
-        if origin != ORIGIN {
-            let carries =
-                headers.contains_key("calamp-services-app") || read_cookie(headers).is_some();
-            if carries {
-                state.violated(Guarantee::Origin, || {
-                    format!("key or token goes to {origin}")
-                });
-            }
+        let process = self.process;
+        let kind = state.watch.plan.processes[process].kind;
+        let sends_key = !kind.is_oauth() || state.watch.plan.terms.sends_key;
+        if let Some(wrong) = leaves_its_origin(request, kind) {
+            state.violated(Guarantee::Origin, || {
+                format!("p{process}: a call to {}: {wrong}", request.uri())
+            });
         }
-        let keys: Vec<_> = headers.get_all("calamp-services-app").iter().collect();
-        let one_cookie = headers.get_all(COOKIE).iter().count() == 1;
-        let token = read_cookie(headers);
-        if keys != [APP_KEY] || !one_cookie || token.is_none() {
+        let token = read_token(request.headers(), kind);
+        if !carries_once(request.headers(), kind, sends_key) || token.is_none() {
             state.violated(Guarantee::Generations, || {
                 "a request carries not exactly one key and token".into()
             });
         }
         let token = token.unwrap_or_default();
-        let process = self.process;
-        if !state.server.knows(&token) {
+        if !state.server.knows(&token, kind) {
             state.violated(Guarantee::OwnSession, || {
-                format!("p{process}: a call carries {token}, which no login brought")
+                format!("p{process}: a call carries {token}, which no login of its kind brought")
             });
         }
+        state.check_end(process, &token);
         state.note(|| format!("p{process}: call sets out with {token}"));
         token
     }
@@ -263,6 +293,7 @@ struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,
     since: Ms,
+    since_world: Ms,
     done: bool,
 }
 
@@ -286,28 +317,9 @@ impl Drop for LogoutOnItsWay<'_> {
     }
 }
 
-fn authority(request: &Request<Vec<u8>>) -> &str {
-    request
-        .uri()
-        .authority()
-        .map(http::uri::Authority::as_str)
-        .unwrap_or_default()
-}
-
 fn number(headers: &HeaderMap, name: &str) -> usize {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or_default()
-}
-
-fn read_form(body: &[u8]) -> (String, String) {
-    let text = String::from_utf8_lossy(body);
-    let field = |name: &str| {
-        let found = text
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        found.unwrap_or_default().to_owned()
-    };
-    (field("username"), field("password"))
 }

@@ -51,7 +51,9 @@ impl Watch {
         login.elected_at = now;
         // What the last response meant is about another login.
         (login.refusal, login.asked) = (None, 0);
-        login.elections
+        login.not_sent = false;
+        self.sessions[process].questions.is_of_no_use = false;
+        self.sessions[process].login.elections
     }
 }
 
@@ -72,6 +74,14 @@ impl State {
             return;
         };
         self.note(|| format!("p{process}: login task {election} tells {event:?}"));
+        match event {
+            SessionEvent::CredentialsReplaced => self.takes_offered(process),
+            SessionEvent::LoginUnwanted => self.watch.sessions[process].questions.offered = None,
+            SessionEvent::LoginFailed {
+                denial: Denial::Rejected { .. },
+            } => self.check_rejected(process),
+            _ => {}
+        }
         let saves = self.watch.saves(process);
         let login = &mut self.watch.sessions[process].login;
         match event {
@@ -114,6 +124,10 @@ impl State {
         let unsaved = login.unsaved.contains(&election);
         login.unreported.retain(|other| *other != election);
         login.unsaved.retain(|other| *other != election);
+        if !ended {
+            // While a token serves, the session counts that as a login that was not sent.
+            self.watch.sessions[process].period += 1;
+        }
         self.note(|| format!("p{process}: login task {election} is over, at its end: {ended}"));
         let wrong = match (ended, unreported, unsaved) {
             (true, true, _) => "a login was sent, and never reported",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ctc_core::Settings;
 
+use crate::kinds::{Kind, Logins, SourceFaults, Terms};
 use crate::rng::Rng;
 
 pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) processes: Vec<ProcessPlan>,
     pub(crate) faults: Faults,
     pub(crate) settings: Settings,
+    /// Of the OAuth logins.
+    pub(crate) terms: Terms,
     pub(crate) actions: Vec<(Ms, Action)>,
     /// Nothing goes wrong but that tokens end: then every call must succeed.
     pub(crate) clean: bool,
@@ -36,6 +39,10 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Debug)]
 pub(crate) struct ProcessPlan {
+    /// Which login it makes.
+    pub(crate) kind: Kind,
+    /// Its logins ask a source for the credentials.
+    pub(crate) has_source: bool,
     /// Which of the stores it uses.
     pub(crate) store: Option<usize>,
     pub(crate) callers: Vec<Vec<CallPlan>>,
@@ -102,6 +109,8 @@ pub(crate) enum Action {
     Revoke,
     ChangePassword,
     RestorePassword,
+    /// A process's source has the server's password from now on.
+    MendSource(usize),
     Lock(Ms),
     Outage(Ms),
     Throttle(Ms),
@@ -137,12 +146,46 @@ pub(crate) struct Faults {
     pub(crate) store_forged: u64,
     pub(crate) clock_back: u64,
     pub(crate) slow_scheduler: u64,
-    /// User code within a login: transport, store, observer, rule.
+    /// User code within a login: transport, store, observer, rule, source of credentials.
     pub(crate) panics: u64,
+    /// One route wants a larger scope than OAuth's tokens have.
+    pub(crate) small_scope: bool,
+    pub(crate) source: SourceFaults,
 }
 
 impl Plan {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    /// `logins` is chance of its own, so that worlds without OAuth and sources stay what they were
+    /// before there were any.
+    pub(crate) fn draw(rng: &mut Rng, logins: &mut Rng) -> Self {
+        let mut plan = Self::draw_with_cookies(rng);
+        let (count, quiet) = (plan.processes.len(), plan.clean);
+        let drawn = Logins::draw(logins, count, quiet, plan.forbidden);
+        let each = drawn.kinds.into_iter().zip(drawn.sources);
+        for (process, (kind, has_source)) in plan.processes.iter_mut().zip(each) {
+            (process.kind, process.has_source) = (kind, has_source);
+        }
+        plan.terms = drawn.terms;
+        plan.faults.small_scope = drawn.small_scope;
+        plan.faults.source = drawn.source_faults;
+        if plan.processes.iter().any(|process| process.has_source) && !quiet {
+            plan.change_passwords(logins);
+        }
+        plan
+    }
+
+    /// The password is changed while sources have the old one, or the other way round.
+    fn change_passwords(&mut self, rng: &mut Rng) {
+        let last = self.actions.last().map_or(MINUTE, |(at, _)| *at);
+        let mut at = rng.below(last);
+        for change in [Action::ChangePassword, Action::RestorePassword] {
+            self.actions
+                .extend([(at, change), (at + rng.below(SECOND), Action::Revoke)]);
+            at += rng.between(SECOND, last.max(2 * SECOND));
+        }
+        self.actions.sort_by_key(|(at, _)| *at);
+    }
+
+    fn draw_with_cookies(rng: &mut Rng) -> Self {
         if rng.chance(20) {
             return Self::draw_forbidden(rng);
         }
@@ -164,6 +207,8 @@ impl Plan {
         let renewals = if clean { 0 } else { rng.pick(&[0, 0, 0, 200]) };
         let processes: Vec<_> = (0..count)
             .map(|_| ProcessPlan {
+                kind: Kind::Cookie,
+                has_source: false,
                 password: if clean || !rng.chance(150) {
                     PASSWORD
                 } else {
@@ -195,6 +240,7 @@ impl Plan {
             processes,
             faults,
             settings,
+            terms: Terms::default(),
             actions,
             clean,
             forbidden: false,
@@ -211,6 +257,8 @@ impl Plan {
             (0..150).map(|_| call(rng)).collect()
         };
         let process = ProcessPlan {
+            kind: Kind::Cookie,
+            has_source: false,
             password: PASSWORD,
             store: None,
             callers: (0..1 + rng.index(3)).map(|_| calls(rng)).collect(),
@@ -227,6 +275,7 @@ impl Plan {
                 ..Faults::default()
             },
             settings,
+            terms: Terms::default(),
             actions: Vec::new(),
             clean: true,
             forbidden: true,
@@ -417,6 +466,8 @@ impl Faults {
             clock_back: often(&[50]),
             slow_scheduler: often(&[100]),
             panics: often(&[20, 100]),
+            small_scope: false,
+            source: SourceFaults::default(),
             latency: rng.pick(&[5, 100, 3000, 15_000]),
         }
     }

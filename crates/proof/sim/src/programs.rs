@@ -13,8 +13,9 @@ use crate::plan::CallPlan;
 use crate::run::Runner;
 use crate::runtime::SimRuntime;
 use crate::server::{APP_KEY, USERS};
+use crate::source::SimSource;
 use crate::store::SimStore;
-use crate::task::Task;
+use crate::task::{Does, Task};
 use crate::wire::ORIGIN;
 
 impl Runner {
@@ -28,11 +29,22 @@ impl Runner {
         };
         settings.login_rule = Some(rule(&self.world));
         let endpoint = Endpoint::new(ORIGIN).ok()?;
-        let credentials = Credentials::new(USERS[0], self.plan.processes[process].password).ok()?;
-        let session =
-            Session::new(endpoint, AppKey::new(APP_KEY).ok()?, credentials, settings).ok()?;
+        let key = AppKey::new(APP_KEY).ok()?;
+        let plan = &self.plan.processes[process];
+        settings.login = plan.kind.login(&self.plan.terms)?;
+        settings.early_renewal = self.plan.terms.early;
+        let session = if plan.has_source {
+            Session::without_credentials(endpoint, key, settings).ok()?
+        } else {
+            let credentials = Credentials::new(USERS[0], plan.password).ok()?;
+            Session::new(endpoint, key, credentials, settings).ok()?
+        };
         let session = SharedSession::with_clock(session, ProcessClock(clock));
         session.set_observer(observer(&self.world, process));
+        if plan.has_source {
+            let world = Arc::clone(&self.world);
+            session.set_async_credentials_source(SimSource { world, process });
+        }
         Some(session)
     }
 
@@ -96,6 +108,7 @@ impl Runner {
             healed,
         };
         let work = Box::pin(caller.make(calls));
-        self.tasks.spawn(Task::new(process, runtime, None, work));
+        self.tasks
+            .spawn(Task::new(process, runtime, Does::Call, work));
     }
 }

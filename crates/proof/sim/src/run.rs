@@ -10,9 +10,10 @@ use crate::callers::SimDriver;
 use crate::count::{Fault, Tally};
 use crate::held::probe;
 use crate::logins::MOST_REFILLS;
-use crate::plan::{Action, CallPlan, Faults, Ms, Plan};
+use crate::plan::{Action, CallPlan, Faults, Ms, PASSWORD, Plan};
 use crate::rng::Rng;
 use crate::secrets;
+use crate::server::USERS;
 use crate::tasks::Tasks;
 use crate::watch::{Guarantee, Violation};
 use crate::world::{Current, Event, RuntimeState, World};
@@ -33,7 +34,7 @@ pub struct Report {
 /// Runs the world of one seed. The same seed gives the same world, traced or not.
 pub fn run(seed: u64, traced: bool) -> Report {
     let mut rng = Rng::new(seed);
-    let plan = Plan::draw(&mut rng);
+    let plan = Plan::draw(&mut rng, &mut Rng::new(!seed));
     let world = World::new(&plan, rng, traced);
     world.state().note(|| format!("{plan:?}"));
     let ran = catch_unwind(AssertUnwindSafe(|| Runner::new(&world, plan, seed).run()));
@@ -161,7 +162,7 @@ impl Runner {
         let Some(task) = self.tasks.get(number) else {
             return;
         };
-        let (process, runtime, login) = (task.process, task.runtime, task.login);
+        let (process, runtime, login) = (task.process, task.runtime, task.does.login());
         let clock = {
             let mut state = self.world.state();
             let back = state.faults.clock_back;
@@ -196,9 +197,11 @@ impl Runner {
     pub(crate) fn check_step(&mut self, process: usize) {
         self.dirty[process] = true;
         let session = &self.sessions[process];
-        let (held, counts) = (probe(session), session.counts());
+        let kind = self.plan.processes[process].kind;
+        let (held, counts) = (probe(session, kind), session.counts());
         let mut shown = format!("{:?}", self.drivers[process]);
-        if held.is_some() && counts.calls.is_multiple_of(8) {
+        // Asked, an OAuth session might hand out a renewal.
+        if held.is_some() && !kind.is_oauth() && counts.calls.is_multiple_of(8) {
             let mut call = ctc_core::Call::new(false);
             shown += &format!("{:?}", by_hand::admit(session, &mut call));
         }
@@ -237,6 +240,7 @@ impl Runner {
             let mut state = self.world.state();
             state.faults = Faults::healed();
             state.server.heal();
+            state.sources.fill((USERS[0], PASSWORD));
             for process in &mut state.processes {
                 process.runtimes = [RuntimeState::default(); 2];
             }

@@ -11,9 +11,9 @@ use ctc_driver::{BoxFuture, Runtime};
 
 use crate::count::Fault;
 use crate::plan::Ms;
-use crate::task::{Task, Work};
+use crate::task::{Does, Task, Work};
 use crate::watch::Guarantee;
-use crate::world::{Sleep, World};
+use crate::world::{Sleep, State, World};
 
 /// What is thrown when the world makes something panic.
 pub(crate) struct Thrown;
@@ -32,9 +32,16 @@ impl Runtime for SimRuntime {
     fn spawn(&self, task: BoxFuture<()>) {
         let process = self.process;
         let mut state = self.world.state();
+        if state.current.login.is_some() {
+            // Only an alarm is set from within a login.
+            return self.spawn_alarm(&mut state, task);
+        }
         let call = state.current.call;
         if let Some(call) = call {
-            state.watch.calls[call].elected = true;
+            let serves = state.watch.sessions[process].held.is_some();
+            let call = &mut state.watch.calls[call];
+            call.elected = true;
+            call.elected_without_token |= !serves;
         }
         let logins_on = state.watch.plan.processes[process].logins_on;
         let runtime = logins_on.unwrap_or(state.current.runtime);
@@ -45,8 +52,12 @@ impl Runtime for SimRuntime {
         if on.stopped || on.refuses_until > now {
             state.tally.count(Fault::Refused);
             state.note(|| format!("p{process}: runtime {runtime} drops login task {election}"));
+            // While a token serves, the session counts that as a login that was not sent.
+            state.watch.sessions[process].period += 1;
+            // While a token serves the caller goes on with that one, and the next is made later.
+            let serves = state.watch.sessions[process].held.is_some();
             let before = call.map(|call| &mut state.watch.calls[call].refused);
-            if !before.is_some_and(|before| std::mem::replace(before, true)) {
+            if serves || !before.is_some_and(|before| std::mem::replace(before, true)) {
                 let panics = state.rng.chance(300);
                 drop(state);
                 if panics {
@@ -75,7 +86,7 @@ impl Runtime for SimRuntime {
         let work: Work = Box::pin(LoginTask { work: task, over });
         state
             .spawned
-            .push(Task::new(process, runtime, Some(election), work));
+            .push(Task::new(process, runtime, Does::Login(election), work));
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<()> {
@@ -90,6 +101,22 @@ impl Runtime for SimRuntime {
         drop(state);
         let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
         Box::pin(Sleep::new(&self.world, self.process, span))
+    }
+}
+
+impl SimRuntime {
+    fn spawn_alarm(&self, state: &mut State, task: BoxFuture<()>) {
+        let (process, runtime) = (self.process, state.current.runtime);
+        let on = &state.processes[process].runtimes[runtime];
+        if on.stopped || on.refuses_until > state.now {
+            state.tally.count(Fault::AlarmDropped);
+            state.note(|| format!("p{process}: runtime {runtime} drops the alarm"));
+            return;
+        }
+        let work: Work = Box::pin(task);
+        state
+            .spawned
+            .push(Task::new(process, runtime, Does::Alarm, work));
     }
 }
 

@@ -7,19 +7,23 @@ use http::header::{DATE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::count::{Fault, Tally};
+use crate::kinds::{Kind, Terms};
 use crate::plan::{Faults, Ms, PASSWORD};
 use crate::rng::Rng;
 
 pub(crate) const APP_KEY: &str = "CANARY-KEY";
 pub(crate) const USERS: [&str; 2] = ["CANARY-USER-A", "CANARY-USER-B"];
-/// The route that responses 401 whatever the token, when there is one.
+/// The route that answers 401 whatever the token, when there is one.
 pub(crate) const REFUSED_ROUTE: usize = 0;
+/// The route that wants a larger scope than the tokens of OAuth have, when there is one.
+const SCOPED_ROUTE: usize = 3;
 
 #[derive(Debug)]
 pub(crate) struct Server {
     tokens: BTreeMap<String, Token>,
-    password: &'static str,
+    pub(crate) password: &'static str,
     serial: u64,
+    pub(crate) terms: Terms,
     pub(crate) logins: u64,
     pub(crate) locked_until: Ms,
     pub(crate) outage_until: Ms,
@@ -28,23 +32,43 @@ pub(crate) struct Server {
 
 #[derive(Debug)]
 struct Token {
+    kind: Kind,
     user: String,
     /// With which passwords somebody logged in and got it, or one that it was rotated from.
     passwords: BTreeSet<String>,
     alive: bool,
+    /// When it ends by itself.
+    ends: Ms,
+}
+
+impl Token {
+    const fn serves(&self, now: Ms) -> bool {
+        self.alive && now < self.ends
+    }
 }
 
 /// A request as it arrives.
 #[derive(Clone, Debug)]
 pub(crate) enum Arrival {
-    Login { user: String, password: String },
-    Logout { token: String },
-    Call { token: String, route: usize },
+    Login {
+        user: String,
+        password: String,
+        kind: Kind,
+    },
+    Logout {
+        token: String,
+    },
+    Call {
+        token: String,
+        route: usize,
+        kind: Kind,
+    },
 }
 
 impl Server {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(terms: Terms) -> Self {
         Self {
+            terms,
             tokens: BTreeMap::new(),
             password: PASSWORD,
             serial: 0,
@@ -57,9 +81,19 @@ impl Server {
 
     pub(crate) fn response(&mut self, arrival: &Arrival, at: &mut Scene<'_>) -> Response<()> {
         match arrival {
-            Arrival::Login { user, password } => self.login(user, password, at),
+            Arrival::Login {
+                user,
+                password,
+                kind,
+            } => {
+                self.logins += 1;
+                match kind {
+                    Kind::Cookie => self.login(user, password, at),
+                    Kind::OAuth(_) => self.token_endpoint((user, password), *kind, at),
+                }
+            }
             Arrival::Logout { token } => self.logout(token, at),
-            Arrival::Call { token, route } => self.call(token, *route, at),
+            Arrival::Call { token, route, kind } => self.call(token, *route, *kind, at),
         }
     }
 
@@ -78,19 +112,29 @@ impl Server {
         self.password = PASSWORD;
     }
 
-    /// Whether somebody who logged in with these credentials got this token.
-    pub(crate) fn has_issued(&self, token: &str, user: &str, password: &str) -> bool {
-        let token = self.tokens.get(token);
+    /// Whether somebody who logged in with these credentials, by this login, got this token.
+    pub(crate) fn has_issued(
+        &self,
+        token: &str,
+        kind: Kind,
+        (user, password): (&str, &str),
+    ) -> bool {
+        let token = self.tokens.get(token).filter(|token| token.kind == kind);
         token.is_some_and(|token| token.user == user && token.passwords.contains(password))
     }
 
-    /// Whether the token is one of this server's.
-    pub(crate) fn knows(&self, token: &str) -> bool {
-        self.tokens.contains_key(token)
+    /// Whether some login of this kind brought the token.
+    pub(crate) fn knows(&self, token: &str, kind: Kind) -> bool {
+        self.tokens
+            .get(token)
+            .is_some_and(|token| token.kind == kind)
+    }
+
+    pub(crate) fn accepts(&self, user: &str, password: &str) -> bool {
+        password == self.password && USERS.contains(&user)
     }
 
     fn login(&mut self, user: &str, password: &str, at: &mut Scene<'_>) -> Response<()> {
-        self.logins += 1;
         let faults = at.faults.clone();
         if at.now < self.outage_until
             || at.strikes(faults.login_unavailable, Fault::LoginUnavailable)
@@ -111,8 +155,7 @@ impl Server {
             );
             return response;
         }
-        let wrong = password != self.password || !USERS.contains(&user);
-        if wrong
+        if !self.accepts(user, password)
             || at.now < self.locked_until
             || at.strikes(faults.login_refused, Fault::LoginRefused)
         {
@@ -122,21 +165,32 @@ impl Server {
         if at.strikes(faults.login_without_token, Fault::LoginWithoutToken) {
             return at.failed(200);
         }
-        let token = self.issue(user, password, &faults);
+        let token = self.issue((user, password), Kind::Cookie, at.now, &faults);
         at.with_token(200, &token)
     }
 
-    fn issue(&mut self, user: &str, password: &str, faults: &Faults) -> String {
+    pub(crate) fn issue(
+        &mut self,
+        (user, password): (&str, &str),
+        kind: Kind,
+        now: Ms,
+        faults: &Faults,
+    ) -> String {
+        let life = self.terms.life.filter(|_| kind.is_oauth());
+        let ends = life.map_or(Ms::MAX, |life| {
+            now + Ms::try_from(life.as_millis()).unwrap_or_default()
+        });
         if faults.one_token_an_account
             && let Some((token, state)) = self
                 .tokens
                 .iter_mut()
                 .rev()
-                .find(|(_, token)| token.user == user)
+                .find(|(_, token)| token.user == user && token.kind == kind)
         {
             // Such a server hands out the dead one once in a while, too.
             state.alive |= self.serial.is_multiple_of(2);
             state.passwords.insert(password.to_owned());
+            state.ends = ends;
             self.serial += 1;
             return token.clone();
         }
@@ -146,13 +200,13 @@ impl Server {
                 .filter(|token| token.user == user)
                 .for_each(|token| token.alive = false);
         }
-        self.fresh(user, BTreeSet::from([password.to_owned()]))
+        self.fresh(user, BTreeSet::from([password.to_owned()]), kind, ends)
     }
 
-    fn fresh(&mut self, user: &str, passwords: BTreeSet<String>) -> String {
+    fn fresh(&mut self, user: &str, passwords: BTreeSet<String>, kind: Kind, ends: Ms) -> String {
         self.serial += 1;
         let token = format!("CANARY-TOKEN-{:06}", self.serial);
-        let in_quotes = self.serial.is_multiple_of(4);
+        let in_quotes = kind == Kind::Cookie && self.serial.is_multiple_of(4);
         let token = if in_quotes {
             format!("\"{token}\"")
         } else {
@@ -161,9 +215,11 @@ impl Server {
         self.tokens.insert(
             token.clone(),
             Token {
+                kind,
                 user: user.to_owned(),
                 passwords,
                 alive: true,
+                ends,
             },
         );
         token
@@ -179,11 +235,16 @@ impl Server {
         }
     }
 
-    fn call(&mut self, token: &str, route: usize, at: &mut Scene<'_>) -> Response<()> {
+    fn call(&mut self, token: &str, route: usize, kind: Kind, at: &mut Scene<'_>) -> Response<()> {
         let faults = at.faults.clone();
         let (user, passwords) = match self.tokens.get(token) {
-            Some(state) if state.alive => (state.user.clone(), state.passwords.clone()),
-            _ => return at.maybe_clearing(401),
+            Some(state) if state.serves(at.now) => (state.user.clone(), state.passwords.clone()),
+            state => {
+                if state.is_some_and(|state| state.alive) {
+                    at.tally.count(Fault::TokenOver);
+                }
+                return at.refuses_token(kind);
+            }
         };
         if at.now < self.outage_until || at.strikes(faults.call_unavailable, Fault::CallUnavailable)
         {
@@ -191,10 +252,16 @@ impl Server {
         }
         if faults.refused_route && route == REFUSED_ROUTE {
             at.tally.count(Fault::RefusedRoute);
-            return at.plain(401);
+            return match kind {
+                Kind::Cookie => at.plain(401),
+                Kind::OAuth(_) => at.challenges(),
+            };
+        }
+        if faults.small_scope && kind.is_oauth() && route == SCOPED_ROUTE {
+            return at.wants_scope();
         }
         if at.strikes(faults.spurious_401, Fault::Spurious401) {
-            return at.maybe_clearing(401);
+            return at.refuses_token(kind);
         }
         if at.strikes(faults.call_forbidden, Fault::CallForbidden) {
             return at.maybe_clearing(403);
@@ -206,12 +273,14 @@ impl Server {
             return at.clearing(200);
         }
         if at.strikes(faults.rotation, Fault::Rotation) {
+            // With OAuth the cookie of another session, which this one must leave alone.
             if faults.rotation_kills
+                && kind == Kind::Cookie
                 && let Some(state) = self.tokens.get_mut(token)
             {
                 state.alive = false;
             }
-            let next = self.fresh(&user, passwords);
+            let next = self.fresh(&user, passwords, Kind::Cookie, Ms::MAX);
             return at.with_token(200, &next);
         }
         at.plain(200)
@@ -227,7 +296,14 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn strikes(&mut self, per_mille: u64, fault: Fault) -> bool {
+    fn refuses_token(&mut self, kind: Kind) -> Response<()> {
+        match kind {
+            Kind::Cookie => self.maybe_clearing(401),
+            Kind::OAuth(_) => self.challenges(),
+        }
+    }
+
+    pub(crate) fn strikes(&mut self, per_mille: u64, fault: Fault) -> bool {
         let strikes = self.rng.chance(per_mille);
         if strikes {
             self.tally.count(fault);
@@ -235,7 +311,7 @@ impl Scene<'_> {
         strikes
     }
 
-    fn plain(&self, status: u16) -> Response<()> {
+    pub(crate) fn plain(&self, status: u16) -> Response<()> {
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
         put(response.headers_mut(), DATE, &self.date(0));
@@ -278,7 +354,7 @@ impl Scene<'_> {
         response
     }
 
-    fn maybe_clearing(&mut self, status: u16) -> Response<()> {
+    pub(crate) fn maybe_clearing(&mut self, status: u16) -> Response<()> {
         if self.strikes(self.faults.clearing, Fault::Clearing) {
             self.clearing(status)
         } else {
@@ -305,7 +381,7 @@ impl Scene<'_> {
     }
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.append(name, value);
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ctc_core::{RecordKey, SessionRecord};
 
+use crate::kinds::Kind;
 use crate::plan::Ms;
 
 /// One store's records.
@@ -17,6 +18,7 @@ pub(crate) struct Shelf {
 /// A token in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
+    pub(crate) kind: Kind,
     pub(crate) user: &'static str,
     pub(crate) password: &'static str,
     pub(crate) generation: u64,

@@ -1,16 +1,17 @@
 //! The simulated store: leases and fencing in virtual time, with an unreliable line to it.
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use ctc_core::__sealing::SealSeed;
-use ctc_core::{RecordKey, SessionRecord};
+use ctc_core::{AppKey, Credentials, Endpoint, RecordKey, Session, SessionRecord, Settings};
 use ctc_driver::__adapter::records;
 use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError, StoreSecret};
 
 use crate::count::Fault;
 use crate::forge;
+use crate::kinds::{KINDS, Kind, Terms};
 use crate::plan::Ms;
 use crate::plan::PASSWORDS;
 use crate::runtime::Thrown;
@@ -18,7 +19,7 @@ use crate::secrets;
 use crate::server::{APP_KEY, USERS};
 use crate::shelf::Entry;
 use crate::watch::Guarantee;
-use crate::wire::SimError;
+use crate::wire::{ORIGIN, SimError};
 use crate::world::{Sleep, World};
 
 /// One process's way to a store.
@@ -35,6 +36,8 @@ struct Lease {
     shelf: usize,
     key: RecordKey,
     fence: u64,
+    /// The login that took it, or 0.
+    by: u64,
     /// What it was last shown of the record's tokens.
     shown: Vec<Entry>,
 }
@@ -71,6 +74,12 @@ impl AsyncSessionStore for SimStore {
 impl SimStore {
     fn take(&self, key: &RecordKey, ttl: Ms) -> Option<Lease> {
         let mut state = self.world.state();
+        let kind = state.watch.plan.processes[self.process].kind;
+        let places = state.shelves[self.shelf].places.values();
+        let mut entries = places.flat_map(|place| &place.entries);
+        if entries.any(|entry| entry.kind != kind) {
+            state.tally.count(Fault::OtherLogin);
+        }
         let now = state.now;
         let shelf = &mut state.shelves[self.shelf];
         let place = shelf.places.entry(key.clone()).or_default();
@@ -81,7 +90,8 @@ impl SimStore {
         place.fence = shelf.fences;
         place.held_until = Some(now + ttl);
         let fence = place.fence;
-        state.watch.leased(self.process, fence, now + ttl);
+        let by = state.current.login.unwrap_or_default();
+        state.watch.leased(self.process, by, fence, now + ttl);
         state.note(|| format!("p{}: takes the store's lease {fence}", self.process));
         let life = state.processes[self.process].life;
         let world = Arc::clone(&self.world);
@@ -92,6 +102,7 @@ impl SimStore {
             shelf: self.shelf,
             key: key.clone(),
             fence,
+            by,
             shown: Vec::new(),
         })
     }
@@ -179,7 +190,7 @@ impl Drop for Lease {
         if place.fence == self.fence {
             place.held_until = Some(now);
         }
-        state.watch.released(self.process);
+        state.watch.released(self.process, self.by);
         state.note(|| format!("p{}: releases the store's lease", self.process));
     }
 }
@@ -217,15 +228,13 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
 
 /// The tokens in a record, each with the credentials that open it.
 fn entries_of(record: &SessionRecord) -> Vec<Entry> {
-    let credentials = USERS
-        .iter()
-        .flat_map(|user| PASSWORDS.map(|password| (*user, password)));
-    let opened = credentials.filter_map(|(user, password)| {
-        let seed = SealSeed::new(APP_KEY.as_bytes(), &record.key().origin, user, password);
-        let opened = records::open(record, &seed, Some(&secret())).ok()?;
+    let opened = seeds().iter().filter_map(|(kind, user, password, seed)| {
+        let (kind, user, password) = (*kind, *user, *password);
+        let opened = records::open(record, seed, Some(&secret())).ok()?;
         let (token, facts, _) = opened.token_to_seal()?;
         let token = std::str::from_utf8(token).ok()?;
         Some(Entry {
+            kind,
             user,
             password,
             generation: facts.generation,
@@ -233,6 +242,26 @@ fn entries_of(record: &SessionRecord) -> Vec<Entry> {
         })
     });
     opened.collect()
+}
+
+/// What the keys of all logins of the world come from.
+fn seeds() -> &'static [(Kind, &'static str, &'static str, SealSeed)] {
+    static SEEDS: OnceLock<Vec<(Kind, &str, &str, SealSeed)>> = OnceLock::new();
+    SEEDS.get_or_init(|| {
+        let of_user = |kind, user| PASSWORDS.map(|password| (kind, user, password));
+        let logins = KINDS
+            .iter()
+            .flat_map(|kind| USERS.map(|user| of_user(*kind, user)));
+        let seeds = logins.flatten().filter_map(|(kind, user, password)| {
+            let mut settings = Settings::default();
+            settings.login = kind.login(&Terms::default())?;
+            let endpoint = Endpoint::new(ORIGIN).ok()?;
+            let (key, credentials) = (AppKey::new(APP_KEY), Credentials::new(user, password));
+            let session = Session::new(endpoint, key.ok()?, credentials.ok()?, settings);
+            Some((kind, user, password, session.ok()?.seal_seed()))
+        });
+        seeds.collect()
+    })
 }
 
 fn secret() -> StoreSecret {

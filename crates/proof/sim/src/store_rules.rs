@@ -10,10 +10,11 @@ use crate::world::State;
 impl Watch {
     /// A login succeeded: what a store has on record against its credentials is out of date.
     pub(crate) fn accepted(&mut self, process: usize) {
-        let store = self.plan.processes[process].store;
+        let plan = &self.plan.processes[process];
+        let (store, kind) = (plan.store, plan.kind);
         let watched = &mut self.sessions[process];
         if let Some((store, (user, password))) = store.zip(watched.login.sent_as) {
-            self.refusals.remove(&(store, user, password));
+            self.refusals.remove(&(store, kind, user, password));
         }
         watched.overrides = false;
     }
@@ -23,11 +24,19 @@ impl State {
     /// A session loaded a record. Its token is what its own password opens, and only if a login
     /// with that password brought it.
     pub(crate) fn loaded(&mut self, process: usize, entries: &[Entry]) {
+        self.takes_first_offered(process);
+        let kind = self.watch.plan.processes[process].kind;
+        if let Some(entry) = entries.iter().find(|entry| entry.kind != kind).cloned() {
+            self.violated(Guarantee::OwnSession, || {
+                format!("p{process}: its record has {entry:?}, which is another login's")
+            });
+        }
         let watched = &mut self.watch.sessions[process];
-        let (user, password) = watched.credentials;
+        let credentials = watched.credentials;
         let is_own = |entry: &&Entry| {
-            (entry.user, entry.password) == (user, password)
-                && self.server.has_issued(&entry.token, user, password)
+            (entry.user, entry.password) == credentials
+                && entry.kind == kind
+                && self.server.has_issued(&entry.token, kind, credentials)
         };
         let own = entries.iter().find(is_own);
         let token = own.map(|own| Held {
@@ -51,18 +60,19 @@ impl State {
             .find(|entry| {
                 !self
                     .server
-                    .has_issued(&entry.token, entry.user, entry.password)
+                    .has_issued(&entry.token, entry.kind, (entry.user, entry.password))
             })
             .cloned();
         if let Some(entry) = foreign {
             self.violated(Guarantee::OwnSession, || {
-                format!("p{process}: a record gives {entry:?}, whose password did not obtain it")
+                format!("p{process}: a record gives {entry:?}, whose login did not obtain it")
             });
         }
         let watched = &self.watch.sessions[process];
         let is_kept = |old: &Entry| {
             let mut of_password = now.iter();
-            let kept = of_password.find(|new| (new.user, new.password) == (old.user, old.password));
+            let mark = |entry: &Entry| (entry.kind, entry.user, entry.password);
+            let kept = of_password.find(|new| mark(new) == mark(old));
             kept.is_some_and(|new| new.generation >= old.generation)
         };
         let lost = shown
@@ -75,14 +85,15 @@ impl State {
             });
         }
         let election = self.current.login;
+        let kind = self.watch.plan.processes[process].kind;
         let watched = &mut self.watch.sessions[process];
         let (user, password) = watched.credentials;
         if watched.overrides {
-            self.watch.refusals.remove(&(store, user, password));
+            self.watch.refusals.remove(&(store, kind, user, password));
         }
         if election.is_some() && watched.login.to_record == election {
             watched.login.to_record = None;
-            self.watch.refusals.insert((store, user, password));
+            self.watch.refusals.insert((store, kind, user, password));
         }
     }
 
@@ -90,9 +101,11 @@ impl State {
     pub(crate) fn is_refused_on_record(&self, process: usize) -> bool {
         let watched = &self.watch.sessions[process];
         let (user, password) = watched.credentials;
-        let store = self.watch.plan.processes[process].store;
-        let on_record =
-            store.is_some_and(|store| self.watch.refusals.contains(&(store, user, password)));
+        let plan = &self.watch.plan.processes[process];
+        let on_record = plan.store.is_some_and(|store| {
+            let mark = (store, plan.kind, user, password);
+            self.watch.refusals.contains(&mark)
+        });
         // A session takes a record for older than its own last success by the time that went by
         // since. A wrong wall clock misleads it, and so does a monotonic one that stood still while
         // the machine slept: the refused password is then tried once more.

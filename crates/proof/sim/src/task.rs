@@ -7,17 +7,34 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Task {
     pub(crate) process: usize,
     pub(crate) runtime: usize,
-    /// Which election's login it makes, if it is not a caller's.
-    pub(crate) login: Option<u64>,
+    pub(crate) does: Does,
     pub(crate) work: Work,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
+    Call,
+    /// The login of this election.
+    Login(u64),
+    /// Waits for the moment of a renewal.
+    Alarm,
+}
+
+impl Does {
+    pub(crate) const fn login(self) -> Option<u64> {
+        match self {
+            Self::Login(election) => Some(election),
+            _ => None,
+        }
+    }
+}
+
 impl Task {
-    pub(crate) fn new(process: usize, runtime: usize, login: Option<u64>, work: Work) -> Self {
+    pub(crate) fn new(process: usize, runtime: usize, does: Does, work: Work) -> Self {
         Self {
             process,
             runtime,
-            login,
+            does,
             work,
         }
     }

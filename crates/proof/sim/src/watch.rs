@@ -11,10 +11,12 @@ use ctc_core::Denial;
 use http::{Response, StatusCode};
 
 use crate::held::Held;
-use crate::logins::Logins;
+use crate::kinds::Kind;
+use crate::logins::{Life, Logins, Questions};
 use crate::plan::{Action, Ms, Plan, ProcessPlan};
 use crate::server::{Cookie, USERS, cookie_of};
 use crate::shelf::Entry;
+use crate::token_endpoint::SmallScope;
 
 /// What a clock that steps back, or a poll that comes late, may make a difference of.
 pub(crate) const SLACK: Ms = 200;
@@ -61,10 +63,13 @@ pub(crate) struct Watch {
     pub(crate) plan: Plan,
     pub(crate) sessions: Vec<Watched>,
     pub(crate) calls: Vec<CallState>,
-    /// When logins were sent, by store.
-    pub(crate) by_store: Vec<Vec<Ms>>,
-    /// Refusals that a store has on record: which store, user and password.
-    pub(crate) refusals: BTreeSet<(usize, &'static str, &'static str)>,
+    /// When logins were sent, by store and login.
+    pub(crate) by_store: BTreeMap<(usize, Kind), Vec<Ms>>,
+    /// Refusals that a store has on record: which store, login, user and password.
+    pub(crate) refusals: BTreeSet<(usize, Kind, &'static str, &'static str)>,
+    /// How long each token lives, as far as the server said: a server that gives an account one
+    /// token may say so several times.
+    pub(crate) lives: BTreeMap<String, Vec<Life>>,
     pub(crate) violation: Option<Violation>,
     /// When all tokens were revoked last.
     pub(crate) revoked_at: Option<Ms>,
@@ -105,6 +110,8 @@ pub(crate) struct Watched {
     pub(crate) replays: u64,
     /// Logouts on their way, which a flight may be waiting for.
     pub(crate) logouts: u32,
+    /// What it asked its source of credentials.
+    pub(crate) questions: Questions,
 }
 
 /// Something that reached a session during one step.
@@ -145,8 +152,14 @@ pub(crate) struct CallState {
     /// On which of its process's runtimes it runs.
     pub(crate) runtime: usize,
     pub(crate) max_wait: Ms,
+    /// It asks for a login although the token serves.
+    pub(crate) renews: bool,
     /// It was handed a login to make.
     pub(crate) elected: bool,
+    /// As [`elected`](Self::elected), and not to renew a token.
+    pub(crate) elected_without_token: bool,
+    /// The scope of its token was too small, which no second sending mends.
+    pub(crate) wants_scope: bool,
     /// A runtime dropped the task of that login.
     pub(crate) refused: bool,
     /// When its task ran last, on its process's monotonic clock.
@@ -159,15 +172,22 @@ impl Watch {
             plan: plan.clone(),
             sessions: plan.processes.iter().map(Watched::start).collect(),
             calls: Vec::new(),
-            by_store: vec![Vec::new(), Vec::new()],
+            by_store: BTreeMap::new(),
             refusals: BTreeSet::new(),
+            lives: BTreeMap::new(),
             violation: None,
             revoked_at: None,
         }
     }
 
     pub(crate) fn call_answered(&mut self, process: usize, token: &str, response: &Response<()>) {
-        let cookie = cookie_of(response.headers());
+        if response.extensions().get::<SmallScope>().is_some() {
+            return; // the token is as good as before
+        }
+        let cookie = match self.plan.processes[process].kind {
+            Kind::Cookie => cookie_of(response.headers()),
+            Kind::OAuth(_) => Cookie::None,
+        };
         if response.status() == StatusCode::UNAUTHORIZED || cookie == Cookie::Cleared {
             self.sessions[process].over.insert(token.to_owned());
         }
@@ -256,8 +276,14 @@ impl Watch {
 impl Watched {
     /// As a process begins.
     fn start(plan: &ProcessPlan) -> Self {
+        // A source is asked at the first login only.
+        let credentials = (USERS[0], plan.password);
         Self {
-            credentials: (USERS[0], plan.password),
+            credentials: if plan.has_source {
+                ("", "")
+            } else {
+                credentials
+            },
             ..Self::default()
         }
     }

@@ -13,7 +13,7 @@ use crate::clock::SimClock;
 use crate::count::{Fault, Tally};
 use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
-use crate::server::{Arrival, Scene, Server};
+use crate::server::{Arrival, Scene, Server, USERS};
 use crate::shelf::Shelf;
 use crate::task::Task;
 use crate::watch::{Guarantee, Violation, Watch};
@@ -31,6 +31,8 @@ pub(crate) struct State {
     entries: u64,
     pub(crate) server: Server,
     pub(crate) shelves: Vec<Shelf>,
+    /// What each process's source of credentials has: user and password.
+    pub(crate) sources: Vec<(&'static str, &'static str)>,
     pub(crate) processes: Vec<Process>,
     pub(crate) watch: Watch,
     pub(crate) tally: Tally,
@@ -129,8 +131,13 @@ impl World {
             faults: plan.faults.clone(),
             queue: BinaryHeap::new(),
             entries: 0,
-            server: Server::new(),
+            server: Server::new(plan.terms.clone()),
             shelves: vec![Shelf::default(), Shelf::default()],
+            sources: plan
+                .processes
+                .iter()
+                .map(|process| (USERS[0], process.password))
+                .collect(),
             processes,
             watch: Watch::new(plan),
             tally: Tally::default(),
