@@ -65,7 +65,6 @@
 //! ```
 
 mod async_driver;
-mod async_io;
 mod boxed;
 mod caller;
 mod clock;
@@ -83,6 +82,7 @@ mod sealing;
 mod session;
 mod stores;
 mod threads;
+mod timer;
 
 pub use async_driver::AsyncDriver;
 pub use boxed::{BoxAsyncCaller, BoxCaller, BoxTransportError};
@@ -119,10 +119,9 @@ pub mod __adapter {
     use http::header::SET_COOKIE;
     use http::{HeaderMap, StatusCode};
 
-    pub use crate::async_io::within;
     pub use crate::caller::{fetch, prepare};
     pub use crate::error::{no_response, no_session};
-    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT, Whole};
+    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT, Whole, within};
     use crate::{AsyncDriver, AsyncTransport, CallError, CallOptions, Outgoing, SharedSession};
 
     /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ctc_core::{Denial, Instant, Wait};
 use http::Method;
 
+use crate::login::Waiting;
+
 /// Options of one call.
 ///
 /// ```
@@ -153,8 +155,14 @@ impl RemainingWait {
         denial.retry_after(now).filter(|pause| *pause <= self.0)
     }
 
-    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
-    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
-        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
+    /// Counts what was waited of a denial's pause: all of it, or less when the session changed at
+    /// the time of `changed`.
+    pub(crate) fn spend(&mut self, waiting: &Waiting, changed: Option<Instant>) {
+        if waiting.is_denied {
+            let end = changed.map_or(waiting.wait.deadline, |at| at.min(waiting.wait.deadline));
+            self.0 = self
+                .0
+                .saturating_sub(end.saturating_duration_since(waiting.began));
+        }
     }
 }

@@ -53,6 +53,10 @@ impl KeyWork {
     /// # Errors
     /// Returns [`NoMemory`] if the memory is not to be had.
     pub(crate) fn run(self) -> Result<SealKey, NoMemory> {
+        #[cfg(test)]
+        if NO_MEMORY_FOR.lock().unwrap().as_ref() == Some(&self.seed) {
+            return Err(NoMemory);
+        }
         self.run_through(Gate::of_this_process())
     }
 
@@ -78,6 +82,10 @@ impl KeyWork {
         SealKey::from_root(&mac(store_secret, &parts), self.salt)
     }
 }
+
+/// The credentials of a test whose key cannot be had.
+#[cfg(test)]
+pub(crate) static NO_MEMORY_FOR: std::sync::Mutex<Option<SealSeed>> = std::sync::Mutex::new(None);
 
 /// There is not enough memory to derive a key in. The session goes on without its store's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

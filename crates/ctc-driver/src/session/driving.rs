@@ -5,7 +5,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ctc_core::{
     Call, Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Route, Session, StampError,
@@ -229,19 +229,9 @@ impl SharedSession {
     /// for threads. Returns whether it differs.
     pub(crate) fn wait(&self, wait: Wait) -> bool {
         let limit = wait.deadline.saturating_duration_since(self.now());
-        self.wait_while(limit, |state| state.session.epoch() == wait.epoch)
-    }
-
-    /// Waits for the running logins, for `limit` at most: for threads.
-    pub(crate) fn wait_for_running_logins(&self, until: LoginEnd, limit: Duration) {
-        self.wait_while(limit, |state| state.logins_before(until) > 0);
-    }
-
-    fn wait_while(&self, limit: Duration, condition: impl Fn(&State) -> bool) -> bool {
-        let waited = self
-            .0
-            .waiting_threads
-            .wait_timeout_while(self.lock(), limit, |state| condition(state));
+        let is_same = |state: &mut State| state.session.epoch() == wait.epoch;
+        let threads = &self.0.waiting_threads;
+        let waited = threads.wait_timeout_while(self.lock(), limit, is_same);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -378,7 +368,6 @@ impl SharedSession {
     fn wake(&self) {
         self.0.waiting_tasks.notify(usize::MAX);
         self.0.waiting_threads.notify_all();
-        self.0.tell_alarm();
     }
 
     /// A panic elsewhere cannot leave the session half changed: its methods do not panic.
@@ -422,15 +411,20 @@ impl<'a> Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let Some(state) = self.state.take() else {
+        let Some(mut state) = self.state.take() else {
             return;
         };
         self.shared.publish(&state.session, self.now);
         let changed = state.session.epoch() != self.epoch;
+        let alarm = state.session.renewal_at(self.now);
+        let alarm = alarm.filter(|time| *time > self.now && state.alarm.replace(*time) != alarm);
         // Wakers run code of others: not under the lock.
         drop(state);
         if changed {
             self.shared.wake();
+        }
+        if let Some(time) = alarm {
+            self.shared.set_alarm(time);
         }
     }
 }

@@ -53,9 +53,6 @@ struct Inner {
     /// an event, by the thousand.
     waiting_tasks: Event,
     waiting_threads: Condvar,
-    /// Whether a task, and whether the process's thread, watches for the token's renewal.
-    alarm_task: AtomicBool,
-    alarm_thread: AtomicBool,
     store_view: StoreView,
     keys: Keyring,
     counters: Counters,
@@ -66,19 +63,14 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.waiting_tasks.notify(usize::MAX);
-        self.tell_alarm();
-    }
-}
-
 struct State {
     session: Session,
     /// Logins that a driver is making.
     running_logins: usize,
     /// Those of them whose token the store does not have yet.
     unsaved_logins: usize,
+    /// When the alarm is to ring, so that calls renew the token ahead of its end.
+    alarm: Option<Instant>,
 }
 
 /// The number of the session that is made next in this process.
@@ -100,12 +92,11 @@ impl SharedSession {
                 session,
                 running_logins: 0,
                 unsaved_logins: 0,
+                alarm: None,
             }),
             login_error: Mutex::new(None),
             waiting_tasks: Event::new(),
             waiting_threads: Condvar::new(),
-            alarm_task: AtomicBool::new(false),
-            alarm_thread: AtomicBool::new(false),
             store_view: StoreView::default(),
             keys: Keyring::default(),
             counters: Counters::new(),
