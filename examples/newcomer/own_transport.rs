@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use ctc_driver::{Caller, Driver, LoginRequest, LoginResponse, SessionConfig, Transport};
+use ctc_driver::{Caller, Driver, LoginRequest, LoginResponse, RequestTimeout};
+use ctc_driver::{SessionConfig, Transport};
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use http::{Request, Response};
 
@@ -14,19 +15,27 @@ impl Transport for Tcp {
     type Response = Response<Vec<u8>>;
     type Error = io::Error; // of which `ConnectionRefused` tells the driver: nothing was sent
     fn send(&self, request: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
-        exchange(&request, Instant::now() + Duration::from_secs(300))
+        let time = request.extensions().get();
+        let time = time.map_or(Duration::from_secs(300), |RequestTimeout(time)| *time);
+        exchange(&request, Instant::now() + time, usize::MAX)
     }
     fn send_login(&self, login: LoginRequest) -> io::Result<LoginResponse> {
-        Ok(exchange(&login.request, Instant::now() + login.timeout)?.into())
+        let end = Instant::now() + login.timeout;
+        Ok(exchange(&login.request, end, login.body_limit)?.into())
     }
 }
 
-fn exchange<B: AsRef<[u8]>>(request: &Request<B>, end: Instant) -> io::Result<Response<Vec<u8>>> {
+fn exchange<B: AsRef<[u8]>>(
+    request: &Request<B>,
+    end: Instant,
+    limit: usize,
+) -> io::Result<Response<Vec<u8>>> {
     let left = || (end.checked_duration_since(Instant::now())).ok_or(ErrorKind::TimedOut);
     let host = request.uri().authority().map_or("", |host| host.as_str());
     let address = (host.to_socket_addrs()?.next()).ok_or(ErrorKind::NotFound)?;
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
-    let mut sent = format!("{} {} HTTP/1.0\r\n", request.method(), request.uri()).into_bytes();
+    let line = format!("{} {} HTTP/1.0\r\n", request.method(), request.uri());
+    let mut sent = format!("{line}host: {host}\r\n").into_bytes();
     for (name, value) in request.headers() {
         sent.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
@@ -34,18 +43,32 @@ fn exchange<B: AsRef<[u8]>>(request: &Request<B>, end: Instant) -> io::Result<Re
     write!(sent, "content-length: {}\r\n\r\n", body.len())?;
     sent.extend(body);
     (stream.set_write_timeout(Some(left()?))).and_then(|()| stream.write_all(&sent))?;
-    let (mut text, mut part, mut read) = (Vec::new(), [0; 8192], 1);
-    while read > 0 {
-        read = (stream.set_read_timeout(Some(left()?))).and_then(|()| stream.read(&mut part))?;
-        text.extend(&part[..read]);
+    let (mut text, mut part, mut head) = (Vec::new(), [0; 8192], None);
+    while head.is_none_or(|head| text.len() < limit.saturating_add(head)) {
+        let seen = text.len().saturating_sub(3);
+        match (stream.set_read_timeout(Some(left()?))).and_then(|()| stream.read(&mut part))? {
+            0 => break,
+            read => text.extend(&part[..read]),
+        }
+        let mut ends = text[seen..].windows(4);
+        head = head.or(ends
+            .position(|end| end == b"\r\n\r\n")
+            .map(|at| seen + at + 4));
     }
+    let body = text.split_off(head.ok_or(ErrorKind::UnexpectedEof)?);
     let text = String::from_utf8(text).map_err(io::Error::other)?;
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
-    let mut response = Response::builder().status(head.get(9..12).unwrap_or_default());
-    for (name, value) in head.lines().filter_map(|line| line.split_once(": ")) {
+    let mut response = Response::builder().status(text.get(9..12).unwrap_or_default());
+    for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
         response = response.header(name, value);
     }
-    response.body(body.into()).map_err(io::Error::other)
+    let length = response
+        .headers_ref()
+        .and_then(|all| all.get("content-length"));
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if request.method() != "HEAD" && body.len() < length.unwrap_or(0).min(limit) {
+        return Err(ErrorKind::UnexpectedEof.into()); // the connection broke off
+    }
+    response.body(body).map_err(io::Error::other)
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {

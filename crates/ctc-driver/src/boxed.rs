@@ -77,6 +77,20 @@ impl BoxTransportError {
         }
     }
 
+    /// Boxes an error that is not a [`TransportError`], and says whether its request may have been
+    /// sent.
+    pub fn with_failure(
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+        failure: SendFailure,
+    ) -> Self {
+        let error = error.into();
+        Self {
+            failure,
+            failed_at: NotSent::of(&*error),
+            error,
+        }
+    }
+
     /// Returns the HTTP client's error, for a look at its type.
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.error

@@ -7,7 +7,7 @@
 //! - [`SharedSession`]: the session behind a lock. While it is open, calls take no lock.
 //! - [`AsyncDriver`] and [`Driver`]: make one call, from stamp to response.
 //! - [`Transport`] and [`AsyncTransport`]: the HTTP client. Logins go to it as a [`LoginRequest`]
-//!   and come back as a [`LoginResponse`].
+//!   and come back as a [`LoginResponse`]. With [`FnTransport`] a closure is one.
 //! - [`Runtime`]: where an asynchronous login runs, as a task of its own. `Tokio` is ready-made
 //!   (feature `tokio`).
 //! - [`CredentialsSource`] and [`AsyncCredentialsSource`]: where the password comes from, if it
@@ -68,6 +68,7 @@ mod async_driver;
 mod boxed;
 mod caller;
 mod clock;
+mod closure;
 mod config;
 mod credentials;
 mod driver;
@@ -88,6 +89,7 @@ pub use async_driver::AsyncDriver;
 pub use boxed::{BoxAsyncCaller, BoxCaller, BoxTransportError};
 pub use caller::{AsyncCaller, Caller};
 pub use clock::{Clock, SystemClock};
+pub use closure::FnTransport;
 pub use config::{ConfigError, SessionConfig};
 pub use credentials::{CredentialsCommand, CredentialsEnv, CredentialsFile};
 pub use ctc_core;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ctc_reqwest::reqwest::{self, Body, Certificate as Root, Request};
-use ctc_reqwest::{Inbound, Outbound, ReqwestTransport, Unauthorized, http_client_builder};
+use ctc_reqwest::{Inbound, Outbound, ReqwestTransport, http_client_builder};
 use ctc_testkit::conformance::{AsyncStack, BoxError, Certificate, Payload};
 use http::{HeaderMap, Method};
 
@@ -61,10 +61,6 @@ impl AsyncStack for Reqwest {
             .map_err(reqwest::Error::without_url)?
             .to_vec())
     }
-
-    fn unauthorized(&self, response: &Inbound) -> Option<Unauthorized> {
-        response.0.extensions().get().cloned()
-    }
 }
 
 /// The program chooses the provider; here that is the test.
@@ -73,4 +69,4 @@ fn install_crypto_provider() {
     let _: Result<(), Arc<_>> = rustls::crypto::ring::default_provider().install_default();
 }
 
-ctc_testkit::conformance_tests!(async, Reqwest);
+ctc_testkit::conformance_tests!(async, Reqwest, strict);

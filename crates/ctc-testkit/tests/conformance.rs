@@ -8,20 +8,21 @@ mod smol_stack;
 
 use std::thread;
 
-use ctc_testkit::conformance::Suite;
-use plain_stack::{PlainStack, Vice};
+use ctc_testkit::conformance::{BlockingStack, BoxError, Payload, Suite};
+use http::{HeaderMap, Method, Response};
+use plain_stack::{Body, PlainRequest, PlainStack, PlainTransport, Vice};
 
-ctc_testkit::conformance_tests!(blocking, PlainStack(None));
+ctc_testkit::conformance_tests!(blocking, PlainStack(None), strict);
 
 /// The same stack for tasks, with another runtime than tokio.
 mod on_smol {
     use super::smol_stack::SmolStack;
 
-    ctc_testkit::conformance_tests!(async, SmolStack);
+    ctc_testkit::conformance_tests!(async, SmolStack, strict);
 }
 
 /// Each vice, and cases that must fail for it.
-const FOUND_OUT: [(Vice, &[&str]); 20] = [
+const FOUND_OUT: [(Vice, &[&str]); 23] = [
     (
         Vice::FollowsRedirects,
         &[
@@ -55,7 +56,7 @@ const FOUND_OUT: [(Vice, &[&str]); 20] = [
             "refusals_come_with_headers_and_body",
         ],
     ),
-    (Vice::EmptyBodyHasLength, &["get_has_no_body"]),
+    (Vice::GetHasBody, &["get_has_no_body"]),
     (
         Vice::SendsLostRequestsAgain,
         &[
@@ -111,6 +112,15 @@ const FOUND_OUT: [(Vice, &[&str]); 20] = [
         &["refusals_come_with_headers_and_body"],
     ),
     (
+        Vice::LosesCookieLines,
+        &["login_response_arrives", "set_cookie_lines_all_arrive"],
+    ),
+    (
+        Vice::BuffersBodies,
+        &["response_is_delivered_before_its_body"],
+    ),
+    (Vice::CallNeverTimesOut, &["call_ends_by_its_timeout"]),
+    (
         Vice::DropsRequestBodyOnReplay,
         &["body_is_sent_again_whole"],
     ),
@@ -119,7 +129,9 @@ const FOUND_OUT: [(Vice, &[&str]); 20] = [
 #[test]
 fn every_vice_is_found_out() {
     let missed = |vice: Vice, case: &str| {
-        let report = Suite::blocking(PlainStack(Some(vice))).run_case(case);
+        let report = Suite::blocking(PlainStack(Some(vice)))
+            .strict()
+            .run_case(case);
         report
             .passed()
             .then(|| format!("{case} does not find out {vice:?}:\n{report}"))
@@ -146,4 +158,129 @@ fn unknown_names_do_not_pass() {
             .run_case("no_such_case")
             .passed()
     );
+}
+
+#[test]
+fn a_should_that_fails_is_reported_and_counts_only_if_the_suite_is_strict() {
+    let suite = || Suite::blocking(PlainStack(Some(Vice::ClosesOnDiscard)));
+    let report = suite().run_case("connections_are_kept_across_replays");
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.shortfalls().count(), 1);
+    let text = report.to_string();
+    assert!(
+        text.contains("FAILED should connections_are_kept_across_replays"),
+        "{text}"
+    );
+    let report = suite()
+        .strict()
+        .run_case("connections_are_kept_across_replays");
+    assert!(!report.passed(), "{report}");
+    assert_eq!(report.failures().count(), 1);
+}
+
+#[test]
+fn a_must_that_fails_counts_always() {
+    let report = Suite::blocking(PlainStack(Some(Vice::GetHasBody))).run_case("get_has_no_body");
+    assert!(!report.passed(), "{report}");
+}
+
+#[test]
+fn a_length_of_zero_is_no_body() {
+    let stack = PlainStack(Some(Vice::EmptyBodyHasLength));
+    let suite = Suite::blocking(stack).strict();
+    for case in ["get_has_no_body", "empty_post_is_empty"] {
+        suite.run_case(case).assert_passed();
+    }
+}
+
+#[test]
+fn the_first_rung_counts_the_cookie_lines_and_nothing_above_it_is_tried() {
+    let report = Suite::blocking(PlainStack(Some(Vice::LosesCookieLines))).run();
+    let text = report.to_string();
+    assert_eq!(report.lines.len(), 1, "{text}");
+    assert_eq!(report.not_tried, Suite::cases().len() - 1);
+    for part in [
+        "rung 1 of 12, a login's response: 0 of 1 passed",
+        "your stack gave 1 of 3 `Set-Cookie` lines",
+        "next: login_response_arrives: hand all headers of the response on",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+/// What the same vice is, said and unsaid: a case that is skipped, or one that fails and says how
+/// to have it skipped.
+#[test]
+fn a_case_hangs_on_what_its_stack_claims() {
+    let cases = [
+        (
+            Vice::BuffersBodies,
+            "streams",
+            "response_is_delivered_before_its_body",
+        ),
+        (
+            Vice::OneCallAtATime,
+            "sends_in_parallel",
+            "late_401_costs_no_login",
+        ),
+        (
+            Vice::ClosesOnDiscard,
+            "keeps_connections",
+            "connections_are_kept_across_replays",
+        ),
+    ];
+    for (vice, capability, case) in cases {
+        let claimed = Suite::blocking(PlainStack(Some(vice))).run_case(case);
+        let text = claimed.to_string();
+        let named = format!("let `{capability}` of the stack be false");
+        assert!(text.contains(&named), "{named} is not in\n{text}");
+
+        let unclaimed = Suite::blocking(Without(vice, capability))
+            .strict()
+            .run_case(case);
+        let text = unclaimed.to_string();
+        assert!(
+            unclaimed.passed() && unclaimed.skipped().count() == 1,
+            "{text}"
+        );
+        let named = format!("the stack does not claim `{capability}`");
+        assert!(text.contains(&named), "{named} is not in\n{text}");
+    }
+}
+
+/// A stack with a vice that its author admits to.
+struct Without(Vice, &'static str);
+
+impl BlockingStack for Without {
+    type Transport = PlainTransport;
+
+    fn transport(&self) -> PlainTransport {
+        PlainStack(Some(self.0)).transport()
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        payload: Payload,
+    ) -> Option<PlainRequest> {
+        PlainStack(Some(self.0)).request(method, url, headers, payload)
+    }
+
+    fn read(&self, response: Response<Body>) -> Result<Vec<u8>, BoxError> {
+        PlainStack(None).read(response)
+    }
+
+    fn keeps_connections(&self) -> bool {
+        self.1 != "keeps_connections"
+    }
+
+    fn streams(&self) -> bool {
+        self.1 != "streams"
+    }
+
+    fn sends_in_parallel(&self) -> bool {
+        self.1 != "sends_in_parallel"
+    }
 }

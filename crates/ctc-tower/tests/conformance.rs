@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use ctc_driver::ctc_core::Unauthorized;
 use ctc_testkit::conformance::{AsyncStack, BoxError, Payload};
 use ctc_tower::{Bodies, Outbound, TowerTransport};
 use http::{HeaderMap, Method, Request, Response};
@@ -70,13 +69,9 @@ impl AsyncStack for Cloning {
     async fn read(&self, response: Response<Incoming>) -> Result<Vec<u8>, BoxError> {
         read(response).await
     }
-
-    fn unauthorized(&self, response: &Response<Incoming>) -> Option<Unauthorized> {
-        response.extensions().get().cloned()
-    }
 }
 
-ctc_testkit::conformance_tests!(async, Cloning);
+ctc_testkit::conformance_tests!(async, Cloning, strict);
 
 /// Bodies that are streams: [`ctc_tower::CtcLayer::with_bodies`].
 struct Streaming;
@@ -114,14 +109,10 @@ impl AsyncStack for Streaming {
     async fn read(&self, response: Response<Incoming>) -> Result<Vec<u8>, BoxError> {
         read(response).await
     }
-
-    fn unauthorized(&self, response: &Response<Incoming>) -> Option<Unauthorized> {
-        response.extensions().get().cloned()
-    }
 }
 
 mod streaming {
     use super::Streaming;
 
-    ctc_testkit::conformance_tests!(async, Streaming);
+    ctc_testkit::conformance_tests!(async, Streaming, strict);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ctc_testkit::conformance::{BlockingStack, BoxError, Certificate, Payload};
 use ctc_ureq::ureq::tls::{Certificate as Root, RootCerts, TlsConfig};
-use ctc_ureq::{Body, Outbound, Unauthorized, UreqTransport, http_client_builder, ureq};
+use ctc_ureq::{Body, Outbound, UreqTransport, http_client_builder, ureq};
 use http::{HeaderMap, Method, Request, Response};
 
 struct Ureq;
@@ -60,10 +60,6 @@ impl BlockingStack for Ureq {
             .limit(u64::MAX)
             .read_to_vec()?)
     }
-
-    fn unauthorized(&self, response: &Response<ureq::Body>) -> Option<Unauthorized> {
-        response.extensions().get().cloned()
-    }
 }
 
-ctc_testkit::conformance_tests!(blocking, Ureq);
+ctc_testkit::conformance_tests!(blocking, Ureq, strict);

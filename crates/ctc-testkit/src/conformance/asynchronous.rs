@@ -3,13 +3,14 @@
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use ctc_driver::{
-    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LogoutOutcome, Runtime,
-    SharedSession,
+    AsyncDriver, AsyncTransport, CallOptions, Denied, Incoming, LoginRequest, LoginResponse,
+    LogoutOutcome, Runtime, SharedSession,
 };
 use futures_util::future::{abortable, poll_fn};
 
 use super::{
-    client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, pending},
+    case::Capability,
+    client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, pending, texts},
     stack::{AsyncStack, BoxError, Certificate},
 };
 
@@ -29,12 +30,23 @@ struct Body<S: AsyncStack> {
 }
 
 impl<S: AsyncStack> AnyStack for Asynchronous<S> {
-    fn is_async(&self) -> bool {
-        true
+    fn claims(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::KeepsConnections => self.0.keeps_connections(),
+            Capability::Streams => self.0.streams(),
+            Capability::SendsInParallel => self.0.sends_in_parallel(),
+            Capability::Cancels => true,
+        }
     }
 
-    fn streams_answers(&self) -> bool {
-        self.0.streams_answers()
+    fn send_login(&self, login: LoginRequest) -> Pending<Result<LoginResponse, String>> {
+        let runtime: Arc<dyn Runtime> = Arc::from(self.0.runtime());
+        let (stack, kept) = (Arc::clone(&self.0), Arc::clone(&runtime));
+        start(&*runtime, async move {
+            let sent = stack.transport().send_login(login).await;
+            drop(kept);
+            sent.map_err(|error| texts(&error))
+        })
     }
 
     fn connect(
@@ -78,14 +90,14 @@ impl<S: AsyncStack> Client for Tasks<S> {
             Arc::clone(&self.runtime),
         );
         Some(start(&*self.runtime, async move {
-            let response = driver
+            let mut response = driver
                 .execute(request, &options)
                 .await
                 .map_err(CallFailed::from)?;
             Ok(Head {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
-                why: stack.unauthorized(&response),
+                why: response.extensions_mut().get().cloned(),
                 body: Box::new(Body {
                     stack,
                     runtime,

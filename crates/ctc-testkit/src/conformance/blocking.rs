@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, thread};
 
-use ctc_driver::{CallOptions, Denied, Driver, Incoming, LogoutOutcome, SharedSession, Transport};
+use ctc_driver::{
+    CallOptions, Denied, Driver, Incoming, LoginRequest, LoginResponse, LogoutOutcome,
+    SharedSession, Transport,
+};
 
 use super::{
-    client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, Why, pending},
+    case::Capability,
+    client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, Why, pending, texts},
     stack::{BlockingStack, BoxError, Certificate},
 };
 
@@ -23,12 +27,21 @@ struct Body<S: BlockingStack> {
 }
 
 impl<S: BlockingStack> AnyStack for Blocking<S> {
-    fn is_async(&self) -> bool {
-        false
+    fn claims(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::KeepsConnections => self.0.keeps_connections(),
+            Capability::Streams => self.0.streams(),
+            Capability::SendsInParallel => self.0.sends_in_parallel(),
+            Capability::Cancels => false,
+        }
     }
 
-    fn streams_answers(&self) -> bool {
-        self.0.streams_answers()
+    fn send_login(&self, login: LoginRequest) -> Pending<Result<LoginResponse, String>> {
+        let stack = Arc::clone(&self.0);
+        start(move || {
+            let sent = stack.transport().send_login(login);
+            sent.map_err(|error| texts(&error))
+        })
     }
 
     fn connect(
@@ -68,13 +81,13 @@ impl<S: BlockingStack> Client for Threads<S> {
                     texts: "no request this time".into(),
                 });
             };
-            let response = driver
+            let mut response = driver
                 .execute(request, &options)
                 .map_err(CallFailed::from)?;
             Ok(Head {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
-                why: stack.unauthorized(&response),
+                why: response.extensions_mut().get().cloned(),
                 body: Box::new(Body { stack, response }),
             })
         }))

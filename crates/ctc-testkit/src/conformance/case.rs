@@ -1,8 +1,8 @@
-//! One case of the suite: a name, and what it does on a [`Stage`].
+//! One case of the suite: a name, its place on the ladder, and what it does on a [`Stage`].
 
 use std::fmt;
 
-use super::{failure::Checked, stage::Stage};
+use super::{advice, failure::Checked, stage::Stage};
 
 /// One case of the suite.
 #[derive(Clone, Copy)]
@@ -13,7 +13,85 @@ pub struct Case {
     /// The numbers of the failure cases that it covers, like `T37`; empty for a mere rule of the
     /// port.
     pub covers: &'static str,
+    /// The rung that it is on. The rungs stand in the order in which a new stack climbs them.
+    pub rung: &'static str,
+    /// Whether every stack has to pass it.
+    pub level: Level,
+    /// What a stack must be able to do for it to make sense.
+    pub needs: &'static [Capability],
     pub(super) run: fn(&Stage<'_>) -> Checked,
+}
+
+/// Whether every stack has to pass a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Without it, sessions are unsafe or do not work.
+    Must,
+    /// Without it, something is slower or coarser than it could be. A failure is reported, and
+    /// fails the suite only if it is [`strict`](super::Suite::strict).
+    Should,
+}
+
+/// What a stack may be able to do or not. Its author says so; cases that hang on something that it
+/// does not claim are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Capability {
+    /// A connection serves several calls: `keeps_connections` of the stack.
+    KeepsConnections,
+    /// A response is delivered before its body has arrived: `streams` of the stack.
+    Streams,
+    /// A call does not wait for another to end: `sends_in_parallel` of the stack.
+    SendsInParallel,
+    /// A call can be dropped half way: async stacks can, blocking ones cannot.
+    Cancels,
+}
+
+impl Case {
+    /// What to do if it fails.
+    pub fn advice(&self) -> String {
+        let own = advice::of_case(self.name);
+        let advice = own.unwrap_or_else(|| advice::of_rung(self.rung).1);
+        let claims = self.needs.iter().filter_map(|need| {
+            let method = need.method()?;
+            Some(format!(
+                "; or, if the stack does not do that, let `{method}` of the stack be false, and \
+                 the case is skipped"
+            ))
+        });
+        claims.fold(advice.to_owned(), |text, claim| text + &claim)
+    }
+}
+
+impl Capability {
+    /// The method of a stack that claims it, if its author has a say.
+    pub(super) fn method(self) -> Option<&'static str> {
+        match self {
+            Self::KeepsConnections => Some("keeps_connections"),
+            Self::Streams => Some("streams"),
+            Self::SendsInParallel => Some("sends_in_parallel"),
+            Self::Cancels => None,
+        }
+    }
+
+    /// Why a case is skipped.
+    pub(super) fn missing(self) -> &'static str {
+        match self {
+            Self::KeepsConnections => "the stack does not claim `keeps_connections`",
+            Self::Streams => "the stack does not claim `streams`",
+            Self::SendsInParallel => "the stack does not claim `sends_in_parallel`",
+            Self::Cancels => "threads cannot be cancelled",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Must => "must",
+            Self::Should => "should",
+        })
+    }
 }
 
 impl fmt::Debug for Case {

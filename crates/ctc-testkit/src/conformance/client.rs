@@ -12,13 +12,15 @@ use std::{
 };
 
 use ctc_driver::{
-    CallError, CallOptions, Denied, LogoutOutcome, SharedSession, TransportError,
+    CallError, CallOptions, Denied, LoginRequest, LoginResponse, LogoutOutcome, SharedSession,
+    TransportError,
     ctc_core::{SendFailure, StampError, Unauthorized},
 };
 use futures_util::future::AbortHandle;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
+    case::Capability,
     failure::{Checked, fail},
     stack::{BoxError, Certificate, Payload},
 };
@@ -28,8 +30,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A stack with its types forgotten.
 pub(super) trait AnyStack: Send + Sync {
-    fn is_async(&self) -> bool;
-    fn streams_answers(&self) -> bool;
+    fn claims(&self, capability: Capability) -> bool;
+    /// Sends a login through a new transport, past any session.
+    fn send_login(&self, login: LoginRequest) -> Pending<Result<LoginResponse, String>>;
     /// A client over a new transport; `None` when the stack cannot trust a certificate.
     fn connect(
         &self,

@@ -19,6 +19,8 @@ pub struct Failure {
     pub seen: String,
     /// The line of the suite that looked.
     pub place: String,
+    /// What to do about it.
+    pub advice: String,
     /// The last requests that the servers of this case saw, one a line.
     pub journal: Vec<String>,
 }
@@ -69,6 +71,7 @@ pub(super) fn fail<T>(what: impl fmt::Display, expected: String, seen: String) -
         expected,
         seen,
         place: format!("{}:{}", place.file(), place.line()),
+        advice: String::new(),
         journal: Vec::new(),
     })))
 }
@@ -121,6 +124,7 @@ impl fmt::Display for Failure {
         writeln!(f, "{}", self.what)?;
         writeln!(f, "  expected: {}", self.expected)?;
         writeln!(f, "  seen:     {}", self.seen)?;
+        writeln!(f, "  do:       {}", self.advice)?;
         write!(f, "  checked at {}", self.place)?;
         self.journal
             .iter()

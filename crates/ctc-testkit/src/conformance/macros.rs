@@ -3,15 +3,17 @@
 /// Makes one `#[test]` of every case of the [conformance suite](crate::conformance):
 /// `conformance_tests!(async, stack)` for an [`AsyncStack`](crate::conformance::AsyncStack),
 /// `conformance_tests!(blocking, stack)` for a
-/// [`BlockingStack`](crate::conformance::BlockingStack). `stack` is an expression, evaluated for
+/// [`BlockingStack`](crate::conformance::BlockingStack). With a third word,
+/// `conformance_tests!(async, stack, strict)`, a *should* that fails fails its test
+/// ([`Suite::strict`](crate::conformance::Suite::strict)). `stack` is an expression, evaluated for
 /// every test. Needs no async test attribute: the suite brings a runtime.
 #[macro_export]
 macro_rules! conformance_tests {
-    (async, $stack:expr) => {
-        $crate::__conformance_tests!($crate::conformance::Suite::asynchronous($stack));
+    (async, $stack:expr $(, $strict:ident)?) => {
+        $crate::__conformance_tests!($crate::conformance::Suite::asynchronous($stack)$(.$strict())?);
     };
-    (blocking, $stack:expr) => {
-        $crate::__conformance_tests!($crate::conformance::Suite::blocking($stack));
+    (blocking, $stack:expr $(, $strict:ident)?) => {
+        $crate::__conformance_tests!($crate::conformance::Suite::blocking($stack)$(.$strict())?);
     };
 }
 
@@ -20,6 +22,7 @@ macro_rules! conformance_tests {
 macro_rules! __conformance_tests {
     ($suite:expr) => {
         $crate::__conformance_test! { $suite,
+            login_response_arrives
             login_is_the_vendors
             second_login_carries_no_cookie
             any_password_arrives
@@ -44,6 +47,7 @@ macro_rules! __conformance_tests {
             refusals_come_with_headers_and_body
             set_cookie_lines_all_arrive
             large_body_arrives_whole
+            response_is_delivered_before_its_body
             slow_download_blocks_nobody
             broken_body_is_told
             connections_are_kept
@@ -69,11 +73,13 @@ macro_rules! __conformance_tests {
             unavailable_login_is_typed
             hanging_login_is_bounded
             dripping_login_is_bounded
+            login_needs_no_body
             slow_login_is_waited_for
             lost_login_answer_is_maybe_sent
             login_on_a_kept_connection_is_sent_once
             unreachable_login_is_not_sent
             lost_call_leaves_the_session_alone
+            call_ends_by_its_timeout
             logout_is_as_assumed
             closed_session_sends_nothing
             logout_tells_how_it_went

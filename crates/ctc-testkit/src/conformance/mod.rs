@@ -6,82 +6,63 @@
 //!
 //! # Testing your own transport
 //!
-//! Say how to make your transport, a request and a body: [`AsyncStack`], or [`BlockingStack`].
-//! Then, in a file below `tests/`:
+//! If it takes an `http::Request` with a body made from a `Vec<u8>`, blocking or async, that is one
+//! line in a file below `tests/`:
 //!
 //! ```
-//! use ctc_driver::{Transport, TransportError, ctc_core::Unauthorized};
-//! use ctc_testkit::conformance::{BlockingStack, BoxError, Payload};
-//! # use ctc_driver::{LoginRequest, LoginResponse};
-//! # use http::{HeaderMap, Method, Request, Response};
+//! use ctc_testkit::conformance::HttpStack;
+//! # use ctc_driver::{LoginRequest, LoginResponse, Transport};
+//! # use http::{Request, Response};
 //! # struct MyTransport;
-//! # #[derive(Debug, thiserror::Error)]
-//! # #[error("not today")]
-//! # struct MyError;
-//! # impl TransportError for MyError {}
 //! # impl Transport for MyTransport {
 //! #     type Request = Request<Vec<u8>>;
 //! #     type Response = Response<Vec<u8>>;
-//! #     type Error = MyError;
-//! #     fn send(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, MyError> { Err(MyError) }
-//! #     fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, MyError> { Err(MyError) }
+//! #     type Error = std::io::Error;
+//! #     fn send(&self, _: Request<Vec<u8>>) -> std::io::Result<Response<Vec<u8>>> { todo!() }
+//! #     fn send_login(&self, _: LoginRequest) -> std::io::Result<LoginResponse> { todo!() }
 //! # }
-//! #[derive(Default)]
-//! struct MyStack;
 //!
-//! impl BlockingStack for MyStack {
-//!     type Transport = MyTransport;
-//!
-//!     fn transport(&self) -> MyTransport {
-//!         MyTransport
-//!     }
-//!
-//!     fn request(
-//!         &self,
-//!         method: Method,
-//!         url: &str,
-//!         headers: HeaderMap,
-//!         payload: Payload,
-//!     ) -> Option<Request<Vec<u8>>> {
-//!         let body = match payload {
-//!             Payload::Empty => Vec::new(),
-//!             Payload::Bytes(bytes) => bytes,
-//!             Payload::Stream(_) => return None, // skips the cases about streams, and says so
-//!         };
-//!         let mut request = Request::builder().method(method).uri(url).body(body).ok()?;
-//!         *request.headers_mut() = headers;
-//!         Some(request)
-//!     }
-//!
-//!     fn read(&self, response: Response<Vec<u8>>) -> Result<Vec<u8>, BoxError> {
-//!         Ok(response.into_body())
-//!     }
-//!
-//!     fn unauthorized(&self, response: &Response<Vec<u8>>) -> Option<Unauthorized> {
-//!         response.extensions().get().cloned()
-//!     }
-//! }
-//!
-//! ctc_testkit::conformance_tests!(blocking, MyStack::default()); // one #[test] for each case
+//! ctc_testkit::conformance_tests!(blocking, HttpStack::new(|| MyTransport)); // a #[test] per case
 //! ```
 //!
-//! or all of it at once: `Suite::blocking(MyStack).run().assert_passed()`. A case that the stack
-//! says it cannot run is skipped, and named on standard error.
+//! or all of it at once: `Suite::blocking(HttpStack::new(|| MyTransport)).run().assert_passed()`.
+//! For any other transport, say how it, a request and a body are made: [`AsyncStack`],
+//! [`BlockingStack`].
+//!
+//! # The ladder
+//!
+//! The cases stand in the order in which a new transport gets there: a login's response, the login,
+//! calls, responses, redirects, a token that ends, many callers, trouble, logout, OAuth, secrets.
+//! Start with the lowest [rung](Case::rung) that fails: the [`Report`] names it, what was expected
+//! and seen, and what to do next.
+//!
+//! - A case that is a *must* ([`Level`]) fails the suite. One that is a *should* is reported, and
+//!   fails the suite only if it is [strict](Suite::strict).
+//! - A stack says what it does: [`keeps_connections`](HttpStack::keeps_connections),
+//!   [`streams`](HttpStack::streams), [`sends_in_parallel`](HttpStack::sends_in_parallel),
+//!   [TLS](HttpStack::trusting). A case that hangs on something that the stack does not claim is
+//!   skipped, and named on standard error. If it claims too much, the case fails and says which
+//!   claim it is about.
 
+mod advice;
 mod asynchronous;
 mod blocking;
 mod case;
 mod cases;
 mod client;
 mod failure;
+mod http_stack;
 mod macros;
+mod report;
 mod runtime;
 mod stack;
 mod stage;
 mod suite;
 
-pub use case::Case;
+pub use case::{Capability, Case, Level};
 pub use ctc_driver::Runtime;
 pub use failure::Failure;
+pub use http_stack::HttpStack;
+pub use report::{Line, Outcome, Report};
 pub use stack::{AsyncStack, BlockingStack, BoxError, Certificate, Payload};
-pub use suite::{Line, Outcome, Report, Suite};
+pub use suite::Suite;

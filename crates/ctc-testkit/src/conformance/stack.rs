@@ -3,7 +3,7 @@
 
 use std::{error::Error, fmt, future::Future};
 
-use ctc_driver::{AsyncTransport, Runtime, Transport, ctc_core::Unauthorized};
+use ctc_driver::{AsyncTransport, Runtime, Transport};
 use http::{HeaderMap, Method};
 
 use super::runtime;
@@ -74,19 +74,20 @@ pub trait AsyncStack: Send + Sync + 'static {
         response: <Self::Transport as AsyncTransport>::Response,
     ) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send;
 
-    /// What [`Incoming::attach_reason`](ctc_driver::Incoming::attach_reason) left on a delivered
-    /// 401. The default knows nothing, and skips the case about it.
-    fn unauthorized(
-        &self,
-        response: &<Self::Transport as AsyncTransport>::Response,
-    ) -> Option<Unauthorized> {
-        let _ = response;
-        None
+    /// Whether a connection serves several calls. Say `false` for a stack that makes one for each.
+    fn keeps_connections(&self) -> bool {
+        true
     }
 
     /// Whether a response is delivered before its body has arrived. Say `false` for a stack that
     /// buffers.
-    fn streams_answers(&self) -> bool {
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// Whether a call goes out while another is under way. Say `false` for a stack that makes one
+    /// after the other.
+    fn sends_in_parallel(&self) -> bool {
         true
     }
 
@@ -128,17 +129,18 @@ pub trait BlockingStack: Send + Sync + 'static {
     fn read(&self, response: <Self::Transport as Transport>::Response)
     -> Result<Vec<u8>, BoxError>;
 
-    /// See [`AsyncStack::unauthorized`].
-    fn unauthorized(
-        &self,
-        response: &<Self::Transport as Transport>::Response,
-    ) -> Option<Unauthorized> {
-        let _ = response;
-        None
+    /// See [`AsyncStack::keeps_connections`].
+    fn keeps_connections(&self) -> bool {
+        true
     }
 
-    /// See [`AsyncStack::streams_answers`].
-    fn streams_answers(&self) -> bool {
+    /// See [`AsyncStack::streams`].
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// See [`AsyncStack::sends_in_parallel`].
+    fn sends_in_parallel(&self) -> bool {
         true
     }
 }

@@ -9,8 +9,10 @@ use std::{
 };
 
 use ctc_driver::{
-    Denied, LogoutOutcome, SharedSession,
-    ctc_core::{AppKey, Credentials, Endpoint, Login, OAuth, Session, Settings},
+    Clock, Denied, LoginRequest, LoginResponse, LogoutOutcome, SharedSession,
+    ctc_core::{
+        Admit, AppKey, Call as Admission, Credentials, Endpoint, Login, OAuth, Session, Settings,
+    },
 };
 use http::Method;
 
@@ -172,6 +174,27 @@ impl<'a> Stage<'a> {
                 "to be made".into(),
                 "making it hung or panicked".into(),
             ),
+        }
+    }
+
+    /// Sends a login through the stack alone, without a session, and returns its response.
+    #[track_caller]
+    pub(super) fn send_login(&self, server: &Server) -> Checked<LoginResponse> {
+        let mut session = match session(&server.url(), Setup::default()) {
+            Ok(session) => session,
+            Err(error) => return fail("the session", "to be made".into(), error),
+        };
+        let order = match session.admit(&mut Admission::new(false), VirtualClock::new().now()) {
+            Admit::Login(order) => order,
+            other => return fail("the session", "to log in".into(), format!("{other:?}")),
+        };
+        match self
+            .stack
+            .send_login(LoginRequest::new(order.request, LIMIT))
+            .wait()?
+        {
+            Ok(response) => Ok(response),
+            Err(texts) => fail("a login through `send_login`", "a response".into(), texts),
         }
     }
 

@@ -1,10 +1,6 @@
-//! The suite, its report and its test macro.
+//! The suite, set up for one stack.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 use super::{
     asynchronous::Asynchronous,
@@ -12,7 +8,8 @@ use super::{
     case::Case,
     cases::CASES,
     client::AnyStack,
-    failure::{Failure, Stop},
+    failure::Stop,
+    report::{Line, Outcome, Report},
     stack::{AsyncStack, BlockingStack},
     stage::Stage,
 };
@@ -20,6 +17,7 @@ use super::{
 /// The suite, set up for one stack.
 pub struct Suite {
     stack: Box<dyn AnyStack>,
+    strict: bool,
 }
 
 impl Suite {
@@ -27,6 +25,7 @@ impl Suite {
     pub fn asynchronous(stack: impl AsyncStack) -> Self {
         Self {
             stack: Box::new(Asynchronous(Arc::new(stack))),
+            strict: false,
         }
     }
 
@@ -34,40 +33,67 @@ impl Suite {
     pub fn blocking(stack: impl BlockingStack) -> Self {
         Self {
             stack: Box::new(Blocking(Arc::new(stack))),
+            strict: false,
         }
     }
 
-    /// Every case, by name.
+    /// Sets that a *should* that fails fails the suite, too: for adapters that are published.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// Every case, in the order of the ladder.
     pub fn cases() -> &'static [Case] {
         CASES
     }
 
-    /// Runs every case, one after the other.
+    /// Runs every case, one after the other. If the first rung does not hold, the others are not
+    /// tried.
     pub fn run(&self) -> Report {
-        Report {
-            lines: CASES.iter().map(|case| self.line(case)).collect(),
+        let mut lines: Vec<Line> = Vec::with_capacity(CASES.len());
+        for case in CASES {
+            let first_rung_broke = lines
+                .iter()
+                .any(|line| line.has_failed() && line.case.rung == CASES[0].rung);
+            if first_rung_broke && case.rung != CASES[0].rung {
+                break;
+            }
+            lines.push(self.line(case));
         }
+        let not_tried = CASES.len() - lines.len();
+        self.report(lines, not_tried)
     }
 
     /// Runs the case of this name. A name that there is not gives an empty report, which does not
     /// pass.
     pub fn run_case(&self, name: &str) -> Report {
+        let named = CASES.iter().filter(|case| case.name == name);
+        self.report(named.map(|case| self.line(case)).collect(), 0)
+    }
+
+    fn report(&self, lines: Vec<Line>, not_tried: usize) -> Report {
         Report {
-            lines: CASES
-                .iter()
-                .filter(|case| case.name == name)
-                .map(|case| self.line(case))
-                .collect(),
+            lines,
+            not_tried,
+            strict: self.strict,
         }
     }
 
     fn line(&self, case: &Case) -> Line {
         let start = Instant::now();
+        let lacks = case.needs.iter().find(|need| !self.stack.claims(**need));
         let stage = Stage::new(&*self.stack);
-        let outcome = match (case.run)(&stage) {
+        let ended = match lacks {
+            Some(lacks) => Err(Stop::Skipped(lacks.missing())),
+            None => (case.run)(&stage),
+        };
+        let outcome = match ended {
             Ok(()) => Outcome::Passed,
             Err(Stop::Skipped(reason)) => Outcome::Skipped(reason),
             Err(Stop::Failed(mut failure)) => {
+                failure.advice = case.advice();
                 stage.show_journals(&mut failure);
                 Outcome::Failed(*failure)
             }
@@ -83,102 +109,7 @@ impl Suite {
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Suite")
-            .field("async", &self.stack.is_async())
+            .field("strict", &self.strict)
             .finish_non_exhaustive()
-    }
-}
-
-/// How a case ended.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// As it should.
-    Passed,
-    /// The stack says that it cannot do what the case is about.
-    Skipped(&'static str),
-    /// Otherwise.
-    Failed(Failure),
-}
-
-/// One case of a [`Report`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Line {
-    /// The case.
-    pub case: Case,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// How the cases ended, one line each when printed.
-#[derive(Clone, Debug)]
-#[must_use = "a report that nobody asserts on proves nothing"]
-pub struct Report {
-    /// One for each case that was run.
-    pub lines: Vec<Line>,
-}
-
-impl Report {
-    /// Whether cases were run and none failed. Skipped ones do not count.
-    pub fn passed(&self) -> bool {
-        !self.lines.is_empty() && self.failures().next().is_none()
-    }
-
-    /// The cases that failed.
-    pub fn failures(&self) -> impl Iterator<Item = &Line> {
-        self.lines
-            .iter()
-            .filter(|line| matches!(line.outcome, Outcome::Failed(_)))
-    }
-
-    /// The cases that were skipped.
-    pub fn skipped(&self) -> impl Iterator<Item = &Line> {
-        self.lines
-            .iter()
-            .filter(|line| matches!(line.outcome, Outcome::Skipped(_)))
-    }
-
-    /// Panics with the report unless it [`passed`](Self::passed). Skipped cases are named on the
-    /// standard error output, past a test harness that captures it.
-    ///
-    /// # Panics
-    /// As said: this is the assertion of a test.
-    #[track_caller]
-    pub fn assert_passed(&self) {
-        use std::io::Write;
-        for line in self.skipped() {
-            // In one piece, since tests run side by side. There is nobody to tell when it cannot be
-            // written.
-            let _ = std::io::stderr().write_all(format!("conformance: {line}").as_bytes());
-        }
-        assert!(
-            self.passed(),
-            "the stack does not conform ({} cases run):\n{self}",
-            self.lines.len()
-        );
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines.iter().try_for_each(|line| line.fmt(f))
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Case { name, covers, .. } = self.case;
-        let took = self.took.as_millis();
-        match &self.outcome {
-            Outcome::Passed => writeln!(f, "passed  {took:>5} ms  {name}  {covers}"),
-            Outcome::Skipped(reason) => {
-                writeln!(f, "SKIPPED {took:>5} ms  {name}  {covers}: {reason}")
-            }
-            Outcome::Failed(failure) => {
-                writeln!(f, "FAILED  {took:>5} ms  {name}  {covers}: {failure}")
-            }
-        }
     }
 }

@@ -6,17 +6,18 @@ mod wire;
 use std::{
     io,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ctc_driver::{
     LoginRequest, LoginResponse, Outgoing, Transport, TransportError,
-    ctc_core::{SendFailure, Target, Unauthorized},
+    ctc_core::{SendFailure, Target},
 };
 use ctc_testkit::conformance::{BlockingStack, BoxError, Certificate, Payload};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 
-use wire::{Body, Pool};
+pub(crate) use wire::Body;
+use wire::Pool;
 
 /// A way to be no good transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,9 @@ pub(crate) enum Vice {
     /// The limit holds for each read instead of for the login.
     TimesOutPerRead,
     StatusIsError,
+    /// No vice: HTTP allows it.
     EmptyBodyHasLength,
+    GetHasBody,
     SendsLostRequestsAgain,
     EveryErrorIsMaybeSent,
     EveryErrorIsNotSent,
@@ -42,6 +45,9 @@ pub(crate) enum Vice {
     TrustsAnyCertificate,
     ReplaysStreams,
     LosesResponseHeaders,
+    LosesCookieLines,
+    CallNeverTimesOut,
+    BuffersBodies,
     DropsRequestBodyOnReplay,
 }
 
@@ -82,6 +88,7 @@ impl TransportError for PlainError {
 pub(crate) struct PlainRequest {
     head: Request<()>,
     payload: Payload,
+    timeout: Option<Duration>,
     vice: Option<Vice>,
 }
 
@@ -102,6 +109,10 @@ impl Outgoing for PlainRequest {
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
         self.head.headers_mut()
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = (self.vice != Some(Vice::CallNeverTimesOut)).then_some(timeout);
     }
 
     fn replay_copy(&self) -> Option<Self> {
@@ -126,7 +137,8 @@ impl Transport for PlainTransport {
         let turn = self
             .vice(Vice::OneCallAtATime)
             .then(|| self.turn.lock().unwrap());
-        let response = self.exchange(&self.pool, request, None);
+        let until = request.timeout.map(|timeout| Instant::now() + timeout);
+        let response = self.exchange(&self.pool, request, until);
         drop(turn);
         response
     }
@@ -137,6 +149,7 @@ impl Transport for PlainTransport {
         let request = PlainRequest {
             head: Request::from_parts(head, ()),
             payload,
+            timeout: None,
             vice: self.vice,
         };
         let until = Instant::now() + login.timeout;
@@ -195,6 +208,9 @@ impl PlainTransport {
         };
         let mut response = sent.map_err(|error| self.misreport(error, &request))?;
         self.spoil_answer(&mut response);
+        if self.vice(Vice::BuffersBodies) {
+            response.body_mut().buffer().map_err(PlainError::Broken)?;
+        }
         if self.vice(Vice::StatusIsError) && response.status().as_u16() >= 400 {
             return Err(PlainError::Status(response.status().as_u16()));
         }
@@ -225,9 +241,11 @@ impl PlainTransport {
     }
 
     fn spoil(&self, request: &mut PlainRequest) {
-        let empty = request.payload == Payload::Empty;
-        if self.vice(Vice::EmptyBodyHasLength) && empty {
+        if self.vice(Vice::EmptyBodyHasLength) && request.payload == Payload::Empty {
             request.payload = Payload::Bytes(Vec::new());
+        }
+        if self.vice(Vice::GetHasBody) && request.head.method() == Method::GET {
+            request.payload = Payload::Bytes(b"{}".to_vec());
         }
         let headers = request.head.headers_mut();
         let cookie = headers.get(header::COOKIE).cloned();
@@ -260,6 +278,11 @@ impl PlainTransport {
         if let (true, Some(line)) = (self.vice(Vice::KeepsCookies), set) {
             let pair = line.split(';').next().unwrap_or_default();
             *self.jar.lock().unwrap() = HeaderValue::from_str(pair).ok();
+        }
+        if self.vice(Vice::LosesCookieLines)
+            && let Some(first) = response.headers().get(header::SET_COOKIE).cloned()
+        {
+            response.headers_mut().insert(header::SET_COOKIE, first);
         }
         if self.vice(Vice::LosesResponseHeaders)
             && !response.headers().contains_key(header::SET_COOKIE)
@@ -311,15 +334,12 @@ impl BlockingStack for PlainStack {
         Some(PlainRequest {
             head,
             payload,
+            timeout: None,
             vice: self.0,
         })
     }
 
     fn read(&self, response: Response<Body>) -> Result<Vec<u8>, BoxError> {
         Ok(response.into_body().read(usize::MAX)?)
-    }
-
-    fn unauthorized(&self, response: &Response<Body>) -> Option<Unauthorized> {
-        response.extensions().get().cloned()
     }
 }

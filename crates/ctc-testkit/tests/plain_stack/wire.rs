@@ -95,6 +95,7 @@ impl Pool {
         };
         let mut body = Body {
             connection: Some(connection),
+            ahead: Vec::new(),
             left,
             until,
             key,
@@ -213,6 +214,8 @@ fn read_head(connection: &mut Connection, until: Option<Instant>) -> io::Result<
 /// A body that is still to be read. Its connection goes back to the pool once it has been.
 pub(crate) struct Body {
     connection: Option<Connection>,
+    /// What was read before anybody asked.
+    ahead: Vec<u8>,
     left: u64,
     until: Option<Instant>,
     key: String,
@@ -220,9 +223,19 @@ pub(crate) struct Body {
 }
 
 impl Body {
+    /// Reads the whole body before it is asked for.
+    pub(crate) fn buffer(&mut self) -> io::Result<()> {
+        self.ahead = self.take(usize::MAX)?;
+        Ok(())
+    }
+
     /// Reads the body, or that much of it.
     pub(crate) fn read(mut self, most: usize) -> io::Result<Vec<u8>> {
-        let mut all = Vec::new();
+        self.take(most)
+    }
+
+    fn take(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut all = std::mem::take(&mut self.ahead);
         while let Some(connection) = &mut self.connection {
             let wanted = (most - all.len()) as u64;
             if wanted == 0 {

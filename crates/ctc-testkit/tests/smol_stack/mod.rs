@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::ctc_core::Unauthorized;
 use ctc_driver::{AsyncTransport, BoxFuture, LoginRequest, LoginResponse, Runtime, Transport};
 use ctc_testkit::conformance::{AsyncStack, BlockingStack, BoxError, Certificate, Payload};
 use http::{HeaderMap, Method};
@@ -100,10 +99,6 @@ impl AsyncStack for SmolStack {
 
     async fn read(&self, response: Response) -> Result<Vec<u8>, BoxError> {
         smol::unblock(move || PlainStack(None).read(response)).await
-    }
-
-    fn unauthorized(&self, response: &Response) -> Option<Unauthorized> {
-        PlainStack(None).unauthorized(response)
     }
 
     fn runtime(&self) -> Box<dyn Runtime> {

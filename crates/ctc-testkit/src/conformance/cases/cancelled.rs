@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::When;
 
 pub(super) fn cancelled_leader_costs_no_login(stage: &Stage<'_>) -> Checked {
-    let scene = async_scene(stage)?;
+    let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::Before },
@@ -25,7 +25,7 @@ pub(super) fn cancelled_leader_costs_no_login(stage: &Stage<'_>) -> Checked {
 }
 
 pub(super) fn cancelling_all_wedges_nothing(stage: &Stage<'_>) -> Checked {
-    let scene = async_scene(stage)?;
+    let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::Before },
@@ -42,7 +42,7 @@ pub(super) fn cancelling_all_wedges_nothing(stage: &Stage<'_>) -> Checked {
 }
 
 pub(super) fn cancelled_call_wedges_nothing(stage: &Stage<'_>) -> Checked {
-    let scene = async_scene(stage)?;
+    let scene = stage.scene()?;
     scene.client.open()?;
     scene.server.inject(Rule::once(
         Matcher::AnyCall,
@@ -67,12 +67,4 @@ pub(super) fn cancelled_call_wedges_nothing(stage: &Stage<'_>) -> Checked {
     scene.server.release();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.counts(2, 4)
-}
-
-fn async_scene(stage: &Stage<'_>) -> Checked<Scene> {
-    if stage.stack.is_async() {
-        stage.scene()
-    } else {
-        Err(Stop::Skipped("threads cannot be cancelled"))
-    }
 }

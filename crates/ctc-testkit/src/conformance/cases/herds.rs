@@ -112,7 +112,6 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checke
         let refused = answered(call)?;
         equal("the status of a call of the herd", refused.status, 401)?;
         match refused.why {
-            None => {} // the stack does not show it
             Some(Unauthorized::NoLogin { denial, .. }) => rejected(&denial, 401)?,
             other => return fail("why", "NoLogin".into(), format!("{other:?}")),
         }

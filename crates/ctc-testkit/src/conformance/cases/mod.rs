@@ -1,6 +1,7 @@
 //! The cases, one function each. Every case has servers and clients of its own.
 
 mod cancelled;
+mod contact;
 mod herds;
 mod login;
 mod logout;
@@ -12,23 +13,46 @@ mod responses;
 mod secrets;
 mod trouble;
 
-use super::{case::Case, failure::Checked, stage::Stage};
+use super::{
+    case::{Capability, Case, Level},
+    failure::Checked,
+    stage::Stage,
+};
 
+// A rung is a module. After what a case covers stand `Should`, if not every stack has to pass it,
+// and in brackets what it needs.
 macro_rules! cases {
-    ($($module:ident { $($name:ident $covers:literal,)* })*) => {
-        /// Every case, in the order in which a reader meets a session.
+    ($($rung:ident {
+        $($name:ident $covers:literal $($level:ident)? $([$($needs:ident)*])?,)*
+    })*) => {
+        /// Every case, in the order in which a new stack climbs the ladder.
         pub(super) const CASES: &[Case] = &[$($(
             Case {
                 name: stringify!($name),
                 covers: $covers,
-                run: $module::$name as fn(&Stage<'_>) -> Checked,
+                rung: stringify!($rung),
+                level: level!($($level)?),
+                needs: &[$($(Capability::$needs),*)?],
+                run: $rung::$name as fn(&Stage<'_>) -> Checked,
             },
         )*)*];
     };
 }
 
+macro_rules! level {
+    () => {
+        Level::Must
+    };
+    ($level:ident) => {
+        Level::$level
+    };
+}
+
 // The test macro lists the names once more; a test of this crate compares.
 cases! {
+    contact {
+        login_response_arrives "",
+    }
     login {
         login_is_the_vendors "T39",
         second_login_carries_no_cookie "T43",
@@ -58,10 +82,11 @@ cases! {
         refusals_come_with_headers_and_body "T13",
         set_cookie_lines_all_arrive "T43",
         large_body_arrives_whole "",
-        slow_download_blocks_nobody "T60",
+        response_is_delivered_before_its_body "T60" [Streams],
+        slow_download_blocks_nobody "T60" [SendsInParallel],
         broken_body_is_told "",
-        connections_are_kept "",
-        connections_are_kept_across_replays "",
+        connections_are_kept "" Should [KeepsConnections],
+        connections_are_kept_across_replays "" Should [KeepsConnections],
     }
     redirects {
         redirected_call_is_delivered_not_followed "T44",
@@ -75,34 +100,36 @@ cases! {
         stream_is_not_replayed "T18",
         endless_401_ends "T11 T12",
         delivered_401_says_why "T11 T18",
-        late_401_costs_no_login "T03",
+        late_401_costs_no_login "T03" [SendsInParallel],
         rotated_token_is_adopted "",
         late_rotation_is_ignored "T48",
         clearing_cookie_ends_the_token "T40",
     }
     herds {
         cold_herd_logs_in_once "T01 T09 T59",
-        herd_on_a_dead_token_logs_in_once "T02 T07",
+        herd_on_a_dead_token_logs_in_once "T02 T07" [SendsInParallel],
         refused_herd_logs_in_once "T23 T24",
-        herd_whose_renewal_is_refused_is_told "T24 T25",
+        herd_whose_renewal_is_refused_is_told "T24 T25" [SendsInParallel],
     }
     trouble {
         throttled_login_waits_as_asked "T28 T30",
         unavailable_login_is_typed "T27",
         hanging_login_is_bounded "T56",
         dripping_login_is_bounded "T56",
+        login_needs_no_body "T56" Should,
         slow_login_is_waited_for "T59",
         lost_login_answer_is_maybe_sent "T27",
         login_on_a_kept_connection_is_sent_once "T27",
-        unreachable_login_is_not_sent "T27",
+        unreachable_login_is_not_sent "T27" Should,
         lost_call_leaves_the_session_alone "T27",
+        call_ends_by_its_timeout "" Should,
     }
     logout {
         logout_is_as_assumed "",
         closed_session_sends_nothing "T52",
         logout_tells_how_it_went "T52",
         unreachable_logout_closes_all_the_same "T52",
-        logout_with_calls_under_way_causes_no_login "T51",
+        logout_with_calls_under_way_causes_no_login "T51" [SendsInParallel],
         login_answered_after_logout_opens_nothing "T49",
     }
     oauth {
@@ -124,9 +151,9 @@ cases! {
         plain_server_gets_nothing_over_https "T45",
     }
     cancelled {
-        cancelled_leader_costs_no_login "T54",
-        cancelling_all_wedges_nothing "T54",
-        cancelled_call_wedges_nothing "T54",
+        cancelled_leader_costs_no_login "T54" [Cancels],
+        cancelling_all_wedges_nothing "T54" [Cancels],
+        cancelled_call_wedges_nothing "T54" [Cancels],
     }
 }
 
@@ -141,7 +168,7 @@ mod prelude {
 
     pub(super) use crate::conformance::{
         client::{Call, Why},
-        failure::{Checked, Stop, equal, fail, that},
+        failure::{Checked, equal, fail, that},
         stack::Certificate,
         stage::{DEVICES, ECHO, NOTES, Scene, Setup, Stage, answered, denied},
     };

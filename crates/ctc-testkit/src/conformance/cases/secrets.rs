@@ -26,7 +26,6 @@ pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
             act: true,
         },
         Fault::Raw("220 hello".into()),
-        Fault::HugeHeader(4_000_000),
         Fault::Hang { act: true },
         Fault::Redirect {
             status: 307,
@@ -34,6 +33,8 @@ pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
         },
         Fault::throttle(1),
         Fault::NoToken,
+        // Last, since some stacks can take it: then the session is open.
+        Fault::HugeHeader(4_000_000),
     ] {
         scene.client.clock.advance(HOUR);
         scene.server.inject(Rule::once(Matcher::Login, fault));

@@ -92,46 +92,33 @@ pub(super) fn hanging_login_is_bounded(stage: &Stage<'_>) -> Checked {
 }
 
 /// The head of the response comes, and then its body: never, or in drops that each come in time.
+/// Whatever that is to the stack, a login or none, it is so in time.
 pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
-    let timeout = Duration::from_millis(250);
-    let page = Fault::Respond {
-        status: 503,
-        headers: vec![],
-        body: "x".repeat(60),
-        act: false,
-    };
-    let scripts = [
-        (
-            vec![Fault::SlowBody {
-                chunk: 1,
-                pause: 3_600_000,
-            }],
-            "logged in",
-        ),
-        (
-            vec![
-                page,
-                Fault::SlowBody {
-                    chunk: 1,
-                    pause: 100,
-                },
-            ],
-            "the server answered 503",
-        ),
-    ];
-    for (script, says) in scripts {
-        let scene = stage.scene_of(Server::builder(), Setup::default().login_timeout(timeout))?;
-        for fault in script {
-            scene.server.inject(Rule::once(Matcher::Login, fault));
-        }
-        let start = Instant::now();
-        let login = scene.client.login()?;
-        let took = start.elapsed();
+    for script in [vec![still()], vec![page(503), drops()]] {
+        let (scene, login, took) = dripping(stage, script)?;
         that(
             "it lasts no longer than login_timeout, more or less",
-            took < 16 * timeout,
+            took < 16 * DRIPPING,
             took,
         )?;
+        if let Err(denied) = login {
+            cause(&denied)?;
+        }
+        scene.client.clock.advance(HOUR);
+        scene.client.expect(scene.client.get(DEVICES), 200)?;
+    }
+    Ok(())
+}
+
+/// The head tells all: a stack that reads no more than is wanted does not notice that the body
+/// never ends.
+pub(super) fn login_needs_no_body(stage: &Stage<'_>) -> Checked {
+    let scripts = [
+        (vec![still()], "logged in"),
+        (vec![page(503), drops()], "the server answered 503"),
+    ];
+    for (script, says) in scripts {
+        let (_, login, _) = dripping(stage, script)?;
         let told = match login {
             Ok(()) => "logged in".to_owned(),
             Err(denied) => cause(&denied)?.to_string(),
@@ -141,10 +128,48 @@ pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
             told.starts_with(says),
             told,
         )?;
-        scene.client.clock.advance(HOUR);
-        scene.client.expect(scene.client.get(DEVICES), 200)?;
     }
     Ok(())
+}
+
+/// The time that a login has whose response drips.
+const DRIPPING: Duration = Duration::from_millis(250);
+
+fn still() -> Fault {
+    Fault::SlowBody {
+        chunk: 1,
+        pause: 3_600_000,
+    }
+}
+
+fn drops() -> Fault {
+    Fault::SlowBody {
+        chunk: 1,
+        pause: 100,
+    }
+}
+
+fn page(status: u16) -> Fault {
+    Fault::Respond {
+        status,
+        headers: vec![],
+        body: "x".repeat(60),
+        act: false,
+    }
+}
+
+fn dripping(
+    stage: &Stage<'_>,
+    script: Vec<Fault>,
+) -> Checked<(Scene, Result<(), Denied>, Duration)> {
+    let setup = Setup::default().login_timeout(DRIPPING);
+    let scene = stage.scene_of(Server::builder(), setup)?;
+    for fault in script {
+        scene.server.inject(Rule::once(Matcher::Login, fault));
+    }
+    let start = Instant::now();
+    let login = scene.client.login()?;
+    Ok((scene, login, start.elapsed()))
 }
 
 pub(super) fn slow_login_is_waited_for(stage: &Stage<'_>) -> Checked {
@@ -212,7 +237,6 @@ pub(super) fn login_on_a_kept_connection_is_sent_once(stage: &Stage<'_>) -> Chec
         .inject(Rule::once(Matcher::Login, Fault::lost_response()));
     let refused = scene.client.expect(scene.client.get(DEVICES), 401)?;
     match refused.why {
-        None => {} // the stack does not show it
         Some(Unauthorized::NoLogin {
             denial: Denial::BackingOff { cause, .. },
             ..
@@ -263,4 +287,26 @@ pub(super) fn lost_call_leaves_the_session_alone(stage: &Stage<'_>) -> Checked {
         1,
     )?;
     scene.clean()
+}
+
+/// Of an async stack the driver drops the call. A blocking one has to obey what the driver leaves
+/// with the request.
+pub(super) fn call_ends_by_its_timeout(stage: &Stage<'_>) -> Checked {
+    let timeout = Duration::from_millis(250);
+    let scene = stage.open_scene()?;
+    scene
+        .server
+        .inject(Rule::once(Matcher::AnyCall, Fault::Hang { act: true }));
+    let start = Instant::now();
+    let mut call = scene.client.get(DEVICES);
+    call.options.timeout = Some(timeout);
+    scene.client.failed(call)?;
+    let took = start.elapsed();
+    that(
+        "it lasts as long as CallOptions::timeout, more or less",
+        (timeout..16 * timeout).contains(&took),
+        took,
+    )?;
+    scene.client.expect(scene.client.get(DEVICES), 200)?;
+    scene.counts(1, 2)
 }

@@ -1,0 +1,39 @@
+//! Each stack on the ladder, with the claims that its author makes.
+
+use ctc_driver::FnTransport;
+use ctc_testkit::conformance::{HttpStack, Suite};
+
+use crate::{attohttpc, libcurl, smol_hyper};
+
+#[test]
+fn attohttpc_conforms() {
+    let stack = HttpStack::new(|| FnTransport::blocking(attohttpc::send));
+    assert_conforms(Suite::blocking(
+        stack.keeps_connections(false).streams(false),
+    ));
+}
+
+#[test]
+fn curl_conforms() {
+    let stack = HttpStack::new(|| FnTransport::blocking(libcurl::send));
+    assert_conforms(Suite::blocking(
+        stack.keeps_connections(false).streams(false),
+    ));
+}
+
+#[test]
+fn hyper_on_smol_conforms() {
+    let stack =
+        HttpStack::new(|| FnTransport::asynchronous(smol_hyper::send)).runtime(|| smol_hyper::Smol);
+    assert_conforms(Suite::asynchronous(
+        stack.keeps_connections(false).streams(false),
+    ));
+}
+
+/// It passes every *must*. The one *should* that it does not pass is the price of whole bodies.
+fn assert_conforms(suite: Suite) {
+    let report = suite.run();
+    report.assert_passed();
+    let short: Vec<_> = report.shortfalls().map(|line| line.case.name).collect();
+    assert_eq!(short, ["login_needs_no_body"], "{report}");
+}
