@@ -1,6 +1,7 @@
 //! Where a shared session gets the time from.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ctc_core::Instant;
@@ -11,6 +12,16 @@ pub trait Clock: Send + Sync + Debug {
     fn now(&self) -> Instant;
     /// The wall time, only ever written to and read from records.
     fn wall(&self) -> SystemTime;
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        (**self).wall()
+    }
 }
 
 /// The clock of this machine.

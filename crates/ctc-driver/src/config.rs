@@ -12,6 +12,8 @@ use ctc_core::{
     Settings, SettingsError,
 };
 
+use crate::clock::{Clock, SystemClock};
+use crate::limiter::LoginLimiter;
 use crate::ports::credentials::Source;
 use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use crate::session::SharedSession;
@@ -28,6 +30,9 @@ pub struct SessionConfig {
     settings: Settings,
     /// The lease as it is unless somebody sets it.
     lease: Duration,
+    label: Option<Arc<str>>,
+    limiter: Option<LoginLimiter>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 /// Where the credentials come from; what was given last counts.
@@ -49,6 +54,9 @@ impl Default for SessionConfig {
             credentials: None,
             settings,
             lease,
+            label: None,
+            limiter: None,
+            clock: None,
         }
     }
 }
@@ -149,6 +157,25 @@ impl SessionConfig {
         self
     }
 
+    /// A label for the session's events, spans and metrics; see [`SharedSession::set_label`].
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// A limit on logins that the session shares with others; see [`LoginLimiter`].
+    pub fn login_limiter(mut self, limiter: &LoginLimiter) -> Self {
+        self.limiter = Some(limiter.clone());
+        self
+    }
+
+    /// A clock of your own, in place of [`SystemClock`]: for tests in virtual time. Sessions that
+    /// share a [`LoginLimiter`] should share it, too.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
     /// The settings, to be changed.
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
@@ -162,18 +189,26 @@ impl SessionConfig {
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;
         let settings = self.settings;
-        match self.credentials.ok_or(ConfigError::NoCredentials)? {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let session = match self.credentials.ok_or(ConfigError::NoCredentials)? {
             Given::Fixed(credentials) => {
                 let session = Session::new(endpoint, key, credentials?, settings)?;
-                Ok(SharedSession::new(session))
+                SharedSession::with_clock(session, clock)
             }
             Given::Source(source) => {
                 let session = Session::without_credentials(endpoint, key, settings)?;
-                let session = SharedSession::new(session);
+                let session = SharedSession::with_clock(session, clock);
                 session.set_source(source);
-                Ok(session)
+                session
             }
+        };
+        if let Some(label) = self.label {
+            session.set_label(label);
         }
+        if let Some(limiter) = &self.limiter {
+            session.set_login_limiter(limiter);
+        }
+        Ok(session)
     }
 }
 

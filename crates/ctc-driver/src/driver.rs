@@ -26,6 +26,7 @@ use crate::ports::{
 use crate::sealing::KeyWork;
 use crate::session::store_view::SaveGuard;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
+use crate::threads::wait_within;
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and
 /// store.
@@ -370,9 +371,8 @@ impl<T: Transport> LoginIo for Io<T> {
         true // by the caller whose thread this is
     }
 
-    async fn within(&self, _: Duration, work: Work<'_>) -> bool {
-        work.await;
-        true
+    async fn within(&self, limit: Duration, work: Work<'_>) -> bool {
+        wait_within(limit, work)
     }
 
     async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_listener::{Event, EventListener, Listener};
 use tracing::{Span, dispatcher};
@@ -53,6 +55,36 @@ impl<R> Working<R> {
     pub(crate) fn ended_within(self, limit: Duration) -> Option<thread::Result<R>> {
         self.ended.wait_timeout(limit)?;
         Some(result(&self.shared))
+    }
+}
+
+/// Does `work` on this thread, which sleeps while the work is pending. Returns whether it was done
+/// within `limit`.
+pub(crate) fn wait_within(
+    limit: Duration,
+    mut work: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+) -> bool {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let began = Instant::now();
+    loop {
+        if work
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready()
+        {
+            return true;
+        }
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return false;
+        }
+        thread::park_timeout(left);
     }
 }
 

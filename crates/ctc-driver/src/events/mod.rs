@@ -24,6 +24,11 @@ pub enum SessionEvent<'a> {
         /// What every caller is told until the next may be made.
         denial: &'a Denial,
     },
+    /// A login waits for its turn: the limiter that the session shares with others has no room.
+    LoginQueued {
+        /// How many logins are ahead of it in line.
+        ahead: usize,
+    },
     /// A login was about to be sent and is not wanted any more.
     LoginUnwanted,
     /// A login was dropped before its end, as by a runtime that shuts down; the next caller makes
@@ -99,21 +104,38 @@ pub enum SessionEvent<'a> {
     StoreBusy,
 }
 
+/// The session that an event is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) number: u64,
+    pub(crate) label: Option<&'a str>,
+}
+
 /// Writes an event under its name. The target is `ctc` for all.
 macro_rules! tell {
     ($level:ident, $event:expr, $session:expr, $message:literal $(, $($field:tt)+)?) => {
         $level!(
             name: $event, target: "ctc",
-            event = $event, session = $session, $($($field)+,)? $message
+            event = $event, session = $session.number, label = $session.label,
+            $($($field)+,)? $message
         )
     };
 }
 
 impl SessionEvent<'_> {
     /// Tells `tracing`.
-    pub(crate) fn trace(&self, session: u64) {
+    pub(crate) fn trace(&self, session: Who<'_>) {
         match *self {
             Self::LoginSent => tell!(debug, "login_sent", session, "login is sent"),
+            Self::LoginQueued { ahead } => {
+                tell!(
+                    debug,
+                    "login_queued",
+                    session,
+                    "login waits for its turn",
+                    ahead = ahead
+                );
+            }
             Self::LoggedIn { generation } => {
                 tell!(
                     info,
@@ -237,7 +259,7 @@ impl SessionEvent<'_> {
 }
 
 /// One warning; a store that stays broken would repeat it at every login.
-fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) {
+fn store_failed(session: Who<'_>, operation: &str, error: &StoreError, first: bool) {
     let error: &(dyn std::error::Error + 'static) = error;
     if first {
         tell!(
@@ -262,8 +284,8 @@ fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) 
 
 /// The span of one login, store included. Made at the election, so that the elected caller's span
 /// is its parent wherever the login runs.
-pub(crate) fn login_span(session: u64) -> Span {
-    info_span!(target: "ctc", "login", session)
+pub(crate) fn login_span(session: Who<'_>) -> Span {
+    info_span!(target: "ctc", "login", session = session.number, label = session.label)
 }
 
 #[cfg(test)]

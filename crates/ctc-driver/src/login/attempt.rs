@@ -13,6 +13,7 @@ use tracing::Span;
 
 use super::io::SendError;
 use crate::events::{SessionEvent, login_span};
+use crate::limiter::Place;
 use crate::session::{RunningLogin, SharedSession};
 
 /// What a store's record meant for a login.
@@ -41,6 +42,8 @@ pub(crate) struct Attempt {
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
+    /// In the line of the session's limiter, or its turn.
+    pub(super) place: Option<Place>,
     /// Dropped last, when all is done.
     running: RunningLogin,
 }
@@ -59,8 +62,9 @@ impl Attempt {
             adopts_only: false,
             request,
             settled: Arc::default(),
-            span: login_span(session.number()),
+            span: login_span(session.who()),
             session: session.clone(),
+            place: None,
             running: RunningLogin::new(session),
         }
     }
@@ -82,7 +86,7 @@ impl Attempt {
         Arc::clone(&self.settled)
     }
 
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         self.settled.store(true, Ordering::SeqCst);
     }
 
@@ -149,6 +153,9 @@ impl Attempt {
         }
         self.settle();
         self.is_sent = true;
+        if let Some(place) = &mut self.place {
+            place.spend();
+        }
         self.request.take()
     }
 

@@ -38,7 +38,7 @@ pub(crate) trait LoginIo: Send + Sync {
     async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError>;
     /// Returns whether anybody is left who could use the login.
     fn is_in_use(&self) -> bool;
-    /// Does `work`, for `limit` at most where a runtime can bound it. Returns whether it was done.
+    /// Does `work`, for `limit` at most as far as it waits. Returns whether it was done.
     async fn within(&self, limit: Duration, work: Work<'_>) -> bool;
     /// Waits for the logins of this session that are being made, for `limit` at most.
     async fn running_logins_end(&self, until: LoginEnd, limit: Duration);
