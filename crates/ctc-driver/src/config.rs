@@ -68,7 +68,8 @@ impl SessionConfig {
     }
 
     /// Reads `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION` (`us` or `eu`) or
-    /// `CTC_BASE_URL` (`https://host[:port]`).
+    /// `CTC_BASE_URL` (`https://host[:port]`; for a test server on this machine
+    /// `http://127.0.0.1[:port]`, `http://localhost[:port]` or `http://[::1][:port]`).
     ///
     /// `CTC_LOGIN` is `cookie` (the default) or `oauth`. The OAuth login goes to the token endpoint
     /// of the region, or to `CTC_TOKEN_URL` with `CTC_CLIENT_ID`; `CTC_SCOPE` sets another scope
