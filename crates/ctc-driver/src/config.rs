@@ -33,6 +33,8 @@ pub struct SessionConfig {
     label: Option<Arc<str>>,
     limiter: Option<LoginLimiter>,
     clock: Option<Arc<dyn Clock>>,
+    session: Option<SharedSession>,
+    has_settings: bool,
 }
 
 /// Where the credentials come from; what was given last counts.
@@ -57,6 +59,8 @@ impl Default for SessionConfig {
             label: None,
             limiter: None,
             clock: None,
+            session: None,
+            has_settings: false,
         }
     }
 }
@@ -142,7 +146,7 @@ impl SessionConfig {
 
     /// Which login is made. Default [`Login::AuthToken`].
     pub fn login(mut self, login: Login) -> Self {
-        self.settings.login = login;
+        self.settings_mut().login = login;
         self
     }
 
@@ -150,7 +154,7 @@ impl SessionConfig {
     /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something
     /// else.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.login_timeout = timeout;
+        self.settings_mut().login_timeout = timeout;
         if self.settings.lease == self.lease {
             self.lease = Settings::default().lease.max(timeout.saturating_mul(2));
             self.settings.lease = self.lease;
@@ -177,8 +181,17 @@ impl SessionConfig {
         self
     }
 
+    /// A session that there is already, such as that of another client: the two then share its
+    /// token, its logins and its budget. It has its own endpoint, key, credentials, settings and so
+    /// on: give none of them here.
+    pub fn session(mut self, session: SharedSession) -> Self {
+        self.session = Some(session);
+        self
+    }
+
     /// The settings, to be changed.
     pub fn settings_mut(&mut self) -> &mut Settings {
+        self.has_settings = true;
         &mut self.settings
     }
 
@@ -187,6 +200,16 @@ impl SessionConfig {
     /// # Errors
     /// [`ConfigError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<SharedSession, ConfigError> {
+        if let Some(session) = self.session {
+            let is_alone = !self.has_settings
+                && self.endpoint.is_none()
+                && self.app_key.is_none()
+                && self.credentials.is_none()
+                && self.label.is_none()
+                && self.limiter.is_none()
+                && self.clock.is_none();
+            return is_alone.then_some(session).ok_or(ConfigError::OwnSession);
+        }
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;
         let settings = self.settings;
@@ -217,6 +240,12 @@ impl SessionConfig {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// A session was given, and something that a session has.
+    #[error(
+        "the session that was given has endpoint, key, credentials and settings of its own: give \
+         none of them beside it"
+    )]
+    OwnSession,
     /// No endpoint was given.
     #[error(
         "no CTC endpoint: an account lives in one instance only, \
