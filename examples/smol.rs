@@ -93,7 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = CallOptions::default();
     let call = || -> Result<_, Box<dyn Error>> {
         let request = Request::get(&devices).body(())?;
-        Ok(ctc.execute(Outbound::new(request, None), &options))
+        Ok(ctc.execute(Outbound::new(request), &options))
     };
     smol::block_on(async {
         let (a, b) = smol::future::zip(call()?, call()?).await;

@@ -236,7 +236,7 @@ fn ureq(session: &SharedSession) -> impl Fn() -> Outcome + Clone + Send + Sync +
     let driver = Driver::new(session.clone(), transport, None);
     move || {
         let request = Request::get(DEVICES).body(()).unwrap();
-        let request = ctc_ureq::Outbound::new(request, None);
+        let request = ctc_ureq::Outbound::new(request);
         match driver.execute(request, &CallOptions::default()) {
             Ok(response) => Ok(response.status().as_u16()),
             Err(error) => Err(failed(&error)),

@@ -1,6 +1,7 @@
 //! Where a shared session gets the time from.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::SystemTime;
 
@@ -18,6 +19,20 @@ pub trait Clock: Send + Sync + Debug {
     /// thread of the process, `ctc-timer`, does so by this machine's clock.
     fn wake_at(&self, time: Instant, waker: Waker) {
         timer::wake_at(time, waker);
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        (**self).wall()
+    }
+
+    fn wake_at(&self, time: Instant, waker: Waker) {
+        (**self).wake_at(time, waker);
     }
 }
 

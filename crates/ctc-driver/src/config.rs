@@ -12,6 +12,8 @@ use ctc_core::{
     Settings, SettingsError,
 };
 
+use crate::clock::{Clock, SystemClock};
+use crate::limiter::LoginLimiter;
 use crate::ports::credentials::Source;
 use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use crate::session::SharedSession;
@@ -28,6 +30,11 @@ pub struct SessionConfig {
     settings: Settings,
     /// The lease as it is unless somebody sets it.
     lease: Duration,
+    label: Option<Arc<str>>,
+    limiter: Option<LoginLimiter>,
+    clock: Option<Arc<dyn Clock>>,
+    session: Option<SharedSession>,
+    has_settings: bool,
 }
 
 /// Where the credentials come from; what was given last counts.
@@ -49,6 +56,11 @@ impl Default for SessionConfig {
             credentials: None,
             settings,
             lease,
+            label: None,
+            limiter: None,
+            clock: None,
+            session: None,
+            has_settings: false,
         }
     }
 }
@@ -60,7 +72,8 @@ impl SessionConfig {
     }
 
     /// Reads `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and `CTC_REGION` (`us` or `eu`) or
-    /// `CTC_BASE_URL` (`https://host[:port]`).
+    /// `CTC_BASE_URL` (`https://host[:port]`; for a test server on this machine
+    /// `http://127.0.0.1[:port]`, `http://localhost[:port]` or `http://[::1][:port]`).
     ///
     /// `CTC_LOGIN` is `cookie` (the default) or `oauth`. The OAuth login goes to the token endpoint
     /// of the region, or to `CTC_TOKEN_URL` with `CTC_CLIENT_ID`; `CTC_SCOPE` sets another scope
@@ -133,7 +146,7 @@ impl SessionConfig {
 
     /// Which login is made. Default [`Login::AuthToken`].
     pub fn login(mut self, login: Login) -> Self {
-        self.settings.login = login;
+        self.settings_mut().login = login;
         self
     }
 
@@ -141,7 +154,7 @@ impl SessionConfig {
     /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something
     /// else.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.login_timeout = timeout;
+        self.settings_mut().login_timeout = timeout;
         if self.settings.lease == self.lease {
             self.lease = Settings::default().lease.max(timeout.saturating_mul(2));
             self.settings.lease = self.lease;
@@ -149,8 +162,36 @@ impl SessionConfig {
         self
     }
 
+    /// A label for the session's events, spans and metrics; see [`SharedSession::set_label`].
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// A limit on logins that the session shares with others; see [`LoginLimiter`].
+    pub fn login_limiter(mut self, limiter: &LoginLimiter) -> Self {
+        self.limiter = Some(limiter.clone());
+        self
+    }
+
+    /// A clock of your own, in place of [`SystemClock`]: for tests in virtual time. Sessions that
+    /// share a [`LoginLimiter`] should share it, too.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// A session that there is already, such as that of another client: the two then share its
+    /// token, its logins and its budget. It has its own endpoint, key, credentials, settings and so
+    /// on: give none of them here.
+    pub fn session(mut self, session: SharedSession) -> Self {
+        self.session = Some(session);
+        self
+    }
+
     /// The settings, to be changed.
     pub fn settings_mut(&mut self) -> &mut Settings {
+        self.has_settings = true;
         &mut self.settings
     }
 
@@ -159,21 +200,39 @@ impl SessionConfig {
     /// # Errors
     /// [`ConfigError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<SharedSession, ConfigError> {
+        if let Some(session) = self.session {
+            let is_alone = !self.has_settings
+                && self.endpoint.is_none()
+                && self.app_key.is_none()
+                && self.credentials.is_none()
+                && self.label.is_none()
+                && self.limiter.is_none()
+                && self.clock.is_none();
+            return is_alone.then_some(session).ok_or(ConfigError::OwnSession);
+        }
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;
         let settings = self.settings;
-        match self.credentials.ok_or(ConfigError::NoCredentials)? {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let session = match self.credentials.ok_or(ConfigError::NoCredentials)? {
             Given::Fixed(credentials) => {
                 let session = Session::new(endpoint, key, credentials?, settings)?;
-                Ok(SharedSession::new(session))
+                SharedSession::with_clock(session, clock)
             }
             Given::Source(source) => {
                 let session = Session::without_credentials(endpoint, key, settings)?;
-                let session = SharedSession::new(session);
+                let session = SharedSession::with_clock(session, clock);
                 session.set_source(source);
-                Ok(session)
+                session
             }
+        };
+        if let Some(label) = self.label {
+            session.set_label(label);
         }
+        if let Some(limiter) = &self.limiter {
+            session.set_login_limiter(limiter);
+        }
+        Ok(session)
     }
 }
 
@@ -181,6 +240,12 @@ impl SessionConfig {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// A session was given, and something that a session has.
+    #[error(
+        "the session that was given has endpoint, key, credentials and settings of its own: give \
+         none of them beside it"
+    )]
+    OwnSession,
     /// No endpoint was given.
     #[error(
         "no CTC endpoint: an account lives in one instance only, \

@@ -75,6 +75,7 @@ mod driver;
 mod error;
 mod events;
 mod failure;
+mod limiter;
 mod login;
 pub mod manual;
 mod options;
@@ -97,6 +98,7 @@ pub use driver::Driver;
 pub use error::{CallError, Denied, TimedOut};
 pub use events::SessionEvent;
 pub use failure::{CallFailure, Failure};
+pub use limiter::LoginLimiter;
 pub use login::LogoutOutcome;
 pub use options::{CallOptions, Replay};
 #[cfg(feature = "tokio")]

@@ -5,7 +5,7 @@
 //! - [`errors`]: every error, and what to do about it.
 //! - [`redirects_cookies_origins`]: where key and token go, and where they never go.
 //! - [`rotating_a_password`]: credentials that change while the program runs.
-//! - [`several_accounts`]: a client for each, and what clients may share.
+//! - [`many_accounts`]: a client for each, and what clients may share.
 //! - [`observability`]: events, the observer, counters.
 //!
 //! `ctc_core::manual` has the loop, fair use with every setting, and the threat model;
@@ -30,8 +30,8 @@ pub mod redirects_cookies_origins {}
 #[doc = include_str!("manual/rotating_a_password.md")]
 pub mod rotating_a_password {}
 
-#[doc = include_str!("manual/several_accounts.md")]
-pub mod several_accounts {}
+#[doc = include_str!("manual/many_accounts.md")]
+pub mod many_accounts {}
 
 #[doc = include_str!("manual/observability.md")]
 pub mod observability {}

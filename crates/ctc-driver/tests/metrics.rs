@@ -55,7 +55,12 @@ impl Recorder for Names {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(Arc::new(Name(key.name().to_owned(), Arc::clone(&self.0))))
+        let labels = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()));
+        let name = [key.name().to_owned()].into_iter().chain(labels);
+        let name = name.collect::<Vec<_>>().join(" ");
+        Counter::from_arc(Arc::new(Name(name, Arc::clone(&self.0))))
     }
 
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
@@ -99,4 +104,29 @@ fn counters_and_observer_hear_of_a_failed_login() {
         .map(|event| event[..9].to_owned())
         .collect();
     assert_eq!(told, ["LoginSent", "LoginFail", "CallDenie"]);
+}
+
+#[test]
+fn a_label_goes_with_every_count_and_stays_what_it_was() {
+    let names = Names::default();
+    let config = SessionConfig::new()
+        .endpoint(Endpoint::us())
+        .app_key("k")
+        .credentials("u", "p")
+        .label("acme");
+    let session = config.build().unwrap();
+    assert!(!session.set_label("other"));
+    assert_eq!(session.label(), Some("acme"));
+    let driver = Driver::new(session, Down, None);
+    let login = metrics::with_local_recorder(&names, || driver.login(&CallOptions::default()));
+    assert!(login.is_err());
+    let counted = names.0.lock().unwrap().clone();
+    assert_eq!(
+        counted,
+        [
+            "ctc_logins_total label=acme +1",
+            "ctc_logins_failed_total label=acme +1",
+            "ctc_denied_total label=acme +1"
+        ]
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ctc_driver::ctc_core::{Endpoint, JoinError, Login, Settings};
 use ctc_driver::{
     __adapter, AsyncCredentialsSource, AsyncDriver, AsyncSessionStore, CallError, CallOptions,
-    LogoutOutcome, Replay, Runtime, SessionConfig, SharedSession, Tokio,
+    Clock, LoginLimiter, LogoutOutcome, Replay, Runtime, SessionConfig, SharedSession, Tokio,
 };
 
 use crate::error::{BuildError, Error, SendError};
@@ -184,6 +184,7 @@ fn is_plain(path: &str) -> bool {
 pub struct ClientBuilder {
     config: SessionConfig,
     http: Option<reqwest::Client>,
+    configure: Vec<Configure>,
     login_http: Option<reqwest::Client>,
     connect_timeout: Option<Duration>,
     user_agent: Option<String>,
@@ -192,6 +193,8 @@ pub struct ClientBuilder {
     timeout: Option<Duration>,
     options: CallOptions,
 }
+
+type Configure = Box<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
 /// The HTTP client that a [`ClientBuilder`] uses unless it is given one: it follows no redirects
 /// and keeps no cookies. Add certificates, proxies or limits, and give it to
@@ -328,7 +331,53 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps the session in a store, so that it outlives the process and serves many.
+    /// A label for the session's events, spans and metrics, such as the customer's number. See
+    /// [`SharedSession::set_label`].
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.config = self.config.label(label);
+        self
+    }
+
+    /// A limit on logins that this account shares with others: see [`LoginLimiter`] and the
+    /// manual's page [`many_accounts`](ctc_driver::manual::many_accounts).
+    pub fn login_limiter(mut self, limiter: &LoginLimiter) -> Self {
+        self.config = self.config.login_limiter(limiter);
+        self
+    }
+
+    /// A clock of your own for the session: for tests in virtual time.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.config = self.config.clock(clock);
+        self
+    }
+
+    /// A session that there is already, such as that of another client: both then share its token
+    /// and its logins. It has its own endpoint, key, credentials and settings, so give none here.
+    ///
+    /// ```
+    /// use ctc_reqwest::{Client, Endpoint};
+    ///
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
+    /// let fast = Client::builder()
+    ///     .endpoint(Endpoint::us())
+    ///     .app_key("my-key")
+    ///     .credentials("ada@example.com", "s3cret!s3cret!")
+    ///     .build()?;
+    /// // The same account, with other limits of the HTTP client.
+    /// let patient = Client::builder()
+    ///     .session(fast.session().clone())
+    ///     .connect_timeout(std::time::Duration::from_secs(60))
+    ///     .build()?;
+    /// assert_eq!(fast.session().number(), patient.session().number());
+    /// # Ok::<(), ctc_reqwest::BuildError>(())
+    /// ```
+    pub fn session(mut self, session: SharedSession) -> Self {
+        self.config = self.config.session(session);
+        self
+    }
+
+    /// Keeps the session in a store, so that it outlives the process and serves many. An
+    /// `Arc<dyn AsyncSessionStore>` is a store, too.
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -342,6 +391,16 @@ impl ClientBuilder {
         self
     }
 
+    /// How long each call may take in all, with every wait for a login and a replay: what a caller
+    /// sets who wants to be back in time. Then it fails with
+    /// [`TimedOut`](crate::TimedOut), which says whether it was sent; the login goes on for the others.
+    /// Default: no limit. See [`CallOptions::timeout`]; for one call there is
+    /// [`RequestBuilder::call_timeout`](crate::RequestBuilder::call_timeout).
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
     /// Whether requests may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options.replay = replay;
@@ -349,10 +408,29 @@ impl ClientBuilder {
     }
 
     /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail
-    /// at once. Waiting for a login that is under way is not counted; see
-    /// [`timeout`](Self::timeout).
+    /// at once. Waiting for a login that is under way is not counted:
+    /// [`call_timeout`](Self::call_timeout) ends that, too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
+        self
+    }
+
+    /// Changes the HTTP client that is used by default: proxies, certificates, limits. Redirects stay
+    /// off. Add no cookie store: it would send an old token along with a login.
+    ///
+    /// It is called twice, since logins have an HTTP client of their own that keeps no connections.
+    ///
+    /// ```
+    /// use ctc_reqwest::Client;
+    ///
+    /// let builder = Client::builder()
+    ///     .configure_http(|http| http.tcp_nodelay(true).pool_max_idle_per_host(4));
+    /// ```
+    pub fn configure_http(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.configure.push(Box::new(configure));
         self
     }
 
@@ -389,7 +467,10 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
-        if self.http.is_some() && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+        let is_changed = self.user_agent.is_some()
+            || self.connect_timeout.is_some()
+            || !self.configure.is_empty();
+        if self.http.is_some() && is_changed {
             return Err(BuildError::OwnHttpClient);
         }
         let session = self.config.build()?;
@@ -399,7 +480,7 @@ impl ClientBuilder {
             None if lacks_crypto() => return Err(BuildError::NoCryptoProvider),
             None => {
                 let (connect_timeout, user_agent) = (self.connect_timeout, self.user_agent);
-                let is_plain_http = session.is_plain_http();
+                let (is_plain_http, configure) = (session.is_plain_http(), self.configure);
                 let builder = move || {
                     let mut http = http_client_builder();
                     if let Some(timeout) = connect_timeout {
@@ -408,6 +489,10 @@ impl ClientBuilder {
                     if let Some(user_agent) = &user_agent {
                         http = http.user_agent(user_agent);
                     }
+                    let http = configure
+                        .iter()
+                        .fold(http, |http, configure| configure(http));
+                    let http = http.redirect(reqwest::redirect::Policy::none());
                     // In the clear it must not leave this machine, whatever the environment says
                     // of proxies.
                     if is_plain_http { http.no_proxy() } else { http }

@@ -153,10 +153,11 @@ pub enum BuildError {
     /// Something about the session is missing or of no use.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// User agent or connect time-out were given together with an HTTP client that has its own.
+    /// User agent, connect time-out or other changes were given together with an HTTP client that
+    /// has its own.
     #[error(
-        "user_agent and connect_timeout belong to the HTTP client: set them on the one that you \
-         give"
+        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up the \
+         one that you give instead"
     )]
     OwnHttpClient,
     /// The feature `rustls-no-provider` is enabled, and the program has installed no crypto

@@ -87,9 +87,9 @@ pub use ctc_driver::ctc_core::{
 };
 pub use ctc_driver::{
     AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BodyError, BoxFuture, CallError,
-    CallFailure, CallOptions, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
-    CredentialsError, CredentialsFile, CredentialsSource, Denied, Failure, LogoutOutcome,
-    MemoryStore, NotSent, Replay, Runtime, SharedSession, TimedOut, Tokio,
+    CallFailure, CallOptions, Clock, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
+    CredentialsError, CredentialsFile, CredentialsSource, Denied, Failure, LoginLimiter,
+    LogoutOutcome, MemoryStore, NotSent, Replay, Runtime, SharedSession, TimedOut, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

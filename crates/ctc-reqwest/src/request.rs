@@ -97,6 +97,24 @@ impl RequestBuilder {
         self.by_reqwest(|request| request.form(form))
     }
 
+    /// A multipart form, and its content type. reqwest sends it as a stream, and so once: see
+    /// [`Replay`].
+    ///
+    /// ```no_run
+    /// # async fn run(client: ctc_reqwest::Client) -> Result<(), ctc_reqwest::Error> {
+    /// use ctc_reqwest::reqwest::multipart::{Form, Part};
+    ///
+    /// let photo = Part::bytes(vec![1, 2, 3]).file_name("truck.png");
+    /// let form = Form::new().text("note", "left door").part("photo", photo);
+    /// client.post("/connect/test/echo").multipart(form).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "multipart")]
+    pub fn multipart(self, form: reqwest::multipart::Form) -> Self {
+        self.by_reqwest(|request| request.multipart(form))
+    }
+
     /// Any body. One that is a stream is sent once: see [`Replay`].
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         self.step(|request| {
@@ -115,6 +133,13 @@ impl RequestBuilder {
         })
     }
 
+    /// How long this call may take in all, with every wait for a login and a replay: see
+    /// [`ClientBuilder::call_timeout`](crate::ClientBuilder::call_timeout).
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.options_mut().timeout = Some(timeout);
+        self
+    }
+
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options_mut().replay = replay;
@@ -122,7 +147,8 @@ impl RequestBuilder {
     }
 
     /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
-    /// once. Waiting for one that is under way is not counted.
+    /// once. Waiting for one that is under way is not counted:
+    /// [`call_timeout`](Self::call_timeout) ends that, too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options_mut().max_wait = max_wait;
         self

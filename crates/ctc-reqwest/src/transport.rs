@@ -126,12 +126,34 @@ impl Outbound {
         }
     }
 
+    /// Sets how long it may take, from connecting to the end of the body.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        *self.request.timeout_mut() = Some(timeout);
+        self
+    }
+
     /// A request that this crate's builder made.
     pub(crate) fn built_here(request: Box<Request>) -> Self {
         Self {
             request,
             built_here: true,
         }
+    }
+}
+
+impl From<Request> for Outbound {
+    fn from(request: Request) -> Self {
+        Self::new(request)
+    }
+}
+
+/// Fails if the URI is not a full URL.
+impl<B: Into<reqwest::Body>> TryFrom<http::Request<B>> for Outbound {
+    type Error = SendError;
+
+    fn try_from(request: http::Request<B>) -> Result<Self, SendError> {
+        Ok(Self::new(Request::try_from(request)?))
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ctc_driver::ctc_core::{Endpoint, Login, Settings};
 use ctc_driver::{
-    CallError, CallOptions, CredentialsSource, Driver, LogoutOutcome, Replay, SessionConfig,
-    SessionStore, SharedSession,
+    CallError, CallOptions, Clock, CredentialsSource, Driver, LoginLimiter, LogoutOutcome, Replay,
+    SessionConfig, SessionStore, SharedSession,
 };
 use http::Request;
 
@@ -105,7 +105,7 @@ impl Client {
         request: Request<B>,
         options: &CallOptions,
     ) -> Result<http::Response<ureq::Body>, Error> {
-        self.send(Outbound::new(request, self.0.timeout), options)
+        self.send(self.outbound(request), options)
     }
 
     /// The session: phase, counts, new credentials, reset, reopen.
@@ -134,10 +134,16 @@ impl Client {
         request: Request<Body>,
         options: Option<&CallOptions>,
     ) -> Result<http::Response<ureq::Body>, CallError<SendError>> {
-        let outbound = Outbound::new(request, self.0.timeout);
+        let outbound = self.outbound(request);
         self.0
             .driver
             .execute(outbound, options.unwrap_or(&self.0.options))
+    }
+
+    fn outbound<B: Into<Body>>(&self, request: Request<B>) -> Outbound {
+        let mut outbound = Outbound::new(request);
+        outbound.timeout = self.0.timeout;
+        outbound
     }
 
     pub(crate) fn send(
@@ -155,6 +161,7 @@ impl Client {
 pub struct ClientBuilder {
     config: SessionConfig,
     transport: Option<UreqTransport>,
+    configure: Vec<Configure>,
     connect_timeout: Option<Duration>,
     user_agent: Option<String>,
     store: Option<Arc<dyn SessionStore>>,
@@ -162,17 +169,17 @@ pub struct ClientBuilder {
     options: CallOptions,
 }
 
+type Configure =
+    Box<dyn FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> + Send + Sync>;
+
 /// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and
 /// hands every status back as a response. Add certificates, proxies or limits, and give what it
 /// builds to [`ClientBuilder::http_config`].
 pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
-        .user_agent(USER_AGENT)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .allow_non_standard_methods(true);
+        .user_agent(USER_AGENT);
+    let config = as_drivers_need_it(config);
     #[cfg(any(
         feature = "native-tls",
         feature = "rustls",
@@ -180,6 +187,15 @@ pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
     ))]
     let config = config.tls_config(crate::tls::config());
     config
+}
+
+/// No redirects, and every status as a response.
+fn as_drivers_need_it(config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
+    config
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .allow_non_standard_methods(true)
 }
 
 /// How long connecting may take unless the builder is told otherwise.
@@ -283,9 +299,68 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps the session in a store, so that it outlives the process and serves many.
+    /// A label for the session's events, spans and metrics, such as the customer's number. See
+    /// [`SharedSession::set_label`].
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.config = self.config.label(label);
+        self
+    }
+
+    /// A limit on logins that this account shares with others: see [`LoginLimiter`] and the
+    /// manual's page [`many_accounts`](ctc_driver::manual::many_accounts).
+    pub fn login_limiter(mut self, limiter: &LoginLimiter) -> Self {
+        self.config = self.config.login_limiter(limiter);
+        self
+    }
+
+    /// A clock of your own for the session: for tests in virtual time.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.config = self.config.clock(clock);
+        self
+    }
+
+    /// A session that there is already, such as that of another client: both then share its token
+    /// and its logins. It has its own endpoint, key, credentials and settings, so give none here.
+    ///
+    /// ```
+    /// use ctc_ureq::{Client, Endpoint};
+    ///
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
+    /// let fast = Client::builder()
+    ///     .endpoint(Endpoint::us())
+    ///     .app_key("my-key")
+    ///     .credentials("ada@example.com", "s3cret!s3cret!")
+    ///     .build()?;
+    /// // The same account, with other limits of the HTTP client.
+    /// let patient = Client::builder()
+    ///     .session(fast.session().clone())
+    ///     .connect_timeout(std::time::Duration::from_secs(60))
+    ///     .build()?;
+    /// assert_eq!(fast.session().number(), patient.session().number());
+    /// # Ok::<(), ctc_ureq::BuildError>(())
+    /// ```
+    pub fn session(mut self, session: SharedSession) -> Self {
+        self.config = self.config.session(session);
+        self
+    }
+
+    /// Keeps the session in a store, so that it outlives the process and serves many. An
+    /// `Arc<dyn SessionStore>` is a store, too.
     pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// How long each call may take in all, with every wait for a login and a replay: what a caller
+    /// sets who wants to be back in time. Then it fails with
+    /// [`TimedOut`](crate::TimedOut), which says whether it was sent; the login goes on for the others.
+    /// Default: no limit. See [`CallOptions::timeout`]; for one call there is
+    /// [`RequestBuilder::call_timeout`](crate::RequestBuilder::call_timeout).
+    ///
+    /// The caller that makes the login itself, on its own thread, stays with it for up to
+    /// [`login_timeout`](Self::login_timeout). All others leave in time.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
         self
     }
 
@@ -296,10 +371,30 @@ impl ClientBuilder {
     }
 
     /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail
-    /// at once. Waiting for a login that is under way is not counted; see
-    /// [`timeout`](Self::timeout).
+    /// at once. Waiting for a login that is under way is not counted:
+    /// [`call_timeout`](Self::call_timeout) ends that, too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
+        self
+    }
+
+    /// Changes the HTTP client that is used by default: proxies, certificates, limits. Redirects stay
+    /// off, and every status stays a response.
+    ///
+    /// ```
+    /// use ctc_ureq::Client;
+    ///
+    /// let builder = Client::builder()
+    ///     .configure_http(|http| http.max_idle_connections_per_host(4).no_delay(true));
+    /// ```
+    pub fn configure_http(
+        mut self,
+        configure: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.configure.push(Box::new(configure));
         self
     }
 
@@ -326,8 +421,10 @@ impl ClientBuilder {
     /// # Errors
     /// [`BuildError`] for the first thing that is missing or of no use.
     pub fn build(self) -> Result<Client, BuildError> {
-        let is_own = self.transport.is_some();
-        if is_own && (self.user_agent.is_some() || self.connect_timeout.is_some()) {
+        let is_changed = self.user_agent.is_some()
+            || self.connect_timeout.is_some()
+            || !self.configure.is_empty();
+        if self.transport.is_some() && is_changed {
             return Err(BuildError::OwnHttpClient);
         }
         let session = self.config.build()?;
@@ -340,6 +437,10 @@ impl ClientBuilder {
             if let Some(user_agent) = self.user_agent {
                 http = http.user_agent(user_agent);
             }
+            for configure in self.configure {
+                http = configure(http);
+            }
+            http = as_drivers_need_it(http);
             // In the clear it must not leave this machine, whatever the environment says of
             // proxies.
             if session.is_plain_http() {

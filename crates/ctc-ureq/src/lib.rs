@@ -77,6 +77,7 @@ mod client;
 mod error;
 mod headers;
 mod request;
+mod response;
 mod tls;
 mod transport;
 mod watch;
@@ -89,13 +90,14 @@ pub use ctc_driver::ctc_core::{
     Unauthorized,
 };
 pub use ctc_driver::{
-    BodyError, CallError, CallFailure, CallOptions, Caller, ConfigError, Counts,
+    BodyError, CallError, CallFailure, CallOptions, Caller, Clock, ConfigError, Counts,
     CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile, CredentialsSource,
-    Denied, Failure, LogoutOutcome, MemoryStore, NotSent, Replay, SessionStore, SharedSession,
-    TimedOut,
+    Denied, Failure, LoginLimiter, LogoutOutcome, MemoryStore, NotSent, Replay, SessionStore,
+    SharedSession, TimedOut,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;
+pub use response::ResponseExt;
 pub use transport::{Outbound, OutboundCopy, UreqTransport};
 pub use ureq;
 

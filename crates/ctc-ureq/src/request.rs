@@ -119,7 +119,8 @@ impl RequestBuilder {
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
         self.step(|outbound| {
             let body = serde_json::to_vec(json).map_err(request_error)?;
-            set_body(outbound, body, "application/json");
+            let json = HeaderValue::from_static("application/json");
+            set_body(outbound, body, json);
             Ok(())
         })
     }
@@ -128,7 +129,39 @@ impl RequestBuilder {
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
         self.step(|outbound| {
             let body = serde_urlencoded::to_string(form).map_err(request_error)?;
-            set_body(outbound, body, "application/x-www-form-urlencoded");
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            set_body(outbound, body, form);
+            Ok(())
+        })
+    }
+
+    /// A multipart form, and its content type. It is read into memory, so that it can be sent a second
+    /// time, if [`replay`](Self::replay) allows it; for a form of any size give
+    /// [`body`](Self::body) a [stream](Body::from_reader).
+    ///
+    /// The form is ureq's, in a module that ureq calls `unversioned`: it may change with a minor
+    /// version of ureq.
+    ///
+    /// ```no_run
+    /// # fn run(client: ctc_ureq::Client) -> Result<(), ctc_ureq::Error> {
+    /// use ctc_ureq::ureq::unversioned::multipart::{Form, Part};
+    ///
+    /// let photo = Part::bytes(&[1, 2, 3]).file_name("truck.png");
+    /// let form = Form::new().text("note", "left door").part("photo", photo);
+    /// client.post("/connect/test/echo").multipart(form).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "multipart")]
+    pub fn multipart(self, mut form: ureq::unversioned::multipart::Form<'_>) -> Self {
+        use std::io::Read;
+
+        self.step(|outbound| {
+            let content_type = format!("multipart/form-data; boundary={}", form.boundary());
+            let content_type = HeaderValue::try_from(content_type).map_err(request_error)?;
+            let mut body = Vec::new();
+            form.read_to_end(&mut body).map_err(request_error)?;
+            set_body(outbound, body, content_type);
             Ok(())
         })
     }
@@ -149,6 +182,13 @@ impl RequestBuilder {
         self
     }
 
+    /// How long this call may take in all, with every wait for a login and a replay: see
+    /// [`ClientBuilder::call_timeout`](crate::ClientBuilder::call_timeout).
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
     /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options.replay = replay;
@@ -156,7 +196,8 @@ impl RequestBuilder {
     }
 
     /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
-    /// once. Waiting for one that is under way is not counted.
+    /// once. Waiting for one that is under way is not counted:
+    /// [`call_timeout`](Self::call_timeout) ends that, too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -192,11 +233,9 @@ impl RequestBuilder {
     }
 }
 
-fn set_body(outbound: &mut Outbound, body: impl Into<Body>, content_type: &'static str) {
+fn set_body(outbound: &mut Outbound, body: impl Into<Body>, content_type: HeaderValue) {
     let headers = outbound.request.headers_mut();
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static(content_type));
+    headers.entry(CONTENT_TYPE).or_insert(content_type);
     outbound.body = body.into();
 }
 

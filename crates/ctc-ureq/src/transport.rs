@@ -141,14 +141,27 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// A request, and how long it may take all told.
-    pub fn new<B: Into<Body>>(request: Request<B>, timeout: Option<Duration>) -> Self {
+    /// Any request. Its URI may be just a path.
+    pub fn new<B: Into<Body>>(request: Request<B>) -> Self {
         let (parts, body) = request.into_parts();
         Self {
             request: Box::new(Request::from_parts(parts, ())),
             body: body.into(),
-            timeout,
+            timeout: None,
         }
+    }
+
+    /// Sets how long it may take, from connecting to the end of the body.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+impl<B: Into<Body>> From<Request<B>> for Outbound {
+    fn from(request: Request<B>) -> Self {
+        Self::new(request)
     }
 }
 

@@ -30,7 +30,7 @@ fn spellings_of_an_address_are_ours_or_foreign_however_a_call_is_made() {
             Ok(_) => assert!(is_ours, "{endpoint} {url}"),
             Err(error) => assert!(!is_ours && matches!(error, Error::Path(_)), "{url} {error}"),
         }
-        let native = Outbound::new(Request::get(url).body(()).unwrap(), None);
+        let native = Outbound::new(Request::get(url).body(()).unwrap());
         assert_eq!(endpoint.is_origin_of(native.target()), is_ours, "{url}");
     }
 }

@@ -50,7 +50,7 @@ impl BlockingStack for Ureq {
         };
         let mut request = Request::builder().method(method).uri(url).body(body).ok()?;
         *request.headers_mut() = headers;
-        Some(Outbound::new(request, None))
+        Some(Outbound::new(request))
     }
 
     fn read(&self, mut response: Response<ureq::Body>) -> Result<Vec<u8>, BoxError> {

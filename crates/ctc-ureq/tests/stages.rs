@@ -33,7 +33,7 @@ fn config() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
 fn send(config: &Config, url: &str) -> SendError {
     let transport = UreqTransport::from_config(config.clone());
     let request = Request::get(format!("{url}/connect/x")).body(()).unwrap();
-    transport.send(Outbound::new(request, None)).unwrap_err()
+    transport.send(Outbound::new(request)).unwrap_err()
 }
 
 /// What a call to `url` says of itself, and what a login there does.
@@ -112,7 +112,7 @@ fn a_request_within_a_request_is_a_request_of_its_own() {
     impl std::io::Read for Calls {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
             let request = Request::get(&self.1).body(()).unwrap();
-            let error = self.0.send(Outbound::new(request, None)).unwrap_err();
+            let error = self.0.send(Outbound::new(request)).unwrap_err();
             assert_eq!(error.failure(), SendFailure::NotSent);
             Ok(0)
         }
@@ -122,7 +122,7 @@ fn a_request_within_a_request_is_a_request_of_its_own() {
     let body = Calls(transport.clone(), format!("http://{}/", places::refused()));
     let request = Request::post(server.url()).header("expect", "nothing");
     let request = request.body(ctc_ureq::Body::from_reader(body)).unwrap();
-    let error = transport.send(Outbound::new(request, None)).unwrap_err();
+    let error = transport.send(Outbound::new(request)).unwrap_err();
     assert_eq!(error.failure(), SendFailure::MaybeSent);
 }
 
@@ -147,7 +147,7 @@ fn an_agent_of_your_own_tells_by_its_errors() {
     let failure = |url: &str| {
         let request = Request::get(url).body(()).unwrap();
         transport
-            .send(Outbound::new(request, None))
+            .send(Outbound::new(request))
             .unwrap_err()
             .failure()
     };

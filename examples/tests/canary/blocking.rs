@@ -62,7 +62,7 @@ pub(crate) fn outbound(client: &Client, stamps: &HeaderMap) -> Outbound {
     let uri = client.session().endpoint().join(DEVICES).unwrap();
     let mut request = Request::get(uri).body(()).unwrap();
     request.headers_mut().clone_from(stamps);
-    let outbound = Outbound::new(request, None);
+    let outbound = Outbound::new(request);
     show!(ctc_ureq::Body, &outbound.body);
     show!(ctc_ureq::OutboundCopy, &outbound.replay_copy().unwrap());
     outbound

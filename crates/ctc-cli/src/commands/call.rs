@@ -165,7 +165,8 @@ fn run(
     }
     let client = Client::new(&options.account()?, how.via.login())?;
     let request = request.map(|body| body.map_or_else(Body::empty, Body::from));
-    let request = Outbound::new(request, timeout);
+    let mut request = Outbound::new(request);
+    request.timeout = timeout;
     let response = client.execute(request, |options| options.replay(replay))?;
     let why = response.extensions().get::<Unauthorized>();
     let failure = match why {

@@ -113,7 +113,7 @@ fn check(args: &StatusArgs, account: &Account) -> Result<Checked, Failure> {
     }
     let request = Request::get(&args.check_path).body(());
     let request = request.map_err(|error| Failure::of(Exit::Usage, &error))?;
-    let response = client.execute(Outbound::new(request, None), |options| {
+    let response = client.execute(Outbound::new(request), |options| {
         options.replay(Replay::Never)
     })?;
     let status = response.status();

@@ -269,6 +269,10 @@ pub enum LoginFailure {
     /// Another process was logging in, and did not come to an end.
     #[error("another process held the login lease of the session store and did not finish in time")]
     StoreBusy,
+    /// A limit on the logins of many sessions had no room for it in time. Nothing was sent, and
+    /// other sessions are logging in.
+    #[error("many sessions are logging in, and the login limiter had no turn for this one in time")]
+    Limited,
     /// Status 200 without a token: without an `authToken` cookie, or, for the OAuth login, without
     /// a JSON object that has an `access_token`.
     #[error(

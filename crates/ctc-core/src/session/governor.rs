@@ -41,11 +41,14 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    /// Whether it is of this process alone, whose source of credentials failed.
+    /// Whether it is of this process alone: its source of credentials failed, or its limiter had no
+    /// room.
     fn is_local(&self) -> bool {
-        let unavailable = LoginFailure::CredentialsUnavailable;
         match self {
-            Self::BackingOff { cause, .. } => *cause == unavailable,
+            Self::BackingOff { cause, .. } => matches!(
+                cause,
+                LoginFailure::CredentialsUnavailable | LoginFailure::Limited
+            ),
             Self::Rejected(_) => false,
             Self::CredentialsUnusable => true,
         }
@@ -146,6 +149,10 @@ impl Governor {
         retry_after: Option<Duration>,
         now: Instant,
     ) -> Denial {
+        if cause == LoginFailure::Limited {
+            // Nothing went wrong: there is room again at that time.
+            return self.back_off(later(now, retry_after.unwrap_or_default()), cause);
+        }
         let was_not_sent = matches!(
             cause,
             LoginFailure::NotSent | LoginFailure::CredentialsUnavailable
@@ -168,7 +175,10 @@ impl Governor {
         let asked = retry_after
             .unwrap_or_default()
             .min(self.rules.retry_after_cap);
-        let until = later(now, pause.max(asked));
+        self.back_off(later(now, pause.max(asked)), cause)
+    }
+
+    fn back_off(&mut self, until: Instant, cause: LoginFailure) -> Denial {
         self.stop = Some(Stop::BackingOff {
             until,
             cause: cause.clone(),

@@ -95,6 +95,20 @@ impl Session {
         self.fail(&ticket, LoginFailure::StoreBusy, false, now)
     }
 
+    /// Reports a login that was not tried: a limit on the logins of many sessions has no room for
+    /// it before `pause` is over, and until then none is made. That is no failure of the server's:
+    /// the pause does not grow with the next one.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn login_limited(
+        &mut self,
+        ticket: LoginTicket,
+        pause: Duration,
+        now: Instant,
+    ) -> LoginOutcome {
+        let cause = LoginFailure::Limited;
+        self.fail_with_pause(&ticket, cause, Some(pause), false, now)
+    }
+
     /// The elected caller goes away without a report; the next caller is elected. Callable from
     /// `Drop`.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
@@ -244,6 +258,17 @@ impl Session {
         sent: bool,
         now: Instant,
     ) -> LoginOutcome {
+        self.fail_with_pause(ticket, cause, None, sent, now)
+    }
+
+    fn fail_with_pause(
+        &mut self,
+        ticket: &LoginTicket,
+        cause: LoginFailure,
+        pause: Option<Duration>,
+        sent: bool,
+        now: Instant,
+    ) -> LoginOutcome {
         let now = self.tick(now);
         let Some(pending_login) = self.take_pending(ticket) else {
             return LoginOutcome::Stale { orphan: None };
@@ -255,7 +280,7 @@ impl Session {
             return LoginOutcome::Stale { orphan: None };
         }
         let reading = LoginReading {
-            reading: Reading::Failed { cause, pause: None },
+            reading: Reading::Failed { cause, pause },
             arrived: None,
         };
         self.apply(&pending_login, reading, now)

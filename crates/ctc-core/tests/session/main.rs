@@ -17,6 +17,7 @@ mod governor;
 mod herd;
 mod learning;
 mod lease;
+mod limited;
 mod login_answers;
 mod oauth;
 mod phases;

@@ -26,6 +26,11 @@ pub enum SessionEvent<'a> {
         /// What every caller is told until the next may be made.
         denial: &'a Denial,
     },
+    /// A login waits for its turn: the limiter that the session shares with others has no room.
+    LoginQueued {
+        /// How many logins are ahead of it in line.
+        ahead: usize,
+    },
     /// A login was about to be sent and is not wanted any more.
     LoginUnwanted,
     /// A login was dropped before its end, as by a runtime that shuts down; the next caller makes
@@ -101,12 +106,20 @@ pub enum SessionEvent<'a> {
     StoreBusy,
 }
 
+/// The session that an event is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) number: u64,
+    pub(crate) label: Option<&'a str>,
+}
+
 /// Tells `tracing` of an event, under its name and with its fields. The target is `ctc` for all.
 macro_rules! trace {
     ($session:ident, $self:expr; $($event:pat => $level:ident $name:literal [$($fields:tt)*])*) => {
         match $self {$(
             $event => $level!(
-                name: $name, target: "ctc", event = $name, session = $session, $($fields)*
+                name: $name, target: "ctc", event = $name,
+                session = $session.number, label = $session.label, $($fields)*
             ),
         )*}
     };
@@ -114,9 +127,11 @@ macro_rules! trace {
 
 impl SessionEvent<'_> {
     /// Tells `tracing`. Of a store that stays broken there is one warning, not one at every login.
-    pub(crate) fn trace(&self, session: u64) {
+    pub(crate) fn trace(&self, session: Who<'_>) {
         trace! { session, *self;
             Self::LoginSent => debug "login_sent" ["login is sent"]
+            Self::LoginQueued { ahead } =>
+                debug "login_queued" [ahead, "login waits for its turn"]
             Self::LoggedIn { generation } =>
                 info "logged_in" [generation = generation.number(), "logged in"]
             Self::LoginFailed { denial } => warn "login_failed" [%denial, "login failed"]
@@ -167,8 +182,8 @@ impl SessionEvent<'_> {
 
 /// The span of one login, store included. Made at the election, so that the elected caller's span
 /// is its parent wherever the login runs.
-pub(crate) fn login_span(session: u64) -> Span {
-    info_span!(target: "ctc", "login", session)
+pub(crate) fn login_span(session: Who<'_>) -> Span {
+    info_span!(target: "ctc", "login", session = session.number, label = session.label)
 }
 
 #[cfg(test)]

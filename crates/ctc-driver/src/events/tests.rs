@@ -69,6 +69,7 @@ impl Subscriber for Heard {
         for needed in [
             format!("event {}", meta.name()),
             "session".to_owned(),
+            "label".to_owned(),
             "message".to_owned(),
         ] {
             let at = fields.iter().position(|field| *field == needed);
@@ -112,6 +113,11 @@ fn documented() -> Table {
         .collect()
 }
 
+const WHO: Who<'_> = Who {
+    number: 7,
+    label: Some("acme"),
+};
+
 fn tell_all() {
     let generation = Generation::default();
     let denial = &Denial::Closed;
@@ -120,6 +126,7 @@ fn tell_all() {
         SessionEvent::LoginSent,
         SessionEvent::LoggedIn { generation },
         SessionEvent::LoginFailed { denial },
+        SessionEvent::LoginQueued { ahead: 3 },
         SessionEvent::LoginUnwanted,
         SessionEvent::LoginAbandoned,
         SessionEvent::LoginLate,
@@ -155,7 +162,7 @@ fn tell_all() {
         },
         SessionEvent::StoreBusy,
     ];
-    events.iter().for_each(|event| event.trace(7));
+    events.iter().for_each(|event| event.trace(WHO));
 }
 
 #[test]
@@ -163,12 +170,12 @@ fn the_table_in_the_manual_is_what_is_emitted() {
     let heard = Heard::default();
     tracing::subscriber::with_default(heard.clone(), || {
         tell_all();
-        drop(login_span(7));
+        drop(login_span(WHO));
     });
     assert_eq!(*heard.table.lock().unwrap(), documented());
     assert_eq!(
         *heard.spans.lock().unwrap(),
-        [r#"login INFO ctc ["session"] root=false"#]
+        [r#"login INFO ctc ["session", "label"] root=false"#]
     );
 }
 

@@ -14,6 +14,7 @@ use tracing::Span;
 
 use super::io::SendError;
 use crate::events::{SessionEvent, login_span};
+use crate::limiter::Place;
 use crate::session::{RunningLogin, SharedSession};
 
 /// What a store's record meant for a login.
@@ -42,6 +43,8 @@ pub(crate) struct Attempt {
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
+    /// In the line of the session's limiter, or its turn.
+    pub(super) place: Option<Place>,
     /// Dropped last, when all is done.
     running: RunningLogin,
 }
@@ -60,13 +63,14 @@ impl Attempt {
             adopts_only: false,
             request,
             settled: Arc::default(),
-            span: login_span(session.number()),
+            span: login_span(session.who()),
             session: session.clone(),
+            place: None,
             running: RunningLogin::new(session),
         }
     }
 
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         self.settled.store(true, Ordering::SeqCst);
     }
 
@@ -120,6 +124,9 @@ impl Attempt {
         }
         self.settle();
         self.is_sent = true;
+        if let Some(place) = &mut self.place {
+            place.spend();
+        }
         self.request.take()
     }
 

@@ -6,6 +6,7 @@ mod elected;
 pub(crate) mod io;
 pub(crate) mod leased_store;
 mod logout;
+mod turn;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -146,6 +147,7 @@ async fn steps(attempt: &mut Attempt, io: &Io<dyn SendLogin>) {
             let reader = reader.arrived_at(session.wall());
             reader.read(status, headers, response.body())
         });
+        attempt.place = None;
         let succeeded = response.as_ref().is_ok_and(LoginReading::has_token);
         let is_rejected = response
             .as_ref()
@@ -262,6 +264,14 @@ async fn prepare<'a>(
             attempt.cancel();
         }
         let proceeds = offered == Offered::Proceed && attempt.is_wanted();
+        if proceeds && !attempt.has_turn() {
+            // Other sessions are logging in: never wait for them under the lease.
+            store.release().await;
+            if attempt.wait_for_turn(io).await {
+                continue;
+            }
+            return None;
+        }
         // On record before it is sent: a process that dies in mid-login has spent this login all
         // the same. And a backoff or debt that another clock wrote counts by ours from here on, or
         // it might never end.

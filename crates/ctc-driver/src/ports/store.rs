@@ -147,6 +147,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -177,6 +178,16 @@ pub trait SessionStore: Send + Sync {
     /// 19 MiB for each new process.
     fn secret(&self) -> Option<StoreSecret> {
         None
+    }
+}
+
+impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
+    fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
+        (**self).lease(key, terms)
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        (**self).secret()
     }
 }
 
@@ -241,6 +252,21 @@ pub trait AsyncSessionStore: Send + Sync {
     /// A secret of the store's own; see [`SessionStore::secret`].
     fn secret(&self) -> Option<StoreSecret> {
         None
+    }
+}
+
+#[async_trait]
+impl<S: AsyncSessionStore + ?Sized> AsyncSessionStore for Arc<S> {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        (**self).lease(key, terms).await
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        (**self).secret()
     }
 }
 

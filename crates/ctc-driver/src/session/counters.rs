@@ -1,6 +1,7 @@
 //! What a session did so far, as numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::sharded::{Padded, Sharded};
 
@@ -21,6 +22,8 @@ pub struct Counts {
     pub logins: u64,
     /// Logins that failed, sent or not.
     pub logins_failed: u64,
+    /// Logins that waited for their turn at a [`LoginLimiter`](crate::LoginLimiter).
+    pub queued: u64,
     /// Tokens adopted from a store in place of a login.
     pub adopted: u64,
     /// Tokens that the server replaced on an ordinary response.
@@ -36,13 +39,19 @@ pub struct Counts {
 macro_rules! counters {
     ($($name:ident),*) => {
         #[derive(Debug)]
-        pub(crate) struct Counters { pub(crate) calls: LaneCounter, $(pub(crate) $name: Counter),* }
+        pub(crate) struct Counters {
+            pub(crate) label: Label,
+            pub(crate) calls: LaneCounter,
+            $(pub(crate) $name: Counter),*
+        }
 
         impl Counters {
             pub(crate) fn new() -> Self {
+                let label = Label::default();
                 Self {
-                    calls: LaneCounter::new("ctc_calls_total"),
-                    $($name: Counter::new(concat!("ctc_", stringify!($name), "_total"))),*
+                    calls: LaneCounter::new("ctc_calls_total", &label),
+                    $($name: Counter::new(concat!("ctc_", stringify!($name), "_total"), &label),)*
+                    label,
                 }
             }
 
@@ -58,36 +67,48 @@ counters!(
     denied,
     logins,
     logins_failed,
+    queued,
     adopted,
     rotations,
     store_failures,
     orphans
 );
 
+/// The session's label, which is given once.
+pub(crate) type Label = Arc<OnceLock<Arc<str>>>;
+
 #[derive(Debug)]
 pub(crate) struct Counter {
     count: AtomicU64,
     #[cfg(feature = "metrics")]
     name: &'static str,
+    #[cfg(feature = "metrics")]
+    label: Label,
 }
 
 impl Counter {
     #[cfg_attr(
         not(feature = "metrics"),
-        expect(unused_variables, reason = "only the facade wants a name")
+        expect(unused_variables, reason = "only the facade wants names")
     )]
-    fn new(name: &'static str) -> Self {
+    fn new(name: &'static str, label: &Label) -> Self {
         Self {
             count: AtomicU64::new(0),
             #[cfg(feature = "metrics")]
             name,
+            #[cfg(feature = "metrics")]
+            label: Arc::clone(label),
         }
     }
 
     /// Adds one; returns what it was before.
     pub(crate) fn count(&self) -> u64 {
         #[cfg(feature = "metrics")]
-        metrics::counter!(self.name).increment(1);
+        match self.label.get() {
+            None => metrics::counter!(self.name),
+            Some(label) => metrics::counter!(self.name, "label" => Arc::clone(label)),
+        }
+        .increment(1);
         self.count.fetch_add(1, Relaxed)
     }
 }
@@ -102,8 +123,8 @@ impl LaneCounter {
         self.0.local().0.count();
     }
 
-    fn new(name: &'static str) -> Self {
-        Self(Sharded::new(|| Padded(Counter::new(name))))
+    fn new(name: &'static str, label: &Label) -> Self {
+        Self(Sharded::new(|| Padded(Counter::new(name, label))))
     }
 
     fn sum(&self) -> u64 {

@@ -310,7 +310,7 @@ impl SharedSession {
     /// it.)
     pub(crate) fn tell(&self, event: SessionEvent<'_>) {
         let tell = || {
-            event.trace(self.0.number);
+            event.trace(self.who());
             let observer = self
                 .0
                 .observer

@@ -4,7 +4,7 @@ mod alarm;
 pub(crate) mod counters;
 mod driving;
 pub(crate) mod keys;
-
+mod many;
 pub(crate) mod sharded;
 pub(crate) mod store_view;
 pub(crate) mod sync;
@@ -12,7 +12,7 @@ pub(crate) mod sync;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use ctc_core::{
     Credentials, Denial, Endpoint, Instant, OpenRecord, Pass, Phase, RecordKey, Session, Settings,
@@ -23,6 +23,7 @@ pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
+use crate::limiter::LoginLimiter;
 use crate::ports::credentials::Source;
 use crate::ports::{AsyncCredentialsSource, CredentialsSource};
 use counters::{Counters, Counts};
@@ -59,6 +60,8 @@ struct Inner {
     observer: Mutex<Option<Arc<dyn Observer>>>,
     /// Asked by logins while the session has no credentials of its own.
     source: Mutex<Option<Source>>,
+    /// Shared with other sessions.
+    limiter: OnceLock<LoginLimiter>,
     number: u64,
     clock: Arc<dyn Clock>,
 }
@@ -102,6 +105,7 @@ impl SharedSession {
             counters: Counters::new(),
             observer: Mutex::default(),
             source: Mutex::default(),
+            limiter: OnceLock::new(),
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
             clock: Arc::new(clock),
         }))

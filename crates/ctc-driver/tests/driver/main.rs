@@ -16,6 +16,7 @@ mod guarantees;
 mod herd;
 mod histories;
 mod kept;
+mod limiter;
 mod midflight;
 mod offline;
 mod refusals;

@@ -59,7 +59,7 @@ fn ureq() -> Result<(), Failure> {
     let transport = UreqTransport::from_config(config);
     no_response(&transport.send_login(LoginRequest::new(login(url)?, LOGIN_TIMEOUT)))?;
     let call = Request::get(url).body(())?;
-    no_response(&transport.send(Outbound::new(call, None)))
+    no_response(&transport.send(Outbound::new(call)))
 }
 
 /// The login that the core makes.

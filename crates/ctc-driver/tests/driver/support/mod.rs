@@ -143,6 +143,11 @@ impl World {
         )
     }
 
+    /// What time it is for the session.
+    pub(crate) fn session_now(&self) -> ctc_driver::ctc_core::Instant {
+        ctc_driver::Clock::now(&self.clock)
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
