@@ -144,7 +144,7 @@ impl<'a> LeasedStore<'a> {
         self.session().keys().find(seed, secret, salt).or_else(|| {
             let secret = secret?;
             let salt = salt.or_else(|| random().ok())?;
-            let key = KeyWork::new(seed.clone(), salt).run_with(secret.as_bytes());
+            let key = KeyWork::new(seed.clone(), salt).run(Some(secret)).ok()?;
             self.session()
                 .keys()
                 .put(seed.clone(), Some(secret.clone()), key.clone());
@@ -199,7 +199,7 @@ impl<'a> LeasedStore<'a> {
         let record = match self.sealed(ours) {
             Ok(record) => record,
             Err(error) => {
-                self.failed("seal", &StoreError::Unavailable(error.into()));
+                self.failed("seal", &StoreError::unavailable(error));
                 return SaveOutcome::Done;
             }
         };
@@ -269,7 +269,7 @@ async fn in_time<R>(
     io: &Io<dyn SendLogin>,
     work: impl Future<Output = Result<R, StoreError>> + Send,
 ) -> Result<R, StoreError> {
-    let late = || StoreError::Unavailable(NoResponse(STORE_TIMEOUT).into());
+    let late = || StoreError::unavailable(NoResponse(STORE_TIMEOUT));
     let done = io.within(STORE_TIMEOUT, work).await;
     done.unwrap_or_else(|| Err(late()))
 }

@@ -6,6 +6,7 @@ use super::key::{KeyWork, NoMemory, Place, Salt, SealKey};
 use super::random::random;
 use super::refusal::{MOST_REFUSALS, put_refusal};
 use super::token::{OVERHEAD, Opened, put_token};
+use crate::StoreSecret;
 
 const APP_KEY: &[u8] = b"app-key-123";
 const ORIGIN: &str = "https://connect.calamp.com";
@@ -32,7 +33,9 @@ fn work(password: &str) -> KeyWork {
 
 /// By the quick way: the slow one differs in `root` alone.
 fn key(password: &str) -> SealKey {
-    work(password).run_with(&[9; 32])
+    work(password)
+        .run(Some(&StoreSecret::new([9; 32])))
+        .unwrap()
 }
 
 fn sealed(key: &SealKey, number: u64) -> SealedToken {
@@ -76,7 +79,7 @@ fn known_answers() {
         "4774b67f3f77717c9a93df355498c23d8b824227cc87b204",
         "e4928ac7ba737e577f78f6b8c22f815d",
     ];
-    let derived: Result<_, NoMemory> = work(PASSWORD).run();
+    let derived: Result<_, NoMemory> = work(PASSWORD).run(None);
     let keys = [derived.unwrap(), key(PASSWORD)];
     for (key, [by, sealed, tag]) in keys.iter().zip([slow, quick]) {
         let token = key.seal(PLACE, FACTS, counted(100), TOKEN).unwrap();
@@ -100,7 +103,7 @@ fn known_answers() {
 fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
     let new = |app_key: &[u8], origin, username, password, salt| {
         let work = KeyWork::new(SealSeed::new(app_key, origin, username, password), salt);
-        work.run_with(&[9; 32]).by()
+        work.run(Some(&StoreSecret::new([9; 32]))).unwrap().by()
     };
     let (other_salt, salt): (Salt, Salt) = (counted(1), counted(0));
     let marks = [
@@ -112,8 +115,14 @@ fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
         new(b"key", "origin", "user", "Password", salt),
         new(b"key", "origin", "user", "", salt),
         new(b"key", "origin", "user", "password", other_salt),
-        work("password").run_with(&[8; 32]).by(),
-        work("password").run_with(&[9; 32]).by(),
+        work("password")
+            .run(Some(&StoreSecret::new([8; 32])))
+            .unwrap()
+            .by(),
+        work("password")
+            .run(Some(&StoreSecret::new([9; 32])))
+            .unwrap()
+            .by(),
     ];
     for (n, mark) in marks.iter().enumerate() {
         assert!(!marks[..n].contains(mark), "{n}");
