@@ -9,13 +9,12 @@ use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict, Wai
 
 use crate::error::{CallError, Denied, TimedOut};
 use crate::login::io::{Blocking, Io, SendLogin};
-use crate::login::leased_store::save_pending;
+use crate::login::leased_store::{save_due, save_pending};
 use crate::login::{
     self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait,
 };
 use crate::options::CallOptions;
 use crate::ports::{BoxFuture, Outgoing, Runtime, SessionStore, Transport};
-use crate::session::store_view::SaveGuard;
 use crate::session::sync::Mutex;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 use crate::threads::block_on;
@@ -124,8 +123,10 @@ impl<T: Transport + 'static> Driver<T> {
                 return result;
             };
             let observed = self.session().observe(&mut call, &sent, response);
-            if observed.unsaved {
-                self.save_pending();
+            if observed.unsaved
+                && let Some(save) = save_due(&*self.io)
+            {
+                block_on(save_pending(&*self.io, save));
             }
             match observed.verdict {
                 Verdict::Deliver => return result,
@@ -208,16 +209,6 @@ impl<T: Transport + 'static> Driver<T> {
     /// As [`logout`](Self::logout), within a limit of your own.
     pub fn logout_within(&self, limit: Duration) -> LogoutOutcome {
         block_on(login::log_out(&*self.io, limit))
-    }
-
-    /// Saves what the store does not have yet, if it is time to.
-    fn save_pending(&self) {
-        if self.io.store.is_some()
-            && let Some(save) = SaveGuard::when_due(self.session())
-            && block_on(save_pending(&*self.io))
-        {
-            save.complete();
-        }
     }
 
     fn log_in_by(

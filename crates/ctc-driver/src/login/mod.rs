@@ -29,7 +29,7 @@ use crate::session::inside_login;
 use crate::session::store_view::SaveGuard;
 use attempt::Offered;
 use io::{Io, SendLogin};
-use leased_store::{LeasedStore, STORE_TIMEOUT, SaveOutcome, full_wait, lease};
+use leased_store::{LeasedStore, STORE_TIMEOUT, full_wait, lease};
 
 #[cfg(test)]
 mod tests;
@@ -203,12 +203,8 @@ async fn prepare<'a>(
         // the same. And a backoff or debt that another clock wrote counts by ours from here on, or
         // it might never end.
         let saves = proceeds || offered == Offered::Denied;
-        let saved = if saves {
-            store.save().await
-        } else {
-            SaveOutcome::Done
-        };
-        if saved == SaveOutcome::LeaseLost && proceeds && may_lose_the_lease {
+        let has_lost_the_lease = saves && !store.save().await;
+        if has_lost_the_lease && proceeds && may_lose_the_lease {
             // This process slept past its lease: another may have logged in by now. Only once: a
             // store that loses every lease is a broken one.
             may_lose_the_lease = false;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ctc_core::__sealing::SealSeed;
+use ctc_core::RecordKey;
 use hmac_sha256::HMAC;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -29,6 +30,13 @@ pub(super) type Secret = Zeroizing<[u8; 32]>;
 pub(crate) struct Place<'a> {
     pub(crate) origin: &'a str,
     pub(crate) account: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(key: &'a RecordKey) -> Self {
+        let RecordKey { origin, account } = key;
+        Self { origin, account }
+    }
 }
 
 /// Credentials made ready to be turned into a key, and the salt of the record that it is for.
