@@ -11,16 +11,16 @@ use futures_util::future::{Either, select};
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{CallError, Denied, TimedOut};
-use crate::login::io::{Io, NoResponse, SendLogin};
-use crate::login::leased_store::{SAVE_TIMEOUT, save_pending};
+use crate::login::io::{Io, SendLogin};
+use crate::login::leased_store::{save_due, save_pending};
 use crate::login::{
-    self, END_TIMEOUT, Elected, LOGOUT_TIMEOUT, LogoutOutcome, Next, NotRun, Unstarted, Waiting,
+    self, END_TIMEOUT, Elected, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait, START_TIMEOUT,
+    Unstarted, Waiting,
 };
-use crate::options::{CallOptions, RemainingWait};
-use crate::ports::{
-    AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, StoreError, within,
-};
+use crate::options::CallOptions;
+use crate::ports::{AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, within};
 use crate::session::store_view::SaveGuard;
+use crate::session::sync::{Mutex, lock};
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
@@ -68,7 +68,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
             runtime: Arc::new(runtime),
             store,
             in_use: Arc::downgrade(&in_use),
-            not_run: NotRun::default(),
+            not_run_until: Mutex::new(None),
             transport,
         });
         Self { io, in_use }
@@ -223,7 +223,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                     .session()
                     .observe(&mut calling.call, &sent, &mut response);
                 let save = if observed.unsaved {
-                    self.save_due()
+                    save_due(&*self.io)
                 } else {
                     None
                 };
@@ -247,7 +247,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         calling: &mut Calling<'_, T>,
     ) -> Option<T::Response> {
         if let Some(save) = save {
-            self.save_pending(save).await;
+            save_pending(&*self.io, save).await;
         }
         match verdict {
             Verdict::Deliver => {}
@@ -309,27 +309,6 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// As [`logout`](Self::logout), within a limit of your own.
     pub async fn logout_within(&self, limit: Duration) -> LogoutOutcome {
         login::log_out(&*self.io, limit).await
-    }
-
-    /// Returns the right to save what the store does not have yet, if it is time to.
-    fn save_due(&self) -> Option<SaveGuard<'_>> {
-        self.io
-            .store
-            .as_ref()
-            .and_then(|_| SaveGuard::when_due(self.session()))
-    }
-
-    /// Saves what the store does not have yet. No response is held back for longer than a second,
-    /// whatever the store does.
-    async fn save_pending(&self, save: SaveGuard<'_>) {
-        let done = within(&*self.io.runtime, SAVE_TIMEOUT, save_pending(&*self.io)).await;
-        if done.is_none() {
-            let late = StoreError::Unavailable(Box::new(NoResponse(SAVE_TIMEOUT)));
-            self.session().store_failed("save", &late);
-        }
-        if done != Some(false) {
-            save.complete();
-        }
     }
 
     fn admit<'a>(
@@ -397,14 +376,14 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         remaining: &RemainingWait,
         elected: &mut Option<Arc<Elected>>,
     ) -> Result<Option<Waiting>, Denial> {
-        let (session, not_run) = (self.session(), &self.io.not_run);
+        let (session, not_run_until) = (self.session(), &self.io.not_run_until);
         loop {
             if let Some(elected) = elected
                 && elected
                     .starts_by()
                     .is_some_and(|time| time <= session.now())
             {
-                not_run.begins(session.now());
+                *lock(not_run_until) = Some(session.now() + START_TIMEOUT);
                 elected.take_back();
             }
             match login::next(session, ask, remaining)? {
@@ -422,7 +401,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                         login.take_back();
                         return Err(Denial::NotRun);
                     }
-                    if not_run.lasts(now) {
+                    if lock(not_run_until).is_some_and(|until| now < until) {
                         login.take_back();
                     } else {
                         self.spawn(&login);
@@ -437,7 +416,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     fn spawn(&self, login: &Arc<Elected>) {
         let (io, login) = (Arc::clone(&self.io), Unstarted(Arc::clone(login)));
         let task = async move {
-            io.not_run.ends();
+            *lock(&io.not_run_until) = None;
             if let Some(attempt) = login.start() {
                 drop(login::log_in(attempt, &*io).await);
             }

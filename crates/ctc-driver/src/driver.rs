@@ -5,15 +5,17 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict};
+use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict, Wait};
 
 use crate::error::{CallError, Denied, TimedOut};
 use crate::login::io::{Blocking, Io, SendLogin};
-use crate::login::leased_store::save_pending;
-use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next, NotRun};
-use crate::options::{CallOptions, Deadline, RemainingWait};
+use crate::login::leased_store::{save_due, save_pending};
+use crate::login::{
+    self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait,
+};
+use crate::options::CallOptions;
 use crate::ports::{BoxFuture, Outgoing, Runtime, SessionStore, Transport};
-use crate::session::store_view::SaveGuard;
+use crate::session::sync::Mutex;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 use crate::threads::block_on;
 
@@ -50,7 +52,7 @@ impl<T: Transport + 'static> Driver<T> {
             runtime: Arc::new(TimersOnly),
             store: store.map(|store| Arc::new(Blocking(store)) as _),
             in_use: Arc::downgrade(&in_use),
-            not_run: NotRun::default(),
+            not_run_until: Mutex::new(None),
             transport: Blocking(transport),
         });
         Self { io, in_use }
@@ -121,8 +123,10 @@ impl<T: Transport + 'static> Driver<T> {
                 return result;
             };
             let observed = self.session().observe(&mut call, &sent, response);
-            if observed.unsaved {
-                self.save_pending();
+            if observed.unsaved
+                && let Some(save) = save_due(&*self.io)
+            {
+                block_on(save_pending(&*self.io, save));
             }
             match observed.verdict {
                 Verdict::Deliver => return result,
@@ -207,16 +211,6 @@ impl<T: Transport + 'static> Driver<T> {
         block_on(login::log_out(&*self.io, limit))
     }
 
-    /// Saves what the store does not have yet, if it is time to.
-    fn save_pending(&self) {
-        if self.io.store.is_some()
-            && let Some(save) = SaveGuard::when_due(self.session())
-            && block_on(save_pending(&*self.io))
-        {
-            save.complete();
-        }
-    }
-
     fn log_in_by(
         &self,
         ask: impl FnMut(&mut Session, Instant) -> Admit,
@@ -267,6 +261,36 @@ impl<T: Transport + 'static> Driver<T> {
             }
         }
         Ok(false)
+    }
+}
+
+/// When a blocking call ends at the latest.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// For what has no limit.
+    const NEVER: Self = Self(None);
+
+    fn of(options: &CallOptions, now: impl FnOnce() -> Instant) -> Self {
+        Self(options.timeout.map(|timeout| now() + timeout))
+    }
+
+    /// Returns how much time is left, if there is a limit.
+    fn left(self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(now()))
+    }
+
+    fn is_over(self, now: impl FnOnce() -> Instant) -> bool {
+        self.left(now).is_some_and(|left| left.is_zero())
+    }
+
+    /// Returns `wait`, which ends with this at the latest.
+    fn bound(self, mut wait: Wait) -> Wait {
+        if let Some(end) = self.0 {
+            wait.deadline = wait.deadline.min(end);
+        }
+        wait
     }
 }
 

@@ -143,7 +143,7 @@ pub mod __adapter {
         use ctc_core::__sealing::SealSeed;
         use ctc_core::{OpenRecord, SessionRecord};
 
-        use crate::sealing::{Gate, KeyWork, Keys, SealKey, open as open_with, seal as seal_with};
+        use crate::sealing::{Gate, KeyWork, Keys, open as open_with, seal as seal_with};
         use crate::{SharedSession, StoreError, StoreSecret};
 
         /// What a record says to the credentials of `seed`.
@@ -155,7 +155,8 @@ pub mod __adapter {
             seed: &SealSeed,
             secret: Option<&StoreSecret>,
         ) -> Result<OpenRecord, StoreError> {
-            let key = key(seed, record.salt(), secret)?;
+            let key = KeyWork::new(seed.clone(), record.salt()).run(secret);
+            let key = key.map_err(StoreError::unavailable)?;
             Ok(open_with(record, seed.clone(), Some(&key)))
         }
 
@@ -171,14 +172,14 @@ pub mod __adapter {
             secret: Option<&StoreSecret>,
         ) -> Result<SessionRecord, StoreError> {
             let salt = kept.map_or(salt, SessionRecord::salt);
-            let by = ours.token_to_seal().map(|(_, _, by)| by);
+            let key = |seed: &SealSeed| KeyWork::new(seed.clone(), salt).run(secret);
+            let by = ours.token_to_seal().map(|(_, _, by)| key(by));
             let keys = Keys {
                 salt,
-                own: Some(key(ours.seed(), salt, secret)?),
-                token: by.map(|by| key(by, salt, secret)).transpose()?,
+                own: Some(key(ours.seed()).map_err(StoreError::unavailable)?),
+                token: by.transpose().map_err(StoreError::unavailable)?,
             };
-            let sealed = seal_with(ours, kept, &keys);
-            sealed.map_err(|error| StoreError::Unavailable(error.into()))
+            seal_with(ours, kept, &keys).map_err(StoreError::unavailable)
         }
 
         /// Keeps every derivation of this process waiting until what it returns is dropped.
@@ -195,20 +196,6 @@ pub mod __adapter {
         /// Returns how many derivations ran at one time, at most.
         pub fn most_derivations() -> usize {
             Gate::of_this_process().most_inside()
-        }
-
-        fn key(
-            seed: &SealSeed,
-            salt: [u8; 16],
-            secret: Option<&StoreSecret>,
-        ) -> Result<SealKey, StoreError> {
-            let work = KeyWork::new(seed.clone(), salt);
-            match secret {
-                Some(secret) => Ok(work.run_with(secret.as_bytes())),
-                None => work
-                    .run()
-                    .map_err(|error| StoreError::Unavailable(error.into())),
-            }
         }
     }
 

@@ -54,16 +54,7 @@ impl Attempt {
     }
 
     /// Makes the request of credentials, if `verb` has one for them.
-    fn take(
-        &mut self,
-        verb: impl FnOnce(
-            &mut Session,
-            &LoginTicket,
-            &Credentials,
-            Instant,
-        ) -> Option<Request<FormBody>>,
-        credentials: &Credentials,
-    ) -> bool {
+    fn take(&mut self, verb: Verb, credentials: &Credentials) -> bool {
         let Some(ticket) = &self.ticket else {
             return false;
         };
@@ -80,6 +71,8 @@ impl Attempt {
         self.request.is_some()
     }
 }
+
+type Verb = fn(&mut Session, &LoginTicket, &Credentials, Instant) -> Option<Request<FormBody>>;
 
 #[derive(Debug, thiserror::Error)]
 #[error(

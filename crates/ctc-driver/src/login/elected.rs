@@ -1,16 +1,17 @@
 //! The login that a caller was elected for, from its election to the start of its task.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ctc_core::Instant;
 
-use super::Attempt;
+use super::attempt::Attempt;
+use crate::session::sync::{Mutex, lock};
 
 /// How long a task may wait for its first poll before its runtime counts as one that nobody runs. A
 /// plain choice: far more than a busy runtime needs.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the elected caller knows of its login.
 pub(crate) struct Elected {
@@ -36,7 +37,7 @@ impl Elected {
 
     /// When the task has to have started. `None` if it has.
     pub(crate) fn starts_by(&self) -> Option<Instant> {
-        self.attempt().as_ref().map(|_| self.starts_by)
+        lock(&self.attempt).as_ref().map(|_| self.starts_by)
     }
 
     /// Takes the login back from the runtime, unless its task has started.
@@ -45,11 +46,7 @@ impl Elected {
     }
 
     fn take(&self) -> Option<Box<Attempt>> {
-        self.attempt().take()
-    }
-
-    fn attempt(&self) -> MutexGuard<'_, Option<Box<Attempt>>> {
-        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.attempt).take()
     }
 }
 
@@ -66,29 +63,5 @@ impl Unstarted {
 impl Drop for Unstarted {
     fn drop(&mut self) {
         self.0.take_back();
-    }
-}
-
-/// Until when a runtime counts as one that nobody runs, and gets no more tasks.
-#[derive(Default)]
-pub(crate) struct NotRun(Mutex<Option<Instant>>);
-
-impl NotRun {
-    /// A task has not started in time.
-    pub(crate) fn begins(&self, now: Instant) {
-        *self.until() = Some(now + START_TIMEOUT);
-    }
-
-    /// A task has started.
-    pub(crate) fn ends(&self) {
-        *self.until() = None;
-    }
-
-    pub(crate) fn lasts(&self, now: Instant) -> bool {
-        self.until().is_some_and(|until| now < until)
-    }
-
-    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,10 +7,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Credentials, RecordKey, SendFailure, SessionRecord};
+use ctc_core::{Credentials, Instant, RecordKey, SendFailure, SessionRecord};
 use futures_util::FutureExt;
 
-use super::elected::NotRun;
 use crate::ports::credentials::{Source, THREAD};
 use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, LeaseTerms, LoginRequest,
@@ -18,6 +17,7 @@ use crate::ports::{
     TransportError, within,
 };
 use crate::sealing::KeyWork;
+use crate::session::sync::Mutex;
 use crate::session::{LoginEnd, SharedSession, inside_login};
 use crate::threads::on_thread;
 
@@ -28,7 +28,8 @@ pub(crate) struct Io<T: ?Sized> {
     pub(crate) store: Option<Arc<dyn AsyncSessionStore>>,
     /// Held by drivers, not by their logins.
     pub(crate) in_use: Weak<()>,
-    pub(crate) not_run: NotRun,
+    /// Until then the runtime counts as one that nobody runs, and gets no more tasks.
+    pub(crate) not_run_until: Mutex<Option<Instant>>,
     pub(crate) transport: T,
 }
 
@@ -107,7 +108,7 @@ impl Io<dyn SendLogin + '_> {
         let session = self.session.clone();
         let derive = move || {
             let seed = work.seed().clone();
-            session.keys().put(seed, None, work.run()?);
+            session.keys().put(seed, None, work.run(None)?);
             Ok(())
         };
         let derived = match on_thread("ctc-key", derive) {

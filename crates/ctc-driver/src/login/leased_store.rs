@@ -9,13 +9,14 @@ use super::io::{Io, NoResponse, SendLogin};
 use crate::ports::{AsyncStoreLease, LeaseTerms, StoreError};
 use crate::sealing::{self, KeyWork, Keys, NoRandom, Salt, SealKey, random};
 use crate::session::SharedSession;
+use crate::session::store_view::SaveGuard;
 
 /// How long a store operation may take; a longer one counts as a store that is not available.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a response may be held back, in total, while the store is told of the token that it
 /// brought.
-pub(crate) const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
+const SAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest that a login waits for another process's, which may take as long as ours: all of its
 /// lease but the time to ask the store and, at least, half of it.
@@ -56,15 +57,6 @@ pub(crate) struct LeasedStore<'a> {
     has_loaded: bool,
     has_saved: bool,
     has_failed: bool,
-}
-
-/// What became of a save.
-#[derive(PartialEq, Eq)]
-pub(crate) enum SaveOutcome {
-    /// It is done, or there is no store that could do it.
-    Done,
-    /// The lease is over: another holder may have written since.
-    LeaseLost,
 }
 
 impl<'a> LeasedStore<'a> {
@@ -144,7 +136,7 @@ impl<'a> LeasedStore<'a> {
         self.session().keys().find(seed, secret, salt).or_else(|| {
             let secret = secret?;
             let salt = salt.or_else(|| random().ok())?;
-            let key = KeyWork::new(seed.clone(), salt).run_with(secret.as_bytes());
+            let key = KeyWork::new(seed.clone(), salt).run(Some(secret)).ok()?;
             self.session()
                 .keys()
                 .put(seed.clone(), Some(secret.clone()), key.clone());
@@ -184,23 +176,24 @@ impl<'a> LeasedStore<'a> {
         Ok(record)
     }
 
-    /// Saves the session as it is now.
-    pub(crate) async fn save(&mut self) -> SaveOutcome {
+    /// Saves the session as it is now, if there is a store that can do it. `false` if the lease is
+    /// over: another holder may have written since.
+    pub(crate) async fn save(&mut self) -> bool {
         self.save_as(&self.session().record()).await
     }
 
-    async fn save_as(&mut self, ours: &OpenRecord) -> SaveOutcome {
+    async fn save_as(&mut self, ours: &OpenRecord) -> bool {
         // The account may have changed since: its record has a place and a lease of its own. And a
         // record that could not be read may hold what others need.
         let key = self.lease.as_ref().map(|(_, key)| key);
         if !self.has_loaded || key != Some(&ours.key()) {
-            return SaveOutcome::Done;
+            return true;
         }
         let record = match self.sealed(ours) {
             Ok(record) => record,
             Err(error) => {
-                self.failed("seal", &StoreError::Unavailable(error.into()));
-                return SaveOutcome::Done;
+                self.failed("seal", &StoreError::unavailable(error));
+                return true;
             }
         };
         let has_saved = std::mem::take(&mut self.has_saved);
@@ -212,21 +205,17 @@ impl<'a> LeasedStore<'a> {
         outcome
     }
 
-    async fn write(&mut self, record: SessionRecord) -> SaveOutcome {
+    async fn write(&mut self, record: SessionRecord) -> bool {
         let Some((lease, _)) = &mut self.lease else {
-            return SaveOutcome::Done;
+            return true;
         };
         let Err(error) = in_time(self.io, lease.save(&record)).await else {
             self.kept = Some(record);
             self.has_saved = true;
-            return SaveOutcome::Done;
+            return true;
         };
         self.failed("save", &error);
-        if matches!(error, StoreError::LeaseLost) {
-            SaveOutcome::LeaseLost
-        } else {
-            SaveOutcome::Done
-        }
+        !matches!(error, StoreError::LeaseLost)
     }
 
     /// Takes a token of the credentials of `seed` out of the record, if `is_over` says that it is
@@ -269,15 +258,33 @@ async fn in_time<R>(
     io: &Io<dyn SendLogin>,
     work: impl Future<Output = Result<R, StoreError>> + Send,
 ) -> Result<R, StoreError> {
-    let late = || StoreError::Unavailable(NoResponse(STORE_TIMEOUT).into());
+    let late = || StoreError::unavailable(NoResponse(STORE_TIMEOUT));
     let done = io.within(STORE_TIMEOUT, work).await;
     done.unwrap_or_else(|| Err(late()))
 }
 
-/// Takes into the store what it does not have yet: a token that the server rotated, or what a login
-/// brought whose save was cut off. Not if the store has a newer token or is in use: whoever holds
-/// its lease is about to log in or has just done so. `false` in the latter case: try again later.
-pub(crate) async fn save_pending(io: &Io<dyn SendLogin>) -> bool {
+/// Returns the right to save what the store does not have yet, if it is time to.
+pub(crate) fn save_due(io: &Io<dyn SendLogin>) -> Option<SaveGuard<'_>> {
+    io.store.as_ref()?;
+    SaveGuard::when_due(&io.session)
+}
+
+/// Saves what the store does not have yet: a token that the server rotated, or what a login brought
+/// whose save was cut off. An asynchronous store holds no response back for longer than a second.
+pub(crate) async fn save_pending(io: &Io<dyn SendLogin>, save: SaveGuard<'_>) {
+    let done = io.within(SAVE_TIMEOUT, try_save(io)).await;
+    if done.is_none() {
+        let late = StoreError::unavailable(NoResponse(SAVE_TIMEOUT));
+        io.session.store_failed("save", &late);
+    }
+    if done != Some(false) {
+        save.complete();
+    }
+}
+
+/// Saves, unless the store has a newer token or is in use: whoever holds its lease is about to log
+/// in or has just done so. `false` in the latter case: try again later.
+async fn try_save(io: &Io<dyn SendLogin>) -> bool {
     let session = &io.session;
     match lease(io, Duration::ZERO).await {
         Ok(mut store) => {

@@ -6,30 +6,31 @@ mod elected;
 pub(crate) mod io;
 pub(crate) mod leased_store;
 mod logout;
+mod next;
 mod turn;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use ctc_core::{Admit, Denial, FormBody, Instant, LoginReading, OpenRecord, Pass, Session, Wait};
+use ctc_core::{FormBody, LoginReading, OpenRecord, Session};
 use futures_util::FutureExt;
 use http::Request;
 use tracing::Instrument;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use elected::{Elected, NotRun, Unstarted};
+pub(crate) use elected::{Elected, START_TIMEOUT, Unstarted};
 pub use logout::LogoutOutcome;
 pub(crate) use logout::{LOGOUT_TIMEOUT, log_out};
+pub(crate) use next::{Next, RemainingWait, Waiting, next, renewal};
 
 use crate::events::SessionEvent;
-use crate::options::RemainingWait;
 use crate::ports::{LoginRequest, StoreError};
+use crate::session::inside_login;
 use crate::session::store_view::SaveGuard;
-use crate::session::{SharedSession, inside_login};
 use attempt::Offered;
 use io::{Io, SendLogin};
-use leased_store::{LeasedStore, STORE_TIMEOUT, SaveOutcome, full_wait, lease};
+use leased_store::{LeasedStore, STORE_TIMEOUT, full_wait, lease};
 
 #[cfg(test)]
 mod tests;
@@ -41,70 +42,6 @@ pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a record whose salt is another each time is answered with a key. After that the login
 /// is made with what everybody can read of the record.
 const MOST_ROUNDS: u32 = 3;
-
-/// What a caller that wants a token does next.
-pub(crate) enum Next {
-    /// There is one.
-    Proceed,
-    /// Makes this login, or has it made, and asks again.
-    LogIn(Box<Attempt>),
-    /// Waits, and asks again.
-    Wait(Waiting),
-}
-
-pub(crate) struct Waiting {
-    pub(crate) began: Instant,
-    pub(crate) wait: Wait,
-    /// For a denial's end, not for a login.
-    pub(crate) is_denied: bool,
-}
-
-impl Waiting {
-    pub(crate) fn pause(&self) -> Duration {
-        self.wait.deadline.saturating_duration_since(self.began)
-    }
-}
-
-/// Asks once for a token, by [`Session::admit`] or [`renewal`].
-pub(crate) fn next(
-    session: &SharedSession,
-    ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
-    remaining: &RemainingWait,
-) -> Result<Next, Denial> {
-    let (admit, epoch, began) =
-        session.with(|session, now| (ask(session, now), session.epoch(), now));
-    let (wait, is_denied) = match admit {
-        Admit::Proceed(_) => return Ok(Next::Proceed),
-        Admit::Login(order) => {
-            let attempt = Attempt::new(session, order.ticket, Some(order.request));
-            return Ok(Next::LogIn(Box::new(attempt)));
-        }
-        Admit::NeedCredentials(ticket) => {
-            return Ok(Next::LogIn(Box::new(Attempt::new(session, ticket, None))));
-        }
-        Admit::Wait(_) if session.is_inside_login() => return Err(Denial::InsideLogin),
-        Admit::Wait(wait) => (wait, false),
-        Admit::Deny(denial) => {
-            let deadline = began + remaining.allows(&denial, began).ok_or(denial)?;
-            (Wait { epoch, deadline }, true)
-        }
-    };
-    Ok(Next::Wait(Waiting {
-        began,
-        wait,
-        is_denied,
-    }))
-}
-
-/// Asks for a newer token than the present one, which stays in use meanwhile. A login that is being
-/// made will do.
-pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant) -> Admit + use<> {
-    let before = session.with(|session, _| session.pass().map(Pass::generation));
-    move |session, now| match session.pass() {
-        Some(pass) if Some(pass.generation()) > before => Admit::Proceed(pass.clone()),
-        _ => session.renew(now),
-    }
-}
 
 /// Makes a login, or finds that another process made it already. Returns the panic of an HTTP
 /// client or a store, which counts as a failed login.
@@ -276,12 +213,8 @@ async fn prepare<'a>(
         // the same. And a backoff or debt that another clock wrote counts by ours from here on, or
         // it might never end.
         let saves = proceeds || offered == Offered::Denied;
-        let saved = if saves {
-            store.save().await
-        } else {
-            SaveOutcome::Done
-        };
-        if saved == SaveOutcome::LeaseLost && proceeds && may_lose_the_lease {
+        let has_lost_the_lease = saves && !store.save().await;
+        if has_lost_the_lease && proceeds && may_lose_the_lease {
             // This process slept past its lease: another may have logged in by now. Only once: a
             // store that loses every lease is a broken one.
             may_lose_the_lease = false;

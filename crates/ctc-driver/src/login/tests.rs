@@ -8,7 +8,7 @@ use ctc_core::{Admit, Call, Endpoint, RecordKey, SendFailure};
 use http::{HeaderMap, StatusCode};
 
 use super::io::{Io, SendError, SendLogin};
-use super::{Attempt, NotRun, log_in};
+use super::{Attempt, log_in};
 use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, BoxFuture, LeaseTerms, LoginRequest, LoginResponse,
     Runtime, StoreError,
@@ -50,7 +50,7 @@ fn io<T>(
         runtime: Arc::new(NoTasks),
         store,
         in_use: Arc::downgrade(Box::leak(Box::new(Arc::new(())))),
-        not_run: NotRun::default(),
+        not_run_until: crate::session::sync::Mutex::new(None),
         transport,
     }
 }

@@ -1,6 +1,7 @@
 //! One session for many callers: what its users see. What drivers use is in `driving.rs`.
 
 mod alarm;
+mod calls;
 pub(crate) mod counters;
 mod driving;
 pub(crate) mod keys;
@@ -12,25 +13,26 @@ pub(crate) mod sync;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use ctc_core::{
     Credentials, Denial, Endpoint, Instant, OpenRecord, Pass, Phase, RecordKey, Session, Settings,
     UnprotectedToken,
 };
 
-pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
+pub(crate) use calls::SentRequest;
+pub(crate) use driving::{LoginEnd, RunningLogin, inside_login};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
 use crate::limiter::LoginLimiter;
 use crate::ports::credentials::Source;
 use crate::ports::{AsyncCredentialsSource, CredentialsSource};
+use calls::Published;
 use counters::{Counters, Counts};
-use driving::Published;
 use keys::Keyring;
 use store_view::StoreView;
-use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, MutexGuard};
+use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, lock};
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -141,11 +143,8 @@ impl SharedSession {
 
     /// Sets the observer of this session's events, replacing any previous one.
     pub fn set_observer(&self, observer: impl Observer + 'static) {
-        let current = self.0.observer.lock();
-        let mut current = current.unwrap_or_else(PoisonError::into_inner);
-        let previous = current.replace(Arc::new(observer));
+        let previous = lock(&self.0.observer).replace(Arc::new(observer));
         // Dropping the previous one runs code of yours: not under the lock.
-        drop(current);
         drop(previous);
     }
 
@@ -200,18 +199,14 @@ impl SharedSession {
     }
 
     pub(crate) fn set_source(&self, source: Source) {
-        let previous = self.source().replace(source);
+        let previous = lock(&self.0.source).replace(source);
         self.with(|session, _| session.forget_credentials());
         // Dropping it runs code of yours: not under a lock.
         drop(previous);
     }
 
     pub(crate) fn credentials_source(&self) -> Option<Source> {
-        self.source().clone()
-    }
-
-    fn source(&self) -> MutexGuard<'_, Option<Source>> {
-        self.0.source.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.source).clone()
     }
 
     /// See [`Session::reset`].
