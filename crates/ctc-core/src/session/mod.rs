@@ -118,6 +118,10 @@ pub struct Session {
 #[derive(Debug)]
 struct Open {
     pass: Pass,
+    /// Its number as others know it. The pass has a higher one if this session counted on, as with
+    /// each close, before it took the token from a record: which of two tokens is newer, only
+    /// numbers of records tell.
+    recorded: Generation,
     /// When it was obtained; `None` for a record's token whose age cannot be told.
     since: Option<Instant>,
     /// A route refused it although it was obtained for that very call: that login did not help.
@@ -149,6 +153,7 @@ struct Proven {
 #[derive(Debug)]
 struct RejectedToken {
     token: AuthToken,
+    /// As others know it.
     generation: Generation,
 }
 
@@ -268,9 +273,12 @@ impl Session {
     /// Its address is our assumption ([`Settings::logout_path`]). The token is not taken up again
     /// from a store's record after [`reopen`](Self::reopen).
     pub fn logout(&mut self) -> Option<Request<FormBody>> {
+        let recorded = self.open.as_ref().map(|open| open.recorded);
         let pass = self.close()?;
-        let (token, generation) = (pass.token().clone(), pass.generation());
-        self.logged_out = Some(RejectedToken { token, generation });
+        self.logged_out = recorded.map(|generation| RejectedToken {
+            token: pass.token().clone(),
+            generation,
+        });
         self.requests.logout(&pass)
     }
 
@@ -304,7 +312,7 @@ impl Session {
                 since: open.since,
                 ends: open.ends,
             };
-            (times, open.pass.generation(), self.obtained_by.clone())
+            (times, open.recorded, self.obtained_by.clone())
         });
         let snapshot = Snapshot {
             origin: self.endpoint.origin(),
@@ -387,6 +395,7 @@ impl Session {
         self.generation = generation;
         self.open = Some(Open {
             pass,
+            recorded: recorded.unwrap_or(generation),
             since,
             futile: false,
             ends,

@@ -198,7 +198,7 @@ impl Session {
             if !open.futile {
                 self.governor.token_invalidated(open.age(now));
             }
-            let (token, generation) = (open.pass.token().clone(), open.pass.generation());
+            let (token, generation) = (open.pass.token().clone(), open.recorded);
             self.rejected_token = Some(RejectedToken { token, generation });
             self.advance_epoch();
         }

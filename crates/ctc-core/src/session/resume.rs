@@ -140,7 +140,7 @@ impl Session {
         let newer_than_held = self
             .open
             .as_ref()
-            .is_none_or(|open| recorded > open.pass.generation());
+            .is_none_or(|open| recorded > open.recorded);
         let newer_than = |ended: &Option<RejectedToken>| {
             ended.as_ref().is_none_or(|ended| {
                 // Two processes may have given two tokens one number while they could not reach the

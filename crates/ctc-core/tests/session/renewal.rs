@@ -304,6 +304,55 @@ fn an_adopted_token_is_renewed_ahead_of_the_end_on_record() {
     assert_eq!(told(&mut two, 9), ["proceed"; 9]);
 }
 
+/// Found by the simulator: a process that was closed and opened again had counted on alone. It took
+/// the newer token of another for an older one, and put its own in that one's place.
+#[test]
+fn a_process_that_counted_on_alone_takes_up_the_newer_token_of_another() {
+    let adopts = |two: &mut Scenario, one: &Scenario| {
+        let ticket = two.order().ticket;
+        let resumed = two.resumes(ticket, &one.record());
+        assert!(matches!(resumed, Resumed::Adopted(_)), "{resumed:?}");
+    };
+    for is_refused in [false, true] {
+        let mut one = open();
+        let mut two = one.restarted();
+        for _ in 0..3 {
+            two.session.close();
+            two.session.reopen();
+        }
+        adopts(&mut two, &one);
+        assert!(two.session.pass().unwrap().generation().number() > 3);
+        let record = serde_json::to_value(two.record()).unwrap();
+        assert_eq!(record["tokens"][0]["generation"], 1, "as others know it");
+
+        let mut sent = call();
+        two.proceeds(&mut sent);
+        one.at(ADVISED + DAY / 20);
+        two.at(ADVISED + DAY / 20);
+        let ticket = one.order().ticket;
+        opens(&mut one, ticket, "T2", "86400");
+        if is_refused {
+            let verdict = two.response(&mut sent, 401, &[]);
+            assert_eq!(verdict, Verdict::Replay);
+        }
+        adopts(&mut two, &one);
+        assert_eq!(bearer(&two), "Bearer T2", "after a 401: {is_refused}");
+    }
+}
+
+/// Found by the simulator: by a wall clock that is hours ahead a short life seemed to last until
+/// now, and the token was renewed at once.
+#[test]
+fn a_wrong_wall_clock_makes_no_life_longer() {
+    let one = open_for("40", |_| {});
+    let mut two = one.restarted();
+    let ticket = two.order().ticket;
+    let wall = two.wall() + Duration::from_secs(7 * 3600);
+    let resumed = two.resumes_at(wall, ticket, &one.record());
+    assert!(matches!(resumed, Resumed::Adopted(_)), "{resumed:?}");
+    assert_eq!(told(&mut two, 9), ["proceed"; 9]);
+}
+
 /// By a wall clock that is a day ahead the record's token is over: one login, not one a call.
 #[test]
 fn a_wrong_wall_clock_costs_one_login() {

@@ -168,7 +168,7 @@ impl State {
                 .as_ref()
                 .is_some_and(|Held { generation, token }| {
                     let no_older = match held {
-                        Some(held) => *generation > held.generation,
+                        Some(held) => *generation > watched.number_of(held),
                         None => watched
                             .refused_generation()
                             .is_none_or(|refused| *generation >= refused),
@@ -178,7 +178,7 @@ impl State {
                         && watched
                             .ended
                             .as_ref()
-                            .is_none_or(|ended| *generation >= ended.generation);
+                            .is_none_or(|ended| *generation >= watched.number_of(ended));
                     // A token that was rotated in meanwhile is just as good.
                     no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
                 });

@@ -82,6 +82,9 @@ pub(crate) struct Watched {
     /// The token of the newest generation, whether it still serves or not.
     newest: Option<String>,
     top: u64,
+    /// The numbers that its tokens have on record: those of a token that was adopted may be lower
+    /// than its own.
+    numbers: BTreeMap<String, u64>,
     tokens: BTreeMap<u64, String>,
     /// The token that was refused last.
     pub(crate) refused: Option<Held>,
@@ -233,6 +236,8 @@ impl Watch {
         watched.credentials = credentials;
         watched.login.to_record = None;
         watched.login.forgiven();
+        // What the server said of the ones before.
+        watched.login.refusal = None;
         watched.login.doubt();
         watched.period += 1;
     }
@@ -296,17 +301,24 @@ impl Watched {
     /// one of the same credentials since. (Numbers tell which is newer. Processes that could not
     /// reach the store for a while may each have counted on; theirs is then given up, too.)
     pub(crate) fn may_drop(&self, entry: &Entry) -> bool {
+        let top = self.numbers.values().max();
         let is_own = (entry.user, entry.password) == self.credentials;
         let is_held = self
             .held
             .as_ref()
             .is_some_and(|held| held.token == entry.token);
         let was_held = self.tokens.values().any(|held| *held == entry.token);
-        let is_older = is_own && entry.generation < self.top;
+        let is_older = is_own && top.is_some_and(|top| entry.generation < *top);
         self.over.contains(&entry.token) || ((was_held || is_older) && !is_held)
     }
 
-    /// The generation of the token that was refused last, be it in this step.
+    /// The number of a token of this session's, as others know it.
+    pub(crate) fn number_of(&self, held: &Held) -> u64 {
+        let on_record = self.numbers.get(&held.token);
+        on_record.copied().unwrap_or(held.generation)
+    }
+
+    /// The number of the token that was refused last, be it in this step.
     pub(crate) fn refused_generation(&self) -> Option<u64> {
         let in_this_step = self
             .held
@@ -314,7 +326,7 @@ impl Watched {
             .filter(|held| self.knows_refused(&held.token));
         in_this_step
             .or(self.refused.as_ref())
-            .map(|refused| refused.generation)
+            .map(|refused| self.number_of(refused))
     }
 
     fn has_rejected(&self, token: &str) -> bool {
@@ -403,6 +415,7 @@ impl Watched {
         if refused_now && seen.iter().any(|seen| matches!(seen, Seen::Loaded { .. })) {
             self.refused = before.cloned();
         }
+        self.numbers.insert(now.token.clone(), now.generation);
         let verdict = self.gained(now, newest.as_deref(), seen);
         self.top = now.generation;
         self.newest = Some(now.token.clone());
@@ -469,6 +482,7 @@ impl Watched {
                         why = (Guarantee::Coalesced, what);
                     } else {
                         self.adopted.insert(token.clone());
+                        self.numbers.insert(token.clone(), *generation);
                         self.login.forgiven();
                         self.rotated_in = false;
                         return None;
