@@ -251,9 +251,15 @@ impl Plan {
     fn draw_forbidden(rng: &mut Rng) -> Self {
         let settings = settings(rng, false);
         let refill = Ms::try_from(settings.fair_use.refill.as_millis()).unwrap_or(MINUTE);
+        // None is sent again, so none shows whether a login helped.
+        let once = rng.chance(500);
         let calls = |rng: &mut Rng| {
             let route = |rng: &mut Rng| if rng.chance(800) { 0 } else { 1 + rng.index(3) };
-            let call = |rng: &mut Rng| CallPlan::plain(rng.below(refill), route(rng));
+            let call = |rng: &mut Rng| CallPlan {
+                post: once,
+                always_replay: !once,
+                ..CallPlan::plain(rng.below(refill), route(rng))
+            };
             (0..150).map(|_| call(rng)).collect()
         };
         let process = ProcessPlan {
