@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    future::pending,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -10,11 +9,7 @@ use std::{
     thread,
 };
 
-use async_trait::async_trait;
-use ctc_driver::{
-    AsyncCredentialsSource, CredentialsError, CredentialsSource, SharedSession,
-    ctc_core::Credentials,
-};
+use ctc_driver::{CredentialsError, CredentialsSource, SharedSession, ctc_core::Credentials};
 
 use crate::DEFAULT_USERNAME;
 
@@ -53,9 +48,9 @@ impl Script {
     /// Makes it the source of a session, in the kind that the stack's driver is of.
     pub(super) fn give(self: Arc<Self>, session: &SharedSession, is_async: bool) {
         if is_async {
-            session.set_async_credentials_source(InTask(self));
+            session.set_async_credentials_source(Scripted(self));
         } else {
-            session.set_credentials_source(OnThread(self));
+            session.set_credentials_source(Scripted(self));
         }
     }
 
@@ -79,21 +74,11 @@ impl Script {
     }
 }
 
-struct InTask(Arc<Script>);
+/// For drivers of either kind; asynchronous ones ask it on a thread, too.
+#[derive(Clone)]
+struct Scripted(Arc<Script>);
 
-#[async_trait]
-impl AsyncCredentialsSource for InTask {
-    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
-        match self.0.next() {
-            Some(said) => said,
-            None => pending().await,
-        }
-    }
-}
-
-struct OnThread(Arc<Script>);
-
-impl CredentialsSource for OnThread {
+impl CredentialsSource for Scripted {
     fn credentials(&self) -> Result<Credentials, CredentialsError> {
         match self.0.next() {
             Some(said) => said,
