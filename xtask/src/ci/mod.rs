@@ -70,7 +70,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "exhaust",
-        what: "every order of events of two small worlds, six deep",
+        what: "every order of events of four small worlds, six deep",
         run: || simulate(&["--exhaust", "--depth", "6"]),
     },
     Step {

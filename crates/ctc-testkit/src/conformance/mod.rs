@@ -55,6 +55,7 @@ mod http_stack;
 mod macros;
 mod report;
 mod runtime;
+mod script;
 mod stack;
 mod stage;
 mod suite;
