@@ -91,9 +91,7 @@ pub trait AsyncStack: Send + Sync + 'static {
         true
     }
 
-    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A
-    /// runtime of your own is a closure that spawns: `Box::new(|task|
-    /// smol::spawn(task).detach())`.
+    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread.
     fn runtime(&self) -> Box<dyn Runtime> {
         runtime::tokio()
     }

@@ -8,7 +8,7 @@ use crate::{attohttpc, libcurl, smol_hyper};
 #[test]
 fn attohttpc_conforms() {
     let stack = HttpStack::new(|| FnTransport::blocking(attohttpc::send));
-    assert_conforms(Suite::blocking(
+    assert_conforms(&Suite::blocking(
         stack.keeps_connections(false).streams(false),
     ));
 }
@@ -16,7 +16,7 @@ fn attohttpc_conforms() {
 #[test]
 fn curl_conforms() {
     let stack = HttpStack::new(|| FnTransport::blocking(libcurl::send));
-    assert_conforms(Suite::blocking(
+    assert_conforms(&Suite::blocking(
         stack.keeps_connections(false).streams(false),
     ));
 }
@@ -25,13 +25,13 @@ fn curl_conforms() {
 fn hyper_on_smol_conforms() {
     let stack =
         HttpStack::new(|| FnTransport::asynchronous(smol_hyper::send)).runtime(|| smol_hyper::Smol);
-    assert_conforms(Suite::asynchronous(
+    assert_conforms(&Suite::asynchronous(
         stack.keeps_connections(false).streams(false),
     ));
 }
 
 /// It passes every *must*. The one *should* that it does not pass is the price of whole bodies.
-fn assert_conforms(suite: Suite) {
+fn assert_conforms(suite: &Suite) {
     let report = suite.run();
     report.assert_passed();
     let short: Vec<_> = report.shortfalls().map(|line| line.case.name).collect();
