@@ -14,7 +14,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// The body of a request that the suite wants made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// No body at all: neither bytes nor a `Content-Length`.
+    /// No body. A `Content-Length` of 0 says the same.
     Empty,
     /// Bytes in memory, of known length; they can be sent twice.
     Bytes(Vec<u8>),
