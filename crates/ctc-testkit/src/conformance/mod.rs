@@ -47,6 +47,7 @@
 mod advice;
 mod asynchronous;
 mod blocking;
+mod capability;
 mod case;
 mod cases;
 mod client;
@@ -59,7 +60,8 @@ mod stack;
 mod stage;
 mod suite;
 
-pub use case::{Capability, Case, Level};
+pub use capability::Capability;
+pub use case::{Case, Level};
 pub use ctc_driver::Runtime;
 pub use failure::Failure;
 pub use http_stack::HttpStack;

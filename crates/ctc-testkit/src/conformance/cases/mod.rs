@@ -14,7 +14,8 @@ mod secrets;
 mod trouble;
 
 use super::{
-    case::{Capability, Case, Level},
+    capability::Capability,
+    case::{Case, Level},
     failure::Checked,
     stage::Stage,
 };
