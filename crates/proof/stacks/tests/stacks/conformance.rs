@@ -3,7 +3,7 @@
 use ctc_driver::FnTransport;
 use ctc_testkit::conformance::{HttpStack, Suite};
 
-use crate::{attohttpc, libcurl, smol_hyper};
+use crate::{attohttpc, libcurl, smol_hyper, trusting};
 
 #[test]
 fn attohttpc_conforms() {
@@ -23,8 +23,9 @@ fn curl_conforms() {
 
 #[test]
 fn hyper_on_smol_conforms() {
-    let stack =
-        HttpStack::new(|| FnTransport::asynchronous(smol_hyper::send)).runtime(|| smol_hyper::Smol);
+    let stack = HttpStack::new(|| smol_hyper::transport(trusting(None)))
+        .trusting(|certificate| smol_hyper::transport(trusting(Some(certificate.der))))
+        .runtime(|| smol_hyper::Smol);
     assert_conforms(&Suite::asynchronous(
         stack.keeps_connections(false).streams(false),
     ));
