@@ -45,6 +45,10 @@ pub(super) fn of_rung(rung: &str) -> (&'static str, &'static str) {
             "go by the URL of `LoginRequest::request`, which may be on another origin, and read \
              `body_limit` bytes of its response's body",
         ),
+        "sources" => (
+            "credentials that are asked for",
+            "send each login as it is: user name and password may differ from the last one's",
+        ),
         "secrets" => (
             "secrets and TLS",
             "print no form, no header and no query in an error, and check certificates",
