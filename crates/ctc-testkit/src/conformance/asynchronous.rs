@@ -9,7 +9,7 @@ use ctc_driver::{
 use futures_util::future::{abortable, poll_fn};
 
 use super::{
-    case::Capability,
+    capability::Capability,
     client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, pending, texts},
     stack::{AsyncStack, BoxError, Certificate},
 };

@@ -8,7 +8,7 @@ use ctc_driver::{
 };
 
 use super::{
-    case::Capability,
+    capability::Capability,
     client::{AnyStack, Call, CallFailed, Client, Head, Pending, Unread, Why, pending, texts},
     stack::{BlockingStack, BoxError, Certificate},
 };

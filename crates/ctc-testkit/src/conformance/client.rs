@@ -20,7 +20,7 @@ use futures_util::future::AbortHandle;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
-    case::Capability,
+    capability::Capability,
     failure::{Checked, fail},
     stack::{BoxError, Certificate, Payload},
 };

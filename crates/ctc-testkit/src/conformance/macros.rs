@@ -10,10 +10,14 @@
 #[macro_export]
 macro_rules! conformance_tests {
     (async, $stack:expr $(, $strict:ident)?) => {
-        $crate::__conformance_tests!($crate::conformance::Suite::asynchronous($stack)$(.$strict())?);
+        $crate::__conformance_tests!(
+            $crate::conformance::Suite::asynchronous($stack)$(.$strict())?
+        );
     };
     (blocking, $stack:expr $(, $strict:ident)?) => {
-        $crate::__conformance_tests!($crate::conformance::Suite::blocking($stack)$(.$strict())?);
+        $crate::__conformance_tests!(
+            $crate::conformance::Suite::blocking($stack)$(.$strict())?
+        );
     };
 }
 

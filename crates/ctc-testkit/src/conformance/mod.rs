@@ -36,6 +36,16 @@
 //! Start with the lowest [rung](Case::rung) that fails: the [`Report`] names it, what was expected
 //! and seen, and what to do next.
 //!
+//! ```text
+//! rung 1 of 13, a login's response: 0 of 1 passed
+//!   FAILED must login_response_arrives, 4 ms: your stack gave 1 of 3 `Set-Cookie` lines of a …
+//!     expected: ["JSESSIONID=BBBB; Path=/connect", "authToken=AAAA; Path=/connect; …
+//!     seen:     ["JSESSIONID=BBBB; Path=/connect"]
+//!     do:       hand all headers of the response on, each line of a name that comes …
+//! 88 cases not tried: all stand on the first rung
+//! next: login_response_arrives: hand all headers of the response on, each line of a name …
+//! ```
+//!
 //! - A case that is a *must* ([`Level`]) fails the suite. One that is a *should* is reported, and
 //!   fails the suite only if it is [strict](Suite::strict).
 //! - A stack says what it does: [`keeps_connections`](HttpStack::keeps_connections),
@@ -47,6 +57,7 @@
 mod advice;
 mod asynchronous;
 mod blocking;
+mod capability;
 mod case;
 mod cases;
 mod client;
@@ -60,7 +71,8 @@ mod stack;
 mod stage;
 mod suite;
 
-pub use case::{Capability, Case, Level};
+pub use capability::Capability;
+pub use case::{Case, Level};
 pub use ctc_driver::Runtime;
 pub use failure::Failure;
 pub use http_stack::HttpStack;

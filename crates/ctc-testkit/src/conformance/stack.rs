@@ -14,7 +14,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// The body of a request that the suite wants made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// No body at all: neither bytes nor a `Content-Length`.
+    /// No body. A `Content-Length` of 0 says the same.
     Empty,
     /// Bytes in memory, of known length; they can be sent twice.
     Bytes(Vec<u8>),
@@ -91,9 +91,7 @@ pub trait AsyncStack: Send + Sync + 'static {
         true
     }
 
-    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread. A
-    /// runtime of your own is a closure that spawns: `Box::new(|task|
-    /// smol::spawn(task).detach())`.
+    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread.
     fn runtime(&self) -> Box<dyn Runtime> {
         runtime::tokio()
     }

@@ -15,7 +15,8 @@ mod sources;
 mod trouble;
 
 use super::{
-    case::{Capability, Case, Level},
+    capability::Capability,
+    case::{Case, Level},
     failure::Checked,
     stage::Stage,
 };

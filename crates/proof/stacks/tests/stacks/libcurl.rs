@@ -12,18 +12,19 @@ pub(crate) fn client(url: &str) -> impl Caller + use<> {
 }
 
 pub(crate) fn send(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, crate::AnyError> {
+    let (parts, form) = request.into_parts();
     let (mut easy, mut lines) = (Easy::new(), List::new());
-    for (name, value) in request.headers() {
+    for (name, value) in &parts.headers {
         lines.append(&format!("{name}: {}", value.to_str()?))?;
     }
-    if !request.body().is_empty() {
-        easy.post_fields_copy(request.body())?;
+    if !form.is_empty() {
+        easy.post_fields_copy(&form)?;
     }
     easy.http_headers(lines)?;
-    easy.nobody(request.method() == "HEAD")?;
-    easy.custom_request(request.method().as_str())?;
-    easy.url(&request.uri().to_string())?;
-    if let Some(RequestTimeout(time)) = request.extensions().get() {
+    easy.nobody(parts.method == "HEAD")?;
+    easy.custom_request(parts.method.as_str())?;
+    easy.url(&parts.uri.to_string())?;
+    if let Some(RequestTimeout(time)) = parts.extensions.get() {
         easy.timeout(*time)?;
     }
     let (mut head, mut body) = (Vec::new(), Vec::new());

@@ -3,14 +3,19 @@
 /// The most that a stack may take.
 const MOST: usize = 40;
 
-const STACKS: [(&str, &str, &str); 6] = [
+const STACKS: [(&str, &str, &str); 7] = [
     ("attohttpc", "blocking", include_str!("attohttpc.rs")),
     ("curl", "blocking", include_str!("libcurl.rs")),
     ("ureq", "blocking, `ctc-ureq`", include_str!("ureq.rs")),
     (
         "smol + hyper",
-        "async, without tokio",
+        "async, without tokio's runtime",
         include_str!("smol_hyper.rs"),
+    ),
+    (
+        "TLS for smol + hyper",
+        "a file of its own",
+        include_str!("smol_tls.rs"),
     ),
     (
         "tower with retry",

@@ -1,31 +1,38 @@
-//! hyper on smol: asynchronous, without tokio, a connection for each request.
+//! hyper on smol: asynchronous, without tokio's runtime, a connection for each request.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ctc_driver::ctc_core::SendFailure::NotSent;
-use ctc_driver::{AsyncCaller, AsyncDriver, BoxFuture, BoxTransportError, FnTransport, Runtime};
+use ctc_driver::{AsyncCaller, AsyncDriver, AsyncTransport, BoxFuture};
+use ctc_driver::{BoxTransportError, FnTransport, Runtime};
 use http::{Request, Response, header::HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Bytes, client::conn::http1::handshake};
 use hyper_util::rt::TokioIo;
-use tokio_util::compat::FuturesAsyncReadCompatExt;
+use rustls::ClientConfig;
+
+use crate::smol_tls::connect;
 
 pub(crate) fn client(url: &str) -> impl AsyncCaller + use<> {
-    AsyncDriver::new(
-        crate::session(url),
-        FnTransport::asynchronous(send),
-        Smol,
-        None,
-    )
+    let tls = crate::trusting(None);
+    AsyncDriver::new(crate::session(url), transport(tls), Smol, None)
 }
 
-pub(crate) async fn send(request: Request<Vec<u8>>) -> Result<Response<Bytes>, crate::AnyError> {
+pub(crate) fn transport(tls: ClientConfig) -> impl AsyncTransport<Request = Request<Vec<u8>>> {
+    let tls = Arc::new(tls);
+    FnTransport::asynchronous(move |request| send(Arc::clone(&tls), request))
+}
+
+async fn send(
+    tls: Arc<ClientConfig>,
+    request: Request<Vec<u8>>,
+) -> Result<Response<Bytes>, crate::AnyError> {
     let mut request = request.map(|body| Full::new(Bytes::from(body)));
     let host = request.uri().authority().cloned().ok_or("no host")?;
     let path = request.uri().path_and_query().cloned().ok_or("no path")?;
-    let stream = smol::net::TcpStream::connect(host.as_str()).await;
+    let stream = connect(tls, request.uri()).await;
     let stream = stream.map_err(|error| BoxTransportError::with_failure(error, NotSent))?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream.compat())).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     smol::spawn(connection).detach();
     request.headers_mut().insert(HOST, host.as_str().parse()?);
     *request.uri_mut() = path.into();
