@@ -3,7 +3,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::Request;
 use http_body::Body;
 
 /// How bodies of type `B` are made, for the login's form, and made once more, for the replay after
@@ -40,15 +39,9 @@ impl<B> Bodies<B> {
         (self.make)(bytes)
     }
 
-    /// The same request once more.
-    pub(crate) fn again(&self, request: &Request<B>) -> Option<Request<B>> {
-        let mut again = Request::new((self.again)(request.body())?);
-        *again.method_mut() = request.method().clone();
-        *again.uri_mut() = request.uri().clone();
-        *again.version_mut() = request.version();
-        *again.headers_mut() = request.headers().clone();
-        *again.extensions_mut() = request.extensions().clone();
-        Some(again)
+    /// The same body once more.
+    pub(crate) fn again(&self, body: &B) -> Option<B> {
+        (self.again)(body)
     }
 }
 

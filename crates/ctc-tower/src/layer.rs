@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use ctc_driver::ctc_core::SendFailure;
 use ctc_driver::{
-    AsyncDriver, AsyncSessionStore, CallError, CallOptions, Runtime, SharedSession, Tokio,
+    __adapter, AsyncDriver, AsyncSessionStore, CallError, CallOptions, Runtime, SharedSession,
+    Tokio,
 };
 use http::{Request, Response, Uri, Version};
 use http_body::Body;
@@ -231,6 +232,28 @@ impl<S, B> CtcService<S, B> {
         &self.driver
     }
 
+    /// Makes one call, as [`Service::call`] does: without a clone of the service and a box, for a
+    /// caller that keeps hold of it.
+    ///
+    /// # Errors
+    /// As [`AsyncDriver::execute`].
+    pub fn execute<R>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<R>, CallError<TowerError>>> + Send + use<'_, S, B, R>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<BoxError>,
+        B: Send + 'static,
+        R: Body + Send + 'static,
+        R::Data: Send,
+    {
+        let (outbound, options) = self.outbound(request);
+        let mut place = Some(outbound);
+        async move { __adapter::execute_from(&self.driver, &mut place, &options).await }
+    }
+
     pub(crate) fn bodies(&self) -> Bodies<B> {
         self.calls.bodies
     }
@@ -271,7 +294,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let driver = self.driver.clone();
         let (outbound, options) = self.outbound(request);
-        Box::pin(async move { driver.execute(outbound, &options).await })
+        let mut place = Some(outbound);
+        Box::pin(async move { __adapter::execute_from(&driver, &mut place, &options).await })
     }
 }
 

@@ -141,7 +141,7 @@ pub use ctc_driver::{
     Replay, Runtime, SessionConfig, SharedSession, TimedOut, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
-pub use transport::{Outbound, TowerError, TowerTransport};
+pub use transport::{Outbound, OutboundCopy, TowerError, TowerTransport};
 
 /// The README's snippet, compiled.
 #[cfg(doctest)]

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Buf;
 use ctc_driver::__adapter::DISCARD_BYTES;
-use ctc_driver::ctc_core::{Endpoint, SendFailure, Target};
+use ctc_driver::ctc_core::{Endpoint, Route, SendFailure, Target};
 use ctc_driver::{
-    AsyncTransport, CallError, CallFailure, LoginRequest, LoginResponse, Outgoing, TransportError,
+    AsyncTransport, CallError, CallFailure, LoginRequest, LoginResponse, Outgoing, ReplayCopy,
+    TransportError,
 };
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
+};
 use http_body::{Body, Frame};
 use tower::load_shed::error::Overloaded;
 use tower::{BoxError, Service, ServiceExt};
@@ -67,19 +70,22 @@ impl<S> Shared<S> {
         Self(Mutex::new(service))
     }
 
-    async fn send<B, R>(
+    /// The future has the service in it, and the request once.
+    fn send<B, R>(
         &self,
         request: Request<B>,
         classify: ClassifyError,
-    ) -> Result<Response<R>, TowerError>
+    ) -> impl Future<Output = Result<Response<R>, TowerError>> + use<S, B, R>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
         S::Error: Into<BoxError>,
     {
         let mut service = self.cloned();
-        service.ready().await.map_err(TowerError::not_ready)?;
-        let response = service.call(request).await;
-        response.map_err(|error| TowerError::failed(error, classify))
+        async move {
+            service.ready().await.map_err(TowerError::not_ready)?;
+            let response = service.call(request).await;
+            response.map_err(|error| TowerError::failed(error, classify))
+        }
     }
 
     /// Sends a request through layers, whose errors are handed on as they are.
@@ -164,8 +170,38 @@ impl<B> Outbound<B> {
     }
 }
 
+/// What is kept of an [`Outbound`] while it is out: less than a request, whose map of headers is
+/// dear to make.
+pub struct OutboundCopy<B> {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    extensions: Extensions,
+    body: B,
+    bodies: Bodies<B>,
+}
+
+impl<B> ReplayCopy<Outbound<B>> for OutboundCopy<B> {
+    fn route(&self) -> Route {
+        Route::new(&self.method, self.uri.path())
+    }
+
+    fn into_request(self) -> Outbound<B> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        for (name, value) in self.headers {
+            request.headers_mut().append(name, value);
+        }
+        *request.extensions_mut() = self.extensions;
+        Outbound::with_bodies(request, self.bodies)
+    }
+}
+
 impl<B> Outgoing for Outbound<B> {
-    type ReplayCopy = Self;
+    type ReplayCopy = OutboundCopy<B>;
 
     fn method(&self) -> &Method {
         self.request.method()
@@ -183,9 +219,18 @@ impl<B> Outgoing for Outbound<B> {
         self.request.headers_mut()
     }
 
-    fn replay_copy(&self) -> Option<Self> {
-        Some(Self {
-            request: self.bodies.again(&self.request)?,
+    fn replay_copy(&self) -> Option<OutboundCopy<B>> {
+        let request = &self.request;
+        let headers = request.headers().iter();
+        Some(OutboundCopy {
+            body: self.bodies.again(request.body())?,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            extensions: request.extensions().clone(),
             bodies: self.bodies,
         })
     }
@@ -213,8 +258,17 @@ where
     type Response = Response<R>;
     type Error = TowerError;
 
-    async fn send(&self, outbound: Outbound<B>) -> Result<Response<R>, TowerError> {
-        self.service.send(outbound.request, self.classify).await
+    // By hand what `async_trait` makes of an `async fn`, less the room for the request before it is
+    // sent.
+    fn send<'s, 'f>(
+        &'s self,
+        outbound: Outbound<B>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<R>, TowerError>> + Send + 'f>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        Box::pin(self.service.send(outbound.request, self.classify))
     }
 
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, TowerError> {
@@ -331,6 +385,12 @@ impl TransportError for TowerError {
 impl<S, B> fmt::Debug for TowerTransport<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TowerTransport").finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Debug for OutboundCopy<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutboundCopy({} {})", self.method, self.uri.path())
     }
 }
 

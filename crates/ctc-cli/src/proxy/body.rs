@@ -2,6 +2,7 @@
 //! could carry what is taken out of the headers.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,14 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::connections::CallGuard;
 use super::stall::{Stall, Stalled};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// When a call last moved anything.
+/// When the body of a request last moved.
 #[derive(Debug)]
 pub(super) struct Progress {
     start: Instant,
@@ -43,29 +44,27 @@ impl Progress {
     fn last(&self) -> Instant {
         self.start + Duration::from_millis(self.last.load(Relaxed))
     }
+}
 
-    /// Waits for `work` for as long as it moves something within every `limit`.
-    pub(super) async fn watch<R>(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = R>,
-    ) -> Result<R, Stalled> {
-        let mut work = std::pin::pin!(work);
-        let mut timer = std::pin::pin!(sleep_until(self.last() + limit));
-        loop {
-            tokio::select! {
-                biased;
-                result = work.as_mut() => return Ok(result),
-                () = timer.as_mut() => {
-                    let deadline = self.last() + limit;
-                    if deadline <= Instant::now() {
-                        return Err(Stalled(limit));
-                    }
-                    timer.as_mut().reset(deadline);
-                }
-            }
+/// Waits for `work` for as long as its body, if there is one to be sent, moves within every
+/// `limit`.
+pub(super) async fn watch<R>(
+    limit: Duration,
+    progress: Option<&Progress>,
+    stall: &mut Stall,
+    mut work: Pin<&mut impl Future<Output = R>>,
+) -> Result<R, Stalled> {
+    poll_fn(|context| {
+        if let Poll::Ready(result) = work.as_mut().poll(context) {
+            stall.moved();
+            return Poll::Ready(Ok(result));
         }
-    }
+        if let Some(progress) = progress {
+            stall.moved_at(progress.last());
+        }
+        stall.poll(limit, context).map(Err)
+    })
+    .await
 }
 
 /// The body of a request on its way to the server.
@@ -79,16 +78,18 @@ pub(super) enum RequestBody {
 #[derive(Debug)]
 pub(super) struct Upload {
     incoming: Incoming,
+    limit: Duration,
     stall: Stall,
     progress: Arc<Progress>,
 }
 
 impl RequestBody {
-    pub(super) fn stream(incoming: Incoming, limit: Duration, progress: &Arc<Progress>) -> Self {
+    pub(super) fn stream(incoming: Incoming, limit: Duration, progress: Arc<Progress>) -> Self {
         Self::Stream(Box::new(Upload {
             incoming,
-            stall: Stall::new(limit),
-            progress: Arc::clone(progress),
+            limit,
+            stall: Stall::default(),
+            progress,
         }))
     }
 
@@ -120,10 +121,11 @@ impl Body for RequestBody {
             Self::Stream(upload) => {
                 let Upload {
                     incoming,
+                    limit,
                     stall,
                     progress,
                 } = &mut **upload;
-                let polled = next_data(incoming, stall, context);
+                let polled = next_data(incoming, *limit, stall, context);
                 if polled.is_ready() {
                     progress.moved();
                 }
@@ -151,35 +153,30 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     content: Content,
-    _call: Option<CallGuard>,
+    call: CallGuard,
 }
 
 #[derive(Debug)]
 enum Content {
     Whole(Option<Bytes>),
-    Stream(Incoming, Stall),
+    /// May stand still for so long.
+    Stream(Incoming, Duration),
 }
 
 impl ResponseBody {
-    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+    pub(super) fn whole(bytes: impl Into<Bytes>, call: CallGuard) -> Self {
         let bytes = Some(bytes.into()).filter(|bytes: &Bytes| !bytes.is_empty());
         Self {
             content: Content::Whole(bytes),
-            _call: None,
+            call,
         }
     }
 
-    pub(super) fn stream(incoming: Incoming, limit: Duration) -> Self {
+    pub(super) fn stream(incoming: Incoming, limit: Duration, call: CallGuard) -> Self {
         Self {
-            content: Content::Stream(incoming, Stall::new(limit)),
-            _call: None,
+            content: Content::Stream(incoming, limit),
+            call,
         }
-    }
-
-    /// Keeps the call open until the body is sent.
-    pub(super) fn hold(mut self, call: CallGuard) -> Self {
-        self._call = Some(call);
-        self
     }
 }
 
@@ -191,9 +188,12 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().content {
+        let Self { content, call } = self.get_mut();
+        match content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Stream(incoming, stall) => next_data(incoming, stall, context),
+            Content::Stream(incoming, limit) => {
+                next_data(incoming, *limit, &mut call.stall, context)
+            }
         }
     }
 
@@ -219,6 +219,7 @@ fn exactly(bytes: Option<&Bytes>) -> SizeHint {
 /// The next piece of a body; trailers are left out.
 fn next_data(
     incoming: &mut Incoming,
+    limit: Duration,
     stall: &mut Stall,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -230,7 +231,8 @@ fn next_data(
                 return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
             }
             Poll::Pending => {
-                return stall.poll(context).map(|stalled| Some(Err(stalled.into())));
+                let stalled = stall.poll(limit, context);
+                return stalled.map(|stalled| Some(Err(stalled.into())));
             }
         }
     }

@@ -1,15 +1,17 @@
 //! One call through the proxy.
 
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ctc_tower::Unauthorized;
-use http::{Extensions, HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tower::Service as _;
 
-use super::body::{Progress, RequestBody, ResponseBody};
+use super::body::{Progress, RequestBody, ResponseBody, watch};
 use super::connections::CallGuard;
 use super::door::Door;
 use super::reply::{Reason, Replies, Reply};
@@ -35,67 +37,73 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) async fn call(
-        &self,
+        self: Arc<Self>,
         request: Request<Incoming>,
-        guard: CallGuard,
-    ) -> Response<ResponseBody> {
-        let response = self.respond(request, &guard).await;
-        let response = response.unwrap_or_else(|reply| {
-            self.replies.count(reply.reason);
-            reply.into_response()
-        });
-        response.map(|body| body.hold(guard))
+        mut guard: CallGuard,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        Ok(match self.respond(request, &mut guard).await {
+            Ok(response) => {
+                response.map(|incoming| ResponseBody::stream(incoming, self.timeout, guard))
+            }
+            Err(reply) => {
+                self.replies.count(reply.reason);
+                reply.into_response(guard)
+            }
+        })
     }
 
     async fn respond(
         &self,
-        request: Request<Incoming>,
-        guard: &CallGuard,
-    ) -> Result<Response<ResponseBody>, Reply> {
-        self.door.check(&request)?;
+        mut request: Request<Incoming>,
+        guard: &mut CallGuard,
+    ) -> Result<Response<Incoming>, Reply> {
+        self.door.admit(&mut request)?;
         if guard.is_too_many() {
             let why = "the proxy has as many calls under way as it may: make the call again later";
             let reply = Reply::new(Reason::TooManyCalls, why);
             return Err(reply.retry_after(Duration::from_secs(1)));
         }
         let (mut parts, incoming) = request.into_parts();
-        self.door.strip_request(&mut parts.headers);
         // What hyper notes of its own connection is nothing for the next one.
         parts.extensions = Extensions::new();
-        let progress = Progress::new();
-        let body = self.body(&parts, incoming, &progress).await?;
-        let call = self.upstream.clone().call(Request::from_parts(parts, body));
+        let mut progress = None;
+        let body = match incoming.is_end_stream() {
+            true => RequestBody::Whole(None),
+            // Boxed, so that calls without a body hold no room for it.
+            false => Box::pin(self.body(&parts.method, incoming, &mut progress)).await?,
+        };
+        let call = pin!(self.upstream.execute(Request::from_parts(parts, body)));
         // A little longer than a body may stand still, so that this is told as what it is.
         let limit = self.timeout + self.timeout / 10;
-        let response = match progress.watch(limit, call).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(Reply::of(&error)),
+        match watch(limit, progress.as_deref(), &mut guard.stall, call).await {
+            Ok(Ok(mut response)) => {
+                self.prepare(&mut response);
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(Reply::of(&error)),
             Err(stalled) => {
                 let why = format!(
                     "{stalled}, and no response came: the server may have acted on the call, so \
                      make it again only if that does no harm"
                 );
-                return Err(Reply::new(Reason::ResponseTimeout, why));
+                Err(Reply::new(Reason::ResponseTimeout, why))
             }
-        };
-        Ok(self.deliver(response))
+        }
     }
 
     /// A short body of a call that may be sent a second time is read first: the session can then
     /// recover from a 401. All others are streams.
     async fn body(
         &self,
-        parts: &request::Parts,
+        method: &Method,
         incoming: Incoming,
-        progress: &std::sync::Arc<Progress>,
+        progress: &mut Option<Arc<Progress>>,
     ) -> Result<RequestBody, Reply> {
-        if incoming.is_end_stream() {
-            return Ok(RequestBody::Whole(None));
-        }
-        let stream = RequestBody::stream(incoming, self.timeout, progress);
+        let moved = Arc::clone(progress.insert(Progress::new()));
+        let stream = RequestBody::stream(incoming, self.timeout, moved);
         let length = stream.size_hint().exact();
         let is_short = length.is_some_and(|length| length <= REPLAYABLE);
-        if !is_short || !parts.method.is_idempotent() {
+        if !is_short || !method.is_idempotent() {
             return Ok(stream);
         }
         match stream.collect().await {
@@ -113,23 +121,21 @@ impl Proxy {
         }
     }
 
-    fn deliver(&self, response: Response<Incoming>) -> Response<ResponseBody> {
-        let (mut parts, incoming) = response.into_parts();
-        let class = usize::from(parts.status.as_u16() / 100);
-        if let Some(count) = self.statuses.get(class) {
+    /// Makes a response of the server one for the caller.
+    fn prepare(&self, response: &mut Response<Incoming>) {
+        let status = response.status();
+        if let Some(count) = self.statuses.get(usize::from(status.as_u16() / 100)) {
             count.fetch_add(1, Relaxed);
         }
-        self.door.strip_response(&mut parts.headers);
-        if parts.status == StatusCode::UNAUTHORIZED
-            && let Some(why) = parts.extensions.get::<Unauthorized>()
+        self.door.strip_response(response.headers_mut());
+        // What hyper notes of its own connection is nothing for the next one.
+        let extensions = std::mem::take(response.extensions_mut());
+        if status == StatusCode::UNAUTHORIZED
+            && let Some(why) = extensions.get::<Unauthorized>()
             && let Ok(why) = HeaderValue::try_from(why.to_string())
         {
-            parts.headers.insert(UNAUTHORIZED, why);
+            response.headers_mut().insert(UNAUTHORIZED, why);
         }
-        parts.extensions = Extensions::new();
-        let mut response = Response::new(ResponseBody::stream(incoming, self.timeout));
-        *response.status_mut() = parts.status;
-        *response.headers_mut() = parts.headers;
-        response
+        *response.version_mut() = Version::default();
     }
 }

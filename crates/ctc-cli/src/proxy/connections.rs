@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -15,11 +17,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::listen::{Bounded, Listener, Stream};
+use super::stall::{Stall, Timer};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -70,16 +73,27 @@ struct Connection {
     calls: AtomicUsize,
     /// When the last call ended, or the connection began, in milliseconds after the start.
     idle_since: AtomicU64,
-    must_close: AtomicBool,
-    must_drain: AtomicBool,
-    wake: Notify,
+    orders: AtomicU8,
+    /// The task, for orders to reach it.
+    task: Mutex<Option<Waker>>,
+    /// Timers of calls that have ended, for those that follow.
+    timers: Mutex<Vec<Timer>>,
 }
+
+/// To close, to make room: if it still has no call.
+const EVICT: u8 = 1;
+/// To close, having had no whole request for too long: if it still has not.
+const EXPIRE: u8 = 2;
+/// To end when its calls have.
+const DRAIN: u8 = 4;
 
 /// A call under way. Dropping it ends the call.
 #[derive(Debug)]
 pub(super) struct CallGuard {
     connection: Arc<Connection>,
     all: Arc<Connections>,
+    /// How long the call has been waiting for the server.
+    pub(super) stall: Stall,
 }
 
 impl Connections {
@@ -104,10 +118,26 @@ impl Connections {
         self: &Arc<Self>,
         listener: Listener,
         handler: H,
+        drain: watch::Receiver<bool>,
+    ) where
+        H: Fn(Request<Incoming>, CallGuard) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        tokio::select! {
+            () = self.serve_all(listener, handler, drain) => {}
+            never = self.expire_idle() => match never {},
+        }
+    }
+
+    async fn serve_all<H, F, B>(
+        self: &Arc<Self>,
+        listener: Listener,
+        handler: H,
         mut drain: watch::Receiver<bool>,
     ) where
         H: Fn(Request<Incoming>, CallGuard) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
+        F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
@@ -131,8 +161,7 @@ impl Connections {
         // From here on new connections are refused.
         drop(listener);
         for connection in self.lock().values() {
-            connection.must_drain.store(true, SeqCst);
-            connection.wake.notify_one();
+            connection.order(DRAIN);
         }
         while tasks.join_next().await.is_some() {}
     }
@@ -170,21 +199,52 @@ impl Connections {
     fn evict(&self) {
         let open = self.lock();
         let idle = open.values().filter(|connection| {
-            connection.calls.load(SeqCst) == 0 && !connection.must_close.load(SeqCst)
+            connection.is_idle() && connection.orders.load(SeqCst) & EVICT == 0
         });
         if let Some(oldest) = idle.min_by_key(|connection| connection.idle_since.load(SeqCst)) {
-            oldest.must_close.store(true, SeqCst);
-            oldest.wake.notify_one();
+            oldest.order(EVICT);
         }
+    }
+
+    /// Closes connections that have had no whole request for too long. One timer for all of them:
+    /// one for each would be looked at whenever its connection moves.
+    async fn expire_idle(&self) -> Infallible {
+        loop {
+            let now = self.now();
+            // Whatever begins to be idle from here on ends no earlier.
+            let mut next = now + self.idle();
+            for connection in self.lock().values() {
+                match self.expires(connection) {
+                    Some(end) if end > now => next = next.min(end),
+                    Some(_) => connection.order(EXPIRE),
+                    None => {}
+                }
+            }
+            // With many connections some end is always near: a little late will do.
+            let pause = self.limits.idle / 64;
+            sleep_until((self.start + Duration::from_millis(next)).max(Instant::now() + pause))
+                .await;
+        }
+    }
+
+    /// When a connection will have been idle for too long, if it is idle.
+    fn expires(&self, connection: &Connection) -> Option<u64> {
+        let since = connection.idle_since.load(SeqCst);
+        connection.is_idle().then(|| since + self.idle())
+    }
+
+    /// How long a connection may be idle, in milliseconds.
+    fn idle(&self) -> u64 {
+        millis(self.limits.idle).max(1)
     }
 
     fn register(&self, number: u64) -> Arc<Connection> {
         let connection = Arc::new(Connection {
             calls: AtomicUsize::new(0),
             idle_since: AtomicU64::new(self.now()),
-            must_close: AtomicBool::new(false),
-            must_drain: AtomicBool::new(false),
-            wake: Notify::new(),
+            orders: AtomicU8::new(0),
+            task: Mutex::default(),
+            timers: Mutex::default(),
         });
         self.lock().insert(number, Arc::clone(&connection));
         connection
@@ -197,55 +257,51 @@ impl Connections {
         handler: H,
     ) where
         H: Fn(Request<Incoming>, CallGuard) -> F + Send + Sync + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
+        F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let service = service_fn(|request| {
-            // Counted here, so that no connection is closed between its request and its call.
-            let response = handler(request, CallGuard::new(self, connection));
-            async move { Ok::<_, Infallible>(response.await) }
-        });
+        // Counted here, so that no connection is closed between its request and its call.
+        let service = service_fn(|request| handler(request, CallGuard::new(self, connection)));
         let io = TokioIo::new(Bounded::new(stream, self.limits.stall));
         let builder = builder();
         let mut serving = pin!(builder.serve_connection(io, service));
-        let mut idle = pin!(sleep(self.limits.idle));
-        loop {
-            tokio::select! {
-                biased;
+        let mut task = None;
+        poll_fn(|context| {
+            loop {
                 // How it ended is the peer's business: it went away, or broke the protocol.
-                _ = serving.as_mut() => return,
-                () = connection.wake.notified() => {
-                    if connection.must_close.swap(false, SeqCst) && connection.is_idle() {
-                        self.counts.evicted.fetch_add(1, Relaxed);
-                        return;
-                    }
-                    if connection.must_drain.load(SeqCst) {
-                        serving.as_mut().graceful_shutdown();
-                    }
+                if serving.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
                 }
-                () = idle.as_mut() => {
-                    let since = Duration::from_millis(connection.idle_since.load(SeqCst));
-                    let ends = self.start + since + self.limits.idle;
-                    if !connection.is_idle() {
-                        idle.set(sleep(self.limits.idle));
-                    } else if ends > Instant::now() {
-                        idle.set(sleep_until(ends));
-                    } else {
-                        self.counts.expired.fetch_add(1, Relaxed);
-                        return;
-                    }
+                connection.listen(&mut task, context);
+                let orders = connection.take_orders();
+                if orders & EVICT != 0 && connection.is_idle() {
+                    self.counts.evicted.fetch_add(1, Relaxed);
+                    return Poll::Ready(());
                 }
+                if orders & EXPIRE != 0
+                    && self
+                        .expires(connection)
+                        .is_some_and(|end| end <= self.now())
+                {
+                    self.counts.expired.fetch_add(1, Relaxed);
+                    return Poll::Ready(());
+                }
+                if orders & DRAIN == 0 {
+                    return Poll::Pending;
+                }
+                serving.as_mut().graceful_shutdown();
             }
-        }
+        })
+        .await;
     }
 
     /// Milliseconds since the start.
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.start.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.open)
     }
 }
 
@@ -270,6 +326,41 @@ impl Connection {
     fn is_idle(&self) -> bool {
         self.calls.load(SeqCst) == 0
     }
+
+    /// Tells the connection's task what to do.
+    fn order(&self, order: u8) {
+        self.orders.fetch_or(order, SeqCst);
+        let task = locked(&self.task).clone();
+        // If it has not begun, it looks by itself.
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Called before looking for orders, so that none is missed. `known` is what `task` has: it
+    /// spares the lock.
+    fn listen(&self, known: &mut Option<Waker>, context: &Context<'_>) {
+        let task = context.waker();
+        if !known.as_ref().is_some_and(|known| known.will_wake(task)) {
+            *known = Some(task.clone());
+            locked(&self.task).clone_from(known);
+        }
+    }
+
+    fn take_orders(&self) -> u8 {
+        match self.orders.load(SeqCst) {
+            0 => 0,
+            _ => self.orders.swap(0, SeqCst),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl CallGuard {
@@ -279,6 +370,7 @@ impl CallGuard {
         Self {
             connection: Arc::clone(connection),
             all: Arc::clone(all),
+            stall: Stall::with(locked(&connection.timers).pop()),
         }
     }
 
@@ -290,6 +382,9 @@ impl CallGuard {
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
+        if let Some(timer) = std::mem::take(&mut self.stall).into_timer() {
+            locked(&self.connection.timers).push(timer);
+        }
         self.all.counts.calls.fetch_sub(1, Relaxed);
         self.connection.idle_since.store(self.all.now(), SeqCst);
         self.connection.calls.fetch_sub(1, SeqCst);

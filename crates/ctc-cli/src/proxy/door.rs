@@ -7,58 +7,108 @@
 use std::net::IpAddr;
 
 use ctc_tower::Endpoint;
-use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, EXPECT, HOST, LOCATION, ORIGIN, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
-};
+use http::header::{ALT_SVC, CONNECTION, HOST, LOCATION, ORIGIN, SET_COOKIE, UPGRADE, VIA};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::reply::{Reason, Reply};
-use super::token::LocalToken;
+use super::token::{self, LocalToken};
 
 /// The vendor's path of the login.
 const LOGIN_PATH: &str = "/connect/services/login";
-const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_SITE: &str = "sec-fetch-site";
 /// How the proxy names itself to the server.
 const VIA_US: HeaderValue = HeaderValue::from_static("1.1 ctc-proxy");
 
 /// Headers of one connection, not of the message. A trailer could carry what is taken out here, so
 /// none goes through, and none is announced.
-static HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HTTP2_SETTINGS,
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
 
 /// What callers send that is not for the server.
-static CALLERS_OWN: [HeaderName; 4] = [AUTHORIZATION, APP_KEY, EXPECT, super::token::HEADER];
+fn is_callers_own(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization" | "calamp-services-app" | "expect" | token::HEADER
+    )
+}
+
+/// What only browsers send.
+fn is_browsers_own(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "origin" | FETCH_SITE)
+}
+
+/// What a response may have that is not for the caller, or not as it is.
+fn is_servers_own(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "alt-svc" | "set-cookie" | "location")
+}
 
 /// What a request is held against.
 #[derive(Debug)]
 pub(super) struct Door {
     /// The port in the proxy's own URL; `None` for a socket, which has no port.
-    pub(super) port: Option<u16>,
-    pub(super) token: Option<LocalToken>,
-    pub(super) logout_path: String,
-    pub(super) endpoint: Endpoint,
+    port: Option<u16>,
+    /// What most requests have for `Host`.
+    usual_hosts: [String; 2],
+    token: Option<LocalToken>,
+    /// Without a slash at its end.
+    logout_path: String,
+    endpoint: Endpoint,
 }
 
 impl Door {
+    pub(super) fn new(
+        port: Option<u16>,
+        token: Option<LocalToken>,
+        logout_path: &str,
+        endpoint: Endpoint,
+    ) -> Self {
+        let suffix = port.map_or_else(String::new, |port| format!(":{port}"));
+        Self {
+            port,
+            usual_hosts: ["127.0.0.1", "localhost"].map(|name| format!("{name}{suffix}")),
+            token,
+            logout_path: logout_path.trim_end_matches('/').to_owned(),
+            endpoint,
+        }
+    }
+
+    /// Lets a request in, and takes out of it what is not for the server: credentials of the
+    /// caller's own, and what belongs to its connection. The session replaces a key and a token, if
+    /// there are any, and keeps the other cookies.
+    ///
     /// # Errors
     /// Returns the response for a request that is not let in.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Reply> {
+    pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Reply> {
+        self.check(request)?;
+        let headers = request.headers_mut();
+        // Most requests have nothing of the kind. One walk over their few names tells, which costs
+        // less than to look each of these up.
+        let is_ours = |name| is_hop_by_hop(name) || is_callers_own(name) || is_browsers_own(name);
+        if headers.keys().any(is_ours) {
+            check_browser(headers)?;
+            check_upgrade(headers)?;
+            strip_hop_by_hop(headers);
+            remove_all(is_callers_own, headers);
+        }
+        headers.append(VIA, VIA_US);
+        Ok(())
+    }
+
+    fn check<B>(&self, request: &Request<B>) -> Result<(), Reply> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         if *method == Method::CONNECT || *method == Method::TRACE {
             let why = format!("the proxy has no {method}: it makes calls to CTC, and no tunnels");
@@ -71,19 +121,11 @@ impl Door {
             let why = "the target is no path from the root: begin it with one '/'";
             return Err(Reply::new(Reason::BadTarget, why));
         }
-        check_browser(headers)?;
-        let is_other_protocol =
-            |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"h2c");
-        // An offer of h2c may be ignored, and some clients make it with every first request.
-        if headers.get_all(UPGRADE).iter().any(is_other_protocol) {
-            let why = "the proxy does not change protocols: make the request without Upgrade";
-            return Err(Reply::new(Reason::UpgradeRefused, why));
-        }
         if let Some(token) = &self.token {
             token.check(headers)?;
         }
         let path = path.trim_end_matches('/');
-        if path == LOGIN_PATH || path == self.logout_path.trim_end_matches('/') {
+        if path == LOGIN_PATH || path == self.logout_path {
             let why = "the proxy logs in and out for its callers: make the call itself, without a \
                        login";
             return Err(Reply::new(Reason::LoginRefused, why));
@@ -99,8 +141,11 @@ impl Door {
         if more.is_some() || (host.is_none() && uri.authority().is_none()) {
             return refused("the request has no Host header, or more than one: send one");
         }
-        let named = host.map(|host| Authority::try_from(host.as_bytes()));
-        let is_ours = named.is_none_or(|host| host.is_ok_and(|host| self.is_ours(&host)))
+        let is_ours_by_name = |host: &HeaderValue| {
+            self.usual_hosts.iter().any(|usual| host == usual)
+                || Authority::try_from(host.as_bytes()).is_ok_and(|host| self.is_ours(&host))
+        };
+        let is_ours = host.is_none_or(is_ours_by_name)
             && uri.authority().is_none_or(|host| self.is_ours(host))
             && uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
         if is_ours {
@@ -143,18 +188,13 @@ impl Door {
         self.port.is_some() && authority.is_some_and(|host| self.is_ours(&host))
     }
 
-    /// Takes out of a request what is not for the server: credentials of the caller's own, and what
-    /// belongs to its connection. The session replaces a key and a token, if there are any, and
-    /// keeps the other cookies.
-    pub(super) fn strip_request(&self, headers: &mut HeaderMap) {
-        strip_hop_by_hop(headers);
-        remove_all(&CALLERS_OWN, headers);
-        headers.append(VIA, VIA_US);
-    }
-
     /// Takes out of a response the token, and what is true of the server's connection only. A
     /// `Location` on the server becomes one on the proxy.
     pub(super) fn strip_response(&self, headers: &mut HeaderMap) {
+        let is_ours = |name| is_hop_by_hop(name) || is_servers_own(name);
+        if !headers.keys().any(is_ours) {
+            return;
+        }
         strip_hop_by_hop(headers);
         headers.remove(ALT_SVC);
         let is_token = |value: &HeaderValue| sets_token(value.as_bytes());
@@ -207,6 +247,16 @@ fn check_browser(headers: &HeaderMap) -> Result<(), Reply> {
     Ok(())
 }
 
+/// An offer of h2c may be ignored, and some clients make it with every first request.
+fn check_upgrade(headers: &HeaderMap) -> Result<(), Reply> {
+    let is_other_protocol = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"h2c");
+    if headers.get_all(UPGRADE).iter().any(is_other_protocol) {
+        let why = "the proxy does not change protocols: make the request without Upgrade";
+        return Err(Reply::new(Reason::UpgradeRefused, why));
+    }
+    Ok(())
+}
+
 /// Whether a `Set-Cookie` is the token's, however its name is written.
 fn sets_token(cookie: &[u8]) -> bool {
     let name = cookie.split(|byte| matches!(byte, b'=' | b';')).next();
@@ -225,15 +275,13 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    remove_all(&HOP_BY_HOP, headers);
+    remove_all(is_hop_by_hop, headers);
 }
 
-/// One walk over the few names that there are costs less than looking each of these up.
-fn remove_all(names: &[HeaderName], headers: &mut HeaderMap) {
-    if headers.keys().any(|name| names.contains(name)) {
-        for name in names {
-            headers.remove(name);
-        }
+fn remove_all(which: fn(&HeaderName) -> bool, headers: &mut HeaderMap) {
+    let names: Vec<_> = headers.keys().filter(|name| which(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
     }
 }
 
@@ -242,17 +290,12 @@ mod tests {
     use super::*;
 
     fn door(port: Option<u16>) -> Door {
-        Door {
-            port,
-            token: None,
-            logout_path: "/connect/services/logout".to_owned(),
-            endpoint: Endpoint::us(),
-        }
+        Door::new(port, None, "/connect/services/logout", Endpoint::us())
     }
 
     fn reason(door: &Door, request: http::request::Builder) -> Option<Reason> {
-        let request = request.body(()).unwrap();
-        door.check(&request).err().map(|reply| reply.reason)
+        let mut request = request.body(()).unwrap();
+        door.admit(&mut request).err().map(|reply| reply.reason)
     }
 
     fn host(door: &Door, host: &str) -> Option<Reason> {
@@ -318,8 +361,9 @@ mod tests {
 
     #[test]
     fn a_connection_header_removes_what_it_names_and_nothing_of_the_sessions() {
-        let mut headers = HeaderMap::new();
+        let mut request = Request::get("/x").body(()).unwrap();
         for (name, value) in [
+            ("host", "localhost"),
             ("connection", "keep-alive, X-Secret-Hop , cookie"),
             ("connection", "x-other"),
             ("x-secret-hop", "1"),
@@ -338,11 +382,12 @@ mod tests {
             ("calamp-services-app", "mine"),
             ("expect", "100-continue"),
         ] {
-            headers.append(name, HeaderValue::from_static(value));
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().append(name, value);
         }
-        door(None).strip_request(&mut headers);
-        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(left, ["x-kept", "via"]);
+        assert!(door(None).admit(&mut request).is_ok());
+        let left: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["host", "x-kept", "via"]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Health {
                 "there are /healthz, /readyz and /metrics",
             ),
         };
-        let mut response = Response::new(ResponseBody::whole(body).hold(guard));
+        let mut response = Response::new(ResponseBody::whole(body, guard));
         *response.status_mut() = status;
         let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, plain);

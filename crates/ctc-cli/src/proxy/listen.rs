@@ -166,6 +166,7 @@ impl Drop for SocketFile {
 /// A connection whose peer has to read what is written to it.
 pub(super) struct Bounded<S> {
     stream: S,
+    limit: Duration,
     stall: Stall,
 }
 
@@ -173,7 +174,8 @@ impl<S> Bounded<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
-            stall: Stall::new(limit),
+            limit,
+            stall: Stall::default(),
         }
     }
 
@@ -185,7 +187,7 @@ impl<S> Bounded<S> {
         match polled {
             Poll::Pending => self
                 .stall
-                .poll(context)
+                .poll(self.limit, context)
                 .map(|stalled| Err(io::Error::new(io::ErrorKind::TimedOut, stalled))),
             ready @ Poll::Ready(_) => {
                 self.stall.moved();

@@ -16,6 +16,7 @@ mod token;
 mod upstream;
 
 use std::fmt::Display;
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -157,12 +158,12 @@ async fn serve(
         let doing = format!("use the token file {}", path.display());
         cannot(doing, LocalToken::in_file(path))
     });
-    let door = Door {
-        port: listener.port(),
-        token: token.transpose()?,
-        logout_path: session.settings().logout_path,
-        endpoint: session.endpoint(),
-    };
+    let door = Door::new(
+        listener.port(),
+        token.transpose()?,
+        &session.settings().logout_path,
+        session.endpoint(),
+    );
     if door.leads_to_itself() {
         let why = "the CTC endpoint is this proxy itself: check CTC_BASE_URL or --base-url";
         return Err(Failure::usage(why));
@@ -203,10 +204,7 @@ async fn serve(
     }
 
     let calls = Arc::clone(&proxy);
-    let handler = move |request, guard| {
-        let calls = Arc::clone(&calls);
-        async move { calls.call(request, guard).await }
-    };
+    let handler = move |request, guard| Arc::clone(&calls).call(request, guard);
     let mut serving = pin!(connections.serve(listener, handler, draining));
     tokio::select! {
         () = serving.as_mut() => {}
@@ -239,10 +237,7 @@ async fn serve_health(listener: Listener, health: Health, idle: Duration) {
     });
     // It answers until the process ends.
     let (_never, draining) = watch::channel(false);
-    let handler = move |request, guard| {
-        let response = health.respond(&request, guard);
-        async move { response }
-    };
+    let handler = move |request, guard| ready(Ok(health.respond(&request, guard)));
     connections.serve(listener, handler, draining).await;
 }
 

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::body::ResponseBody;
+use super::connections::CallGuard;
 use super::stall::Stalled;
 use crate::exit::chain;
 
@@ -136,7 +137,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<ResponseBody> {
+    pub(super) fn into_response(self, call: CallGuard) -> Response<ResponseBody> {
         let seconds = self.retry_after.map(whole_seconds);
         // As `ctc --json` has it.
         let error = json!({
@@ -145,7 +146,7 @@ impl Reply {
             "retry_after_seconds": seconds,
         });
         let json = json!({ "version": 1, "error": error });
-        let mut response = Response::new(ResponseBody::whole(format!("{json}\n")));
+        let mut response = Response::new(ResponseBody::whole(format!("{json}\n"), call));
         *response.status_mut() = self.reason.status();
         let headers = response.headers_mut();
         headers.insert(ERROR, HeaderValue::from_static(self.reason.name()));

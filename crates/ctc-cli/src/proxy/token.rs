@@ -5,13 +5,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
 use super::reply::{Reason, Reply};
 
 /// The header that callers show it in. It is not sent on.
-pub(super) const HEADER: HeaderName = HeaderName::from_static("ctc-proxy-token");
+pub(super) const HEADER: &str = "ctc-proxy-token";
 /// Bytes of randomness.
 const BYTES: usize = 32;
 

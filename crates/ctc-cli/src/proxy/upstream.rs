@@ -1,13 +1,16 @@
 //! The way to the server: hyper's client with TLS, under the session's layer.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ctc_tower::{Bodies, CallOptions, CtcLayer, CtcService, SendFailure, SharedSession};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, Error, connect::HttpConnector};
+use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower::Layer as _;
+use tower::{Layer as _, Service};
 
 use super::body::RequestBody;
 use super::connections::BUFFER;
@@ -20,11 +23,48 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// just being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, RequestBody>;
+type HttpClient = Client<Connector, RequestBody>;
+
+/// The connector as one `Arc`: hyper clones it for each call, whether it connects or not.
+#[derive(Clone)]
+pub(super) struct Connector(Arc<HttpsConnector<HttpConnector>>);
+
+impl Service<Uri> for Connector {
+    type Response = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+    type Error = <HttpsConnector<HttpConnector> as Service<Uri>>::Error;
+    type Future = <HttpsConnector<HttpConnector> as Service<Uri>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        HttpsConnector::clone(&self.0).call(uri)
+    }
+}
+
+/// hyper's client as one `Arc`, where it is a dozen: the layer clones it for each call.
+#[derive(Clone, Debug)]
+pub(super) struct Http(Arc<HttpClient>);
+
+impl Service<Request<RequestBody>> for Http {
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> ResponseFuture {
+        self.0.request(request)
+    }
+}
+
 /// The session's layer, for a store to be set.
 pub(super) type Layer = CtcLayer<RequestBody>;
 /// What takes calls to the server.
-pub(super) type Upstream = CtcService<HttpClient, RequestBody>;
+pub(super) type Upstream = CtcService<Http, RequestBody>;
 
 /// `with_store` puts the layer over the session's store, if it has one.
 ///
@@ -57,7 +97,8 @@ pub(super) fn build(
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http1_max_buf_size(BUFFER);
-    let client: HttpClient = builder.build(connector.clone());
+    let connector = Connector(Arc::new(connector));
+    let client = Http(Arc::new(builder.build(connector.clone())));
     let for_logins: HttpClient = builder.pool_max_idle_per_host(0).build(connector);
     let layer = CtcLayer::with_bodies(
         session,

@@ -11,7 +11,7 @@ fn sizes() -> (usize, usize) {
         let set = std::env::var(name).ok();
         set.map_or(usual, |set| set.parse().unwrap())
     };
-    (number("CTC_LOOP", 60), number("CTC_HERD", 20))
+    (number("CTC_LOOP", 24), number("CTC_HERD", 12))
 }
 
 fn herd(machine: &Machine, size: usize) {

@@ -98,6 +98,8 @@ fn run(options: &Options) -> Result<bool, Failure> {
     if options.proxy {
         let (rows, points) = step("proxy", || proxy::measure(&plan, &server))?;
         return report(options, &rows, |folder, machine| {
+            let figures = format!("{:#}\n", table::json(&rows, machine));
+            std::fs::write(folder.join("proxy.json"), figures)?;
             picture::draw_proxy(folder, machine, &points)
         });
     }
