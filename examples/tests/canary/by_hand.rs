@@ -13,9 +13,9 @@ use ctc_driver::ctc_core::{
     LoginRule, OAuth, Pass, Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, BodyError, BoxAsyncCaller, BoxCaller, CallError, CallOptions, ConfigError,
-    CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied, LeaseTerms,
-    LoginLimiter, LoginRequest, LoginResponse, SessionStore, SharedSession, StoreError,
+    AsyncCaller, BodyError, BodyStream, BoxAsyncCaller, BoxCaller, CallError, CallOptions,
+    ConfigError, CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied,
+    LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, SessionStore, SharedSession, StoreError,
     SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
@@ -237,6 +237,7 @@ fn small_things(endpoint: &Endpoint) {
     ));
     let limiter = LoginLimiter::new(1, 1);
     show!(ctc_driver::LoginLimiter, &limiter);
+    show!(ctc_driver::BodyStream, &BodyStream::new(TOKEN.to_owned()));
     show!(ctc_driver::CallOptions, &CallOptions::new());
     sources();
     show!(ctc_driver::SystemClock, &SystemClock);

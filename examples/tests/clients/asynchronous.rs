@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ctc_reqwest::reqwest::redirect::Policy;
 use ctc_reqwest::reqwest::{self, multipart::Form, multipart::Part};
 use ctc_reqwest::{
-    AsyncSessionStore, MemoryStore, Outbound, RequestBuilder, ReqwestTransport, SharedSession,
-    Tokio,
+    AsyncSessionStore, AsyncStreamingCaller, MemoryStore, Outbound, RequestBuilder,
+    ReqwestTransport, SharedSession, Tokio,
 };
 use serde::de::DeserializeOwned;
 
@@ -48,6 +48,24 @@ pub(crate) fn follows(http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 
 pub(crate) fn own_http_client(builder: adapter::ClientBuilder) -> adapter::ClientBuilder {
     builder.http_client(adapter::http_client_builder().build().unwrap())
+}
+
+pub(crate) fn outbound(request: http::Request<Vec<u8>>) -> Outbound {
+    Outbound::try_from(request).unwrap()
+}
+
+/// How many chunks a body has, and how many bytes.
+pub(crate) fn streamed(client: &adapter::Client, path: &str) -> (usize, usize) {
+    let request = http::Request::get(path).body(Vec::new()).unwrap();
+    wait(async {
+        let mut body = client.stream(request).await.unwrap().into_body();
+        let (mut chunks, mut bytes) = (0, 0);
+        while let Some(chunk) = body.chunk().await.unwrap() {
+            chunks += 1;
+            bytes += chunk.len();
+        }
+        (chunks, bytes)
+    })
 }
 
 pub(crate) fn a_store() -> Arc<dyn AsyncSessionStore> {

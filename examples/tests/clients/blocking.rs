@@ -1,15 +1,21 @@
 //! The cases over ctc-ureq.
 
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the cases are compiled once for each client"
+)]
 #[path = "cases.rs"]
 mod cases;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use ctc_ureq::ureq::config::ConfigBuilder;
 use ctc_ureq::ureq::typestate::AgentScope;
 use ctc_ureq::ureq::unversioned::multipart::{Form, Part};
 use ctc_ureq::{
-    MemoryStore, Outbound, RequestBuilder, ResponseExt, SessionStore, SharedSession, UreqTransport,
+    MemoryStore, Outbound, RequestBuilder, ResponseExt, SessionStore, SharedSession,
+    StreamingCaller, UreqTransport,
 };
 use serde::de::DeserializeOwned;
 
@@ -44,6 +50,24 @@ pub(crate) fn follows(http: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentSco
 
 pub(crate) fn own_http_client(builder: adapter::ClientBuilder) -> adapter::ClientBuilder {
     builder.http_config(adapter::http_client_builder().build())
+}
+
+pub(crate) fn outbound(request: http::Request<Vec<u8>>) -> Outbound {
+    Outbound::from(request)
+}
+
+/// How many chunks a body has, and how many bytes.
+pub(crate) fn streamed(client: &adapter::Client, path: &str) -> (usize, usize) {
+    let request = http::Request::get(path).body(Vec::new()).unwrap();
+    let mut body = client.stream(request).unwrap().into_body();
+    let (mut chunks, mut bytes) = (0, 0);
+    let mut chunk = [0; 8192];
+    loop {
+        match body.read(&mut chunk).unwrap() {
+            0 => return (chunks, bytes),
+            length => (chunks, bytes) = (chunks + 1, bytes + length),
+        }
+    }
 }
 
 pub(crate) fn a_store() -> Arc<dyn SessionStore> {

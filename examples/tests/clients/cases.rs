@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::adapter::{
     BuildError, Client, ClientBuilder, Clock, Denial, Endpoint, Error, Login, LoginFailure,
-    LoginLimiter, LogoutOutcome, OAuth, Outbound, Replay, SharedSession, Unauthorized,
+    LoginLimiter, LogoutOutcome, OAuth, Replay, SharedSession, Unauthorized,
 };
 use super::{a_store, follows, form, own_http_client, status_of, text, wait};
 
@@ -265,7 +265,7 @@ fn an_outbound_is_made_of_an_http_request() {
     let session = || client(&server).session().clone();
     let request = |path: &str| {
         let request = Request::get(format!("{}{path}", server.url()));
-        Outbound::try_from(request.body(Vec::new()).unwrap()).unwrap()
+        super::outbound(request.body(Vec::new()).unwrap())
     };
     assert_eq!(status_of(session(), request(DEVICES)), Some(200));
     let hang = Fault::Hang { act: false };
@@ -417,4 +417,18 @@ fn the_oauth_login_goes_to_the_token_endpoint_and_its_token_to_the_api() {
     assert!(matches!(wait(client.logout()), LogoutOutcome::Accepted(status) if status == 200));
     assert_eq!(server.counts().live_tokens, 1, "only the second is revoked");
     assert_eq!(server.counts().violations, 0);
+}
+
+#[test]
+fn a_body_longer_than_max_body_is_streamed_and_a_dead_token_replaced() {
+    let server = Server::start().unwrap();
+    let client = builder(&server).build().unwrap();
+    wait(client.login()).unwrap();
+    server.revoke_all();
+    let length = ctc_driver::CallOptions::DEFAULT_MAX_BODY + 1;
+    let path = format!("/connect/test/bytes/{length}");
+    let (chunks, bytes) = super::streamed(&client, &path);
+    assert_eq!(bytes, length);
+    assert!(chunks > 16, "{chunks}");
+    assert_eq!(client.session().counts().replays, 1);
 }
