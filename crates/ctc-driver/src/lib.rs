@@ -14,7 +14,8 @@
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
-//!   in and out. [`BoxCaller`] and [`BoxAsyncCaller`] are any of them.
+//!   in and out. [`BoxCaller`] and [`BoxAsyncCaller`] are any of them. [`StreamingCaller`] and
+//!   [`AsyncStreamingCaller`] also hand out bodies as they come, where the HTTP client can.
 //! - [`CallFailure`]: what the errors of all clients can say.
 //!
 //! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
@@ -83,6 +84,7 @@ mod ports;
 mod sealing;
 mod session;
 mod stores;
+mod streaming;
 mod threads;
 mod timer;
 
@@ -114,6 +116,7 @@ pub use session::{Observer, SharedSession};
 pub use stores::MemoryStore;
 #[cfg(feature = "unblock")]
 pub use stores::Unblock;
+pub use streaming::{AsyncStreamingCaller, BodyStream, StreamingCaller};
 
 /// What the shipped adapters and this project's own measurements share: not part of the stable
 /// surface, and exempt from semantic versioning.

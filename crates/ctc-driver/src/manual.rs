@@ -5,7 +5,7 @@
 //! - [`errors`]: every error, and what to do about it.
 //! - [`redirects_cookies_origins`]: where key and token go, and where they never go.
 //! - [`rotating_a_password`]: credentials that change while the program runs.
-//! - [`many_accounts`]: a client for each, and what clients may share.
+//! - [`many_accounts`]: a client for each, what they share, and a limit on their logins.
 //! - [`observability`]: events, the observer, counters.
 //!
 //! `ctc_core::manual` has the loop, fair use with every setting, and the threat model;
@@ -31,6 +31,11 @@ pub mod redirects_cookies_origins {}
 pub mod rotating_a_password {}
 
 #[doc = include_str!("manual/many_accounts.md")]
+///
+/// ```ignore
+#[doc = include_str!("manual/many_accounts.rs")]
+/// ```
+#[doc = include_str!("manual/many_accounts_costs.md")]
 pub mod many_accounts {}
 
 #[doc = include_str!("manual/observability.md")]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_driver::{__adapter, AsyncCaller, AsyncTransport, CallError};
+use ctc_driver::{
+    __adapter, AsyncCaller, AsyncStreamingCaller, AsyncTransport, BodyStream, CallError,
+};
+use http_body_util::BodyExt;
 
 use crate::Client;
 use crate::error::SendError;
@@ -29,6 +32,22 @@ impl AsyncCaller for Client {
 
     async fn sleep(&self, duration: Duration) {
         self.driver().runtime().sleep(duration).await;
+    }
+}
+
+#[async_trait]
+impl AsyncStreamingCaller for Client {
+    async fn stream(
+        &self,
+        mut request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<BodyStream>, CallError<SendError>> {
+        let options = __adapter::prepare(self.session(), &mut request);
+        let request = native(request).map_err(|error| CallError::Transport(error.into()))?;
+        let mut outbound = Some(Outbound::new(request));
+        let response = self.drive(&mut outbound, options.as_ref()).await?.0;
+        // An error of the body would name the URL.
+        let body = |body: reqwest::Body| BodyStream::new(body.map_err(reqwest::Error::without_url));
+        Ok(http::Response::from(response).map(body))
     }
 }
 

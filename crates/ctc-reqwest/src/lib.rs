@@ -86,10 +86,11 @@ pub use ctc_driver::ctc_core::{
     Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BodyError, BoxFuture, CallError,
-    CallFailure, CallOptions, Clock, ConfigError, Counts, CredentialsCommand, CredentialsEnv,
-    CredentialsError, CredentialsFile, CredentialsSource, Denied, Failure, LoginLimiter,
-    LogoutOutcome, MemoryStore, NotSent, Replay, Runtime, SharedSession, TimedOut, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, AsyncStreamingCaller, BodyError,
+    BodyStream, BoxFuture, CallError, CallFailure, CallOptions, Clock, ConfigError, Counts,
+    CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile, CredentialsSource,
+    Denied, Failure, LoginLimiter, LogoutOutcome, MemoryStore, NotSent, Replay, Runtime,
+    SharedSession, TimedOut, Tokio,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

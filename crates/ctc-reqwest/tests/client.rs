@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ctc_reqwest::reqwest::{self, redirect::Policy};
 use ctc_reqwest::{
-    BuildError, Client, ClientBuilder, Denial, Endpoint, Error, Login, LoginFailure, LogoutOutcome,
-    OAuth, Replay, SendError, Unauthorized, http_client_builder,
+    BuildError, Client, ClientBuilder, Denial, Endpoint, Error, Login, LoginFailure, OAuth,
+    SendError, http_client_builder,
 };
 use ctc_testkit::{
-    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Origin,
-    Rule, Server,
+    DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule,
+    Server,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -148,89 +148,6 @@ async fn a_native_request_and_streams_in_both_directions() {
 }
 
 #[tokio::test]
-async fn t46_paths_are_joined_and_absolute_urls_only_to_the_endpoint() {
-    let server = Server::start().unwrap();
-    let other = Server::start().unwrap();
-    let client = client(&server);
-    let absolute = format!("{}{DEVICES}?pg=2", server.url());
-    assert_eq!(client.get(absolute).send().await.unwrap().status(), 200);
-    let foreign = format!("{}{DEVICES}", other.url());
-    assert!(matches!(
-        client.get(&foreign).send().await,
-        Err(Error::Path(_))
-    ));
-    for bad in [
-        "",
-        "devices",
-        "//evil.example/x",
-        "/a b",
-        "https://evil.example/",
-    ] {
-        assert!(
-            matches!(client.get(bad).send().await, Err(Error::Path(_))),
-            "{bad:?}"
-        );
-    }
-    let native = reqwest::Request::new(Method::GET, foreign.parse().unwrap());
-    assert!(matches!(client.execute(native).await, Err(Error::Stamp(_))));
-    assert_eq!(other.journal().len(), 0);
-}
-
-#[tokio::test]
-async fn t11_t18_a_401_that_is_delivered_says_why() {
-    let server = Server::start().unwrap();
-    let client = client(&server);
-    client.login().await.unwrap();
-    server.revoke_all();
-    let response = client.post(ECHO).body("x").send().await.unwrap();
-    assert_eq!(response.status(), 401);
-    assert_eq!(
-        response.extensions().get(),
-        Some(&Unauthorized::NotReplayable)
-    );
-    // The session is renewed for the next call, and a POST that may be sent twice is.
-    assert_eq!(
-        client.post(ECHO).body("x").send().await.unwrap().status(),
-        200
-    );
-    server.revoke_all();
-    let response = client
-        .post(ECHO)
-        .body("whole")
-        .replay(Replay::Always)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        (
-            response.status().as_u16(),
-            server.journal().pop().unwrap().body
-        ),
-        (200, b"whole".to_vec())
-    );
-}
-
-#[tokio::test]
-async fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
-    let server = Server::start().unwrap();
-    let client = builder(&server)
-        .credentials(DEFAULT_USERNAME, "wrong")
-        .build()
-        .unwrap();
-    for _ in 0..20 {
-        let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else {
-            panic!("should be denied")
-        };
-        assert!(matches!(denied.denial(), Denial::Rejected { status, .. } if *status == 401));
-        assert_eq!(denied.retry_after(), None);
-    }
-    assert_eq!(server.counts().login_requests, 1);
-    let right = ctc_reqwest::Credentials::new(DEFAULT_USERNAME, DEFAULT_PASSWORD).unwrap();
-    client.session().set_credentials(right);
-    assert_eq!(client.get(DEVICES).send().await.unwrap().status(), 200);
-}
-
-#[tokio::test]
 async fn t27_t56_trouble_at_login_is_a_typed_error_with_its_source() {
     let server = Server::start().unwrap();
     server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
@@ -347,44 +264,6 @@ async fn a_client_of_ones_own_that_follows_redirects_is_found_out() {
     assert!(source.contains("followed a redirect at login"), "{source}");
 }
 
-#[tokio::test]
-async fn t51_t52_logout_is_explicit_and_final() {
-    let server = Server::start().unwrap();
-    let client = client(&server);
-    assert!(matches!(client.logout().await, LogoutOutcome::NoToken));
-    client.session().reopen();
-    client.login().await.unwrap();
-    assert!(matches!(client.logout().await, LogoutOutcome::Accepted(status) if status == 200));
-    let Err(Error::Denied(denied)) = client.get(DEVICES).send().await else {
-        panic!("should be denied")
-    };
-    assert_eq!(*denied.denial(), Denial::Closed);
-    assert_eq!(
-        (server.counts().live_tokens, server.counts().login_requests),
-        (0, 1)
-    );
-}
-
-#[tokio::test]
-async fn t36_a_renewal_that_fails_leaves_the_token_and_one_that_succeeds_replaces_it() {
-    let server = Server::start().unwrap();
-    let client = client(&server);
-    assert_eq!(client.get(DEVICES).send().await.unwrap().status(), 200);
-    server.inject(Rule::once(Matcher::Login, Fault::status(503)));
-    assert!(matches!(client.renew().await, Err(Error::Denied(_))));
-    assert_eq!(client.get(DEVICES).send().await.unwrap().status(), 200);
-    client.session().reset();
-    client.renew().await.unwrap();
-    assert_eq!(client.get(DEVICES).send().await.unwrap().status(), 200);
-    assert_eq!(
-        (
-            client.session().counts().logins,
-            client.session().counts().unauthorized
-        ),
-        (3, 0)
-    );
-}
-
 #[test]
 fn what_the_builder_lacks_is_named() {
     choose_crypto_provider();
@@ -410,67 +289,6 @@ fn what_the_builder_lacks_is_named() {
     );
     assert!(error.contains("its character 7"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
-}
-
-#[test]
-fn a_user_agent_of_ones_own() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let server = Server::start().unwrap();
-        let client = builder(&server)
-            .user_agent("fleet/7")
-            .connect_timeout(Duration::from_secs(5))
-            .build()
-            .unwrap();
-        client.get(DEVICES).send().await.unwrap();
-        for entry in server.journal() {
-            assert_eq!(entry.header("user-agent"), ["fleet/7"]);
-        }
-    });
-}
-
-fn oauth(server: &Server) -> OAuth {
-    OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID).unwrap()
-}
-
-#[tokio::test]
-async fn the_oauth_login_goes_to_the_token_endpoint_and_its_token_to_the_api() {
-    let server = Server::start().unwrap();
-    let client = builder(&server)
-        .login(Login::OAuth(oauth(&server)))
-        .build()
-        .unwrap();
-    for _ in 0..2 {
-        assert_eq!(client.get(DEVICES).send().await.unwrap().status(), 200);
-    }
-    let [login, first, second] = &*server.journal() else {
-        panic!("one login and two calls")
-    };
-    let (api, issuer) = (Origin::Api, Origin::Token);
-    assert_eq!(
-        (login.origin, first.origin, second.origin),
-        (issuer, api, api)
-    );
-    assert!(login.header("calamp-services-app").is_empty());
-    assert_eq!(first.header("calamp-services-app"), [DEFAULT_APP_KEY]);
-    assert!(first.header("authorization")[0].starts_with("Bearer "));
-    assert!(first.header("cookie").is_empty());
-    assert!(matches!(client.logout().await, LogoutOutcome::NotRevoked));
-    assert_eq!(server.counts().live_tokens, 1);
-    assert_eq!(server.counts().violations, 0);
-
-    let revoking = oauth(&server).revoke_on_logout();
-    let client = builder(&server)
-        .login(Login::OAuth(revoking))
-        .build()
-        .unwrap();
-    client.login().await.unwrap();
-    assert!(matches!(client.logout().await, LogoutOutcome::Accepted(status) if status == 200));
-    assert_eq!(server.counts().live_tokens, 1, "only the second is revoked");
-    assert_eq!(server.counts().violations, 0);
 }
 
 /// The variables that name a proxy are a process's own, so this test runs itself once more in

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ctc_driver::{
-    __adapter, AsyncCaller, CallError, CallOptions, Runtime, TimedOut, Tokio, read_body,
+    __adapter, AsyncCaller, AsyncStreamingCaller, BodyStream, CallError, CallOptions, Runtime,
+    TimedOut, Tokio, read_body,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -41,6 +42,28 @@ where
 
     async fn sleep(&self, duration: Duration) {
         self.driver().runtime().sleep(duration).await;
+    }
+}
+
+#[async_trait]
+impl<S, B, R> AsyncStreamingCaller for CtcService<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Send + 'static,
+    R: Body + Send + 'static,
+    R::Data: Send,
+    R::Error: Into<BoxError>,
+{
+    async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<BodyStream>, CallError<TowerError>> {
+        let request = request.map(|body| self.bodies().make(body.into()));
+        let (outbound, options) = self.outbound(request);
+        let response = self.driver().execute(outbound, &options).await?;
+        Ok(response.map(BodyStream::new))
     }
 }
 
@@ -141,6 +164,35 @@ where
 
     async fn sleep(&self, duration: Duration) {
         self.runtime.sleep(duration).await;
+    }
+}
+
+#[async_trait]
+impl<S, B, R> AsyncStreamingCaller for ServiceCaller<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    B: Send + 'static,
+    R: Body + Send + 'static,
+    R::Data: Send,
+    R::Error: Into<BoxError>,
+{
+    async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<BodyStream>, CallError<TowerError>> {
+        let options = request.extensions().get().unwrap_or(&self.options);
+        let timeout = options.timeout;
+        let request = request.map(|body| self.bodies.make(body.into()));
+        let calling = self.service.call(request);
+        let response = match timeout {
+            None => calling.await,
+            Some(limit) => __adapter::within(&*self.runtime, limit, calling)
+                .await
+                .ok_or_else(|| TimedOut::sent(limit))?,
+        };
+        Ok(response.map_err(of_layers)?.map(BodyStream::new))
     }
 }
 

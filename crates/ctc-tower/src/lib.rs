@@ -135,10 +135,11 @@ pub use ctc_driver::ctc_core::{
     Phase, RejectionReason, SendFailure, Settings, Unauthorized,
 };
 pub use ctc_driver::{
-    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, BodyError, BoxFuture, CallError,
-    CallFailure, CallOptions, ConfigError, CredentialsCommand, CredentialsEnv, CredentialsError,
-    CredentialsFile, CredentialsSource, Denied, Failure, LogoutOutcome, MemoryStore, NotSent,
-    Replay, Runtime, SessionConfig, SharedSession, TimedOut, Tokio,
+    AsyncCaller, AsyncCredentialsSource, AsyncSessionStore, AsyncStreamingCaller, BodyError,
+    BodyStream, BoxFuture, CallError, CallFailure, CallOptions, ConfigError, CredentialsCommand,
+    CredentialsEnv, CredentialsError, CredentialsFile, CredentialsSource, Denied, Failure,
+    LoginLimiter, LogoutOutcome, MemoryStore, NotSent, Replay, Runtime, SessionConfig,
+    SharedSession, TimedOut, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
 pub use transport::{Outbound, OutboundCopy, TowerError, TowerTransport};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ctc_tower::{
-    AsyncCaller, CallError, CallFailure, CallOptions, CtcLayer, Endpoint, Failure, ServiceCaller,
-    SessionConfig, SharedSession,
+    AsyncCaller, AsyncStreamingCaller, CallError, CallFailure, CallOptions, CtcLayer, Endpoint,
+    Failure, ServiceCaller, SessionConfig, SharedSession,
 };
 use http::{Request, Response};
 use http_body_util::Full;
@@ -94,4 +94,23 @@ async fn a_layers_own_error_says_what_the_session_said() {
     let error = caller.fetch(elsewhere).await.unwrap_err();
     assert!(!error.was_sent(), "{error:?}");
     assert!(matches!(error.failure(), Failure::NotSent(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn services_and_layers_hand_out_a_body_as_it_comes() {
+    let none = || CallOptions::new().max_body(0);
+    let service = CtcLayer::new(session()).layer(service_fn(upstream));
+    let layers = ServiceCaller::new(layered(&session(), |error| error));
+    let of_service = service.stream(get("/devices", none())).await.unwrap();
+    let of_layers = layers.stream(get("/devices", none())).await.unwrap();
+    for response in [of_service, of_layers] {
+        let mut body = response.into_body();
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "0123456789");
+        assert!(body.chunk().await.unwrap().is_none());
+    }
+    let quick = || none().timeout(Duration::from_millis(50));
+    let late = service.stream(get("/hangs", quick())).await.unwrap_err();
+    assert!(matches!(late, CallError::TimedOut(_)), "{late:?}");
+    let late = layers.stream(get("/hangs", quick())).await.unwrap_err();
+    assert!(matches!(late, CallError::TimedOut(_)), "{late:?}");
 }

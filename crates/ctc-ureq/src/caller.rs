@@ -1,6 +1,8 @@
 //! The client as [`Caller`], for libraries that work with every client.
 
-use ctc_driver::{__adapter, CallError, Caller, Transport};
+use std::io::Read;
+
+use ctc_driver::{__adapter, CallError, Caller, StreamingCaller, Transport};
 use http::{Request, Response};
 
 use crate::error::SendError;
@@ -14,15 +16,27 @@ impl Caller for Client {
         mut request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<SendError>> {
         let options = __adapter::prepare(self.session(), &mut request);
-        let request = request.map(|body| {
-            if body.is_empty() {
-                Body::empty()
-            } else {
-                body.into()
-            }
-        });
         let options = options.as_ref().unwrap_or(self.options());
-        let response = self.drive(request, Some(options))?;
+        let response = self.drive(request.map(body), Some(options))?;
         Ok(self.driver().transport().read(response, options.max_body)?)
+    }
+}
+
+impl StreamingCaller for Client {
+    fn stream(
+        &self,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, CallError<SendError>> {
+        let options = __adapter::prepare(self.session(), &mut request);
+        let response = self.drive(request.map(body), options.as_ref())?;
+        Ok(response.map(|body| Box::new(body.into_reader()) as _))
+    }
+}
+
+fn body(body: Vec<u8>) -> Body {
+    if body.is_empty() {
+        Body::empty()
+    } else {
+        body.into()
     }
 }

@@ -93,7 +93,7 @@ pub use ctc_driver::{
     BodyError, CallError, CallFailure, CallOptions, Caller, Clock, ConfigError, Counts,
     CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile, CredentialsSource,
     Denied, Failure, LoginLimiter, LogoutOutcome, MemoryStore, NotSent, Replay, SessionStore,
-    SharedSession, TimedOut,
+    SharedSession, StreamingCaller, TimedOut,
 };
 pub use error::{BuildError, Error, SendError};
 pub use request::RequestBuilder;

@@ -13,9 +13,10 @@ use ctc_driver::ctc_core::{
     LoginRule, OAuth, Pass, Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, BodyError, BoxAsyncCaller, BoxCaller, CallError, CallOptions, ConfigError,
-    CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied, LeaseTerms,
-    LoginRequest, LoginResponse, SessionStore, SharedSession, StoreError, SystemClock,
+    AsyncCaller, BodyError, BodyStream, BoxAsyncCaller, BoxCaller, CallError, CallOptions,
+    ConfigError, CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied,
+    LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, SessionStore, SharedSession, StoreError,
+    SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
@@ -234,6 +235,9 @@ fn small_things(endpoint: &Endpoint) {
     tell(&ConfigError::BaseUrlVariable(
         Endpoint::new(&format!("http://{TOKEN}")).unwrap_err(),
     ));
+    let limiter = LoginLimiter::new(1, 1);
+    show!(ctc_driver::LoginLimiter, &limiter);
+    show!(ctc_driver::BodyStream, &BodyStream::new(TOKEN.to_owned()));
     show!(ctc_driver::CallOptions, &CallOptions::new());
     sources();
     show!(ctc_driver::SystemClock, &SystemClock);

@@ -17,7 +17,7 @@ use http::HeaderMap;
 
 use super::adapter::{
     Client, ClientBuilder, CredentialsCommand, CredentialsEnv, CredentialsError, CredentialsFile,
-    CredentialsSource, Endpoint, MemoryStore, Replay, SendError,
+    CredentialsSource, Endpoint, LoginLimiter, MemoryStore, Replay, SendError,
 };
 use super::{http_client, native, of_its_own, wait, with_stream};
 use crate::store::Busy;
@@ -242,6 +242,13 @@ fn building(report: &mut Report) {
         "a user agent for an HTTP client of your own",
         us().user_agent("x").http_client(http_client()),
     );
+    let other = us().app_key("k").credentials("u", "p").build().unwrap();
+    told(
+        "a session of your own, and credentials",
+        Client::builder()
+            .session(other.session().clone())
+            .credentials("u", "p"),
+    );
     told(
         "a token endpoint of the other region",
         us().login(Login::OAuth(OAuth::eu()))
@@ -380,6 +387,10 @@ fn held_back(report: &mut Report) {
         "another process holds the store's login lease",
         &login(&client),
     );
+    let limiter = LoginLimiter::new(1, 1);
+    let limited = || builder(&server).login_limiter(&limiter).build().unwrap();
+    wait(limited().login()).unwrap();
+    report.tell("the login limiter has no turn in time", &login(&limited()));
 }
 
 fn paths(report: &mut Report) {

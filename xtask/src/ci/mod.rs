@@ -260,7 +260,9 @@ fn fleets() -> Result<Outcome, String> {
 }
 
 fn examples() -> Result<Outcome, String> {
-    plain(&["run", "--quiet", "--example", "own_http_stack"])?;
+    for example in ["own_http_stack", "many_accounts"] {
+        plain(&["run", "--quiet", "--example", example])?;
+    }
     for example in ["quickstart", "sdk_async"] {
         readme::shows(example)?;
     }

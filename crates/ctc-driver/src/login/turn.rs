@@ -5,6 +5,7 @@ use futures_util::future::select;
 use super::attempt::Attempt;
 use super::io::{Io, SendLogin};
 use crate::events::SessionEvent;
+use crate::limiter::Place;
 
 impl Attempt {
     /// Whether this login may be sent as far as other sessions' logins go. If not, it is in line.
@@ -25,7 +26,7 @@ impl Attempt {
         // Its runtime runs it: the caller that was elected for it may be elected once more.
         self.settle();
         session.counters().queued.count();
-        let ahead = self.place.as_ref().map_or(0, |place| place.ahead());
+        let ahead = self.place.as_ref().map_or(0, Place::ahead);
         session.tell(SessionEvent::LoginQueued { ahead });
         loop {
             // Listen first, ask second: a change in between is then never missed.

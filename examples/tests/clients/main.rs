@@ -1,0 +1,9 @@
+//! What both clients do alike: one file of cases, compiled over each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers are tests too"
+)]
+
+mod asynchronous;
+mod blocking;
