@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 use std::io::Read;
+use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -174,7 +174,7 @@ where
 
 impl<T, B, R> StreamingCaller for Driver<T>
 where
-    T: Transport<Request = Request<B>, Response = Response<R>>,
+    T: Transport<Request = Request<B>, Response = Response<R>> + 'static,
     B: Clone + From<Vec<u8>>,
     R: Read + Send + 'static,
 {
@@ -206,32 +206,29 @@ where
     }
 }
 
-/// Whatever leads to a client is one.
-macro_rules! stream_through {
-    ($($holder:ty),*) => {$(
-        impl<C: StreamingCaller + ?Sized> StreamingCaller for $holder {
-            fn stream(
-                &self,
-                request: Request<Vec<u8>>,
-            ) -> Result<Response<Box<dyn Read + Send>>, CallError<Self::Error>> {
-                C::stream(self, request)
-            }
-        }
+/// Whatever leads to a client is one: references, `Arc`, `Box`.
+impl<P> StreamingCaller for P
+where
+    P: Deref<Target: StreamingCaller> + Send + Sync,
+{
+    fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, CallError<Self::Error>> {
+        (**self).stream(request)
+    }
+}
 
-    )*};
+/// As for [`StreamingCaller`].
+#[async_trait]
+impl<P> AsyncStreamingCaller for P
+where
+    P: Deref<Target: AsyncStreamingCaller> + Send + Sync,
+{
+    async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<BodyStream>, CallError<Self::Error>> {
+        (**self).stream(request).await
+    }
 }
-macro_rules! async_stream_through {
-    ($($holder:ty),*) => {$(
-        #[async_trait]
-        impl<C: AsyncStreamingCaller + ?Sized> AsyncStreamingCaller for $holder {
-            async fn stream(
-                &self,
-                request: Request<Vec<u8>>,
-            ) -> Result<Response<BodyStream>, CallError<Self::Error>> {
-                C::stream(self, request).await
-            }
-        }
-    )*};
-}
-stream_through!(&C, Arc<C>, Box<C>);
-async_stream_through!(&C, Arc<C>, Box<C>);

@@ -30,6 +30,10 @@ struct Body<S: AsyncStack> {
 }
 
 impl<S: AsyncStack> AnyStack for Asynchronous<S> {
+    fn is_async(&self) -> bool {
+        true
+    }
+
     fn claims(&self, capability: Capability) -> bool {
         match capability {
             Capability::KeepsConnections => self.0.keeps_connections(),

@@ -27,6 +27,10 @@ struct Body<S: BlockingStack> {
 }
 
 impl<S: BlockingStack> AnyStack for Blocking<S> {
+    fn is_async(&self) -> bool {
+        false
+    }
+
     fn claims(&self, capability: Capability) -> bool {
         match capability {
             Capability::KeepsConnections => self.0.keeps_connections(),

@@ -30,6 +30,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A stack with its types forgotten.
 pub(super) trait AnyStack: Send + Sync {
+    fn is_async(&self) -> bool;
     fn claims(&self, capability: Capability) -> bool;
     /// Sends a login through a new transport, past any session.
     fn send_login(&self, login: LoginRequest) -> Pending<Result<LoginResponse, String>>;
