@@ -89,6 +89,12 @@ macro_rules! __conformance_tests {
             oauth_rate_limit_ends_by_the_servers_clock
             oauth_dead_token_is_renewed_unseen
             oauth_insufficient_scope_causes_no_login
+            oauth_calls_at_the_known_end_log_in_once
+            source_is_asked_once_a_login
+            herd_on_a_changed_password_logs_in_twice
+            same_password_after_a_refusal_ends_it
+            failing_source_sends_nothing
+            silent_source_is_bounded
             errors_tell_no_secret
             errors_of_connecting_tell_no_secret
             tls_carries_the_same

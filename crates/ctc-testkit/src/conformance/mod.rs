@@ -76,6 +76,7 @@ mod client;
 mod failure;
 mod macros;
 mod runtime;
+mod script;
 mod stack;
 mod stage;
 mod suite;

@@ -17,6 +17,7 @@ use http::Method;
 use super::{
     client::{AnyStack, Call, CallFailed, Client, Head, LIMIT, Pending, ServerResponse, Why},
     failure::{Checked, Failure, Stop, equal, fail, that},
+    script::Script,
     stack::Certificate,
 };
 use crate::{
@@ -47,6 +48,8 @@ pub(super) struct Setup {
     pub(super) settings: Settings,
     /// Whether the client logs in at the server's token endpoint.
     oauth: bool,
+    /// Where the credentials come from, if not from here.
+    source: Option<Arc<Script>>,
 }
 
 impl Default for Setup {
@@ -61,6 +64,7 @@ impl Default for Setup {
             password: DEFAULT_PASSWORD.into(),
             settings,
             oauth: false,
+            source: None,
         }
     }
 }
@@ -73,6 +77,11 @@ impl Setup {
 
     pub(super) fn oauth(mut self) -> Self {
         self.oauth = true;
+        self
+    }
+
+    pub(super) fn source(mut self, source: Arc<Script>) -> Self {
+        self.source = Some(source);
         self
     }
 
@@ -153,10 +162,14 @@ impl<'a> Stage<'a> {
         setup: Setup,
     ) -> Checked<TestClient> {
         let clock = VirtualClock::new();
+        let source = setup.source.clone();
         let session = match session(url, setup) {
             Ok(session) => SharedSession::with_clock(session, clock.clone()),
             Err(error) => return fail("the session", "to be made".into(), error),
         };
+        if let Some(source) = source {
+            source.give(&session, self.stack.is_async());
+        }
         match self.stack.connect(session.clone(), certificate) {
             Some(client) => Ok(TestClient {
                 client,
@@ -191,6 +204,10 @@ fn session(url: &str, setup: Setup) -> Result<Session, String> {
     let text = |error: &dyn Display| error.to_string();
     let endpoint = Endpoint::danger_plain_http(url).map_err(|error| text(&error))?;
     let key = AppKey::new(DEFAULT_APP_KEY).map_err(|error| text(&error))?;
+    if setup.source.is_some() {
+        let session = Session::without_credentials(endpoint, key, setup.settings);
+        return session.map_err(|error| text(&error));
+    }
     let credentials =
         Credentials::new(setup.username, setup.password).map_err(|error| text(&error))?;
     Session::new(endpoint, key, credentials, setup.settings).map_err(|error| text(&error))

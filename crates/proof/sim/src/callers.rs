@@ -8,13 +8,14 @@ use ctc_driver::{AsyncDriver, CallError, CallOptions, Replay};
 use http::header::COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::calls::CallState;
 use crate::count::Fault;
 use crate::net::SimTransport;
 use crate::plan::{CallPlan, Ms};
 use crate::secrets;
 use crate::server::REFUSED_ROUTE;
 use crate::tasks::Cancelling;
-use crate::watch::{CallState, Guarantee};
+use crate::watch::Guarantee;
 use crate::wire::{ORIGIN, SimError};
 use crate::world::{Sleep, State, World};
 

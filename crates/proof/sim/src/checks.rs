@@ -3,10 +3,11 @@
 use ctc_core::{Denial, LoginFailure, Phase};
 use ctc_driver::Counts;
 
+use crate::calls::CallState;
 use crate::held::Held;
 use crate::logins::{MOST_REFILLS, MOST_WHEN_SHORT};
 use crate::plan::Ms;
-use crate::watch::{CallState, Guarantee, SLACK};
+use crate::watch::{Guarantee, SLACK};
 use crate::world::State;
 
 impl State {

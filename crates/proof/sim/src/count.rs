@@ -117,6 +117,13 @@ impl Tally {
         }
     }
 
+    /// What was never reached.
+    pub fn never(&self) -> Vec<&'static str> {
+        let counted = NAMES.iter().copied().zip(self.faults);
+        let never = counted.filter(|(_, count)| *count == 0);
+        never.map(|(name, _)| name.trim()).collect()
+    }
+
     /// Every number with its name.
     pub fn rows(&self) -> Vec<(&'static str, u64)> {
         let heads = [

@@ -8,6 +8,7 @@
 
 mod actions;
 mod callers;
+mod calls;
 mod checks;
 mod clock;
 mod count;

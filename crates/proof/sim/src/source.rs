@@ -65,6 +65,10 @@ impl SimSource {
         let mut state = self.world.state();
         state.source_is_asked(self.process);
         let faults = state.faults.source;
+        // Rotated while a login with the old one was on its way.
+        if state.watch.sessions[self.process].questions.count == 2 && state.rng.chance(300) {
+            state.sources[self.process].1 = state.server.password;
+        }
         let pause = if state.strikes(faults.slow, Fault::SourceSlow) {
             state.rng.between(100, 20_000)
         } else {

@@ -10,6 +10,7 @@ mod renewal;
 mod requests;
 mod responses;
 mod secrets;
+mod sources;
 mod trouble;
 
 use super::{case::Case, failure::Checked, stage::Stage};
@@ -115,6 +116,14 @@ cases! {
         oauth_rate_limit_ends_by_the_servers_clock "T28",
         oauth_dead_token_is_renewed_unseen "T14 T21",
         oauth_insufficient_scope_causes_no_login "T11",
+        oauth_calls_at_the_known_end_log_in_once "T02",
+    }
+    sources {
+        source_is_asked_once_a_login "T01",
+        herd_on_a_changed_password_logs_in_twice "T02",
+        same_password_after_a_refusal_ends_it "T23 T24",
+        failing_source_sends_nothing "",
+        silent_source_is_bounded "T56",
     }
     secrets {
         errors_tell_no_secret "T78 T79",

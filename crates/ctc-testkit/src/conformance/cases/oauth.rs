@@ -281,3 +281,31 @@ pub(super) fn oauth_insufficient_scope_causes_no_login(stage: &Stage<'_>) -> Che
     }
     Ok(())
 }
+
+/// A hundred calls at the second that the token ends: one login. Renewed ahead of its end, none of
+/// them is refused.
+pub(super) fn oauth_calls_at_the_known_end_log_in_once(stage: &Stage<'_>) -> Checked {
+    const MANY: usize = 100;
+    for renewed_early in [true, false] {
+        let builder = Server::builder().token_lifetime(HOUR);
+        let mut setup = Setup::default().oauth();
+        if !renewed_early {
+            setup.settings.early_renewal = None;
+        }
+        let scene = stage.scene_of(builder, setup)?;
+        scene.client.open()?;
+        scene.client.clock.advance(HOUR);
+        scene.server.advance(HOUR);
+        // A driver's alarm counts real time. Any change of the session does what it does.
+        scene.client.session.reset();
+        for call in scene.client.herd(MANY, &scene.client.get(DEVICES))? {
+            equal("the status of a call", answered(call)?.status, 200)?;
+        }
+        let counts = scene.server.counts();
+        equal("logins", counts.login_requests, 2)?;
+        let refused = counts.unauthorized > 0;
+        equal("that calls were refused", refused, !renewed_early)?;
+        scene.clean()?;
+    }
+    Ok(())
+}

@@ -5,16 +5,20 @@
 //! same state (all that `Debug` shows of a session, with times relative to now, and what the
 //! callers know) count once.
 
+mod known_end;
 mod one_session;
 mod parts;
 mod shared_store;
+mod source;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-pub(crate) use one_session::OneSession;
-pub(crate) use shared_store::SharedStore;
+use known_end::KnownEnd;
+use one_session::OneSession;
+use shared_store::SharedStore;
+use source::Source;
 
 /// A world small enough to be searched.
 pub(crate) trait Small: Sized {
@@ -43,7 +47,7 @@ pub struct Searched {
     pub violation: Option<String>,
 }
 
-/// Explores both small worlds to their stated depths, or to `depth`. `progress` hears of each depth
+/// Explores the small worlds to their stated depths, or to `depth`. `progress` hears of each depth
 /// that is done: the world, the depth, and how many states were seen so far.
 pub fn exhaust(
     depth: Option<usize>,
@@ -53,6 +57,8 @@ pub fn exhaust(
     vec![
         search::<OneSession>("3 callers, 1 session", depth.unwrap_or(8), progress),
         search::<SharedStore>("2 sessions, 1 store", depth.unwrap_or(11), progress),
+        search::<KnownEnd>("2 callers, 1 known end", depth.unwrap_or(7), progress),
+        search::<Source>("2 callers, 1 source", depth.unwrap_or(8), progress),
     ]
 }
 

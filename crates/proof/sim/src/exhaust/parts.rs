@@ -1,9 +1,11 @@
-//! What both small worlds are made of: the session, its server's responses to a login, and the
+//! What the small worlds are made of: the session, its server's responses to a login, and the
 //! clock's start.
 
 use std::time::{Duration, Instant};
 
-use ctc_core::{AppKey, Credentials, Endpoint, LoginReading, Pass, Session, Settings};
+use ctc_core::{
+    AppKey, Credentials, EarlyRenewal, Endpoint, LoginReading, OAuth, Pass, Session, Settings,
+};
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -11,6 +13,12 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 pub(crate) const LEASE: u64 = 60;
 pub(crate) const BURST: u64 = 2;
 pub(crate) const REFILL: u64 = 120;
+/// How long an OAuth token lives that is renewed ahead of its end, and one that is not.
+pub(crate) const LIFE: u64 = 400;
+pub(crate) const SHORT: u64 = 5;
+/// How long before its end the two windows begin.
+pub(crate) const ADVISED: u64 = LIFE / 2;
+pub(crate) const MANDATORY: u64 = LIFE / 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
@@ -33,6 +41,27 @@ pub(crate) fn session() -> Session {
     let session = key
         .ok()
         .and_then(|key| Session::new(Endpoint::us(), key, credentials(), settings).ok());
+    session.unwrap_or_else(|| unreachable!("the settings are valid"))
+}
+
+/// A session of the OAuth login, with credentials or to be asked for them.
+pub(crate) fn oauth_session(has_credentials: bool) -> Session {
+    let mut settings = Settings::default();
+    settings.login = ctc_core::Login::OAuth(OAuth::us());
+    settings.fair_use.burst = std::num::NonZeroU32::MIN.saturating_add(1);
+    settings.lease = Duration::from_secs(LEASE);
+    let mut early = EarlyRenewal::default();
+    (early.advised_percent, early.mandatory_percent) = (50, 20);
+    settings.early_renewal = Some(early);
+    // Long enough that a sent login's lease is the same.
+    settings.login_timeout = Duration::from_secs(LEASE - 1);
+    let session = AppKey::new("CANARY-KEY").ok().and_then(|key| {
+        if has_credentials {
+            Session::new(Endpoint::us(), key, credentials(), settings).ok()
+        } else {
+            Session::without_credentials(Endpoint::us(), key, settings).ok()
+        }
+    });
     session.unwrap_or_else(|| unreachable!("the settings are valid"))
 }
 
