@@ -1,10 +1,13 @@
 //! A client's life with all its trouble. Compiled once for each adapter: `super` says which.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use ctc_driver::ctc_core::{Credentials, Login, OAuth, Settings, Unauthorized};
-use ctc_driver::{LoginRequest, SessionConfig, SessionEvent, SharedSession};
+use ctc_driver::{
+    CredentialsCommand, CredentialsFile, LoginRequest, SessionConfig, SessionEvent, SharedSession,
+};
 use ctc_testkit::{ClearingForm, DEFAULT_CLIENT_ID, Fault, Matcher, Point, Rule, Server};
 
 use super::adapter::{self, Client, ClientBuilder, Endpoint};
@@ -36,6 +39,7 @@ pub(crate) fn live(stage: &Stage) {
     broken_off(stage);
     made_by_hand(stage, &client);
     by_oauth(stage);
+    by_source(stage);
     logouts(&stage.server, &client);
     // Last of all the file has a live token in it.
     client.session().reopen();
@@ -378,6 +382,54 @@ fn made_by_hand(stage: &Stage, client: &Client) {
         |request| send_login(&stack, LoginRequest::new(request, Duration::from_secs(30))),
         |stamps| send(&stack, outbound(client, stamps)),
     );
+}
+
+/// The password comes from sources, and each fails with the password in what it read.
+fn by_source(stage: &Stage) {
+    let client = builder(stage).build().unwrap();
+    let file = stage.folder.join("password");
+    let sources = CredentialsFile::for_user(USERNAME, &file);
+    client.session().set_credentials_source(sources);
+    let fails = |client: &Client| {
+        client.session().reset();
+        tell(&wait(client.login()).unwrap_err());
+        tell(&wait(client.get(DEVICES).send()).unwrap_err());
+        println!("{:?}", client.session());
+    };
+    for text in [format!("{PASSWORD}\n{PASSWORD}\n"), "CANARY".repeat(2000)] {
+        std::fs::write(&file, text).unwrap();
+        owner_only(&file);
+        fails(&client);
+    }
+    let commands = [
+        format!("echo {PASSWORD}; echo {PASSWORD}; exit 0"),
+        format!("echo {PASSWORD}; echo {PASSWORD} >&2; exit 3"),
+        format!("printf '{PASSWORD}\\377\\n'"),
+    ];
+    for command in commands {
+        let command = CredentialsCommand::new(USERNAME, "sh").args(["-c", &command]);
+        client.session().set_credentials_source(command);
+        fails(&client);
+    }
+    // What is wrong at first, and the right one once the server has refused that.
+    let asked = AtomicUsize::new(0);
+    client.session().set_credentials_source(move || {
+        let first = asked.fetch_add(1, SeqCst) == 0;
+        let password = if first { WRONG_PASSWORD } else { PASSWORD };
+        Ok(Credentials::new(USERNAME, password)?)
+    });
+    client.session().reset();
+    wait(client.login()).unwrap();
+    println!("{:?}", client.session());
+}
+
+fn owner_only(file: &std::path::Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let _ = file;
 }
 
 fn logouts(server: &Server, client: &Client) {

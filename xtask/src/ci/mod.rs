@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
 
-use crate::shell::{cargo, responses, run as run_command};
+use crate::shell::{cargo, output, responses, run as run_command};
 use crate::{bench, fleet, sim, soak, test, vendor};
 
 mod api;
@@ -265,6 +265,13 @@ fn examples() -> Result<Outcome, String> {
     }
     for example in ["quickstart", "sdk_async"] {
         readme::shows(example)?;
+    }
+    // Its second login is a day after the first.
+    let oauth = output(cargo(&["run", "--quiet", "--example", "oauth"]))?;
+    let last = oauth.lines().last().unwrap_or_default();
+    println!("{last}");
+    if !(last.contains(" 2 logins, ") && last.ends_with(" 0 violations")) {
+        return Err("the example oauth should end with 2 logins and 0 violations".to_owned());
     }
     for example in ["quickstart", "blocking"] {
         plain(&["run", "--quiet", "--example", example])?;
