@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::{DEVICES, Hyper, ServerResponse, ctc, devices, hyper, session};
+use common::{DEVICES, Hyper, ServerResponse, ctc, devices, get, hyper, session};
 use ctc_testkit::{DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_tower::{
     AsyncCaller, CallError, CallOptions, Credentials, CtcLayer, CtcService, Denial, LoginFailure,
@@ -18,7 +18,7 @@ use ctc_tower::{
 use futures_util::future::join_all;
 use futures_util::task::noop_waker;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use tower::buffer::Buffer;
 use tower::util::{BoxCloneService, BoxCloneSyncService};
 use tower::{Layer, Service, ServiceExt};
@@ -37,6 +37,32 @@ async fn clones_share_one_session() {
     let second = CtcLayer::new(service.driver().session().clone()).layer(hyper::<Full<Bytes>>());
     assert_eq!(second.oneshot(devices()).await.unwrap().status(), 200);
     assert_eq!(server.counts().logins, 1);
+}
+
+#[tokio::test]
+async fn a_call_without_a_clone_is_one_like_any_other() {
+    let server = Server::start().unwrap();
+    let service = ctc(&server);
+    drop(service.execute(devices()));
+    assert_eq!(server.counts().connections, 0);
+    assert_eq!(service.execute(devices()).await.unwrap().status(), 200);
+    // What is kept of a request for its second sending is all of it.
+    server.revoke_all();
+    let mut request = get("/connect/test/echo?a=b").map(|_| Full::from("kept"));
+    *request.method_mut() = http::Method::PUT;
+    for value in ["one", "two"] {
+        let value = http::HeaderValue::from_static(value);
+        request.headers_mut().append("x-kept", value);
+    }
+    let response = service.execute(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let seen: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(seen["method"], "PUT");
+    assert_eq!(seen["query"], "a=b");
+    assert_eq!(seen["bodyLength"], 4);
+    assert_eq!(seen["headers"]["x-kept"], serde_json::json!(["one", "two"]));
+    let counts = server.counts();
+    assert_eq!((counts.logins, counts.unauthorized), (2, 1));
 }
 
 #[tokio::test]

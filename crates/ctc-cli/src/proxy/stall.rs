@@ -62,3 +62,62 @@ impl Stall {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    async fn stalls(stall: &mut Stall, limit: Duration) -> Duration {
+        let start = Instant::now();
+        poll_fn(|context| stall.poll(limit, context)).await;
+        start.elapsed()
+    }
+
+    /// Waits for as long as `time`, and is not stalled meanwhile.
+    async fn waits(stall: &mut Stall, time: Duration) {
+        tokio::select! {
+            biased;
+            _ = stalls(stall, LIMIT) => panic!("stalled"),
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_of_an_earlier_call_neither_cuts_a_later_one_nor_lets_it_go_on() {
+        let mut stall = Stall::default();
+        waits(&mut stall, LIMIT / 2).await;
+        // The timer goes on, and fires half way through what follows.
+        let mut stall = Stall::with(stall.into_timer());
+        assert_eq!(stalls(&mut stall, LIMIT).await, LIMIT);
+        // It has fired.
+        let mut stall = Stall::with(stall.into_timer());
+        assert_eq!(stalls(&mut stall, LIMIT).await, LIMIT);
+        // It is set for later than a shorter limit.
+        let mut stall = Stall::with(stall.into_timer());
+        waits(&mut stall, LIMIT / 2).await;
+        stall.moved();
+        assert_eq!(stalls(&mut stall, LIMIT / 10).await, LIMIT / 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moves_does_not_stall_and_what_moved_elsewhere_counts() {
+        let mut stall = Stall::default();
+        for _ in 0..3 {
+            waits(&mut stall, LIMIT - Duration::from_secs(1)).await;
+            stall.moved();
+        }
+        waits(&mut stall, LIMIT - Duration::from_secs(1)).await;
+        stall.moved_at(Instant::now());
+        assert_eq!(stalls(&mut stall, LIMIT).await, LIMIT);
+        // An older time takes nothing back.
+        stall.moved();
+        waits(&mut stall, LIMIT / 2).await;
+        let (before, since) = (Instant::now() - LIMIT, stall.since);
+        stall.moved_at(before);
+        assert_eq!(stall.since, since);
+    }
+}
