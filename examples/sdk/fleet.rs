@@ -8,7 +8,7 @@ use http::{Request, Response};
 use super::calls::{self, Call, Page};
 use super::error::Error;
 use super::model::{AvlEvent, Device, DeviceId, Item, Note};
-use super::retry::Pauses;
+use super::retry::pause;
 
 /// The devices of one CTC account, over any asynchronous client `C`.
 #[derive(Clone, Debug)]
@@ -65,11 +65,12 @@ impl<C: AsyncCaller> Fleet<C> {
         action: &'static str,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, Error> {
-        let mut pauses = Pauses::of(&request);
+        let mut times = 0;
         loop {
+            times += 1;
             let response = self.ctc.fetch(request.clone()).await;
             let response = response.map_err(|error| Error::of_call(action, error))?;
-            match pauses.after(&response) {
+            match pause(request.method(), times, &response) {
                 Some(pause) => self.ctc.sleep(pause).await,
                 None => return Ok(response),
             }
