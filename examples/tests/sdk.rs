@@ -408,7 +408,7 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         .await
         .unwrap_err();
     assert!(
-        explain(&error).contains("body broke off"),
+        explain(&error).contains("body ended early"),
         "{}",
         explain(&error)
     );
@@ -417,7 +417,7 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         .device(TRUCK)
         .unwrap_err();
     assert!(
-        explain(&error).contains("body broke off"),
+        explain(&error).contains("body ended early"),
         "{}",
         explain(&error)
     );

@@ -310,39 +310,39 @@ impl<'a> From<&'a Uri> for Target<'a> {
     }
 }
 
-/// Why a text is no [`Endpoint`].
+/// Why a text is not a valid [`Endpoint`].
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// Not `https://host[:port]` at all.
+    /// It does not have the form `https://host[:port]`.
     #[error(
         "the CTC endpoint is not a URL: give it as https://host, or use Endpoint::us() or \
          Endpoint::eu()"
     )]
     NotAUrl,
-    /// A host that HTTP clients do not all read alike: some would take its calls for another
-    /// origin's.
+    /// The host has a spelling that HTTP clients read differently: some would send calls to
+    /// another origin.
     #[error(
-        "the host of the CTC endpoint is spelled in a way that HTTP clients read differently: \
-         give a plain host name, an IPv4 address of four decimal numbers, or an IPv6 address"
+        "the host of the CTC endpoint has a spelling that HTTP clients read differently: \
+         use a plain host name, an IPv4 address of four decimal numbers, or an IPv6 address"
     )]
     UnusualHost,
-    /// A path, query or fragment was given too.
+    /// It has a path, query or fragment.
     #[error(
-        "the CTC endpoint must be scheme and host only (https://host[:port]): paths are given \
-         with each call"
+        "the CTC endpoint must be scheme and host only (https://host[:port]): pass the path with \
+         each call"
     )]
     NotAnOrigin,
-    /// User name or password inside the URL.
-    #[error("the CTC endpoint must not hold a user name or password: give them as Credentials")]
+    /// The URL contains a username or password.
+    #[error("the CTC endpoint must not contain a username or password: pass them as Credentials")]
     CredentialsInUrl,
-    /// `http://` where `https://` is needed.
+    /// The scheme is `http`, but `https` is required.
     #[error(
         "the CTC endpoint must be https: password, key and token would travel in the clear \
-         (for a server on this machine there is Endpoint::danger_plain_http)"
+         (for a server on this machine, use Endpoint::danger_plain_http)"
     )]
     PlainHttp,
-    /// `http://` to a host that is not on this machine.
+    /// The scheme is `http` and the host is not on this machine.
     #[error("plain http is for loopback hosts only (localhost, 127.0.0.0/8, [::1]): use https")]
     NotLoopback,
     /// The host that the vendor reserves for its developer portal.
@@ -356,14 +356,14 @@ pub enum EndpointError {
 
 crate::__readable_debug!(EndpointError);
 
-/// Why a path could not be joined to an [`Endpoint`]. The path itself is not repeated: its query
-/// may be private.
+/// Why a path could not be joined to an [`Endpoint`]. The error does not repeat the path, because
+/// its query may be private.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// An absolute URL on another origin.
     #[error(
-        "this URL is not on {endpoint}: key and token never leave that origin, so the call was \
+        "this URL is not on {endpoint}: the key and token never leave that origin, so the call was \
          not made"
     )]
     ForeignOrigin {
@@ -373,8 +373,8 @@ pub enum JoinError {
     /// Neither a path from the root nor an absolute URL.
     #[error("a call needs a path that begins with one '/', such as /connect/services/devices")]
     NotAPath,
-    /// Not a valid URI, for instance a space or an umlaut that is not percent-encoded.
-    #[error("this path is not a valid URI: percent-encode what is not plain ASCII")]
+    /// Not a valid URI, for example because of a space or umlaut that is not percent-encoded.
+    #[error("this path is not a valid URI: percent-encode all characters that are not plain ASCII")]
     Invalid,
 }
 

@@ -233,11 +233,11 @@ pub enum OAuthError {
     /// The token endpoint is not a URL that a password may be sent to.
     #[error(
         "the token URL is not accepted: give it as https://host/path (for a server on this \
-         machine there is OAuth::danger_plain_http)"
+         machine, use OAuth::danger_plain_http)"
     )]
     TokenUrl(#[source] EndpointError),
     /// The token URL has a fragment.
-    #[error("the token URL has a fragment, which RFC 6749 forbids: remove the # and what follows")]
+    #[error("the token URL has a fragment, which RFC 6749 forbids: remove it")]
     Fragment,
     /// No client id.
     #[error("the OAuth client id is empty: use the one that the vendor published for your region")]

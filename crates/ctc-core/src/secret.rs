@@ -170,30 +170,30 @@ macro_rules! redacted {
 }
 redacted!(AppKey, Credentials, AuthToken, FormBody);
 
-/// Why a text is no usable secret. The text is never repeated.
+/// Why a text cannot be used as a secret. The error never repeats the text.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
     /// No application key.
-    #[error("the CTC application key is empty: the vendor hands one out for each client program")]
+    #[error("the CTC application key is empty: use the one that the vendor issued to you")]
     EmptyAppKey,
     /// A character in the application key that a header cannot carry.
     #[error(
-        "the CTC application key has a character that a header cannot carry, its character {at}: \
-         look for a space, a line end or a typographic quote"
+        "character {at} of the CTC application key is not allowed in a header: look for a space, \
+         a line break or a typographic quote"
     )]
     #[non_exhaustive]
     AppKeyCharacter {
         /// Which character it is, counted from 1.
         at: usize,
     },
-    /// No user name.
-    #[error("the CTC user name is empty: is the variable or secret that it comes from set?")]
+    /// No username.
+    #[error("the CTC username is empty: check that the variable or secret that holds it is set")]
     EmptyUsername,
-    /// A control character or an invisible mark in the user name.
+    /// A control character or an invisible mark in the username.
     #[error(
-        "the CTC user name has a control character or an invisible mark, its character {at}: \
-         remove it where the name comes from (is it a line end?)"
+        "character {at} of the CTC username is a control character or an invisible mark, often a \
+         line break: remove it at its source"
     )]
     #[non_exhaustive]
     UsernameCharacter {
@@ -202,8 +202,8 @@ pub enum SecretError {
     },
     /// A control character or an invisible mark in the password.
     #[error(
-        "the CTC password has a control character or an invisible mark, its character {at}: \
-         remove it where the password comes from (is it a line end?)"
+        "character {at} of the CTC password is a control character or an invisible mark, often a \
+         line break: remove it at its source"
     )]
     #[non_exhaustive]
     PasswordCharacter {
@@ -211,13 +211,13 @@ pub enum SecretError {
         at: usize,
     },
     /// No password.
-    #[error("the CTC password is empty: is the variable or secret that it comes from set?")]
+    #[error("the CTC password is empty: check that the variable or secret that holds it is set")]
     EmptyPassword,
     /// No token.
     #[error("the authToken is empty")]
     EmptyToken,
     /// A character in the token that no cookie value may have.
-    #[error("the authToken has a character that no cookie value may have, its character {at}")]
+    #[error("character {at} of the authToken is not allowed in a cookie value")]
     #[non_exhaustive]
     TokenCharacter {
         /// Which character it is, counted from 1.

@@ -112,38 +112,41 @@ impl Settings {
     }
 }
 
-/// The longest span any setting may name: 30 days.
+/// The longest duration that a setting accepts: 30 days.
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why [`Settings`] were not accepted.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The API is of one of the vendor's instances, and the token endpoint of the other.
+    /// The endpoint and the token endpoint are in different regions.
     #[error(
-        "the CTC endpoint is of one region and the token endpoint of the other: use OAuth::us() \
-         with Endpoint::us(), and OAuth::eu() with Endpoint::eu()"
+        "the CTC endpoint and the token endpoint are in different regions: use OAuth::us() with \
+         Endpoint::us(), or OAuth::eu() with Endpoint::eu()"
     )]
     TwoRegions,
-    /// Refill or back-off near zero: nothing would keep logins apart.
-    #[error("fair_use.refill and fair_use.backoff must be at least 1 ms: they keep logins apart")]
+    /// The refill or the backoff is too short to space out logins.
+    #[error("fair_use.refill and fair_use.backoff must be at least 1 ms each, to space out logins")]
     IntervalTooShort,
-    /// The cap of the back-off is below its first pause.
+    /// The longest backoff is shorter than the first.
     #[error("fair_use.backoff_cap must not be shorter than fair_use.backoff")]
     CapBelowBackoff,
-    /// The windows of the renewal are no windows, or one begins before the other may.
+    /// A renewal window is out of range, or the mandatory one is too large for the advised one.
     #[error(
         "early_renewal.advised_percent must be 1 to 100, and mandatory_percent at most half of it"
     )]
     RenewalWindows,
-    /// The lease would end while a login is still allowed to run.
+    /// The lease would expire while a login may still run.
     #[error("lease must be longer than login_timeout, and login_timeout longer than zero")]
     LeaseTooShort,
-    /// A span longer than any real pause.
-    #[error("refill, back-off cap, Retry-After cap and lease must be at most 30 days each")]
+    /// A duration is longer than 30 days.
+    #[error(
+        "fair_use.refill, fair_use.backoff_cap, fair_use.retry_after_cap and lease must be at most \
+         30 days each"
+    )]
     TooLong,
     /// The logout path cannot be joined to the endpoint.
-    #[error("logout_path is no path on the endpoint: begin it with one '/'")]
+    #[error("logout_path is not a path on the endpoint: start it with one '/'")]
     LogoutPath(#[from] crate::JoinError),
 }
 

@@ -177,29 +177,28 @@ impl SessionConfig {
     }
 }
 
-/// Why a session could not be put together.
+/// Why a session could not be built.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// No endpoint was given.
     #[error(
-        "no CTC endpoint: an account lives in one instance only, \
-         so choose Endpoint::us() or Endpoint::eu()"
+        "no CTC endpoint: set Endpoint::us() or Endpoint::eu(), whichever instance has your account"
     )]
     NoEndpoint,
     /// No application key was given.
-    #[error("no CTC application key: give the one that the vendor handed out for your program")]
+    #[error("no CTC application key: set the one that the vendor issued to you")]
     NoAppKey,
     /// No credentials were given.
     #[error(
-        "no CTC credentials: give the user name and password of an account that may use the API, \
-         or a source of them"
+        "no CTC credentials: set the username and password of an account that may use the API, \
+         or a source of credentials"
     )]
     NoCredentials,
-    /// A URL is no endpoint.
+    /// A URL is not a valid endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A key, user name or password is of no use.
+    /// A key, username or password cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// Settings contradict each other.
@@ -212,7 +211,7 @@ pub enum ConfigError {
         names: Vec<&'static str>,
     },
     /// An environment variable is not valid Unicode.
-    #[error("the environment variable {name} is not valid Unicode: set it anew")]
+    #[error("the environment variable {name} is not valid Unicode: set it to valid text")]
     NotText {
         /// Its name.
         name: &'static str,
@@ -220,10 +219,10 @@ pub enum ConfigError {
     /// `CTC_REGION` is neither `us` nor `eu`.
     #[error("CTC_REGION must be us or eu (for any other host set CTC_BASE_URL instead)")]
     Region,
-    /// Both ways to name the endpoint at once.
-    #[error("CTC_REGION and CTC_BASE_URL are both set: keep the one you mean")]
+    /// `CTC_REGION` and `CTC_BASE_URL` are both set.
+    #[error("CTC_REGION and CTC_BASE_URL are both set: remove one of them")]
     RegionAndUrl,
-    /// `CTC_BASE_URL` is no endpoint.
+    /// `CTC_BASE_URL` is not a valid endpoint.
     #[error(
         "CTC_BASE_URL is not a valid endpoint: give it as https://host[:port], \
          or set CTC_REGION to us or eu instead"
@@ -234,8 +233,7 @@ pub enum ConfigError {
     Login,
     /// A variable of the OAuth login without `CTC_LOGIN`.
     #[error(
-        "{name} is for the OAuth login: set CTC_LOGIN to oauth as well (or to cookie, and {name} \
-         is ignored)"
+        "{name} is for the OAuth login: set CTC_LOGIN to oauth too (or to cookie, to ignore {name})"
     )]
     NotOAuth {
         /// Its name.
@@ -301,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_is_named() {
+    fn the_error_names_the_missing_setting() {
         let build = |config: SessionConfig| config.build().map(|_| ()).unwrap_err();
         assert_eq!(build(SessionConfig::new()), ConfigError::NoEndpoint);
         let config = || SessionConfig::new().endpoint(Endpoint::us());

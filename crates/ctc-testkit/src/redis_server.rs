@@ -30,7 +30,7 @@ pub enum NoRedis {
     )]
     NotInstalled,
     /// It was started and does not answer.
-    #[error("redis-server does not answer")]
+    #[error("redis-server does not respond")]
     NoAnswer,
     /// The system refused something.
     #[error("redis-server cannot be started")]

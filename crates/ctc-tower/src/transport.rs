@@ -255,7 +255,7 @@ async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<Frame<R::Da
 
 /// The error of the service inside.
 #[derive(thiserror::Error)]
-#[error("the service inside failed")]
+#[error("the inner service failed")]
 pub struct TowerError {
     #[source]
     error: BoxError,

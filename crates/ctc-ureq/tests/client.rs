@@ -384,7 +384,7 @@ fn what_the_builder_lacks_is_named() {
         spaces.as_ref().unwrap_err(),
         spaces.as_ref().unwrap_err()
     );
-    assert!(error.contains("its character 7"), "{error}");
+    assert!(error.contains("character 7 of"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 }
 

@@ -132,7 +132,7 @@ fn code_4_is_rejected_credentials_and_costs_one_login_in_all() {
         &["exec", "true"],
     ] {
         let text = wrong(args).ends_with(4);
-        assert!(text.err.contains("refused the login"), "{}", text.err);
+        assert!(text.err.contains("rejected the login"), "{}", text.err);
         let args = if args[0] == "exec" {
             vec!["--json", "exec", "true"]
         } else {

@@ -287,13 +287,13 @@ fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(others.join(b"; ".as_slice()))
 }
 
-/// Why a request was not stamped. The request is as it was.
+/// Why a request was not stamped. The request is unchanged.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
     /// The request goes to another origin than the session's.
     #[error(
-        "this request does not go to {endpoint}: key and token never leave that origin, so it was \
+        "this request is not for {endpoint}: the key and token never leave that origin, so it was \
          not sent"
     )]
     ForeignOrigin {

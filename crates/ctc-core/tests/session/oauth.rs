@@ -314,17 +314,17 @@ fn input_18_ten_thousand_callers_on_invalid_grant_make_one_request() {
 }
 
 #[test]
-fn a_rejection_says_whom_it_is_about_and_what_to_do() {
+fn a_rejection_names_its_cause_and_what_to_do() {
     for (body, reason, text) in [
         (
             r#"{"error":"invalid_grant"}"#,
             RejectionReason::Credentials,
-            "user name and password",
+            "username and password",
         ),
         (
             SIGN_ON_POLICY,
             RejectionReason::SignOnPolicy,
-            "sign-on policy asks for more than user name and password, such as a second factor",
+            "sign-on policy asks for more than a username and password, such as a second factor",
         ),
         (
             r#"{"error":"invalid_grant","error_description":"MFA required"}"#,
@@ -334,9 +334,9 @@ fn a_rejection_says_whom_it_is_about_and_what_to_do() {
         (
             r#"{"errorCode":"invalid_client","errorSummary":"sign on policy"}"#,
             RejectionReason::Configuration,
-            "client id, the grant or the scope",
+            "client id, grant or scope",
         ),
-        ("<html>", RejectionReason::Unstated, "check user name"),
+        ("<html>", RejectionReason::Unstated, "check the username"),
     ] {
         let mut s = rejected(us(), body);
         let denial = s.denied();

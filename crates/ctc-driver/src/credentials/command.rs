@@ -174,7 +174,7 @@ impl fmt::Debug for CredentialsCommand {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the command {} gave no password", display(program))]
+#[error("the command {} returned no usable password", display(program))]
 struct CommandError {
     program: OsString,
     #[source]
@@ -187,12 +187,12 @@ fn display(name: &OsStr) -> impl fmt::Display {
 
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    #[error("it could not be run")]
+    #[error("it could not be started")]
     Start(#[source] io::Error),
-    #[error("it did not end within {} s, and was killed", .0.as_secs_f64())]
+    #[error("it did not finish within {} s and was killed", .0.as_secs_f64())]
     TimedOut(Duration),
-    #[error("it ended with {0}: run it by hand to see why")]
+    #[error("it failed ({0}): run it by hand to see why")]
     Status(ExitStatus),
-    #[error("its output is of no use")]
+    #[error("its output cannot be used")]
     Output(#[source] NoLine),
 }

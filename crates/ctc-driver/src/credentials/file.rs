@@ -129,11 +129,11 @@ enum Why {
     #[error("it is not a regular file")]
     NoFile,
     #[cfg(unix)]
-    #[error("others than its owner may write it (mode {mode:04o}): run chmod go-w on it")]
+    #[error("users other than its owner can write to it (mode {mode:04o}): run chmod go-w on it")]
     Writable { mode: u32 },
     #[cfg(unix)]
     #[error(
-        "everybody may read it (mode {mode:04o}): run chmod o-r on it, mount it with defaultMode \
+        "every user can read it (mode {mode:04o}): run chmod o-r on it, mount it with defaultMode \
          0440, or allow it with everybody_may_read()"
     )]
     Readable { mode: u32 },

@@ -159,7 +159,7 @@ mod on_unix {
             write(&path, "secret", mode);
             let told = unavailable(&strict);
             assert!(
-                told.contains(&format!("everybody may read it (mode {mode:04o})")),
+                told.contains(&format!("every user can read it (mode {mode:04o})")),
                 "{told}"
             );
             assert!(says(&lenient, "ada", "secret"), "{mode:o}");
@@ -168,7 +168,7 @@ mod on_unix {
             write(&path, "secret", mode);
             for source in [&strict, &lenient] {
                 let told = unavailable(source);
-                assert!(told.contains("may write it"), "{told}");
+                assert!(told.contains("can write to it"), "{told}");
             }
         }
     }
@@ -187,11 +187,11 @@ mod on_unix {
         write(&path, "CANARY\nCANARY\n", 0o600);
         let told = unavailable(&source);
         assert!(
-            told.contains("line end") && !told.contains("CANARY"),
+            told.contains("line break") && !told.contains("CANARY"),
             "{told}"
         );
         write(&path, vec![b'C'; MOST_BYTES + 1], 0o600);
-        assert!(unavailable(&source).contains("more than"));
+        assert!(unavailable(&source).contains("longer than"));
         let told = unavailable(&CredentialsFile::for_user("ada", &folder.0));
         assert!(told.contains("not a regular file"), "{told}");
     }
@@ -231,7 +231,7 @@ mod on_unix {
     #[test]
     fn a_command_that_writes_without_end_is_killed() {
         let began = Instant::now();
-        assert!(unavailable(&CredentialsCommand::new("ada", "yes")).contains("more than"));
+        assert!(unavailable(&CredentialsCommand::new("ada", "yes")).contains("longer than"));
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 

@@ -72,7 +72,7 @@ pub(crate) fn ask(
 
 /// A source took longer than a login may take.
 #[derive(Debug, thiserror::Error)]
-#[error("the source gave no credentials within {} s", .0.as_secs_f64())]
+#[error("the source returned no credentials within {} s", .0.as_secs_f64())]
 pub(crate) struct NoCredentialsYet(pub(crate) Duration);
 
 /// No response, and whether the server may have seen the request.

@@ -20,13 +20,13 @@ pub enum BodyError {
         /// How many bytes it may have.
         limit: usize,
     },
-    /// It broke off.
-    #[error("the body broke off")]
+    /// It ended early.
+    #[error("the body ended early")]
     BrokeOff(#[source] Box<dyn Error + Send + Sync>),
     /// The transport has bodies of a type that this crate does not know.
     #[error(
-        "the transport does not say how its bodies are read: implement `read` of its port, for \
-         example with ctc_driver::read_body or ctc_driver::read_from"
+        "the transport cannot read bodies of this type: implement its method `read`, for example \
+         with ctc_driver::read_body or ctc_driver::read_from"
     )]
     UnknownType,
 }
@@ -34,7 +34,7 @@ pub enum BodyError {
 ctc_core::__readable_debug!(BodyError);
 
 impl BodyError {
-    /// [`BodyError::BrokeOff`].
+    /// Returns [`BodyError::BrokeOff`].
     pub fn broke_off(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::BrokeOff(error.into())
     }

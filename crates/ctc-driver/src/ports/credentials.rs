@@ -142,18 +142,23 @@ pub(crate) const THREAD: &str = "ctc-credentials";
 pub enum CredentialsError {
     /// Not at the moment. Logins back off, as when the server cannot be reached, and then the
     /// source is asked again.
-    #[error("the source has no CTC credentials at the moment; it is asked again after a pause")]
+    #[error(
+        "the source has no CTC credentials at the moment (it is asked again after the backoff)"
+    )]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// Asking again does not help while this program runs: the source is set up wrongly. No login
-    /// is made until somebody calls `reset()` or `set_credentials()`.
-    #[error("the source of the CTC credentials is not set up for use; it is not asked again")]
+    /// is made until your program calls `reset()` or `set_credentials()`.
+    #[error(
+        "the source of the CTC credentials is not set up (it is not asked again until the session \
+         is reset)"
+    )]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
 
 ctc_core::__readable_debug!(CredentialsError);
 
 impl CredentialsError {
-    /// [`CredentialsError::Unavailable`].
+    /// Returns [`CredentialsError::Unavailable`].
     pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(error.into())
     }

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!   lease ──▶ load ──▶ no key for this record yet? release, derive it, lease again
-//!                  └─▶ newer token than the one refused? adopt it ───────────────▶ release
-//!                  └─▶ a pause, a rejection, no budget?  deny, send nothing ─────▶ release
-//!                  └─▶ otherwise: save (the login is on record before it is sent)
+//!                  └─▶ newer token than the rejected one?  adopt it ──────────────▶ release
+//!                  └─▶ a backoff, rejection, no budget?    deny, send nothing ────▶ release
+//!                  └─▶ otherwise: save (record the login before it is sent)
 //!                      log in ──▶ save ──▶ release
 //! ```
 //!
@@ -266,18 +266,18 @@ pub trait AsyncStoreLease: Send {
     async fn release(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// Why a store could not do what was asked. A broken store never stops a call that has a token.
+/// Why a store operation failed. A failing store never stops a call that has a token.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// Another holder has the lease.
-    #[error("another process holds the login lease of the session store")]
+    #[error("another process holds the lease of the session store")]
     Busy,
-    /// The lease is over: another holder may have written since.
-    #[error("the login lease of the session store is over; nothing was written")]
+    /// The lease has expired: another holder may have written since.
+    #[error("the lease of the session store has expired: nothing was written")]
     LeaseLost,
-    /// The store is out of reach, full, read-only or unreadable.
-    #[error("the session store is not available; the session goes on in memory only")]
+    /// The store cannot be reached, is full or read-only, or its record cannot be read.
+    #[error("the session store is not available (the session continues in memory only)")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 

@@ -116,7 +116,7 @@ pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
                     pause: 100,
                 },
             ],
-            "the server answered 503",
+            "the server responded with 503",
         ),
     ];
     for (script, says) in scripts {
