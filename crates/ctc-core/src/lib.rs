@@ -1,22 +1,23 @@
 //! A session with the CalAmp Telematics Cloud (CTC), as a state machine: **no clock, no socket, no
 //! lock, no task.**
 //!
-//! CTC's login returns a cookie `authToken`, which clients are to keep until the server responds
+//! CTC's login returns a cookie `authToken`, which clients should keep until the server responds
 //! with 401 or a logout ends it; clients that log in again and again break the vendor's fair-usage
 //! policy. This crate knows when to log in, what to send, what the responses mean, and when to
-//! stop. It sends nothing itself: `ctc-reqwest`, `ctc-ureq`, or an HTTP client of your own do that,
-//! and `ctc-driver` lets many callers share one session.
+//! stop. It sends nothing itself. `ctc-reqwest`, `ctc-ureq`, `ctc-tower` or an HTTP client of your
+//! own does that, and `ctc-driver` lets many callers share one session: most programs use one of
+//! these.
 //!
 //! # The loop
 //!
-//! 1. [`Session::admit`] asks whether a call may go out. What it returns says what to do next:
+//! 1. Ask with [`Session::admit`] whether a call may be sent. The return value says what to do:
 //! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then pass the response to
-//!    [`Session::observe`]: deliver it, or go to 1 and replay the request.
-//! 3. [`Admit::Login`]: announce it with [`Session::login_starting`], send the order's request,
-//!    read the response with [`Session::login_reader`], report with [`Session::login_response`] or
-//!    [`Session::login_failed`], go to 1.
-//! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to
-//!    1.
+//!    [`Session::observe`]. Deliver the response, or go to 1 and replay the request.
+//! 3. [`Admit::Login`]: announce the login with [`Session::login_starting`], send the order's
+//!    request, read the response with [`Session::login_reader`], report it with
+//!    [`Session::login_response`] or [`Session::login_failed`], and go to 1.
+//! 4. [`Admit::Wait`]: another caller is logging in. Wait until [`Session::epoch`] changes, and go
+//!    to 1.
 //! 5. [`Admit::Deny`]: tell the caller why, and when to try again. A call that was sent before gets
 //!    its 401 instead.
 //!
@@ -39,7 +40,7 @@
 //!                 let mut request = request.clone();
 //!                 let uri = request.uri().clone();
 //!                 if pass.stamp(Target::from(&uri), request.headers_mut()).is_err() {
-//!                     return Ok(None); // to another host: never with our token
+//!                     return Ok(None); // another host: it must not get our token
 //!                 }
 //!                 let Ok(response) = send(request) else { return Ok(None) };
 //!                 let (status, headers) = (response.status(), response.headers());
@@ -102,6 +103,21 @@
 //! report bad input and say what to do. Time is an argument: [`Instant`] for every decision, wall
 //! time only in a [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when
 //! their last copy is dropped.
+//!
+//! # The manual
+//!
+//! [`manual`] has the pages on this crate. The table of contents of the whole manual is
+//! [`ctc_driver::manual`]; `cargo doc --open` in a clone of the repository shows it.
+//!
+#![cfg_attr(
+    docsrs,
+    doc = "[`ctc_driver::manual`]: https://docs.rs/ctc-driver/latest/ctc_driver/manual/index.html"
+)]
+#![cfg_attr(
+    not(docsrs),
+    doc = "[`ctc_driver::manual`]: ../ctc_driver/manual/index.html"
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod endpoint;
 mod login_rule;

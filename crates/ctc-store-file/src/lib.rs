@@ -1,16 +1,17 @@
-//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file: it outlives the program, and
-//! every process of this machine and user shares it. Twenty workers, or a program that cron starts
-//! every minute: one login.
+//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file, so that it outlives the
+//! program and all processes of one user on a machine share it. Twenty workers, or a program that
+//! cron starts every minute, need one login.
 //!
 //! ```
 //! use ctc_store_file::FileStore;
 //!
 //! let store = FileStore::default_location();
-//! // ctc_reqwest::Client::builder().store(store)…, ctc_ureq::Client::builder().store(store)…
+//! // ctc_reqwest::Client::builder().store(store)…
+//! // ctc_ureq::Client::builder().store(store)…
 //! # let _ = store;
 //! ```
 //!
-//! # Which store when
+//! # Choosing a store
 //!
 //! | where the processes run | store |
 //! | --- | --- |
@@ -18,64 +19,73 @@
 //! | one machine, one user: cron, command-line tools, workers | this one |
 //! | one machine, several users | this one for each user, or Redis |
 //! | many machines, containers, pods | [`ctc-store-redis`](https://docs.rs/ctc-store-redis) |
-//! | no files, a secret manager, a database | your own: see `ctc_driver::SessionStore` |
+//! | no files, a secret manager, a database | your own: see [`SessionStore`] |
 //!
-//! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no
-//! such promises. Containers of one host may share it by a volume, if all run as the same user.
+//! The directory must be on a local disk: network file systems (NFS, SMB) do not guarantee locks
+//! and renames. Containers of one host may share it through a volume, if all run as the same user.
 //!
 //! # What is in the file
 //!
-//! One file a session, `<host>_<account>.json`, so that several accounts live in one folder. In it
-//! are the origin; a mark of the account; how many logins were made of late; a pause that is in
-//! force; and, sealed, the tokens and refusals of the passwords used of late. Not in it are user
-//! name, password and application key: see
-//! [`SessionRecord`].
+//! Each session has one file, `<host>_<account>.json`, so that several accounts share a directory.
+//! It contains the origin, a mark of the account, how many logins were made recently, a backoff in
+//! force and, sealed, the tokens and rejections of recent passwords. It does not contain the
+//! username, the password or the application key: see [`SessionRecord`].
 //!
-//! Beside it lie `.lock` (who holds the store lease; its number, its end) and two `.holder…` files
-//! (locked by a holder for as long as it lives). They hold no secret, and are never removed.
-//! `.bad-1` to `.bad-3` are files that were found in a record's place and could not be read.
+//! Beside it are `.lock` (the holder of the store lease, its number and its end) and two `.holder…`
+//! files, which a holder locks for as long as it lives. They contain no secret and are never
+//! removed. `.bad-1` to `.bad-3` are files that were found in place of a record and could not be
+//! read.
 //!
 //! # Who can read it
 //!
-//! On Unix its user (mode 0600 from the first byte, in a folder of mode 0700) and root. A looser
-//! mode is tightened when the file is next used; a symbolic link in its place is moved away and
-//! never followed; a folder that belongs to another user (root apart), or that others may write to,
-//! is refused. On Windows the file inherits the rights of its folder; that of
-//! [`FileStore::default_location`] is its user's own.
+//! On Unix its user and root: the file has mode 0600 from the first byte, in a directory of mode
+//! 0700. A looser mode is tightened when the file is next used. A symbolic link in its place is
+//! moved away and never followed. A directory that belongs to another user (other than root), or
+//! that other users can write to, is an error. On Windows the file inherits the rights of its
+//! directory; only its user can access that of [`FileStore::default_location`].
 //!
 //! **A reader of the file gets no token:** it opens only with the password that obtained it. With
-//! username and application key, a reader can test passwords, each at the cost of 14 ms and 19 MiB:
-//! a common one falls, so leave the file out of backups and images
-//! ([all that it yields](ctc_driver::ctc_core::manual::security)). A process with another password
-//! finds nothing in it, and leaves the right one's token alone. A new process takes some 30 ms to
-//! derive its key.
+//! the username and the application key, a reader can test passwords, at 14 ms and 19 MiB each. A
+//! common password does not withstand that, so exclude the file from backups and images ([all that
+//! a record discloses](ctc_driver::ctc_core::manual::security)). A process with another password
+//! finds nothing in it and leaves the token alone. A new process takes about 30 ms to derive its
+//! key.
 //!
-//! # How to reset
+//! # Resetting
 //!
 //! After a rejected login (a wrong password, a locked account) no process logs in again until the
-//! credentials change, since retrying a bad password is how accounts get locked. To try the same
-//! credentials again, say after the account was unlocked: `SharedSession::reset`, in each process
-//! that runs, or [`FileStore::forget`], or remove the `.json` file and start the program again.
-//! Removing the whole folder is safe at any time, and costs a login.
+//! credentials change, because repeating a wrong password can lock the account. To try the same
+//! credentials again, for example after the account was unlocked, call `SharedSession::reset` in
+//! each running process, or [`FileStore::forget`], or remove the `.json` file and start the program
+//! again. Removing the whole directory is safe at any time and costs a login.
 //!
 //! # What it withstands
 //!
-//! - **Kill at any moment.** A record is written beside its place, synced, and renamed: old or new,
-//!   never half. The next to log in sees at once that a killed process no longer holds the lease.
-//! - **A frozen process** (a stopped one, a laptop that slept) is overtaken when its lease ends.
-//!   When it wakes, its write loses: each lease has a number, and only the newest may write.
+//! - **Kill at any moment.** A record is written beside its place, synced and renamed: it is the
+//!   old or the new one, never half of it. The next caller that logs in sees immediately that a
+//!   killed process no longer holds the lease.
+//! - **A frozen process** (a stopped one, a laptop that slept). Another process takes its lease
+//!   when that expires. When the first one resumes, its write is discarded: each lease has a
+//!   number, and only the newest may write.
 //! - **A fork.** A child neither keeps its parent's locks nor ends them, and its copy of a store
 //!   lease changes nothing.
-//! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried
+//! - **A changed clock.** A lease never lasts longer than it was requested for; a token is tried
 //!   whatever its age.
-//! - **A file system that cannot sync.** The record is kept all the same, with one warning.
-//! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory,
-//!   with one warning.
+//! - **A file system that cannot sync.** The record is saved all the same, with one warning.
+//! - **A full or read-only disk, a missing home.** The session continues in memory, with one
+//!   warning.
 //!
-//! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a
-//! minute at most when the server replaces the token on an ordinary response; never else while a
-//! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any
-//! runtime.
+//! The driver limits how long a caller waits. Files are used around a login, at most once a minute
+//! when the server replaces the token on an ordinary response, and at no other time while the token
+//! is valid. The threads of the crate `blocking` serve asynchronous callers, on any runtime.
+//!
+//! # The manual
+//!
+//! [`ctc_driver::manual`] is its table of contents, with the page
+//! [`stores`](ctc_driver::manual::stores); `cargo doc --open` in a clone of the repository shows
+//! it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod claim;
 mod disk;

@@ -27,11 +27,11 @@ pub(crate) const DEVICES: &str = "/connect/services/devices";
 const FORBIDDEN: &str = "/connect/test/status/401";
 
 pub(crate) fn everything(report: &mut Report) {
-    report.heading("The setup");
+    report.heading("Errors of the setup");
     endpoints(report);
     environment(report);
     building(report);
-    report.heading("The login");
+    report.heading("Errors of the login");
     refused(report);
     refused_oauth(report);
     in_trouble(report);
@@ -39,17 +39,15 @@ pub(crate) fn everything(report: &mut Report) {
     held_back(report);
     sources(report);
     of_its_own(report);
-    report.heading("The call");
+    report.heading("Errors of a call");
     paths(report);
     requests(report);
     no_response(report);
-    report.heading(
-        "A delivered 401: why the session could not recover (in the response's extensions)",
-    );
+    report.heading("Reasons of a delivered 401 (in the response's extensions)");
     delivered(report);
-    report.heading("The logout (LogoutOutcome, which is not an error)");
+    report.heading("Outcomes of a logout (LogoutOutcome, not an error)");
     logouts(report);
-    report.heading("The store (as events; calls continue)");
+    report.heading("Errors of a store (as events; calls continue)");
     report.tell("the lease has expired", &StoreError::LeaseLost);
     let disk = std::io::Error::other("read-only file system");
     report.tell(
@@ -360,15 +358,12 @@ fn unreachable(report: &mut Report) {
     let server = Server::start().unwrap();
     let https = format!("https://localhost:{}", server.port());
     report.tell(
-        "https to a server that expects plain http",
+        "a server that expects plain http",
         &login(&at(&https).build().unwrap()),
     );
     // This program has TLS; that the login says so in one without it is a test of the package
     // `no-tls`.
-    report.tell(
-        "https in a program without TLS (only the cause)",
-        &SendError::NoTls,
-    );
+    report.tell("a program without TLS (only the cause)", &SendError::NoTls);
 }
 
 fn held_back(report: &mut Report) {
