@@ -24,14 +24,15 @@
 //! ```
 //! use std::time::Instant;
 //! use ctc_core::{Admit, Call, Denial, Route, SendFailure, Session, Target, Verdict};
+//! use http::{Request, Response};
 //!
 //! # struct LinkDown;
 //! /// Makes one call over any HTTP client: `send` is the client.
 //! fn call(
 //!     session: &mut Session,
-//!     request: http::Request<Vec<u8>>,
-//!     mut send: impl FnMut(http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, LinkDown>,
-//! ) -> Result<Option<http::Response<Vec<u8>>>, Denial> {
+//!     request: Request<Vec<u8>>,
+//!     mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, LinkDown>,
+//! ) -> Result<Option<Response<Vec<u8>>>, Denial> {
 //!     let mut call = Call::new(request.method().is_idempotent());
 //!     let route = Route::new(request.method(), request.uri().path());
 //!     loop {
@@ -44,9 +45,12 @@
 //!                 }
 //!                 let Ok(response) = send(request) else { return Ok(None) };
 //!                 let (status, headers) = (response.status(), response.headers());
-//!                 match session.observe(&mut call, route, status, headers, Instant::now()) {
-//!                     Verdict::Deliver | Verdict::Unauthorized(_) => return Ok(Some(response)),
+//!                 let now = Instant::now();
+//!                 match session.observe(&mut call, route, status, headers, now) {
 //!                     Verdict::Replay => {}
+//!                     Verdict::Deliver | Verdict::Unauthorized(_) => {
+//!                         return Ok(Some(response));
+//!                     }
 //!                 }
 //!             }
 //!             Admit::Login(order) => {
@@ -57,7 +61,8 @@
 //!                 let request = order.request.map(|form| form.as_ref().to_vec());
 //!                 let outcome = match send(request) {
 //!                     Ok(response) => {
-//!                         let (status, headers) = (response.status(), response.headers());
+//!                         let status = response.status();
+//!                         let headers = response.headers();
 //!                         let reader = session.login_reader();
 //!                         let reading = reader.read(status, headers, response.body());
 //!                         session.login_response(order.ticket, reading, Instant::now())
@@ -67,10 +72,10 @@
 //!                         session.login_failed(order.ticket, failure, Instant::now())
 //!                     }
 //!                 };
-//!                 drop(outcome); // `admit` tells this caller, and every other, what it means
+//!                 drop(outcome); // `admit` tells every caller what it means
 //!             }
 //!             Admit::NeedCredentials(_) => unreachable!("the session has credentials"),
-//!             Admit::Wait(_) => unreachable!("only with several callers; see ctc-driver"),
+//!             Admit::Wait(_) => unreachable!("there is only one caller"),
 //!             Admit::Deny(denial) => return Err(denial),
 //!         }
 //!     }
@@ -79,15 +84,15 @@
 //! // A server that responds to every request with 200 and a token.
 //! use ctc_core::{AppKey, Credentials, Endpoint, Settings};
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
-//! let key = AppKey::new("my-key")?;
-//! let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default())?;
+//! let (key, settings) = (AppKey::new("my-key")?, Settings::default());
+//! let mut session = Session::new(Endpoint::us(), key, credentials, settings)?;
 //! let mut paths = Vec::new();
 //! for _ in 0..2 {
 //!     let devices = "https://connect.calamp.com/connect/services/devices";
-//!     let request = http::Request::get(devices).body(vec![])?;
+//!     let request = Request::get(devices).body(vec![])?;
 //!     let response = call(&mut session, request, |request| {
 //!         paths.push(request.uri().path().to_owned());
-//!         let response = http::Response::builder().header("set-cookie", "authToken=AAAA");
+//!         let response = Response::builder().header("set-cookie", "authToken=AAAA");
 //!         Ok(response.body(vec![]).unwrap())
 //!     })?;
 //!     assert_eq!(response.unwrap().status(), 200);

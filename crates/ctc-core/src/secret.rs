@@ -136,7 +136,7 @@ impl AuthToken {
 /// The body of a login request. It holds the password: it prints as `[redacted]` and is wiped when
 /// dropped.
 ///
-/// Send it with [`as_ref`](AsRef::as_ref), or hand it to an HTTP stack as [`Bytes`], which is wiped
+/// Send it with [`as_ref`](AsRef::as_ref), or hand it to an HTTP stack as `Bytes`, which is wiped
 /// as well when the stack lets go of it.
 #[derive(Default)]
 pub struct FormBody(Zeroizing<Vec<u8>>);

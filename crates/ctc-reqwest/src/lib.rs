@@ -1,4 +1,4 @@
-//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`]: it logs in once and stays
+//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`](https://docs.rs/reqwest): it logs in once and stays
 //! logged in.
 //!
 //! ```no_run
@@ -49,7 +49,7 @@
 //! # }
 //! ```
 //!
-//! [`Client::execute`] sends a [`reqwest::Request`]. A library that should work with every client
+//! [`Client::execute`] sends a `reqwest::Request`. A library that should work with every client
 //! takes any [`AsyncCaller`] instead of this one.
 //!
 //! # Handling errors

@@ -140,7 +140,7 @@ impl RequestBuilder {
     /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
     /// The response is reqwest's own. Reading its body can fail with an error that prints the URL
-    /// and its query: [`reqwest::Error::without_url`] takes them out. This crate's errors never
+    /// and its query: `reqwest::Error::without_url` takes them out. This crate's errors never
     /// have them.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
 
-/// A [`reqwest::Client`] as an [`AsyncTransport`].
+/// A `reqwest::Client` as an [`AsyncTransport`].
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
@@ -108,7 +108,7 @@ impl fmt::Debug for LoginClient {
     }
 }
 
-/// A [`reqwest::Request`] on its way out.
+/// A `reqwest::Request` on its way out.
 #[derive(Debug)]
 pub struct Outbound {
     /// The request. Boxed, as each step of a builder moves it.
@@ -152,7 +152,7 @@ enum Copy {
     Whole(Box<Request>),
 }
 
-/// A [`reqwest::Response`] coming in.
+/// A `reqwest::Response` coming in.
 #[derive(Debug)]
 pub struct Inbound(pub Response);
 

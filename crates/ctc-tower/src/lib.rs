@@ -1,4 +1,4 @@
-//! A [`tower`] layer that keeps any HTTP service logged in to the CalAmp Telematics Cloud (CTC).
+//! A [`tower`](https://docs.rs/tower) layer that keeps any HTTP service logged in to the CalAmp Telematics Cloud (CTC).
 //!
 //! It wraps any service that takes `http::Request` and returns `http::Response`: a `hyper-util`
 //! client, a gateway's upstream, a stack of other layers. Requests that pass through get the
@@ -102,7 +102,7 @@
 //! fn over_reqwest(
 //!     session: SharedSession,
 //! ) -> reqwest::Result<
-//!     impl Service<Request<Body>, Response = Response<Body>, Error: std::error::Error> + Clone,
+//!     impl Service<Request<Body>, Response = Response<Body>, Error: std::fmt::Debug>,
 //! > {
 //!     // As for every inner service: no redirects, no cookie store.
 //!     let client = Client::builder().redirect(Policy::none()).build()?;
@@ -110,9 +110,10 @@
 //!         let client = client.clone();
 //!         // An error must not show the query.
 //!         async move {
-//!             let request = reqwest::Request::try_from(request).map_err(Error::without_url)?;
-//!             let response = client.execute(request).await.map_err(Error::without_url)?;
-//!             reqwest::Result::Ok(response.into())
+//!             let request = reqwest::Request::try_from(request);
+//!             let request = request.map_err(Error::without_url)?;
+//!             let response = client.execute(request).await;
+//!             Ok::<_, Error>(response.map_err(Error::without_url)?.into())
 //!         }
 //!     });
 //!     Ok(CtcLayer::streaming(session).layer(inside))

@@ -24,7 +24,7 @@ use crate::bodies::Bodies;
 /// Tells of an error of the service inside whether the request may have been sent.
 pub(crate) type ClassifyError = fn(&BoxError) -> SendFailure;
 
-/// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
+/// A `tower::Service` as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
     service: Shared<S>,
     login_service: Option<Arc<dyn LoginService<B>>>,

@@ -1,4 +1,4 @@
-//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`]: it logs in once and stays
+//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`](https://docs.rs/ureq): it logs in once and stays
 //! logged in.
 //!
 //! ```no_run
@@ -49,7 +49,7 @@
 //! # }
 //! ```
 //!
-//! [`Client::execute`] sends an [`http::Request`]. A library that should work with every client
+//! [`Client::execute`] sends an `http::Request`. A library that should work with every client
 //! takes any [`Caller`] instead of this one.
 //!
 //! # Handling errors

@@ -26,7 +26,7 @@ use crate::watch::{self, Watch, WatchedConnector};
 /// response: without the announcement the 401 would be lost in the broken connection.
 const ANNOUNCED_BYTES: usize = 1024 * 1024;
 
-/// A [`ureq::Agent`] as a [`Transport`].
+/// A `ureq::Agent` as a [`Transport`].
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
     agent: Agent,

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
+//! `cargo xtask ci`: every check, step by step.
 
 use crate::shell::{cargo, responses, run as run_command};
 use crate::{bench, fleet, sim, soak, test, vendor};
@@ -8,6 +8,7 @@ mod cycles;
 mod features;
 mod lines;
 mod package;
+mod pages;
 mod progress;
 mod readme;
 mod table;
@@ -50,7 +51,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "docs",
-        what: "rustdoc, warnings denied; READMEs' blocks are whole, links lead somewhere",
+        what: "rustdoc without warnings, cut blocks or stray brackets; whole READMEs, links",
         run: docs,
     },
     Step {
@@ -229,9 +230,12 @@ fn read(path: &str) -> Result<String, String> {
 
 fn docs() -> Result<Outcome, String> {
     readme::check()?;
+    pages::check_widths()?;
     let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
-    run_command(command).map(|()| Outcome::Done)
+    run_command(command)?;
+    pages::check_brackets(&crates()?)?;
+    Ok(Outcome::Done)
 }
 
 fn soaked() -> Result<Outcome, String> {

@@ -1,21 +1,8 @@
-//! The session: a state machine that is told what happened and says what to do.
+//! The session: a state machine that takes reports of what happened and returns what to do.
 //!
-//! ```text
-//!          admit (first caller)              200 + authToken
-//!  Empty ─────────────────────▶ LoggingIn ─────────────────────▶ Open(generation n)
-//!    ▲                           │  │  │                           │
-//!    │       ticket abandoned /  │  │  └─ 400/401/403 ─▶ Rejected  │ 401 on generation n
-//!    │       lease over          │  │                              │ and a login may be
-//!    ├───────────────────────────┘  └─ 429/5xx/IO ─▶ BackingOff    │ made; or a clearing
-//!    │                                               (until)       │ cookie
-//!    └─────────────────────────────────────────────────────────────┘
-//!  any ── logout() / close() ─▶ Closed      BackingOff ── until passed ─▶ Empty
-//!  Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
-//! ```
-//!
-//! Inside, [`Phase`] is derived from three facts that change on their own: is there a token, is a
-//! login on its way, and does the governor allow one. That is why a renewal can run, and fail,
-//! while the old token serves.
+//! The manual's page `driving_it_yourself` draws its states. [`Phase`] is not stored but derived from
+//! three independent facts: the token, the login in progress, and whether the governor allows a
+//! login. So a renewal can run, and fail, while the old token stays in use.
 
 mod call;
 mod credentials;

@@ -40,7 +40,7 @@ impl BodyError {
     }
 }
 
-/// Reads a response whose body is a stream ([`http_body::Body`]) whole: for
+/// Reads a response whose body is a stream (`http_body::Body`) whole: for
 /// [`AsyncTransport::read`](crate::AsyncTransport::read).
 ///
 /// # Errors
