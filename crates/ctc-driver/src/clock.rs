@@ -1,15 +1,15 @@
-//! Where a shared session gets the time from.
+//! The clock of a shared session.
 
 use std::fmt::Debug;
 use std::time::SystemTime;
 
 use ctc_core::Instant;
 
-/// A clock. [`SystemClock`] outside of tests.
+/// A source of time: [`SystemClock`], or in tests a virtual clock.
 pub trait Clock: Send + Sync + Debug {
-    /// The monotonic time, for everything that is decided.
+    /// Returns the monotonic time, for all decisions.
     fn now(&self) -> Instant;
-    /// The wall time, only ever written to and read from records.
+    /// Returns the wall time, which is used only in records.
     fn wall(&self) -> SystemTime;
 }
 

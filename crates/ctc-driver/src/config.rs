@@ -1,4 +1,4 @@
-//! How a client is put together: what both shipped adapters' builders share.
+//! The configuration of a session, which the builders of the shipped adapters share.
 
 mod vars;
 
@@ -26,11 +26,11 @@ pub struct SessionConfig {
     app_key: Option<Result<AppKey, SecretError>>,
     credentials: Option<Given>,
     settings: Settings,
-    /// The lease as it is unless somebody sets it.
+    /// The default lease.
     lease: Duration,
 }
 
-/// Where the credentials come from; what was given last counts.
+/// The credentials or their source; the last one set counts.
 #[derive(Debug)]
 enum Given {
     Fixed(Result<Credentials, SecretError>),
@@ -54,7 +54,7 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
-    /// Nothing but the default settings.
+    /// Creates a configuration with default settings.
     pub fn new() -> Self {
         Self::default()
     }
@@ -67,15 +67,17 @@ impl SessionConfig {
     /// than `openid`.
     ///
     /// # Errors
-    /// [`ConfigError`], which names every variable that is missing, empty or of no use.
+    /// Returns [`ConfigError`] if a variable is missing, empty or invalid; it names all missing
+    /// ones.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(std::env::var_os)
     }
 
-    /// As [`from_env`](Self::from_env), with variables from elsewhere.
+    /// Does the same as [`from_env`](Self::from_env) with variables from another source.
     ///
     /// # Errors
-    /// As there.
+    /// Returns [`ConfigError`] if a variable is missing, empty or invalid; it names all missing
+    /// ones.
     pub fn from_vars(var: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(var);
         let (username, password, key) = (
@@ -97,31 +99,31 @@ impl SessionConfig {
         Ok(config.login(login.unwrap_or_default()))
     }
 
-    /// The instance to talk to.
+    /// Sets the endpoint: the instance that has the account.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
     }
 
-    /// The application key.
+    /// Sets the application key.
     pub fn app_key(mut self, key: impl Into<String>) -> Self {
         self.app_key = Some(AppKey::new(key));
         self
     }
 
-    /// User name and password.
+    /// Sets username and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Given::Fixed(Credentials::new(username, password)));
         self
     }
 
-    /// A source that each login asks for user name and password, in place of fixed ones.
+    /// Sets a source that each login asks for username and password.
     pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
         self.credentials = Some(Given::Source(Source::Blocking(Arc::new(source))));
         self
     }
 
-    /// As [`credentials_source`](Self::credentials_source), with an asynchronous source: for
+    /// Sets an asynchronous source, like [`credentials_source`](Self::credentials_source): for
     /// asynchronous drivers. A blocking driver makes no login with it.
     pub fn async_credentials_source(
         mut self,
@@ -131,15 +133,14 @@ impl SessionConfig {
         self
     }
 
-    /// Which login is made. Default [`Login::AuthToken`].
+    /// Sets which login is made. Default [`Login::AuthToken`].
     pub fn login(mut self, login: Login) -> Self {
         self.settings.login = login;
         self
     }
 
-    /// How long one login may take. Default 30 s. A longer one moves the
-    /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something
-    /// else.
+    /// Sets the time limit for the response to a login. Default 30 s. A longer limit also raises
+    /// the [`lease`](ctc_core::Settings::lease) to twice as much, unless you set the lease.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.settings.login_timeout = timeout;
         if self.settings.lease == self.lease {
@@ -149,15 +150,15 @@ impl SessionConfig {
         self
     }
 
-    /// The settings, to be changed.
+    /// Returns the settings, to be changed.
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
     }
 
-    /// The session, ready to be shared.
+    /// Builds the session.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first thing that is missing or of no use.
+    /// Returns [`ConfigError`] for the first setting that is missing or invalid.
     pub fn build(self) -> Result<SharedSession, ConfigError> {
         let endpoint = self.endpoint.ok_or(ConfigError::NoEndpoint)?;
         let key = self.app_key.ok_or(ConfigError::NoAppKey)??;

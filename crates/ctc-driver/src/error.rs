@@ -158,12 +158,12 @@ impl Denied {
         self
     }
 
-    /// What stands in the way.
+    /// Returns the denial.
     pub fn denial(&self) -> &Denial {
         &self.denial
     }
 
-    /// How long after this error another try can help; `None` when time alone does not help.
+    /// Returns how long to wait before trying again; `None` if waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

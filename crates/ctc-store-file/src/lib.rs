@@ -111,37 +111,38 @@ pub use crate::error::FileError;
 use crate::lease::FileLease;
 use crate::place::{Files, Folder};
 
-/// How often a waiting process looks whether the lease is free.
+/// How often a waiting process checks whether the lease is free.
 const SHORTEST_LOOK: Duration = Duration::from_millis(2);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
-/// Keeps sessions in files, one each, for every process of this machine and user. Cloning shares
-/// the folder.
+/// A store in files, one per session, for all processes of one user on a machine. Clones share the
+/// directory.
 ///
-/// Nothing is read or written before the first login. A folder that cannot be used is no error
-/// here: the session then goes on in memory, and the driver warns once.
+/// Nothing is read or written before the first login. If the directory cannot be used, the session
+/// continues in memory, and the driver warns once.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     folder: Option<Folder>,
 }
 
 impl FileStore {
-    /// The store in this user's state folder: `$XDG_STATE_HOME/ctc` (`~/.local/state/ctc`), on
-    /// macOS `~/Library/Application Support/ctc`, on Windows `%LOCALAPPDATA%\ctc`.
+    /// Returns the store in this user's state directory: `$XDG_STATE_HOME/ctc`
+    /// (`~/.local/state/ctc`), on macOS `~/Library/Application Support/ctc`, on Windows
+    /// `%LOCALAPPDATA%\ctc`.
     ///
-    /// Without a home every use fails with [`FileError::NoHome`], and sessions are kept in memory
-    /// only.
+    /// Without a home directory every use fails with [`FileError::NoHome`], and sessions are kept
+    /// only in memory.
     pub fn default_location() -> Self {
         Self {
             folder: Folder::of_this_user(),
         }
     }
 
-    /// The store in a folder of your choice, which is made (readable by its user only) when it is
-    /// missing.
+    /// Returns the store in a directory of your choice, which is created (readable by its user
+    /// only) if it is missing.
     ///
-    /// An existing folder is used as it is, unless it belongs to another user or others may write
-    /// to it: then every use fails.
+    /// An existing directory is used unchanged, unless it belongs to another user or other users
+    /// can write to it: then every use fails.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: Some(Folder {
@@ -151,21 +152,21 @@ impl FileStore {
         }
     }
 
-    /// The folder; `None` when there is no home to have one in.
+    /// Returns the directory; `None` without a home directory.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(|folder| folder.path.as_path())
     }
 
-    /// The file that this key's record is or will be in.
+    /// Returns the file of this key's record, which may not exist yet.
     pub fn record_path(&self, key: &RecordKey) -> Option<PathBuf> {
         self.folder().map(|folder| Files::of(folder, key).record())
     }
 
-    /// Reads a record without its lease, and changes nothing: for programs that show it to people.
-    /// `None` if there is none, or none that can be read.
+    /// Reads a record without its lease and without changes, for programs that show it. `None` if
+    /// there is no valid record.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if the folder or the file is out of reach.
+    /// Returns [`StoreError::Unavailable`] if the directory or the file cannot be read.
     pub fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
         let Some(path) = self.record_path(key) else {
             return Err(FileError::NoHome.into());
@@ -174,11 +175,11 @@ impl FileStore {
         Ok(found.filter(|record| record.key() == *key))
     }
 
-    /// Reads all records of the folder, each with its file, in the order of the file names. What
-    /// cannot be read is left out; a folder that does not exist has none.
+    /// Reads all records of the directory, each with its file, in the order of the file names.
+    /// Skips invalid files; a directory that does not exist has no records.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if the folder is out of reach.
+    /// Returns [`StoreError::Unavailable`] if the directory cannot be read.
     pub fn records(&self) -> Result<Vec<(PathBuf, SessionRecord)>, StoreError> {
         let folder = self.folder().ok_or(FileError::NoHome)?;
         let entries = match fs::read_dir(folder) {
@@ -198,13 +199,12 @@ impl FileStore {
         Ok(records.collect())
     }
 
-    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was
-    /// none.
+    /// Removes a record with its token, backoff and rejections. Returns `false` if there was none.
     ///
-    /// A session in use notices nothing, and saves a new record when it logs in next.
+    /// A session in use is not affected, and saves a new record at its next login.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the folder is out of reach.
+    /// Returns [`StoreError::Unavailable`] if the directory cannot be used.
     pub fn forget(&self, key: &RecordKey) -> Result<bool, StoreError> {
         let files = self.files(key)?;
         let _locked = Locked::lock(&files)?;

@@ -106,86 +106,84 @@ use crate::settings::Settings;
 use crate::wait::Waiting;
 pub use redis;
 
-/// How many keys Redis goes through at a time: some milliseconds of its time.
+/// How many keys Redis scans at a time, which takes it a few milliseconds.
 const SCANNED: u32 = 1000;
 
-/// Keeps sessions in Redis, for every process that reaches it. Cloning shares the settings.
+/// A store in Redis, for all processes that can reach it. Clones share the settings.
 ///
-/// Nothing is sent before the first login, and nothing while a token is good and not replaced. A
-/// Redis that cannot be used is no error here: the session then goes on in memory, and the driver
-/// warns once.
+/// Nothing is sent before the first login, and nothing while a token is valid and not replaced. If
+/// Redis cannot be used, the session continues in memory, and the driver warns once.
 #[derive(Clone)]
 pub struct RedisStore {
     settings: Arc<Settings>,
 }
 
 impl RedisStore {
-    /// The store in the Redis at `url`: `redis://[user:password@]host[:port][/db]`, or `rediss://…`
-    /// for TLS, with one of this crate's `tls-…` features.
+    /// Returns the store in the Redis at `url`: `redis://[user:password@]host[:port][/db]`, or
+    /// `rediss://…` for TLS, with one of this crate's `tls-…` features.
     ///
     /// # Errors
-    /// [`OpenError`], which does not repeat the URL. Whether Redis is there shows at the first
-    /// login only.
+    /// Returns [`OpenError`] if the URL is not valid; it does not repeat the URL. The first login
+    /// shows whether Redis can be reached.
     pub fn open(url: &str) -> Result<Self, OpenError> {
         redis::Client::open(url)
             .map(Self::with_client)
             .map_err(|_| OpenError::Url)
     }
 
-    /// The store in the Redis of a client of your own, say one with client certificates.
+    /// Returns the store in the Redis of your own client, for example with client certificates.
     pub fn with_client(client: redis::Client) -> Self {
         Self {
             settings: Arc::new(Settings::new(client)),
         }
     }
 
-    /// What every key begins with. Default `ctc`.
+    /// Sets the prefix of every key. Default `ctc`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.settings).prefix = prefix.into();
         self
     }
 
-    /// How long a record is kept that nobody writes. Default 30 days. With it go a rejection and
-    /// the count of the logins of late: keep it for hours at least, or the login budget is
-    /// forgotten before it refills. No lease is cut short by it.
+    /// Sets how long an unchanged record is kept. Default 30 days. Its rejections and its count of
+    /// recent logins expire with it: keep records for hours at least, or the login budget is lost
+    /// before it refills. Leases are not affected.
     #[must_use]
     pub fn record_ttl(mut self, record_ttl: Duration) -> Self {
         Arc::make_mut(&mut self.settings).record_ttl = record_ttl;
         self
     }
 
-    /// How long one operation may take, connecting and trying again included. Default 2 s. The
-    /// asynchronous driver gives up after 5 s by itself.
+    /// Sets the time limit of one operation, with connecting and retries. Default 2 s. The
+    /// asynchronous driver gives up after 5 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         Arc::make_mut(&mut self.settings).timeout = timeout;
         self
     }
 
-    /// The key in Redis that this record is or will be in.
+    /// Returns the key in Redis of this record, which may not exist yet.
     pub fn record_name(&self, key: &RecordKey) -> String {
         let [_, record] = self.settings.keys(key);
         record
     }
 
-    /// Reads a record without its lease, and changes nothing: for programs that show it to people.
-    /// `None` if there is none, or none that can be read.
+    /// Reads a record without its lease and without changes, for programs that show it. `None` if
+    /// there is no valid record.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if Redis is out of reach.
+    /// Returns [`StoreError::Unavailable`] if Redis cannot be reached.
     pub fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
         let found = lease::look(&mut self.settings.link(), &self.record_name(key))?;
         Ok(found.filter(|record| record.key() == *key))
     }
 
     /// Reads all records under the prefix, each with its key in Redis, in the order of the keys.
-    /// What cannot be read is left out. This goes through all keys of the database (`SCAN`), in
-    /// steps that do not hold others up; a user of Redis with the rights named above needs `+scan`
-    /// as well.
+    /// Skips invalid data. This scans all keys of the database (`SCAN`), in steps that do not block
+    /// other clients; a Redis user with the rights above needs `+scan` as well.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if Redis is out of reach, or refuses.
+    /// Returns [`StoreError::Unavailable`] if Redis cannot be reached or returns an error.
     pub fn records(&self) -> Result<Vec<(String, SessionRecord)>, StoreError> {
         let mut link = self.settings.link();
         let mut names = BTreeSet::new();
@@ -217,13 +215,12 @@ impl RedisStore {
         Ok(records)
     }
 
-    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was
-    /// none.
+    /// Removes a record with its token, backoff and rejections. Returns `false` if there was none.
     ///
-    /// A session in use notices nothing, and saves a new record when it logs in next.
+    /// A session in use is not affected, and saves a new record at its next login.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when Redis is out of reach.
+    /// Returns [`StoreError::Unavailable`] if Redis cannot be reached.
     pub fn forget(&self, key: &RecordKey) -> Result<bool, StoreError> {
         let mut command = redis::cmd("DEL");
         command.arg(self.record_name(key));

@@ -20,8 +20,7 @@ pub struct Call {
     /// Its 401 ended the token: if the call succeeds after the login, that login helped. A 401 for
     /// an older token proves nothing, because the login itself may have ended that token.
     pub(super) ended_token: bool,
-    /// One replay went out with a token that another process had left in a store, and did not
-    /// count.
+    /// One replay was sent with a token adopted from a store, and did not count.
     forgiven: bool,
 }
 
@@ -120,7 +119,7 @@ pub enum Unauthorized {
          larger scope (OAuth::scope), or ask whether this account may use this route"
     )]
     InsufficientScope,
-    /// No login may go out now. The token is kept: other routes may still take it.
+    /// No login may be made now. The token is kept: other routes may still accept it.
     #[error("the token was rejected, and no login may be made now: make the call again later")]
     #[non_exhaustive]
     NoLogin {
@@ -134,17 +133,17 @@ pub enum Unauthorized {
          allow it): make the call again"
     )]
     NotReplayable,
-    /// This call was already sent a second time.
+    /// This call was already replayed.
     #[error("the call was already replayed with a newer token: make the call again")]
     AlreadyReplayed,
-    /// The session was closed while the call was under way.
+    /// The session was closed during the call.
     #[error("the session was closed (logged out) during the call: reopen it to make further calls")]
     Closed,
 }
 
 impl Unauthorized {
-    /// No login may be made now, as `denial` says: for drivers, which learn it when they want to
-    /// send a call a second time.
+    /// Returns the reason for a denied login. For drivers, which get the denial when they replay a
+    /// call.
     pub fn no_login(denial: Denial) -> Self {
         match denial {
             Denial::Closed => Self::Closed,
@@ -153,13 +152,12 @@ impl Unauthorized {
     }
 }
 
-/// A route (method and path, without the query) as far as 401 answers are concerned. Only a hash is
-/// kept.
+/// A route (method and path, without the query), for remembering its 401. Only a hash is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route(u64);
 
 impl Route {
-    /// The route of a request.
+    /// Creates the route of a request.
     pub fn new(method: &Method, path: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (method, path).hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Routes whose 401 a fresh token did not cure: "not allowed here", which no login changes.
+//! Rejected routes: they rejected a new token too, so that no login helps.
 
 use std::time::Duration;
 
@@ -21,15 +21,14 @@ struct Mark {
 }
 
 impl RejectedRoutes {
-    /// Whether a 401 of this route is known to be about the route.
+    /// Whether this route is known as rejected.
     pub(super) fn knows(&self, route: Route, now: Instant) -> bool {
         self.0
             .iter()
             .any(|mark| mark.route == route && mark.until > now)
     }
 
-    /// A fresh token was refused here. The span doubles each time that this turns out to be so
-    /// again.
+    /// The route rejected a new token. The time doubles each time that this happens again.
     pub(super) fn mark(&mut self, route: Route, first_span: Duration, now: Instant) {
         if let Some(mark) = self.0.iter_mut().find(|mark| mark.route == route) {
             if mark.until <= now {
@@ -54,7 +53,7 @@ impl RejectedRoutes {
         });
     }
 
-    /// The route answered with something else than 401.
+    /// The route responded with another status than 401.
     pub(super) fn forget(&mut self, route: Route) {
         self.0.retain(|mark| mark.route != route);
     }
@@ -83,7 +82,7 @@ mod tests {
         let mut marked = Instant::now();
         for span in [10, 20, 24, 24] {
             routes.mark(route, hours(10), marked);
-            // What is known already is no news.
+            // It is known already.
             routes.mark(route, hours(10), marked + hours(1));
             assert!(
                 routes.knows(route, marked + hours(span) - Duration::from_millis(1)),

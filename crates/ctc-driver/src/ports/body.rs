@@ -17,7 +17,7 @@ pub enum BodyError {
     #[error("the body is longer than {limit} bytes: raise max_body, or read it as a stream")]
     #[non_exhaustive]
     TooLong {
-        /// How many bytes it may have.
+        /// The limit in bytes.
         limit: usize,
     },
     /// It ended early.
@@ -44,7 +44,7 @@ impl BodyError {
 /// [`AsyncTransport::read`](crate::AsyncTransport::read).
 ///
 /// # Errors
-/// Returns [`BodyError`] if it breaks off, or is longer than `max_body` bytes.
+/// Returns [`BodyError`] if the body ends early or is longer than `max_body` bytes.
 pub async fn read_body<B>(
     response: Response<B>,
     max_body: usize,
@@ -74,7 +74,7 @@ where
 /// Reads a response whose body is a reader whole: for [`Transport::read`](crate::Transport::read).
 ///
 /// # Errors
-/// Returns [`BodyError`] if it breaks off, or is longer than `max_body` bytes.
+/// Returns [`BodyError`] if the body ends early or is longer than `max_body` bytes.
 pub fn read_from(
     response: Response<impl Read>,
     max_body: usize,
@@ -100,7 +100,7 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// Room for a body of which `announced` bytes are known to come, as far as it may.
+    /// Room for a body of `announced` bytes, up to the limit.
     pub fn new(limit: usize, announced: u64) -> Self {
         let announced = usize::try_from(announced).unwrap_or(limit).min(limit);
         Self {

@@ -1,4 +1,4 @@
-//! The tokio runtime, as the port wants it.
+//! The tokio runtime as a [`Runtime`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::{BoxFuture, Runtime};
 
-/// How long a task may wait for its first poll before its runtime counts as one that nobody runs.
-/// A plain choice: far more than a busy runtime needs.
+/// How long a task may wait for its first poll before its runtime counts as not running. Our
+/// choice: far longer than a busy runtime needs.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The tokio runtime, as a [`Runtime`].
@@ -27,18 +27,18 @@ struct Fixed {
 }
 
 impl Tokio {
-    /// The runtime of each caller: a login runs on the runtime of the caller that was elected to
-    /// make it. Outside of a runtime no login can be made, and the call says so.
+    /// Uses the runtime of each caller: a login runs on the runtime of the elected caller. Outside
+    /// of a runtime no login can be made, and the call is denied with this reason.
     pub fn current() -> Self {
         Self(None)
     }
 
-    /// One runtime for all logins, whoever calls: for programs with several runtimes, or with one
-    /// that is not always being run.
+    /// Uses one runtime for all logins: for programs with several runtimes, or with one that is not
+    /// always running.
     ///
-    /// If nobody runs it (a `current_thread` runtime outside of `block_on`), its first call is
-    /// denied when the login's lease is over ([`Settings::lease`](ctc_core::Settings::lease)), and
-    /// all others at once: a handle does not tell whether its runtime is being run.
+    /// If it is not running (a `current_thread` runtime outside of `block_on`), the first call is
+    /// denied when the login's lease expires ([`Settings::lease`](ctc_core::Settings::lease)), and
+    /// all others immediately: a handle does not show whether its runtime is running.
     pub fn on(handle: Handle) -> Self {
         Self(Some(Fixed {
             handle,

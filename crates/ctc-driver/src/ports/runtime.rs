@@ -1,4 +1,4 @@
-//! What the asynchronous driver needs of a runtime.
+//! The port for runtimes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A boxed future that can move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What the asynchronous driver needs of a runtime: two methods, one line each.
+/// A runtime for the asynchronous driver: two methods, usually one line each.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// outside of `block_on`), the login does not run either. The caller that was elected for it is
 /// denied ([`NotRun`](ctc_core::Denial::NotRun)) when the login's
 /// [`lease`](ctc_core::Settings::lease) ends, and another caller is elected. Give the driver a
-/// runtime that is always being run, such as `Tokio::on(handle)`.
+/// runtime that is always running, such as `Tokio::on(handle)`.
 ///
 /// A runtime that owns its threads must not be dropped last by one of its own tasks: keep a handle
 /// here, not the runtime itself.

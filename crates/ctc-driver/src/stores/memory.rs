@@ -15,7 +15,7 @@ use crate::ports::{
 };
 use crate::sealing::random;
 
-/// As good as for ever, and a sum that no platform's clock overflows at.
+/// Long enough, without overflowing any platform's clock.
 const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Keeps records in memory. Cloning shares them.
@@ -34,17 +34,17 @@ struct Slot {
     /// Counts the leases: only the newest may write.
     fence: u64,
     held_until: Option<Instant>,
-    /// When a thread wakes the tasks that wait.
+    /// When a thread wakes the waiting tasks.
     alarm: Option<Instant>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The record under this key, whoever holds the lease.
+    /// Returns the record of this key, without its lease.
     pub fn peek(&self, key: &RecordKey) -> Option<SessionRecord> {
         self.0.slots().get(key).and_then(|slot| slot.record.clone())
     }
@@ -69,8 +69,8 @@ impl SessionStore for MemoryStore {
     }
 }
 
-/// Records in memory go nowhere else: nobody needs to be slowed down. `None` if the system has no
-/// random bytes to give.
+/// Records in memory are not stored elsewhere, so a slow key is not needed. `None` if the system
+/// returns no random bytes.
 fn secret_of_this_process() -> Option<StoreSecret> {
     static SECRET: OnceLock<Option<StoreSecret>> = OnceLock::new();
     let make = || random().ok().map(StoreSecret::new);
@@ -131,9 +131,8 @@ impl Shelf {
         })
     }
 
-    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time, or
-    /// one of them has waited for long enough. All of them then ask again, and for another
-    /// alarm if they need one.
+    /// Tasks have no timer here: a thread wakes them when a holder's lease expires, or when one of
+    /// them has waited long enough. All of them then ask again, and set another alarm if needed.
     fn wake_at(self: &Arc<Self>, key: &RecordKey, time: Instant) {
         let mut slots = self.slots();
         let soon_enough = |alarm: Instant| alarm > Instant::now() && alarm <= time;
