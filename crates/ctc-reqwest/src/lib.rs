@@ -1,5 +1,5 @@
-//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`](https://docs.rs/reqwest): it logs in once and stays
-//! logged in.
+//! An async client of the CalAmp Telematics Cloud (CTC) over [`reqwest`](https://docs.rs/reqwest):
+//! it logs in once and stays logged in.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {

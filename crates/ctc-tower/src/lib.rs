@@ -1,4 +1,5 @@
-//! A [`tower`](https://docs.rs/tower) layer that keeps any HTTP service logged in to the CalAmp Telematics Cloud (CTC).
+//! A [`tower`](https://docs.rs/tower) layer that keeps any HTTP service logged in to the CalAmp
+//! Telematics Cloud (CTC).
 //!
 //! It wraps any service that takes `http::Request` and returns `http::Response`: a `hyper-util`
 //! client, a gateway's upstream, a stack of other layers. Requests that pass through get the

@@ -1,5 +1,5 @@
-//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`](https://docs.rs/ureq): it logs in once and stays
-//! logged in.
+//! A blocking client of the CalAmp Telematics Cloud (CTC) over [`ureq`](https://docs.rs/ureq): it
+//! logs in once and stays logged in.
 //!
 //! ```no_run
 //! # fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,8 +49,8 @@
 //! # }
 //! ```
 //!
-//! [`Client::execute`] sends an `http::Request`. A library that should work with every client
-//! takes any [`Caller`] instead of this one.
+//! [`Client::execute`] sends an `http::Request`. A library that should work with every client takes
+//! any [`Caller`] instead of this one.
 //!
 //! # Handling errors
 //!

@@ -146,7 +146,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "platforms",
-        what: "ctc-core for wasm32-unknown-unknown; all crates, without tests, for Windows and macOS",
+        what: "ctc-core for wasm32-unknown-unknown; all crates for Windows and macOS",
         run: toolchains::platforms,
     },
 ];

@@ -1,8 +1,8 @@
 //! The session: a state machine that takes reports of what happened and returns what to do.
 //!
-//! The manual's page `driving_it_yourself` draws its states. [`Phase`] is not stored but derived from
-//! three independent facts: the token, the login in progress, and whether the governor allows a
-//! login. So a renewal can run, and fail, while the old token stays in use.
+//! The manual's page `driving_it_yourself` draws its states. [`Phase`] is not stored but derived
+//! from three independent facts: the token, the login in progress, and whether the governor allows
+//! a login. So a renewal can run, and fail, while the old token stays in use.
 
 mod call;
 mod credentials;
