@@ -112,7 +112,7 @@ impl fmt::Debug for LoginClient {
 pub struct Outbound {
     /// The request. Boxed, because each step of a builder moves it.
     pub request: Box<Request>,
-    /// It was built here, so that its extensions hold a time-out at most.
+    /// It was built here, so its extensions contain at most a timeout.
     built_here: bool,
 }
 

@@ -211,7 +211,7 @@ async fn t11_t18_a_401_that_is_delivered_says_why() {
 }
 
 #[tokio::test]
-async fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
+async fn t23_rejected_credentials_are_sent_once_and_every_caller_is_denied() {
     let server = Server::start().unwrap();
     let client = builder(&server)
         .credentials(DEFAULT_USERNAME, "wrong")
@@ -279,7 +279,7 @@ async fn a_call_has_the_time_it_is_given() {
 }
 
 #[tokio::test]
-async fn t43_a_cookie_jar_of_ones_own_client_adds_nothing_to_a_call() {
+async fn t43_a_cookie_jar_of_your_own_client_adds_nothing_to_a_call() {
     let server = Server::start().unwrap();
     choose_crypto_provider();
     let http = http_client_builder().cookie_store(true).build().unwrap();
@@ -303,7 +303,7 @@ async fn t43_a_cookie_jar_of_ones_own_client_adds_nothing_to_a_call() {
 }
 
 #[tokio::test]
-async fn a_client_of_ones_own_that_follows_redirects_is_found_out() {
+async fn your_own_client_that_follows_redirects_is_detected() {
     let server = Server::start().unwrap();
     let other = Server::start().unwrap();
     choose_crypto_provider();

@@ -107,7 +107,7 @@ fn answering(response: &'static str) -> RedisStore {
 }
 
 #[test]
-fn a_url_of_no_use_is_not_repeated() {
+fn an_invalid_url_is_not_repeated() {
     for url in [
         "",
         "canary",
@@ -145,7 +145,7 @@ fn a_wrong_password() {
 /// What lies under our names and is not ours is never used, and a record that cannot be read is
 /// replaced.
 #[test]
-fn what_is_no_record_is_not_used() {
+fn an_invalid_record_is_not_used() {
     let Some(redis) = RedisServer::for_test("foreign values in Redis") else {
         return;
     };

@@ -193,7 +193,7 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
 }
 
 #[test]
-fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
+fn t23_rejected_credentials_are_sent_once_and_every_caller_is_denied() {
     let server = Server::start().unwrap();
     let client = builder(&server)
         .credentials(DEFAULT_USERNAME, "wrong")
@@ -281,7 +281,7 @@ fn t43_the_callers_cookies_are_kept_beside_the_token() {
 }
 
 #[test]
-fn an_agent_of_ones_own_follows_no_redirect_and_hands_back_every_status() {
+fn your_own_agent_follows_no_redirect_and_returns_every_status() {
     let server = Server::start().unwrap();
     let other = Server::start().unwrap();
     // As ureq sets it up by default: ten redirects, and errors for 4xx and 5xx.

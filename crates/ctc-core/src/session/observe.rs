@@ -145,8 +145,8 @@ impl Session {
         young && obtained_for_this_call || self.rejected_routes.knows(route, now)
     }
 
-    /// A route refused the present token although it was obtained for that: once for each token,
-    /// the governor hears that a login did not help.
+    /// A route rejected the current token although it was obtained for that call: once for each
+    /// token, the governor hears that a login did not help.
     fn count_futile_login(&mut self) {
         if let Some(open) = self.open.as_mut().filter(|open| !open.futile) {
             open.futile = true;

@@ -92,7 +92,7 @@ pub struct Refusal {
     /// The number of the reason that it gave.
     #[serde(default)]
     pub reason: u8,
-    /// The record's, when the login was refused.
+    /// The record's number when the login was rejected.
     pub generation: u64,
     /// Recognized with the key of the rejected password.
     #[serde(with = "hex")]

@@ -246,7 +246,7 @@ fn secrets_are_checked_and_never_repeated() {
 }
 
 #[test]
-fn a_character_that_nobody_sees_is_found_before_it_is_sent_as_a_password() {
+fn invisible_characters_are_errors_with_their_position() {
     use SecretError::{PasswordCharacter, UsernameCharacter};
     for (text, place) in [
         ("s3cret!\n", 8),

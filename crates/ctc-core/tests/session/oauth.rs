@@ -283,7 +283,7 @@ fn a_logout_forgets_the_token_and_sends_nothing_unless_it_is_to_revoke() {
 }
 
 #[test]
-fn a_token_that_nobody_wants_is_revoked_only_where_revoking_is_set() {
+fn an_orphan_is_revoked_only_if_revocation_is_set() {
     for (oauth, revokes) in [(OAuth::us(), false), (OAuth::us().revoke_on_logout(), true)] {
         let mut s = scenario(oauth);
         let ticket = s.order().ticket;
@@ -438,7 +438,7 @@ fn a_known_end_survives_in_a_record() {
 }
 
 #[test]
-fn input_39_neither_login_takes_up_the_others_record() {
+fn input_39_neither_login_adopts_the_others_record() {
     let with = |login: Login| Scenario::with(|settings| settings.login = login);
     let other_client = OAuth::new(&OAuth::us().token_url().to_string(), "client-2").unwrap();
     let kinds = [
@@ -524,7 +524,7 @@ fn rejected_by(mut s: Scenario) -> Scenario {
 }
 
 #[test]
-fn input_37_a_small_scope_is_never_cured_by_a_login_and_marks_the_route() {
+fn input_37_a_login_does_not_help_a_small_scope() {
     let small = challenged(&["Basic realm=\"x\", Bearer error=\"insufficient_scope\""]);
     let mut s = open(us(), "T1").after(3600);
     let observe = |s: &mut Scenario, code, headers: &HeaderMap| {

@@ -276,7 +276,7 @@ fn t36_after_a_failed_renewal_the_next_one_waits_its_turn() {
 }
 
 #[test]
-fn each_refusal_says_what_to_check() {
+fn each_rejection_says_what_to_check() {
     let text = |code| {
         let mut s = Scenario::new().rejected(code);
         s.denied().to_string()

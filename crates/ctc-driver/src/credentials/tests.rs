@@ -100,7 +100,7 @@ mod on_unix {
     }
 
     #[test]
-    fn files_are_read_anew_each_time() {
+    fn files_are_read_again_at_each_login() {
         let folder = Folder::new("anew");
         let (user, password) = (folder.0.join("username"), folder.0.join("password"));
         let source = CredentialsFile::new(&user, &password);
@@ -146,7 +146,7 @@ mod on_unix {
     }
 
     #[test]
-    fn files_that_others_may_change_or_all_may_read_are_refused() {
+    fn files_that_others_can_write_or_all_can_read_are_errors() {
         let folder = Folder::new("modes");
         let path = folder.0.join("password");
         let strict = CredentialsFile::for_user("ada", &path);
@@ -174,7 +174,7 @@ mod on_unix {
     }
 
     #[test]
-    fn what_is_no_password_is_refused_and_not_repeated() {
+    fn an_invalid_password_is_an_error_that_does_not_repeat_it() {
         let folder = Folder::new("content");
         let path = folder.0.join("password");
         let source = CredentialsFile::for_user("ada", &path);

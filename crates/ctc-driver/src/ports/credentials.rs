@@ -168,8 +168,8 @@ impl CredentialsError {
     }
 }
 
-/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): whoever keeps
-/// it may put it right at any time.
+/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): the owner of it
+/// may put it right at any time.
 impl From<SecretError> for CredentialsError {
     fn from(error: SecretError) -> Self {
         Self::unavailable(error)

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_nobody_runs_gets_no_more_tasks_until_somebody_does() {
+    fn a_runtime_that_does_not_run_gets_no_more_tasks_until_it_runs() {
         let runtime = current_thread();
         let tokio = Tokio::on(runtime.handle().clone());
         let spawned = Arc::new(());

@@ -52,9 +52,9 @@ impl SealKey {
 
     /// Opens a token of this key's.
     ///
-    /// The mark is compared first. The cipher does not commit to its key: whoever writes a store
-    /// could otherwise plant one box that opens under many keys, and learn from a client's conduct
-    /// which of many passwords it has.
+    /// The mark is compared first. The cipher does not commit to its key: a writer of a store could
+    /// otherwise plant one box that opens under many keys, and learn from a client's conduct which
+    /// of many passwords it has.
     pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Opened {
         if token.by != self.by {
             return Opened::Foreign;

@@ -48,7 +48,7 @@ fn close_wakes_all_who_wait() {
 }
 
 #[test]
-fn t49_a_login_answered_after_close_is_logged_out() {
+fn t49_a_login_response_after_close_is_logged_out() {
     let (world, tasks) = waiting();
     world.session.close();
     world.server.hold_logins(false);
@@ -238,7 +238,7 @@ fn t59_a_call_that_comes_while_the_token_is_renewed_waits() {
 }
 
 #[test]
-fn t60_a_slow_call_holds_nobody_up() {
+fn t60_a_slow_call_blocks_no_others() {
     let world = World::new();
     world.blocking().login(&CallOptions::default()).unwrap();
     world.server.hold_calls(true);

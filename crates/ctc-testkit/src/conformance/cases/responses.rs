@@ -11,7 +11,7 @@ const STATUSES: [u16; 44] = [
     431, 451, 499, 500, 503, 599,
 ];
 
-pub(super) fn every_status_is_an_answer(stage: &Stage<'_>) -> Checked {
+pub(super) fn every_status_is_a_response(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     for status in STATUSES {
         scene.client.expect(
@@ -98,7 +98,7 @@ pub(super) fn large_body_arrives_whole(stage: &Stage<'_>) -> Checked {
 }
 
 /// A body that stands still after its first byte, while other calls go on.
-pub(super) fn slow_download_blocks_nobody(stage: &Stage<'_>) -> Checked {
+pub(super) fn slow_download_blocks_no_caller(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     let route = Matcher::Path("/connect/services/devices/1001/avlevents".into());
     scene.server.inject(Rule::once(
