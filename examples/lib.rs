@@ -26,7 +26,7 @@ pub struct Stage {
     pub server: Server,
     /// Where the client is to go.
     pub url: String,
-    /// The user name it knows.
+    /// The username it knows.
     pub username: &'static str,
     /// The password the client is to use.
     pub password: &'static str,

@@ -48,7 +48,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let responses = a_thousand_calls(&ctc).await?;
     println!("A day later, 1,000 more: {responses} responses of 200, one more login for all.");
 
-    // A rejection says whether the credentials or the set-up is at fault, and ends all logins.
+    // A rejection says whether the credentials or the setup is at fault, and ends all logins.
     let stranger = client(&server, "not-the-password!")?;
     for _ in 0..3 {
         let Err(error) = stranger.get("/connect/services/devices").send().await else {

@@ -1,4 +1,4 @@
-//! A newcomer's hyper app: the session and a time-out, each by a layer.
+//! A newcomer's hyper app: the session and a timeout, each by a layer.
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
 use std::time::Duration;

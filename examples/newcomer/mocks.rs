@@ -49,6 +49,6 @@ mod tests {
         ctc.expect_fetch().return_once(|_| Err(denied.into()));
         let error = count_devices(&ctc).unwrap_err();
         let why = error.denied().expect("it was denied").to_string();
-        assert!(why.contains("check user name, password and application key"));
+        assert!(why.contains("check the username, password and application key"));
     }
 }

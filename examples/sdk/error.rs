@@ -40,7 +40,7 @@ pub enum Error {
         source: Option<Unauthorized>,
     },
     /// CTC's answer is not of the shape that this SDK knows.
-    #[error("cannot {action}: the answer is not as expected")]
+    #[error("cannot {action}: the response is not as expected")]
     ServerResponse {
         /// What was to be done.
         action: &'static str,

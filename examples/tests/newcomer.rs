@@ -73,7 +73,7 @@ fn each_is_short() {
     }
 }
 
-/// Each byte of a response that drips starts the stream's own time-out anew.
+/// Each byte of a response that drips starts the stream's own timeout anew.
 #[test]
 fn a_login_that_drips_ends_in_time_in_the_app_with_its_own_transport() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();

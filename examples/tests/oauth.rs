@@ -51,7 +51,7 @@ async fn ten_thousand_tasks_on_a_rejection_make_one_request() {
     assert_eq!(errors.len(), CALLERS);
     for error in errors {
         let text = error.denied().unwrap().to_string();
-        assert!(text.contains("check user name and password"), "{text}");
+        assert!(text.contains("check the username and password"), "{text}");
     }
     asked_once(&server);
 }
@@ -72,7 +72,7 @@ fn ten_thousand_blocking_calls_on_a_rejection_make_one_request() {
                 for _ in 0..CALLERS / 100 {
                     let error = client.get(PATH).send().unwrap_err();
                     let text = error.denied().unwrap().to_string();
-                    assert!(text.contains("check user name and password"), "{text}");
+                    assert!(text.contains("check the username and password"), "{text}");
                 }
             });
         }

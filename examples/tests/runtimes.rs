@@ -417,7 +417,7 @@ on_every_stack! {
 
     /// A rule that panics is not asked: the status says what the login meant, and all who wait hear
     /// of it at once.
-    fn a_rule_that_panics_holds_nobody_up(stack: Stack) {
+    fn a_rule_that_panics_blocks_no_caller(stack: Stack) {
         for (status, rejected) in [(401, true), (503, false)] {
             let rule = LoginRule::new(|_| panic!("a rule that panics, as this test wants it"));
             let set = Set { login_rule: Some(rule), ..Set::default() };

@@ -389,7 +389,7 @@ fn a_write_is_not_repeated_and_the_error_says_why() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
+async fn a_body_that_ends_early_differs_from_a_missing_response() {
     let cut = || {
         let server = Server::start().unwrap();
         let point = ctc_testkit::Point::MidBody;
@@ -408,7 +408,7 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         .await
         .unwrap_err();
     assert!(
-        explain(&error).contains("body broke off"),
+        explain(&error).contains("body ended early"),
         "{}",
         explain(&error)
     );
@@ -417,7 +417,7 @@ async fn a_body_that_breaks_off_is_told_from_a_call_without_an_answer() {
         .device(TRUCK)
         .unwrap_err();
     assert!(
-        explain(&error).contains("body broke off"),
+        explain(&error).contains("body ended early"),
         "{}",
         explain(&error)
     );

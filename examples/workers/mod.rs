@@ -28,7 +28,7 @@ pub struct Job {
     pub token_url: Option<String>,
     /// The application key.
     pub app_key: String,
-    /// The user name.
+    /// The username.
     pub username: String,
     /// The password.
     pub password: String,

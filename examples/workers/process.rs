@@ -121,7 +121,7 @@ impl Worker {
     fn line(&self) -> Result<String, String> {
         self.responses
             .recv_timeout(PATIENCE)
-            .map_err(|_| "a worker does not answer".to_owned())
+            .map_err(|_| "a worker does not respond".to_owned())
     }
 }
 

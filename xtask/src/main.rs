@@ -1,4 +1,4 @@
-//! The one door for chores: `cargo xtask`.
+//! `cargo xtask`: every chore of the repository.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -8,7 +8,9 @@
 mod bench;
 mod ci;
 mod fleet;
+mod heartbeat;
 mod mutants;
+mod package;
 mod shell;
 mod sim;
 mod soak;
@@ -20,20 +22,22 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <chore>
 
-  test          every test of every crate and example; ends with what was left out, and the sum
-  ci            every check; `ci <step>` runs one, `--keep-going` goes on after a failure
-  ci list       the steps
-  fleet         many processes, one session: `fleet --store file|redis --processes 20`
-  sim           simulated worlds: `--seeds N`, `--seed N`, `--exhaust`, `--sabotage NAME|all|list`
-  threads       the session's locks under a scheduler that tries many orders; `--sabotage`
-  mutants       faults put into core and driver one by one, each of which some test must
-                notice (an hour or two)
-  soak          both clients under load on real sockets, with faults: `--minutes N`, `--leak NAME`
-  bench         what the session layer costs, in one table: `--quick`, `--check`, `--peers`,
-                `--proxy`
+  test          run every test of every crate and example; print the skipped ones and the sum
+  ci            run every check; `ci <step>` runs one, `--keep-going` continues after a failure
+  ci list       list the steps
+  fleet         run many processes with one session: `--store file|redis`, `--processes 20`
+  sim           run simulated worlds: `--seeds N`, `--seed N`, `--exhaust`,
+                `--sabotage NAME|all|list`
+  threads       run the session's locks under a scheduler that tries many orders; `--sabotage`
+  mutants       put faults into core and driver, one at a time; for each some test must fail
+                (an hour or two)
+  soak          run both clients under load on real sockets, with faults: `--minutes N`,
+                `--leak NAME`
+  bench         measure what the session layer costs: `--quick`, `--check`, `--peers`, `--proxy`
+  package       build each published crate from its packaged archive alone; print a table
   api           rewrite the listings of the public API in xtask/api; read the difference
                 before you commit it
-  vendor        the vendor's own documented client (Python, requests) against our server
+  vendor        run the vendor's documented client (Python, requests) against our test server
 ";
 
 fn main() -> ExitCode {
@@ -41,16 +45,18 @@ fn main() -> ExitCode {
     let (chore, rest) = args
         .split_first()
         .map_or(("", &[][..]), |(chore, rest)| (chore.as_str(), rest));
+    let long = |run: &dyn Fn() -> Result<(), String>| heartbeat::during(chore, run);
     let result = match chore {
-        "test" => test::run(rest).map(drop),
-        "bench" => bench::run(rest),
+        "test" => long(&|| test::run(rest).map(drop)),
+        "bench" => long(&|| bench::run(rest)),
         "ci" => ci::run(rest),
-        "fleet" => fleet::run(rest),
-        "mutants" => mutants::run(rest),
-        "sim" => sim::run(rest),
-        "soak" => soak::run(rest),
-        "threads" => sim::threads(rest),
-        "api" => ci::write_api(),
+        "fleet" => long(&|| fleet::run(rest)),
+        "mutants" => long(&|| mutants::run(rest)),
+        "sim" => long(&|| sim::run(rest)),
+        "soak" => long(&|| soak::run(rest)),
+        "threads" => long(&|| sim::threads(rest)),
+        "package" => long(&|| package::run(rest)),
+        "api" => long(&|| ci::write_api()),
         "vendor" => vendor::run(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

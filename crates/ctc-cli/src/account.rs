@@ -83,7 +83,7 @@ impl Account {
         }
     }
 
-    /// What the record of this account is filed under. That takes user name and application key,
+    /// What the record of this account is filed under. That takes username and application key,
     /// and no password.
     ///
     /// # Errors
@@ -100,13 +100,13 @@ impl Account {
         Ok(session.map_err(|error| usage(&error))?.record_key())
     }
 
-    /// The user name.
+    /// The username.
     ///
     /// # Errors
     /// Returns [`Failure`] (usage) if there is none.
     pub(crate) fn user(&self) -> Result<&str, Failure> {
         self.user.as_deref().ok_or_else(|| {
-            Failure::usage("no user name: give --user, or set it in the profile or CTC_USERNAME")
+            Failure::usage("no username: give --user, or set it in the profile or CTC_USERNAME")
         })
     }
 

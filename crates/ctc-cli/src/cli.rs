@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Log in, unless the store has a session
     Login(login::LoginArgs),
-    /// Tell what the store holds: session, login budget, backoff, rejections
+    /// Show what is in the store: session, login budget, backoff, rejections
     Status(status::StatusArgs),
     /// Make a GET call and print the body
     Get(call::GetArgs),
@@ -36,13 +36,13 @@ pub(crate) enum Command {
     /// Run the local proxy
     #[command(before_help = PROXY_EXAMPLES)]
     Proxy(proxy::Args),
-    /// Log in although there is a session
+    /// Replace the token by logging in
     Renew(login::RenewArgs),
     /// End the session, on the server and in the store
     Logout(login::LogoutArgs),
     /// Lift a rejection or a backoff, for example after an account was unlocked
     Reset(login::ResetArgs),
-    /// Which account is which file or key, in words
+    /// List, show or remove the records in the store
     Store(store::StoreArgs),
     /// Check name, network, TLS, clock and store, without a login
     Doctor(doctor::DoctorArgs),
@@ -56,12 +56,12 @@ const EXAMPLES: &str = "\
 Examples:
   ctc login                                   log in, unless the store has a session
   ctc get '/connect/services/devices?pg=1'    make one call with it
-  ctc exec -- ./report.py                     give it to another program";
+  ctc exec -- ./report.py                     pass it to another program";
 
 const PROXY_EXAMPLES: &str = "\
 Examples:
   ctc proxy                                   on http://127.0.0.1:8321
-  ctc proxy --socket $XDG_RUNTIME_DIR/ctc     for this user alone
+  ctc proxy --socket $XDG_RUNTIME_DIR/ctc     for this user only
   ctc proxy --health 127.0.0.1:8322           with /healthz, /readyz and /metrics";
 
 const EXIT_CODES: &str = "\
@@ -69,4 +69,4 @@ Exit codes:
   0  done                     4  credentials rejected: nothing is sent until they change
   1  error                    5  no session, and none is made
   2  usage                   69  server or proxy unreachable
-  3  held back: try again after the seconds that are printed";
+  3  no login may be made now: try again after the printed time";

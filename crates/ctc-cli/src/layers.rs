@@ -106,7 +106,7 @@ pub(crate) fn secret(
 ) -> Result<Option<Source>, Failure> {
     match (text(variable)?, text(file)?) {
         (Some(_), Some(_)) => Err(Failure::usage(format!(
-            "{variable} and {file} are both set: keep the one you mean"
+            "{variable} and {file} are both set: remove one of them"
         ))),
         (Some(_), None) => Ok(Some(Source::Env(variable.to_owned()))),
         (None, Some(path)) => Ok(Some(Source::File(path.into()))),
@@ -121,7 +121,7 @@ pub(crate) fn endpoint(
 ) -> Result<Option<Endpoint>, Failure> {
     match (region.map(str::to_ascii_lowercase).as_deref(), url) {
         (Some(_), Some(_)) => Err(Failure::usage(format!(
-            "{region_name} and {url_name} are both set: keep the one you mean"
+            "{region_name} and {url_name} are both set: remove one of them"
         ))),
         (Some("us"), None) => Ok(Some(Endpoint::us())),
         (Some("eu"), None) => Ok(Some(Endpoint::eu())),

@@ -83,7 +83,7 @@ impl Profiles {
             let line = error.span().and_then(|span| text.get(..span.start));
             let line = line.map(|before| format!(", line {}", before.matches('\n').count() + 1));
             Failure::usage(format!(
-                "{shown}{} is no profile file: {}",
+                "{shown}{} is not a valid profile file: {}",
                 line.unwrap_or_default(),
                 error.message()
             ))

@@ -27,19 +27,19 @@ pub(crate) struct SessionOptions {
     /// Profile of the profile file
     #[arg(long, global = true, value_name = "NAME", env = "CTC_PROFILE")]
     pub(crate) profile: Option<String>,
-    /// Profile file, in place of ~/.config/ctc/config.toml
+    /// Profile file, instead of ~/.config/ctc/config.toml
     #[arg(long, global = true, value_name = "FILE", env = "CTC_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Instance that the account lives in [env: CTC_REGION]
+    /// Instance that has the account [env: CTC_REGION]
     #[arg(long, global = true)]
     pub(crate) region: Option<Region>,
     /// Another instance, as https://host[:port] [env: CTC_BASE_URL]
     #[arg(long, global = true, value_name = "URL", conflicts_with = "region")]
     pub(crate) base_url: Option<String>,
-    /// User name [env: CTC_USERNAME]
+    /// Username [env: CTC_USERNAME]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) user: Option<String>,
-    /// File with the password, which its owner alone may read [env: CTC_PASSWORD_FILE]
+    /// File with the password, which only its owner may read [env: CTC_PASSWORD_FILE]
     #[arg(
         long,
         global = true,
@@ -50,24 +50,24 @@ pub(crate) struct SessionOptions {
     /// Read the password from standard input
     #[arg(long, global = true)]
     pub(crate) password_stdin: bool,
-    /// File with the application key, which its owner alone may read [env: CTC_APP_KEY_FILE]
+    /// File with the application key, which only its owner may read [env: CTC_APP_KEY_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) app_key_file: Option<PathBuf>,
     /// Which login the account uses [env: CTC_LOGIN]
     #[arg(long, global = true, value_name = "LOGIN")]
     pub(crate) login: Option<LoginKind>,
-    /// Where the session lives: file, file:FOLDER or redis://host[:port][/db] [env: CTC_STORE]
+    /// Where the session is saved: file, file:DIRECTORY or redis://host[:port][/db] [env: CTC_STORE]
     #[arg(long, global = true, value_name = "STORE")]
     pub(crate) store: Option<String>,
-    /// How long to wait for a login that is held back, in seconds
+    /// How long to wait while no login may be made, in seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,
 }
 
-/// Options of commands that can leave login and token to a running proxy.
+/// Options of commands that can use a running proxy for login and token.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ViaOptions {
-    /// Never log in: use the session that the store has, or end with code 5
+    /// Never log in: use the session in the store, or exit with code 5
     #[arg(long, conflicts_with = "via")]
     pub(crate) no_login: bool,
     /// Use a running `ctc proxy`: http://127.0.0.1:PORT or unix:PATH [env: CTC_PROXY_URL]
@@ -116,7 +116,7 @@ impl SessionOptions {
         let layers = self.layers()?;
         let named = layers.iter().find(|layer| layer.user.is_some());
         let user = named.and_then(|layer| layer.user.clone());
-        // A password goes with the user name beside it: one account's name with another's password
+        // A password goes with the username beside it: one account's name with another's password
         // would be rejected by the server, and such rejections lock accounts.
         let fits = |layer: &&Layer| {
             layer.password.is_some() && (layer.user.is_none() || layer.user == user)

@@ -49,7 +49,7 @@ impl Store {
     pub(crate) fn place(&self, key: &RecordKey) -> String {
         match self {
             Self::File(store) => store.record_path(key).map_or_else(
-                || "no home folder".to_owned(),
+                || "no home directory".to_owned(),
                 |path| path.display().to_string(),
             ),
             #[cfg(feature = "redis")]

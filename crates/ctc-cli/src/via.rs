@@ -167,8 +167,9 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> Option<Failure> {
 
 fn read_token(path: &Path) -> Result<HeaderValue, Failure> {
     let token = Source::File(path.to_owned()).read("token of the proxy")?;
-    let mut value = HeaderValue::from_str(token.trim_end())
-        .map_err(|_| Failure::usage("the token of the proxy is no header value: check its file"))?;
+    let mut value = HeaderValue::from_str(token.trim_end()).map_err(|_| {
+        Failure::usage("the token of the proxy is not a header value: check its file")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -184,7 +185,7 @@ fn local(url: &str) -> Result<Uri, Failure> {
     };
     uri.filter(is_local).ok_or_else(|| {
         Failure::usage(format!(
-            "{url} is no local proxy: write http://127.0.0.1:PORT or unix:PATH"
+            "{url} is not a local proxy: write http://127.0.0.1:PORT or unix:PATH"
         ))
     })
 }

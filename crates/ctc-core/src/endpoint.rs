@@ -1,4 +1,4 @@
-//! Where the session lives: one origin, chosen once, that key and token never leave.
+//! The endpoint: the one origin that key and token never leave.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,7 +14,7 @@ const EU: &str = "connect.calamp.co.uk";
 /// The hosts of the vendor's token endpoints for the same instances.
 const US_ACCOUNTS: &str = "accounts.calamp.com";
 const EU_ACCOUNTS: &str = "accounts.calamp.co.uk";
-/// Works only inside the vendor's developer portal, says the vendor's login page.
+/// The vendor's login page says that it works only inside the developer portal.
 const PORTAL_ONLY: &str = "x-loginapi.developer.calamp.com";
 
 /// The origin (scheme, host, port) of one CTC instance.
@@ -36,26 +36,26 @@ pub struct Endpoint {
     scheme: Scheme,
     host: String,
     port: u16,
-    /// Host and port, as they stand in `origin`.
+    /// Host and port, as in `origin`.
     authority: Authority,
 }
 
 impl Endpoint {
-    /// The US instance, `https://connect.calamp.com` (named on the vendor's login page).
+    /// Returns the US instance, `https://connect.calamp.com` (named on the vendor's login page).
     pub fn us() -> Self {
         Self::from_parts(Scheme::Https, US, None, Authority::from_static(US))
     }
 
-    /// The EU instance, `https://connect.calamp.co.uk` (named on the vendor's login page).
+    /// Returns the EU instance, `https://connect.calamp.co.uk` (named on the vendor's login page).
     pub fn eu() -> Self {
         Self::from_parts(Scheme::Https, EU, None, Authority::from_static(EU))
     }
 
-    /// Any other `https` origin, such as a proxy of your own.
+    /// Creates an endpoint for any other `https` origin, such as your own proxy.
     ///
     /// # Errors
-    /// [`EndpointError`] when the text is not `https://host[:port]`, spells the host in a way that
-    /// HTTP clients read differently, or names the host that works only inside the vendor's
+    /// Returns [`EndpointError`] if the text is not `https://host[:port]`, spells the host in a way
+    /// that HTTP clients read differently, or names the host that works only inside the vendor's
     /// developer portal.
     pub fn new(url: &str) -> Result<Self, EndpointError> {
         let endpoint = Self::parse(url)?;
@@ -65,14 +65,15 @@ impl Endpoint {
         }
     }
 
-    /// A server on this machine, spoken to without TLS: for tests and local servers only.
+    /// Creates an endpoint for a server on this machine without TLS, for tests and local servers
+    /// only.
     ///
-    /// Password, key and token travel in the clear, so only loopback hosts are accepted
+    /// Password, key and token are sent in the clear, so only loopback hosts are accepted
     /// (`localhost`, `127.0.0.0/8`, `[::1]`).
     ///
     /// # Errors
-    /// [`EndpointError`] when the text is not `http://host[:port]` or `https://host[:port]`, or
-    /// when an `http` host is not loopback.
+    /// Returns [`EndpointError`] if the text is not `http://host[:port]` or `https://host[:port]`,
+    /// or if an `http` host is not loopback.
     pub fn danger_plain_http(url: &str) -> Result<Self, EndpointError> {
         let endpoint = Self::parse(url)?;
         if endpoint.scheme == Scheme::Http && !is_loopback(&endpoint.host) {
@@ -81,20 +82,20 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Scheme, host and port as text, without a trailing slash.
+    /// Returns scheme, host and port as text, without a trailing slash.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Whether it is a server on this machine that is spoken to without TLS. What is sent to it
-    /// must not go through a proxy.
+    /// Returns whether it is a server on this machine without TLS. Requests to it must not go
+    /// through a proxy.
     pub fn is_plain_http(&self) -> bool {
         self.scheme == Scheme::Http
     }
 
-    /// Whether `target` is on this very origin. Host names compare without regard to case, IPv6
-    /// addresses by value; a port left out is the scheme's own. An authority with a user in it is
-    /// never ours.
+    /// Returns whether `target` is on this origin. Host names are compared ignoring case, IPv6
+    /// addresses by value; a missing port is the scheme's default. An authority with a username is
+    /// never on this origin.
     #[inline]
     pub fn is_origin_of(&self, target: Target<'_>) -> bool {
         is_same(target.scheme, self.scheme.as_str())
@@ -128,12 +129,12 @@ impl Endpoint {
             && (is_same(parts.host, &self.host) || is_same_address(parts.host, &self.host))
     }
 
-    /// The full URI of `path`: a path from the root (`/connect/…`, query allowed), or an absolute
-    /// URL on this very origin.
+    /// Returns the full URI of `path`, which is a path from the root (`/connect/…`, with or without
+    /// a query) or an absolute URL on this origin.
     ///
     /// # Errors
-    /// [`JoinError`] for an absolute URL on another origin, a text that is neither, or one that is
-    /// no valid URI.
+    /// Returns [`JoinError`] if `path` is an absolute URL on another origin, is neither a path nor
+    /// a URL, or is not a valid URI.
     pub fn join(&self, path: &str) -> Result<Uri, JoinError> {
         if path.starts_with('/') && !path.starts_with("//") {
             let path = PathAndQuery::try_from(path).map_err(|_| JoinError::Invalid)?;
@@ -154,8 +155,8 @@ impl Endpoint {
         Ok(uri)
     }
 
-    /// `uri` on this origin when it is only a path with its query, as a server receives it; any
-    /// other as it is.
+    /// Returns `uri` on this origin if it is only a path with its query, as a server receives it,
+    /// and any other URI unchanged.
     pub fn complete(&self, uri: Uri) -> Uri {
         if uri.scheme().is_some() || !uri.path().starts_with('/') {
             return uri;
@@ -164,7 +165,7 @@ impl Endpoint {
             .map_or_else(Uri::default, |path| self.uri(path.clone()))
     }
 
-    /// The instance that the host belongs to, if it is one of the vendor's.
+    /// Returns the vendor's instance that the host belongs to, if any.
     pub(crate) fn region(&self) -> Option<Region> {
         match self.host.trim_end_matches('.') {
             US | US_ACCOUNTS => Some(Region::Us),
@@ -173,7 +174,7 @@ impl Endpoint {
         }
     }
 
-    /// Made of its parts: the origin is not read once more for each call.
+    /// Built from its parts: parsing the origin again for each call would be slow.
     pub(crate) fn uri(&self, path: PathAndQuery) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(match self.scheme {
@@ -239,15 +240,15 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// By far the most are written the same.
+/// Most are written the same.
 #[inline]
 fn is_same(text: &str, other: &str) -> bool {
     text == other || text.eq_ignore_ascii_case(other)
 }
 
-/// Where a request is about to go: what an [`Endpoint`] compares with its own origin.
+/// The target of a request, which an [`Endpoint`] compares with its own origin.
 ///
-/// HTTP stacks keep this in different types; `http::Uri` converts, others have [`Target::new`].
+/// HTTP clients use different types for it; `http::Uri` converts, for others use [`Target::new`].
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     scheme: &'a str,
@@ -256,7 +257,7 @@ pub struct Target<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Place<'a> {
-    /// Not taken apart yet.
+    /// Not parsed yet.
     Authority(&'a Authority),
     Parts(Parts<'a>),
 }
@@ -268,7 +269,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// A port that cannot be leaves no host either, so that no endpoint agrees with it.
+    /// An invalid port removes the host too, so that no endpoint matches.
     fn of(authority: &'a Authority) -> Self {
         if has_odd_port(authority) {
             return Self {
@@ -284,8 +285,8 @@ impl<'a> Parts<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// `scheme` is `http` or `https`; `host` a name or address, IPv6 in brackets; `port` what the
-    /// URL names.
+    /// Creates a target. `scheme` is `http` or `https`, `host` a name or address (IPv6 in
+    /// brackets), and `port` the one in the URL, if any.
     #[inline]
     pub fn new(scheme: &'a str, host: &'a str, port: Option<u16>) -> Self {
         Self {
@@ -310,39 +311,39 @@ impl<'a> From<&'a Uri> for Target<'a> {
     }
 }
 
-/// Why a text is no [`Endpoint`].
+/// Why a text is not a valid [`Endpoint`].
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// Not `https://host[:port]` at all.
+    /// It does not have the form `https://host[:port]`.
     #[error(
         "the CTC endpoint is not a URL: give it as https://host, or use Endpoint::us() or \
          Endpoint::eu()"
     )]
     NotAUrl,
-    /// A host that HTTP clients do not all read alike: some would take its calls for another
-    /// origin's.
+    /// The host has a spelling that HTTP clients read differently: some would send calls to
+    /// another origin.
     #[error(
-        "the host of the CTC endpoint is spelled in a way that HTTP clients read differently: \
-         give a plain host name, an IPv4 address of four decimal numbers, or an IPv6 address"
+        "the host of the CTC endpoint has a spelling that HTTP clients read differently: \
+         use a plain host name, an IPv4 address of four decimal numbers, or an IPv6 address"
     )]
     UnusualHost,
-    /// A path, query or fragment was given too.
+    /// It has a path, query or fragment.
     #[error(
-        "the CTC endpoint must be scheme and host only (https://host[:port]): paths are given \
-         with each call"
+        "the CTC endpoint must be scheme and host only (https://host[:port]): pass the path with \
+         each call"
     )]
     NotAnOrigin,
-    /// User name or password inside the URL.
-    #[error("the CTC endpoint must not hold a user name or password: give them as Credentials")]
+    /// The URL contains a username or password.
+    #[error("the CTC endpoint must not contain a username or password: pass them as Credentials")]
     CredentialsInUrl,
-    /// `http://` where `https://` is needed.
+    /// The scheme is `http`, but `https` is required.
     #[error(
         "the CTC endpoint must be https: password, key and token would travel in the clear \
-         (for a server on this machine there is Endpoint::danger_plain_http)"
+         (for a server on this machine, use Endpoint::danger_plain_http)"
     )]
     PlainHttp,
-    /// `http://` to a host that is not on this machine.
+    /// The scheme is `http` and the host is not on this machine.
     #[error("plain http is for loopback hosts only (localhost, 127.0.0.0/8, [::1]): use https")]
     NotLoopback,
     /// The host that the vendor reserves for its developer portal.
@@ -356,14 +357,14 @@ pub enum EndpointError {
 
 crate::__readable_debug!(EndpointError);
 
-/// Why a path could not be joined to an [`Endpoint`]. The path itself is not repeated: its query
-/// may be private.
+/// Why a path could not be joined to an [`Endpoint`]. The error does not repeat the path, because
+/// its query may be private.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// An absolute URL on another origin.
     #[error(
-        "this URL is not on {endpoint}: key and token never leave that origin, so the call was \
+        "this URL is not on {endpoint}: the key and token never leave that origin, so the call was \
          not made"
     )]
     ForeignOrigin {
@@ -373,8 +374,8 @@ pub enum JoinError {
     /// Neither a path from the root nor an absolute URL.
     #[error("a call needs a path that begins with one '/', such as /connect/services/devices")]
     NotAPath,
-    /// Not a valid URI, for instance a space or an umlaut that is not percent-encoded.
-    #[error("this path is not a valid URI: percent-encode what is not plain ASCII")]
+    /// Not a valid URI, for example because of a space or umlaut that is not percent-encoded.
+    #[error("this path is not a valid URI: percent-encode all characters that are not plain ASCII")]
     Invalid,
 }
 
@@ -409,7 +410,7 @@ impl Scheme {
     }
 }
 
-/// Whether there is a port that cannot be, such as 99999: `http` reads it as no port at all.
+/// Whether the port is invalid, such as 99999: `http` reads it as a missing port.
 fn has_odd_port(authority: &Authority) -> bool {
     let (text, host) = (authority.as_str(), authority.host());
     if text.len() == host.len() {
@@ -428,7 +429,8 @@ fn names_user(authority: &Authority) -> bool {
 }
 
 /// The one spelling of a host that `http` and the URL standard agree on: a client that follows the
-/// latter writes `[0:0:0:0:0:0:0:1]` and `127.1` in its own way. `None` where there is none.
+/// latter writes `[0:0:0:0:0:0:0:1]` and `127.1` in its own way. `None` if there is no such
+/// spelling.
 fn canonical(host: &str) -> Option<String> {
     let host = host.to_ascii_lowercase();
     if host.starts_with('[') {
@@ -475,7 +477,7 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A wrong offset would only cost time, or take a host's tail for the host.
+    /// A wrong offset would only cost time, or match the end of a host.
     #[test]
     fn the_authority_is_what_stands_behind_the_scheme() {
         let authority = |endpoint: &Endpoint| endpoint.authority.to_string();

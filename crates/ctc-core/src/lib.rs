@@ -1,36 +1,38 @@
 //! A session with the CalAmp Telematics Cloud (CTC), as a state machine: **no clock, no socket, no
 //! lock, no task.**
 //!
-//! CTC's login returns a cookie `authToken`, which clients are to keep until the server responds
+//! CTC's login returns a cookie `authToken`, which clients should keep until the server responds
 //! with 401 or a logout ends it; clients that log in again and again break the vendor's fair-usage
 //! policy. This crate knows when to log in, what to send, what the responses mean, and when to
-//! stop. It sends nothing itself: `ctc-reqwest`, `ctc-ureq`, or an HTTP client of your own do that,
-//! and `ctc-driver` lets many callers share one session.
+//! stop. It sends nothing itself. `ctc-reqwest`, `ctc-ureq`, `ctc-tower` or an HTTP client of your
+//! own does that, and `ctc-driver` lets many callers share one session: most programs use one of
+//! these.
 //!
 //! # The loop
 //!
-//! 1. [`Session::admit`] asks whether a call may go out. What it returns says what to do next:
+//! 1. Ask with [`Session::admit`] whether a call may be sent. The return value says what to do:
 //! 2. [`Admit::Proceed`]: [`Pass::stamp`] the request and send it, then pass the response to
-//!    [`Session::observe`]: deliver it, or go to 1 and replay the request.
-//! 3. [`Admit::Login`]: announce it with [`Session::login_starting`], send the order's request,
-//!    read the response with [`Session::login_reader`], report with [`Session::login_response`] or
-//!    [`Session::login_failed`], go to 1.
-//! 4. [`Admit::Wait`]: another caller is logging in; wait until [`Session::epoch`] changes, go to
-//!    1.
+//!    [`Session::observe`]. Deliver the response, or go to 1 and replay the request.
+//! 3. [`Admit::Login`]: announce the login with [`Session::login_starting`], send the order's
+//!    request, read the response with [`Session::login_reader`], report it with
+//!    [`Session::login_response`] or [`Session::login_failed`], and go to 1.
+//! 4. [`Admit::Wait`]: another caller is logging in. Wait until [`Session::epoch`] changes, and go
+//!    to 1.
 //! 5. [`Admit::Deny`]: tell the caller why, and when to try again. A call that was sent before gets
 //!    its 401 instead.
 //!
 //! ```
 //! use std::time::Instant;
 //! use ctc_core::{Admit, Call, Denial, Route, SendFailure, Session, Target, Verdict};
+//! use http::{Request, Response};
 //!
 //! # struct LinkDown;
 //! /// Makes one call over any HTTP client: `send` is the client.
 //! fn call(
 //!     session: &mut Session,
-//!     request: http::Request<Vec<u8>>,
-//!     mut send: impl FnMut(http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, LinkDown>,
-//! ) -> Result<Option<http::Response<Vec<u8>>>, Denial> {
+//!     request: Request<Vec<u8>>,
+//!     mut send: impl FnMut(Request<Vec<u8>>) -> Result<Response<Vec<u8>>, LinkDown>,
+//! ) -> Result<Option<Response<Vec<u8>>>, Denial> {
 //!     let mut call = Call::new(request.method().is_idempotent());
 //!     let route = Route::new(request.method(), request.uri().path());
 //!     loop {
@@ -39,13 +41,16 @@
 //!                 let mut request = request.clone();
 //!                 let uri = request.uri().clone();
 //!                 if pass.stamp(Target::from(&uri), request.headers_mut()).is_err() {
-//!                     return Ok(None); // to another host: never with our token
+//!                     return Ok(None); // another host: it must not get our token
 //!                 }
 //!                 let Ok(response) = send(request) else { return Ok(None) };
 //!                 let (status, headers) = (response.status(), response.headers());
-//!                 match session.observe(&mut call, route, status, headers, Instant::now()) {
-//!                     Verdict::Deliver | Verdict::Unauthorized(_) => return Ok(Some(response)),
+//!                 let now = Instant::now();
+//!                 match session.observe(&mut call, route, status, headers, now) {
 //!                     Verdict::Replay => {}
+//!                     Verdict::Deliver | Verdict::Unauthorized(_) => {
+//!                         return Ok(Some(response));
+//!                     }
 //!                 }
 //!             }
 //!             Admit::Login(order) => {
@@ -56,7 +61,8 @@
 //!                 let request = order.request.map(|form| form.as_ref().to_vec());
 //!                 let outcome = match send(request) {
 //!                     Ok(response) => {
-//!                         let (status, headers) = (response.status(), response.headers());
+//!                         let status = response.status();
+//!                         let headers = response.headers();
 //!                         let reader = session.login_reader();
 //!                         let reading = reader.read(status, headers, response.body());
 //!                         session.login_response(order.ticket, reading, Instant::now())
@@ -66,10 +72,10 @@
 //!                         session.login_failed(order.ticket, failure, Instant::now())
 //!                     }
 //!                 };
-//!                 drop(outcome); // `admit` tells this caller, and every other, what it means
+//!                 drop(outcome); // `admit` tells every caller what it means
 //!             }
 //!             Admit::NeedCredentials(_) => unreachable!("the session has credentials"),
-//!             Admit::Wait(_) => unreachable!("only with several callers; see ctc-driver"),
+//!             Admit::Wait(_) => unreachable!("there is only one caller"),
 //!             Admit::Deny(denial) => return Err(denial),
 //!         }
 //!     }
@@ -78,15 +84,15 @@
 //! // A server that responds to every request with 200 and a token.
 //! use ctc_core::{AppKey, Credentials, Endpoint, Settings};
 //! let credentials = Credentials::new("ada@example.com", "s3cret!s3cret!")?;
-//! let key = AppKey::new("my-key")?;
-//! let mut session = Session::new(Endpoint::us(), key, credentials, Settings::default())?;
+//! let (key, settings) = (AppKey::new("my-key")?, Settings::default());
+//! let mut session = Session::new(Endpoint::us(), key, credentials, settings)?;
 //! let mut paths = Vec::new();
 //! for _ in 0..2 {
 //!     let devices = "https://connect.calamp.com/connect/services/devices";
-//!     let request = http::Request::get(devices).body(vec![])?;
+//!     let request = Request::get(devices).body(vec![])?;
 //!     let response = call(&mut session, request, |request| {
 //!         paths.push(request.uri().path().to_owned());
-//!         let response = http::Response::builder().header("set-cookie", "authToken=AAAA");
+//!         let response = Response::builder().header("set-cookie", "authToken=AAAA");
 //!         Ok(response.body(vec![]).unwrap())
 //!     })?;
 //!     assert_eq!(response.unwrap().status(), 200);
@@ -102,6 +108,21 @@
 //! report bad input and say what to do. Time is an argument: [`Instant`] for every decision, wall
 //! time only in a [`SessionRecord`]. Secrets print as `[redacted]` and are wiped from memory when
 //! their last copy is dropped.
+//!
+//! # The manual
+//!
+//! [`manual`] has the pages on this crate. The table of contents of the whole manual is
+//! [`ctc_driver::manual`]; `cargo doc --open` in a clone of the repository shows it.
+//!
+#![cfg_attr(
+    docsrs,
+    doc = "[`ctc_driver::manual`]: https://docs.rs/ctc-driver/latest/ctc_driver/manual/index.html"
+)]
+#![cfg_attr(
+    not(docsrs),
+    doc = "[`ctc_driver::manual`]: ../ctc_driver/manual/index.html"
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod endpoint;
 mod login_rule;

@@ -1,4 +1,4 @@
-//! A reading of a failed login of the user's own.
+//! The user's own reading of a failed login.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 
-/// Reads a failed login where this crate's own reading does not fit a server; see
+/// Your own reading of a failed login, for a server that this crate reads wrongly; see
 /// [`Settings::login_rule`](crate::Settings::login_rule).
 ///
-/// It is asked about every response to a login that brings no token. `None` leaves the response to
-/// this crate, and so does a rule that panics.
+/// It runs for every response to a login without a token. If it returns `None` or panics, this
+/// crate reads the response.
 ///
 /// ```
 /// use ctc_core::{FailedLogin, LoginRule, Settings};
@@ -27,7 +27,7 @@ pub struct LoginRule(Arc<Rule>);
 type Rule = dyn Fn(&FailedLoginResponse<'_>) -> Option<FailedLogin> + Send + Sync;
 
 impl LoginRule {
-    /// A rule of your own. It runs outside of any lock of this project's drivers.
+    /// Creates a rule. The drivers of this project hold no lock while it runs.
     pub fn new(
         rule: impl Fn(&FailedLoginResponse<'_>) -> Option<FailedLogin> + Send + Sync + 'static,
     ) -> Self {
@@ -47,7 +47,7 @@ impl fmt::Debug for LoginRule {
     }
 }
 
-/// A response to a login that brought no token: what a [`LoginRule`] is asked about.
+/// A response to a login without a token, as a [`LoginRule`] gets it.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct FailedLoginResponse<'a> {
@@ -60,12 +60,12 @@ impl<'a> FailedLoginResponse<'a> {
         Self { status, headers }
     }
 
-    /// Its status.
+    /// Returns its status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its headers.
+    /// Returns its headers.
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
     }
@@ -82,8 +82,8 @@ impl fmt::Debug for FailedLoginResponse<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailedLogin {
-    /// The credentials or the request are rejected: no login until they change.
+    /// The server rejected the credentials or the request: no login is made until they change.
     Rejected,
-    /// The server is in trouble: try again after a backoff.
+    /// The server is unavailable: a login may be made after a backoff.
     Unavailable,
 }

@@ -1,14 +1,20 @@
-//! The manual of the core, as pages of documentation. There is no code in here.
+//! The manual's pages on the core. The modules contain no code.
 //!
-//! - [`driving_it_yourself`]: the loop, step by step, and what each response of the session asks of
-//!   you.
 //! - [`fair_use`]: the login governor, and all settings.
-//! - [`oauth`]: the OAuth login: what the vendor documents of it, and what is our assumption.
+//! - [`oauth`]: the OAuth login: what the vendor documents, and what we assume.
 //! - [`security`]: what is protected, against whom, and what is not.
+//! - [`driving_it_yourself`]: the loop, step by step, for programs without `ctc-driver`.
 //!
-//! `ctc_driver::manual` goes on with transports, stores, errors, cookies and origins, several
-//! accounts and observability; `ctc_testkit::manual` with testing; `ctc_reqwest::manual` with
-//! migrating from code of your own.
+//! The table of contents of the whole manual is [`ctc_driver::manual`].
+//!
+#![cfg_attr(
+    docsrs,
+    doc = "[`ctc_driver::manual`]: https://docs.rs/ctc-driver/latest/ctc_driver/manual/index.html"
+)]
+#![cfg_attr(
+    not(docsrs),
+    doc = "[`ctc_driver::manual`]: ../../ctc_driver/manual/index.html"
+)]
 
 #[doc = include_str!("manual/driving_it_yourself.md")]
 pub mod driving_it_yourself {}

@@ -1,4 +1,4 @@
-//! Which login a session makes, and what the OAuth login is to be told.
+//! The two logins, and the settings of the OAuth login.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Login {
 
 /// The OAuth login: where the token comes from, and for which client.
 ///
-/// User name and password go to the token endpoint only, and the application key to the API only.
+/// Username and password are sent to the token endpoint only, the application key to the API only.
 ///
 /// ```
 /// use ctc_core::{Login, OAuth, Settings};
@@ -63,30 +63,32 @@ struct Parts {
 }
 
 impl OAuth {
-    /// The token endpoint of the US instance, with the client id that the vendor publishes for it.
+    /// Returns the token endpoint of the US instance, with the client id that the vendor publishes
+    /// for it.
     pub fn us() -> Self {
         Self::published(US_TOKEN_URL, US_CLIENT_ID)
     }
 
-    /// The token endpoint of the EU instance, with the client id that the vendor publishes for it.
+    /// Returns the token endpoint of the EU instance, with the client id that the vendor publishes
+    /// for it.
     pub fn eu() -> Self {
         Self::published(EU_TOKEN_URL, EU_CLIENT_ID)
     }
 
-    /// Any other token endpoint or client id.
+    /// Creates the login for any other token endpoint or client id.
     ///
     /// # Errors
-    /// Returns [`OAuthError`] if `token_url` is not an `https` URL, has a fragment, names a user,
+    /// Returns [`OAuthError`] if `token_url` is not an `https` URL, has a fragment or a username,
     /// or spells its host in a way that HTTP clients read differently; or if `client_id` is empty.
     pub fn new(token_url: &str, client_id: impl Into<String>) -> Result<Self, OAuthError> {
         Self::parse(token_url, client_id.into(), Endpoint::new)
     }
 
-    /// A token endpoint on this machine that is spoken to without TLS: for tests and local servers
-    /// only.
+    /// Creates the login for a token endpoint on this machine without TLS, for tests and local
+    /// servers only.
     ///
-    /// The password travels in the clear, so only loopback hosts are accepted (`localhost`,
-    /// `127.0.0.0/8`, `[::1]`). The shipped clients then use no proxy, for calls neither.
+    /// The password is sent in the clear, so only loopback hosts are accepted (`localhost`,
+    /// `127.0.0.0/8`, `[::1]`). The shipped clients then use no proxy, not even for calls.
     ///
     /// # Errors
     /// Returns [`OAuthError`] as [`new`](Self::new) does, and if the host of an `http` URL is not a
@@ -98,8 +100,8 @@ impl OAuth {
         Self::parse(token_url, client_id.into(), Endpoint::danger_plain_http)
     }
 
-    /// Sets the scope that is asked for, several separated by spaces. Default `openid`. If empty,
-    /// none is sent.
+    /// Sets the requested scope; separate several by spaces. Default `openid`. If empty, none is
+    /// sent.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.parts().scope = scope.into();
@@ -114,10 +116,10 @@ impl OAuth {
         self
     }
 
-    /// Makes a logout end the token on the server too: it is posted to `revoke` beside the token
-    /// endpoint (RFC 7009). Default: a logout forgets the token here and sends nothing.
+    /// Makes a logout revoke the token on the server too: it posts the token to `revoke` beside the
+    /// token endpoint (RFC 7009). By default a logout only discards the token and sends nothing.
     ///
-    /// That CTC has such an endpoint, and that it ends a token, is **our assumption**.
+    /// That CTC has such an endpoint, and that it revokes a token, is **our assumption**.
     #[must_use]
     pub fn revoke_on_logout(mut self) -> Self {
         let path = self.0.token_url.path();
@@ -128,8 +130,8 @@ impl OAuth {
         self
     }
 
-    /// As [`revoke_on_logout`](Self::revoke_on_logout), for a revocation endpoint that is elsewhere
-    /// on the token endpoint's origin.
+    /// Does the same as [`revoke_on_logout`](Self::revoke_on_logout), for a revocation endpoint
+    /// elsewhere on the token endpoint's origin.
     ///
     /// # Errors
     /// Returns [`OAuthError::RevokeUrl`] if `url` is neither a path from the root nor a URL on the
@@ -140,7 +142,7 @@ impl OAuth {
         Ok(self)
     }
 
-    /// Returns the origin of the token endpoint. A login is sent nowhere else.
+    /// Returns the origin of the token endpoint. Logins are sent only there.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.issuer
     }
@@ -168,7 +170,7 @@ impl OAuth {
         self.0.sends_app_key
     }
 
-    /// Whether both are known to be of one instance, or one of them is of none that is known.
+    /// Whether both belong to the same instance, or one of them to no known instance.
     pub(crate) fn may_serve(&self, api: &Endpoint) -> bool {
         let regions = self.0.issuer.region().zip(api.region());
         regions.is_none_or(|(issuer, api): (Region, Region)| issuer == api)
@@ -233,11 +235,11 @@ pub enum OAuthError {
     /// The token endpoint is not a URL that a password may be sent to.
     #[error(
         "the token URL is not accepted: give it as https://host/path (for a server on this \
-         machine there is OAuth::danger_plain_http)"
+         machine, use OAuth::danger_plain_http)"
     )]
     TokenUrl(#[source] EndpointError),
     /// The token URL has a fragment.
-    #[error("the token URL has a fragment, which RFC 6749 forbids: remove the # and what follows")]
+    #[error("the token URL has a fragment, which RFC 6749 forbids: remove it")]
     Fragment,
     /// No client id.
     #[error("the OAuth client id is empty: use the one that the vendor published for your region")]

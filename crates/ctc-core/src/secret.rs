@@ -1,4 +1,5 @@
-//! The three secrets and the login body: validated, never printed, wiped when the last copy goes.
+//! The three secrets and the login body: validated, never printed, wiped when the last copy is
+//! dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +11,15 @@ use zeroize::Zeroizing;
 /// The application key that identifies the calling program, sent as `calamp-services-app` with
 /// every request.
 ///
-/// Its shape is never checked beyond what a header can carry: the vendor documents none.
+/// Any text that a header can carry is accepted: the vendor documents no format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AppKey(HeaderValue);
 
 impl AppKey {
-    /// Takes the key as the vendor handed it out.
+    /// Takes the key as the vendor issued it.
     ///
     /// # Errors
-    /// [`SecretError`] when it is empty, or has white space or anything but visible ASCII.
+    /// Returns [`SecretError`] if it is empty or has characters other than visible ASCII.
     pub fn new(key: impl Into<String>) -> Result<Self, SecretError> {
         let key = Zeroizing::new(key.into().into_bytes());
         visible_ascii(&key, SecretError::EmptyAppKey, |at| {
@@ -29,7 +30,7 @@ impl AppKey {
             .ok_or(SecretError::AppKeyCharacter { at: 1 })
     }
 
-    /// The value of the `calamp-services-app` header, marked sensitive.
+    /// Returns the value of the `calamp-services-app` header, marked as sensitive.
     pub fn to_header_value(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -39,16 +40,17 @@ impl AppKey {
     }
 }
 
-/// User name and password of one CTC account. Cloning shares the one copy in memory.
+/// Username and password of one CTC account. Clones share one copy in memory.
 #[derive(Clone)]
 pub struct Credentials(Arc<(Zeroizing<String>, Zeroizing<String>)>);
 
 impl Credentials {
-    /// Takes user name and password as they are: nothing is trimmed and no vendor rule is enforced.
+    /// Takes username and password unchanged, without trimming or checks of the vendor's rules.
     ///
     /// # Errors
-    /// [`SecretError`] when either is empty, or has a control character (such as the line end that
-    /// a file ends with) or an invisible mark: the server would take it for a wrong password.
+    /// Returns [`SecretError`] if one of them is empty, or has a control character (such as the
+    /// final line break of a file) or an invisible mark, with which the server would reject the
+    /// login.
     pub fn new(
         username: impl Into<String>,
         password: impl Into<String>,
@@ -81,21 +83,20 @@ impl Credentials {
     }
 }
 
-/// The session token: the value of the `authToken` cookie, or the OAuth login's `access_token`, as
-/// it came.
+/// The session token: the value of the `authToken` cookie, or the OAuth login's `access_token`,
+/// unchanged.
 ///
-/// A cookie's goes back in the cookie byte for byte, quotes included; as a bearer token, without
-/// its quotes. It is never decoded and its length is never checked. Clones share the one copy in
-/// memory.
+/// It is sent back in the cookie byte for byte, with its quotes, and as a bearer token without
+/// them. It is never decoded, and its length is not checked. Clones share one copy in memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthToken(Bytes);
 
 impl AuthToken {
-    /// Takes a token as it stood in the cookie, quotes included if it had any.
+    /// Takes a token as it was in the cookie, with its quotes if it had any.
     ///
     /// # Errors
-    /// [`SecretError`] when it, or what stands between its quotes, is empty, or is no safe cookie
-    /// value: control characters, white space, `;`, `,` and anything outside ASCII.
+    /// Returns [`SecretError`] if the token, without its quotes, is empty or not a safe cookie
+    /// value: if it has control characters, white space, `;`, `,` or characters outside ASCII.
     pub fn new(value: impl Into<String>) -> Result<Self, SecretError> {
         let value = Zeroizing::new(value.into().into_bytes());
         visible_ascii(&value, SecretError::EmptyToken, |at| {
@@ -110,7 +111,7 @@ impl AuthToken {
         Ok(Self(Bytes::from_owner(value)))
     }
 
-    /// A token that can be a bearer token (RFC 6750, 2.1), which is less than a cookie's value can.
+    /// Takes a bearer token (RFC 6750, 2.1), which allows fewer characters than a cookie value.
     pub(crate) fn bearer(token: Zeroizing<Vec<u8>>) -> Option<Self> {
         let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
         let end = token.iter().rposition(|byte| *byte != b'=')?;
@@ -122,12 +123,12 @@ impl AuthToken {
         &self.0
     }
 
-    /// The token as it goes anywhere but into a cookie: quotes belong to the cookie.
+    /// The token outside of a cookie: quotes belong to the cookie.
     pub(crate) fn without_quotes(&self) -> &[u8] {
         without_quotes(&self.0)
     }
 
-    /// Whether both are one token: a server may quote it one time and not the next.
+    /// Whether both are the same token: a server may quote it at one time and not at another.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.without_quotes() == other.without_quotes()
     }
@@ -136,8 +137,8 @@ impl AuthToken {
 /// The body of a login request. It holds the password: it prints as `[redacted]` and is wiped when
 /// dropped.
 ///
-/// Send it with [`as_ref`](AsRef::as_ref), or hand it to an HTTP stack as [`Bytes`], which is wiped
-/// as well when the stack lets go of it.
+/// Send it with [`as_ref`](AsRef::as_ref), or pass it to an HTTP client as `Bytes`, which is wiped
+/// as well when the client drops it.
 #[derive(Default)]
 pub struct FormBody(Zeroizing<Vec<u8>>);
 
@@ -170,30 +171,30 @@ macro_rules! redacted {
 }
 redacted!(AppKey, Credentials, AuthToken, FormBody);
 
-/// Why a text is no usable secret. The text is never repeated.
+/// Why a text cannot be used as a secret. The error never repeats the text.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
     /// No application key.
-    #[error("the CTC application key is empty: the vendor hands one out for each client program")]
+    #[error("the CTC application key is empty: use the one that the vendor issued to you")]
     EmptyAppKey,
     /// A character in the application key that a header cannot carry.
     #[error(
-        "the CTC application key has a character that a header cannot carry, its character {at}: \
-         look for a space, a line end or a typographic quote"
+        "character {at} of the CTC application key is not allowed in a header: look for a space, \
+         a line break or a typographic quote"
     )]
     #[non_exhaustive]
     AppKeyCharacter {
         /// Which character it is, counted from 1.
         at: usize,
     },
-    /// No user name.
-    #[error("the CTC user name is empty: is the variable or secret that it comes from set?")]
+    /// No username.
+    #[error("the CTC username is empty: check that the variable or secret that holds it is set")]
     EmptyUsername,
-    /// A control character or an invisible mark in the user name.
+    /// A control character or an invisible mark in the username.
     #[error(
-        "the CTC user name has a control character or an invisible mark, its character {at}: \
-         remove it where the name comes from (is it a line end?)"
+        "character {at} of the CTC username is a control character or an invisible mark, often a \
+         line break: remove it at its source"
     )]
     #[non_exhaustive]
     UsernameCharacter {
@@ -202,8 +203,8 @@ pub enum SecretError {
     },
     /// A control character or an invisible mark in the password.
     #[error(
-        "the CTC password has a control character or an invisible mark, its character {at}: \
-         remove it where the password comes from (is it a line end?)"
+        "character {at} of the CTC password is a control character or an invisible mark, often a \
+         line break: remove it at its source"
     )]
     #[non_exhaustive]
     PasswordCharacter {
@@ -211,13 +212,13 @@ pub enum SecretError {
         at: usize,
     },
     /// No password.
-    #[error("the CTC password is empty: is the variable or secret that it comes from set?")]
+    #[error("the CTC password is empty: check that the variable or secret that holds it is set")]
     EmptyPassword,
     /// No token.
     #[error("the authToken is empty")]
     EmptyToken,
     /// A character in the token that no cookie value may have.
-    #[error("the authToken has a character that no cookie value may have, its character {at}")]
+    #[error("character {at} of the authToken is not allowed in a cookie value")]
     #[non_exhaustive]
     TokenCharacter {
         /// Which character it is, counted from 1.
@@ -241,10 +242,10 @@ pub(crate) fn secret_header(bytes: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// The first character, counted from 1, that nobody sees and nobody means to type: a control
-/// character, or a mark without a width that came along when the text was copied.
+/// The position, counted from 1, of the first character that is invisible and probably not
+/// intended: a control character, or a zero-width mark from copied text.
 ///
-/// White space is none of them: it may well be part of a password.
+/// White space is allowed, because it may be part of a password.
 fn unseen_character(text: &str) -> Option<usize> {
     let is_unseen = |character: char| {
         character.is_control()

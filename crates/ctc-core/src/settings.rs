@@ -1,5 +1,5 @@
-//! What a session may be told: fair use, time-outs and the wire choices that the vendor's pages
-//! leave open.
+//! The settings of a session: fair use, timeouts, and the choices that the vendor's pages leave
+//! open.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,40 +8,41 @@ use crate::Endpoint;
 use crate::login_rule::LoginRule;
 use crate::oauth::Login;
 
-/// Settings of a [`Session`](crate::Session). [`Settings::default`] is right for most.
+/// Settings of a [`Session`](crate::Session). [`Settings::default`] suits most programs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
     /// Which login is made. Default [`Login::AuthToken`], the login with the cookie.
     pub login: Login,
-    /// How often to log in at most, and how long to stay away after a failure.
+    /// The limits of logins: the budget, and the backoff after a failure.
     pub fair_use: FairUse,
-    /// When a token whose end the server stated ([`Login::OAuth`]) is renewed ahead of that end.
-    /// `None`: not before a 401. It has no effect on [`Login::AuthToken`], whose page asks to keep
-    /// a token until then. Default [`EarlyRenewal::default`].
+    /// When a token whose end the server stated ([`Login::OAuth`]) is renewed early. `None`: not
+    /// before a 401. It has no effect on [`Login::AuthToken`], whose page asks clients to keep a
+    /// token until then. Default [`EarlyRenewal::default`].
     pub early_renewal: Option<EarlyRenewal>,
-    /// How long one login may take on the wire. Default 30 s.
+    /// The time limit for the response to a login. Default 30 s.
     pub login_timeout: Duration,
-    /// How long the elected caller may take, say for the store, before another takes its place.
-    /// From the moment that the login is sent, this is `login_timeout` and 10 s for the report, or
-    /// the lease if that is shorter. Must be longer than `login_timeout`. Default 60 s.
+    /// The time limit of an elected caller that has sent nothing, for example because it waits for
+    /// the store, before another caller is elected. Once the login is sent, the limit is
+    /// `login_timeout` and 10 s for the report, or the lease if that is shorter. Must be longer
+    /// than `login_timeout`. Default 60 s.
     pub lease: Duration,
-    /// How the token travels with each call. `None`, the default, is what suits the login:
+    /// How calls carry the token. `None`, the default, depends on the login:
     /// [`TokenAttachment::Cookie`] for [`Login::AuthToken`], as on the vendor's page, and
     /// [`TokenAttachment::Bearer`] for [`Login::OAuth`], which is **our assumption**.
     pub attachment: Option<TokenAttachment>,
-    /// Where the login with the cookie says `useAuthToken=true`. Default
-    /// [`AuthTokenSwitch::Query`], as on the vendor's page.
+    /// Where the cookie login carries `useAuthToken=true`. Default [`AuthTokenSwitch::Query`], as
+    /// on the vendor's page.
     pub auth_token_switch: AuthTokenSwitch,
     /// Path of the logout call. The vendor names a logout API but not its address:
     /// `POST /connect/services/logout` is **our assumption**. For [`Login::OAuth`] there is
     /// [`OAuth::revoke_on_logout`](crate::OAuth::revoke_on_logout) instead.
     pub logout_path: String,
-    /// Reads a failed login where this crate's own reading does not fit a server, say one that
-    /// rejects a password with a 500. Default none.
+    /// Your own reading of a failed login, for example for a server that rejects a password with a
+    /// 500. Default none.
     pub login_rule: Option<LoginRule>,
-    /// Seed of the back-off's jitter. Give each process its own; the same seed gives the same
-    /// delays.
+    /// Seed of the random part of the backoff. Give each process its own; the same seed gives the
+    /// same delays.
     pub seed: u64,
 }
 
@@ -112,64 +113,66 @@ impl Settings {
     }
 }
 
-/// The longest span any setting may name: 30 days.
+/// The longest duration that a setting accepts: 30 days.
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why [`Settings`] were not accepted.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The API is of one of the vendor's instances, and the token endpoint of the other.
+    /// The endpoint and the token endpoint are in different regions.
     #[error(
-        "the CTC endpoint is of one region and the token endpoint of the other: use OAuth::us() \
-         with Endpoint::us(), and OAuth::eu() with Endpoint::eu()"
+        "the CTC endpoint and the token endpoint are in different regions: use OAuth::us() with \
+         Endpoint::us(), or OAuth::eu() with Endpoint::eu()"
     )]
     TwoRegions,
-    /// Refill or back-off near zero: nothing would keep logins apart.
-    #[error("fair_use.refill and fair_use.backoff must be at least 1 ms: they keep logins apart")]
+    /// The refill or the backoff is too short to space out logins.
+    #[error("fair_use.refill and fair_use.backoff must be at least 1 ms each, to space out logins")]
     IntervalTooShort,
-    /// The cap of the back-off is below its first pause.
+    /// The longest backoff is shorter than the first.
     #[error("fair_use.backoff_cap must not be shorter than fair_use.backoff")]
     CapBelowBackoff,
-    /// The windows of the renewal are no windows, or one begins before the other may.
+    /// A renewal window is out of range, or the mandatory one is too large for the advised one.
     #[error(
         "early_renewal.advised_percent must be 1 to 100, and mandatory_percent at most half of it"
     )]
     RenewalWindows,
-    /// The lease would end while a login is still allowed to run.
+    /// The lease would expire while a login may still run.
     #[error("lease must be longer than login_timeout, and login_timeout longer than zero")]
     LeaseTooShort,
-    /// A span longer than any real pause.
-    #[error("refill, back-off cap, Retry-After cap and lease must be at most 30 days each")]
+    /// A duration is longer than 30 days.
+    #[error(
+        "fair_use.refill, fair_use.backoff_cap, fair_use.retry_after_cap and lease must be at most \
+         30 days each"
+    )]
     TooLong,
     /// The logout path cannot be joined to the endpoint.
-    #[error("logout_path is no path on the endpoint: begin it with one '/'")]
+    #[error("logout_path is not a path on the endpoint: start it with one '/'")]
     LogoutPath(#[from] crate::JoinError),
 }
 
 crate::__readable_debug!(SettingsError);
 
-/// The limits that the governor keeps. The vendor forbids logging in over and over but gives no
-/// number, so these are ours to choose and yours to change.
+/// The limits of the governor. The vendor asks clients not to log in over and over but gives no
+/// numbers: the defaults are ours, and you can change them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FairUse {
-    /// Logins that may follow each other at once. Default 3.
+    /// How many logins are allowed in a row. Default 3.
     pub burst: NonZeroU32,
-    /// One more login is allowed after each such span. Default 2 minutes.
+    /// The time after which one more login is allowed. Default 2 minutes.
     pub refill: Duration,
-    /// Pause after the first failed login; it doubles with each further failure, once at most while
-    /// logins cannot leave this machine. Default 5 s.
+    /// The backoff after the first failed login. It doubles with each further failure, but only
+    /// once while logins cannot be sent. Default 5 s.
     pub backoff: Duration,
-    /// The longest such pause. Default 15 minutes.
+    /// The longest such backoff. Default 15 minutes.
     pub backoff_cap: Duration,
-    /// The longest `Retry-After` that is obeyed in full; a longer one counts as this. Default 1
-    /// hour.
+    /// The longest `Retry-After` that is obeyed; a longer one is cut to this. Default 1 hour.
     pub retry_after_cap: Duration,
-    /// How long a route's 401 is taken as "not allowed here" after a fresh token did not cure it;
-    /// it doubles each time (to one day at most). Default 2 minutes.
+    /// How long a route that rejected a new token is remembered as rejected. It doubles each time,
+    /// up to one day. Default 2 minutes.
     pub rejected_route_memory: Duration,
-    /// A token that dies younger than this makes the next refill longer. Default 1 minute.
+    /// The age below which an invalidated token makes the next login cost more. Default 1 minute.
     pub short_token_lifetime: Duration,
 }
 
@@ -187,25 +190,25 @@ impl Default for FairUse {
     }
 }
 
-/// When a token is renewed ahead of its end. The windows grow with the token's life, so that a
-/// server may state any life.
+/// When a token is renewed early. The windows grow with the token's lifetime, so that they suit any
+/// lifetime.
 ///
-/// A renewal is a login like any other: it counts against the [budget](FairUse), and after one that
-/// failed there is a pause, while the old token serves on. A program that makes no calls renews
+/// A renewal is a login like any other: it is charged to the [budget](FairUse), and after a failed
+/// one there is a backoff, while the old token stays in use. A program that makes no calls renews
 /// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EarlyRenewal {
-    /// In the last part of its life, in per cent, the token is renewed by one caller, and no other
-    /// waits. The moment is chosen at random ([`Settings::seed`]) in the first half of this window,
-    /// so that many processes do not renew at once. Default 10: of 24 hours the last 2.4, beginning
-    /// 2.4 to 1.2 hours ahead.
+    /// The last part of the lifetime, in percent, in which one caller renews the token while no
+    /// other waits. The moment is random ([`Settings::seed`]) in the first half of this window, so
+    /// that many processes do not renew at once. Default 10: for 24 hours, it starts 2.4 to 1.2
+    /// hours before the end.
     pub advised_percent: u8,
-    /// In the last part of its life, in per cent, callers wait for a renewal that is under way. At
-    /// most half of `advised_percent`. Default 2: of 24 hours the last 29 minutes.
+    /// The last part of the lifetime, in percent, in which callers wait for a renewal in progress.
+    /// At most half of `advised_percent`. Default 2: for 24 hours, the last 29 minutes.
     pub mandatory_percent: u8,
-    /// A token whose whole life is shorter is used until a 401: to renew it early would cost more
-    /// logins than it saves. Default 5 minutes.
+    /// A token with a shorter lifetime is used until a 401, because renewing it early would cost
+    /// more logins than it saves. Default 5 minutes.
     pub shortest_life: Duration,
 }
 
@@ -226,18 +229,18 @@ impl EarlyRenewal {
     }
 }
 
-/// How the token is put on a request.
+/// How a call carries the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenAttachment {
     /// `Cookie: authToken=<token>`, as on the vendor's page.
     Cookie,
     /// `Authorization: Bearer <token>`: seen in a public client, documented for neither login.
-    /// Quotes around the cookie's value are left out.
+    /// Quotes around the cookie's value are removed.
     Bearer,
 }
 
-/// Where `useAuthToken=true` stands in the login request.
+/// Where the login request carries `useAuthToken=true`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthTokenSwitch {

@@ -1,4 +1,4 @@
-//! The one clock type of this crate, which is only ever an argument.
+//! The clock type of this crate, used only as an argument.
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use std::time::Instant;
@@ -7,7 +7,7 @@ pub use web_time::Instant;
 
 use std::time::Duration;
 
-/// `start + wait`, or the furthest instant this platform can name when the sum is out of its range.
+/// `start + wait`, or the latest instant of the platform if the sum is out of range.
 pub(crate) fn later(start: Instant, wait: Duration) -> Instant {
     const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     start

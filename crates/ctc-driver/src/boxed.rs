@@ -1,4 +1,4 @@
-//! Clients whose type nobody needs to know.
+//! Clients of any type, boxed.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::caller::{AsyncCaller, Caller};
 use crate::error::CallError;
 use crate::ports::{NotSent, TransportError};
 
-/// Any [`Caller`], so that what has one need not be generic. Clones share it.
+/// Any [`Caller`], boxed, so that types with a client need not be generic. Clones share it.
 ///
 /// ```
 /// use ctc_driver::BoxCaller;
@@ -41,7 +41,7 @@ impl Deref for BoxCaller {
     }
 }
 
-/// Any [`AsyncCaller`], so that what has one need not be generic. Clones share it.
+/// Any [`AsyncCaller`], boxed, so that types with a client need not be generic. Clones share it.
 #[derive(Clone)]
 pub struct BoxAsyncCaller(Arc<dyn AsyncCaller<Error = BoxTransportError>>);
 
@@ -91,7 +91,7 @@ impl BoxTransportError {
         }
     }
 
-    /// Returns the HTTP client's error, for a look at its type.
+    /// Returns the HTTP client's error, to be downcast.
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.error
     }
@@ -152,7 +152,7 @@ impl<C: AsyncCaller> AsyncCaller for Erased<C> {
     }
 }
 
-/// Whatever leads to a client is one: references, `Arc`, `Box`, [`BoxCaller`].
+/// Pointers to clients are clients: references, `Arc`, `Box`, [`BoxCaller`].
 impl<P> Caller for P
 where
     P: Deref<Target: Caller> + Send + Sync,

@@ -1,5 +1,4 @@
-//! A client as a library sees it that leaves the HTTP stack to its users: whole bodies in, whole
-//! bodies out.
+//! The traits for libraries that work with every HTTP client: whole bodies in, whole bodies out.
 
 use std::time::Duration;
 
@@ -13,11 +12,13 @@ use crate::options::CallOptions;
 use crate::ports::{AsyncTransport, BodyError, Transport, TransportError, within};
 use crate::session::SharedSession;
 
-/// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
+/// Makes blocking calls with whole bodies. A library that takes any `Caller` works with every
+/// client.
 ///
-/// `ctc_ureq::Client` is one, and so is a [`Driver`] whose transport takes `http` requests,
-/// whatever its responses ([`Transport::read`]). It is one method, easy to mock. The asynchronous
-/// twin is [`AsyncCaller`]; [`BoxCaller`](crate::BoxCaller) is any of them.
+/// `ctc_ureq::Client` implements it, and so does a [`Driver`] whose transport takes `http`
+/// requests, whatever its responses ([`Transport::read`]). It has one method and is easy to mock.
+/// The asynchronous counterpart is [`AsyncCaller`]; [`BoxCaller`](crate::BoxCaller) holds any of
+/// them.
 ///
 /// ```
 /// use ctc_driver::{CallError, Caller};
@@ -30,46 +31,46 @@ use crate::session::SharedSession;
 /// }
 /// ```
 pub trait Caller: Send + Sync {
-    /// The error of the HTTP stack.
+    /// The error of the HTTP client.
     type Error: TransportError;
 
     /// Makes one call and reads the whole response into memory, up to
     /// [`CallOptions::max_body`] bytes.
     ///
-    /// The URI may be just a path (`/connect/…`): it then goes to the session's endpoint.
-    /// [`CallOptions`] in the request's extensions hold for this call instead of the client's
-    /// own. A 401 that the session could not cure has its reason, an
+    /// The URI may be just a path (`/connect/…`): it is then sent to the session's endpoint.
+    /// [`CallOptions`] in the request's extensions apply to this call instead of the client's own.
+    /// A 401 that the session could not recover from has its reason, an
     /// [`Unauthorized`](ctc_core::Unauthorized), in the response's extensions.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error.
+    /// Returns [`CallError`] if there is no whole response. A status is never an error.
     fn fetch(&self, request: Request<Vec<u8>>)
     -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
 }
 
-/// Makes calls with whole bodies, asynchronously: what a library asks for that works with every
-/// client.
+/// Makes asynchronous calls with whole bodies. A library that takes any `AsyncCaller` works with
+/// every client.
 ///
-/// `ctc_reqwest::Client`, `ctc_tower::CtcService` and `ctc_tower::ServiceCaller` are, and so is an
-/// [`AsyncDriver`] whose transport takes `http` requests, whatever its responses
-/// ([`AsyncTransport::read`]). The blocking twin is [`Caller`];
-/// [`BoxAsyncCaller`](crate::BoxAsyncCaller) is any of them.
+/// `ctc_reqwest::Client`, `ctc_tower::CtcService` and `ctc_tower::ServiceCaller` implement it, and
+/// so does an [`AsyncDriver`] whose transport takes `http` requests, whatever its responses
+/// ([`AsyncTransport::read`]). The blocking counterpart is [`Caller`];
+/// [`BoxAsyncCaller`](crate::BoxAsyncCaller) holds any of them.
 #[async_trait]
 pub trait AsyncCaller: Send + Sync {
-    /// The error of the HTTP stack.
+    /// The error of the HTTP client.
     type Error: TransportError;
 
     /// Makes one call and reads the whole response into memory: see [`Caller::fetch`].
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error.
+    /// Returns [`CallError`] if there is no whole response. A status is never an error.
     async fn fetch(
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<Self::Error>>;
 
-    /// Returns after `duration`, by the client's own runtime: for pauses between retries in a
-    /// library that knows no runtime.
+    /// Sleeps for `duration` on the client's own runtime: for waits between retries in a library
+    /// that depends on no runtime.
     async fn sleep(&self, duration: Duration);
 }
 
@@ -112,15 +113,15 @@ where
     }
 }
 
-/// What every caller does to a request first: a bare path gets the session's origin, and the
-/// options that are for this call alone are taken out.
+/// Prepares a request: completes a path with the session's origin, and takes out the options of
+/// this call.
 pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<CallOptions> {
     let uri = std::mem::take(request.uri_mut());
     *request.uri_mut() = session.bound_to().complete(uri);
     request.extensions_mut().remove()
 }
 
-/// Makes a call and reads its response, all within the time that `options` give it.
+/// Makes a call and reads its response, within the time limit of `options`.
 ///
 /// # Errors
 /// Returns [`CallError`] if there is no whole response.

@@ -1,4 +1,4 @@
-//! Where a shared session gets the time from.
+//! The clock of a shared session.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use ctc_core::Instant;
 
 use crate::timer;
 
-/// A clock. [`SystemClock`] outside of tests.
+/// A source of time: [`SystemClock`], or in tests a virtual clock.
 pub trait Clock: Send + Sync + Debug {
-    /// The monotonic time, for everything that is decided.
+    /// Returns the monotonic time, for all decisions.
     fn now(&self) -> Instant;
-    /// The wall time, only ever written to and read from records.
+    /// Returns the wall time, which is used only in records.
     fn wall(&self) -> SystemTime;
     /// Wakes `waker` once it is `time`, so that a token is renewed ahead of its end. By default a
     /// thread of the process, `ctc-timer`, does so by this machine's clock.

@@ -1,4 +1,4 @@
-//! How a client is put together: what both shipped adapters' builders share.
+//! The configuration of a session, which the builders of the shipped adapters share.
 
 mod vars;
 
@@ -28,7 +28,7 @@ pub struct SessionConfig {
     app_key: Option<Result<AppKey, SecretError>>,
     credentials: Option<Given>,
     settings: Settings,
-    /// The lease as it is unless somebody sets it.
+    /// The default lease.
     lease: Duration,
     label: Option<Arc<str>>,
     limiter: Option<LoginLimiter>,
@@ -37,7 +37,7 @@ pub struct SessionConfig {
     has_settings: bool,
 }
 
-/// Where the credentials come from; what was given last counts.
+/// The credentials or their source; the last one set counts.
 #[derive(Debug)]
 enum Given {
     Fixed(Result<Credentials, SecretError>),
@@ -66,7 +66,7 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
-    /// Nothing but the default settings.
+    /// Creates a configuration with default settings.
     pub fn new() -> Self {
         Self::default()
     }
@@ -80,15 +80,17 @@ impl SessionConfig {
     /// than `openid`.
     ///
     /// # Errors
-    /// [`ConfigError`], which names every variable that is missing, empty or of no use.
+    /// Returns [`ConfigError`] if a variable is missing, empty or invalid; it names all missing
+    /// ones.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_vars(std::env::var_os)
     }
 
-    /// As [`from_env`](Self::from_env), with variables from elsewhere.
+    /// Does the same as [`from_env`](Self::from_env) with variables from another source.
     ///
     /// # Errors
-    /// As there.
+    /// Returns [`ConfigError`] if a variable is missing, empty or invalid; it names all missing
+    /// ones.
     pub fn from_vars(var: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let mut vars = Vars::new(var);
         let (username, password, key) = (
@@ -110,31 +112,31 @@ impl SessionConfig {
         Ok(config.login(login.unwrap_or_default()))
     }
 
-    /// The instance to talk to.
+    /// Sets the endpoint: the instance that has the account.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
     }
 
-    /// The application key.
+    /// Sets the application key.
     pub fn app_key(mut self, key: impl Into<String>) -> Self {
         self.app_key = Some(AppKey::new(key));
         self
     }
 
-    /// User name and password.
+    /// Sets username and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Given::Fixed(Credentials::new(username, password)));
         self
     }
 
-    /// A source that each login asks for user name and password, in place of fixed ones.
+    /// Sets a source that each login asks for username and password.
     pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
         self.credentials = Some(Given::Source(Source::Blocking(Arc::new(source))));
         self
     }
 
-    /// As [`credentials_source`](Self::credentials_source), with an asynchronous source: for
+    /// Sets an asynchronous source, like [`credentials_source`](Self::credentials_source): for
     /// asynchronous drivers. A blocking driver makes no login with it.
     pub fn async_credentials_source(
         mut self,
@@ -144,15 +146,14 @@ impl SessionConfig {
         self
     }
 
-    /// Which login is made. Default [`Login::AuthToken`].
+    /// Sets which login is made. Default [`Login::AuthToken`].
     pub fn login(mut self, login: Login) -> Self {
         self.settings_mut().login = login;
         self
     }
 
-    /// How long one login may take. Default 30 s. A longer one moves the
-    /// [`lease`](ctc_core::Settings::lease) on to twice as much, unless that was set to something
-    /// else.
+    /// Sets the time limit for the response to a login. Default 30 s. A longer limit also raises
+    /// the [`lease`](ctc_core::Settings::lease) to twice as much, unless you set the lease.
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().login_timeout = timeout;
         if self.settings.lease == self.lease {
@@ -189,16 +190,16 @@ impl SessionConfig {
         self
     }
 
-    /// The settings, to be changed.
+    /// Returns the settings, to be changed.
     pub fn settings_mut(&mut self) -> &mut Settings {
         self.has_settings = true;
         &mut self.settings
     }
 
-    /// The session, ready to be shared.
+    /// Builds the session.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first thing that is missing or of no use.
+    /// Returns [`ConfigError`] for the first setting that is missing or invalid.
     pub fn build(self) -> Result<SharedSession, ConfigError> {
         if let Some(session) = self.session {
             let is_alone = !self.has_settings
@@ -236,7 +237,7 @@ impl SessionConfig {
     }
 }
 
-/// Why a session could not be put together.
+/// Why a session could not be built.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -248,23 +249,22 @@ pub enum ConfigError {
     OwnSession,
     /// No endpoint was given.
     #[error(
-        "no CTC endpoint: an account lives in one instance only, \
-         so choose Endpoint::us() or Endpoint::eu()"
+        "no CTC endpoint: set Endpoint::us() or Endpoint::eu(), whichever instance has your account"
     )]
     NoEndpoint,
     /// No application key was given.
-    #[error("no CTC application key: give the one that the vendor handed out for your program")]
+    #[error("no CTC application key: set the one that the vendor issued to you")]
     NoAppKey,
     /// No credentials were given.
     #[error(
-        "no CTC credentials: give the user name and password of an account that may use the API, \
-         or a source of them"
+        "no CTC credentials: set the username and password of an account that may use the API, \
+         or a source of credentials"
     )]
     NoCredentials,
-    /// A URL is no endpoint.
+    /// A URL is not a valid endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A key, user name or password is of no use.
+    /// A key, username or password cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// Settings contradict each other.
@@ -277,7 +277,7 @@ pub enum ConfigError {
         names: Vec<&'static str>,
     },
     /// An environment variable is not valid Unicode.
-    #[error("the environment variable {name} is not valid Unicode: set it anew")]
+    #[error("the environment variable {name} is not valid Unicode: set it to valid text")]
     NotText {
         /// Its name.
         name: &'static str,
@@ -285,10 +285,10 @@ pub enum ConfigError {
     /// `CTC_REGION` is neither `us` nor `eu`.
     #[error("CTC_REGION must be us or eu (for any other host set CTC_BASE_URL instead)")]
     Region,
-    /// Both ways to name the endpoint at once.
-    #[error("CTC_REGION and CTC_BASE_URL are both set: keep the one you mean")]
+    /// `CTC_REGION` and `CTC_BASE_URL` are both set.
+    #[error("CTC_REGION and CTC_BASE_URL are both set: remove one of them")]
     RegionAndUrl,
-    /// `CTC_BASE_URL` is no endpoint.
+    /// `CTC_BASE_URL` is not a valid endpoint.
     #[error(
         "CTC_BASE_URL is not a valid endpoint: give it as https://host[:port], \
          or set CTC_REGION to us or eu instead"
@@ -299,8 +299,7 @@ pub enum ConfigError {
     Login,
     /// A variable of the OAuth login without `CTC_LOGIN`.
     #[error(
-        "{name} is for the OAuth login: set CTC_LOGIN to oauth as well (or to cookie, and {name} \
-         is ignored)"
+        "{name} is for the OAuth login: set CTC_LOGIN to oauth too (or to cookie, to ignore {name})"
     )]
     NotOAuth {
         /// Its name.
@@ -366,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_is_named() {
+    fn the_error_names_the_missing_setting() {
         let build = |config: SessionConfig| config.build().map(|_| ()).unwrap_err();
         assert_eq!(build(SessionConfig::new()), ConfigError::NoEndpoint);
         let config = || SessionConfig::new().endpoint(Endpoint::us());

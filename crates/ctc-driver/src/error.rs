@@ -17,20 +17,20 @@ pub enum CallError<E: TransportError> {
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error("{}", no_session(.0.denial()))]
     Denied(#[from] Denied),
-    /// The request could not take key and token: above all, it goes to another origin. Nothing was
-    /// sent.
+    /// The request could not be stamped with key and token, usually because it is for another
+    /// origin. Nothing was sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
-    /// The HTTP client failed. The session is as it was.
+    /// The HTTP client failed. The session is unchanged.
     #[error("{}", no_response(.0))]
     Transport(#[source] E),
-    /// The call's time was up ([`CallOptions::timeout`](crate::CallOptions::timeout)).
+    /// The call timed out ([`CallOptions::timeout`](crate::CallOptions::timeout)).
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The response came, but its body broke off or is too long: the server may well have done what
-    /// was asked. Only from calls that read whole bodies ([`Caller`](crate::Caller),
+    /// The response arrived, but its body ended early or is too long: the server has probably acted
+    /// on the call. Only from calls that read whole bodies ([`Caller`](crate::Caller),
     /// [`AsyncCaller`](crate::AsyncCaller)).
-    #[error("the call got its response, but the body could not be read whole")]
+    #[error("the call got a response, but its body could not be read in full")]
     Body(#[from] BodyError),
 }
 
@@ -47,7 +47,7 @@ impl<E: TransportError> CallError<E> {
     }
 }
 
-/// A call whose time was up ([`CallOptions::timeout`](crate::CallOptions::timeout)).
+/// A call that timed out ([`CallOptions::timeout`](crate::CallOptions::timeout)).
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the call took longer than {} s, {}", .limit.as_secs_f64(), self.what())]
 pub struct TimedOut {
@@ -56,13 +56,13 @@ pub struct TimedOut {
 }
 
 impl TimedOut {
-    /// A call that the server may have got.
+    /// Creates the error of a call that the server may have received.
     pub fn sent(limit: Duration) -> Self {
         let was_sent = true;
         Self { limit, was_sent }
     }
 
-    /// A call that waited for a login until its time was up.
+    /// Creates the error of a call that was still waiting for a login.
     pub fn not_sent(limit: Duration) -> Self {
         let was_sent = false;
         Self { limit, was_sent }
@@ -73,39 +73,38 @@ impl TimedOut {
         Self { limit, was_sent }
     }
 
-    /// Returns how long the call might take.
+    /// Returns the time limit of the call.
     pub fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// Returns whether the server may have got the call.
+    /// Returns whether the server may have received the call.
     pub fn was_sent(&self) -> bool {
         self.was_sent
     }
 
     fn what(&self) -> &'static str {
         if self.was_sent {
-            "and the server may have acted on it: make it again only if that does no harm"
+            "and the server may have acted on it: repeat it only if that is safe"
         } else {
-            "so it was not sent: it waited for a login"
+            "so it was not sent: it was still waiting for a login"
         }
     }
 }
 
-/// What to tell a caller whose request got no response: above all, whether it may have had an
-/// effect.
+/// The text for a request that got no response: it says whether the server may have acted on it.
 pub fn no_response(error: &impl TransportError) -> &'static str {
     match (error.failure(), error.failed_at()) {
         (SendFailure::MaybeSent, _) => {
             "the call got no response, and the server may have acted on it: \
-             make it again only if that does no harm"
+             repeat it only if that is safe"
         }
         (SendFailure::NotSent, NotSent::NameLookup) => {
             "the call was not sent, because the host name was not found: check host and DNS"
         }
         (SendFailure::NotSent, NotSent::Connection) => {
             "the call was not sent, because no connection could be made: \
-             check host, port, proxy and network"
+             check the host, port, proxy and network"
         }
         (SendFailure::NotSent, NotSent::Tls) => {
             "the call was not sent, because no TLS connection could be made: \
@@ -113,12 +112,12 @@ pub fn no_response(error: &impl TransportError) -> &'static str {
         }
         (SendFailure::NotSent, _) => {
             "the call was not sent, because the server could not be reached: \
-             check host, network and TLS"
+             check the host, network and TLS"
         }
     }
 }
 
-/// What to tell a caller that was denied, in front of the denial itself.
+/// The text in front of a denial.
 pub fn no_session(denial: &Denial) -> &'static str {
     match denial {
         Denial::Rejected { .. } => "no CTC session: the server rejected the login",
@@ -142,15 +141,15 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// A denial as a driver gives it: for mocks, whose users want to see what a refused password
-    /// does.
+    /// Creates a denial as a driver would, for mocks: for example to test what your program does
+    /// after a rejected password.
     ///
     /// ```
     /// use ctc_driver::Denied;
     /// use ctc_driver::ctc_core::Denial;
     ///
     /// let denied = Denied::new(Denial::rejected(http::StatusCode::UNAUTHORIZED), None);
-    /// assert!(denied.to_string().contains("refused the login"));
+    /// assert!(denied.to_string().contains("rejected the login"));
     /// ```
     pub fn new(denial: Denial, retry_after: Option<Duration>) -> Self {
         Self {
@@ -165,12 +164,12 @@ impl Denied {
         self
     }
 
-    /// What stands in the way.
+    /// Returns the denial.
     pub fn denial(&self) -> &Denial {
         &self.denial
     }
 
-    /// How long after this error another try can help; `None` when time alone does not help.
+    /// Returns how long to wait before trying again; `None` if waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

@@ -1,4 +1,4 @@
-//! What every error of a call can say, whichever client it comes from.
+//! The common trait of the errors of all clients.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ctc_core::{Denial, SendFailure};
 use crate::error::{CallError, Denied, TimedOut};
 use crate::ports::{NotSent, TransportError};
 
-/// What every error of a call can say, whichever client it comes from: one `match` serves them all.
+/// Implemented by every error of a call, of every client, so that one `match` handles them all.
 ///
 /// ```
 /// use ctc_driver::{CallFailure, Failure};
@@ -36,42 +36,42 @@ pub trait CallFailure: Error {
         }
     }
 
-    /// Returns how long after this error another try can help; `None` if time alone does not help,
-    /// or nobody knows.
+    /// Returns how long to wait before trying again; `None` if waiting does not help, or this is
+    /// not known.
     fn retry_after(&self) -> Option<Duration> {
         self.denied().and_then(Denied::retry_after)
     }
 
-    /// Returns whether the server rejected the login: someone has to look at the credentials.
+    /// Returns whether the server rejected the login: someone has to check the credentials.
     fn is_rejected(&self) -> bool {
         let denial = self.denied().map(Denied::denial);
         matches!(denial, Some(Denial::Rejected { .. }))
     }
 
-    /// Returns whether the server may have got the call. If not, it is safe to make it again.
+    /// Returns whether the server may have received the call. If not, it is safe to repeat it.
     fn was_sent(&self) -> bool {
         matches!(self.failure(), Failure::MaybeSent | Failure::Body)
     }
 }
 
-/// How far a call got that failed.
+/// How far a failed call got.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Failure<'a> {
     /// The session has no token for the call and may not get one now. Nothing was sent.
     Denied(&'a Denied),
-    /// The request is at fault: its path, a header, another origin. Nothing was sent.
+    /// The request is invalid: its path, a header, or its origin. Nothing was sent.
     Request,
     /// The server could not be reached. Nothing was sent.
     NotSent(NotSent),
-    /// No response came, and the server may have acted.
+    /// There was no response, and the server may have acted.
     MaybeSent,
-    /// The response came, but not its whole body. The server has probably acted.
+    /// The response arrived, but not its whole body. The server has probably acted.
     Body,
 }
 
 impl<'a> Failure<'a> {
-    /// What an HTTP client's error says.
+    /// Returns the failure of an HTTP client's error.
     pub fn of_transport(error: &impl TransportError) -> Self {
         match error.failure() {
             SendFailure::NotSent => Self::NotSent(error.failed_at()),

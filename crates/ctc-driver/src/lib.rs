@@ -1,36 +1,45 @@
 //! Shares one CTC session between threads and tasks, over any HTTP client.
 //!
-//! [`ctc_core`] decides; this crate waits, locks and drives. Most programs use it through
-//! `ctc-reqwest`, `ctc-ureq` or `ctc-tower`. For another HTTP client, implement [`AsyncTransport`]
-//! or [`Transport`]: it gets everything that the shipped ones have.
+//! [`ctc_core`] makes the decisions; this crate waits, locks and makes calls. Most programs use it
+//! through `ctc-reqwest`, `ctc-ureq` or `ctc-tower`. For another HTTP client, implement
+//! [`AsyncTransport`] or [`Transport`]: it gets everything that the shipped ones have.
 //!
 //! - [`SharedSession`]: the session behind a lock. While it is open, calls take no lock.
 //! - [`AsyncDriver`] and [`Driver`]: make one call, from stamp to response.
 //! - [`Transport`] and [`AsyncTransport`]: the HTTP client. Logins go to it as a [`LoginRequest`]
 //!   and come back as a [`LoginResponse`]. With [`FnTransport`] a closure is one.
-//! - [`Runtime`]: where an asynchronous login runs, as a task of its own. `Tokio` is ready-made
-//!   (feature `tokio`).
+//! - [`Runtime`]: where an asynchronous login runs, as a task of its own. The feature `tokio` has
+//!   one for tokio.
 //! - [`CredentialsSource`] and [`AsyncCredentialsSource`]: where the password comes from, if it
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
 //!   in and out. [`BoxCaller`] and [`BoxAsyncCaller`] are any of them. [`StreamingCaller`] and
 //!   [`AsyncStreamingCaller`] also hand out bodies as they come, where the HTTP client can.
-//! - [`CallFailure`]: what the errors of all clients can say.
+//! - [`CallFailure`]: the common trait of the errors of all clients.
 //!
 //! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
 //! was sent and got a 401 gets that response, with the reason
 //! ([`Unauthorized`](ctc_core::Unauthorized)) in its extensions, unless a new token lets it be
-//! replayed. The [`manual`] has a page on every error.
+//! replayed.
+//!
+//! # The manual
+//!
+//! [`manual`] is the table of contents, with the pages of all crates: choosing a transport or a
+//! store, every error, settings, security, testing. `cargo doc --open` in a clone of the repository
+//! shows it.
+//!
+//! # A transport of your own
 //!
 //! ```
 //! use ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
 //! use ctc_driver::{
-//!     CallOptions, Driver, LoginRequest, LoginResponse, SharedSession, Transport, TransportError,
+//!     CallOptions, Driver, LoginRequest, LoginResponse, SharedSession, Transport,
+//!     TransportError,
 //! };
-//! use http::{HeaderMap, Request, Response, StatusCode};
+//! use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 //!
-//! /// An HTTP client of your own. This one makes up its responses.
+//! /// An HTTP client of your own. This one invents its responses.
 //! struct MyTransport;
 //!
 //! #[derive(Debug, thiserror::Error)]
@@ -49,8 +58,9 @@
 //!     }
 //!
 //!     fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, MyError> {
-//!         let cookie = [("set-cookie".parse().unwrap(), "authToken=AAAA".parse().unwrap())];
-//!         Ok(LoginResponse::new(StatusCode::OK, HeaderMap::from_iter(cookie)))
+//!         let mut headers = HeaderMap::new();
+//!         headers.insert("set-cookie", HeaderValue::from_static("authToken=AAAA"));
+//!         Ok(LoginResponse::new(StatusCode::OK, headers))
 //!     }
 //! }
 //!
@@ -64,6 +74,8 @@
 //! assert_eq!(driver.session().counts().logins, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod async_driver;
 mod boxed;
@@ -119,7 +131,7 @@ pub use stores::Unblock;
 pub use streaming::{AsyncStreamingCaller, BodyStream, StreamingCaller};
 
 /// What the shipped adapters and this project's own measurements share: not part of the stable
-/// surface, and exempt from semantic versioning.
+/// API, and exempt from semantic versioning.
 #[doc(hidden)]
 pub mod __adapter {
     use ctc_core::{Admit, Call, Route, StampError, Verdict, Wait};

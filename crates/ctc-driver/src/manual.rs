@@ -1,15 +1,7 @@
-//! The manual, as pages of documentation. There is no code in here.
-//!
-//! - [`transports`]: choosing an HTTP client, or bringing your own, and its runtime.
-//! - [`stores`]: whether a session should outlive the process, and where to keep it.
-//! - [`errors`]: every error, and what to do about it.
-//! - [`redirects_cookies_origins`]: where key and token go, and where they never go.
-//! - [`rotating_a_password`]: credentials that change while the program runs.
-//! - [`many_accounts`]: a client for each, what they share, and a limit on their logins.
-//! - [`observability`]: events, the observer, counters.
-//!
-//! `ctc_core::manual` has the loop, fair use with every setting, and the threat model;
-//! `ctc_testkit::manual` has testing; `ctc_reqwest::manual` has migrating from code of your own.
+#![doc = include_str!("manual/contents.md")]
+// The pages of crates that this one does not depend on: on docs.rs, and beside it in `cargo doc`.
+#![cfg_attr(docsrs, doc = include_str!("manual/links_docs_rs.md"))]
+#![cfg_attr(not(docsrs), doc = include_str!("manual/links_local.md"))]
 
 #[doc = include_str!("manual/transports.md")]
 pub mod transports {}
@@ -18,10 +10,7 @@ pub mod transports {}
 pub mod stores {}
 
 #[doc = include_str!("manual/errors.md")]
-///
-/// ```text
-#[doc = include_str!("manual/errors.txt")]
-/// ```
+#[doc = include_str!("manual/error_texts.md")]
 pub mod errors {}
 
 #[doc = include_str!("manual/redirects_cookies_origins.md")]
@@ -40,3 +29,6 @@ pub mod many_accounts {}
 
 #[doc = include_str!("manual/observability.md")]
 pub mod observability {}
+
+#[doc = include_str!("manual/glossary.md")]
+pub mod glossary {}

@@ -1,4 +1,4 @@
-//! What a caller may say about one call.
+//! The options of a call.
 
 use std::time::Duration;
 
@@ -15,24 +15,23 @@ use http::Method;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    /// Whether the request may be replayed after a 401. Default [`Replay::Idempotent`].
     pub replay: Replay,
-    /// How long the call may wait, before and after a 401 all told, for a login that fair use or a
-    /// pause holds back. Default zero: it fails at once and says when to come back. Waiting
-    /// for a login that is under way is not counted: [`timeout`](Self::timeout) ends it, and otherwise
-    /// it is bounded by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
+    /// How long the call may wait, before and after a 401 in total, while no login may be made.
+    /// Default zero: it fails immediately and says when to try again. Waiting for a login in
+    /// progress is not counted: [`timeout`](Self::timeout) ends it, and otherwise it is limited by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
     /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
-    /// How long the whole call may take, with all waiting, a replay, and reading the body if a
-    /// [`Caller`](crate::Caller) reads it. Default `None`: as long as the HTTP client takes. A call
-    /// whose time is up fails with [`TimedOut`](crate::TimedOut), which says whether it was sent.
-    /// It is not for [`login`](crate::Driver::login) and [`renew`](crate::Driver::renew).
+    /// The time limit of the whole call, with all waiting, a replay, and reading the body if a
+    /// [`Caller`](crate::Caller) reads it. Default `None`: the HTTP client's own limit. A call that
+    /// exceeds it fails with [`TimedOut`](crate::TimedOut), which says whether it was sent. It does
+    /// not apply to [`login`](crate::Driver::login) and [`renew`](crate::Driver::renew).
     ///
-    /// A blocking call cannot leave what runs on its own thread. It passes what is left of its time
-    /// on to the HTTP client ([`Outgoing::set_timeout`](crate::Outgoing::set_timeout)), and a login
-    /// that it makes itself takes up to [`login_timeout`](ctc_core::Settings::login_timeout), and as
-    /// long again in the line of a [`LoginLimiter`](crate::LoginLimiter). It leaves the wait for
-    /// another caller's login in time.
+    /// A blocking call cannot interrupt its own thread. It passes the remaining time to the HTTP
+    /// client ([`Outgoing::set_timeout`](crate::Outgoing::set_timeout)), and a login that it makes
+    /// itself takes up to [`login_timeout`](ctc_core::Settings::login_timeout), and as long again
+    /// in the line of a [`LoginLimiter`](crate::LoginLimiter). The wait for another caller's login
+    /// ends in time.
     pub timeout: Option<Duration>,
     /// How many bytes of a body a [`Caller`](crate::Caller) reads, at most. Default 16 MiB
     /// ([`DEFAULT_MAX_BODY`](Self::DEFAULT_MAX_BODY)).
@@ -54,26 +53,26 @@ impl CallOptions {
     /// How many bytes of a body are read unless a call says otherwise.
     pub const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
 
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets whether the request may be sent a second time after a 401.
+    /// Sets whether the request may be replayed after a 401.
     #[must_use]
     pub fn replay(mut self, replay: Replay) -> Self {
         self.replay = replay;
         self
     }
 
-    /// Sets how long the call may wait for a login that fair use or a pause holds back.
+    /// Sets how long the call may wait while no login may be made.
     #[must_use]
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
         self
     }
 
-    /// Sets how long the whole call may take.
+    /// Sets the time limit of the whole call.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -96,16 +95,16 @@ impl CallOptions {
     }
 }
 
-/// Whether a request may be sent a second time after a 401.
+/// Whether a request may be replayed after a 401.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Replay {
     /// Never: the 401 is delivered, and the next call renews the session.
     Never,
-    /// When its method is idempotent: all but POST, PATCH and CONNECT. A gateway may answer 401
-    /// after the backend has acted.
+    /// If its method is idempotent: all except POST, PATCH and CONNECT. A gateway may respond with
+    /// 401 after the backend has acted.
     #[default]
     Idempotent,
-    /// Always, as far as its body can be produced again.
+    /// Always, if its body can be produced again.
     Always,
 }

@@ -206,7 +206,7 @@ where
     }
 }
 
-/// Whatever leads to a client is one: references, `Arc`, `Box`.
+/// Pointers to clients are clients: references, `Arc`, `Box`.
 impl<P> StreamingCaller for P
 where
     P: Deref<Target: StreamingCaller> + Send + Sync,

@@ -123,7 +123,7 @@ impl Runtime for Threads {
         thread::spawn(move || future::block_on(task));
     }
 
-    /// No time passes here: what only a time-out would end is a deadlock.
+    /// No time passes here: what only a timeout would end is a deadlock.
     fn sleep(&self, _: Duration) -> BoxFuture<()> {
         Box::pin(std::future::pending())
     }

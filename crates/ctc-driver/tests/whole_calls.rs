@@ -144,7 +144,10 @@ fn every_driver_is_a_caller_whatever_its_bodies() {
     assert!(matches!(error, BodyError::BrokeOff(_)), "{error:?}");
     // Of a type that nobody knows: the error says what to do.
     let error = fetched(|| 'x', 10).unwrap_err();
-    assert!(error.to_string().contains("implement `read`"), "{error}");
+    assert!(
+        error.to_string().contains("implement its method `read`"),
+        "{error}"
+    );
 }
 
 #[test]

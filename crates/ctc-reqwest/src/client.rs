@@ -13,15 +13,14 @@ use ctc_driver::{
 use crate::error::{BuildError, Error, SendError};
 use crate::transport::{Inbound, Outbound, ReqwestTransport};
 
-/// A client of one CTC account. Cloning shares the session and the connections; it never forks
-/// them.
+/// A client of one CTC account. Clones share the session and the connections.
 ///
-/// The first call logs in, all others share that login, and a new one is made only after the server
-/// has said 401. Dropping the client does not log out: a token is worth keeping, and
-/// [`logout`](Self::logout) is there.
+/// The first call logs in, all others share that login, and a new login is made only when the token
+/// becomes invalid or is renewed early. Dropping the client does not log out. To end the session,
+/// call [`logout`](Self::logout).
 ///
 /// In a program that forks, build it (and the runtime) after the fork: two processes must not share
-/// connections. What they may share is a [store](ClientBuilder::store).
+/// connections. They may share a [store](ClientBuilder::store).
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 
@@ -29,54 +28,55 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     driver: AsyncDriver<ReqwestTransport>,
     endpoint: Endpoint,
-    /// `None` for a host that is none to reqwest, such as `1.2.3.999`.
+    /// `None` if reqwest does not accept the host, such as `1.2.3.999`.
     origin: Option<reqwest::Url>,
     timeout: Option<Duration>,
     options: CallOptions,
 }
 
 impl Client {
-    /// A builder. Endpoint, application key and credentials must be given.
+    /// Returns a builder. It needs an endpoint, an application key and credentials.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
-    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth login;
-    /// see [`SessionConfig::from_env`].
+    /// Creates a client from environment variables: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`,
+    /// and `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth
+    /// login; see [`SessionConfig::from_env`].
     ///
     /// # Errors
-    /// [`BuildError`], which names what is missing.
+    /// Returns [`BuildError`] if a variable is missing, empty or invalid; it names all missing
+    /// ones.
     pub fn from_env() -> Result<Self, BuildError> {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session
-    /// is open.
+    /// Logs in now. This is never needed, but reports a wrong password early. Does nothing while
+    /// the session is open.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the login failed, or none may be made.
+    /// Returns [`Error::Denied`] if the login fails, or if no login may be made.
     pub async fn login(&self) -> Result<(), Error> {
         Ok(self.0.driver.login(&self.0.options).await?)
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
-    /// until the new one is there, and on after a failure. Fair use asks to keep a token until
-    /// it is refused: this is for who knows better.
+    /// Logs in although the token is still valid. The old token stays in use until the new one
+    /// arrives, and after a failure. Fair use asks you to keep a token until the server rejects it:
+    /// renew earlier only for a reason, such as planned maintenance.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the login failed, or none may be made.
+    /// Returns [`Error::Denied`] if the login fails, or if no login may be made.
     pub async fn renew(&self) -> Result<(), Error> {
         Ok(self.0.driver.renew(&self.0.options).await?)
     }
 
-    /// Closes the session at once and asks the server to end the token, within 5 s. Calls after
-    /// it are denied, until [`SharedSession::reopen`].
+    /// Closes the session immediately and asks the server to end the token, within 5 s. Later calls
+    /// are denied, until [`SharedSession::reopen`].
     pub async fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout().await
     }
 
-    /// As [`logout`](Self::logout), within a limit of your own.
+    /// Does the same as [`logout`](Self::logout) within a time limit of your own.
     pub async fn logout_within(&self, limit: Duration) -> LogoutOutcome {
         self.0.driver.logout_within(limit).await
     }
@@ -84,7 +84,7 @@ impl Client {
     /// Sends a native request, which must go to the endpoint.
     ///
     /// # Errors
-    /// [`Error`] when there is no response.
+    /// Returns [`Error`] if there is no response.
     pub fn execute(
         &self,
         request: reqwest::Request,
@@ -92,10 +92,10 @@ impl Client {
         self.execute_with(request, &self.0.options)
     }
 
-    /// As [`execute`](Self::execute), with options in place of the client's own.
+    /// Does the same as [`execute`](Self::execute) with options instead of the client's own.
     ///
     /// # Errors
-    /// [`Error`] when there is no response.
+    /// Returns [`Error`] if there is no response.
     pub fn execute_with<'a>(
         &'a self,
         request: reqwest::Request,
@@ -106,7 +106,7 @@ impl Client {
         async move { Ok(self.drive(&mut outbound, Some(options)).await?.0) }
     }
 
-    /// The session: phase, counts, new credentials, reset, reopen.
+    /// Returns the session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
         self.0.driver.session()
     }
@@ -119,7 +119,7 @@ impl Client {
         self.0.driver.transport().client()
     }
 
-    /// Takes the request from where it is: each `async` layer around would keep one more copy of
+    /// Takes the request out of its place: each `async` layer would otherwise keep another copy of
     /// it.
     pub(crate) fn drive<'a>(
         &'a self,
@@ -132,10 +132,10 @@ impl Client {
         __adapter::execute_from(&self.0.driver, place, options.unwrap_or(&self.0.options))
     }
 
-    /// Gives a request the client's own time-out, unless it has one.
+    /// Gives a request the client's timeout, unless it has one.
     pub(crate) fn limit(&self, outbound: &mut Outbound) {
         let request = &mut outbound.request;
-        // Looking for a time-out to change would make room for one, on the heap.
+        // `timeout_mut` would allocate room for a timeout.
         if self.0.timeout.is_some() && request.timeout().is_none() {
             *request.timeout_mut() = self.0.timeout;
         }
@@ -147,7 +147,7 @@ impl Client {
 
     pub(crate) fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
         let url = match &self.0.origin {
-            // The host is not read once more for each call: that is what costs most in a URL.
+            // Parsing the host for each call would cost most of a URL.
             Some(origin) if is_plain(path) => origin.join(path),
             _ => reqwest::Url::parse(&self.0.endpoint.join(path)?.to_string()),
         };
@@ -155,8 +155,7 @@ impl Client {
     }
 }
 
-/// Whether a path begins at the root and is made of nothing that [`Endpoint::join`] could object
-/// to.
+/// Whether a path begins at the root and has only characters that [`Endpoint::join`] accepts.
 fn is_plain(path: &str) -> bool {
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
@@ -196,9 +195,8 @@ pub struct ClientBuilder {
 
 type Configure = Box<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
-/// The HTTP client that a [`ClientBuilder`] uses unless it is given one: it follows no redirects
-/// and keeps no cookies. Add certificates, proxies or limits, and give it to
-/// [`ClientBuilder::http_client`].
+/// Returns the builder of the default HTTP client, which follows no redirects and keeps no cookies.
+/// Add certificates, proxies or limits, and pass the client to [`ClientBuilder::http_client`].
 pub fn http_client_builder() -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -220,7 +218,7 @@ pub fn http_client_builder() -> reqwest::ClientBuilder {
     builder
 }
 
-/// Whether there is no crypto provider, without which reqwest would panic.
+/// Whether the crypto provider is missing, without which reqwest would panic.
 fn lacks_crypto() -> bool {
     #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
     return rustls::crypto::CryptoProvider::get_default().is_none();
@@ -228,15 +226,17 @@ fn lacks_crypto() -> bool {
     false
 }
 
-/// How long connecting may take unless the builder is told otherwise.
+/// The default time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 impl ClientBuilder {
-    /// A builder with endpoint, key and credentials from the environment; see [`Client::from_env`].
+    /// Returns a builder with endpoint, key and credentials from the environment; see
+    /// [`Client::from_env`].
     ///
     /// # Errors
-    /// [`BuildError::Config`], which names every variable that is missing.
+    /// Returns [`BuildError::Config`] if a variable is missing, empty or invalid; it names all
+    /// missing ones.
     pub fn from_env() -> Result<Self, BuildError> {
         Ok(Self {
             config: SessionConfig::from_env()?,
@@ -244,29 +244,29 @@ impl ClientBuilder {
         })
     }
 
-    /// The instance that the account lives in.
+    /// Sets the endpoint: the instance that has the account.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.config = self.config.endpoint(endpoint);
         self
     }
 
-    /// The application key that the vendor handed out for the program.
+    /// Sets the application key that the vendor issued for the program.
     pub fn app_key(mut self, key: impl Into<String>) -> Self {
         self.config = self.config.app_key(key);
         self
     }
 
-    /// User name and password.
+    /// Sets username and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.config = self.config.credentials(username, password);
         self
     }
 
-    /// A source that each login asks for user name and password, in place of fixed ones: for
-    /// passwords that change. See [`AsyncCredentialsSource`] and the manual's page
+    /// Sets a source that each login asks for username and password: for passwords that change. See
+    /// [`AsyncCredentialsSource`] and the manual's page
     /// [`rotating_a_password`](ctc_driver::manual::rotating_a_password).
     ///
-    /// A blocking source will do: it is asked on a thread of its own.
+    /// A blocking source works too: it is asked on a thread of its own.
     ///
     /// ```
     /// use ctc_reqwest::{Client, CredentialsFile};
@@ -279,7 +279,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Which login is made. Default [`Login::AuthToken`], the login with the cookie.
+    /// Sets which login is made. Default [`Login::AuthToken`], the login with the cookie.
     ///
     /// ```
     /// use ctc_reqwest::{Client, Endpoint, Login, OAuth};
@@ -293,23 +293,24 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one login may take. Default 30 s. See [`SessionConfig::login_timeout`].
+    /// Sets the time limit for the response to a login. Default 30 s. See
+    /// [`SessionConfig::login_timeout`].
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.config = self.config.login_timeout(timeout);
         self
     }
 
-    /// How long connecting may take. Default 10 s.
+    /// Sets the time limit for connecting. Default 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
     }
 
-    /// How long each call may take all told, from connecting to the end of the body. Default: no
-    /// limit, so that long downloads work;
-    /// [`RequestBuilder::timeout`](crate::RequestBuilder::timeout) sets it for one call.
+    /// Sets the time limit of each call, from connecting to the end of the body. Default: no limit,
+    /// so that long downloads work; [`RequestBuilder::timeout`](crate::RequestBuilder::timeout)
+    /// sets it for one call.
     ///
-    /// Waiting for a login that is under way is not part of it: that is bounded by
+    /// Waiting for a login in progress is not included: that is limited by
     /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
     /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may
     /// hold it.
@@ -318,7 +319,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The `User-Agent` header.
+    /// Sets the `User-Agent` header.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self
@@ -376,16 +377,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps the session in a store, so that it outlives the process and serves many. An
+    /// Saves the session in a store, so that it outlives the process and several processes can
+    /// share it. An
     /// `Arc<dyn AsyncSessionStore>` is a store, too.
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// Sets the runtime that logins run on. Default [`Tokio::current`]: that of the caller which is
-    /// elected to log in. Give [`Tokio::on`] if your program has several runtimes, or one that is
-    /// not always being run.
+    /// Sets the runtime that logins run on. Default [`Tokio::current`]: that of the elected caller.
+    /// Use [`Tokio::on`] if your program has several runtimes, or one that is not always running.
     pub fn runtime(mut self, runtime: impl Runtime) -> Self {
         self.runtime = Some(Arc::new(runtime));
         self
@@ -401,15 +402,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether requests may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    /// Sets whether requests may be replayed after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options.replay = replay;
         self
     }
 
-    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail
-    /// at once. Waiting for a login that is under way is not counted:
-    /// [`call_timeout`](Self::call_timeout) ends that, too.
+    /// Sets how long calls wait while no login may be made. Default zero: they fail immediately.
+    /// Waiting for a login in progress is not counted; [`call_timeout`](Self::call_timeout) limits
+    /// that, too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -434,38 +435,37 @@ impl ClientBuilder {
         self
     }
 
-    /// An HTTP client of your own, with its proxies, certificates and limits.
+    /// Sets an HTTP client of your own, with its proxies, certificates and limits.
     ///
-    /// Begin with [`http_client_builder`]. It **must** follow no redirects
-    /// (`redirect(reqwest::redirect::Policy::none())`) and have no cookie store. reqwest sends the
-    /// application key along with redirects to other hosts and posts the login form again on a
-    /// 307 or 308; that is noticed afterwards and reported, but cannot be undone. A cookie store
-    /// would send an old token along with a login.
+    /// Start with [`http_client_builder`]. The client **must not** follow redirects
+    /// (`redirect(reqwest::redirect::Policy::none())`) or have a cookie store. reqwest sends the
+    /// application key to other hosts in redirects and posts the login form again on a 307 or 308;
+    /// this is reported afterwards, but cannot be undone. A cookie store would send an old token
+    /// with a login.
     ///
-    /// Logins go out on the connections that this client keeps for calls, unless you give them one
-    /// of their own: [`login_http_client`](Self::login_http_client).
+    /// Logins use the connections that this client keeps for calls, unless you set a client for
+    /// them: [`login_http_client`](Self::login_http_client).
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http = Some(client);
         self
     }
 
-    /// An HTTP client of your own for logins and logouts, set up as the one of
+    /// Sets an HTTP client of your own for logins and logouts, set up like that of
     /// [`http_client`](Self::http_client), and with `pool_max_idle_per_host(0)` so that each has a
     /// connection of its own.
     ///
-    /// Without it a login may go out on a connection that the server is about to close, say after
-    /// each 401. That login has failed: it is charged to the login budget, and calls are denied
-    /// until the backoff ends. The client that is used unless you give one does not have this
-    /// weakness.
+    /// Without it a login may be sent on a connection that the server is about to close, for
+    /// example after each 401. That login fails: it is charged to the login budget, and calls are
+    /// denied until the backoff ends. The default client does not have this problem.
     pub fn login_http_client(mut self, client: reqwest::Client) -> Self {
         self.login_http = Some(client);
         self
     }
 
-    /// The client. Nothing is sent yet.
+    /// Builds the client. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`BuildError`] for the first thing that is missing or of no use.
+    /// Returns [`BuildError`] for the first setting that is missing or invalid.
     pub fn build(self) -> Result<Client, BuildError> {
         let is_changed = self.user_agent.is_some()
             || self.connect_timeout.is_some()
@@ -493,8 +493,8 @@ impl ClientBuilder {
                         .iter()
                         .fold(http, |http, configure| configure(http));
                     let http = http.redirect(reqwest::redirect::Policy::none());
-                    // In the clear it must not leave this machine, whatever the environment says
-                    // of proxies.
+                    // Plain http must not leave this machine, whatever proxies the environment
+                    // sets.
                     if is_plain_http { http.no_proxy() } else { http }
                 };
                 ReqwestTransport::built_by(builder).map_err(BuildError::Http)?

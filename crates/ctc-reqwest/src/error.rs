@@ -15,23 +15,21 @@ pub enum Error {
     /// The path does not belong to the endpoint. Nothing was sent.
     #[error(transparent)]
     Path(#[from] JoinError),
-    /// The request could not be put together, say for a header that no header can be. Nothing was
-    /// sent.
+    /// The request could not be built, for example because of an invalid header. Nothing was sent.
     #[error(
-        "the request could not be put together, so it was not sent: check its headers, query and \
-         body"
+        "the request could not be built, so it was not sent: check its headers, query and body"
     )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error("{}", no_session(.0.denial()))]
     Denied(#[from] Denied),
-    /// The request could not take key and token. Nothing was sent.
+    /// The request could not be stamped with key and token. Nothing was sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The request got no response.
     #[error("{}", .0.of_a_call())]
     Send(#[from] SendError),
-    /// The call's time was up ([`CallOptions::timeout`](crate::CallOptions::timeout)).
+    /// The call timed out ([`CallOptions::timeout`](crate::CallOptions::timeout)).
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
@@ -54,13 +52,13 @@ impl From<CallError<SendError>> for Error {
             CallError::Stamp(stamp) => Self::Stamp(stamp),
             CallError::Transport(send) => Self::Send(send),
             CallError::TimedOut(error) => Self::TimedOut(error),
-            // `CallError` may grow; whatever it grows is told in its own words.
+            // `CallError` may gain variants: pass them on with their own text.
             other => Self::Send(SendError::Other(Box::new(other))),
         }
     }
 }
 
-/// Why a request got no response. It names neither the query nor a header nor a body.
+/// Why a request got no response. The error contains no query, header or body.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -73,16 +71,16 @@ pub enum SendError {
          rustls-no-provider or native-tls of ctc-reqwest"
     )]
     NoTls,
-    /// A client of your own followed a redirect away from the endpoint, and key and token may have
-    /// gone along.
+    /// Your own HTTP client followed a redirect away from the endpoint, perhaps with key and token.
     #[error(
         "the HTTP client followed a redirect away from the CTC endpoint: \
-         give it reqwest::redirect::Policy::none(), and treat the token as known to others"
+         build it with reqwest::redirect::Policy::none(), and treat the token as disclosed"
     )]
     LeftOrigin,
-    /// A client of your own followed a redirect at login.
+    /// Your own HTTP client followed a redirect at login.
     #[error(
-        "the HTTP client followed a redirect at login: give it reqwest::redirect::Policy::none()"
+        "the HTTP client followed a redirect at login: build it with \
+         reqwest::redirect::Policy::none()"
     )]
     LoginRedirected,
     /// Anything else.
@@ -93,9 +91,7 @@ pub enum SendError {
 impl SendError {
     fn of_a_call(&self) -> &'static str {
         match self {
-            Self::LeftOrigin => {
-                "the call was answered by another host, so its answer is not handed on"
-            }
+            Self::LeftOrigin => "the response came from another host, so it was discarded",
             _ => no_response(self),
         }
     }
@@ -111,8 +107,8 @@ impl From<reqwest::Error> for SendError {
     }
 }
 
-/// Whether the connector knows no scheme but `http`. It says so in words only; should they change,
-/// reqwest's error is handed on as it is.
+/// Whether the connector supports only `http`. Only the error's text says so; if that changes,
+/// reqwest's own error is returned.
 fn lacks_tls(error: &reqwest::Error) -> bool {
     if !error.is_connect() || error.url().is_none_or(|url| url.scheme() != "https") {
         return false;
@@ -150,14 +146,14 @@ impl TransportError for SendError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Something about the session is missing or of no use.
+    /// A setting of the session is missing or cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// User agent, connect time-out or other changes were given together with an HTTP client that
-    /// has its own.
+    /// `user_agent`, `connect_timeout` or `configure_http` was set together with an HTTP client of
+    /// your own.
     #[error(
-        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up the \
-         one that you give instead"
+        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up your \
+         own one instead"
     )]
     OwnHttpClient,
     /// The feature `rustls-no-provider` is enabled, and the program has installed no crypto
@@ -168,7 +164,7 @@ pub enum BuildError {
     )]
     NoCryptoProvider,
     /// The HTTP client could not be built.
-    #[error("the HTTP client could not be built: check its TLS set-up")]
+    #[error("the HTTP client could not be built: check its TLS setup")]
     Http(#[source] reqwest::Error),
 }
 

@@ -1,4 +1,5 @@
-//! The manual of this crate. Nothing in here but a page; `ctc_driver::manual` has the rest.
+//! The manual's page on this crate. The table of contents of the whole manual is
+//! [`ctc_driver::manual`].
 
 #[doc = include_str!("manual/migrating.md")]
 pub mod migrating {}

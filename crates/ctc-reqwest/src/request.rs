@@ -1,4 +1,4 @@
-//! A request on the way to being sent.
+//! The builder of a request.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::transport::Outbound;
 use crate::{Client, Error};
 
 impl Client {
-    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
+    /// Starts a GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
     pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
-    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
+    /// Starts a POST request. It is not replayed unless [`RequestBuilder::replay`] allows it.
     pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::POST, path)
     }
 
-    /// A PUT request.
+    /// Starts a PUT request.
     pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PUT, path)
     }
 
-    /// A DELETE request.
+    /// Starts a DELETE request.
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
     }
 
-    /// A HEAD request.
+    /// Starts a HEAD request.
     pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::HEAD, path)
     }
 
-    /// A request with any method.
+    /// Starts a request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
         let url = self.url(path.as_ref()).map_err(Box::new);
         RequestBuilder {
@@ -46,13 +46,12 @@ impl Client {
     }
 }
 
-/// Puts a request together, as `reqwest::RequestBuilder` does, and sends it with the session's key
-/// and token.
+/// Builds a request, like `reqwest::RequestBuilder`, and sends it with the session's key and token.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
-    /// Or the first thing that was wrong with it. Boxed, as each step moves the builder.
+    /// Or the first error. Boxed, because each step moves the builder.
     request: Result<Box<reqwest::Request>, Box<Error>>,
     /// In place of the client's own. Boxed, since few calls have any, and all hold room for them.
     options: Option<Box<CallOptions>>,
@@ -64,7 +63,7 @@ impl RequestBuilder {
         self.by_reqwest(|request| request.query(query))
     }
 
-    /// Adds a header. The session's key and token replace what is given here for them; other
+    /// Adds a header. The session's key and token replace values that you set for them; other
     /// cookies are kept.
     pub fn header<K, V>(self, name: K, value: V) -> Self
     where
@@ -87,12 +86,12 @@ impl RequestBuilder {
         self.by_reqwest(|request| request.headers(headers))
     }
 
-    /// A JSON body, and its content type.
+    /// Sets a JSON body and its content type.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
         self.by_reqwest(|request| request.json(json))
     }
 
-    /// A form body, and its content type.
+    /// Sets a form body and its content type.
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
         self.by_reqwest(|request| request.form(form))
     }
@@ -115,7 +114,7 @@ impl RequestBuilder {
         self.by_reqwest(|request| request.multipart(form))
     }
 
-    /// Any body. One that is a stream is sent once: see [`Replay`].
+    /// Sets any body. A stream is sent only once: see [`Replay`].
     pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
         self.step(|request| {
             *request.body_mut() = Some(body.into());
@@ -123,8 +122,8 @@ impl RequestBuilder {
         })
     }
 
-    /// How long this call may take all told, from connecting to the end of the body. Each sending
-    /// has its own, and waiting for a login is not part of it: see
+    /// Sets the time limit of this call, from connecting to the end of the body. A replay has its
+    /// own, and waiting for a login is not included: see
     /// [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
         self.step(|request| {
@@ -140,37 +139,37 @@ impl RequestBuilder {
         self
     }
 
-    /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    /// Sets whether the request may be replayed after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options_mut().replay = replay;
         self
     }
 
-    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
-    /// once. Waiting for one that is under way is not counted:
-    /// [`call_timeout`](Self::call_timeout) ends that, too.
+    /// Sets how long to wait while no login may be made. Default zero: fail immediately. Waiting
+    /// for a login in progress is not counted; [`call_timeout`](Self::call_timeout) limits that,
+    /// too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options_mut().max_wait = max_wait;
         self
     }
 
-    /// The request as it is, without key and token.
+    /// Returns the request, without key and token.
     ///
     /// # Errors
-    /// [`Error::Path`] or [`Error::Request`].
+    /// Returns [`Error::Path`] or [`Error::Request`] if the request is not valid.
     pub fn build(self) -> Result<reqwest::Request, Error> {
         self.request.map(|request| *request).map_err(|error| *error)
     }
 
     /// Sends it. Every response is delivered, whatever its status; a 401 that the session could not
-    /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
+    /// recover from has an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
     /// The response is reqwest's own. Reading its body can fail with an error that prints the URL
-    /// and its query: [`reqwest::Error::without_url`] takes them out. This crate's errors never
-    /// have them.
+    /// and its query: `reqwest::Error::without_url` removes them. This crate's errors never contain
+    /// them.
     ///
     /// # Errors
-    /// [`Error`] when there is no response.
+    /// Returns [`Error`] if there is no response.
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send {
         let Self {
             client,
@@ -203,7 +202,7 @@ impl RequestBuilder {
         self
     }
 
-    /// A step that reqwest's own builder knows best how to do. It moves the request three times.
+    /// A step through reqwest's own builder, which moves the request three times.
     fn by_reqwest(
         mut self,
         step: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,

@@ -1,5 +1,4 @@
-//! reqwest as the HTTP stack of a driver: the traps of `reqwest` are dealt with here and nowhere
-//! else.
+//! reqwest as the HTTP client of a driver. Only this file knows the pitfalls of `reqwest`.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,24 +19,24 @@ use reqwest::{Request, Response, Url};
 
 use crate::error::SendError;
 
-/// A [`reqwest::Client`] as an [`AsyncTransport`].
+/// A `reqwest::Client` as an [`AsyncTransport`].
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
     login_client: LoginClient,
-    /// Whether answers may come from another origin than was asked.
+    /// Whether responses may come from another origin than the request was for.
     may_redirect: bool,
 }
 
 impl ReqwestTransport {
-    /// A transport over `client`, which must follow no redirects and keep no cookies, as
-    /// [`http_client_builder`](crate::http_client_builder) sees to.
+    /// Creates a transport over `client`, which must not follow redirects or keep cookies; build it
+    /// with [`http_client_builder`](crate::http_client_builder).
     ///
-    /// Answers that came from another origin than was asked are refused, but by then such a client
-    /// has sent the application key there already.
+    /// A response from another origin than the request was for is an error, but by then the client
+    /// has sent the application key there.
     ///
-    /// Logins go out on the connections that `client` keeps for calls, unless they get a client of
-    /// their own: see [`with_login_client`](Self::with_login_client).
+    /// Logins use the connections that `client` keeps for calls, unless they have a client of their
+    /// own: see [`with_login_client`](Self::with_login_client).
     pub fn new(client: reqwest::Client) -> Self {
         Self {
             login_client: LoginClient::Built(client.clone()),
@@ -47,17 +46,17 @@ impl ReqwestTransport {
     }
 
     /// Sets the client that sends logins and logouts. It should keep no idle connections
-    /// (`pool_max_idle_per_host(0)`): if the server closes one just when a login goes out on it,
-    /// that login has failed, and calls are denied until the backoff ends.
+    /// (`pool_max_idle_per_host(0)`): if the server closes one while a login is sent on it, that
+    /// login fails, and calls are denied until the backoff ends.
     #[must_use]
     pub fn with_login_client(mut self, client: reqwest::Client) -> Self {
         self.login_client = LoginClient::Built(client);
         self
     }
 
-    /// A transport over clients that are built here, and follow no redirects: answers are not
-    /// looked at. The one for logins is built when the first one is made, since loading the trusted
-    /// certificates is most of what a client costs.
+    /// A transport over clients that are built here and follow no redirects, so that responses need
+    /// no check. The client for logins is built with the first login, because loading the trusted
+    /// certificates is the main cost of a client.
     pub(crate) fn built_by(
         builder: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
     ) -> reqwest::Result<Self> {
@@ -108,17 +107,17 @@ impl fmt::Debug for LoginClient {
     }
 }
 
-/// A [`reqwest::Request`] on its way out.
+/// A `reqwest::Request` to be sent.
 #[derive(Debug)]
 pub struct Outbound {
-    /// The request. Boxed, as each step of a builder moves it.
+    /// The request. Boxed, because each step of a builder moves it.
     pub request: Box<Request>,
-    /// It was built here, so that its extensions hold a time-out at most.
+    /// It was built here, so its extensions contain at most a timeout.
     built_here: bool,
 }
 
 impl Outbound {
-    /// Any request of reqwest's.
+    /// Wraps any request of reqwest.
     pub fn new(request: Request) -> Self {
         Self {
             request: Box::new(request),
@@ -157,7 +156,7 @@ impl<B: Into<reqwest::Body>> TryFrom<http::Request<B>> for Outbound {
     }
 }
 
-/// What is kept of an [`Outbound`] while it is out.
+/// The copy of an [`Outbound`] for its replay.
 #[derive(Debug)]
 pub struct OutboundCopy(Copy);
 
@@ -174,7 +173,7 @@ enum Copy {
     Whole(Box<Request>),
 }
 
-/// A [`reqwest::Response`] coming in.
+/// A `reqwest::Response`.
 #[derive(Debug)]
 pub struct Inbound(pub Response);
 
@@ -345,7 +344,7 @@ impl AsyncTransport for ReqwestTransport {
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in
+/// Reads a short body to its end, so that its connection can be used again. The driver limits the
 /// time.
 async fn drain(mut response: Response) {
     let mut left = DISCARD_BYTES;
@@ -357,8 +356,7 @@ async fn drain(mut response: Response) {
     }
 }
 
-/// reqwest leaves `Content-Length` out when there is no body; a server may insist on it for these
-/// methods.
+/// reqwest omits `Content-Length` if there is no body; a server may require it for these methods.
 fn set_length(request: &mut Request) {
     let empty = request
         .body()
@@ -382,7 +380,7 @@ fn origin_mark(url: &Url) -> u64 {
     hasher.finish()
 }
 
-/// A URL with a user in it is nobody's: an endpoint has a host.
+/// A URL with a username matches no endpoint.
 fn target(url: &Url) -> Target<'_> {
     let names_user = !url.username().is_empty() || url.password().is_some();
     let host = url.host_str().filter(|_| !names_user).unwrap_or_default();
@@ -398,8 +396,8 @@ mod tests {
 
     use super::*;
 
-    /// What a program changes between its first client and its first login, such as the
-    /// certificates of the machine, may be wrong.
+    /// Changes between the first client and the first login, such as other certificates of the
+    /// machine, may be wrong.
     #[test]
     fn a_login_client_that_cannot_be_built_sends_nothing_and_is_built_the_next_time() {
         drop(rustls::crypto::ring::default_provider().install_default());

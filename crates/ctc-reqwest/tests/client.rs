@@ -196,7 +196,7 @@ async fn a_call_has_the_time_it_is_given() {
 }
 
 #[tokio::test]
-async fn t43_a_cookie_jar_of_ones_own_client_adds_nothing_to_a_call() {
+async fn t43_a_cookie_jar_of_your_own_client_adds_nothing_to_a_call() {
     let server = Server::start().unwrap();
     choose_crypto_provider();
     let http = http_client_builder().cookie_store(true).build().unwrap();
@@ -220,7 +220,7 @@ async fn t43_a_cookie_jar_of_ones_own_client_adds_nothing_to_a_call() {
 }
 
 #[tokio::test]
-async fn a_client_of_ones_own_that_follows_redirects_is_found_out() {
+async fn your_own_client_that_follows_redirects_is_detected() {
     let server = Server::start().unwrap();
     let other = Server::start().unwrap();
     choose_crypto_provider();
@@ -287,7 +287,7 @@ fn what_the_builder_lacks_is_named() {
         spaces.as_ref().unwrap_err(),
         spaces.as_ref().unwrap_err()
     );
-    assert!(error.contains("its character 7"), "{error}");
+    assert!(error.contains("character 7 of"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 }
 

@@ -114,7 +114,7 @@ async fn a_login_and_a_logout_leave_the_pooled_connections_alone() {
 }
 
 #[tokio::test]
-async fn a_login_whose_body_does_not_end_holds_nobody_up() {
+async fn a_login_with_an_endless_body_blocks_no_caller() {
     let server = raw::login_stalls(
         "HTTP/1.1 200 OK\r\nset-cookie: authToken=T\r\ncontent-length: 100\r\n\r\n{",
     );

@@ -9,8 +9,8 @@ use crate::disk;
 use crate::error::{Doing, FileError};
 use crate::place::Files;
 
-/// Nobody keeps the lock file for longer than a few file operations take. Whoever does is stopped
-/// or worse.
+/// The lock file is held only for a few file operations. A process that holds it for longer is
+/// stopped or worse.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A file that this process has locked. The lock ends when this is dropped, or with the process.
@@ -136,8 +136,8 @@ impl<'a> Locked<'a> {
 /// The lease, taken.
 pub(crate) struct Taken {
     pub(crate) claim: Claim,
-    /// The system lets go of it when the process ends, however it ends: then nobody waits for its
-    /// time to pass.
+    /// The system releases it when the process ends, however it ends: then no other process waits
+    /// for its time to pass.
     _mark: Option<Mark>,
 }
 

@@ -76,7 +76,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Puts it in its place: whoever looks there sees the old record or this one.
+    /// Renames it into place: readers see the old record or this one.
     pub(crate) fn publish(self, files: &Files) -> io::Result<()> {
         fs::rename(&self.0, files.record())
     }
@@ -189,7 +189,7 @@ pub(crate) fn is_at(_: &File, _: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// 128 bits that nobody can foresee: `std` keys its hashers from the operating system's randomness.
+/// 128 unpredictable bits: `std` keys its hashers from the operating system's randomness.
 pub(crate) fn random() -> u128 {
     let half = || u128::from(RandomState::new().build_hasher().finish());
     half() << 64 | half()

@@ -1,4 +1,4 @@
-//! What can go wrong with files, in words that help.
+//! Errors of the files, and their texts.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,22 @@ use ctc_driver::StoreError;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// There is neither a state folder nor a home in the environment.
-    #[error(
-        "no home folder to keep the session in: set HOME or XDG_STATE_HOME, or use FileStore::at"
-    )]
+    /// The environment names neither a state directory nor a home directory.
+    #[error("no home directory for the session: set HOME or XDG_STATE_HOME, or use FileStore::at")]
     NoHome,
-    /// The operating system refused.
+    /// A file operation failed.
     #[error("cannot {step} {}", path.display())]
     Io {
-        /// What was to be done.
+        /// The operation that failed.
         step: &'static str,
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Another process kept the lock file, which nobody does for longer than a moment.
+    /// Another process holds the lock file for far longer than an operation takes.
     #[error(
-        "the lock file {} is kept by a process that does not go on; is one stopped?",
+        "the lock file {} is held by a process that makes no progress: resume it or end it",
         path.display()
     )]
     Stuck {
@@ -43,7 +41,7 @@ impl From<FileError> for StoreError {
     }
 }
 
-/// Adds what was to be done, and with which file.
+/// Adds the operation and the file to an error.
 pub(crate) trait Doing<R> {
     fn doing(self, step: &'static str, path: &Path) -> Result<R, FileError>;
 }

@@ -13,16 +13,16 @@ use crate::disk::{self, Draft, Found};
 use crate::error::{Doing, FileError};
 use crate::place::Files;
 
-/// How many unreadable records are kept for whoever wants to know why.
+/// How many unreadable records are kept for diagnosis.
 const KEPT_BAD: u8 = 3;
 
-/// The lease. Dropping it closes the holder's lock, by which the next one sees that nobody holds it
-/// any more.
+/// The lease. Dropping it closes the holder's lock, so the next one sees that the lease is free any
+/// more.
 pub(crate) struct FileLease {
     files: Files,
     key: RecordKey,
     taken: Taken,
-    /// By the clock that nobody sets.
+    /// By the monotonic clock.
     deadline: Option<Instant>,
     /// A forked child has a copy of its parent's lease, which is not its own.
     process: u32,

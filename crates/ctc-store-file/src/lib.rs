@@ -1,16 +1,17 @@
-//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file: it outlives the program, and
-//! every process of this machine and user shares it. Twenty workers, or a program that cron starts
-//! every minute: one login.
+//! Keeps a session with the CalAmp Telematics Cloud (CTC) in a file, so that it outlives the
+//! program and all processes of one user on a machine share it. Twenty workers, or a program that
+//! cron starts every minute, need one login.
 //!
 //! ```
 //! use ctc_store_file::FileStore;
 //!
 //! let store = FileStore::default_location();
-//! // ctc_reqwest::Client::builder().store(store)…, ctc_ureq::Client::builder().store(store)…
+//! // ctc_reqwest::Client::builder().store(store)…
+//! // ctc_ureq::Client::builder().store(store)…
 //! # let _ = store;
 //! ```
 //!
-//! # Which store when
+//! # Choosing a store
 //!
 //! | where the processes run | store |
 //! | --- | --- |
@@ -18,64 +19,73 @@
 //! | one machine, one user: cron, command-line tools, workers | this one |
 //! | one machine, several users | this one for each user, or Redis |
 //! | many machines, containers, pods | [`ctc-store-redis`](https://docs.rs/ctc-store-redis) |
-//! | no files, a secret manager, a database | your own: see `ctc_driver::SessionStore` |
+//! | no files, a secret manager, a database | your own: see [`SessionStore`] |
 //!
-//! The folder must be on a local disk: locks and renames on network file systems (NFS, SMB) keep no
-//! such promises. Containers of one host may share it by a volume, if all run as the same user.
+//! The directory must be on a local disk: network file systems (NFS, SMB) do not guarantee locks
+//! and renames. Containers of one host may share it through a volume, if all run as the same user.
 //!
 //! # What is in the file
 //!
-//! One file a session, `<host>_<account>.json`, so that several accounts live in one folder. In it
-//! are the origin; a mark of the account; how many logins were made of late; a pause that is in
-//! force; and, sealed, the tokens and refusals of the passwords used of late. Not in it are user
-//! name, password and application key: see
-//! [`SessionRecord`].
+//! Each session has one file, `<host>_<account>.json`, so that several accounts share a directory.
+//! It contains the origin, a mark of the account, how many logins were made recently, a backoff in
+//! force and, sealed, the tokens and rejections of recent passwords. It does not contain the
+//! username, the password or the application key: see [`SessionRecord`].
 //!
-//! Beside it lie `.lock` (who holds the store lease; its number, its end) and two `.holder…` files
-//! (locked by a holder for as long as it lives). They hold no secret, and are never removed.
-//! `.bad-1` to `.bad-3` are files that were found in a record's place and could not be read.
+//! Beside it are `.lock` (the holder of the store lease, its number and its end) and two `.holder…`
+//! files, which a holder locks for as long as it lives. They contain no secret and are never
+//! removed. `.bad-1` to `.bad-3` are files that were found in place of a record and could not be
+//! read.
 //!
 //! # Who can read it
 //!
-//! On Unix its user (mode 0600 from the first byte, in a folder of mode 0700) and root. A looser
-//! mode is tightened when the file is next used; a symbolic link in its place is moved away and
-//! never followed; a folder that belongs to another user (root apart), or that others may write to,
-//! is refused. On Windows the file inherits the rights of its folder; that of
-//! [`FileStore::default_location`] is its user's own.
+//! On Unix its user and root: the file has mode 0600 from the first byte, in a directory of mode
+//! 0700. A looser mode is tightened when the file is next used. A symbolic link in its place is
+//! moved away and never followed. A directory that belongs to another user (other than root), or
+//! that other users can write to, is an error. On Windows the file inherits the rights of its
+//! directory; only its user can access that of [`FileStore::default_location`].
 //!
 //! **A reader of the file gets no token:** it opens only with the password that obtained it. With
-//! username and application key, a reader can test passwords, each at the cost of 14 ms and 19 MiB:
-//! a common one falls, so leave the file out of backups and images
-//! ([all that it yields](ctc_driver::ctc_core::manual::security)). A process with another password
-//! finds nothing in it, and leaves the right one's token alone. A new process takes some 30 ms to
-//! derive its key.
+//! the username and the application key, a reader can test passwords, at 14 ms and 19 MiB each. A
+//! common password does not withstand that, so exclude the file from backups and images ([all that
+//! a record discloses](ctc_driver::ctc_core::manual::security)). A process with another password
+//! finds nothing in it and leaves the token alone. A new process takes about 30 ms to derive its
+//! key.
 //!
-//! # How to reset
+//! # Resetting
 //!
 //! After a rejected login (a wrong password, a locked account) no process logs in again until the
-//! credentials change, since retrying a bad password is how accounts get locked. To try the same
-//! credentials again, say after the account was unlocked: `SharedSession::reset`, in each process
-//! that runs, or [`FileStore::forget`], or remove the `.json` file and start the program again.
-//! Removing the whole folder is safe at any time, and costs a login.
+//! credentials change, because repeating a wrong password can lock the account. To try the same
+//! credentials again, for example after the account was unlocked, call `SharedSession::reset` in
+//! each running process, or [`FileStore::forget`], or remove the `.json` file and start the program
+//! again. Removing the whole directory is safe at any time and costs a login.
 //!
 //! # What it withstands
 //!
-//! - **Kill at any moment.** A record is written beside its place, synced, and renamed: old or new,
-//!   never half. The next to log in sees at once that a killed process no longer holds the lease.
-//! - **A frozen process** (a stopped one, a laptop that slept) is overtaken when its lease ends.
-//!   When it wakes, its write loses: each lease has a number, and only the newest may write.
+//! - **Kill at any moment.** A record is written beside its place, synced and renamed: it is the
+//!   old or the new one, never half of it. The next caller that logs in sees immediately that a
+//!   killed process no longer holds the lease.
+//! - **A frozen process** (a stopped one, a laptop that slept). Another process takes its lease
+//!   when that expires. When the first one resumes, its write is discarded: each lease has a
+//!   number, and only the newest may write.
 //! - **A fork.** A child neither keeps its parent's locks nor ends them, and its copy of a store
 //!   lease changes nothing.
-//! - **A clock that is set.** A lease never lasts longer than it was taken for; a token is tried
+//! - **A changed clock.** A lease never lasts longer than it was requested for; a token is tried
 //!   whatever its age.
-//! - **A file system that cannot sync.** The record is kept all the same, with one warning.
-//! - **A disk that is full or read-only, a home that is missing.** The session goes on in memory,
-//!   with one warning.
+//! - **A file system that cannot sync.** The record is saved all the same, with one warning.
+//! - **A full or read-only disk, a missing home.** The session continues in memory, with one
+//!   warning.
 //!
-//! Waiting is bounded by what the driver asks for. Files are looked at around a login, and once a
-//! minute at most when the server replaces the token on an ordinary response; never else while a
-//! token is good. Asynchronous callers are served by the threads of the `blocking` crate, on any
-//! runtime.
+//! The driver limits how long a caller waits. Files are used around a login, at most once a minute
+//! when the server replaces the token on an ordinary response, and at no other time while the token
+//! is valid. The threads of the crate `blocking` serve asynchronous callers, on any runtime.
+//!
+//! # The manual
+//!
+//! [`ctc_driver::manual`] is its table of contents, with the page
+//! [`stores`](ctc_driver::manual::stores); `cargo doc --open` in a clone of the repository shows
+//! it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod claim;
 mod disk;
@@ -101,37 +111,38 @@ pub use crate::error::FileError;
 use crate::lease::FileLease;
 use crate::place::{Files, Folder};
 
-/// How often a waiting process looks whether the lease is free.
+/// How often a waiting process checks whether the lease is free.
 const SHORTEST_LOOK: Duration = Duration::from_millis(2);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
-/// Keeps sessions in files, one each, for every process of this machine and user. Cloning shares
-/// the folder.
+/// A store in files, one per session, for all processes of one user on a machine. Clones share the
+/// directory.
 ///
-/// Nothing is read or written before the first login. A folder that cannot be used is no error
-/// here: the session then goes on in memory, and the driver warns once.
+/// Nothing is read or written before the first login. If the directory cannot be used, the session
+/// continues in memory, and the driver warns once.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     folder: Option<Folder>,
 }
 
 impl FileStore {
-    /// The store in this user's state folder: `$XDG_STATE_HOME/ctc` (`~/.local/state/ctc`), on
-    /// macOS `~/Library/Application Support/ctc`, on Windows `%LOCALAPPDATA%\ctc`.
+    /// Returns the store in this user's state directory: `$XDG_STATE_HOME/ctc`
+    /// (`~/.local/state/ctc`), on macOS `~/Library/Application Support/ctc`, on Windows
+    /// `%LOCALAPPDATA%\ctc`.
     ///
-    /// Without a home every use fails with [`FileError::NoHome`], and sessions are kept in memory
-    /// only.
+    /// Without a home directory every use fails with [`FileError::NoHome`], and sessions are kept
+    /// only in memory.
     pub fn default_location() -> Self {
         Self {
             folder: Folder::of_this_user(),
         }
     }
 
-    /// The store in a folder of your choice, which is made (readable by its user only) when it is
-    /// missing.
+    /// Returns the store in a directory of your choice, which is created (readable by its user
+    /// only) if it is missing.
     ///
-    /// An existing folder is used as it is, unless it belongs to another user or others may write
-    /// to it: then every use fails.
+    /// An existing directory is used unchanged, unless it belongs to another user or other users
+    /// can write to it: then every use fails.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: Some(Folder {
@@ -141,21 +152,21 @@ impl FileStore {
         }
     }
 
-    /// The folder; `None` when there is no home to have one in.
+    /// Returns the directory; `None` without a home directory.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(|folder| folder.path.as_path())
     }
 
-    /// The file that this key's record is or will be in.
+    /// Returns the file of this key's record, which may not exist yet.
     pub fn record_path(&self, key: &RecordKey) -> Option<PathBuf> {
         self.folder().map(|folder| Files::of(folder, key).record())
     }
 
-    /// Reads a record without its lease, and changes nothing: for programs that show it to people.
-    /// `None` if there is none, or none that can be read.
+    /// Reads a record without its lease and without changes, for programs that show it. `None` if
+    /// there is no valid record.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if the folder or the file is out of reach.
+    /// Returns [`StoreError::Unavailable`] if the directory or the file cannot be read.
     pub fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
         let Some(path) = self.record_path(key) else {
             return Err(FileError::NoHome.into());
@@ -164,11 +175,11 @@ impl FileStore {
         Ok(found.filter(|record| record.key() == *key))
     }
 
-    /// Reads all records of the folder, each with its file, in the order of the file names. What
-    /// cannot be read is left out; a folder that does not exist has none.
+    /// Reads all records of the directory, each with its file, in the order of the file names.
+    /// Skips invalid files; a directory that does not exist has no records.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if the folder is out of reach.
+    /// Returns [`StoreError::Unavailable`] if the directory cannot be read.
     pub fn records(&self) -> Result<Vec<(PathBuf, SessionRecord)>, StoreError> {
         let folder = self.folder().ok_or(FileError::NoHome)?;
         let entries = match fs::read_dir(folder) {
@@ -188,13 +199,12 @@ impl FileStore {
         Ok(records.collect())
     }
 
-    /// Removes a record, and with it the token, a pause and a rejection. `false` when there was
-    /// none.
+    /// Removes a record with its token, backoff and rejections. Returns `false` if there was none.
     ///
-    /// A session in use notices nothing, and saves a new record when it logs in next.
+    /// A session in use is not affected, and saves a new record at its next login.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the folder is out of reach.
+    /// Returns [`StoreError::Unavailable`] if the directory cannot be used.
     pub fn forget(&self, key: &RecordKey) -> Result<bool, StoreError> {
         let files = self.files(key)?;
         let _locked = Locked::lock(&files)?;

@@ -10,7 +10,7 @@ use ctc_driver::ctc_core::RecordKey;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
-    /// Made for this purpose alone, so that a loose mode is tightened and not just refused.
+    /// Created only for this purpose, so that a loose mode is tightened and not only an error.
     pub(crate) ours: bool,
 }
 
@@ -67,7 +67,8 @@ impl Folder {
     }
 }
 
-/// Whom this process acts for. `std` does not say it, but a pipe belongs to whoever made it.
+/// The user of this process. `std` does not provide it, but a pipe belongs to the user that created
+/// it.
 #[cfg(unix)]
 fn this_user() -> io::Result<u32> {
     use std::os::{fd::OwnedFd, unix::fs::MetadataExt};

@@ -168,7 +168,7 @@ fn a_link_in_place_of_the_lock_is_refused() {
 
 /// T70: half a record, another program's file, a folder, a pipe, another account's record.
 #[test]
-fn what_is_no_record_is_set_aside() {
+fn an_invalid_record_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::at(folder.path());
     save(&store, &record("ada", "T")).unwrap();

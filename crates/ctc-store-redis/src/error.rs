@@ -1,4 +1,4 @@
-//! What can go wrong with Redis, in words that give nothing away.
+//! Errors of Redis, whose texts disclose nothing.
 
 use ctc_driver::StoreError;
 use redis::{ErrorKind, ServerErrorKind};
@@ -8,9 +8,9 @@ use redis::{ErrorKind, ServerErrorKind};
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL cannot be read, or wants TLS in a build that has none.
+    /// The URL is not valid, or asks for TLS in a build without it.
     #[error(
-        "the Redis URL is of no use: write redis://[user:password@]host[:port][/db], or \
+        "the Redis URL is not valid: write redis://[user:password@]host[:port][/db], or \
          rediss://… for TLS, which needs one of this crate's tls-… features"
     )]
     Url,
@@ -39,8 +39,8 @@ impl RedisFailure {
 
     pub(crate) fn of(step: &'static str, error: &redis::RedisError) -> Self {
         let why = match error {
-            _ if error.is_timeout() => "it does not answer in time",
-            _ if error.is_connection_refusal() => "nobody listens there",
+            _ if error.is_timeout() => "it did not respond in time",
+            _ if error.is_connection_refusal() => "the connection was refused",
             _ if error.is_connection_dropped() => "the connection was lost",
             _ if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) => {
                 "it is a read-only replica"

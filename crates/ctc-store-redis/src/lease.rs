@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// long.
 const SPAN: Duration = Duration::from_secs(6);
 
-/// Beyond this, for ever: Redis refuses times whose end it cannot count.
+/// Beyond this, without an end: Redis rejects times that overflow.
 const LONGEST_KEPT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Clocks that differ by less count as equal.
@@ -266,7 +266,7 @@ fn span(ttl: Duration) -> Duration {
     ttl.min(SPAN)
 }
 
-/// How long Redis keeps a record, or a lease that nobody takes, in ms.
+/// How long Redis keeps a record, or an unused lease, in ms.
 fn kept(record_ttl: Duration) -> u64 {
     millis(record_ttl.min(LONGEST_KEPT))
 }

@@ -16,10 +16,10 @@ macro_rules! script {
     };
 }
 
-/// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or `{0,
-/// left}` when it is held for `left` ms more. Asked again by the same owner, it is given again: an
-/// answer may have been lost. Not once that owner gave it back: that question comes late, and
-/// nobody waits for its response.
+/// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or
+/// `{0, left}` when it is held for `left` ms more. Asked again by the same owner, it is given
+/// again: an response may have been lost. Not once that owner gave it back: that question comes
+/// late, and no caller waits for its response.
 ///
 /// A lease that has longer to go than its span was taken before Redis's clock was set back: it is
 /// over.
@@ -55,9 +55,9 @@ if not kept[1] then return false end
 return {kept[1], math.max(0, now - tonumber(kept[2] or 0))}"
 );
 
-/// Replaces the record, if the lease was not given back and nobody has taken it since. `ARGV`:
-/// owner, fence, record, how long to keep it, how long to keep the lease. Returns 0 otherwise, and
-/// then nothing was changed.
+/// Replaces the record, if the lease was not released and no other holder has taken it since.
+/// `ARGV`: owner, fence, record, how long to keep it, how long to keep the lease. Returns 0
+/// otherwise, and then nothing was changed.
 pub(crate) const SAVE: &str = script!(
     "local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] or held[3] == '0' then return 0 end

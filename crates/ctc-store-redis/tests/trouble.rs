@@ -53,7 +53,7 @@ fn nobody_listens() {
         "redis://canary-user:canary-pass@127.0.0.1:{port}/0"
     ))
     .unwrap();
-    fails(&store, "nobody listens there");
+    fails(&store, "the connection was refused");
     let shown = format!("{store:?}");
     assert!(
         !shown.contains("canary") && !shown.contains("127.0.0.1"),
@@ -67,7 +67,7 @@ fn it_takes_connections_and_says_nothing() {
     let url = format!("redis://:canary-pass@{}", silent.local_addr().unwrap());
     fails(
         &RedisStore::open(&url).unwrap(),
-        "it does not answer in time",
+        "it did not respond in time",
     );
 }
 
@@ -107,7 +107,7 @@ fn answering(response: &'static str) -> RedisStore {
 }
 
 #[test]
-fn a_url_of_no_use_is_not_repeated() {
+fn an_invalid_url_is_not_repeated() {
     for url in [
         "",
         "canary",
@@ -145,7 +145,7 @@ fn a_wrong_password() {
 /// What lies under our names and is not ours is never used, and a record that cannot be read is
 /// replaced.
 #[test]
-fn what_is_no_record_is_not_used() {
+fn an_invalid_record_is_not_used() {
     let Some(redis) = RedisServer::for_test("foreign values in Redis") else {
         return;
     };

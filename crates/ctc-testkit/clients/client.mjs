@@ -1,4 +1,5 @@
-// A client for both logins, and a test of it on ctc-server. Node 18 or newer, nothing installed.
+// A client for both logins, and a test of it on ctc-server.
+// Node 18 or newer, without packages.
 
 import assert from "node:assert/strict";
 
@@ -12,7 +13,8 @@ class Client {
   }
 
   async logIn() {
-    const form = new URLSearchParams({ username: server.username, password: server.password });
+    const { username, password } = server;
+    const form = new URLSearchParams({ username, password });
     const options = { method: "POST", body: form, redirect: "manual" };
     if (this.login === "oauth") {
       form.set("grant_type", "password");

@@ -1,4 +1,7 @@
-"""A client for both logins, and a test of it on ctc-server. Python's standard library alone."""
+"""A client for both logins, and a test of it on ctc-server.
+
+It needs only Python's standard library.
+"""
 
 import json
 import os
@@ -38,7 +41,8 @@ class Client:
         server = self.server
         user = {"username": server["username"], "password": server["password"]}
         if self.login == "oauth":
-            form = {"grant_type": "password", "client_id": server["client_id"], "scope": "openid"}
+            form = {"grant_type": "password", "scope": "openid"}
+            form["client_id"] = server["client_id"]
             status, _, body = request("POST", server["token_url"], form=form | user)
             assert status == 200, (status, body)
             token = json.loads(body)["access_token"]
@@ -66,7 +70,8 @@ class Client:
 
 def control(server, method, path, body=None):
     data = json.dumps(body).encode() if body is not None else None
-    asked = urllib.request.Request(server["url"] + "/_ctc" + path, data, method=method)
+    url = server["url"] + "/_ctc" + path
+    asked = urllib.request.Request(url, data, method=method)
     with OPENER.open(asked, timeout=10) as response:
         text = response.read()
         return json.loads(text) if text else None

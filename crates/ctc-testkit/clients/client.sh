@@ -13,7 +13,8 @@ curl() { command curl --silent --show-error --fail --noproxy '*' "$@"; }
 
 curl -X POST "$url/_ctc/reset?all"
 
-# Every field is encoded: an unencoded + would be a space, and the login another user's.
+# Encode every field: an unencoded + would be a space, and the login that of
+# another user.
 body=$(curl "$token_url" \
   --data-urlencode 'grant_type=password' \
   --data-urlencode 'client_id=0oatest0client0id000' \
@@ -22,12 +23,14 @@ body=$(curl "$token_url" \
   --data-urlencode 'password=Tr+ck%41 &=?#;"/\é€🚚!')
 token=$(printf '%s' "$body" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 
-curl -H "Authorization: Bearer $token" -H "$key" "$url/connect/services/devices?pgsize=1" >/dev/null
+curl -H "Authorization: Bearer $token" -H "$key" \
+  "$url/connect/services/devices?pgsize=1" >/dev/null
 
 # A fault by script: the next call gets a 503.
 curl -X POST "$url/_ctc/faults" \
   -d '{"on": "any_call", "fault": {"respond": {"status": 503}}}' >/dev/null
-status=$(command curl --silent --noproxy '*' --output /dev/null --write-out '%{http_code}' \
+status=$(command curl --silent --noproxy '*' --output /dev/null \
+  --write-out '%{http_code}' \
   -H "Authorization: Bearer $token" -H "$key" "$url/connect/services/devices")
 test "$status" = 503
 

@@ -10,7 +10,7 @@ use ctc_driver::Clock;
 /// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same
 /// clock.
 ///
-/// Only decisions follow it. What waits (a transport's time-outs, a thread that waits for a login)
+/// Only decisions follow it. What waits (a transport's timeouts, a thread that waits for a login)
 /// waits in real time, so a test moves the clock first and asks second.
 ///
 /// ```

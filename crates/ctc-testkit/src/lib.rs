@@ -1,9 +1,9 @@
 //! A CTC server on loopback, for testing clients of the CalAmp Telematics Cloud.
 //!
 //! [`Server`] behaves as the vendor's pages say, records requests (the last 100,000), reports
-//! those that break the rules of that page, and injects faults on demand: see [`Fault`]. It has a
-//! thread of its own and a synchronous API, for blocking and async tests alike. Where the vendor's
-//! page is silent, its behavior is our choice and says nothing about CTC.
+//! requests that break the rules of those pages, and injects faults on demand: see [`Fault`]. It
+//! runs on a thread of its own and has a synchronous API, for blocking and async tests. Where the
+//! vendor's pages are silent, its behavior is our choice and says nothing about CTC.
 //!
 //! ```
 //! use ctc_testkit::{Fault, Matcher, Rule, Server};
@@ -22,7 +22,7 @@
 //! | `POST /connect/services/login?useAuthToken=true` | the login of the vendor's page |
 //! | `POST` to [`token_url`](Server::token_url), on a port of its own | the OAuth login |
 //! | `POST` to [`revocation_url`](Server::revocation_url) | ends an access token |
-//! | `POST /connect/services/logout` | a logout: path and effect are our assumption, and settings |
+//! | `POST /connect/services/logout` | a logout; path and effect are our assumption |
 //! | `GET /connect/services/devices?pg=&pgsize=` | a page of devices |
 //! | `GET /connect/services/devices/{id}` | one device; ids start at 1001 |
 //! | `GET /connect/services/devices/{id}/avlevents?pg=&pgsize=` | a page of its events (our path) |
@@ -32,21 +32,37 @@
 //! | `/connect/test/forbidden`, `/connect/test/status/{code}` | 403, or any status |
 //! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
 //!
-//! Everything below `/connect/` and `/device-services/` needs the application key and a valid
-//! token: the cookie login's as a cookie, the OAuth login's as a bearer. A key or token that is
-//! missing or doubled is a [`Violation`], in the journal and in the counts. A token that expired or
-//! was revoked is not a violation: the response is a 401, as the vendor's page says.
+//! Every path below `/connect/` and `/device-services/` needs the application key and a valid
+//! token: that of the cookie login as a cookie, that of the OAuth login as a bearer token. A key or
+//! token that is missing or sent twice is a [`Violation`], in the journal and in the counts. An
+//! expired or revoked token is not a violation: the response is a 401, as the vendor's page says.
 //!
 //! # Other languages
 //!
-//! [`manual::control`] is about the program `ctc-server`, with clients in Python, Node and curl;
-//! [`manual::vectors`] about responses and their meaning as JSON.
+//! The program `ctc-server` serves tests in any language: [`manual::control`] has its options and
+//! clients in Python, Node and curl. [`manual::vectors`] has responses and what they mean to a
+//! session, as JSON.
 //!
 //! # Testing your own transport
 //!
-//! The feature `conformance` (off by default: it needs `ctc-driver`) adds the conformance suite,
-//! which tests any transport of `ctc-driver` against this server, `VirtualClock`, and the page
-//! `manual::testing`.
+//! The feature `conformance` (off by default, because it needs `ctc-driver`) adds `VirtualClock`
+//! and the conformance suite, which tests any transport of `ctc-driver` against this server. The
+//! feature `stores` adds a conformance suite for session stores.
+//!
+//! # The manual
+//!
+//! [`manual`] has the pages on testing. The table of contents of the whole manual is
+//! [`ctc_driver::manual`]; `cargo doc --open` in a clone of the repository shows it.
+//!
+#![cfg_attr(
+    docsrs,
+    doc = "[`ctc_driver::manual`]: https://docs.rs/ctc-driver/latest/ctc_driver/manual/index.html"
+)]
+#![cfg_attr(
+    not(docsrs),
+    doc = "[`ctc_driver::manual`]: ../ctc_driver/manual/index.html"
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "conformance")]
 mod clock;

@@ -1,7 +1,38 @@
-//! The manual of testing. Nothing in here but pages.
+//! The manual's pages on testing. The modules contain no code.
+//!
+//! - [`testing`]: testing your code in Rust, with mocks, the server and a virtual clock.
+//! - [`control`]: testing a client in any language with the program `ctc-server`.
+//! - [`vectors`]: responses and what they mean to a session, as JSON.
+//!
+//! The table of contents of the whole manual is [`ctc_driver::manual`].
+//!
+#![cfg_attr(
+    docsrs,
+    doc = "[`ctc_driver::manual`]: https://docs.rs/ctc-driver/latest/ctc_driver/manual/index.html"
+)]
+#![cfg_attr(
+    not(docsrs),
+    doc = "[`ctc_driver::manual`]: ../../ctc_driver/manual/index.html"
+)]
 
-#[cfg(feature = "conformance")]
 #[doc = include_str!("manual/testing.md")]
+// Without the feature these are not in the crate.
+#[cfg_attr(
+    not(feature = "conformance"),
+    doc = "
+[`VirtualClock`]: #time
+[`conformance`]: ../../index.html#testing-your-own-transport
+[`Transport`]: https://docs.rs/ctc-driver/latest/ctc_driver/trait.Transport.html
+[`Clock`]: https://docs.rs/ctc-driver/latest/ctc_driver/trait.Clock.html"
+)]
+#[cfg_attr(
+    feature = "conformance",
+    doc = "
+[`VirtualClock`]: crate::VirtualClock
+[`conformance`]: crate::conformance
+[`Transport`]: ctc_driver::Transport
+[`Clock`]: ctc_driver::Clock"
+)]
 pub mod testing {}
 
 #[doc = include_str!("manual/control.md")]

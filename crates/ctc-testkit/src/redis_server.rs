@@ -29,16 +29,16 @@ pub enum NoRedis {
          `brew install redis` (macOS)"
     )]
     NotInstalled,
-    /// It was started and does not answer.
-    #[error("redis-server does not answer")]
+    /// It was started but does not respond.
+    #[error("redis-server does not respond")]
     NoAnswer,
-    /// The system refused something.
+    /// An operation of the system failed.
     #[error("redis-server cannot be started")]
     Io(#[from] std::io::Error),
 }
 
 impl RedisServer {
-    /// Starts one, and waits until it answers.
+    /// Starts one, and waits until it responds.
     ///
     /// # Errors
     /// [`NoRedis`]

@@ -103,7 +103,7 @@ fn every_broken_rule_of_a_call_has_a_name() {
 }
 
 #[test]
-fn a_dead_token_is_no_violation() {
+fn an_invalid_token_is_not_a_violation() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let token = client.token();

@@ -52,7 +52,7 @@ const FOUND_OUT: [(Vice, &[&str]); 23] = [
     (
         Vice::StatusIsError,
         &[
-            "every_status_is_an_answer",
+            "every_status_is_a_response",
             "refusals_come_with_headers_and_body",
         ],
     ),

@@ -30,7 +30,7 @@ fn over_tls(
     let stream = TcpStream::connect(server.address()).expect("connect");
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
-        .expect("a time-out");
+        .expect("a timeout");
     let name = ServerName::try_from(name).expect("a name");
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     Client::over(StreamOwned::new(session, stream))

@@ -1,20 +1,19 @@
-//! What the layer must know about the bodies of requests.
+//! How the layer creates and copies the bodies of requests.
 
 use std::fmt;
 
 use bytes::Bytes;
 use http_body::Body;
 
-/// How bodies of type `B` are made, for the login's form, and made once more, for the replay after
-/// a 401.
+/// How to create bodies of type `B`, for the login's form, and to copy them, for a replay.
 pub struct Bodies<B> {
     make: fn(Bytes) -> B,
     again: fn(&B) -> Option<B>,
 }
 
 impl<B> Bodies<B> {
-    /// For any type of bodies: `make` gives a body of these bytes, `again` the same body once more,
-    /// or `None` when it can be read only once.
+    /// Supports any type of bodies: `make` creates a body of these bytes, and `again` copies a
+    /// body, or returns `None` if it can be read only once.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -39,7 +38,7 @@ impl<B> Bodies<B> {
         (self.make)(bytes)
     }
 
-    /// The same body once more.
+    /// A copy of the body.
     pub(crate) fn again(&self, body: &B) -> Option<B> {
         (self.again)(body)
     }
@@ -53,7 +52,7 @@ impl<B: Clone + From<Bytes>> Bodies<B> {
 }
 
 impl<B: Body + From<Bytes>> Bodies<B> {
-    /// Bodies that may be streams: only an empty one can be sent again.
+    /// Bodies that may be streams: only an empty one can be copied.
     pub fn streaming() -> Self {
         Self::custom(B::from, |body| {
             body.is_end_stream().then(|| B::from(Bytes::new()))

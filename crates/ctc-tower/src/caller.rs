@@ -69,7 +69,7 @@ where
 
 /// Layers over a [`CtcService`] as an [`AsyncCaller`]: a library's calls go through all of them.
 ///
-/// An error that a layer made of its own counts as one of the HTTP client's.
+/// An error that a layer created counts as an error of the HTTP client.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -96,14 +96,14 @@ pub struct ServiceCaller<S, B> {
 }
 
 impl<S, B: Clone + From<bytes::Bytes>> ServiceCaller<S, B> {
-    /// A caller over layers whose request bodies can be cloned.
+    /// Creates a caller over layers whose request bodies can be cloned.
     pub fn new(service: S) -> Self {
         Self::with_bodies(service, Bodies::cloning())
     }
 }
 
 impl<S, B> ServiceCaller<S, B> {
-    /// A caller over layers with any other type of request bodies.
+    /// Creates a caller over layers with any other type of request bodies.
     pub fn with_bodies(service: S, bodies: Bodies<B>) -> Self {
         Self {
             service: Shared::new(service),
@@ -121,8 +121,8 @@ impl<S, B> ServiceCaller<S, B> {
         self
     }
 
-    /// Sets the limits in time and size of calls that bring no [`CallOptions`] of their own; the
-    /// time covers all layers. The rest is for
+    /// Sets the limits of time and size of calls without [`CallOptions`] of their own; the time
+    /// covers all layers. For the other options, use
     /// [`CtcLayer::options`](crate::CtcLayer::options).
     #[must_use]
     pub fn options(mut self, options: CallOptions) -> Self {
@@ -196,7 +196,7 @@ where
     }
 }
 
-/// The session's own error if the layers handed it on, however they wrapped it.
+/// The session's own error, if the layers returned it in any wrapping.
 fn of_layers(error: BoxError) -> CallError<TowerError> {
     let error = match error.downcast::<CallError<TowerError>>() {
         Ok(error) => return *error,

@@ -1,4 +1,4 @@
-//! The layer and the service that it makes.
+//! The layer and its service.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use tower::{BoxError, Layer, Service};
 use crate::bodies::Bodies;
 use crate::transport::{ClassifyError, LoginService, Outbound, Shared, TowerError, TowerTransport};
 
-/// Puts a session over a service. `B` is the body of the service's requests.
+/// Adds a session to a service. `B` is the body of the service's requests.
 pub struct CtcLayer<B> {
     session: SharedSession,
     store: Option<Arc<dyn AsyncSessionStore>>,
@@ -28,7 +28,7 @@ pub struct CtcLayer<B> {
     calls: Calls<B>,
 }
 
-/// What holds for each call.
+/// The settings of each call.
 struct Calls<B> {
     options: CallOptions,
     bodies: Bodies<B>,
@@ -36,22 +36,23 @@ struct Calls<B> {
 }
 
 impl<B: Clone + From<Bytes>> CtcLayer<B> {
-    /// A layer whose requests can be sent again after a 401, since their bodies can be cloned.
+    /// Creates a layer whose requests can be replayed after a 401, because their bodies can be
+    /// cloned.
     pub fn new(session: SharedSession) -> Self {
         Self::with_bodies(session, Bodies::cloning())
     }
 }
 
 impl<B: Body + From<Bytes>> CtcLayer<B> {
-    /// A layer whose request bodies are streams, such as `axum::body::Body` or `reqwest::Body`:
-    /// only requests without a body are sent again after a 401.
+    /// Creates a layer whose request bodies are streams, such as `axum::body::Body` or
+    /// `reqwest::Body`: only requests without a body are replayed after a 401.
     pub fn streaming(session: SharedSession) -> Self {
         Self::with_bodies(session, Bodies::streaming())
     }
 }
 
 impl<B> CtcLayer<B> {
-    /// A layer for any other type of bodies, such as `BoxBody`: see [`Bodies::custom`].
+    /// Creates a layer for any other type of bodies, such as `BoxBody`: see [`Bodies::custom`].
     pub fn with_bodies(session: SharedSession, bodies: Bodies<B>) -> Self {
         Self {
             session,
@@ -67,7 +68,8 @@ impl<B> CtcLayer<B> {
         }
     }
 
-    /// Keeps the session in a store, so that it outlives the process and serves many.
+    /// Saves the session in a store, so that it outlives the process and several processes can
+    /// share it.
     #[must_use]
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
@@ -75,31 +77,31 @@ impl<B> CtcLayer<B> {
     }
 
     /// Sets the runtime that logins run on. Default [`Tokio::current`]: the tokio runtime of the
-    /// caller that is elected to log in. Any other runtime is two one-line methods.
+    /// elected caller. Any other runtime takes two one-line methods.
     #[must_use]
     pub fn runtime(mut self, runtime: impl Runtime) -> Self {
         self.runtime = Arc::new(runtime);
         self
     }
 
-    /// What holds for every call: whether it may be sent again, and how long it may wait for a
-    /// login. A request with a [`CallOptions`] in its extensions goes by that one instead.
+    /// Sets the options of every call: whether it may be replayed, and how long it may wait for a
+    /// login. A request with [`CallOptions`] in its extensions uses these instead.
     #[must_use]
     pub fn options(mut self, options: CallOptions) -> Self {
         self.calls.options = options;
         self
     }
 
-    /// Sets a service for logins and logouts alone, which gives each a connection of its own: for
+    /// Sets a service for logins and logouts, which should give each a connection of its own: for
     /// hyper, a client that keeps no idle connections.
     ///
-    /// Without it they go out through the service that calls take, and so perhaps on a connection
-    /// that the server is about to close, say after each 401. That login has failed: it is charged
-    /// to the login budget, and calls are denied until the backoff ends.
+    /// Without it they go through the inner service, perhaps on a connection that the server is
+    /// about to close, for example after each 401. Such a login fails: it is charged to the login
+    /// budget, and calls are denied until the backoff ends.
     ///
     /// With [`Login::OAuth`](crate::Login::OAuth) logins go to the token endpoint. The service that
-    /// sends them must go by the host of each request's URI, as hyper's client does: one that is
-    /// connected to a single server would send the password there.
+    /// sends them must use the host of each request's URI, as hyper's client does: a service that
+    /// is connected to a single server would send the password there.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -128,13 +130,12 @@ impl<B> CtcLayer<B> {
         self
     }
 
-    /// Sets what tells of an error of the service inside whether the request may have reached the
-    /// server. A login that was surely not sent is not charged to the login budget: after an outage
-    /// of the network, calls get through the sooner.
+    /// Sets how to tell from an error of the inner service whether the request may have reached the
+    /// server. A login that certainly was not sent is not charged to the login budget, so that
+    /// calls succeed sooner after an outage of the network.
     ///
-    /// Without it, and of errors that say so by themselves (connection refused, shed by a layer),
-    /// everything else may have been sent: services have no common way to tell. hyper's client has
-    /// one:
+    /// By default, only a refused connection and load shedding by a layer count as not sent,
+    /// because services have no common way to report this. hyper's client has one:
     ///
     /// ```
     /// use ctc_tower::{CtcLayer, SendFailure};
@@ -153,10 +154,10 @@ impl<B> CtcLayer<B> {
         self
     }
 
-    /// Takes path and query of each request's URI, and nothing else: for a gateway that passes
-    /// requests on as they came in, and whose clients may speak HTTP/2. Their requests have a full
-    /// URI with the gateway's own host, which is not the endpoint, and would be refused. That they
-    /// speak HTTP/2 is forgotten as well: the service inside chooses its own version.
+    /// Uses only path and query of each request's URI: for a gateway that forwards requests
+    /// unchanged, and whose clients may use HTTP/2. Their requests have a full URI with the
+    /// gateway's own host, which is not the endpoint and would be an error. The version is reset
+    /// too: the inner service chooses its own.
     #[must_use]
     pub fn gateway(mut self) -> Self {
         self.calls.is_gateway = true;
@@ -226,8 +227,8 @@ pub struct CtcService<S, B> {
 }
 
 impl<S, B> CtcService<S, B> {
-    /// The driver: to log in early, and to log out. Keep a clone of the service or of this when you
-    /// put more layers over it.
+    /// Returns the driver, to log in early and to log out. Keep a clone of the service or of the
+    /// driver if you add more layers over it.
     pub fn driver(&self) -> &AsyncDriver<TowerTransport<S, B>> {
         &self.driver
     }

@@ -1,4 +1,5 @@
-//! A [`tower`] layer that keeps any HTTP service logged in to the CalAmp Telematics Cloud (CTC).
+//! A [`tower`](https://docs.rs/tower) layer that keeps any HTTP service logged in to the CalAmp
+//! Telematics Cloud (CTC).
 //!
 //! It wraps any service that takes `http::Request` and returns `http::Response`: a `hyper-util`
 //! client, a gateway's upstream, a stack of other layers. Requests that pass through get the
@@ -15,7 +16,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Any service; this one makes up its responses.
+//! // Any service; this one invents its responses.
 //! let upstream = service_fn(|request: Request<Full<Bytes>>| async move {
 //!     let login = request.uri().path().ends_with("/login");
 //!     assert_eq!(request.headers().contains_key("cookie"), !login);
@@ -53,29 +54,29 @@
 //! - A URI that is only a path goes to the session's endpoint, and a `Host` header that came with
 //!   it is dropped: a gateway may pass requests on as they came in. An absolute URI must be on the
 //!   endpoint.
-//! - Key and token replace what the request brings for them. Other cookies, `Authorization` and
-//!   hop-by-hop headers are passed on: a gateway has to remove what is not for CTC.
+//! - Key and token replace those in the request. Other cookies, `Authorization` and hop-by-hop
+//!   headers are passed on: a gateway has to remove what is not for CTC.
 //! - POST, PATCH and CONNECT are not replayed unless [`CallOptions`] allow it: for all calls with
 //!   [`CtcLayer::options`], or for one in its extensions.
-//! - Behind a gateway whose clients speak HTTP/2 an absolute URI names the gateway:
-//!   [`CtcLayer::gateway`] takes path and query only.
+//! - In a gateway whose clients use HTTP/2, an absolute URI names the gateway:
+//!   [`CtcLayer::gateway`] uses only its path and query.
 //!
 //! # Logins
 //!
 //! - A login is a task of its own: on the tokio runtime of the call that needs it, or on the
-//!   runtime that you give to [`CtcLayer::runtime`]. Give it [`Tokio::on`] if your program has
-//!   several runtimes, or one that is not always being run. For any other runtime, such as smol,
-//!   [`Runtime`] is two methods; nothing here needs tokio then.
-//! - Logins go out through the service inside. Give them a service of their own that keeps no idle
-//!   connections ([`CtcLayer::login_service`]): otherwise a login may go out on a connection that
-//!   the server is just closing, and counts as failed.
+//!   runtime that you set with [`CtcLayer::runtime`]. Use [`Tokio::on`] if your program has several
+//!   runtimes, or one that is not always running. For any other runtime, such as smol, implement
+//!   [`Runtime`], which has two methods; this crate does not need tokio then.
+//! - Logins go through the inner service. Give them a service of their own that keeps no idle
+//!   connections ([`CtcLayer::login_service`]): otherwise a login may be sent on a connection that
+//!   the server is closing, and fails.
 //! - A login that was certainly not sent is not charged to the login budget.
 //!   [`CtcLayer::classify_error`] says which of the service's errors mean that.
 //!
 //! # With other layers
 //!
-//! - **Retry outside**: each retry is a call of its own and takes the current token, so a retry
-//!   after a renewal uses the new one. **Retry inside**: repeats with the token that it was given.
+//! - **Retry outside**: each retry is a call of its own and uses the current token, also after a
+//!   renewal. **Retry inside**: each retry uses the token of the first request.
 //! - **Timeout outside**: ends a call, not the login that it waits for. **Timeout inside**: limits
 //!   every request, logins too.
 //! - **Limits inside** (concurrency; rate through a buffer): apply to logins, too. While the inner
@@ -90,7 +91,7 @@
 //!
 //! [`Buffer`]: https://docs.rs/tower/latest/tower/buffer/
 //!
-//! # reqwest as the service inside
+//! # reqwest as the inner service
 //!
 //! ```
 //! use ctc_tower::{CtcLayer, SharedSession};
@@ -102,17 +103,18 @@
 //! fn over_reqwest(
 //!     session: SharedSession,
 //! ) -> reqwest::Result<
-//!     impl Service<Request<Body>, Response = Response<Body>, Error: std::error::Error> + Clone,
+//!     impl Service<Request<Body>, Response = Response<Body>, Error: std::fmt::Debug>,
 //! > {
-//!     // As for every service inside: no redirects, no cookie store.
+//!     // As for every inner service: no redirects, no cookie store.
 //!     let client = Client::builder().redirect(Policy::none()).build()?;
 //!     let inside = service_fn(move |request: Request<Body>| {
 //!         let client = client.clone();
 //!         // An error must not show the query.
 //!         async move {
-//!             let request = reqwest::Request::try_from(request).map_err(Error::without_url)?;
-//!             let response = client.execute(request).await.map_err(Error::without_url)?;
-//!             reqwest::Result::Ok(response.into())
+//!             let request = reqwest::Request::try_from(request);
+//!             let request = request.map_err(Error::without_url)?;
+//!             let response = client.execute(request).await;
+//!             Ok::<_, Error>(response.map_err(Error::without_url)?.into())
 //!         }
 //!     });
 //!     Ok(CtcLayer::streaming(session).layer(inside))
@@ -121,6 +123,13 @@
 //!
 //! If your program uses reqwest only, prefer `ctc-reqwest`, which can replay calls with their
 //! bodies.
+//!
+//! # The manual
+//!
+//! [`ctc_driver::manual`] is its table of contents; `cargo doc --open` in a clone of the repository
+//! shows it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bodies;
 mod caller;

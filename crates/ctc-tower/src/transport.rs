@@ -1,4 +1,4 @@
-//! A tower service as the HTTP stack of a driver.
+//! A tower service as the HTTP client of a driver.
 
 use std::error::Error;
 use std::fmt;
@@ -24,10 +24,10 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::bodies::Bodies;
 
-/// Tells of an error of the service inside whether the request may have been sent.
+/// Decides from an error of the inner service whether the request may have been sent.
 pub(crate) type ClassifyError = fn(&BoxError) -> SendFailure;
 
-/// A [`tower::Service`] as an [`AsyncTransport`]. `B` is the body of its requests.
+/// A `tower::Service` as an [`AsyncTransport`]. `B` is the body of its requests.
 pub struct TowerTransport<S, B> {
     service: Shared<S>,
     login_service: Option<Arc<dyn LoginService<B>>>,
@@ -36,7 +36,8 @@ pub struct TowerTransport<S, B> {
 }
 
 impl<S, B> TowerTransport<S, B> {
-    /// A transport over a service that follows no redirects, keeps no cookies and caches nothing.
+    /// Creates a transport over a service that follows no redirects, keeps no cookies and caches
+    /// nothing.
     pub fn with_bodies(service: S, bodies: Bodies<B>) -> Self {
         Self {
             service: Shared::new(service),
@@ -46,14 +47,14 @@ impl<S, B> TowerTransport<S, B> {
         }
     }
 
-    /// Sets what sends logins and logouts: see
+    /// Sets the service for logins and logouts: see
     /// [`CtcLayer::login_service`](crate::CtcLayer::login_service).
     pub(crate) fn login_service(mut self, service: Option<Arc<dyn LoginService<B>>>) -> Self {
         self.login_service = service;
         self
     }
 
-    /// Sets what tells how far a request got: see
+    /// Sets how to tell how far a request got: see
     /// [`CtcLayer::classify_error`](crate::CtcLayer::classify_error).
     pub(crate) fn classify_error(mut self, classify: ClassifyError) -> Self {
         self.classify = classify;
@@ -88,7 +89,7 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Sends a request through layers, whose errors are handed on as they are.
+    /// Sends a request through layers and returns their errors unchanged.
     pub(crate) async fn call<B, R>(&self, request: Request<B>) -> Result<Response<R>, BoxError>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
@@ -157,14 +158,14 @@ where
     }
 }
 
-/// A request on its way out.
+/// A request to be sent.
 pub struct Outbound<B> {
     request: Request<B>,
     bodies: Bodies<B>,
 }
 
 impl<B> Outbound<B> {
-    /// A request, and how its body is sent again.
+    /// Creates a request, with the way to copy its body.
     pub fn with_bodies(request: Request<B>, bodies: Bodies<B>) -> Self {
         Self { request, bodies }
     }
@@ -289,7 +290,7 @@ where
     }
 }
 
-/// Reads a short body to its end, so that its connection can be used again. The driver bounds it in
+/// Reads a short body to its end, so that its connection can be used again. The driver limits the
 /// time.
 async fn drain<R: Body>(body: R) {
     let mut body = pin!(body);
@@ -307,9 +308,9 @@ async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<Frame<R::Da
     std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
-/// The error of the service inside.
+/// The error of the inner service.
 #[derive(thiserror::Error)]
-#[error("the service inside failed")]
+#[error("the inner service failed")]
 pub struct TowerError {
     #[source]
     error: BoxError,
@@ -319,7 +320,7 @@ pub struct TowerError {
 ctc_driver::ctc_core::__readable_debug!(TowerError);
 
 impl TowerError {
-    /// The service was not ready, so that it never saw the request.
+    /// The service was not ready, so it never received the request.
     fn not_ready(error: impl Into<BoxError>) -> Self {
         Self {
             error: error.into(),
@@ -328,7 +329,7 @@ impl TowerError {
     }
 
     /// Not sent if a layer shed it or the connection was refused. Services have no common way to
-    /// say more, so that the rest is for `classify` to tell.
+    /// report more; `classify` decides the rest.
     fn failed(error: impl Into<BoxError>, classify: ClassifyError) -> Self {
         let error = error.into();
         let mut source: Option<&(dyn Error + 'static)> = Some(&*error);
@@ -346,7 +347,7 @@ impl TowerError {
         Self { error, failure }
     }
 
-    /// Not sent if the session's call was not, or a layer shed it.
+    /// Not sent if the session's call was not sent, or if a layer shed it.
     pub(crate) fn of_layers(error: BoxError) -> Self {
         Self::failed(error, |error| {
             let mut link: Option<&(dyn Error + 'static)> = Some(&**error);
@@ -370,7 +371,7 @@ impl TowerError {
         }
     }
 
-    /// The error that the service gave, for one that can be told by its type.
+    /// Returns the service's error, to be downcast.
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.error
     }

@@ -23,12 +23,13 @@ impl Body {
         Self::default()
     }
 
-    /// A stream, sent in chunks as it is read. It is sent once: see [`Replay`](crate::Replay).
+    /// Creates a body from a stream, which is sent in chunks as it is read, and only once: see
+    /// [`Replay`](crate::Replay).
     pub fn from_reader(reader: impl Read + Send + Sync + 'static) -> Self {
         Self(Content::Reader(Box::new(reader)))
     }
 
-    /// Whether it has as many bytes, or may have: nobody knows the length of a stream.
+    /// Whether it has, or may have, as many bytes: the length of a stream is not known.
     pub(crate) fn may_have(&self, bytes: usize) -> bool {
         match &self.0 {
             Content::Empty => false,
@@ -37,7 +38,7 @@ impl Body {
         }
     }
 
-    /// The same body once more, or `None` for a stream.
+    /// Returns a copy of the body, or `None` for a stream.
     pub(crate) fn replay(&self) -> Option<Self> {
         match &self.0 {
             Content::Empty => Some(Self(Content::Empty)),

@@ -19,12 +19,11 @@ use crate::body::Body;
 use crate::error::{BuildError, Error, SendError};
 use crate::transport::{Outbound, UreqTransport, bounded};
 
-/// A client of one CTC account. Cloning shares the session and the connections; it never forks
-/// them.
+/// A client of one CTC account. Clones share the session and the connections.
 ///
-/// The first call logs in, all others share that login, and a new one is made only after the server
-/// has said 401. Dropping the client does not log out: a token is worth keeping, and
-/// [`logout`](Self::logout) is there.
+/// The first call logs in, all others share that login, and a new login is made only when the token
+/// becomes invalid or is renewed early. Dropping the client does not log out. To end the session,
+/// call [`logout`](Self::logout).
 ///
 /// In a program that forks, build it after the fork: [two processes must not share
 /// one](crate#programs-that-fork).
@@ -40,55 +39,56 @@ struct Inner {
 }
 
 impl Client {
-    /// A builder. Endpoint, application key and credentials must be given.
+    /// Returns a builder. It needs an endpoint, an application key and credentials.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client as the environment describes it: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`, and
-    /// `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth login;
-    /// see [`SessionConfig::from_env`].
+    /// Creates a client from environment variables: `CTC_USERNAME`, `CTC_PASSWORD`, `CTC_APP_KEY`,
+    /// and `CTC_REGION` (`us` or `eu`) or `CTC_BASE_URL`. `CTC_LOGIN=oauth` chooses the OAuth
+    /// login; see [`SessionConfig::from_env`].
     ///
     /// # Errors
-    /// [`BuildError`], which names what is missing.
+    /// Returns [`BuildError`] if a variable is missing, empty or invalid; it names all missing
+    /// ones.
     pub fn from_env() -> Result<Self, BuildError> {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Logs in now. Never needed, but a wrong password shows early; does nothing while the session
-    /// is open.
+    /// Logs in now. This is never needed, but reports a wrong password early. Does nothing while
+    /// the session is open.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the login failed, or none may be made.
+    /// Returns [`Error::Denied`] if the login fails, or if no login may be made.
     pub fn login(&self) -> Result<(), Error> {
         Ok(self.0.driver.login(&self.0.options)?)
     }
 
-    /// Logs in although the token is still good, say ahead of a maintenance. The old one serves
-    /// until the new one is there, and on after a failure. Fair use asks to keep a token until
-    /// it is refused: this is for who knows better.
+    /// Logs in although the token is still valid. The old token stays in use until the new one
+    /// arrives, and after a failure. Fair use asks you to keep a token until the server rejects it:
+    /// renew earlier only for a reason, such as planned maintenance.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the login failed, or none may be made.
+    /// Returns [`Error::Denied`] if the login fails, or if no login may be made.
     pub fn renew(&self) -> Result<(), Error> {
         Ok(self.0.driver.renew(&self.0.options)?)
     }
 
-    /// Closes the session at once and asks the server to end the token, within 5 s as far as the
-    /// store keeps to it. Calls after it are denied, until [`SharedSession::reopen`].
+    /// Closes the session immediately and asks the server to end the token, within 5 s if the store
+    /// keeps to it. Later calls are denied, until [`SharedSession::reopen`].
     pub fn logout(&self) -> LogoutOutcome {
         self.0.driver.logout()
     }
 
-    /// As [`logout`](Self::logout), within a limit of your own.
+    /// Does the same as [`logout`](Self::logout) within a time limit of your own.
     pub fn logout_within(&self, limit: Duration) -> LogoutOutcome {
         self.0.driver.logout_within(limit)
     }
 
-    /// Sends a native request. Its URI is just a path, or a full URL on the endpoint.
+    /// Sends a native request. Its URI is a path, or a full URL on the endpoint.
     ///
     /// # Errors
-    /// [`Error`] when there is no response.
+    /// Returns [`Error`] if there is no response.
     pub fn execute<B: Into<Body>>(
         &self,
         request: Request<B>,
@@ -96,10 +96,10 @@ impl Client {
         self.execute_with(request, &self.0.options)
     }
 
-    /// As [`execute`](Self::execute), with options in place of the client's own.
+    /// Does the same as [`execute`](Self::execute) with options instead of the client's own.
     ///
     /// # Errors
-    /// [`Error`] when there is no response.
+    /// Returns [`Error`] if there is no response.
     pub fn execute_with<B: Into<Body>>(
         &self,
         request: Request<B>,
@@ -108,7 +108,7 @@ impl Client {
         self.send(self.outbound(request), options)
     }
 
-    /// The session: phase, counts, new credentials, reset, reopen.
+    /// Returns the session: phase, counts, new credentials, reset, reopen.
     pub fn session(&self) -> &SharedSession {
         self.0.driver.session()
     }
@@ -172,9 +172,9 @@ pub struct ClientBuilder {
 type Configure =
     Box<dyn FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> + Send + Sync>;
 
-/// The agent that a [`ClientBuilder`] uses unless it is given one: it follows no redirects and
-/// hands every status back as a response. Add certificates, proxies or limits, and give what it
-/// builds to [`ClientBuilder::http_config`].
+/// Returns the configuration of the default agent, which follows no redirects and returns every
+/// status as a response. Add certificates, proxies or limits, and pass the result to
+/// [`ClientBuilder::http_config`].
 pub fn http_client_builder() -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -198,15 +198,17 @@ fn as_drivers_need_it(config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentS
         .allow_non_standard_methods(true)
 }
 
-/// How long connecting may take unless the builder is told otherwise.
+/// The default time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 impl ClientBuilder {
-    /// A builder with endpoint, key and credentials from the environment; see [`Client::from_env`].
+    /// Returns a builder with endpoint, key and credentials from the environment; see
+    /// [`Client::from_env`].
     ///
     /// # Errors
-    /// [`BuildError::Config`], which names every variable that is missing.
+    /// Returns [`BuildError::Config`] if a variable is missing, empty or invalid; it names all
+    /// missing ones.
     pub fn from_env() -> Result<Self, BuildError> {
         Ok(Self {
             config: SessionConfig::from_env()?,
@@ -214,26 +216,26 @@ impl ClientBuilder {
         })
     }
 
-    /// The instance that the account lives in.
+    /// Sets the endpoint: the instance that has the account.
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
         self.config = self.config.endpoint(endpoint);
         self
     }
 
-    /// The application key that the vendor handed out for the program.
+    /// Sets the application key that the vendor issued for the program.
     pub fn app_key(mut self, key: impl Into<String>) -> Self {
         self.config = self.config.app_key(key);
         self
     }
 
-    /// User name and password.
+    /// Sets username and password.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.config = self.config.credentials(username, password);
         self
     }
 
-    /// A source that each login asks for user name and password, in place of fixed ones: for
-    /// passwords that change. See [`CredentialsSource`] and the manual's page
+    /// Sets a source that each login asks for username and password: for passwords that change. See
+    /// [`CredentialsSource`] and the manual's page
     /// [`rotating_a_password`](ctc_driver::manual::rotating_a_password).
     ///
     /// ```
@@ -247,7 +249,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Which login is made. Default [`Login::AuthToken`], the login with the cookie.
+    /// Sets which login is made. Default [`Login::AuthToken`], the login with the cookie.
     ///
     /// ```
     /// use ctc_ureq::{Client, Endpoint, Login, OAuth};
@@ -261,23 +263,24 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one login may take. Default 30 s. See [`SessionConfig::login_timeout`].
+    /// Sets the time limit for the response to a login. Default 30 s. See
+    /// [`SessionConfig::login_timeout`].
     pub fn login_timeout(mut self, timeout: Duration) -> Self {
         self.config = self.config.login_timeout(timeout);
         self
     }
 
-    /// How long connecting may take. Default 10 s.
+    /// Sets the time limit for connecting. Default 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
     }
 
-    /// How long each call may take all told, from connecting to the end of the body. Default: no
-    /// limit, so that long downloads work;
-    /// [`RequestBuilder::timeout`](crate::RequestBuilder::timeout) sets it for one call.
+    /// Sets the time limit of each call, from connecting to the end of the body. Default: no limit,
+    /// so that long downloads work; [`RequestBuilder::timeout`](crate::RequestBuilder::timeout)
+    /// sets it for one call.
     ///
-    /// Waiting for a login that is under way is not part of it: that is bounded by
+    /// Waiting for a login in progress is not included: that is limited by
     /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
     /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may
     /// hold it.
@@ -286,7 +289,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The `User-Agent` header.
+    /// Sets the `User-Agent` header.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self
@@ -344,7 +347,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps the session in a store, so that it outlives the process and serves many. An
+    /// Saves the session in a store, so that it outlives the process and several processes can
+    /// share it. An
     /// `Arc<dyn SessionStore>` is a store, too.
     pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
@@ -364,15 +368,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether requests may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    /// Sets whether requests may be replayed after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options.replay = replay;
         self
     }
 
-    /// How long calls wait for a login that fair use or a pause holds back. Default zero: they fail
-    /// at once. Waiting for a login that is under way is not counted:
-    /// [`call_timeout`](Self::call_timeout) ends that, too.
+    /// Sets how long calls wait while no login may be made. Default zero: they fail immediately.
+    /// Waiting for a login in progress is not counted; [`call_timeout`](Self::call_timeout) limits
+    /// that, too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
@@ -398,28 +402,28 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets up the HTTP client, with proxies, certificates and limits. Begin with
-    /// [`http_client_builder`]. Redirects and statuses are dealt with for each request.
+    /// Sets the configuration of the HTTP client: proxies, certificates and limits. Start with
+    /// [`http_client_builder`]. Redirects and statuses are handled for each request.
     pub fn http_config(mut self, config: Config) -> Self {
         self.transport = Some(UreqTransport::from_config(config));
         self
     }
 
-    /// An HTTP client of your own, which no other session may use: for one with connectors or a
-    /// resolver of its own. Give any other as [`http_config`](Self::http_config), which serves
-    /// better: see [`UreqTransport::new`].
+    /// Sets an HTTP client of your own, which no other session may use: for an agent with its own
+    /// connectors or resolver. Otherwise prefer [`http_config`](Self::http_config): see
+    /// [`UreqTransport::new`].
     ///
-    /// If anything in the program turns on ureq's `cookies`, enable the feature of that name of
-    /// this crate too: ureq's cookie jar would otherwise add a second `Cookie` header.
+    /// If anything in the program enables ureq's feature `cookies`, enable the feature of that name
+    /// of this crate too: ureq's cookie jar would otherwise add a second `Cookie` header.
     pub fn http_client(mut self, agent: Agent) -> Self {
         self.transport = Some(UreqTransport::new(agent));
         self
     }
 
-    /// The client. Nothing is sent yet.
+    /// Builds the client. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`BuildError`] for the first thing that is missing or of no use.
+    /// Returns [`BuildError`] for the first setting that is missing or invalid.
     pub fn build(self) -> Result<Client, BuildError> {
         let is_changed = self.user_agent.is_some()
             || self.connect_timeout.is_some()
@@ -441,8 +445,7 @@ impl ClientBuilder {
                 http = configure(http);
             }
             http = as_drivers_need_it(http);
-            // In the clear it must not leave this machine, whatever the environment says of
-            // proxies.
+            // Plain http must not leave this machine, whatever proxies the environment sets.
             if session.is_plain_http() {
                 http = http.proxy(None);
             }

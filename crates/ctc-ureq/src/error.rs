@@ -16,23 +16,21 @@ pub enum Error {
     /// The path does not belong to the endpoint. Nothing was sent.
     #[error(transparent)]
     Path(#[from] JoinError),
-    /// The request could not be put together, say for a header that no header can be. Nothing was
-    /// sent.
+    /// The request could not be built, for example because of an invalid header. Nothing was sent.
     #[error(
-        "the request could not be put together, so it was not sent: check its headers, query and \
-         body"
+        "the request could not be built, so it was not sent: check its headers, query and body"
     )]
     Request(#[source] Box<dyn StdError + Send + Sync>),
     /// The session has no token for the call and may not get one now. Nothing was sent.
     #[error("{}", no_session(.0.denial()))]
     Denied(#[from] Denied),
-    /// The request could not take key and token. Nothing was sent.
+    /// The request could not be stamped with key and token. Nothing was sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
     /// The request got no response.
     #[error("{}", no_response(.0))]
     Send(#[from] SendError),
-    /// The call's time was up ([`CallOptions::timeout`](crate::CallOptions::timeout)).
+    /// The call timed out ([`CallOptions::timeout`](crate::CallOptions::timeout)).
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
@@ -55,13 +53,13 @@ impl From<CallError<SendError>> for Error {
             CallError::Stamp(stamp) => Self::Stamp(stamp),
             CallError::Transport(send) => Self::Send(send),
             CallError::TimedOut(error) => Self::TimedOut(error),
-            // `CallError` may grow; whatever it grows is told in its own words.
+            // `CallError` may gain variants: pass them on with their own text.
             other => Self::Send(SendError::Other(Box::new(other))),
         }
     }
 }
 
-/// Why a request got no response. It names neither the query nor a header nor a body.
+/// Why a request got no response. The error contains no query, header or body.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -69,10 +67,10 @@ pub enum SendError {
     /// socket, no tunnel through a proxy, no TLS.
     #[error(transparent)]
     NotSent(ureq::Error),
-    /// ureq's own error, after a byte of the request was written, or nobody knows.
+    /// ureq's own error, after a byte of the request was written, or if that is not known.
     #[error(transparent)]
     Ureq(ureq::Error),
-    /// ureq refuses the URL, which its own error would print with its query.
+    /// ureq does not accept the URL. Its own error would print the query.
     #[error("the HTTP client does not accept this URL")]
     Url,
     /// No TLS in this program: none of the features that bring it is enabled.
@@ -97,7 +95,7 @@ impl SendError {
     }
 }
 
-/// An error of which nothing is known but itself.
+/// Without knowing the stage, the request counts as sent.
 impl From<ureq::Error> for SendError {
     fn from(error: ureq::Error) -> Self {
         Self::new(error, true)
@@ -128,14 +126,14 @@ impl TransportError for SendError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Something about the session is missing or of no use.
+    /// A setting of the session is missing or cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// User agent, connect time-out or other changes were given together with an HTTP client that
-    /// has its own.
+    /// `user_agent`, `connect_timeout` or `configure_http` was set together with an HTTP client of
+    /// your own.
     #[error(
-        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up the \
-         one that you give instead"
+        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up your \
+         own one instead"
     )]
     OwnHttpClient,
 }

@@ -1,4 +1,4 @@
-//! A request on the way to being sent.
+//! The builder of a request.
 
 use std::time::Duration;
 
@@ -13,32 +13,32 @@ use crate::transport::Outbound;
 use crate::{Client, Error};
 
 impl Client {
-    /// A GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
+    /// Starts a GET request. `path` begins with `/`, or is an absolute URL on the endpoint.
     pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
-    /// A POST request. It is not sent twice unless [`RequestBuilder::replay`] allows it.
+    /// Starts a POST request. It is not replayed unless [`RequestBuilder::replay`] allows it.
     pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::POST, path)
     }
 
-    /// A PUT request.
+    /// Starts a PUT request.
     pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::PUT, path)
     }
 
-    /// A DELETE request.
+    /// Starts a DELETE request.
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
     }
 
-    /// A HEAD request.
+    /// Starts a HEAD request.
     pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::HEAD, path)
     }
 
-    /// A request with any method.
+    /// Starts a request with any method.
     pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
         let mut request = Box::new(Request::new(()));
         *request.method_mut() = method;
@@ -63,14 +63,13 @@ impl Client {
     }
 }
 
-/// Puts a request together and sends it with the session's key and token.
+/// Builds a request and sends it with the session's key and token.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
     outbound: Outbound,
-    /// The first thing that was wrong with it, for whoever sends it. Boxed, as each step moves the
-    /// builder.
+    /// The first error, which `send` returns. Boxed, because each step moves the builder.
     wrong: Option<Box<Error>>,
     options: CallOptions,
 }
@@ -86,7 +85,7 @@ impl RequestBuilder {
         })
     }
 
-    /// Adds a header. The session's key and token replace what is given here for them; other
+    /// Adds a header. The session's key and token replace values that you set for them; other
     /// cookies are kept.
     pub fn header<K, V>(self, name: K, value: V) -> Self
     where
@@ -115,7 +114,7 @@ impl RequestBuilder {
         })
     }
 
-    /// A JSON body, and its content type.
+    /// Sets a JSON body and its content type.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
         self.step(|outbound| {
             let body = serde_json::to_vec(json).map_err(request_error)?;
@@ -125,7 +124,7 @@ impl RequestBuilder {
         })
     }
 
-    /// A form body, and its content type.
+    /// Sets a form body and its content type.
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
         self.step(|outbound| {
             let body = serde_urlencoded::to_string(form).map_err(request_error)?;
@@ -166,7 +165,7 @@ impl RequestBuilder {
         })
     }
 
-    /// Any body. One that is a stream is sent once: see [`Replay`].
+    /// Sets any body. A stream is sent only once: see [`Replay`].
     pub fn body(self, body: impl Into<Body>) -> Self {
         self.step(|outbound| {
             outbound.body = body.into();
@@ -174,8 +173,8 @@ impl RequestBuilder {
         })
     }
 
-    /// How long this call may take all told, from connecting to the end of the body. Each sending
-    /// has its own, and waiting for a login is not part of it: see
+    /// Sets the time limit of this call, from connecting to the end of the body. A replay has its
+    /// own, and waiting for a login is not included: see
     /// [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.outbound.timeout = Some(timeout);
@@ -189,24 +188,24 @@ impl RequestBuilder {
         self
     }
 
-    /// Whether the request may be sent a second time after a 401. Default [`Replay::Idempotent`].
+    /// Sets whether the request may be replayed after a 401. Default [`Replay::Idempotent`].
     pub fn replay(mut self, replay: Replay) -> Self {
         self.options.replay = replay;
         self
     }
 
-    /// How long to wait for a login that fair use or a pause holds back. Default zero: fail at
-    /// once. Waiting for one that is under way is not counted:
-    /// [`call_timeout`](Self::call_timeout) ends that, too.
+    /// Sets how long to wait while no login may be made. Default zero: fail immediately. Waiting
+    /// for a login in progress is not counted; [`call_timeout`](Self::call_timeout) limits that,
+    /// too.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self
     }
 
-    /// The request as it is, without key and token.
+    /// Returns the request, without key and token.
     ///
     /// # Errors
-    /// [`Error::Path`] or [`Error::Request`].
+    /// Returns [`Error::Path`] or [`Error::Request`] if the request is not valid.
     pub fn build(self) -> Result<Request<Body>, Error> {
         let Outbound { request, body, .. } = self.outbound;
         self.wrong
@@ -214,10 +213,10 @@ impl RequestBuilder {
     }
 
     /// Sends it. Every response is delivered, whatever its status; a 401 that the session could not
-    /// cure carries an [`Unauthorized`](crate::Unauthorized) in its extensions.
+    /// recover from has an [`Unauthorized`](crate::Unauthorized) in its extensions.
     ///
     /// # Errors
-    /// [`Error`] when there is no response.
+    /// Returns [`Error`] if there is no response.
     pub fn send(self) -> Result<http::Response<ureq::Body>, Error> {
         match self.wrong {
             None => self.client.send(self.outbound, &self.options),

@@ -1,4 +1,4 @@
-//! ureq as the HTTP stack of a driver: the traps of `ureq` are dealt with here and nowhere else.
+//! ureq as the HTTP client of a driver. Only this file knows the pitfalls of `ureq`.
 
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
@@ -22,25 +22,25 @@ use crate::headers::FewHeaders;
 use crate::watch::{self, Watch, WatchedConnector};
 
 /// The shortest body that is announced (`Expect: 100-continue`) before it is sent. A server that
-/// refuses the token says so before it has read a body, and ureq sends all of it before it reads a
-/// response: without the announcement the 401 would be lost in the broken connection.
+/// rejects the token responds before it has read the body, but ureq sends the whole body before it
+/// reads a response: without the announcement the 401 would be lost in the broken connection.
 const ANNOUNCED_BYTES: usize = 1024 * 1024;
 
-/// A [`ureq::Agent`] as a [`Transport`].
+/// A `ureq::Agent` as a [`Transport`].
 #[derive(Clone, Debug)]
 pub struct UreqTransport {
     agent: Agent,
-    /// Whether the agent does by itself what is otherwise set for each request. ureq keeps its TLS
-    /// set-up only for requests without settings of their own.
+    /// Whether the agent's configuration makes settings for each request unnecessary. ureq keeps
+    /// its TLS setup only for requests without settings of their own.
     is_set_up: bool,
     /// Whether all connections are made by a [`WatchedConnector`].
     is_watched: bool,
 }
 
 impl UreqTransport {
-    /// A transport over an agent that is made of `config`.
+    /// Creates a transport over an agent with this configuration.
     ///
-    /// Redirects and statuses are dealt with for each request, unless they are set up as
+    /// Redirects and statuses are handled for each request, unless they are configured as
     /// [`http_client_builder`](crate::http_client_builder) does it.
     pub fn from_config(config: Config) -> Self {
         let connector = WatchedConnector::default();
@@ -48,11 +48,11 @@ impl UreqTransport {
         Self::over(agent, true)
     }
 
-    /// A transport over an agent of your own, which no other session may use: for one that has
-    /// connectors or a resolver of its own.
+    /// Creates a transport over an agent of your own, which no other session may use: for an agent
+    /// with its own connectors or resolver.
     ///
-    /// ureq does not tell of such an agent how far a request got. A login that failed then counts
-    /// as sent unless its error says that it was not (no such host, connection refused, no TLS),
+    /// With such an agent, ureq does not report how far a request got. A failed login then counts
+    /// as sent unless its error shows that it was not (no such host, connection refused, no TLS),
     /// and a response that is not delivered costs its connection.
     pub fn new(agent: Agent) -> Self {
         Self::over(agent, false)
@@ -129,14 +129,14 @@ impl UreqTransport {
     }
 }
 
-/// A request on its way out.
+/// A request to be sent.
 #[derive(Debug)]
 pub struct Outbound {
-    /// All but its body. Boxed, as each step of a builder moves it.
+    /// Everything except its body. Boxed, because each step of a builder moves it.
     pub request: Box<Request<()>>,
     /// Its body.
     pub body: Body,
-    /// How long it may take all told.
+    /// Its time limit.
     pub timeout: Option<Duration>,
 }
 
@@ -165,7 +165,7 @@ impl<B: Into<Body>> From<Request<B>> for Outbound {
     }
 }
 
-/// What is kept of an [`Outbound`] while it is out.
+/// The copy of an [`Outbound`] for its replay.
 #[derive(Debug)]
 pub struct OutboundCopy {
     method: Method,
@@ -323,7 +323,7 @@ impl Transport for UreqTransport {
     }
 }
 
-/// A time-out that ureq can add to the time of day: it panics where there is no such time.
+/// A timeout that ureq can add to the current time: it panics on overflow.
 pub(crate) fn bounded(timeout: Duration) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 86_400);
     timeout.min(YEAR)
@@ -338,7 +338,7 @@ fn drain(body: ureq::Body) {
     });
 }
 
-/// Whether the request may have been written when this error came up, as far as an error tells.
+/// Whether the request may have been written before this error, as far as the error shows.
 fn may_be_written(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound
@@ -356,8 +356,7 @@ fn may_be_written(error: &ureq::Error) -> bool {
     }
 }
 
-/// ureq leaves `Content-Length` out when there is no body; a server may insist on it for these
-/// methods.
+/// ureq omits `Content-Length` if there is no body; a server may require it for these methods.
 fn set_length(request: &mut Request<()>) {
     if matches!(
         *request.method(),

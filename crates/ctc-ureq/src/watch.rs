@@ -42,7 +42,7 @@ impl Watch {
     }
 }
 
-/// Runs a login on the agent's own TLS set-up, as far as a [`WatchedConnector`] makes its
+/// Runs a login on the agent's own TLS setup, as far as a [`WatchedConnector`] makes its
 /// connection.
 pub(crate) fn as_login<R>(run: impl FnOnce() -> R) -> R {
     let outer = IS_LOGIN.replace(true);
@@ -89,8 +89,8 @@ impl Connector<()> for WatchedConnector {
     }
 }
 
-/// A login has a time-out of its own, but the agent's TLS: what is set up for it serves the calls
-/// that come after it. ureq would set it up anew for each request with settings of its own.
+/// A login has its own timeout, but the agent's TLS: its setup also serves the calls that come
+/// after it. ureq would set it up anew for each request with settings of its own.
 fn with_tls_of_agent<'a>(details: &ConnectionDetails<'a>) -> ConnectionDetails<'a> {
     ConnectionDetails {
         uri: details.uri,

@@ -205,7 +205,7 @@ fn t43_the_callers_cookies_are_kept_beside_the_token() {
 }
 
 #[test]
-fn an_agent_of_ones_own_follows_no_redirect_and_hands_back_every_status() {
+fn your_own_agent_follows_no_redirect_and_returns_every_status() {
     let server = Server::start().unwrap();
     let other = Server::start().unwrap();
     // As ureq sets it up by default: ten redirects, and errors for 4xx and 5xx.
@@ -270,7 +270,7 @@ fn what_the_builder_lacks_is_named() {
         spaces.as_ref().unwrap_err(),
         spaces.as_ref().unwrap_err()
     );
-    assert!(error.contains("its character 7"), "{error}");
+    assert!(error.contains("character 7 of"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 }
 

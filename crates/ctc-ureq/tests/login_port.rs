@@ -78,7 +78,7 @@ fn what_a_login_sets_up_of_tls_serves_the_calls_too() {
     assert_eq!(failed.unwrap_err().failure(), SendFailure::NotSent);
     assert!(
         Arc::strong_count(&provider) > before,
-        "the set-up was dropped"
+        "the setup was dropped"
     );
 }
 
@@ -134,7 +134,7 @@ fn a_login_and_a_logout_leave_the_pooled_connections_alone() {
 }
 
 #[test]
-fn a_login_whose_body_does_not_end_holds_nobody_up() {
+fn a_login_with_an_endless_body_blocks_no_caller() {
     let server = raw::login_stalls(
         "HTTP/1.1 200 OK\r\nset-cookie: authToken=T\r\ncontent-length: 100\r\n\r\n{",
     );

@@ -19,7 +19,7 @@ pub(crate) const REDIS_PASSWORD: &str = "Rd2Mx7Kp5Hg9Tz4Lw6Vn1Bc8";
 
 /// What must be nowhere but on the wire.
 pub(crate) const GIVEN: [(&str, &str); 7] = [
-    ("the user name", USERNAME),
+    ("the username", USERNAME),
     ("the password", PASSWORD),
     ("the wrong password", WRONG_PASSWORD),
     ("the application key", APP_KEY),

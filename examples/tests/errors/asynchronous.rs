@@ -55,7 +55,7 @@ pub(crate) fn of_its_own(report: &mut Report) {
         .build()
         .unwrap();
     report.tell(
-        "an HTTP client of your own follows a redirect at login",
+        "your own HTTP client follows a redirect at login",
         &walk::login(&client),
     );
 
@@ -69,7 +69,7 @@ pub(crate) fn of_its_own(report: &mut Report) {
     ));
     let error = wait(client.get(walk::DEVICES).send()).unwrap_err();
     report.tell(
-        "an HTTP client of your own follows a call's redirect to another host",
+        "your own HTTP client follows a redirect of a call to another host",
         &error,
     );
 }

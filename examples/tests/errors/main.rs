@@ -1,9 +1,8 @@
-//! Every error that a user can meet, through both adapters, as one text: what the manual shows is
-//! what is said.
+//! Provokes every error through both adapters, and compares the texts with those in the manual.
 //!
-//! After a change of a message: `CTC_BLESS=1 cargo test -p ctc-examples --test errors`, then read
+//! After a change of a message, run `CTC_BLESS=1 cargo test -p ctc-examples --test errors` and read
 //! the difference.
-#![cfg(target_os = "linux")] // the words of the system's own errors are in it
+#![cfg(target_os = "linux")] // some texts contain the operating system's errors
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -19,13 +18,13 @@ use std::fmt::Write;
 
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME};
 
-/// The manual's copy is the committed one.
+/// The texts in the manual.
 const SNAPSHOT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/../crates/ctc-driver/src/manual/errors.txt"
+    "/../crates/ctc-driver/src/manual/error_texts.md"
 );
 
-/// What went wrong, and what was said.
+/// What went wrong, and the error's text; an empty text marks a heading.
 #[derive(Default)]
 struct Report(Vec<(&'static str, String)>);
 
@@ -43,7 +42,7 @@ impl Report {
     }
 }
 
-/// An error and what it came of.
+/// An error and its sources.
 fn text(error: &dyn Error) -> String {
     let mut text = format!("{error}\n");
     let mut link = error.source();
@@ -54,7 +53,7 @@ fn text(error: &dyn Error) -> String {
     text
 }
 
-/// Ports and pauses differ from run to run.
+/// Replaces ports and waiting times, which differ from run to run.
 fn neutral(text: &str) -> String {
     let mut neutral = text.to_owned();
     for (before, stands_for) in [
@@ -74,15 +73,16 @@ fn neutral(text: &str) -> String {
     neutral
 }
 
-/// One text of both reports, told once where they agree.
+/// Both reports as Markdown, with one text where they agree.
 fn side_by_side(reqwest: &Report, ureq: &Report) -> String {
     let mut text = String::new();
     for (what, said) in &reqwest.0 {
         if said.is_empty() {
-            let _ = write!(text, "== {what} ==\n\n");
+            let _ = write!(text, "# {what}\n\n");
             continue;
         }
-        let _ = writeln!(text, "{what}");
+        let (first, rest) = what.split_at(1);
+        let _ = write!(text, "## {}{rest}\n\n```text\n", first.to_uppercase());
         match ureq.0.iter().find(|(other, _)| other == what) {
             Some((_, other)) if other == said => indent(&mut text, "", said),
             Some((_, other)) => {
@@ -91,8 +91,9 @@ fn side_by_side(reqwest: &Report, ureq: &Report) -> String {
             }
             None => indent(&mut text, "reqwest: ", said),
         }
-        text.push('\n');
+        text.push_str("```\n\n");
     }
+    text.truncate(text.trim_end().len() + 1);
     text
 }
 
@@ -103,13 +104,14 @@ fn indent(text: &mut String, who: &str, said: &str) {
         } else {
             " ".repeat(who.len())
         };
-        let _ = writeln!(text, "    {margin}{line}");
+        let _ = writeln!(text, "{margin}{line}");
     }
 }
 
-/// The line in pieces that fit a page, the later ones set in a little further.
+/// Breaks the line where a page would cut it, with the later pieces indented.
 fn wrapped(line: &str) -> Vec<String> {
-    const WIDTH: usize = 96;
+    /// Leaves room for the adapter's name in a block of 80 columns.
+    const WIDTH: usize = 71;
     let margin = line.len() - line.trim_start().len() + 2;
     let mut lines = vec![String::new()];
     for word in line.split_inclusive(' ') {

@@ -27,11 +27,11 @@ pub(crate) const DEVICES: &str = "/connect/services/devices";
 const FORBIDDEN: &str = "/connect/test/status/401";
 
 pub(crate) fn everything(report: &mut Report) {
-    report.heading("The set-up");
+    report.heading("Errors of the setup");
     endpoints(report);
     environment(report);
     building(report);
-    report.heading("The login");
+    report.heading("Errors of the login");
     refused(report);
     refused_oauth(report);
     in_trouble(report);
@@ -39,21 +39,19 @@ pub(crate) fn everything(report: &mut Report) {
     held_back(report);
     sources(report);
     of_its_own(report);
-    report.heading("The call");
+    report.heading("Errors of a call");
     paths(report);
     requests(report);
     no_response(report);
-    report.heading(
-        "A 401 that is delivered: why the session did not cure it (in the response's extensions)",
-    );
+    report.heading("Reasons of a delivered 401 (in the response's extensions)");
     delivered(report);
-    report.heading("The logout (LogoutOutcome, which is no error)");
+    report.heading("Outcomes of a logout (LogoutOutcome, not an error)");
     logouts(report);
-    report.heading("The store (as events; calls go on)");
-    report.tell("the lease is over", &StoreError::LeaseLost);
+    report.heading("Errors of a store (as events; calls continue)");
+    report.tell("the lease has expired", &StoreError::LeaseLost);
     let disk = std::io::Error::other("read-only file system");
     report.tell(
-        "the store is out of reach",
+        "the store cannot be used",
         &StoreError::Unavailable(disk.into()),
     );
 }
@@ -110,11 +108,14 @@ fn sources(report: &mut Report) {
     };
     let with = |source: Arc<dyn CredentialsSource>| at(&server.url()).credentials_source(source);
     let sources: [(_, Arc<dyn CredentialsSource>); 7] = [
-        ("a file of credentials is missing", Arc::new(missing)),
-        ("everybody may read the password's file", Arc::new(readable)),
-        ("others may write the password's file", Arc::new(writable)),
+        ("a credentials file is missing", Arc::new(missing)),
+        ("every user can read the password file", Arc::new(readable)),
         (
-            "the command that has the password is missing",
+            "other users can write to the password file",
+            Arc::new(writable),
+        ),
+        (
+            "the command that prints the password does not exist",
             Arc::new(CredentialsCommand::new("ada", "ctc-no-such-vault")),
         ),
         ("the command fails", Arc::new(command("exit 2"))),
@@ -123,7 +124,7 @@ fn sources(report: &mut Report) {
             Arc::new(command("exec sleep 60").timeout(Duration::from_millis(100))),
         ),
         (
-            "a variable with credentials is not set",
+            "an environment variable with credentials is not set",
             Arc::new(CredentialsEnv::new(
                 "CTC_NO_SUCH_USER",
                 "CTC_NO_SUCH_PASSWORD",
@@ -155,7 +156,7 @@ fn endpoints(report: &mut Report) {
             "an endpoint with a password in it",
             "https://ada:s3cret@connect.calamp.com",
         ),
-        ("an endpoint that is no URL", "connect.calamp.com"),
+        ("an endpoint that is not a URL", "connect.calamp.com"),
     ] {
         report.tell(what, &Endpoint::new(url).unwrap_err());
     }
@@ -179,9 +180,9 @@ fn environment(report: &mut Report) {
         report.tell(what, &SessionConfig::from_vars(var).unwrap_err());
     };
     told("environment variables are missing", &[], 1);
-    told("CTC_REGION is something else", &[("CTC_REGION", "asia")], 3);
+    told("CTC_REGION has another value", &[("CTC_REGION", "asia")], 3);
     told(
-        "CTC_REGION and CTC_BASE_URL at once",
+        "CTC_REGION and CTC_BASE_URL are both set",
         &[("CTC_REGION", "us"), ("CTC_BASE_URL", "https://a.example")],
         3,
     );
@@ -192,7 +193,7 @@ fn environment(report: &mut Report) {
     );
     let (us, oauth) = (("CTC_REGION", "us"), ("CTC_LOGIN", "oauth"));
     let (id, url) = (("CTC_CLIENT_ID", "c"), "CTC_TOKEN_URL");
-    told("CTC_LOGIN is something else", &[us, ("CTC_LOGIN", "x")], 3);
+    told("CTC_LOGIN has another value", &[us, ("CTC_LOGIN", "x")], 3);
     told("CTC_SCOPE without CTC_LOGIN", &[us, ("CTC_SCOPE", "x")], 3);
     told(
         "CTC_TOKEN_URL without CTC_CLIENT_ID",
@@ -214,11 +215,11 @@ fn building(report: &mut Report) {
     told("no credentials", us().app_key("k"));
     told("an empty password", us().app_key("k").credentials("u", ""));
     told(
-        "a line end in the password",
+        "a line break in the password",
         us().app_key("k").credentials("u", "s3cret!\n"),
     );
     told(
-        "a line end in the application key",
+        "a line break in the application key",
         us().app_key("s3cret-key\n").credentials("u", "p"),
     );
     told(
@@ -231,15 +232,15 @@ fn building(report: &mut Report) {
         with(|settings| settings.lease = Duration::from_secs(1)),
     );
     told(
-        "no back-off",
+        "no backoff",
         with(|settings| settings.fair_use.backoff = Duration::ZERO),
     );
     told(
-        "a logout path that is none",
+        "a logout path that is not a path",
         with(|settings| settings.logout_path = "logout".to_owned()),
     );
     told(
-        "a user agent for an HTTP client of your own",
+        "a user agent together with your own HTTP client",
         us().user_agent("x").http_client(http_client()),
     );
     let other = us().app_key("k").credentials("u", "p").build().unwrap();
@@ -250,7 +251,7 @@ fn building(report: &mut Report) {
             .credentials("u", "p"),
     );
     told(
-        "a token endpoint of the other region",
+        "a token endpoint in the other region",
         us().login(Login::OAuth(OAuth::eu()))
             .app_key("k")
             .credentials("u", "p"),
@@ -264,16 +265,19 @@ fn building(report: &mut Report) {
         &oauth("https://a.example/t#s3cret", "c"),
     );
     let revokes = OAuth::us().revoke_on_logout_at("https://a.example/r");
-    report.tell("a revocation URL elsewhere", &revokes.unwrap_err());
+    report.tell("a revocation URL on another origin", &revokes.unwrap_err());
 }
 
 fn refused(report: &mut Report) {
     for (what, status) in [
         (
-            "the password is wrong (or whatever the server refuses with 401)",
+            "the password is wrong (or anything else that the server rejects with 401)",
             401,
         ),
-        ("the login is forbidden, say for a locked account", 403),
+        (
+            "the login is forbidden, for example because the account is locked",
+            403,
+        ),
         ("there is no login at this base URL", 404),
     ] {
         let server = Server::builder().refused_status(status).start().unwrap();
@@ -296,12 +300,12 @@ fn refused_oauth(report: &mut Report) {
     let error = Fault::oauth_error;
     for (what, fault) in [
         (
-            "OAuth: username and password are refused",
+            "OAuth: the username and password are rejected",
             error(400, "invalid_grant"),
         ),
         ("OAuth: a policy asks for more than a password", policy),
         (
-            "OAuth: client id, grant or scope is refused",
+            "OAuth: the client id, grant or scope is rejected",
             error(401, "invalid_client"),
         ),
         ("OAuth: the token URL is wrong", Fault::status(404)),
@@ -320,10 +324,10 @@ fn refused_oauth(report: &mut Report) {
 
 fn in_trouble(report: &mut Report) {
     for (what, fault) in [
-        ("the server asks for patience", Fault::throttle(46)),
-        ("the server is in trouble", Fault::status(503)),
+        ("the server asks clients to wait", Fault::throttle(46)),
+        ("the server is unavailable", Fault::status(503)),
         (
-            "a page of HTML in place of the login's answer",
+            "an HTML page instead of the login response",
             Fault::html_page(),
         ),
         (
@@ -335,7 +339,7 @@ fn in_trouble(report: &mut Report) {
         ),
         ("the login hangs", Fault::Hang { act: false }),
         (
-            "the login's answer breaks off",
+            "the login response is cut off",
             Fault::Cut {
                 at: Point::BeforeResponse,
                 act: false,
@@ -349,7 +353,10 @@ fn in_trouble(report: &mut Report) {
 }
 
 fn unreachable(report: &mut Report) {
-    report.tell("nobody listens", &login(&at(&nowhere()).build().unwrap()));
+    report.tell(
+        "nothing listens at the endpoint",
+        &login(&at(&nowhere()).build().unwrap()),
+    );
     let server = Server::builder().tls(true).start().unwrap();
     report.tell(
         "the server's certificate is not trusted",
@@ -358,15 +365,12 @@ fn unreachable(report: &mut Report) {
     let server = Server::start().unwrap();
     let https = format!("https://localhost:{}", server.port());
     report.tell(
-        "https to a server that speaks plain http",
+        "a server that expects plain http",
         &login(&at(&https).build().unwrap()),
     );
     // This program has TLS; that the login says so in one without it is a test of the package
     // `no-tls`.
-    report.tell(
-        "https in a program without TLS (the cause alone)",
-        &SendError::NoTls,
-    );
+    report.tell("a program without TLS (only the cause)", &SendError::NoTls);
 }
 
 fn held_back(report: &mut Report) {
@@ -376,17 +380,14 @@ fn held_back(report: &mut Report) {
     wait(client.login()).unwrap();
     client.session().close();
     client.session().reopen();
-    report.tell("the budget of logins is spent", &login(&client));
+    report.tell("the login budget is spent", &login(&client));
     client.session().close();
     report.tell(
         "a call after logout",
         &wait(client.get(DEVICES).send()).unwrap_err(),
     );
     let client = builder(&server).store(Busy).build().unwrap();
-    report.tell(
-        "another process holds the store's login lease",
-        &login(&client),
-    );
+    report.tell("another process holds the store lease", &login(&client));
     let limiter = LoginLimiter::new(1, 1);
     let limited = || builder(&server).login_limiter(&limiter).build().unwrap();
     wait(limited().login()).unwrap();
@@ -403,7 +404,7 @@ fn paths(report: &mut Report) {
         ),
         ("a path without a slash", "connect/services/devices"),
         (
-            "a path that is no URI",
+            "a path that is not a URI",
             "/connect/services/devices/my truck",
         ),
     ] {
@@ -417,18 +418,18 @@ fn requests(report: &mut Report) {
     let server = Server::start().unwrap();
     let client = client(&server);
     let error = wait(client.get(DEVICES).header("x-note", "line\nend").send()).unwrap_err();
-    report.tell("a header that no header can be", &error);
+    report.tell("an invalid header value", &error);
     let mut many = HeaderMap::new();
     for number in 0..20_000 {
         let name = http::HeaderName::try_from(format!("x-{number}")).unwrap();
         many.append(name, http::HeaderValue::from_static("1"));
     }
     report.tell(
-        "far too many headers",
+        "too many headers",
         &wait(client.get(DEVICES).headers(many).send()).unwrap_err(),
     );
     let error = wait(client.get(DEVICES).query(&"no pair").send()).unwrap_err();
-    report.tell("a query that is not made of pairs", &error);
+    report.tell("a query that is not a list of pairs", &error);
 }
 
 fn no_response(report: &mut Report) {
@@ -441,7 +442,7 @@ fn no_response(report: &mut Report) {
         .query(&[("vin", "s3cret")])
         .timeout(Duration::from_millis(200));
     report.tell(
-        "a call that hangs, with a time-out",
+        "a call that hangs, with a timeout",
         &wait(request.send()).unwrap_err(),
     );
     server.inject(Rule::once(
@@ -452,10 +453,10 @@ fn no_response(report: &mut Report) {
         },
     ));
     let error = wait(client.post(DEVICES).body("{}").send()).unwrap_err();
-    report.tell("a call whose answer breaks off", &error);
+    report.tell("a call whose response is cut off", &error);
     drop(server);
     report.tell(
-        "nobody listens any more",
+        "nothing listens at the endpoint any more",
         &wait(client.get(DEVICES).send()).unwrap_err(),
     );
 }
@@ -472,7 +473,7 @@ fn delivered(report: &mut Report) {
     let server = Server::start().unwrap();
     let client = client(&server);
     let response = wait(client.get(FORBIDDEN).send()).unwrap();
-    told("a fresh token is refused too", response.extensions());
+    told("a new token is rejected too", response.extensions());
 
     server.revoke_all();
     let request = with_stream(client.post("/connect/test/echo")).replay(Replay::Always);
@@ -483,7 +484,7 @@ fn delivered(report: &mut Report) {
     wait(client.login()).unwrap();
     server.revoke_all();
     told(
-        "a POST that may not be sent twice",
+        "a POST that may not be replayed",
         wait(client.post(DEVICES).send()).unwrap().extensions(),
     );
 
@@ -497,15 +498,12 @@ fn delivered(report: &mut Report) {
     wait(client.login()).unwrap();
     server.revoke_all();
     told(
-        "the budget of logins is spent (the token is kept)",
+        "the login budget is spent (the token is kept)",
         wait(client.get(DEVICES).send()).unwrap().extensions(),
     );
     for (what, why) in [
-        ("sent twice already", Unauthorized::AlreadyReplayed),
-        (
-            "logged out while the call was under way",
-            Unauthorized::Closed,
-        ),
+        ("already replayed", Unauthorized::AlreadyReplayed),
+        ("logged out during the call", Unauthorized::Closed),
     ] {
         report.tell(what, &why);
     }
@@ -517,14 +515,14 @@ fn logouts(report: &mut Report) {
     wait(client.login()).unwrap();
     server.inject(Rule::once(Matcher::Logout, Fault::status(404)));
     report.say(
-        "the server knows no such logout",
+        "the server has no logout at that path",
         &wait(client.logout()).to_string(),
     );
     client.session().reopen();
     wait(client.login()).unwrap();
     drop(server);
     report.say(
-        "the server does not answer",
+        "the server does not respond",
         &wait(client.logout()).to_string(),
     );
 }

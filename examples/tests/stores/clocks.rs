@@ -19,7 +19,7 @@ use crate::{Stage, on_both_stores};
 const HOURS: i64 = 3600;
 
 on_both_stores! {
-    fn a_good_session_is_taken_up_whatever_the_clock(stage: &mut Stage) {
+    fn a_valid_session_is_adopted_whatever_the_clock(stage: &mut Stage) {
         let ctc = Ctc::default();
         ctc.host(stage, 0).call().unwrap();
         for skew in [7 * HOURS, -7 * HOURS, 24 * 365 * HOURS, -24 * 365 * HOURS] {

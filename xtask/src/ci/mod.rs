@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: all that must hold on a clean checkout, step by step.
+//! `cargo xtask ci`: every check, step by step.
 
 use crate::shell::{cargo, output, responses, run as run_command};
 use crate::{bench, fleet, sim, soak, test, vendor};
@@ -8,6 +8,7 @@ mod cycles;
 mod features;
 mod lines;
 mod package;
+mod pages;
 mod progress;
 mod readme;
 mod table;
@@ -30,7 +31,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "cycles",
-        what: "no import cycle between the files of one crate",
+        what: "no import cycle between the files of a crate",
         run: cycles::check,
     },
     Step {
@@ -40,7 +41,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "clippy",
-        what: "clippy, warnings denied; std items newer than the stated Rust version among them",
+        what: "clippy without warnings, also about std items newer than the stated Rust version",
         run: || {
             plain(&[
                 "clippy",
@@ -55,12 +56,12 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "docs",
-        what: "rustdoc, warnings denied; READMEs' blocks are whole, links lead somewhere",
+        what: "rustdoc without warnings, cut blocks or stray brackets; whole READMEs, links",
         run: docs,
     },
     Step {
         name: "test",
-        what: "every test; the snippets of the READMEs and of the manual are among them",
+        what: "every test, with the code blocks of the READMEs and the manual",
         run: tests,
     },
     Step {
@@ -70,7 +71,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "exhaust",
-        what: "every order of events of four small worlds, six deep",
+        what: "every order of events in four small worlds, six deep",
         run: || simulate(&["--exhaust", "--depth", "6"]),
     },
     Step {
@@ -100,23 +101,28 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "policy",
-        what: "licences, bans, sources, advisories: deny.toml",
+        what: "licenses, bans, sources, advisories: deny.toml",
         run: tools::policy,
     },
     Step {
         name: "unused",
-        what: "no dependency that nobody uses",
+        what: "no unused dependency",
         run: tools::unused,
     },
     Step {
         name: "api",
-        what: "the public API is as listed in xtask/api, and shows types of allowed crates only",
+        what: "the public API is as listed in xtask/api, with types of allowed crates only",
         run: api::check,
     },
     Step {
         name: "package",
-        what: "every crate packages, with licence and README",
+        what: "every crate packages, with license and README",
         run: package::run,
+    },
+    Step {
+        name: "semver",
+        what: "cargo-semver-checks against the latest release of each crate",
+        run: tools::semver,
     },
     Step {
         name: "vendor",
@@ -125,7 +131,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "examples",
-        what: "the examples end well, and print what their README shows",
+        what: "the examples succeed and print what their README shows",
         run: examples,
     },
     Step {
@@ -135,7 +141,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "soak",
-        what: "half a minute of load on both clients, with faults: nothing leaks",
+        what: "half a minute of load on both clients, with faults, without a leak",
         run: soaked,
     },
     Step {
@@ -145,7 +151,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "platforms",
-        what: "ctc-core for wasm32-unknown-unknown, all that is no test for Windows and macOS",
+        what: "ctc-core for wasm32-unknown-unknown; all crates for Windows and macOS",
         run: toolchains::platforms,
     },
 ];
@@ -207,7 +213,7 @@ fn partial(why: &str) -> Outcome {
 }
 
 /// The packages below `crates` that are published.
-fn crates() -> Result<Vec<String>, String> {
+pub(crate) fn crates() -> Result<Vec<String>, String> {
     let entries = std::fs::read_dir("crates").map_err(|error| format!("crates: {error}"))?;
     let mut names = Vec::new();
     for entry in entries.flatten() {
@@ -234,9 +240,12 @@ fn read(path: &str) -> Result<String, String> {
 
 fn docs() -> Result<Outcome, String> {
     readme::check()?;
+    pages::check_widths()?;
     let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
-    run_command(command).map(|()| Outcome::Done)
+    run_command(command)?;
+    pages::check_brackets(&crates()?)?;
+    Ok(Outcome::Done)
 }
 
 fn soaked() -> Result<Outcome, String> {
@@ -314,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_not_is_an_error() {
+    fn an_unknown_step_or_option_is_an_error() {
         assert!(names(&["tset"]).unwrap_err().contains("tset"));
         assert!(
             names(&["--keepgoing"])

@@ -1,24 +1,26 @@
-//! Runs steps one after the other, and keeps the table of how they went.
+//! Runs steps one after the other and keeps the table of their outcomes.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// One thing that must hold.
+use crate::heartbeat;
+
+/// One check.
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
     pub(super) run: fn() -> Result<Outcome, String>,
 }
 
-/// How a step ended that did not fail. The texts say what was left out, why, and what helps.
+/// The outcome of a step that did not fail. The texts say what was skipped, why, and what helps.
 pub(super) enum Outcome {
     Done,
-    /// It ran, and held; but a part of it was left out.
+    /// It passed, but a part of it was skipped.
     Partial(String),
     Skipped(String),
 }
 
-/// All steps that were asked for, in their order, and how far they came.
+/// All requested steps, in their order, and their outcomes.
 pub(super) struct Table<'a>(Vec<(&'a Step, Row)>);
 
 enum Row {
@@ -43,7 +45,7 @@ pub(super) fn run_all<'a>(steps: &[&'a Step], keep_going: bool) -> Table<'a> {
             step.what
         );
         let start = Instant::now();
-        let result = (step.run)();
+        let result = heartbeat::during(step.name, step.run);
         let took = start.elapsed();
         stopped = result.is_err() && !keep_going;
         let row = match result {

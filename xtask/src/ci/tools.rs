@@ -1,16 +1,18 @@
-//! Steps that are another tool's work, skipped where it is not installed.
+//! Steps that run another tool, and are skipped if it is not installed.
 
-use super::{Outcome, partial, plain, skipped};
-use crate::shell::{has_subcommand, responses};
+use std::process::Command;
 
-/// Licences, bans and sources always; advisories where their database can be had.
+use super::{Outcome, libraries, partial, plain, skipped};
+use crate::shell::{cargo, has_subcommand, output, responses, run};
+
+/// Licenses, bans and sources always; advisories if their database can be fetched.
 pub(super) fn policy() -> Result<Outcome, String> {
     if !has_subcommand("deny") {
         return Ok(skipped(
             "cargo-deny is not installed: cargo install --locked cargo-deny",
         ));
     }
-    // Duplicates are a warning each, with a tree: here they are only counted against.
+    // Each duplicate would be a warning with a tree; deny.toml decides which of them fail.
     plain(&[
         "deny",
         "--log-level",
@@ -22,7 +24,7 @@ pub(super) fn policy() -> Result<Outcome, String> {
     ])?;
     if !responses("cargo", &["deny", "--log-level", "off", "fetch", "db"]) {
         return Ok(partial(
-            "without advisories: their database is out of reach",
+            "without advisories: their database cannot be fetched",
         ));
     }
     plain(&[
@@ -42,4 +44,32 @@ pub(super) fn unused() -> Result<Outcome, String> {
         ));
     }
     plain(&["machete"])
+}
+
+/// Compares each library with its latest release, which RELEASING.md tags as `<crate>-v<version>`.
+pub(super) fn semver() -> Result<Outcome, String> {
+    if !has_subcommand("semver-checks") {
+        return Ok(skipped(
+            "cargo-semver-checks is not installed: cargo install --locked cargo-semver-checks",
+        ));
+    }
+    let (mut compared, mut unreleased) = (0, Vec::new());
+    for name in libraries()? {
+        let mut git = Command::new("git");
+        git.args(["tag", "--list", "--sort=-version:refname"]);
+        git.arg(format!("{name}-v*"));
+        match output(git)?.lines().next() {
+            Some(tag) => {
+                compared += 1;
+                let options = ["semver-checks", "--package", &name, "--baseline-rev", tag];
+                run(cargo(&options))?;
+            }
+            None => unreleased.push(name),
+        }
+    }
+    Ok(match (compared, unreleased.is_empty()) {
+        (_, true) => Outcome::Done,
+        (0, false) => skipped("no crate has a release to compare with"),
+        (_, false) => partial(&format!("without a release: {}", unreleased.join(", "))),
+    })
 }

@@ -29,9 +29,9 @@ Examples:
 
 const CALL_EXAMPLES: &str = "\
 Examples:
-  ctc call POST /connect/services/notes --data '{\"text\": \"tyres checked\"}'
-  ctc call PUT /connect/services/devices/1001 --data @device.json
-  ctc call DELETE /connect/services/notes/1 --json";
+  ctc call POST /your/path --data '{\"text\": \"tires checked\"}'
+  ctc call PUT /your/path --data @device.json
+  ctc call DELETE /your/path/1 --json";
 
 /// Options of `ctc get`.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ pub(crate) struct CallArgs {
     /// Body: text, @FILE, or @- for standard input
     #[arg(long, short, value_name = "DATA")]
     data: Option<String>,
-    /// Which requests are sent a second time after a 401
+    /// Which requests are replayed after a 401
     #[arg(long, value_enum, default_value_t = ReplayOption::Idempotent)]
     replay: ReplayOption,
     #[command(flatten)]
@@ -88,9 +88,9 @@ enum ReplayOption {
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| "that is no header name")?;
+    let name = name.trim().parse().map_err(|_| "not a valid header name")?;
     let value = value.trim().parse();
-    Ok((name, value.map_err(|_| "that is no header value")?))
+    Ok((name, value.map_err(|_| "not a valid header value")?))
 }
 
 /// Makes a GET call.
@@ -278,7 +278,7 @@ fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
 fn broke_off(error: &io::Error) -> Failure {
     Failure::new(
         Exit::Unreachable,
-        format!("the response's body broke off: {error}"),
+        format!("the response's body ended early: {error}"),
     )
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn doctor(options: &SessionOptions, form: Form) -> Result<Exit, Failu
 
 fn setup(account: &Account) -> Check {
     let missing = [
-        ("user name", account.user.is_some()),
+        ("username", account.user.is_some()),
         ("application key", account.app_key.is_some()),
         ("password", account.password.is_some()),
     ];
@@ -236,7 +236,7 @@ fn address(origin: &str) -> Option<(String, u16)> {
 
 fn clock(server: Option<SystemTime>, ours: SystemTime) -> Check {
     let Some(server) = server else {
-        return Check::ok("clock", "not compared: the server does not tell its time");
+        return Check::ok("clock", "not compared: the server did not send its time");
     };
     // Its time has whole seconds.
     let server = server + Duration::from_millis(500);
@@ -249,7 +249,7 @@ fn clock(server: Option<SystemTime>, ours: SystemTime) -> Check {
         0..2 => Check::ok("clock", "agrees with the server's"),
         2..=CLOCK_TOLERANCE => Check::ok(
             "clock",
-            format!("{seconds} s {direction} the server's, which is no trouble"),
+            format!("{seconds} s {direction} the server's, which is harmless"),
         ),
         _ => Check::new(
             "clock",
@@ -286,7 +286,7 @@ fn store(account: &Account) -> Vec<Check> {
             let state = State::new(overview, SystemTime::now());
             let lines = state.lines().into_iter();
             let words: Vec<_> = lines.take(1).map(|(_, words)| words).collect();
-            // What it means for a call is told by `ctc status`; it is no fault of the set-up
+            // What it means for a call is told by `ctc status`; it is no fault of the setup
             // unless the server rejected the credentials.
             let exit = match state.phase() {
                 (_, Exit::Rejected) => Exit::Rejected,

@@ -30,7 +30,7 @@ Examples:
   ctc man --dir ~/.local/share/man/man1          a page for the program and for each command
   man ctc-proxy")]
 pub(crate) struct ManArgs {
-    /// Write one page for each command into this folder
+    /// Write one page for each command into this directory
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }

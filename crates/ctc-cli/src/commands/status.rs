@@ -28,10 +28,10 @@ Examples:
   ctc status --check                make one call with the session, and never log in
   ctc status --json | jq .phase     for scripts and monitoring")]
 pub(crate) struct StatusArgs {
-    /// Ask the server whether it accepts the session's token: one GET call, and no login
+    /// Check that the server accepts the token: one GET call, without a login
     #[arg(long)]
     check: bool,
-    /// What that call asks for
+    /// Path of that call
     #[arg(long, value_name = "PATH", default_value = CHECK_PATH, requires = "check")]
     check_path: String,
 }

@@ -33,7 +33,7 @@ enum What {
         /// The beginning of an account's mark, as `ctc store list` prints it
         mark: Option<String>,
     },
-    /// Remove one session from the store: the next call logs in, with a fresh login budget
+    /// Remove one session from the store: the next call logs in, with a full login budget
     Forget {
         /// The beginning of an account's mark, as `ctc store list` prints it
         mark: Option<String>,
@@ -109,7 +109,7 @@ fn forget(
     let removed = store.forget(&key)?;
     let place = store.place(&key);
     let text = match removed {
-        true => format!("removed {place}; the token stays valid on the server until it ends\n"),
+        true => format!("removed {place}; the token stays valid on the server until it expires\n"),
         false => format!("there was nothing in {place}\n"),
     };
     form.print(&text, json!({ "removed": removed, "place": place }))?;
@@ -128,7 +128,9 @@ fn find(store: &Store, options: &SessionOptions, mark: Option<&str>) -> Result<F
     let several = all.len() > 1;
     match all.pop() {
         Some(found) if !several => Ok(found),
-        Some(_) => Err(Failure::usage("several marks begin so: give more of it")),
+        Some(_) => Err(Failure::usage(
+            "several marks begin with this: give more of it",
+        )),
         None => Err(Failure::new(
             Exit::LoggedOut,
             "the store has no such session",
@@ -150,7 +152,7 @@ fn records(store: &Store, options: &SessionOptions) -> Result<Vec<Found>, Failur
     Ok(records.collect())
 }
 
-/// The accounts of the command line and of every profile, as far as user name and application key
+/// The accounts of the command line and of every profile, as far as username and application key
 /// are at hand: only with these can a mark be told.
 fn owners(options: &SessionOptions) -> Vec<(RecordKey, String)> {
     let accounts = options.every_account().into_iter().filter_map(|account| {

@@ -27,23 +27,23 @@ Examples:
   token=$(ctc token)
   ctc token --json --no-login")]
 pub(crate) struct TokenArgs {
-    /// How it is printed
+    /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Raw)]
     format: Format,
-    /// Never log in: use the session that the store has, or end with code 5
+    /// Never log in: use the session in the store, or exit with code 5
     #[arg(long)]
     no_login: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// The token alone
+    /// Only the token
     Raw,
     /// The header lines that a call carries: application key and token
     Header,
-    /// The same as a configuration for `curl -K -`, which keeps them off its command line
+    /// The same as configuration for `curl -K -`, which keeps them off the command line
     Curl,
-    /// One JSON object, with the times that are known
+    /// One JSON object, with the known times
     Json,
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn token(
     client.open()?;
     if io::stdout().is_terminal() {
         note(
-            "ctc: whoever sees this token can use the account until the token ends, and it does \
-             not renew itself: `ctc exec` and `ctc proxy` give programs a session without it",
+            "ctc: anyone who sees this token can use the account until the token ends, and nothing \
+             renews it: `ctc exec` and `ctc proxy` give programs a session without it",
         );
     }
     let pass = Stamped::of(client.session())?;

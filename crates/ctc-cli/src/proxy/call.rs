@@ -59,7 +59,7 @@ impl Proxy {
     ) -> Result<Response<Incoming>, Reply> {
         self.door.admit(&mut request)?;
         if guard.is_too_many() {
-            let why = "the proxy has as many calls under way as it may: make the call again later";
+            let why = "the proxy has as many calls as it may: make the call again later";
             let reply = Reply::new(Reason::TooManyCalls, why);
             return Err(reply.retry_after(Duration::from_secs(1)));
         }
@@ -115,7 +115,7 @@ impl Proxy {
                 };
                 Err(Reply::new(
                     reason,
-                    format!("the request's body broke off: {error}"),
+                    format!("the request's body ended early: {error}"),
                 ))
             }
         }

@@ -118,7 +118,7 @@ impl Door {
         let path = uri.path();
         // The server may read such a path as another host.
         if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
-            let why = "the target is no path from the root: begin it with one '/'";
+            let why = "the target is not a path from the root: start it with one '/'";
             return Err(Reply::new(Reason::BadTarget, why));
         }
         if let Some(token) = &self.token {
@@ -170,7 +170,7 @@ impl Door {
         let is_loopback = address
             .parse()
             .is_ok_and(|address: IpAddr| address.is_loopback());
-        // The text is compared as a whole, so that a user name or an odd port is never ours.
+        // The text is compared as a whole, so that a username or an odd port is never ours.
         let port = match host.as_str().strip_prefix(name) {
             Some("") => Some(80),
             Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()),

@@ -152,7 +152,7 @@ impl Health {
         );
         text.gauge(
             "ctc_proxy_calls",
-            "Calls under way.",
+            "Calls in progress.",
             connections.calls.load(Relaxed),
         );
         for (name, help, count) in [

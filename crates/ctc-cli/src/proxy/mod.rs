@@ -52,37 +52,37 @@ const SPARE_DESCRIPTORS: u64 = 64;
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  ctc proxy                             http://127.0.0.1:8321, for programs of this machine
+  ctc proxy                             http://127.0.0.1:8321, for programs on this machine
   ctc proxy --socket /run/ctc/ctc.sock  a Unix socket, for programs of this user
-  ctc proxy --demo                      with a CTC server for tests: no account needed")]
+  ctc proxy --demo                      with a local test server: no account needed")]
 pub(crate) struct Args {
     /// Loopback address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8321")]
     listen: SocketAddr,
-    /// Unix socket to listen on, in place of an address; only its owner can connect
+    /// Unix socket to listen on, instead of an address; only its owner can connect
     #[cfg(unix)]
     #[arg(long, value_name = "PATH", conflicts_with = "listen")]
     socket: Option<PathBuf>,
-    /// Ask callers for the token in this file, which is made if it is missing; they send it in the
-    /// header ctc-proxy-token
+    /// File with a token that callers must send in the header ctc-proxy-token; created if it is
+    /// missing
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Address for /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS")]
     health: Option<SocketAddr>,
-    /// Connections, and calls, at once
+    /// How many connections, and calls, at a time
     #[arg(long, value_name = "NUMBER", default_value = "1024", value_parser = at_least_one)]
     max_connections: usize,
-    /// How long a call may move nothing
+    /// Time limit for a call without progress
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     timeout: Duration,
-    /// How long a connection may take for a request, or be without one
+    /// Time limit for a connection to send a request, or to be idle
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     idle_timeout: Duration,
-    /// How long calls may take to end after SIGTERM
+    /// Time limit for calls to finish after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     drain: Duration,
-    /// Start a CTC server for tests as well, and proxy to that one
+    /// Start a local test server as well, and use that
     #[cfg(feature = "demo")]
     #[arg(long)]
     demo: bool,
@@ -216,8 +216,8 @@ async fn serve(
     let deadline = Instant::now() + args.drain;
     tokio::select! {
         () = serving.as_mut() => {}
-        () = sleep_until(deadline) => note("ctc: some calls did not end in time, and are cut"),
-        () = signals.next() => note("ctc: told twice: the calls under way are cut"),
+        () = sleep_until(deadline) => note("ctc: the calls that did not finish in time are cut"),
+        () = signals.next() => note("ctc: second signal: the remaining calls are cut"),
     }
     // A token that is on its way must reach the store: the next process would log in again.
     if matches!(session.phase(), Phase::LoggingIn | Phase::Open(_)) {
@@ -249,7 +249,7 @@ fn listener(args: &Args) -> Result<Listener, Failure> {
     }
     if !args.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "{} is no loopback address, and every program that reaches the proxy makes calls with \
+            "{} is not a loopback address, and every program that reaches the proxy makes calls with \
              this account: listen on 127.0.0.1, [::1] or a --socket",
             args.listen
         )));

@@ -69,7 +69,7 @@ fn a_call_sends_its_data() {
     let once = machine
         .run(&["call", "POST", path, "-d", "no"])
         .ends_with(1);
-    assert!(once.err.contains("not sent twice"), "{}", once.err);
+    assert!(once.err.contains("not replayed"), "{}", once.err);
     machine.server.revoke_all();
     let always = ["call", "POST", path, "--replay", "always", "-d", "again"];
     machine.run(&always).ends_with(0);

@@ -132,7 +132,7 @@ fn code_4_is_rejected_credentials_and_costs_one_login_in_all() {
         &["exec", "true"],
     ] {
         let text = wrong(args).ends_with(4);
-        assert!(text.err.contains("refused the login"), "{}", text.err);
+        assert!(text.err.contains("rejected the login"), "{}", text.err);
         let args = if args[0] == "exec" {
             vec!["--json", "exec", "true"]
         } else {
@@ -152,7 +152,7 @@ fn code_4_is_rejected_credentials_and_costs_one_login_in_all() {
 }
 
 #[test]
-fn code_5_is_no_session() {
+fn code_5_means_no_session() {
     let machine = Machine::new();
     let (_, json) = machine.run_in_both_forms(&["get", "--no-login", DEVICES]);
     assert_eq!(

@@ -56,7 +56,7 @@ fn doctor_says_what_is_not_set_up() {
     let ran = run(&mut command).ends_with(2);
     assert!(
         ran.out
-            .contains("not set up: user name, application key, password"),
+            .contains("not set up: username, application key, password"),
         "{}",
         ran.out
     );
@@ -113,7 +113,7 @@ fn shells_and_man_get_what_they_need() {
     }
     let page = run(&mut machine.bare(&["man"])).ends_with(0).out;
     assert!(
-        page.contains(".TH ctc 1") && page.contains("held back"),
+        page.contains(".TH ctc 1") && page.contains("no login may be made now"),
         "{page}"
     );
     let folder = machine.home.path().join("man1");

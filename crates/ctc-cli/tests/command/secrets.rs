@@ -117,7 +117,7 @@ fn a_profile_names_account_store_and_sources() {
     assert_eq!(machine.server.counts().logins, 1);
 }
 
-/// A user name and a password belong together: with another account's password a login is rejected,
+/// A username and a password belong together: with another account's password a login is rejected,
 /// and rejections lock accounts.
 #[test]
 fn a_password_is_used_only_with_the_user_name_beside_it() {

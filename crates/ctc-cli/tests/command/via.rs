@@ -178,7 +178,7 @@ fn only_a_proxy_on_this_machine_will_do() {
         "",
     ] {
         let ran = run(&mut machine.bare(&["get", DEVICES, "--via", url])).ends_with(2);
-        assert!(ran.err.contains("no local proxy"), "{url}: {}", ran.err);
+        assert!(ran.err.contains("not a local proxy"), "{url}: {}", ran.err);
     }
     let elsewhere = [
         "get",

@@ -78,7 +78,7 @@ fn a_spent_login_budget_is_a_503() {
     // The call that met the dead token gets the server's 401, and the reason beside it.
     assert_eq!((last.status, last.error()), (401, ""), "{last:?}");
     assert!(
-        last.header("ctc-unauthorized")[0].contains("no new login"),
+        last.header("ctc-unauthorized")[0].contains("no login may be made"),
         "{last:?}"
     );
     assert!(scene.server.counts().logins <= 3);
@@ -236,7 +236,7 @@ fn a_dead_token_is_replaced_where_the_call_may_be_sent_again() {
     let reply = proxy.call("POST", ECHO, &[], body);
     assert_eq!((reply.status, reply.error()), (401, ""), "{reply:?}");
     assert!(
-        reply.header("ctc-unauthorized")[0].contains("not sent twice"),
+        reply.header("ctc-unauthorized")[0].contains("not replayed"),
         "{reply:?}"
     );
     assert_eq!(proxy.call("POST", ECHO, &[], body).status, 200);

@@ -15,7 +15,7 @@ const LIMIT: u64 = 256;
 /// Ten thousand connections that send half a head, and keep what they have open: calls of others
 /// are served all along, one that is under way is left alone, and the proxy does not grow.
 #[test]
-fn ten_thousand_slow_connections_keep_nobody_out() {
+fn ten_thousand_slow_connections_block_no_others() {
     if rlimit::increase_nofile_limit(SLOW + 1_000).unwrap_or_default() < SLOW + 1_000 {
         let why = "the limit of open files is too low: `ulimit -n 16384`";
         return left_out("ten thousand slow connections", why);

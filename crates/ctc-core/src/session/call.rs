@@ -1,4 +1,4 @@
-//! One call's own memory, and what the session says of its response.
+//! The state of one call, and what the session decides about its response.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -14,20 +14,19 @@ pub struct Call {
     /// Whether the request can and may be sent a second time.
     replayable: bool,
     pub(super) carried: Option<Generation>,
-    /// Since it was last sent, this call waited for a login: its token is as fresh as can be.
+    /// Since it was last sent, this call waited for a login: its token is new.
     pub(super) saw_login: bool,
     pub(super) replayed: bool,
-    /// Its 401 ended the token: if it goes through after the login, that login helped. A 401 for an
-    /// older token proves nothing, for that one the login itself may have ended.
+    /// Its 401 ended the token: if the call succeeds after the login, that login helped. A 401 for
+    /// an older token proves nothing, because the login itself may have ended that token.
     pub(super) ended_token: bool,
-    /// One replay went out with a token that another process had left in a store, and did not
-    /// count.
+    /// One replay was sent with a token adopted from a store, and did not count.
     forgiven: bool,
 }
 
 impl Call {
-    /// A new call. `replayable` says that its request can be produced again, and that sending it
-    /// twice is allowed; without it a 401 is delivered and only the session is renewed.
+    /// Creates a call. `replayable` says that its request can be produced again and may be sent
+    /// twice; without it, a 401 is delivered and only the session is renewed.
     pub const fn new(replayable: bool) -> Self {
         Self {
             replayable,
@@ -39,35 +38,34 @@ impl Call {
         }
     }
 
-    /// Notes whether its request can and may be sent a second time, for a driver that learns it
-    /// when it sends.
+    /// Sets whether its request can and may be sent a second time, for a driver that learns this
+    /// only when it sends.
     #[inline]
     pub const fn set_replayable(&mut self, replayable: bool) {
         self.replayable = replayable;
     }
 
-    /// The generation of the token that this call was last sent with.
+    /// Returns the generation of the token that this call was last sent with.
     pub const fn generation(&self) -> Option<Generation> {
         self.carried
     }
 
-    /// Whether the call was sent again after a 401. Its response then says whether a login helped:
-    /// [`observe`](crate::Session::observe) it, whatever it is.
+    /// Returns whether the call was replayed after a 401. Its response then shows whether the login
+    /// helped: pass it to [`observe`](crate::Session::observe), whatever its status.
     #[inline]
     pub const fn was_replayed(&self) -> bool {
         self.replayed
     }
 
-    /// Notes that the call goes out with `generation`'s token. [`admit`](crate::Session::admit)
-    /// does this; only a driver that keeps a published [`Pass`](crate::Pass) of its own needs
-    /// to.
+    /// Records that the call is sent with `generation`'s token. [`admit`](crate::Session::admit)
+    /// does this; only a driver that publishes a [`Pass`](crate::Pass) itself has to call it.
     #[inline]
     pub const fn carry(&mut self, generation: Generation) {
         self.carried = Some(generation);
     }
 
-    /// Asks for a second sending, which is granted once; and once more when it went out with a
-    /// token that was only `adopted`, which may have been over for long.
+    /// Grants one replay, and a second one if the call was sent with a token that was only
+    /// `adopted`, which may have been invalid for long.
     pub(super) fn replay(&mut self, adopted: bool) -> Verdict {
         if !self.replayable {
             return Verdict::Unauthorized(Unauthorized::NotReplayable);
@@ -88,12 +86,11 @@ impl Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// Hand it to the caller.
+    /// Deliver it to the caller.
     Deliver,
-    /// It is a 401: hand it to the caller, and say why the session did not cure it.
+    /// It is a 401: deliver it to the caller, with the reason why the session could not recover.
     Unauthorized(Unauthorized),
-    /// Throw it away, [`admit`](crate::Session::admit) the call again and send the request once
-    /// more.
+    /// Discard it, [`admit`](crate::Session::admit) the call again and replay the request.
     Replay,
 }
 
@@ -101,17 +98,16 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unauthorized {
-    /// A token just obtained was refused too, now or a short while ago: this account may not use
-    /// this route.
+    /// A new token was rejected too, now or recently: this account may not use this route.
     #[error(
-        "a fresh token is refused here too, so no login helps: ask whether this account may use \
-         this route"
+        "a new token was rejected here too, so logging in does not help: ask whether this account \
+         may use this route"
     )]
     RouteRejected,
     /// As [`RouteRejected`](Self::RouteRejected), with the OAuth login, and the response has no
     /// `WWW-Authenticate` challenge for bearer tokens: the server may not have looked at the token.
     #[error(
-        "a fresh token is refused here too, without a challenge for bearer tokens: ask whether \
+        "a new token was rejected here too, without a challenge for bearer tokens: ask whether \
          this account may use this route, and check how calls carry the token \
          (Settings::attachment)"
     )]
@@ -119,12 +115,12 @@ pub enum Unauthorized {
     /// The token's scope is too small for this route (`insufficient_scope`), which no login
     /// changes.
     #[error(
-        "the token's scope does not include this route, so no login helps: ask for a larger scope \
-         (OAuth::scope), or whether this account may use this route"
+        "the token's scope does not include this route, so logging in does not help: request a \
+         larger scope (OAuth::scope), or ask whether this account may use this route"
     )]
     InsufficientScope,
-    /// No login may go out now. The token is kept: other routes may still take it.
-    #[error("the token is refused, and no new login may be made now: make the call again later")]
+    /// No login may be made now. The token is kept: other routes may still accept it.
+    #[error("the token was rejected, and no login may be made now: make the call again later")]
     #[non_exhaustive]
     NoLogin {
         /// Why.
@@ -133,24 +129,21 @@ pub enum Unauthorized {
     },
     /// The request cannot or may not be sent twice. The session is renewed with the next call.
     #[error(
-        "this request is not sent twice (a stream, or a method that is not idempotent): make the \
-         call again"
+        "the request was not replayed (its body is a stream, or its method or options do not \
+         allow it): make the call again"
     )]
     NotReplayable,
-    /// This call was already sent a second time.
-    #[error("the call was already sent a second time with a newer token: make the call again")]
+    /// This call was already replayed.
+    #[error("the call was already replayed with a newer token: make the call again")]
     AlreadyReplayed,
-    /// The session was closed while the call was under way.
-    #[error(
-        "the session was closed (logged out) while the call was under way: reopen it to make \
-         further calls"
-    )]
+    /// The session was closed during the call.
+    #[error("the session was closed (logged out) during the call: reopen it to make further calls")]
     Closed,
 }
 
 impl Unauthorized {
-    /// No login may be made now, as `denial` says: for drivers, which learn it when they want to
-    /// send a call a second time.
+    /// Returns the reason for a denied login. For drivers, which get the denial when they replay a
+    /// call.
     pub fn no_login(denial: Denial) -> Self {
         match denial {
             Denial::Closed => Self::Closed,
@@ -159,8 +152,7 @@ impl Unauthorized {
     }
 }
 
-/// A route (method and path, without the query) as far as 401 answers are concerned. Only hashes
-/// are kept.
+/// A route (method and path, without the query), for remembering its 401. Only hashes are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     exact: u64,
@@ -168,7 +160,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The route of a request.
+    /// Creates the route of a request.
     pub fn new(method: &Method, path: &str) -> Self {
         let hash = |write: &dyn Fn(&mut DefaultHasher)| {
             let mut hasher = DefaultHasher::new();

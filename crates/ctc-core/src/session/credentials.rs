@@ -1,4 +1,4 @@
-//! Whose session it is: credentials that are given once, or asked for at each login.
+//! The credentials of a session: fixed, or asked for at each login.
 
 use http::Request;
 
@@ -10,29 +10,29 @@ use crate::secret::{Credentials, FormBody};
 use crate::time::{Instant, later};
 
 impl Session {
-    /// Takes new credentials: a rejection or pause of this session is lifted (a pause in a store's
-    /// record still holds), and a login under way with the old ones no longer decides anything
-    /// but its own success. The token stays unless the user name is another; callers then wait
-    /// for that login's end before the next is sent.
+    /// Sets new credentials. This lifts a rejection or backoff of this session (a backoff in a
+    /// store's record still applies). A login in progress with the old ones counts only if it
+    /// succeeds. The token stays unless the username changes; callers then wait for that login
+    /// before the next is sent.
     ///
-    /// Does nothing and returns `false` when they are the ones it has: to try the same again there
-    /// is [`reset`](Self::reset). A session [without](Self::without_credentials) credentials has
-    /// these from now on, and asks for none.
+    /// Does nothing and returns `false` if the session has these credentials: to try the same
+    /// again, call [`reset`](Self::reset). A session [without](Self::without_credentials)
+    /// credentials keeps these from now on and no longer asks.
     pub fn set_credentials(&mut self, credentials: Credentials) -> bool {
         let marks = Marks::of(self.account(), &credentials);
         self.credentials = Some(credentials);
         self.take_marks(&marks)
     }
 
-    /// Forgets the password: each login from now on [asks](crate::Admit::NeedCredentials) for
-    /// credentials. The token stays, as does a rejection or pause.
+    /// Discards the password: each login from now on [asks](crate::Admit::NeedCredentials) for
+    /// credentials. The token stays, and so does a rejection or backoff.
     pub fn forget_credentials(&mut self) {
         self.credentials = None;
     }
 
-    /// Lifts a rejection or a pause with the same credentials, say after an account was unlocked;
-    /// what a store's record says of them is overridden until the server has answered a login. The
-    /// login budget stays as it is.
+    /// Lifts a rejection or a backoff for the same credentials, for example after an account was
+    /// unlocked. It overrides a store's record until the server has responded to a login. The login
+    /// budget is unchanged.
     pub fn reset(&mut self) {
         self.governor.clear_stop();
         self.rejected_routes.clear();
@@ -40,12 +40,12 @@ impl Session {
         self.advance_epoch();
     }
 
-    /// Gives the credentials of [`Admit::NeedCredentials`](crate::Admit::NeedCredentials). Returns
-    /// the login to send, or `None` if it is no longer wanted: then hand the ticket to
+    /// Provides the credentials for [`Admit::NeedCredentials`](crate::Admit::NeedCredentials).
+    /// Returns the login to send, or `None` if it is no longer needed: then pass the ticket to
     /// [`cancel_unsent`](Self::cancel_unsent).
     ///
-    /// The session does not keep the password. If these are not the credentials of the login before
-    /// this one, it is as if they had been [set](Self::set_credentials).
+    /// The session does not keep the password. If they differ from those of the previous login,
+    /// this has the effect of [setting](Self::set_credentials) them.
     pub fn login_with(
         &mut self,
         ticket: &LoginTicket,
@@ -65,12 +65,12 @@ impl Session {
         Some(self.requests.login(&self.key, credentials))
     }
 
-    /// After the server rejected the credentials of [`login_with`](Self::login_with) and before
-    /// that is reported: tries what the source says by now. Returns a second login, to be sent and
-    /// reported in place of the first. `None` if the credentials are the rejected ones, if the
-    /// budget allows no second login, or if none is wanted: then report the first.
+    /// Tries other credentials after the server rejected those of [`login_with`](Self::login_with)
+    /// and before that is reported. Returns a second login, to be sent and reported instead of the
+    /// first, or `None` if the credentials are the rejected ones, if the budget allows no second
+    /// login, or if no login is needed: then report the first.
     ///
-    /// Either way, the session has these credentials from now on.
+    /// In each case, the session has these credentials from now on.
     pub fn login_again(
         &mut self,
         ticket: &LoginTicket,
@@ -94,10 +94,9 @@ impl Session {
         Some(self.requests.login(&self.key, credentials))
     }
 
-    /// Reports a login that was not sent because there are no credentials to send: their source
-    /// failed. After a failure that time may cure there is a backoff, as for a server that could
-    /// not be reached; otherwise no login is made until [`reset`](Self::reset) or
-    /// [`set_credentials`](Self::set_credentials).
+    /// Reports a login that was not sent because the source of the credentials failed. After a
+    /// temporary failure there is a backoff, as for a server that could not be reached; otherwise
+    /// no login is made until [`reset`](Self::reset) or [`set_credentials`](Self::set_credentials).
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn credentials_failed(
         &mut self,
@@ -120,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Goes over to other credentials. `false` when they are the ones it has.
+    /// Changes to other credentials. `false` if the session has these.
     fn take_marks(&mut self, marks: &Marks) -> bool {
         if *marks == self.marks {
             return false;

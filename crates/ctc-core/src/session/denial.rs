@@ -1,4 +1,4 @@
-//! Why a call may not go out, and what was wrong with a login; and how both are told.
+//! Why a call may not be sent, why a login failed, and the texts of both.
 
 use std::time::Duration;
 
@@ -7,41 +7,41 @@ use http::StatusCode;
 use crate::time::Instant;
 use crate::wire::status_code;
 
-/// Why a call may not go out, the same for every caller.
+/// Why the session denies a call. Every caller gets the same denial.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denial {
-    /// The server refused the login. No further login is made until the credentials change or
-    /// someone resets.
-    #[error("{}", refused(*status, *reason))]
+    /// The server rejected the login. No further login is made until the credentials change or
+    /// the session is reset.
+    #[error("{}", rejected(*status, *reason))]
     #[non_exhaustive]
     Rejected {
-        /// The status of the refusal.
+        /// The status of the rejection.
         status: StatusCode,
-        /// Why, as far as the server said.
+        /// The reason, if the server stated one.
         reason: RejectionReason,
     },
     /// The last login failed; the next is allowed at `until`.
-    #[error("the last CTC login failed ({cause}); no other is tried before the pause ends")]
+    #[error("the last CTC login failed ({cause}): no login is made until the backoff ends")]
     #[non_exhaustive]
     BackingOff {
-        /// When the next login may go out.
+        /// When the next login may be sent.
         until: Instant,
-        /// What went wrong.
+        /// Why the login failed.
         cause: LoginFailure,
     },
     /// There are no credentials to log in with, and asking their source again does not help. No
-    /// login is made until someone resets or sets credentials.
+    /// login is made until the session is reset or gets credentials.
     #[error(
-        "there are no usable CTC credentials to log in with: mend their source, \
+        "there are no usable CTC credentials to log in with: fix their source, \
          then reset the session"
     )]
     CredentialsUnusable,
-    /// Too many logins of late; the next is allowed at `until`.
-    #[error("the CTC login budget is spent (fair use); no login is made before it refills")]
+    /// The login budget is spent; the next login is allowed at `until`.
+    #[error("the CTC login budget is spent (fair use): no login is made until it refills")]
     #[non_exhaustive]
     BudgetSpent {
-        /// When the next login may go out.
+        /// When the next login may be sent.
         until: Instant,
     },
     /// The session was closed by `logout` or `close`.
@@ -50,7 +50,7 @@ pub enum Denial {
     /// The call was made from within a login of this very session, by an observer, a store or an
     /// HTTP client: it would wait for itself.
     #[error(
-        "this call was made from within a CTC login, and cannot wait for it: \
+        "the call was made from within a CTC login and cannot wait for it: \
          make it on another thread or task"
     )]
     InsideLogin,
@@ -63,22 +63,22 @@ pub enum Denial {
     NotRun,
 }
 
-/// Why the server refused a login, as far as its response said. It is for people: what a session
-/// does is the same for all of them.
+/// Why the server rejected a login, if its response said so. It is for people: the session does
+/// the same for every reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RejectionReason {
-    /// The response did not say, as with the cookie login: only its status is known.
+    /// The response did not say. With the cookie login, only the status is known.
     #[default]
     Unstated,
-    /// The server does not take user name and password: one of them is wrong, or the account is
-    /// locked or disabled (OAuth's `invalid_grant`).
+    /// The server does not accept the username and password: one of them is wrong, or the account
+    /// is locked or disabled (OAuth's `invalid_grant`).
     Credentials,
     /// As [`Credentials`](Self::Credentials), and the server's text names a sign-on policy that
-    /// wants more than a password, such as a second factor.
+    /// asks for more than a password, such as a second factor.
     SignOnPolicy,
-    /// The server does not take the client id, the grant or the scope, or has no login at this
-    /// address: user name and password are not at fault.
+    /// The server does not accept the client id, grant or scope, or has no login at this address.
+    /// The username and password are not the problem.
     Configuration,
 }
 
@@ -90,20 +90,20 @@ impl RejectionReason {
         Self::Configuration,
     ];
 
-    /// As it stands in a record.
+    /// Its number in a record.
     pub(super) fn number(self) -> u8 {
         let at = Self::ALL.iter().position(|reason| *reason == self);
         at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default()
     }
 
-    /// A number that only a newer version knows is no reason to give.
+    /// A number that only a newer version knows becomes [`Unstated`](Self::Unstated).
     pub(super) fn of_number(number: u8) -> Self {
         let reason = Self::ALL.get(usize::from(number));
         reason.copied().unwrap_or_default()
     }
 }
 
-/// A refusal, as one value.
+/// A rejection: its status and reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) status: StatusCode,
@@ -124,31 +124,31 @@ impl From<Rejection> for Denial {
     }
 }
 
-/// For tests of code that handles denials: sessions make their own.
+/// For tests of code that handles denials.
 impl Denial {
-    /// [`Denial::Rejected`], for a reason that the server did not state.
+    /// Returns [`Denial::Rejected`] without a stated reason.
     pub fn rejected(status: StatusCode) -> Self {
         Self::rejected_for(status, RejectionReason::Unstated)
     }
 
-    /// [`Denial::Rejected`].
+    /// Returns [`Denial::Rejected`].
     pub fn rejected_for(status: StatusCode, reason: RejectionReason) -> Self {
         Self::Rejected { status, reason }
     }
 
-    /// [`Denial::BackingOff`].
+    /// Returns [`Denial::BackingOff`].
     pub fn backing_off(until: Instant, cause: LoginFailure) -> Self {
         Self::BackingOff { until, cause }
     }
 
-    /// [`Denial::BudgetSpent`].
+    /// Returns [`Denial::BudgetSpent`].
     pub fn budget_spent(until: Instant) -> Self {
         Self::BudgetSpent { until }
     }
 }
 
 impl Denial {
-    /// How long to wait before asking again can help; `None` when time alone does not help.
+    /// Returns how long to wait before trying again; `None` if waiting does not help.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
         match self {
             Self::BackingOff { until, .. } | Self::BudgetSpent { until } => {
@@ -163,14 +163,14 @@ impl Denial {
     }
 }
 
-/// For tests of code that handles failed logins: sessions make their own.
+/// For tests of code that handles failed logins.
 impl LoginFailure {
-    /// [`LoginFailure::Redirected`].
+    /// Returns [`LoginFailure::Redirected`].
     pub fn redirected(status: StatusCode) -> Self {
         Self::Redirected { status }
     }
 
-    /// [`LoginFailure::Unavailable`].
+    /// Returns [`LoginFailure::Unavailable`].
     pub fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> Self {
         Self::Unavailable {
             status,
@@ -179,38 +179,38 @@ impl LoginFailure {
     }
 }
 
-fn refused(status: StatusCode, reason: RejectionReason) -> String {
+fn rejected(status: StatusCode, reason: RejectionReason) -> String {
     let (what, until) = match reason {
         RejectionReason::Unstated | RejectionReason::Configuration if names_no_login(status) => (
-            "there is no such login at this address: check the base URL or the token URL",
-            "the session is made anew or reset",
+            "there is no login at this address: check the base URL or the token URL",
+            "the session is rebuilt or reset",
         ),
         RejectionReason::Unstated => (
-            "check user name, password and application key, and that the account is not locked",
+            "check the username, password and application key, and that the account is not locked",
             "they change or the session is reset",
         ),
         RejectionReason::Credentials => (
-            "check user name and password, and that the account is not locked or disabled",
+            "check the username and password, and that the account is not locked or disabled",
             "they change or the session is reset",
         ),
         RejectionReason::SignOnPolicy => (
-            "a sign-on policy asks for more than user name and password, such as a second factor: \
+            "a sign-on policy asks for more than a username and password, such as a second factor: \
              use an account that may log in with these alone",
             "the credentials change or the session is reset",
         ),
         RejectionReason::Configuration => (
-            "it does not take the client id, the grant or the scope: check the OAuth settings \
-             (user name and password are not at fault)",
-            "the session is made anew or reset",
+            "it does not accept the client id, grant or scope: check the OAuth settings \
+             (the username and password are not the problem)",
+            "the session is rebuilt or reset",
         ),
     };
     format!(
-        "CTC refused the login (status {status}): {what}; no further login is made until {until}"
+        "CTC rejected the login (status {status}): {what}; no further login is made until {until}"
     )
 }
 
-/// Statuses that speak of the address or the form of a request. Not every login takes all of them
-/// for a refusal.
+/// Whether the status is about the address or the form of a request. Not every login treats all of
+/// them as a rejection.
 pub(super) fn names_no_login(status: StatusCode) -> bool {
     let about_the_address = [
         StatusCode::NOT_FOUND,
@@ -221,33 +221,33 @@ pub(super) fn names_no_login(status: StatusCode) -> bool {
     about_the_address.contains(&status)
 }
 
-fn asks_for_patience(status: StatusCode) -> bool {
-    let patience = [
+fn asks_to_wait(status: StatusCode) -> bool {
+    let asking = [
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::TOO_EARLY,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    patience.contains(&status)
+    asking.contains(&status)
 }
 
 fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> String {
     match retry_after {
-        Some(pause) => format!(
-            "the server answered {status} and asked for a pause of {} s",
-            pause.as_secs()
+        Some(wait) => format!(
+            "the server responded with {status} and asked clients to wait {} s",
+            wait.as_secs()
         ),
         None if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            format!("a proxy answered {status}: check its user name and password")
+            format!("a proxy responded with {status}: check its username and password")
         }
-        None if status.is_client_error() && !asks_for_patience(status) => format!(
-            "a gateway or the server answered {status}, which is not about the credentials: check \
-             base URL and proxy"
+        None if status.is_client_error() && !asks_to_wait(status) => format!(
+            "a gateway or the server responded with {status}, which does not concern the \
+             credentials: check the base URL and the proxy"
         ),
-        None => format!("the server answered {status}: it is in trouble, or asks for patience"),
+        None => format!("the server responded with {status}: it may be down or overloaded"),
     }
 }
 
-/// What was wrong with a login that may be tried again after a pause.
+/// Why a login failed. Another one may be made after a backoff.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum LoginFailure {
@@ -255,10 +255,10 @@ pub enum LoginFailure {
     #[error("the server could not be reached: check host, network and TLS")]
     NotSent,
     /// The source of the credentials failed, or took too long.
-    #[error("the source of the credentials failed: look at what it reports")]
+    #[error("the source of the credentials failed: see the error that it reports")]
     CredentialsUnavailable,
-    /// No response came back.
-    #[error("no usable answer came back: the server may be slow or down")]
+    /// No usable response arrived.
+    #[error("no usable response arrived: the server may be slow or down")]
     MaybeSent,
     /// The HTTP client, the store or the source of the credentials panicked.
     #[error(
@@ -266,8 +266,8 @@ pub enum LoginFailure {
          login: see its panic message"
     )]
     Panicked,
-    /// Another process was logging in, and did not come to an end.
-    #[error("another process held the login lease of the session store and did not finish in time")]
+    /// Another process was logging in and did not finish.
+    #[error("another process held the session store's lease and did not finish its login in time")]
     StoreBusy,
     /// A limit on the logins of many sessions had no room for it in time. Nothing was sent, and
     /// other sessions are logging in.
@@ -276,22 +276,20 @@ pub enum LoginFailure {
     /// Status 200 without a token: without an `authToken` cookie, or, for the OAuth login, without
     /// a JSON object that has an `access_token`.
     #[error(
-        "the server responded with 200 but handed out no token: check the base URL or the token \
-         URL, and whether a proxy or gateway answers in the server's place"
+        "the server responded with 200 but without a token: check the base URL or the token URL, \
+         and whether a proxy or gateway responds in place of the server"
     )]
     NoToken,
     /// Status 200 with a token that cannot be sent: an `authToken` that is not a cookie value, or
     /// an `access_token` that is not a bearer token.
-    #[error(
-        "the server handed out a token that cannot be used: check the base URL or the token URL"
-    )]
+    #[error("the server returned a token that cannot be used: check the base URL or the token URL")]
     UnusableToken,
-    /// Status 200 with the very token that had just been refused.
-    #[error("the server handed out the very token that it had just refused")]
+    /// Status 200 with the same token that had just been rejected.
+    #[error("the server returned the same token that it had just rejected")]
     SameToken,
-    /// A redirect: the login is never sent on to another address.
+    /// A redirect. The login is never sent to another address.
     #[error(
-        "the server answered with a redirect ({status}), which is not followed: check the base URL"
+        "the server responded with a redirect ({status}), which is not followed: check the base URL"
     )]
     #[non_exhaustive]
     Redirected {
@@ -299,7 +297,7 @@ pub enum LoginFailure {
         #[serde(with = "status_code")]
         status: StatusCode,
     },
-    /// The server is in trouble, or asks for patience.
+    /// The server is down or overloaded, or asks clients to wait.
     #[error("{}", unavailable(*status, *retry_after))]
     #[non_exhaustive]
     Unavailable {
@@ -310,9 +308,9 @@ pub enum LoginFailure {
         /// `X-Rate-Limit-Reset`, if that is longer.
         retry_after: Option<Duration>,
     },
-    /// The OAuth login's error code says so, whatever the status: the server is in trouble, or asks
-    /// for patience.
-    #[error("the server responded with {status} and said that it is busy or in trouble")]
+    /// The OAuth login's error code says, whatever the status, that the server is unavailable or
+    /// asks clients to wait.
+    #[error("the server responded with {status} and reported that it is busy or unavailable")]
     #[non_exhaustive]
     Busy {
         /// Its status.

@@ -1,4 +1,4 @@
-//! Fair use: how many logins, how long a pause after a failure, and when to stop altogether.
+//! Fair use: the login budget, the backoff after a failure, and the stop after a rejection.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use super::denial::{Denial, LoginFailure, Rejection};
 use crate::settings::FairUse;
 use crate::time::{Instant, later};
 
-/// How many refills a login costs at most while the tokens that logins bring die young.
+/// How many refills a login costs at most while new tokens become invalid early.
 const MOST_WHEN_SHORT: u32 = 8;
-/// How many it costs at most while logins do not help: with the defaults, 36 logins a day. More
-/// would let a token that really died wait for longer than 40 minutes.
+/// How many it costs at most while logins do not help: with the defaults, 36 logins a day. With
+/// more, the renewal of a token that really became invalid could wait for more than 40 minutes.
 const MOST_WHEN_FUTILE: u32 = 20;
 
-/// Decides whether a login may go out now.
+/// Decides whether a login may be made now.
 ///
 /// The budget is a leaky bucket kept as one span: each login adds a `refill` of debt, time takes it
 /// away, and `burst` refills is as much debt as there may be.
@@ -22,7 +22,7 @@ pub(super) struct Governor {
     debt: Duration,
     debt_as_of: Option<Instant>,
     failures: u32,
-    /// Logins in a row whose token died young, or that did not help.
+    /// Logins in a row whose token had a short lifetime, or that did not help.
     wasted: u32,
     /// What the next login costs besides its own refill.
     surcharge: Duration,
@@ -32,7 +32,7 @@ pub(super) struct Governor {
     random: u64,
 }
 
-/// Why no login goes out, apart from the budget.
+/// Why no login may be made, apart from the budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     BackingOff { until: Instant, cause: LoginFailure },
@@ -78,7 +78,7 @@ impl Governor {
         }
     }
 
-    /// `Ok` when a login may go out at `now`.
+    /// `Ok` if a login may be made at `now`.
     pub(super) fn check(&self, now: Instant) -> Result<(), Denial> {
         match &self.stop {
             Some(Stop::Rejected(rejection)) => return Err((*rejection).into()),
@@ -100,7 +100,7 @@ impl Governor {
         }
     }
 
-    /// Counts a login that is about to go out.
+    /// Charges a login that is about to be sent.
     pub(super) fn charge(&mut self, now: Instant) {
         self.last_charge = self
             .rules
@@ -110,7 +110,7 @@ impl Governor {
         self.debt_as_of = Some(now);
     }
 
-    /// Takes the last debit back: that login never reached the server.
+    /// Refunds the last charge: that login did not reach the server.
     pub(super) fn refund(&mut self, now: Instant) {
         let debit = std::mem::take(&mut self.last_charge);
         self.surcharge = self.surcharge.max(debit.saturating_sub(self.rules.refill));
@@ -118,14 +118,14 @@ impl Governor {
         self.debt_as_of = Some(now);
     }
 
-    /// Ends a pause or a rejection: a login succeeded, or somebody says that the next one may. The
-    /// budget stays: it protects the account, not the caller.
+    /// Ends a backoff or a rejection: a login succeeded, or a reset allows the next one. The budget
+    /// stays: it protects the account, not the caller.
     pub(super) fn clear_stop(&mut self) {
         self.failures = 0;
         self.stop = None;
     }
 
-    /// Another process logged in: whatever fails next is the first of its series.
+    /// Another process logged in: the next failure is the first of a series.
     pub(super) fn end_failures(&mut self) {
         self.failures = 0;
     }
@@ -140,9 +140,9 @@ impl Governor {
         Denial::CredentialsUnusable
     }
 
-    /// Starts a pause: doubling, capped, jittered; a longer `Retry-After` wins, within its own cap.
-    /// After a login that never left it doubles once at most: that one cost the server nothing, and
-    /// the network may be back at any time.
+    /// Starts a backoff: doubling, capped, with a random part; a longer `Retry-After` takes
+    /// precedence, within its own cap. After a login that was not sent it doubles only once: that
+    /// login cost the server nothing, and the network may return at any time.
     pub(super) fn failed(
         &mut self,
         cause: LoginFailure,
@@ -186,8 +186,8 @@ impl Governor {
         Denial::BackingOff { until, cause }
     }
 
-    /// Notes how long a token lived: the login that replaces one that died young costs up to eight
-    /// refills, doubling. It is not held back itself: what was permitted stays permitted.
+    /// Records how long a token was valid: the login that replaces a token with a short lifetime
+    /// costs up to eight refills, doubling. That login itself is not delayed.
     pub(super) fn token_invalidated(&mut self, age: Duration) {
         if age >= self.rules.short_token_lifetime {
             self.login_helped();
@@ -196,13 +196,13 @@ impl Governor {
         }
     }
 
-    /// A 401 that a login was made for came again with the new token: the next login costs up to
-    /// twenty refills, doubling, until one helps.
+    /// After a login the new token got the same 401: the next login costs up to twenty refills,
+    /// doubling, until a login helps.
     pub(super) fn login_was_futile(&mut self) {
         self.raise_surcharge(MOST_WHEN_FUTILE);
     }
 
-    /// A call that was refused went through after a login, or a token lived for long.
+    /// A rejected call succeeded after a login, or a token was valid for long.
     pub(super) fn login_helped(&mut self) {
         self.wasted = 0;
         self.surcharge = Duration::ZERO;
@@ -230,7 +230,7 @@ impl Governor {
         }
     }
 
-    /// Takes over what other processes of the same account did.
+    /// Merges the history of other processes of the same account.
     pub(super) fn merge_history(&mut self, history: History, now: Instant) {
         self.debt = self.debt_at(now).max(history.debt.min(self.most_debt()));
         self.debt_as_of = Some(now);
@@ -247,12 +247,12 @@ impl Governor {
         }
     }
 
-    /// The longest pause there can be.
+    /// The longest possible backoff.
     pub(super) fn longest_pause(&self) -> Duration {
         self.rules.backoff_cap.max(self.rules.retry_after_cap)
     }
 
-    /// What the dearest login leaves behind: a record that says more is mistaken.
+    /// The highest charge of one login: a record with more is wrong.
     fn most_debt(&self) -> Duration {
         self.rules
             .refill

@@ -1,4 +1,4 @@
-//! The words of a login: order, ticket, outcome.
+//! The types of a login: order, ticket, outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,39 +10,41 @@ use super::denial::Denial;
 use super::pass::{Generation, Pass};
 use crate::secret::FormBody;
 
-/// May this call go out, and with what?
+/// The decision about a call.
 #[derive(Debug)]
 #[must_use]
 pub enum Admit {
     /// Stamp the request with this and send it.
     Proceed(Pass),
-    /// You are elected: send this login, report how it went, and ask again. A token may serve all
-    /// the same, to be renewed ahead of its end: others proceed with it then, or wait.
+    /// You are elected: send this login, report its outcome, and ask again. The session may have a
+    /// valid token, which this login renews early: meanwhile other callers proceed with it, or
+    /// wait.
     Login(Box<LoginOrder>),
-    /// You are elected, and the session has no credentials of its own: get them, hand them to
-    /// [`login_with`](crate::Session::login_with), and go on with the login that it returns as with
-    /// [`Login`](Self::Login). If there are none, say so with
+    /// You are elected, and the session has no credentials of its own: get them, pass them to
+    /// [`login_with`](crate::Session::login_with), and continue with the login that it returns as
+    /// with [`Login`](Self::Login). If you cannot get any, report that with
     /// [`credentials_failed`](crate::Session::credentials_failed).
     NeedCredentials(LoginTicket),
     /// Another caller is logging in: wait, and ask again.
     Wait(Wait),
-    /// No. Tell the caller; asking again before [`Denial::retry_after`] changes nothing.
+    /// Denied. Return the denial to the caller; asking again before [`Denial::retry_after`] changes
+    /// nothing.
     Deny(Denial),
 }
 
-/// The login that the elected caller is to make.
+/// The login that the elected caller makes.
 #[derive(Debug)]
 pub struct LoginOrder {
-    /// To be handed back with the report; see [`LoginTicket`].
+    /// Pass it to the report; see [`LoginTicket`].
     pub ticket: LoginTicket,
-    /// The request to send as it is. It holds the password; redirects must not be followed.
+    /// The request, to be sent unchanged. It contains the password; do not follow redirects.
     pub request: Request<FormBody>,
 }
 
 /// The right to report on one login, used up by the report.
 ///
-/// A ticket that is dropped unreported keeps all others waiting until its lease ends: hand it to
-/// [`abandon`](crate::Session::abandon) instead.
+/// If a ticket is dropped without a report, all other callers wait until its lease expires: pass it
+/// to [`abandon`](crate::Session::abandon) instead.
 #[must_use = "report the login, or hand the ticket to Session::abandon"]
 pub struct LoginTicket {
     pub(super) owner: Arc<()>,
@@ -55,43 +57,44 @@ impl fmt::Debug for LoginTicket {
     }
 }
 
-/// How a login ended.
+/// The outcome of a login.
 #[derive(Debug)]
 #[must_use]
 pub enum LoginOutcome {
     /// The session is open with this generation.
     Opened(Generation),
-    /// It failed, and this is what every caller is told until it may be tried again.
+    /// It failed. Every caller gets this denial until a login may be made again.
     Failed(Denial),
     /// The report changed nothing: after the lease another caller was elected, or the session was
     /// closed or the credentials changed meanwhile.
     #[non_exhaustive]
     Stale {
-        /// The login succeeded for a session that was closed, or another user's: this request ends
-        /// the token that nobody holds.
+        /// The login succeeded after the session was closed or moved to another account: this
+        /// request logs out the orphan.
         orphan: Option<Box<Request<FormBody>>>,
     },
 }
 
-/// What a newer record from a store meant for the elected caller.
+/// What a store's record means for the elected caller.
 #[derive(Debug)]
 #[must_use]
 pub enum Resumed {
-    /// The session is open with the record's token: send no login.
+    /// The session adopted the record's token: do not send the login.
     Adopted(Generation),
-    /// The record's history forbids a login now.
+    /// The record's history does not allow a login now.
     Denied(Denial),
-    /// The record has nothing better: go on and send the login.
+    /// The record has no newer token: send the login.
     Continue(LoginTicket),
     /// The ticket no longer counts; see [`LoginOutcome::Stale`].
     Stale,
 }
 
-/// How far a request got that had no response.
+/// How far a request without a response got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendFailure {
-    /// It never left: no name, no connection, no TLS. It does not count against the login budget.
+    /// It was not sent: name lookup, connection or TLS failed. It is not charged to the login
+    /// budget.
     NotSent,
-    /// The server may have seen it. Use this when in doubt.
+    /// The server may have received it. Use this if in doubt.
     MaybeSent,
 }

@@ -1,21 +1,8 @@
-//! The session: a state machine that is told what happened and says what to do.
+//! The session: a state machine that takes reports of what happened and returns what to do.
 //!
-//! ```text
-//!          admit (first caller)              200 + authToken
-//!  Empty ─────────────────────▶ LoggingIn ─────────────────────▶ Open(generation n)
-//!    ▲                           │  │  │                           │
-//!    │       ticket abandoned /  │  │  └─ 400/401/403 ─▶ Rejected  │ 401 on generation n
-//!    │       lease over          │  │                              │ and a login may be
-//!    ├───────────────────────────┘  └─ 429/5xx/IO ─▶ BackingOff    │ made; or a clearing
-//!    │                                               (until)       │ cookie
-//!    └─────────────────────────────────────────────────────────────┘
-//!  any ── logout() / close() ─▶ Closed      BackingOff ── until passed ─▶ Empty
-//!  Rejected ── set_credentials() / reset() ─▶ Empty      Closed ── reopen() ─▶ Empty
-//! ```
-//!
-//! Inside, [`Phase`] is derived from three facts that change on their own: is there a token, is a
-//! login on its way, and does the governor allow one. That is why a renewal can run, and fail,
-//! while the old token serves.
+//! The manual's page `driving_it_yourself` draws its states. [`Phase`] is not stored but derived
+//! from three independent facts: the token, the login in progress, and whether the governor allows
+//! a login. So a renewal can run, and fail, while the old token stays in use.
 
 mod call;
 mod credentials;
@@ -66,12 +53,12 @@ use routes::RejectedRoutes;
 
 /// One account's session with one CTC instance.
 ///
-/// Every method that needs the time takes `now`. A `now` older than the last one seen counts as the
-/// last one. The methods never block, never panic, and change nothing when a report comes too late.
+/// Every method that needs the time takes `now`. A `now` before the last one counts as the last
+/// one. The methods never block or panic, and change nothing if a report arrives too late.
 pub struct Session {
     endpoint: Endpoint,
     key: AppKey,
-    /// `None`: they are asked for at each login, and not kept.
+    /// `None`: each login asks for them, and they are not kept.
     credentials: Option<Credentials>,
     settings: Settings,
     requests: Requests,
@@ -82,35 +69,35 @@ pub struct Session {
     governor: Governor,
     closed: bool,
 
-    /// Of the newest token, whether it still serves or not.
+    /// Of the newest token, valid or not.
     generation: Generation,
-    /// Of the newest token that a store told of: whoever logs in here next gets a higher one.
+    /// Of the newest token in a store: the next login here gets a higher one.
     min_generation: Generation,
     /// Of the last token that came from a store's record: another process obtained it, and it may
-    /// be over already, however young.
+    /// be invalid already.
     adopted: Option<Generation>,
     /// Whose the newest token is: it is sealed for the credentials that obtained it, whatever the
     /// session's are by now.
     obtained_by: SealSeed,
-    /// The token that the server last refused, so that it is not taken up again.
+    /// The token that the server last rejected, so that it is not adopted again.
     rejected_token: Option<RejectedToken>,
-    /// The token that was last logged out, so that it is not taken up again from a store.
+    /// The token that was last logged out, so that it is not adopted again from a store.
     logged_out: Option<RejectedToken>,
     rejected_routes: RejectedRoutes,
-    /// Someone lifted a rejection; a record that still holds it does not count.
+    /// A rejection was lifted; ignore a record that still has it.
     overrides_record: bool,
-    /// When a login here last succeeded with the present credentials. What a record from before
-    /// that says of them is out of date.
+    /// When a login here last succeeded with the current credentials. A record from before is out
+    /// of date about them.
     proven: Option<Proven>,
-    /// The record's number at the last refusal of the present credentials that is known of, and the
-    /// highest one from before a login here succeeded: another password's writer may carry such a
-    /// refusal over into a record that is newer than that success.
+    /// The record's number at the last known rejection of the current credentials, and the highest
+    /// one before a login here succeeded: a process with another password may copy such a rejection
+    /// into a record that is newer than that success.
     refused_at: Option<u64>,
     overcome: Option<u64>,
 
     epoch: Epoch,
     latest: Option<Instant>,
-    /// Tells this session's tickets from those of any other.
+    /// Distinguishes this session's tickets from those of other sessions.
     owner: Arc<()>,
     tickets: u64,
 }
@@ -122,20 +109,20 @@ struct Open {
     /// each close, before it took the token from a record: which of two tokens is newer, only
     /// numbers of records tell.
     recorded: Generation,
-    /// When it was obtained; `None` for a record's token whose age cannot be told.
+    /// When it was obtained; `None` for a record's token of unknown age.
     since: Option<Instant>,
-    /// A route refused it although it was obtained for that very call: that login did not help.
+    /// A route rejected it although it was obtained for that call: that login did not help.
     futile: bool,
-    /// From the cookie it is a hint: the server alone ends such a token, so nothing is decided by
+    /// From the cookie it is a hint: only the server ends such a token, so no decision depends on
     /// it. The OAuth login states it; see [`Session::known_end`].
     ends: Option<Instant>,
-    /// When it is renewed ahead of its end, if it is.
+    /// When it is renewed early, if it is.
     renewal: Option<RenewalTimes>,
 }
 
 impl Open {
-    /// A token of unknown age is an old one: its 401 is no word on the route, its end no early
-    /// death.
+    /// Treat a token of unknown age as old: its 401 is not about the route, and its end is not a
+    /// short lifetime.
     fn age(&self, now: Instant) -> Duration {
         self.since
             .map_or(Duration::MAX, |since| now.saturating_duration_since(since))
@@ -157,7 +144,7 @@ struct RejectedToken {
     generation: Generation,
 }
 
-/// Counts the transitions that may free a waiter.
+/// Counts the transitions that may release a waiting caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Epoch(u64);
 
@@ -166,15 +153,15 @@ pub struct Epoch(u64);
 pub struct Wait {
     /// The epoch at the time of asking.
     pub epoch: Epoch,
-    /// When to ask again at the latest: the login's lease ends, or a login takes no longer.
+    /// When to ask again at the latest: the end of the login's lease, or of its time limit.
     pub deadline: Instant,
 }
 
 impl Session {
-    /// A session that has not logged in yet.
+    /// Creates a session that has not logged in yet.
     ///
     /// # Errors
-    /// [`SettingsError`] when the settings contradict each other.
+    /// Returns [`SettingsError`] if the settings contradict each other.
     pub fn new(
         endpoint: Endpoint,
         key: AppKey,
@@ -187,11 +174,11 @@ impl Session {
         Ok(session)
     }
 
-    /// A session that asks for its credentials at each login ([`Admit::NeedCredentials`]) and does
-    /// not keep the password: only the key under which its tokens are sealed for a store.
+    /// Creates a session that asks for its credentials at each login ([`Admit::NeedCredentials`])
+    /// and keeps no password, only the key that seals its tokens for a store.
     ///
     /// # Errors
-    /// [`SettingsError`] when the settings contradict each other.
+    /// Returns [`SettingsError`] if the settings contradict each other.
     pub fn without_credentials(
         endpoint: Endpoint,
         key: AppKey,
@@ -228,12 +215,11 @@ impl Session {
         })
     }
 
-    /// May this call go out, and with what?
+    /// Decides whether a call may be sent, and with which token.
     ///
-    /// While a token serves, a caller is asked now and then to renew it ahead of its
-    /// [known end](Self::known_end): it gets the login, makes it (or has it made) and asks again,
-    /// as without a token. Close to the end all others [wait](Admit::Wait) for that login. If it
-    /// fails, they proceed with the old token.
+    /// A caller may be elected to renew a valid token before its [known end](Self::known_end): it
+    /// gets the login, makes it and asks again, as without a token. Close to the end all others
+    /// [wait](Admit::Wait) for that login. If it fails, they proceed with the old token.
     pub fn admit(&mut self, call: &mut Call, now: Instant) -> Admit {
         let now = self.tick(now);
         if self.closed {
@@ -248,16 +234,17 @@ impl Session {
         let response = self.elect(now);
         call.saw_login |= !matches!(response, Admit::Deny(_));
         if self.open.is_some() && !matches!(response, Admit::Wait(_)) {
-            // The renewal is no longer due: whoever waits for it to be looks again.
+            // The renewal is no longer due: waiting callers must ask again.
             self.advance_epoch();
         }
         response
     }
 
-    /// Asks for a login although there is a token, which goes on serving until the new one is
-    /// there, and after a failure too. Never answers [`Admit::Proceed`].
+    /// Asks for a login although there is a token. The token stays in use until the new one
+    /// arrives, and after a failure. Never returns [`Admit::Proceed`].
     ///
-    /// Fair use asks to keep a token until it is refused: this is for a caller who knows better.
+    /// Fair use asks you to keep a token until the server rejects it. Renew earlier only for a
+    /// reason, such as planned maintenance.
     pub fn renew(&mut self, now: Instant) -> Admit {
         let now = self.tick(now);
         if self.closed {
@@ -267,11 +254,11 @@ impl Session {
         }
     }
 
-    /// Closes the session at once and forgets the token. The request, when there was a token, ends
-    /// it on the server: sending it is best effort, and its response changes nothing.
+    /// Closes the session immediately and discards the token. If there was a token, returns the
+    /// request that ends it on the server: send it if you can; its response changes nothing.
     ///
-    /// Its address is our assumption ([`Settings::logout_path`]). The token is not taken up again
-    /// from a store's record after [`reopen`](Self::reopen).
+    /// Its path is our assumption ([`Settings::logout_path`]). The token is not adopted again from
+    /// a store's record after [`reopen`](Self::reopen).
     pub fn logout(&mut self) -> Option<Request<FormBody>> {
         let recorded = self.open.as_ref().map(|open| open.recorded);
         let pass = self.close()?;
@@ -282,8 +269,8 @@ impl Session {
         self.requests.logout(&pass)
     }
 
-    /// Closes the session at once and forgets the token, which stays valid on the server. Returns
-    /// what was its pass. Calls under way finish; none triggers a login.
+    /// Closes the session immediately and discards the token, which stays valid on the server.
+    /// Returns its pass. Calls in progress finish and cause no login.
     pub fn close(&mut self) -> Option<Pass> {
         let open = self.open.take();
         self.closed = true;
@@ -295,7 +282,7 @@ impl Session {
         open.map(|open| open.pass)
     }
 
-    /// Lets a closed session log in again.
+    /// Allows a closed session to log in again.
     pub fn reopen(&mut self) {
         if self.closed {
             self.closed = false;
@@ -303,7 +290,7 @@ impl Session {
         }
     }
 
-    /// The session in the clear. `ctc-driver` makes of it what a store keeps.
+    /// Returns the session in the clear. `ctc-driver` seals it into the record of a store.
     pub fn record(&self, now: Instant, wall: SystemTime) -> OpenRecord {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         let token = self.open.as_ref().map(|open| {
@@ -327,14 +314,14 @@ impl Session {
         OpenRecord::take(snapshot, Clocks { now, wall })
     }
 
-    /// What the key to this session's sealed records is derived from.
+    /// The input of the key to this session's sealed records.
     #[doc(hidden)]
     pub fn seal_seed(&self) -> SealSeed {
         self.marks.seed.clone()
     }
 
-    /// What the session's record is filed under. The account is empty before a session
-    /// [without](Self::without_credentials) credentials has been given the first.
+    /// Returns the key under which the session's record is filed. The account is empty until a
+    /// session [without](Self::without_credentials) credentials gets its first.
     pub fn record_key(&self) -> RecordKey {
         RecordKey {
             origin: self.endpoint.origin().to_owned(),
@@ -342,47 +329,48 @@ impl Session {
         }
     }
 
-    /// The pass that calls go out with while the session is open: what a driver publishes.
+    /// Returns the pass for calls while the session is open: a driver publishes it.
     pub fn pass(&self) -> Option<&Pass> {
         self.open.as_ref().map(|open| &open.pass)
     }
 
-    /// Changes whenever a waiter may have something to do.
+    /// Returns the epoch, which changes whenever waiting callers must ask again.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Whether every response is worth an [`observe`](Self::observe): some route's 401 is
-    /// remembered, and a response other than 401 would end that. It ends by itself with the first
-    /// response that is observed after that memory's end.
+    /// Returns whether to pass every response to [`observe`](Self::observe): a rejected route is
+    /// remembered, and a response other than 401 would end that. It becomes false with the first
+    /// response that is observed after the memory has expired.
     pub fn needs_every_response(&self) -> bool {
         self.latest
             .is_some_and(|now| self.rejected_routes.has_any(now))
     }
 
-    /// Reads the responses to logins, without the session: see [`LoginReader`].
+    /// Returns the reader of responses to logins, which works without the session: see
+    /// [`LoginReader`].
     pub fn login_reader(&self) -> LoginReader {
         LoginReader::new(&self.settings.login, self.settings.login_rule.clone())
     }
 
-    /// The origin that the session is bound to.
+    /// Returns the origin that the session is bound to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Whether the API or the token endpoint is a server on this machine that is spoken to without
-    /// TLS. What is sent must not go through a proxy then.
+    /// Returns whether the API or the token endpoint is a server on this machine without TLS. If
+    /// so, requests must not go through a proxy.
     pub fn is_plain_http(&self) -> bool {
         let issuer = self.settings.login.oauth().map(OAuth::endpoint);
         self.endpoint.is_plain_http() || issuer.is_some_and(Endpoint::is_plain_http)
     }
 
-    /// The settings in force.
+    /// Returns the settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Opens the session with the next generation, or with `recorded` when that is higher.
+    /// Opens the session with the next generation, or with `recorded` if that is higher.
     fn open_with(&mut self, found: TokenTimes, recorded: Option<Generation>) -> Option<Generation> {
         let TokenTimes { token, since, ends } = found;
         let own = self.generation.next();
@@ -428,8 +416,7 @@ impl Session {
         )
     }
 
-    /// What is known so far no longer counts; a late response to an earlier call says nothing any
-    /// more.
+    /// Resets what is known so far; a late response to an earlier call has no effect.
     fn forget_account(&mut self) {
         self.generation = self.generation.next();
         self.rejected_token = None;

@@ -8,8 +8,8 @@ use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
 use crate::wire::{BearerChallenge, TokenChange, mentions_token, read_token_change};
 
-/// Whether this status comes from behind the check of the token, as far as the vendor's list tells.
-/// A 404 or 5xx may come from a gateway, or from before the check.
+/// Whether this status shows that the token was accepted, by the vendor's list. A 404 or 5xx may
+/// come from a gateway, or from before the check of the token.
 fn accepts_token(status: StatusCode) -> bool {
     let behind_the_check = [
         StatusCode::NOT_MODIFIED,
@@ -22,16 +22,16 @@ fn accepts_token(status: StatusCode) -> bool {
 }
 
 impl Session {
-    /// Whether a response can say anything about a session: it is a 401, or sets or clears the
-    /// token's cookie.
+    /// Returns whether a response can affect a session: it is a 401, or sets or clears the token's
+    /// cookie.
     #[inline]
     pub fn affects_session(status: StatusCode, headers: &HeaderMap) -> bool {
         status == StatusCode::UNAUTHORIZED || mentions_token(headers)
     }
 
-    /// What does this response say about the session, and what is to become of it?
+    /// Updates the session from a response, and returns what to do with the response.
     ///
-    /// Needed only when [`affects_session`](Self::affects_session) says so, while
+    /// Needed only if [`affects_session`](Self::affects_session) returns true, while
     /// [`needs_every_response`](Self::needs_every_response), and for a call that
     /// [`was_replayed`](Call::was_replayed): any other response is [`Verdict::Deliver`] and changes
     /// nothing.
@@ -59,7 +59,7 @@ impl Session {
                 self.governor.login_helped();
             }
         }
-        // What is said to a call with an older token is about that token. Where the token is no
+        // The response to a call with an older token is about that token. If the token is not a
         // cookie, cookies say nothing about it.
         if call.carried == Some(self.generation) && !self.closed && !self.is_oauth() {
             self.take_token_change(headers, now);
@@ -67,8 +67,8 @@ impl Session {
         Verdict::Deliver
     }
 
-    /// The 401 table. A new token that comes with a 401 is not taken up: the 401 says that a login
-    /// is needed.
+    /// The handling of a 401. A new token beside a 401 is not adopted: the 401 says that a login is
+    /// needed.
     fn unauthorized(
         &mut self,
         call: &mut Call,
@@ -89,7 +89,7 @@ impl Session {
         if let Some(open) = self.open.as_ref().filter(|_| about_current) {
             let about_the_route = self.is_about_the_route(call, route, open, now);
             let again = self.rejected_routes.convict(route, now) && self.adopted != call.carried;
-            // A clearing cookie is the server's word on the token, whatever the route.
+            // With a clearing cookie the server ends the token, whatever the route.
             let held = Some(open.pass.token());
             let cleared =
                 challenge.is_none() && read_token_change(headers, held) == TokenChange::Cleared;
@@ -106,7 +106,7 @@ impl Session {
                     _ => Unauthorized::RouteRejected,
                 });
             }
-            // The 401 alone takes the token away only when another can be had for it.
+            // Without a clearing cookie, drop the token only if another can be obtained.
             if !cleared
                 && !self.has_pending_login(now)
                 && let Err(denial) = self.governor.check(now)
@@ -116,7 +116,7 @@ impl Session {
             self.drop_token(now);
             call.ended_token = true;
         }
-        // The token is gone, or there is a newer one already.
+        // The token was dropped, or there is a newer one already.
         let adopted = self.adopted.is_some() && self.adopted == call.carried;
         let verdict = call.replay(adopted);
         if about_current && verdict != Verdict::Replay {
@@ -156,8 +156,8 @@ impl Session {
         young && obtained_for_this_call || self.rejected_routes.knows(route, now)
     }
 
-    /// A route refused the present token although it was obtained for that: once for each token,
-    /// the governor hears that a login did not help.
+    /// A route rejected the current token although it was obtained for that call: once for each
+    /// token, the governor hears that a login did not help.
     fn count_futile_login(&mut self) {
         if let Some(open) = self.open.as_mut().filter(|open| !open.futile) {
             open.futile = true;

@@ -1,4 +1,5 @@
-//! A record in the clear: what a session is, and what a store's record says to its credentials.
+//! A record in the clear: the state of a session, or the part of a store's record that its
+//! credentials open.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,9 +21,9 @@ use crate::secret::{AppKey, AuthToken, Credentials};
 use crate::settings::MAX_SPAN;
 use crate::time::{Instant, later};
 
-/// A session's state in the clear: what [`Session::record`](super::Session::record) says of it, and
-/// what a store's [`SessionRecord`] says to one session's credentials. It holds the token, and is
-/// never written anywhere: `ctc-driver` seals it.
+/// A session's state in the clear, from [`Session::record`](super::Session::record) or from the
+/// part of a store's [`SessionRecord`] that the session's credentials open. It contains the token
+/// and is never written: `ctc-driver` seals it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OpenRecord {
     pub(super) format: u32,
@@ -67,7 +68,7 @@ impl FoundRefusal {
 }
 
 impl OpenRecord {
-    /// What the record is filed under.
+    /// Returns the key under which the record is filed.
     pub fn key(&self) -> RecordKey {
         RecordKey {
             origin: self.origin.clone(),
@@ -75,24 +76,23 @@ impl OpenRecord {
         }
     }
 
-    /// The number of the newest token that is known of.
+    /// Returns the generation of the newest known token.
     pub fn generation(&self) -> Generation {
         Generation(self.generation)
     }
 
-    /// Whether it holds a token.
+    /// Returns whether it has a token.
     pub fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Whether both hold the same token.
+    /// Returns whether both have the same token.
     pub fn same_token(&self, other: &Self) -> bool {
         let tokens = self.auth_token().zip(other.auth_token());
         tokens.is_some_and(|(ours, theirs)| ours.is_same(theirs))
     }
 
-    /// The record without its token, as of a session that was logged out. The governor's history
-    /// stays.
+    /// Returns the record without its token, as after a logout. The governor's history stays.
     #[must_use]
     pub fn without_token(mut self) -> Self {
         self.token = None;
@@ -233,8 +233,8 @@ impl fmt::Debug for OpenRecord {
     }
 }
 
-/// What the key to a record's sealed parts is derived from, slowly. Credentials cannot be read from
-/// it, and without the application key nothing that is derived from it can be tested.
+/// The input from which the key to a record's sealed parts is derived, slowly. It does not disclose
+/// the credentials, and without the application key no guess can be tested against it.
 #[doc(hidden)]
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealSeed(Zeroizing<[u8; 32]>);
@@ -288,8 +288,8 @@ fn mac(key: &[u8], purpose: &str, parts: &[&str]) -> [u8; 32] {
     mac.finalize()
 }
 
-/// What a session is recognised by in a record: all that it keeps of credentials that it does not
-/// hold. Equal for the same account and password, and only then.
+/// The mark of a session's credentials in a record, kept instead of the credentials. Equal only for
+/// the same account and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) account: String,
@@ -366,8 +366,8 @@ impl Clocks {
         self.wall_ms().saturating_add(ahead).saturating_sub(behind)
     }
 
-    /// A wall time as an instant; a foolish one counts as 30 days ahead. What is over is not moved
-    /// to the present, or a token would seem to have lived until now.
+    /// A wall time as an instant, at most 30 days from now. A past time is not moved to the present,
+    /// or a token would seem to have lived until now.
     fn to_instant(self, wall: u64) -> Instant {
         let ahead = Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN);
         let behind = Duration::from_millis(self.wall_ms().saturating_sub(wall));
@@ -451,7 +451,7 @@ impl OpenRecord {
         Some((times, Generation(found.generation)))
     }
 
-    /// The refusal of these very credentials, if there is one.
+    /// The rejection of these credentials, if any.
     pub(super) fn refusal_of(&self, marks: &Marks) -> Option<FoundRefusal> {
         self.refusal.filter(|_| self.seed == marks.seed)
     }
@@ -461,11 +461,11 @@ impl OpenRecord {
         Duration::from_millis(clocks.wall_ms().saturating_sub(self.saved_at))
     }
 
-    /// The history in it, with `refusal` as far as that one counts, and no pause for longer than
+    /// Its history, with `refusal` if that still applies, and with no backoff longer than
     /// `longest_pause`, whatever the clocks say.
     ///
-    /// A pause is a span from the save on, so that a clock behind the writer's does not make it
-    /// hours longer.
+    /// A backoff counts from the save, so that a clock behind the writer's does not make it hours
+    /// longer.
     pub(super) fn history(
         &self,
         refusal: Option<FoundRefusal>,
@@ -473,7 +473,7 @@ impl OpenRecord {
         clocks: Clocks,
     ) -> History {
         let elapsed = millis(self.age(clocks));
-        // One that is over ends now, which is no pause.
+        // A backoff that has ended ends now.
         let pause = self.pause.as_ref().map(|pause| {
             let left = pause
                 .until

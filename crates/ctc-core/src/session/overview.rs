@@ -1,4 +1,4 @@
-//! What a record says to everybody who can read it: no password is needed for this.
+//! What a record contains in the clear, without a password.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,8 +8,8 @@ use super::denial::LoginFailure;
 use super::pass::Generation;
 use super::record::SessionRecord;
 
-/// What is in the clear in a [`SessionRecord`], for programs that show it to people. Times are
-/// hints, by the clock of the process that wrote them.
+/// The contents of a [`SessionRecord`] that are in the clear, for programs that show them. Times
+/// are hints, by the clock of the process that wrote them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordOverview {
@@ -17,22 +17,21 @@ pub struct RecordOverview {
     pub saved_at: SystemTime,
     /// The number of its newest token.
     pub generation: Generation,
-    /// Its tokens, one for each password, newest first. Whether the server still accepts them is
-    /// not known.
+    /// Its tokens, one per password, newest first. They may be invalid by now.
     pub tokens: Vec<TokenOverview>,
-    /// The statuses of the logins that the server rejected, newest first. Only the password that
-    /// was rejected can tell that it was that one.
+    /// The statuses of the logins that the server rejected, newest first. Only with the rejected
+    /// password can one see that it is that password.
     pub rejections: Vec<StatusCode>,
-    /// When the backoff after a failed login ends, and what had failed. It may be over.
+    /// When the backoff after a failed login ends, and why the login failed. It may have ended.
     pub backoff: Option<(SystemTime, LoginFailure)>,
-    /// How much of the login budget was used when it was written: one
-    /// [`refill`](crate::FairUse::refill) for each login. It goes down with time.
+    /// How much of the login budget was spent when it was written: one
+    /// [`refill`](crate::FairUse::refill) per login. It decreases with time.
     pub login_debt: Duration,
     /// How many logins in a row had failed.
     pub failures: u32,
 }
 
-/// What is in the clear of a token in a record.
+/// The data of a token in a record that is in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenOverview {
@@ -40,12 +39,12 @@ pub struct TokenOverview {
     pub generation: Generation,
     /// When it was obtained, if that is known.
     pub obtained_at: Option<SystemTime>,
-    /// When it may end, if the server said so. The server alone ends a token.
+    /// When it may end, if the server stated it. Only the server ends a token.
     pub expires_at: Option<SystemTime>,
 }
 
 impl SessionRecord {
-    /// Returns what the record says to everybody who can read it.
+    /// Returns what the record contains in the clear.
     pub fn overview(&self) -> RecordOverview {
         let tokens = self.tokens().iter().map(|token| {
             let (obtained_at, expires_at) = self.times_of(token);
@@ -70,8 +69,8 @@ impl SessionRecord {
         }
     }
 
-    /// The record without its backoff and its rejections, whatever password they are about: the
-    /// next login may be made, as far as the budget allows. Tokens and budget stay.
+    /// Returns the record without its backoff and its rejections of all passwords: the next login
+    /// may be made if the budget allows it. Tokens and budget stay.
     #[must_use]
     pub fn without_stops(mut self) -> Self {
         self.pause = None;
@@ -81,7 +80,7 @@ impl SessionRecord {
     }
 }
 
-/// Whoever writes a store may have put any number there.
+/// A writer of the store may have put any number there.
 fn time(millis: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }

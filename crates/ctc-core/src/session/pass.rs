@@ -1,4 +1,4 @@
-//! The right to make a call: token, key and generation as one immutable value.
+//! The pass: token, key, generation and origin as one immutable value.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ const MOST_HEADERS: usize = 16_384;
 pub struct Generation(pub(crate) u64);
 
 impl Generation {
-    /// No session counts this far; a record that claims to leaves room for the tokens to come.
+    /// No session counts this far; a record that claims to leaves room for further tokens.
     pub(crate) const MOST_FROM_A_RECORD: Self = Self(u64::MAX / 2);
 
-    /// The bare number; 0 is "no token yet".
+    /// Returns the number; 0 means "no token yet".
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -42,15 +42,15 @@ impl fmt::Display for Generation {
     }
 }
 
-/// The right to call: stamps requests to one origin with one generation's token. Cloning is one
-/// reference count.
+/// Stamps requests to one origin with the token of one generation. Cloning increments one reference
+/// count.
 #[derive(Clone)]
 pub struct Pass(Arc<Stamp>);
 
 struct Stamp {
     generation: Generation,
     endpoint: Endpoint,
-    /// `None` if calls go without it.
+    /// `None` if calls do not carry it.
     app_key: Option<HeaderValue>,
     token: AuthToken,
     token_header: HeaderValue,
@@ -81,26 +81,26 @@ impl Pass {
         })))
     }
 
-    /// Puts key, token and (unless the caller chose one) `Accept` on a request that is about to go
-    /// to `target`.
+    /// Adds key, token and (unless the caller set one) `Accept` to a request for `target`.
     ///
-    /// An `authToken` or key that the caller had set is replaced; the caller's other cookies are
-    /// kept, in one `Cookie` header. A `Host` that names another origin is removed: it would select
-    /// another virtual host on the same connection. Calling it again replaces what the last call
-    /// put there.
+    /// An `authToken` or key that the caller set is replaced; the caller's other cookies are kept,
+    /// in one `Cookie` header. A `Host` that names another origin is removed: it would select
+    /// another virtual host on the same connection. Calling it again replaces the values of the
+    /// last call.
     ///
     /// # Errors
-    /// [`StampError`], and then `headers` is untouched.
+    /// Returns [`StampError`] if the request is for another origin, has too many headers, or has
+    /// cookies that cannot be joined; `headers` is then unchanged.
     #[inline]
     pub fn stamp(&self, target: Target<'_>, headers: &mut HeaderMap) -> Result<(), StampError> {
         self.bound_for(target)?.stamp(headers)
     }
 
-    /// The first half of [`stamp`](Self::stamp), for requests that do not lend out URL and headers
-    /// at once.
+    /// The first half of [`stamp`](Self::stamp), for requests whose URL and headers cannot be
+    /// borrowed together.
     ///
     /// # Errors
-    /// [`StampError::ForeignOrigin`].
+    /// Returns [`StampError::ForeignOrigin`] if `target` is on another origin.
     #[inline]
     pub fn bound_for(&self, target: Target<'_>) -> Result<BoundPass<'_>, StampError> {
         if self.0.endpoint.is_origin_of(target) {
@@ -110,9 +110,8 @@ impl Pass {
         }
     }
 
-    /// The same pass in memory of its own. Stamping clones two header values, that is, counts
-    /// references to them; threads that stamp with passes of their own do not fight over those
-    /// counts.
+    /// Returns the same pass in memory of its own. Stamping clones two header values and so counts
+    /// references; threads with passes of their own do not contend for these counts.
     #[must_use]
     pub fn deep_clone(&self) -> Self {
         let Stamp {
@@ -133,13 +132,13 @@ impl Pass {
         }))
     }
 
-    /// The number of the token in this pass.
+    /// Returns the generation of the token in this pass.
     #[inline]
     pub fn generation(&self) -> Generation {
         self.0.generation
     }
 
-    /// The origin that this pass is bound to.
+    /// Returns the origin that this pass is bound to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
@@ -154,7 +153,7 @@ impl Pass {
     }
 }
 
-/// A [`Pass`] for a request that goes to the pass's own origin.
+/// A [`Pass`] for a request whose origin was checked.
 #[derive(Clone, Copy)]
 pub struct BoundPass<'a>(&'a Stamp);
 
@@ -162,14 +161,15 @@ impl BoundPass<'_> {
     /// The second half of [`Pass::stamp`].
     ///
     /// # Errors
-    /// [`StampError`], and then `headers` is untouched.
+    /// Returns [`StampError`] if the request is for another origin, has too many headers, or has
+    /// cookies that cannot be joined; `headers` is then unchanged.
     #[inline]
     pub fn stamp(self, headers: &mut HeaderMap) -> Result<(), StampError> {
         let Self(stamp) = self;
         if headers.keys_len() > MOST_HEADERS {
             return Err(StampError::TooManyHeaders);
         }
-        // One look at the few names that there are costs less than looking them up.
+        // Walking over the few names costs less than looking them up.
         let mut has_accept = false;
         let is_ordinary = headers.keys().all(|name| {
             has_accept |= name == ACCEPT;
@@ -268,11 +268,11 @@ impl fmt::Debug for Pass {
 
 /// A secret header value in memory of its own.
 fn copy_of(value: &HeaderValue) -> HeaderValue {
-    // What was a header value once is one again.
+    // The bytes are from a header value, so they are valid.
     secret_header(Zeroizing::new(value.as_bytes().to_vec())).unwrap_or_else(|| value.clone())
 }
 
-/// Every cookie that the caller set but `authToken`, joined as one header value.
+/// All of the caller's cookies except `authToken`, joined as one header value.
 fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
     let pairs = headers
         .get_all(COOKIE)
@@ -283,17 +283,17 @@ fn other_cookies(headers: &HeaderMap) -> Zeroizing<Vec<u8>> {
         !pair.is_empty() && name.trim_ascii() != TOKEN_COOKIE.as_bytes()
     };
     let others: Vec<_> = pairs.map(<[u8]>::trim_ascii).filter(is_other).collect();
-    // Joined in one piece: nothing grows, moves and leaves a copy behind.
+    // Joined in one allocation: a growing buffer would leave copies behind.
     Zeroizing::new(others.join(b"; ".as_slice()))
 }
 
-/// Why a request was not stamped. The request is as it was.
+/// Why a request was not stamped. The request is unchanged.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StampError {
-    /// The request goes to another origin than the session's.
+    /// The request is for another origin than the session's.
     #[error(
-        "this request does not go to {endpoint}: key and token never leave that origin, so it was \
+        "this request is not for {endpoint}: the key and token never leave that origin, so it was \
          not sent"
     )]
     ForeignOrigin {

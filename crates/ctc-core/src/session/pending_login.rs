@@ -1,4 +1,4 @@
-//! A login on its way: who is elected, how it is reported, and what becomes of the report.
+//! The login in progress: the election, the report, and what the report changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::time::{Instant, later};
 /// once more before it reports a failure, for up to 5 s; the rest is for a machine under load.
 const REPORT_MARGIN: Duration = Duration::from_secs(10);
 
-/// A login on its way.
+/// A login in progress.
 #[derive(Debug)]
 pub(super) struct PendingLogin {
     pub(super) ticket: u64,
@@ -30,8 +30,8 @@ pub(super) struct PendingLogin {
     generation: Generation,
     /// Of the credentials that it is made with.
     pub(super) marks: Marks,
-    /// The session was closed since. The login decides nothing any more, but until it is reported
-    /// or its lease ends it keeps others from being sent beside it.
+    /// The session was closed since. The login no longer counts, but until it is reported or its
+    /// lease expires no other may be sent.
     pub(super) superseded: bool,
 }
 
@@ -76,8 +76,8 @@ impl Session {
         self.fail(&ticket, cause, failure == SendFailure::MaybeSent, now)
     }
 
-    /// Reports a login that came to no end because the HTTP client or the store panicked. `sent`
-    /// says whether the server may have seen it.
+    /// Reports a login during which the HTTP client or the store panicked. `sent` says whether the
+    /// server may have received it.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn login_panicked(
         &mut self,
@@ -88,7 +88,7 @@ impl Session {
         self.fail(&ticket, LoginFailure::Panicked, sent, now)
     }
 
-    /// Reports a login that was not tried: another process held the store's login lease for too
+    /// Reports a login that was not sent, because another process held the store lease for too
     /// long.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn store_busy(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
@@ -109,8 +109,7 @@ impl Session {
         self.fail_with_pause(&ticket, cause, Some(pause), false, now)
     }
 
-    /// The elected caller goes away without a report; the next caller is elected. Callable from
-    /// `Drop`.
+    /// Returns the ticket without a report; the next caller is elected. Can be called in `Drop`.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn abandon(&mut self, ticket: LoginTicket) {
         if self.is_ours(&ticket) {
@@ -119,8 +118,8 @@ impl Session {
         }
     }
 
-    /// The elected caller goes away without having sent the login: as [`abandon`](Self::abandon),
-    /// and it does not count against the budget.
+    /// Returns the ticket of a login that was not sent: like [`abandon`](Self::abandon), but the
+    /// login is not charged to the budget.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn cancel_unsent(&mut self, ticket: LoginTicket, now: Instant) {
         let now = self.tick(now);
@@ -129,9 +128,9 @@ impl Session {
         }
     }
 
-    /// Whether a login that is not sent yet should still be sent. It should not when the session
-    /// was closed, the credentials have changed, the lease has ended, or the server has replaced
-    /// the token by a newer one since.
+    /// Returns whether a login that was not sent yet is still needed. It is not if the session was
+    /// closed, the credentials have changed, the lease has expired, or the server has replaced the
+    /// token with a newer one since.
     pub fn login_is_wanted(&self, ticket: &LoginTicket, now: Instant) -> bool {
         let is_replaced = |pending_login: &PendingLogin| {
             self.open.is_some() && self.generation > pending_login.generation
@@ -141,9 +140,10 @@ impl Session {
             && !self.pending_login.as_ref().is_some_and(is_replaced)
     }
 
-    /// As [`login_is_wanted`](Self::login_is_wanted), for a login that is sent right after this
-    /// call: its lease and the token's lifetime count from now. A login that this was not asked for
-    /// counts as one that was never sent when its lease ends: it is not charged to the budget.
+    /// Announces a login that is sent right after this call, and returns what
+    /// [`login_is_wanted`](Self::login_is_wanted) does. The lease and the token's lifetime count
+    /// from now. A login that was not announced counts as not sent if its lease expires: it is not
+    /// charged to the budget.
     ///
     /// The lease then lasts as long as the login may take
     /// ([`login_timeout`](crate::Settings::login_timeout)) and 10 s for the report, but no longer
@@ -159,21 +159,21 @@ impl Session {
         wanted
     }
 
-    /// No token: a login on its way is waited for; otherwise the asking caller makes it, if one may
-    /// be made.
+    /// Without a token: wait for the login in progress, or elect this caller if a login may be
+    /// made.
     pub(super) fn elect(&mut self, now: Instant) -> Admit {
         if let Some(pending_login) = &self.pending_login
             && pending_login.lease_until > now
         {
-            // A login that is sent after this has a shorter lease, which nobody who waits by now
-            // would hear of.
+            // A login that is sent later has a shorter lease, of which callers that wait already
+            // would not know.
             let limit = later(now, self.longest_login());
             return Admit::Wait(Wait {
                 epoch: self.epoch,
                 deadline: pending_login.lease_until.min(limit),
             });
         }
-        // Its lease is over, so it will not be sent any more.
+        // Its lease has expired, so it will not be sent any more.
         if self.pending_login.take_if(|login| !login.sent).is_some() {
             self.governor.refund(now);
             self.advance_epoch();
@@ -207,8 +207,8 @@ impl Session {
         Admit::Login(Box::new(LoginOrder { ticket, request }))
     }
 
-    /// Ends the login that the ticket stands for. `None` when another caller was elected since: a
-    /// report after the lease's end counts as long as nobody was.
+    /// Ends the login of this ticket. `None` if another caller was elected since: otherwise a
+    /// report after the lease's end still counts.
     pub(super) fn take_pending(&mut self, ticket: &LoginTicket) -> Option<PendingLogin> {
         if !self.is_ours(ticket) {
             return None;
@@ -217,8 +217,8 @@ impl Session {
         self.pending_login.take()
     }
 
-    /// Whether the ticket's login would decide something: nobody else was elected, and neither
-    /// closing nor new credentials superseded it.
+    /// Whether the ticket's login still counts: no other caller was elected, and neither a close
+    /// nor new credentials superseded it.
     pub(super) fn still_counts(&self, ticket: &LoginTicket) -> bool {
         let counts = |pending_login: &PendingLogin| {
             !pending_login.superseded && pending_login.marks == self.marks
@@ -231,7 +231,7 @@ impl Session {
         self.settings.login_timeout.saturating_add(REPORT_MARGIN)
     }
 
-    /// Whether a login is on its way and its lease is not over.
+    /// Whether a login is in progress and its lease has not expired.
     pub(super) fn has_pending_login(&self, now: Instant) -> bool {
         self.pending_login
             .as_ref()
@@ -250,7 +250,7 @@ impl Session {
         Arc::ptr_eq(&ticket.owner, &self.owner)
     }
 
-    /// There is no response. A login that surely was not sent does not count against the budget.
+    /// There is no response. A login that certainly was not sent is not charged to the budget.
     pub(super) fn fail(
         &mut self,
         ticket: &LoginTicket,
@@ -303,8 +303,8 @@ impl Session {
                 };
             }
             Reading::Token { token, .. } if self.has_rejected(&token) => {
-                // Once only: a server that knows one token an account must not lock it out for
-                // ever.
+                // Only once: otherwise a server with one token per account would lock the account
+                // out for good.
                 self.rejected_token = None;
                 (LoginFailure::SameToken, None)
             }
@@ -317,7 +317,7 @@ impl Session {
                 };
                 if let Some(generation) = self.open_with(found, None) {
                     self.governor.clear_stop();
-                    // The server may hand out the same token again.
+                    // The server may return the same token again.
                     self.logged_out = None;
                     self.obtained_by = pending_login.marks.seed.clone();
                     if same_credentials {
@@ -329,11 +329,11 @@ impl Session {
                 }
                 (LoginFailure::UnusableToken, None)
             }
-            // How a login with the old credentials failed says nothing about the new ones.
+            // A failed login with the old credentials says nothing about the new ones.
             _ if !same_credentials => return LoginOutcome::Stale { orphan: None },
             Reading::Rejected(rejection) => {
-                // Only now, when the server has spoken: a login that never went out, or that had no
-                // answer, leaves a reset in force.
+                // Only now that the server has responded: a login that was not sent, or got no
+                // response, must not end a reset.
                 self.overrides_record = false;
                 (self.proven, self.overcome) = (None, None);
                 self.refused_at = Some(self.generation.max(self.min_generation).number());
@@ -347,7 +347,7 @@ impl Session {
         LoginOutcome::Failed(self.governor.failed(cause, pause, now))
     }
 
-    /// The request that ends a token which nobody wants any more.
+    /// The request that logs out an orphan.
     fn orphan(&self, reading: Reading) -> Option<Box<Request<FormBody>>> {
         let Reading::Token { token, .. } = reading else {
             return None;

@@ -1,4 +1,4 @@
-//! Where a session stands, and when that changes by itself.
+//! The phase of a session, and when it changes by itself.
 
 use http::StatusCode;
 
@@ -8,38 +8,38 @@ use super::governor::Stop;
 use super::pass::Generation;
 use crate::time::Instant;
 
-/// Where a session stands.
+/// The phase of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// No token, and the next caller may log in (as far as the budget allows).
+    /// No token. The next caller may log in, if the budget allows it.
     Empty,
-    /// A login is on its way.
+    /// A login is in progress.
     LoggingIn,
-    /// There is a token. A renewal may be on its way all the same.
+    /// The session has a token. A renewal may be in progress.
     Open(Generation),
-    /// No token, and the last login failed: the next is allowed at `until`.
+    /// No token. The last login failed; the next is allowed at `until`.
     #[non_exhaustive]
     BackingOff {
-        /// When the pause ends.
+        /// When the backoff ends.
         until: Instant,
     },
-    /// No token, and the credentials were refused.
+    /// No token. The server rejected the credentials.
     #[non_exhaustive]
     Rejected {
-        /// The status of the refusal.
+        /// The status of the rejection.
         status: StatusCode,
-        /// Why, as far as the server said.
+        /// The reason, if the server stated one.
         reason: RejectionReason,
     },
-    /// No token, and the source of the credentials has none.
+    /// No token. There are no usable credentials.
     CredentialsUnusable,
     /// Logged out.
     Closed,
 }
 
 impl Session {
-    /// Where the session stands.
+    /// Returns the phase of the session.
     pub fn phase(&self, now: Instant) -> Phase {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         if self.closed {
@@ -62,8 +62,9 @@ impl Session {
         }
     }
 
-    /// When something ends by itself after `now`: a login's lease, a pause, a wait for the budget.
-    /// `None` when nothing will, as while the session is open and no renewal is on its way.
+    /// Returns when something ends by itself after `now`: a login's lease, a backoff, a wait for
+    /// the budget. `None` if nothing does, as while the session is open and no renewal is in
+    /// progress.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         match self.phase(now) {

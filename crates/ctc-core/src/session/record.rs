@@ -1,7 +1,6 @@
-//! What of a session outlives the process: the sealed record that a store keeps.
+//! The sealed record, which a store saves.
 //!
-//! What is in it for whom, and how it is opened and sealed, is `ctc-driver`'s: this crate knows no
-//! cipher.
+//! `ctc-driver` opens and seals it: this crate has no cipher.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,20 +15,21 @@ use super::pass::Generation;
 /// Raised when the meaning of a record changes; a record of another format is never used.
 pub(super) const FORMAT: u32 = 2;
 
-/// How many passwords have a token in one record, and how many refusals it holds.
+/// How many tokens (one per password) and how many rejections a record has at most.
 const MOST_TOKENS: usize = 4;
 const MOST_REFUSALS: usize = 8;
 
-/// A session as a store keeps it: the governor's history in the clear, tokens and refusals sealed.
+/// A session as a store saves it: the governor's history in the clear, tokens and rejections
+/// sealed.
 ///
-/// Each token is sealed under a key that only user name, password and application key together
-/// yield, slowly. A reader of the record gets neither the token nor a quick way to test passwords,
+/// Each token is sealed with a key that is derived, slowly, from username, password and application
+/// key together. A reader of the record gets neither the token nor a quick way to test passwords,
 /// and a writer cannot plant a token. It holds no username, password or application key: the
-/// account is recognized by a mark keyed with the application key (HMAC-SHA-256). What a stolen
-/// record yields all the same is in [the manual](crate::manual::security).
+/// account is recognized by a mark keyed with the application key (HMAC-SHA-256). [The
+/// manual](crate::manual::security) says what a stolen record discloses.
 ///
-/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs one
-/// login at most.
+/// Wall-clock times are milliseconds since 1970 and only hints: a clock that is hours off costs at
+/// most one login.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRecord {
     pub(super) format: u32,
@@ -71,19 +71,20 @@ pub struct SealedToken {
     pub sealed: Vec<u8>,
 }
 
-/// A token's number and its times, in milliseconds since 1970 by the clock of the process that
-/// sealed it. They are bound to the token as they stand in the record.
+/// A token's generation and its times, in milliseconds since 1970 by the clock of the process that
+/// sealed it. They are bound to the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
     /// Its number.
     pub generation: u64,
     /// When it was obtained, if that is known.
     pub obtained_at: Option<u64>,
-    /// When it may end, if the server said.
+    /// When it may end, if the server stated it.
     pub expires_at: Option<u64>,
 }
 
-/// A login that the server refused. Which password it was, only that password can tell.
+/// A login that the server rejected. Only with the rejected password can one see that it is that
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The status of the server's response.
@@ -91,14 +92,14 @@ pub struct Refusal {
     /// The number of the reason that it gave.
     #[serde(default)]
     pub reason: u8,
-    /// The record's, when the login was refused.
+    /// The record's number when the login was rejected.
     pub generation: u64,
-    /// Recognised with the key of the password that was refused.
+    /// Recognized with the key of the rejected password.
     #[serde(with = "hex")]
     pub tag: [u8; 16],
 }
 
-/// What the record's writer made of its sealed parts.
+/// The sealed parts.
 #[derive(Clone, Debug)]
 pub struct SealedParts {
     /// The salt of the keys; its first writer makes it.
@@ -110,8 +111,8 @@ pub struct SealedParts {
 }
 
 impl SessionRecord {
-    /// What the record is filed under. Records of other origins, accounts or application keys have
-    /// another.
+    /// Returns the key under which the record is filed. It differs for other origins, accounts and
+    /// application keys.
     pub fn key(&self) -> RecordKey {
         RecordKey {
             origin: self.origin.clone(),
@@ -119,27 +120,27 @@ impl SessionRecord {
         }
     }
 
-    /// The number of its newest token.
+    /// Returns the generation of its newest token.
     pub fn generation(&self) -> Generation {
-        // Also of one that nobody can open: who counts on from it is not taken for older.
+        // Also of a token that this session cannot open: the next generation must be higher.
         let of_tokens = self.tokens().iter().map(|token| token.facts.generation);
         Generation(of_tokens.fold(self.generation, u64::max))
     }
 
-    /// Whether it holds a token, whoever can open it.
+    /// Returns whether it has a token, for any password.
     pub fn has_token(&self) -> bool {
         !self.tokens.is_empty()
     }
 
-    /// Whether it holds a token that `other` would replace with an older one of the same password,
-    /// or drop although it is younger than `other`: a store that has this record does not replace
-    /// it with `other`.
+    /// Returns whether it has a token that `other` would replace with an older one of the same
+    /// password, or drop although it is younger than `other`. A store that has this record must not
+    /// replace it with `other`.
     ///
-    /// The number decides, and for equal numbers the time: two processes may have given two tokens
-    /// one number while they could not reach the store.
+    /// The generation decides, and for equal generations the time: two processes may have given two
+    /// tokens the same number while they could not reach the store.
     pub fn has_younger_token_than(&self, other: &Self) -> bool {
         let is_younger = |kept: &SealedToken| {
-            // A number that no session counts to would keep out every record to come.
+            // A number that no session reaches would block every further record.
             let number = Generation(kept.facts.generation).min(Generation::MOST_FROM_A_RECORD);
             let Some(theirs) = other.tokens.iter().find(|token| token.by == kept.by) else {
                 return number > other.generation();
@@ -153,9 +154,9 @@ impl SessionRecord {
         self.tokens.iter().take(MOST_TOKENS).any(is_younger)
     }
 
-    /// The record with its times by this machine's clock, for a store that has a clock of its own
-    /// and so knows how long ago the record was saved. Left as it is when the two clocks differ
-    /// by less than `tolerance`.
+    /// Returns the record with its times by this machine's clock, for a store that has its own
+    /// clock and so knows how long ago the record was saved. Unchanged if the two clocks differ by
+    /// less than `tolerance`.
     #[must_use]
     pub fn with_local_clock(
         mut self,
@@ -177,7 +178,7 @@ impl SessionRecord {
         self
     }
 
-    /// The record without its tokens, as when they were logged out. The governor's history stays.
+    /// Returns the record without its tokens, as after a logout. The governor's history stays.
     #[must_use]
     pub fn without_token(mut self) -> Self {
         self.tokens.clear();
@@ -201,7 +202,7 @@ impl SessionRecord {
         self.salt
     }
 
-    /// The first few: whoever writes a store may have put any number there.
+    /// The first few: a writer of the store may have put any number there.
     pub fn tokens(&self) -> &[SealedToken] {
         &self.tokens[..self.tokens.len().min(MOST_TOKENS)]
     }
@@ -231,12 +232,12 @@ impl fmt::Debug for SessionRecord {
     }
 }
 
-/// What a record is filed under: the origin, and a mark of account and application key.
+/// The key under which a record is filed: the origin, and a mark of account and application key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordKey {
     /// `https://host[:port]`.
     pub origin: String,
-    /// 32 hex digits. The user name cannot be read from them without the application key.
+    /// 32 hex digits. The username cannot be read from them without the application key.
     pub account: String,
 }
 
@@ -244,9 +245,8 @@ pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A newer version may name a cause that is not known here: that costs neither the pause nor the
-/// token. Binary formats such as `bincode` cannot skip what they do not know, and are read
-/// strictly.
+/// A newer version may have a cause that is not known here: this must not lose the backoff or the
+/// token. Binary formats such as `bincode` cannot skip unknown data and are read strictly.
 fn read_cause<'de, D: Deserializer<'de>>(input: D) -> Result<LoginFailure, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -1,16 +1,16 @@
-//! Renewal ahead of a token's known end: when callers are asked to make it, and when to wait.
+//! Early renewal: when a caller is elected for it, and when callers wait for it.
 
 use super::Session;
 use crate::settings::EarlyRenewal;
 use crate::time::{Instant, later};
 
-/// When a token is renewed. Nothing is noted of what came of it: whether a renewal is due follows
-/// from this, the login on its way, and the governor.
+/// When a token is renewed. Outcomes are not stored: whether a renewal is due follows from this,
+/// the login in progress, and the governor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RenewalTimes {
-    /// From then on one caller renews it, and nobody waits.
+    /// From then on one caller renews it, and no other waits.
     advised: Instant,
-    /// From then on callers wait for the login that is on its way.
+    /// From then on callers wait for the login in progress.
     mandatory: Instant,
 }
 
@@ -38,19 +38,19 @@ impl RenewalTimes {
 }
 
 impl Session {
-    /// When the token ends, as far as the server stated it: with the OAuth login, `expires_in`
-    /// after the login was sent. `None` without a token, if nothing was stated, and with the cookie
-    /// login, of which only a 401 says that a token is over.
+    /// Returns when the token ends, if the server stated it: with the OAuth login, `expires_in`
+    /// after the login was sent. `None` without a token, if it was not stated, and with the cookie
+    /// login, whose tokens end only with a 401.
     pub fn known_end(&self) -> Option<Instant> {
         self.settings.login.oauth()?;
         self.open.as_ref()?.ends
     }
 
-    /// When the next caller is to be asked to renew the token ahead of its
-    /// [known end](Self::known_end), or to wait for a renewal: a moment that may be over already.
-    /// From then on [`admit`](Self::admit) is to be asked for each call, although there is a
-    /// [pass](Self::pass). `None` while nothing is to be asked for: without a known end, without
-    /// [`early_renewal`](crate::Settings::early_renewal), for a short life, after a rejection.
+    /// Returns when the next caller should renew the token before its [known end](Self::known_end),
+    /// or wait for a renewal. This time may be in the past. From then on call
+    /// [`admit`](Self::admit) for each call, although there is a [pass](Self::pass). `None` without
+    /// a known end, without [`early_renewal`](crate::Settings::early_renewal), for a short
+    /// lifetime, and after a rejection.
     ///
     /// Ask again after each change of the [epoch](Self::epoch) and each `admit`.
     pub fn renewal_at(&self, now: Instant) -> Option<Instant> {
@@ -71,14 +71,14 @@ impl Session {
         Some(at)
     }
 
-    /// Whether [`renewal_at`](Self::renewal_at) has come: a driver publishes no pass meanwhile, so
-    /// that calls ask [`admit`](Self::admit).
+    /// Returns whether the time of [`renewal_at`](Self::renewal_at) has come: a driver publishes no
+    /// pass meanwhile, so that calls ask [`admit`](Self::admit).
     pub fn renewal_is_due(&self, now: Instant) -> bool {
         let now = self.latest.map_or(now, |latest| latest.max(now));
         self.renewal_at(now).is_some_and(|at| at <= now)
     }
 
-    /// Whether a login is on its way while a token serves.
+    /// Whether a login is in progress while the token is valid.
     pub fn is_renewing(&self, now: Instant) -> bool {
         self.open.is_some() && self.has_pending_login(now)
     }

@@ -1,4 +1,4 @@
-//! What a store's record means for the caller that is about to log in, or just failed to.
+//! How a store's record affects the caller that is about to log in, or has just failed to.
 
 use std::time::SystemTime;
 
@@ -10,11 +10,10 @@ use super::{Proven, RejectedToken, Session};
 use crate::time::Instant;
 
 impl Session {
-    /// Before the login is sent: offers the record that a store holds, read under the store's lock.
+    /// Applies a store's record before the login is sent. Read it under the store lease.
     ///
-    /// A token that is newer than the one refused is adopted. Otherwise the record's history counts
-    /// as this session's own: other processes' logins, a pause, a rejection of these very
-    /// credentials.
+    /// A token that is newer than the rejected one is adopted. Otherwise the record's history is
+    /// merged: other processes' logins, a backoff, a rejection of these credentials.
     pub fn login_resumed(
         &mut self,
         ticket: LoginTicket,
@@ -51,9 +50,9 @@ impl Session {
         }
     }
 
-    /// After a login that did not succeed and before it is reported: another process may have
-    /// logged in at the same time. Adopts the record's token when it is newer; never
-    /// [`Resumed::Denied`].
+    /// Applies a store's record after a login without success and before it is reported: another
+    /// process may have logged in at the same time. Adopts the record's token if it is newer; never
+    /// returns [`Resumed::Denied`].
     pub fn login_overtaken(
         &mut self,
         ticket: LoginTicket,
@@ -76,9 +75,9 @@ impl Session {
             .map_or(Resumed::Continue(ticket), Resumed::Adopted)
     }
 
-    /// Takes over what other processes of this account put on record (their logins, a pause, a
-    /// rejection), and leaves the token alone. Call it before a record is overwritten at any
-    /// time other than a login's.
+    /// Merges the history that other processes of this account saved (logins, a backoff, a
+    /// rejection) without adopting the token. Call it before you overwrite a record at any other
+    /// time than during a login.
     pub fn merge_history(&mut self, record: &OpenRecord, now: Instant, wall: SystemTime) {
         let clocks = Clocks {
             now: self.tick(now),
@@ -124,8 +123,8 @@ impl Session {
         record.belongs_to(self.endpoint.origin(), &self.marks)
     }
 
-    /// Takes up a record's token when it is newer than the one held and the one refused. What it is
-    /// not, its generation is still learned, so that the next token here gets a higher one.
+    /// Adopts a record's token if it is newer than the current one and the rejected one. Otherwise
+    /// its generation is still noted, so that the next token here gets a higher one.
     fn adopt(
         &mut self,
         ticket: &LoginTicket,
@@ -143,8 +142,8 @@ impl Session {
             .is_none_or(|open| recorded > open.recorded);
         let newer_than = |ended: &Option<RejectedToken>| {
             ended.as_ref().is_none_or(|ended| {
-                // Two processes may have given two tokens one number while they could not reach the
-                // store.
+                // Two processes may have given two tokens the same number while they could not
+                // reach the store.
                 recorded >= ended.generation && !ended.token.is_same(&found.token)
             })
         };

@@ -1,5 +1,5 @@
-//! Routes whose 401 a fresh token did not cure ("not allowed here", which no login changes), and
-//! those whose 401 a login is still to cure.
+//! Rejected routes: those that rejected a new token too, so that no login helps, and those that wait
+//! for a login to show whether it helps.
 
 use std::time::Duration;
 
@@ -45,15 +45,14 @@ impl Suspect {
 }
 
 impl RejectedRoutes {
-    /// Whether a 401 of this route is known to be about the route.
+    /// Whether this route is known as rejected.
     pub(super) fn knows(&self, route: Route, now: Instant) -> bool {
         self.marks
             .iter()
             .any(|mark| mark.route == route && mark.until > now)
     }
 
-    /// A fresh token was refused here. The span doubles each time that this turns out to be so
-    /// again.
+    /// The route rejected a new token. The time doubles each time that this happens again.
     pub(super) fn mark(&mut self, route: Route, first_span: Duration, now: Instant) {
         if let Some(mark) = self.marks.iter_mut().find(|mark| mark.route == route) {
             if mark.until <= now {
@@ -78,7 +77,7 @@ impl RejectedRoutes {
         });
     }
 
-    /// The route answered with something else than 401.
+    /// The route responded with another status than 401.
     pub(super) fn forget(&mut self, route: Route) {
         self.marks.retain(|mark| mark.route != route);
     }
@@ -141,7 +140,7 @@ mod tests {
         let mut marked = Instant::now();
         for span in [10, 20, 24, 24] {
             routes.mark(route, hours(10), marked);
-            // What is known already is no news.
+            // It is known already.
             routes.mark(route, hours(10), marked + hours(1));
             assert!(
                 routes.knows(route, marked + hours(span) - Duration::from_millis(1)),

@@ -1,4 +1,4 @@
-//! A token that has left its session, for other tools.
+//! A copy of a token outside of its session, for other tools.
 
 use std::fmt;
 
@@ -12,19 +12,18 @@ use super::pass::{Generation, Pass};
 /// A copy of a session's token, for a tool that cannot make its calls through the session, such as
 /// `curl` or a vendor's program.
 ///
-/// The name says what it costs. Whoever has the copy has the account until the token ends, and the
-/// session does nothing for it any more:
+/// The holder of the copy has the account until the token becomes invalid, and the session no
+/// longer protects it:
 ///
 /// - It is **not bound to the endpoint**: the tool may send it anywhere, by a redirect or a typing
 ///   error.
-/// - It is **not renewed**. After a 401 ask the session again, no more often: by its
-///   [`generation`](Self::generation) you see whether there is another one. The session does not
-///   hear what the tool is told.
-/// - It **ends for both**: a logout of one is a logout of the other.
-/// - This value is wiped from memory when it is dropped and prints as `[redacted]`; what
-///   [`expose`](Self::expose) and [`header`](Self::header) hand out is yours to protect. Other
-///   programs can read a command line and an environment, but not a pipe or a file of your own
-///   (mode 0600).
+/// - It is **not renewed**. Ask the session again only after a 401: the
+///   [`generation`](Self::generation) shows whether there is another token. The session does not
+///   see the tool's responses.
+/// - It **ends for both**: a logout by the tool or by the session ends it for the other.
+/// - This value is wiped from memory when it is dropped and prints as `[redacted]`; you have to
+///   protect what [`expose`](Self::expose) and [`header`](Self::header) return. Other programs can
+///   read a command line and an environment, but not a pipe or a file of your own (mode 0600).
 pub struct UnprotectedToken {
     generation: Generation,
     token: AuthToken,
@@ -39,7 +38,7 @@ impl UnprotectedToken {
             TokenAttachment::Cookie => self.token.as_bytes(),
             TokenAttachment::Bearer => self.token.without_quotes(),
         };
-        // Visible ASCII, since it is a header's value.
+        // Visible ASCII, because it is a header value.
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -53,14 +52,14 @@ impl UnprotectedToken {
         (name, self.header.clone())
     }
 
-    /// Returns the number of the token in its session.
+    /// Returns the generation of the token.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 }
 
 impl Pass {
-    /// Copies the token out of the session's protection: see [`UnprotectedToken`].
+    /// Returns a copy of the token without the session's protection: see [`UnprotectedToken`].
     pub fn unprotected_token(&self) -> UnprotectedToken {
         let (attachment, header) = self.header();
         UnprotectedToken {

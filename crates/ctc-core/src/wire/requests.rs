@@ -41,7 +41,7 @@ impl Requests {
         })
     }
 
-    /// The login: `POST`, user name and password in the form body.
+    /// The login: `POST`, username and password in the form body.
     pub(crate) fn login(&self, key: &AppKey, credentials: &Credentials) -> Request<FormBody> {
         let user = [
             ("username", credentials.username()),

@@ -5,7 +5,7 @@ use ctc_core::{Admit, Denial, LoginOutcome, Phase, SendFailure, Unauthorized, Ve
 use crate::scenario::{PASSWORD, Scenario, USER, cookie, credentials};
 
 #[test]
-fn t49_a_login_answered_after_logout_stays_logged_out_and_hands_back_the_orphan() {
+fn t49_a_login_response_after_logout_returns_the_orphan() {
     let mut s = Scenario::new();
     let ticket = s.order().ticket;
     assert!(s.session.logout().is_none(), "no token yet");

@@ -246,7 +246,7 @@ fn secrets_are_checked_and_never_repeated() {
 }
 
 #[test]
-fn a_character_that_nobody_sees_is_found_before_it_is_sent_as_a_password() {
+fn invisible_characters_are_errors_with_their_position() {
     use SecretError::{PasswordCharacter, UsernameCharacter};
     for (text, place) in [
         ("s3cret!\n", 8),
@@ -266,7 +266,7 @@ fn a_character_that_nobody_sees_is_found_before_it_is_sent_as_a_password() {
         let error = Credentials::new("ada", text).unwrap_err();
         assert!(matches!(error, PasswordCharacter { at, .. } if at == place));
         let told = error.to_string();
-        assert!(told.contains(&format!("its character {place}:")), "{told}");
+        assert!(told.contains(&format!("character {place} of ")), "{told}");
         assert!(!told.contains(text.trim()), "{told}");
         let error = Credentials::new(text, "s3cret!").unwrap_err();
         assert!(matches!(error, UsernameCharacter { at, .. } if at == place));

@@ -310,7 +310,7 @@ fn guarantee_4_adopted_tokens_without_end_are_not_replayed_without_end() {
 }
 
 #[test]
-fn an_adopted_token_that_somebody_else_ended_uses_up_no_replay_either() {
+fn an_adopted_token_that_another_process_ended_uses_up_no_replay() {
     let (mut s, mut call) = replays_with_an_adopted_token();
     let mut other = s.sent();
     assert_eq!(s.response(&mut other, 401, &[]), Verdict::Replay);

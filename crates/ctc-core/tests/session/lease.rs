@@ -59,7 +59,7 @@ fn t56_a_login_that_hangs_frees_its_place_when_the_lease_ends() {
 
 #[test]
 fn t56_a_login_that_was_sent_has_a_lease_no_longer_than_it_may_take() {
-    // The time-out and 10 s, or the lease where that is shorter.
+    // The timeout and 10 s, or the lease where that is shorter.
     for (timeout, lease, ends) in [(30, 60, 40), (5, 60, 15), (30, 35, 35)] {
         let mut s = Scenario::with(|settings| {
             settings.login_timeout = Duration::from_secs(timeout);

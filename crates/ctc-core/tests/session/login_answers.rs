@@ -142,7 +142,7 @@ fn t22_a_redirect_is_a_typed_failure_and_moves_nothing() {
 }
 
 #[test]
-fn t26_a_refusal_dressed_as_500_or_200_is_classified_by_a_rule() {
+fn t26_a_rejection_sent_as_500_or_200_is_classified_by_a_rule() {
     let rule = LoginRule::new(|response| {
         (response.status() == 500 || response.headers().contains_key("x-refused"))
             .then_some(FailedLogin::Rejected)
@@ -257,7 +257,7 @@ fn t26_trouble_without_end_is_tried_ever_more_rarely() {
 }
 
 #[test]
-fn t27_no_answer_is_no_refusal_and_is_charged_only_when_it_may_have_been_sent() {
+fn t27_a_missing_response_is_not_a_rejection_and_is_charged_only_if_sent() {
     for (failure, cause, charged) in [
         (SendFailure::NotSent, LoginFailure::NotSent, false),
         (SendFailure::MaybeSent, LoginFailure::MaybeSent, true),

@@ -283,7 +283,7 @@ fn a_logout_forgets_the_token_and_sends_nothing_unless_it_is_to_revoke() {
 }
 
 #[test]
-fn a_token_that_nobody_wants_is_revoked_only_where_revoking_is_set() {
+fn an_orphan_is_revoked_only_if_revocation_is_set() {
     for (oauth, revokes) in [(OAuth::us(), false), (OAuth::us().revoke_on_logout(), true)] {
         let mut s = scenario(oauth);
         let ticket = s.order().ticket;
@@ -314,17 +314,17 @@ fn input_18_ten_thousand_callers_on_invalid_grant_make_one_request() {
 }
 
 #[test]
-fn a_rejection_says_whom_it_is_about_and_what_to_do() {
+fn a_rejection_names_its_cause_and_what_to_do() {
     for (body, reason, text) in [
         (
             r#"{"error":"invalid_grant"}"#,
             RejectionReason::Credentials,
-            "user name and password",
+            "username and password",
         ),
         (
             SIGN_ON_POLICY,
             RejectionReason::SignOnPolicy,
-            "sign-on policy asks for more than user name and password, such as a second factor",
+            "sign-on policy asks for more than a username and password, such as a second factor",
         ),
         (
             r#"{"error":"invalid_grant","error_description":"MFA required"}"#,
@@ -334,9 +334,9 @@ fn a_rejection_says_whom_it_is_about_and_what_to_do() {
         (
             r#"{"errorCode":"invalid_client","errorSummary":"sign on policy"}"#,
             RejectionReason::Configuration,
-            "client id, the grant or the scope",
+            "client id, grant or scope",
         ),
-        ("<html>", RejectionReason::Unstated, "check user name"),
+        ("<html>", RejectionReason::Unstated, "check the username"),
     ] {
         let mut s = rejected(us(), body);
         let denial = s.denied();
@@ -438,7 +438,7 @@ fn a_known_end_survives_in_a_record() {
 }
 
 #[test]
-fn input_39_neither_login_takes_up_the_others_record() {
+fn input_39_neither_login_adopts_the_others_record() {
     let with = |login: Login| Scenario::with(|settings| settings.login = login);
     let other_client = OAuth::new(&OAuth::us().token_url().to_string(), "client-2").unwrap();
     let kinds = [
@@ -524,7 +524,7 @@ fn rejected_by(mut s: Scenario) -> Scenario {
 }
 
 #[test]
-fn input_37_a_small_scope_is_never_cured_by_a_login_and_marks_the_route() {
+fn input_37_a_login_does_not_help_a_small_scope() {
     let small = challenged(&["Basic realm=\"x\", Bearer error=\"insufficient_scope\""]);
     let mut s = open(us(), "T1").after(3600);
     let observe = |s: &mut Scenario, code, headers: &HeaderMap| {

@@ -283,7 +283,7 @@ impl Walk {
         let (now, wanted) = (self.s.now(), self.is_wanted(ticket));
         assert_eq!(self.s.session.login_starting(ticket, now), wanted);
         if wanted {
-            // The time-out and the margin.
+            // The timeout and the margin.
             self.lease = Some(self.second + 40);
             self.started = true;
         }

@@ -324,7 +324,7 @@ fn t10_an_overtaking_record_of_another_account_is_not_used_either() {
 }
 
 #[test]
-fn the_token_just_refused_is_not_taken_up_from_a_record() {
+fn a_rejected_token_is_not_adopted_from_a_record() {
     let mut s = Scenario::new().open("T1").after(3600);
     let record = s.record();
     let mut sent = s.sent();

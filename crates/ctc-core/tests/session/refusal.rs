@@ -276,12 +276,12 @@ fn t36_after_a_failed_renewal_the_next_one_waits_its_turn() {
 }
 
 #[test]
-fn each_refusal_says_what_to_check() {
+fn each_rejection_says_what_to_check() {
     let text = |code| {
         let mut s = Scenario::new().rejected(code);
         s.denied().to_string()
     };
-    assert!(text(401).contains("check user name, password and application key"));
+    assert!(text(401).contains("check the username, password and application key"));
     for code in [404, 405] {
         assert!(text(code).contains("check the base URL"), "{code}");
         assert!(!text(code).contains("password"), "{code}");
@@ -289,7 +289,7 @@ fn each_refusal_says_what_to_check() {
 }
 
 #[test]
-fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
+fn a_failed_login_states_the_status_and_the_requested_wait() {
     let text = |response: &http::Response<()>| {
         let mut s = Scenario::new();
         let ticket = s.order().ticket;
@@ -298,14 +298,14 @@ fn trouble_is_told_with_its_status_and_the_pause_that_was_asked_for() {
     };
     assert!(
         text(&response(503, &[]))
-            .contains("the server answered 503 Service Unavailable: it is in trouble")
+            .contains("the server responded with 503 Service Unavailable: it may be down")
     );
-    assert!(text(&response(429, &[])).contains("asks for patience"));
-    assert!(text(&response(407, &[])).contains("a proxy answered 407"));
-    assert!(text(&response(421, &[])).contains("which is not about the credentials"));
+    assert!(text(&response(429, &[])).contains("overloaded"));
+    assert!(text(&response(407, &[])).contains("a proxy responded with 407"));
+    assert!(text(&response(421, &[])).contains("does not concern the credentials"));
     let asked = text(&answer_with(429, "retry-after", "90"));
     assert!(
-        asked.contains("429 Too Many Requests and asked for a pause of 90 s"),
+        asked.contains("429 Too Many Requests and asked clients to wait 90 s"),
         "{asked}"
     );
 }

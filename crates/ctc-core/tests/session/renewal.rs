@@ -172,7 +172,7 @@ fn bearer(s: &Scenario) -> String {
 
 /// Whatever becomes of the elected caller, the next one is elected.
 #[test]
-fn a_renewal_that_is_given_up_is_taken_up_by_the_next_caller() {
+fn an_abandoned_renewal_is_made_by_the_next_caller() {
     let mut s = open();
     s.at(ADVISED + DAY / 20);
     let ticket = s.order().ticket;
@@ -186,7 +186,7 @@ fn a_renewal_that_is_given_up_is_taken_up_by_the_next_caller() {
 }
 
 #[test]
-fn after_a_rejection_the_token_serves_on_and_nobody_renews() {
+fn after_a_rejection_the_token_stays_and_is_not_renewed() {
     let mut s = open();
     s.at(ADVISED + DAY / 20);
     let ticket = s.order().ticket;

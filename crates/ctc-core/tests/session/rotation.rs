@@ -31,7 +31,7 @@ fn t40_a_clearing_cookie_on_any_answer_ends_the_token_and_is_never_taken_for_one
 }
 
 #[test]
-fn t48_a_new_token_on_an_answer_to_the_present_one_is_taken_up() {
+fn t48_a_new_token_on_a_response_to_the_current_one_is_adopted() {
     let mut s = Scenario::new().open("T1").after(3600);
     let before = s.session.pass().unwrap().generation();
     let (mut first, mut second) = (s.sent(), s.sent());

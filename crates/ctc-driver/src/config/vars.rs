@@ -284,7 +284,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_variable_that_is_no_text_is_named() {
+    fn a_variable_that_is_not_unicode_is_named() {
         use std::os::unix::ffi::OsStringExt;
         let config = SessionConfig::from_vars(|_| Some(OsString::from_vec(vec![0xff])));
         assert_eq!(

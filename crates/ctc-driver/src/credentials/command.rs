@@ -18,22 +18,23 @@ use crate::ports::{CredentialsError, CredentialsSource};
 use crate::threads::{block_on, on_thread};
 use crate::timer::{Sleep, end_of};
 
-/// How long a command may take unless it is told otherwise.
+/// The default time limit of a command.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a command that has closed its output is looked at.
+/// How often to check a command that has closed its output.
 const POLL: Duration = Duration::from_millis(5);
 
-/// A program as a [`CredentialsSource`], run at each login: it writes the password to its standard
-/// output, as UTF-8, with or without a line end after it, and ends with status 0.
+/// A program as a [`CredentialsSource`], run at each login. It prints the password to its standard
+/// output as UTF-8, with or without a final line break, and exits with status 0.
 ///
-/// No shell is involved. The program has this process's environment, no standard input, and 10 s
-/// ([`timeout`](Self::timeout)); then it is killed, though what it has started itself is not. What
-/// it writes to standard error is dropped, since it may have secrets in it, and no error repeats
-/// its output or its arguments: run it by hand to see what is wrong.
+/// It runs without a shell, with this process's environment and no standard input, for at most 10 s
+/// ([`timeout`](Self::timeout)); then it is killed, but not the programs that it has started. Its
+/// standard error is discarded, because it may contain secrets, and no error repeats its output or
+/// its arguments: run it by hand to see why it fails.
 ///
-/// A program that is not there or may not be run is [`Unusable`](CredentialsError::Unusable); one
-/// that fails, writes too much or takes too long is [`Unavailable`](CredentialsError::Unavailable).
+/// A program that does not exist or may not be run is [`Unusable`](CredentialsError::Unusable); a
+/// program that fails, prints too much or takes too long is
+/// [`Unavailable`](CredentialsError::Unavailable).
 ///
 /// ```
 /// use ctc_driver::{CredentialsCommand, SessionConfig};
@@ -51,7 +52,7 @@ pub struct CredentialsCommand {
 }
 
 impl CredentialsCommand {
-    /// The program that writes this user's password: a path, or a name to be looked for in `PATH`.
+    /// Runs the program that prints this user's password: a path, or a name in `PATH`.
     pub fn new(username: impl Into<String>, program: impl Into<OsString>) -> Self {
         Self {
             username: username.into(),
@@ -75,8 +76,8 @@ impl CredentialsCommand {
         self
     }
 
-    /// How long the program may take. Default 10 s. Keep it below
-    /// [`login_timeout`](ctc_core::Settings::login_timeout), which bounds the source as a whole.
+    /// Sets the time limit of the program. Default 10 s. Keep it below
+    /// [`login_timeout`](ctc_core::Settings::login_timeout), which limits the source as a whole.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -114,11 +115,11 @@ impl CredentialsCommand {
     }
 }
 
-/// A program that is killed if it is not waited for.
+/// A program that is killed on drop.
 struct Running(Child);
 
 impl Running {
-    /// Waits for its end, which comes right after that of its output as a rule.
+    /// Waits for its end, which usually follows that of its output immediately.
     fn ends_by(&mut self, deadline: Option<Instant>) -> Result<Option<ExitStatus>, Why> {
         loop {
             if let Some(status) = self.0.try_wait().map_err(Why::Start)? {
@@ -177,7 +178,7 @@ impl fmt::Debug for CredentialsCommand {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the command {} gave no password", display(program))]
+#[error("the command {} returned no usable password", display(program))]
 struct CommandError {
     program: OsString,
     #[source]
@@ -190,12 +191,12 @@ fn display(name: &OsStr) -> impl fmt::Display {
 
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    #[error("it could not be run")]
+    #[error("it could not be started")]
     Start(#[source] io::Error),
-    #[error("it did not end within {} s, and was killed", .0.as_secs_f64())]
+    #[error("it did not finish within {} s and was killed", .0.as_secs_f64())]
     TimedOut(Duration),
-    #[error("it ended with {0}: run it by hand to see why")]
+    #[error("it failed ({0}): run it by hand to see why")]
     Status(ExitStatus),
-    #[error("its output is of no use")]
+    #[error("its output cannot be used")]
     Output(#[source] NoLine),
 }

@@ -9,8 +9,8 @@ use crate::ports::{CredentialsError, CredentialsSource};
 
 /// Two environment variables as a [`CredentialsSource`], read at each login.
 ///
-/// In place of fixed credentials it saves keeping a second copy of the password in memory. A
-/// variable that is missing, empty or not Unicode is [`Unusable`](CredentialsError::Unusable): the
+/// Unlike fixed credentials, it keeps no second copy of the password in memory. A variable that is
+/// missing, empty or not Unicode is [`Unusable`](CredentialsError::Unusable), because the
 /// environment of a process does not change by itself.
 #[derive(Clone, Debug)]
 pub struct CredentialsEnv {
@@ -19,7 +19,7 @@ pub struct CredentialsEnv {
 }
 
 impl CredentialsEnv {
-    /// The variables of these names.
+    /// Reads the username and password from the variables of these names.
     pub fn new(
         username: impl Into<Cow<'static, str>>,
         password: impl Into<Cow<'static, str>>,
@@ -51,7 +51,8 @@ impl CredentialsSource for CredentialsEnv {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the environment variable {name} is not set, or not Unicode: set it before the program starts"
+    "the environment variable {name} is not set or not valid Unicode: set it before the program \
+     starts"
 )]
 struct Unset {
     name: String,

@@ -13,13 +13,13 @@ use crate::ports::{CredentialsError, CredentialsSource};
 /// Files as a [`CredentialsSource`], read at each login: secrets that Kubernetes, Docker or a
 /// vault's agent puts into files and replaces when they change.
 ///
-/// Each file holds one value, as UTF-8, with or without a line end after it. Symbolic links are
-/// followed: that is how Kubernetes replaces a secret. Should user name and password be replaced
+/// Each file contains one value as UTF-8, with or without a final line break. Symbolic links are
+/// followed, because Kubernetes replaces secrets that way. If username and password are replaced
 /// between the two reads, the server rejects that login, and the files are read again.
 ///
-/// On Unix, a file is refused that others than its owner may write, or that everybody may read. A
-/// file that is missing, refused or of no use is [`Unavailable`](CredentialsError::Unavailable): it
-/// may be put right at any time.
+/// On Unix, a file that users other than its owner can write to, or that every user can read, is an
+/// error. A file that is missing, too open or invalid is
+/// [`Unavailable`](CredentialsError::Unavailable), because it may be corrected at any time.
 ///
 /// ```
 /// use ctc_driver::{CredentialsFile, SessionConfig};
@@ -42,12 +42,12 @@ enum Username {
 }
 
 impl CredentialsFile {
-    /// User name and password from a file each.
+    /// Reads username and password from one file each.
     pub fn new(username: impl Into<PathBuf>, password: impl Into<PathBuf>) -> Self {
         Self::with(Username::File(username.into()), password.into())
     }
 
-    /// The password from a file, for this user.
+    /// Reads the password of this user from a file.
     pub fn for_user(username: impl Into<String>, password: impl Into<PathBuf>) -> Self {
         Self::with(Username::Fixed(username.into()), password.into())
     }
@@ -60,8 +60,8 @@ impl CredentialsFile {
         }
     }
 
-    /// Takes files that everybody may read as well. In a container with one user that is no harm,
-    /// and it is how Docker (0444) and Kubernetes (0644) mount secrets unless told otherwise.
+    /// Also accepts files that every user can read. In a container with one user this is harmless,
+    /// and Docker (0444) and Kubernetes (0644) mount secrets so by default.
     #[must_use]
     pub fn everybody_may_read(mut self) -> Self {
         self.everybody_may_read = true;
@@ -129,11 +129,11 @@ enum Why {
     #[error("it is not a regular file")]
     NoFile,
     #[cfg(unix)]
-    #[error("others than its owner may write it (mode {mode:04o}): run chmod go-w on it")]
+    #[error("users other than its owner can write to it (mode {mode:04o}): run chmod go-w on it")]
     Writable { mode: u32 },
     #[cfg(unix)]
     #[error(
-        "everybody may read it (mode {mode:04o}): run chmod o-r on it, mount it with defaultMode \
+        "every user can read it (mode {mode:04o}): run chmod o-r on it, mount it with defaultMode \
          0440, or allow it with everybody_may_read()"
     )]
     Readable { mode: u32 },

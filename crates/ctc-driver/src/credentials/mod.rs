@@ -1,4 +1,4 @@
-//! Sources of credentials that come with the driver.
+//! The ready-made sources of credentials.
 
 mod command;
 mod env;
@@ -12,21 +12,21 @@ pub use command::CredentialsCommand;
 pub use env::CredentialsEnv;
 pub use file::CredentialsFile;
 
-/// More than any name or password takes.
+/// More than any username or password needs.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// What a file or command holds in place of a line of text. What it holds is never repeated.
+/// Why a file or the output of a command is not a line of text. The error never repeats it.
 #[derive(Debug, thiserror::Error)]
 enum NoLine {
     #[error("it cannot be read")]
     Io(#[source] io::Error),
-    #[error("it has more than {MOST_BYTES} bytes")]
+    #[error("it is longer than {MOST_BYTES} bytes")]
     TooLong,
     #[error("it is not UTF-8 text")]
     NotText,
 }
 
-/// Reads a text without the line end that it ends with, in memory that is wiped and never moves.
+/// Reads a text without its final line break, into memory that is wiped and never moves.
 fn read_line(from: impl Read) -> Result<Zeroizing<String>, NoLine> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES + 1));
     let most = u64::try_from(MOST_BYTES)

@@ -100,7 +100,7 @@ mod on_unix {
     }
 
     #[test]
-    fn files_are_read_anew_each_time() {
+    fn files_are_read_again_at_each_login() {
         let folder = Folder::new("anew");
         let (user, password) = (folder.0.join("username"), folder.0.join("password"));
         let source = CredentialsFile::new(&user, &password);
@@ -146,7 +146,7 @@ mod on_unix {
     }
 
     #[test]
-    fn files_that_others_may_change_or_all_may_read_are_refused() {
+    fn files_that_others_can_write_or_all_can_read_are_errors() {
         let folder = Folder::new("modes");
         let path = folder.0.join("password");
         let strict = CredentialsFile::for_user("ada", &path);
@@ -159,7 +159,7 @@ mod on_unix {
             write(&path, "secret", mode);
             let told = unavailable(&strict);
             assert!(
-                told.contains(&format!("everybody may read it (mode {mode:04o})")),
+                told.contains(&format!("every user can read it (mode {mode:04o})")),
                 "{told}"
             );
             assert!(says(&lenient, "ada", "secret"), "{mode:o}");
@@ -168,13 +168,13 @@ mod on_unix {
             write(&path, "secret", mode);
             for source in [&strict, &lenient] {
                 let told = unavailable(source);
-                assert!(told.contains("may write it"), "{told}");
+                assert!(told.contains("can write to it"), "{told}");
             }
         }
     }
 
     #[test]
-    fn what_is_no_password_is_refused_and_not_repeated() {
+    fn an_invalid_password_is_an_error_that_does_not_repeat_it() {
         let folder = Folder::new("content");
         let path = folder.0.join("password");
         let source = CredentialsFile::for_user("ada", &path);
@@ -187,11 +187,11 @@ mod on_unix {
         write(&path, "CANARY\nCANARY\n", 0o600);
         let told = unavailable(&source);
         assert!(
-            told.contains("line end") && !told.contains("CANARY"),
+            told.contains("line break") && !told.contains("CANARY"),
             "{told}"
         );
         write(&path, vec![b'C'; MOST_BYTES + 1], 0o600);
-        assert!(unavailable(&source).contains("more than"));
+        assert!(unavailable(&source).contains("longer than"));
         let told = unavailable(&CredentialsFile::for_user("ada", &folder.0));
         assert!(told.contains("not a regular file"), "{told}");
     }
@@ -231,7 +231,7 @@ mod on_unix {
     #[test]
     fn a_command_that_writes_without_end_is_killed() {
         let began = Instant::now();
-        assert!(unavailable(&CredentialsCommand::new("ada", "yes")).contains("more than"));
+        assert!(unavailable(&CredentialsCommand::new("ada", "yes")).contains("longer than"));
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 

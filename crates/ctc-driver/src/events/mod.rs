@@ -1,5 +1,4 @@
-//! What happens to a session, told in one place: to `tracing`, to an observer, never with a
-//! secret.
+//! The events of a session, for `tracing` and for an observer. They contain no secret.
 
 use std::error::Error;
 
@@ -9,21 +8,21 @@ use tracing::{Span, debug, info, info_span, warn};
 
 use crate::ports::StoreError;
 
-/// Something that happened to a session. None holds a secret. The manual has
-/// [the same as a table](crate::manual::observability).
+/// An event of a session. It contains no secret. The manual has [a table of all
+/// events](crate::manual::observability).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum SessionEvent<'a> {
-    /// A login was handed to the HTTP stack.
+    /// A login was passed to the HTTP client.
     LoginSent,
-    /// A login gave the session its token.
+    /// A login obtained a token.
     LoggedIn {
-        /// The number of the token.
+        /// The generation of the token.
         generation: Generation,
     },
-    /// A login gave no token.
+    /// A login failed.
     LoginFailed {
-        /// What every caller is told until the next may be made.
+        /// The denial that every caller gets until the next login may be made.
         denial: &'a Denial,
     },
     /// A login waits for its turn: the limiter that the session shares with others has no room.
@@ -31,50 +30,50 @@ pub enum SessionEvent<'a> {
         /// How many logins are ahead of it in line.
         ahead: usize,
     },
-    /// A login was about to be sent and is not wanted any more.
+    /// A login was not sent, because it is no longer needed.
     LoginUnwanted,
-    /// A login was dropped before its end, as by a runtime that shuts down; the next caller makes
-    /// another.
+    /// A login was dropped before its end, for example by a runtime that shuts down; the next
+    /// caller logs in.
     LoginAbandoned,
-    /// A login was answered after its lease, after a close, or after a change of credentials.
+    /// The outcome of a login arrived after its lease, a close, or a change of credentials.
     LoginLate,
-    /// A login was answered for a session that no longer wants it; that token is logged out.
+    /// A late login obtained an orphan, which is logged out.
     Orphaned,
-    /// A store had a token, and no login was needed.
+    /// A token was adopted from a store; no login was needed.
     Adopted {
-        /// The number of the token.
+        /// The generation of the token.
         generation: Generation,
     },
     /// A store has tokens of this account, but none for the session's password: the login goes on.
     StoredByOthers,
-    /// A store's record holds a login back: a pause, a refusal or a spent budget of another
+    /// A store's record does not allow a login: a backoff, a rejection or a spent budget of another
     /// process.
     DeniedByStore {
-        /// What every caller is told until the next may be made.
+        /// The denial that every caller gets until the next login may be made.
         denial: &'a Denial,
     },
-    /// A call was refused without being sent.
+    /// A call was denied; nothing was sent.
     CallDenied {
         /// Why.
         denial: &'a Denial,
     },
-    /// A call is sent a second time with a newer token.
+    /// A call is replayed with a newer token.
     CallReplayed,
     /// A 401 was delivered to the caller.
     UnauthorizedDelivered {
-        /// Why the session did not cure it.
+        /// Why the session could not recover.
         why: &'a Unauthorized,
     },
-    /// The server gave a new token on an ordinary response.
+    /// The server replaced the token on an ordinary response.
     TokenRotated {
-        /// The number of the new token.
+        /// The generation of the new token.
         generation: Generation,
     },
-    /// The server refused or cleared the token.
+    /// The server rejected or cleared the token.
     TokenInvalidated {
-        /// The number of the token.
+        /// The generation of the token.
         generation: Generation,
-        /// Of the response that said so.
+        /// The status of that response.
         status: StatusCode,
         /// With the OAuth login: the response has no challenge for bearer tokens. The server may
         /// not have looked at the token; see
@@ -83,26 +82,26 @@ pub enum SessionEvent<'a> {
     },
     /// The session was logged out.
     LoggedOut,
-    /// The session was closed without telling the server.
+    /// The session was closed without a logout on the server.
     Closed,
     /// A closed session may log in again.
     Reopened,
-    /// A refusal or pause was lifted.
+    /// A rejection or backoff was lifted.
     Reset,
-    /// The session has new credentials: they were set, or its source gave others.
+    /// The session has new credentials: they were set, or its source returned others.
     CredentialsReplaced,
-    /// The store failed; the session goes on in memory.
+    /// The store failed; the session continues in memory.
     StoreFailed {
-        /// What it was asked for: `lease`, `load`, `save` or `release`; or `seal`, when the key to
-        /// the record could not be derived.
+        /// The operation: `lease`, `load`, `save` or `release`; or `seal` if the key to the record
+        /// could not be derived.
         operation: &'static str,
-        /// What it said.
+        /// The error.
         error: &'a StoreError,
-        /// For the first time since it last worked: only that is told as a warning.
+        /// Whether this is the first failure since the store last worked; only that is a warning.
         first: bool,
     },
-    /// A logout found the store's lease in use: another process is about to log in or has just done
-    /// so, and its record stays as it is.
+    /// A logout found the store lease in use: another process is about to log in or has just done
+    /// so, and its record is not changed.
     StoreBusy,
 }
 
@@ -126,7 +125,8 @@ macro_rules! trace {
 }
 
 impl SessionEvent<'_> {
-    /// Tells `tracing`. Of a store that stays broken there is one warning, not one at every login.
+    /// Emits the event through `tracing`. A store that keeps failing is one warning, not one at every
+    /// login.
     pub(crate) fn trace(&self, session: Who<'_>) {
         trace! { session, *self;
             Self::LoginSent => debug "login_sent" ["login is sent"]
@@ -180,8 +180,8 @@ impl SessionEvent<'_> {
     }
 }
 
-/// The span of one login, store included. Made at the election, so that the elected caller's span
-/// is its parent wherever the login runs.
+/// The span of one login, store included. Created at the election, so that its parent is the
+/// elected caller's span wherever the login runs.
 pub(crate) fn login_span(session: Who<'_>) -> Span {
     info_span!(target: "ctc", "login", session = session.number, label = session.label)
 }

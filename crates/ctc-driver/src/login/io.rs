@@ -158,7 +158,7 @@ impl Io<dyn SendLogin + '_> {
 
 /// A source took longer than a login may take.
 #[derive(Debug, thiserror::Error)]
-#[error("the source gave no credentials within {} s", .0.as_secs_f64())]
+#[error("the source returned no credentials within {} s", .0.as_secs_f64())]
 struct NoCredentialsYet(Duration);
 
 #[derive(Debug, thiserror::Error)]

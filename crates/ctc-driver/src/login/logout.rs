@@ -18,43 +18,43 @@ use crate::session::LoginEnd;
 /// it to end, and it has other things to do in that time.
 pub(crate) const LOGOUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a logout went. Whatever it says, the session is closed and its token forgotten here.
+/// The outcome of a logout. In every case the session is closed and has discarded its token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LogoutOutcome {
-    /// There was no token to end.
+    /// There was no token to invalidate.
     NoToken,
-    /// Nothing was sent: the OAuth login's token stays valid on the server until it ends, unless
+    /// Nothing was sent: the OAuth login's token stays valid on the server until it expires, unless
     /// [`OAuth::revoke_on_logout`](ctc_core::OAuth::revoke_on_logout) is set.
     NotRevoked,
-    /// The server answered with success, or with 401: the token was over already. Whether a 2xx
-    /// really revokes is the server's word.
+    /// The server responded with success, or with 401 because the token was already invalid. Only
+    /// the server knows whether a 2xx means that the token is revoked.
     Accepted(StatusCode),
-    /// The server answered with something else; the token may live on there.
+    /// The server responded with another status; the token may still be valid there.
     Rejected(StatusCode),
-    /// The server did not answer; the token may live on there.
+    /// The server sent no response; the token may still be valid there.
     Unreachable(Arc<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for LogoutOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the session is closed and its token forgotten here; ")?;
+        f.write_str("the session is closed and its token is discarded; ")?;
         match self {
-            Self::NoToken => f.write_str("there was no token to end on the server"),
+            Self::NoToken => f.write_str("there was no token to invalidate on the server"),
             Self::NotRevoked => f.write_str(
-                "nothing was sent to the server, where the token stays valid until it ends \
+                "nothing was sent to the server, where the token stays valid until it expires \
                  (see OAuth::revoke_on_logout)",
             ),
-            Self::Accepted(status) => write!(f, "the server agreed (status {status})"),
+            Self::Accepted(status) => write!(f, "the server accepted the logout (status {status})"),
             Self::Rejected(status) => {
                 write!(
                     f,
-                    "the server responded with {status}, so the token may live on there: \
+                    "the server responded with {status}, so the token may still be valid there: \
                      check logout_path or the revocation URL"
                 )
             }
             Self::Unreachable(error) => {
-                f.write_str("the server gave no answer, so the token may live on there")?;
+                f.write_str("the server sent no response, so the token may still be valid there")?;
                 let mut link: Option<&dyn Error> = Some(&**error);
                 while let Some(error) = link {
                     write!(f, ": {error}")?;

@@ -17,16 +17,16 @@ pub enum BodyError {
     #[error("the body is longer than {limit} bytes: raise max_body, or read it as a stream")]
     #[non_exhaustive]
     TooLong {
-        /// How many bytes it may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// It broke off.
-    #[error("the body broke off")]
+    /// It ended early.
+    #[error("the body ended early")]
     BrokeOff(#[source] Box<dyn Error + Send + Sync>),
     /// The transport has bodies of a type that this crate does not know.
     #[error(
-        "the transport does not say how its bodies are read: implement `read` of its port, for \
-         example with ctc_driver::read_body or ctc_driver::read_from"
+        "the transport cannot read bodies of this type: implement its method `read`, for example \
+         with ctc_driver::read_body or ctc_driver::read_from"
     )]
     UnknownType,
 }
@@ -34,17 +34,17 @@ pub enum BodyError {
 ctc_core::__readable_debug!(BodyError);
 
 impl BodyError {
-    /// [`BodyError::BrokeOff`].
+    /// Returns [`BodyError::BrokeOff`].
     pub fn broke_off(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::BrokeOff(error.into())
     }
 }
 
-/// Reads a response whose body is a stream ([`http_body::Body`]) whole: for
+/// Reads a response whose body is a stream (`http_body::Body`) whole: for
 /// [`AsyncTransport::read`](crate::AsyncTransport::read).
 ///
 /// # Errors
-/// Returns [`BodyError`] if it breaks off, or is longer than `max_body` bytes.
+/// Returns [`BodyError`] if the body ends early or is longer than `max_body` bytes.
 pub async fn read_body<B>(
     response: Response<B>,
     max_body: usize,
@@ -74,7 +74,7 @@ where
 /// Reads a response whose body is a reader whole: for [`Transport::read`](crate::Transport::read).
 ///
 /// # Errors
-/// Returns [`BodyError`] if it breaks off, or is longer than `max_body` bytes.
+/// Returns [`BodyError`] if the body ends early or is longer than `max_body` bytes.
 pub fn read_from(
     response: Response<impl Read>,
     max_body: usize,
@@ -100,7 +100,7 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// Room for a body of which `announced` bytes are known to come, as far as it may.
+    /// Room for a body of `announced` bytes, up to the limit.
     pub fn new(limit: usize, announced: u64) -> Self {
         let announced = usize::try_from(announced).unwrap_or(limit).min(limit);
         Self {

@@ -1,4 +1,4 @@
-//! The port for where credentials come from, when they are not fixed.
+//! The port for sources of credentials.
 
 use std::error::Error;
 use std::fmt;
@@ -10,26 +10,26 @@ use ctc_core::{Credentials, SecretError};
 
 use crate::threads::on_thread;
 
-/// Where a session gets its credentials from, each time that it logs in: for passwords that change
-/// by policy, or live in a vault.
+/// A source of credentials, which each login asks: for passwords that change by policy or are in a
+/// vault.
 ///
-/// The caller that is elected to log in asks, and nobody else: once for each login, and once more
-/// in the same login if the server rejects what it got. If the second response is the same, the
-/// credentials are rejected; if it is another, the session tries once more with that one, as far as
-/// the login budget allows. Between logins the session does not keep the password.
+/// Only the elected caller asks it: once per login, and once more in the same login if the server
+/// rejects the credentials. If the source returns the same again, the credentials are rejected; if
+/// it returns others, the session tries these, if the login budget allows it. Between logins the
+/// session does not keep the password.
 ///
-/// - **It has [`login_timeout`](ctc_core::Settings::login_timeout).** After that the login has
-///   failed. It is asked on a thread of its own, with no lock held; a question that takes longer
-///   keeps that thread and nothing else.
+/// - **Its time limit is [`login_timeout`](ctc_core::Settings::login_timeout).** After that the
+///   login has failed. The source is asked on a thread of its own, without a lock; if it takes
+///   longer, it blocks only that thread.
 /// - **A failure is a failed login**, and its error is the [`source`](std::error::Error::source) of
 ///   every caller's [`Denied`](crate::Denied). Nothing was sent, and nothing is charged to the
-///   login budget. So does a panic count.
-/// - **Do not cache**, or not for longer than a few seconds: a login is rare. Do not make calls
-///   with the session itself: they would wait for the login that asks.
+///   login budget. A panic is a failure too.
+/// - **Do not cache**, at most for a few seconds: logins are rare. Do not make calls with the
+///   session itself: they would wait for the login that asks.
 ///
 /// Ready-made are [`CredentialsFile`](crate::CredentialsFile),
 /// [`CredentialsEnv`](crate::CredentialsEnv) and [`CredentialsCommand`](crate::CredentialsCommand).
-/// A closure will do, and so will [`Credentials`]:
+/// A closure and [`Credentials`] are sources too:
 ///
 /// ```
 /// use ctc_driver::ctc_core::{Credentials, Endpoint};
@@ -51,7 +51,7 @@ use crate::threads::on_thread;
 /// # Ok::<(), ctc_driver::ConfigError>(())
 /// ```
 pub trait CredentialsSource: Send + Sync {
-    /// Returns the credentials as they are now.
+    /// Returns the current credentials.
     ///
     /// # Errors
     /// Returns [`CredentialsError`], which says whether asking again can help.
@@ -79,12 +79,11 @@ impl CredentialsSource for Credentials {
     }
 }
 
-/// Where a session gets its credentials from: the twin of [`CredentialsSource`] for asynchronous
-/// drivers. It is dropped if it takes longer than
-/// [`login_timeout`](ctc_core::Settings::login_timeout).
+/// A source of credentials: the counterpart of [`CredentialsSource`] for asynchronous drivers. It
+/// is dropped if it takes longer than [`login_timeout`](ctc_core::Settings::login_timeout).
 ///
-/// Every [`CredentialsSource`] that can be cloned is one, too (put it into an [`Arc`] if it
-/// cannot): it is asked on a thread of its own, so that it does not block the runtime.
+/// Every [`CredentialsSource`] that can be cloned is one (put it into an [`Arc`] if it cannot): it
+/// is asked on a thread of its own, so that it does not block the runtime.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -113,7 +112,7 @@ impl CredentialsSource for Credentials {
 /// ```
 #[async_trait]
 pub trait AsyncCredentialsSource: Send + Sync {
-    /// Returns the credentials as they are now.
+    /// Returns the current credentials.
     ///
     /// # Errors
     /// Returns [`CredentialsError`], which says whether asking again can help.
@@ -135,25 +134,30 @@ pub(crate) const THREAD: &str = "ctc-credentials";
 
 /// Why a source has no credentials.
 ///
-/// Its text and its sources are logged and shown to callers: put no secret into them, such as what
-/// a vault responded or a command wrote.
+/// Its text and its sources are logged and shown to callers: they must not contain a secret, such
+/// as the response of a vault or the output of a command.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// Not at the moment. Logins back off, as when the server cannot be reached, and then the
-    /// source is asked again.
-    #[error("the source has no CTC credentials at the moment; it is asked again after a pause")]
+    /// Temporarily. Logins back off, as when the server cannot be reached, and then the source is
+    /// asked again.
+    #[error(
+        "the source has no CTC credentials at the moment (it is asked again after the backoff)"
+    )]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// Asking again does not help while this program runs: the source is set up wrongly. No login
-    /// is made until somebody calls `reset()` or `set_credentials()`.
-    #[error("the source of the CTC credentials is not set up for use; it is not asked again")]
+    /// is made until your program calls `reset()` or `set_credentials()`.
+    #[error(
+        "the source of the CTC credentials is not set up (it is not asked again until the session \
+         is reset)"
+    )]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
 
 ctc_core::__readable_debug!(CredentialsError);
 
 impl CredentialsError {
-    /// [`CredentialsError::Unavailable`].
+    /// Returns [`CredentialsError::Unavailable`].
     pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(error.into())
     }
@@ -164,8 +168,8 @@ impl CredentialsError {
     }
 }
 
-/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): whoever keeps
-/// it may put it right at any time.
+/// An empty or mistyped password is [`Unavailable`](CredentialsError::Unavailable): the owner of it
+/// may put it right at any time.
 impl From<SecretError> for CredentialsError {
     fn from(error: SecretError) -> Self {
         Self::unavailable(error)

@@ -1,5 +1,5 @@
-//! The ports: what the outside must offer. One small trait each for requests, responses, HTTP
-//! clients, runtimes, stores and sources of credentials.
+//! The ports: one small trait each for requests, responses, HTTP clients, runtimes, stores and
+//! sources of credentials.
 
 mod body;
 pub(crate) mod credentials;

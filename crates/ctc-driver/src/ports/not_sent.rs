@@ -7,13 +7,13 @@ use std::io::{self, ErrorKind};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// The look-up of the server's name, or of a proxy's.
+    /// The lookup of the server's or a proxy's name.
     NameLookup,
     /// The connection to the server, or to a proxy.
     Connection,
     /// The TLS handshake, or the server's certificate.
     Tls,
-    /// None: the call's time was up while it waited for a login.
+    /// None: the call timed out while it waited for a login.
     NoTime,
     /// The HTTP client does not tell.
     #[default]
@@ -36,7 +36,7 @@ impl NotSent {
         Self::Unknown
     }
 
-    /// HTTP clients keep most of this in types of their own, and tell it in words only. Should they
+    /// HTTP clients have private types for most of this, so only their texts show it. If these
     /// change, the step is unknown.
     fn of_one(error: &(dyn Error + 'static)) -> Self {
         let text = error.to_string().to_ascii_lowercase();

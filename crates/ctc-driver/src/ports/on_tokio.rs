@@ -1,4 +1,4 @@
-//! The tokio runtime, as the port wants it.
+//! The tokio runtime as a [`Runtime`].
 
 use tokio::runtime::Handle;
 
@@ -9,15 +9,15 @@ use super::{BoxFuture, Runtime};
 pub struct Tokio(Option<Handle>);
 
 impl Tokio {
-    /// The runtime of each caller: a login runs on the runtime of the caller that was elected to
-    /// make it. Outside of a runtime no login can be made, and the call says so.
+    /// Uses the runtime of each caller: a login runs on the runtime of the elected caller. Outside
+    /// of a runtime no login can be made, and the call is denied with this reason.
     pub fn current() -> Self {
         Self(None)
     }
 
-    /// One runtime for all logins, whoever calls: for programs with several runtimes, or with one
-    /// that is not always being run. Nobody may be running it (a `current_thread` runtime outside
-    /// of `block_on`): see [`Runtime`](trait@Runtime) for what its calls are told then.
+    /// Uses one runtime for all logins: for programs with several runtimes, or with one that is not
+    /// always running. If it is not running (a `current_thread` runtime outside of `block_on`),
+    /// calls are denied as [`Runtime`](trait@Runtime) says.
     pub fn on(handle: Handle) -> Self {
         Self(Some(handle))
     }

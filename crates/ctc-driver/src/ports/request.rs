@@ -1,14 +1,13 @@
-//! A request on its way out.
+//! The port for requests.
 
 use std::time::Duration;
 
 use ctc_core::{Endpoint, Pass, Route, StampError, Target};
 use http::{HeaderMap, Method};
 
-/// A request on its way out. Ready for `http::Request<B>` with a body that can be cloned.
+/// A request to be sent. Implemented for `http::Request<B>` with a body that can be cloned.
 pub trait Outgoing: Sized {
-    /// What is kept of a request that may have to be sent a second time: `Self`, or less if that
-    /// is cheaper to make.
+    /// The copy of a request for its replay: `Self`, or a smaller type if that is cheaper to make.
     type ReplayCopy: ReplayCopy<Self>;
 
     /// Returns its method.
@@ -19,21 +18,21 @@ pub trait Outgoing: Sized {
     fn path(&self) -> &str;
     /// Returns its headers, to be stamped.
     fn headers_mut(&mut self) -> &mut HeaderMap;
-    /// Returns what it takes to send it a second time, or `None` if its body is a stream that can
-    /// be read only once. Called before the request is stamped.
+    /// Returns the copy for its replay, or `None` if its body is a stream that can be read only
+    /// once. Called before the request is stamped.
     fn replay_copy(&self) -> Option<Self::ReplayCopy>;
 
-    /// Puts a request whose URL is only a path (`/connect/…`) on the endpoint, before it is
-    /// stamped. Does nothing by default: for HTTP clients whose requests always have a full URL.
+    /// Completes a request whose URL is only a path (`/connect/…`) with the endpoint, before it is
+    /// stamped. Does nothing by default, for HTTP clients whose requests always have a full URL.
     fn complete(&mut self, endpoint: &Endpoint) {
         let _ = endpoint;
     }
 
-    /// Limits how long the HTTP client may take over this request, body of the response included:
-    /// what is left of [`CallOptions::timeout`](crate::CallOptions::timeout). Only the blocking
-    /// driver asks for it, just before it sends: the asynchronous one drops what takes too long.
-    /// Does nothing by default. An `http::Request` gets a [`RequestTimeout`] in its extensions, for
-    /// the transport to obey.
+    /// Sets the time limit of this request, with the body of its response: the rest of
+    /// [`CallOptions::timeout`](crate::CallOptions::timeout). Only the blocking driver calls it,
+    /// just before it sends; the asynchronous driver drops requests that take too long. Does
+    /// nothing by default. An `http::Request` gets a [`RequestTimeout`] in its extensions, which
+    /// the transport has to obey.
     fn set_timeout(&mut self, timeout: Duration) {
         let _ = timeout;
     }
@@ -44,15 +43,15 @@ pub trait Outgoing: Sized {
     }
 }
 
-/// How long a blocking transport may take over a request, in the extensions of an `http::Request`.
+/// The time limit of a request for a blocking transport, in the extensions of an `http::Request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTimeout(pub Duration);
 
-/// What is kept of a request `R` while it is out. A request that is kept whole is ready for it.
+/// The copy of a request `R` for its replay. Implemented for requests that are copied whole.
 pub trait ReplayCopy<R> {
     /// Returns the route of the request.
     fn route(&self) -> Route;
-    /// Returns the request for a second sending, not stamped.
+    /// Returns the request to be replayed, not stamped.
     fn into_request(self) -> R;
 }
 
@@ -66,8 +65,8 @@ impl<R: Outgoing<ReplayCopy = R>> ReplayCopy<R> for R {
     }
 }
 
-/// A large request is better kept on the heap: the future of a call has room for its copy, also
-/// while it waits for a login and has none.
+/// Put a large request on the heap: the future of a call has room for its copy even while it has
+/// none.
 impl<R: Outgoing> ReplayCopy<R> for Box<R> {
     fn route(&self) -> Route {
         Outgoing::route(&**self)
@@ -112,7 +111,7 @@ impl<B: Clone> Outgoing for http::Request<B> {
     }
 }
 
-/// Stamps a request of whatever type.
+/// Stamps a request of any type.
 #[inline]
 pub(crate) fn stamp<R: Outgoing>(pass: &Pass, request: &mut R) -> Result<(), StampError> {
     pass.bound_for(request.target())?

@@ -1,9 +1,9 @@
-//! A response as far as the session looks at it.
+//! The port for responses.
 
 use http::header::{Entry, SET_COOKIE};
 use http::{Extensions, HeaderMap, StatusCode};
 
-/// A response as far as the session looks at it. Ready for `http::Response<B>`.
+/// The part of a response that the session reads. Implemented for `http::Response<B>`.
 pub trait Incoming {
     /// Returns its status.
     fn status(&self) -> StatusCode;

@@ -1,4 +1,4 @@
-//! What the asynchronous driver needs of a runtime.
+//! The port for runtimes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::timer::{Sleep, end_of};
 /// A boxed future that can move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What the asynchronous driver needs of a runtime: two methods, one line each.
+/// A runtime for the asynchronous driver: two methods, usually one line each.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,7 +34,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// outside of `block_on`), the login does not run either. The caller that was elected for it is
 /// denied ([`NotRun`](ctc_core::Denial::NotRun)) after 10 s, and so are all others of this driver
 /// that want a token then or in the 10 s after that, unless another task starts meanwhile. Give the
-/// driver a runtime that is always being run, such as `Tokio::on(handle)`.
+/// driver a runtime that is always running, such as `Tokio::on(handle)`.
 ///
 /// A runtime that owns its threads must not be dropped last by one of its own tasks: keep a handle
 /// here, not the runtime itself.

@@ -1,4 +1,4 @@
-//! The store ports: what keeps a session beyond a process, and serves many.
+//! The ports for stores, which keep a session beyond one process.
 //!
 //! # When a store is asked
 //!
@@ -6,55 +6,56 @@
 //!
 //! ```text
 //!   lease ──▶ load ──▶ no key for this record yet? release, derive it, lease again
-//!                  └─▶ newer token than the one refused? adopt it ───────────────▶ release
-//!                  └─▶ a pause, a rejection, no budget?  deny, send nothing ─────▶ release
-//!                  └─▶ otherwise: save (the login is on record before it is sent)
+//!                  └─▶ newer token than the rejected one?  adopt it ──────────────▶ release
+//!                  └─▶ a backoff, rejection, no budget?    deny, send nothing ────▶ release
+//!                  └─▶ otherwise: save (record the login before it is sent)
 //!                      log in ──▶ save ──▶ release
 //! ```
 //!
-//! While a token is good, only for one that the server rotated on an ordinary response: the first
-//! after a login is saved at once, further ones at most once a minute, and the response waits for
-//! it (one second at most in the asynchronous driver). A logout takes its own token out. Each of
-//! these is one lease. A store that fails stops no call: the session goes on in memory, logs in
-//! under its own governor, warns once (until the store works again), and asks the store again at
-//! the next login.
+//! While the token is valid, the store is used only if the server replaced the token on an ordinary
+//! response: the first such token after a login is saved at once, further ones at most once a
+//! minute, and the response waits for it (at most one second in the asynchronous driver). A logout
+//! removes its own token. Each of these takes one lease. A failing store stops no call: the session
+//! continues in memory, logs in under its own governor, warns once (until the store works again),
+//! and uses the store again at the next login.
 //!
 //! # What is in a record
 //!
-//! A [`SessionRecord`](ctc_core::SessionRecord) is opaque here: `serde` turns it into whatever form
-//! a store keeps, and its [`key`](ctc_core::SessionRecord::key) says what to file it under. Its
-//! tokens are sealed: they open only with the password that obtained them
-//! ([what a stolen record yields](ctc_core::manual::security)). Keep it private all the same, and
-//! change nothing in it. A kilobyte or two; some more for long tokens.
+//! A [`SessionRecord`](ctc_core::SessionRecord) is opaque to a store: `serde` converts it into the
+//! form that the store saves, and its [`key`](ctc_core::SessionRecord::key) says where to file it.
+//! Its tokens are sealed: they open only with the password that obtained them ([what a stolen
+//! record discloses](ctc_core::manual::security)). Keep records private all the same, and do not
+//! change them. A record takes one or two kilobytes, more for long tokens.
 //!
 //! # Writing a store of your own
 //!
-//! A database, a cloud's secret manager: four rules are all there is, and the store conformance
+//! A store, such as a database or a cloud's secret manager, obeys four rules. The store conformance
 //! suite of `ctc-testkit` checks them.
 //!
-//! 1. **One lease a key.** A second [`lease`](SessionStore::lease) waits, for [`LeaseTerms::wait`]
-//!    at most, and is woken soon after a release. A lease ends when it is released or dropped, and
-//!    at the latest after [`LeaseTerms::ttl`]: a holder that died or froze is overtaken. (Sooner is
-//!    better for one that died: say by a lock that the system gives back, or by heartbeats.)
-//! 2. **A lease that is over changes nothing.** Its [`save`](StoreLease::save) fails with
-//!    [`StoreError::LeaseLost`], also when the holder was stopped in the midst of it and woke an
-//!    hour later. That takes a **fencing number**: each lease gets the next one, it is kept beside
-//!    the record, and a write is made only if it is still the newest, check and write being one
-//!    step for the store (a transaction, a script, a conditional update). Judge time by one clock
-//!    alone: the store's own, or [`Instant`](std::time::Instant) within the holder.
-//! 3. **A record is all or nothing**, private, and never another key's. What cannot be read, or has
-//!    another [`key`](ctc_core::SessionRecord::key), is no record: [`load`](StoreLease::load) says
-//!    `None`, not an error.
+//! 1. **One lease per key.** A second [`lease`](SessionStore::lease) waits, for at most
+//!    [`LeaseTerms::wait`], and continues soon after a release. A lease ends when it is released or
+//!    dropped, and at the latest after [`LeaseTerms::ttl`], so that another process replaces a dead
+//!    or frozen holder. (Replace a dead holder earlier if you can, for example with a lock that the
+//!    system releases, or with heartbeats.)
+//! 2. **An expired lease changes nothing.** Its [`save`](StoreLease::save) fails with
+//!    [`StoreError::LeaseLost`], also if the holder was stopped during it and resumed an hour
+//!    later. This needs a **fencing number**: each lease gets the next one, it is saved beside the
+//!    record, and a write is made only if it is still the newest. Check and write must be one step
+//!    for the store (a transaction, a script, a conditional update). Use only one clock: the
+//!    store's own, or [`Instant`](std::time::Instant) within the holder.
+//! 3. **A record is all or nothing**, private, and never another key's. If data cannot be read, or
+//!    has another [`key`](ctc_core::SessionRecord::key), it is not a record:
+//!    [`load`](StoreLease::load) returns `None`, not an error.
 //! 4. **A younger token stays.** A save that would replace a record which
 //!    [has a younger token](ctc_core::SessionRecord::has_younger_token_than) changes nothing, and
 //!    succeeds: processes that could not reach the store for a while come back with old tokens.
 //!
-//! And one habit: everything ends in a few seconds. The asynchronous driver gives up on an
-//! operation after five; a blocking one has nobody but the store itself to see to that.
+//! Every operation should end within a few seconds. The asynchronous driver gives up after five;
+//! with the blocking driver, the store must enforce its own limit.
 //!
 //! Implement [`SessionStore`]; with the feature `unblock` the wrapper `Unblock` makes an
-//! [`AsyncSessionStore`] of it that works on any runtime. A whole one, for a table `ctc (key,
-//! fence, owner_until, record)`:
+//! [`AsyncSessionStore`] of it that works on any runtime. A complete example, for a table
+//! `ctc (key, fence, owner_until, record)`:
 //!
 //! ```
 //! # use std::collections::HashMap;
@@ -123,12 +124,12 @@
 //!     }
 //!
 //!     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-//!         // Nobody else can write between this and the update, or the update finds no row.
+//!         // If another process writes before the update, the update finds no row.
 //!         if self.load()?.is_some_and(|kept| kept.has_younger_token_than(record)) {
 //!             return Ok(());
 //!         }
 //!         match self.table.update(&self.key, self.fence, record)? {
-//!             0 => Err(StoreError::LeaseLost), // somebody overtook us, or our time is over
+//!             0 => Err(StoreError::LeaseLost), // another holder, or expired
 //!             _ => Ok(()),
 //!         }
 //!     }
@@ -154,28 +155,29 @@ use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
 use zeroize::Zeroizing;
 
-/// How long a lease may be waited for, and held.
+/// The time limits of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseTerms {
     /// How long to wait for another holder.
     pub wait: Duration,
-    /// How long the lease is good for. A holder that is not done by then is overtaken.
+    /// How long the lease lasts. After that, another holder may take it.
     pub ttl: Duration,
 }
 
-/// Keeps records, for blocking callers.
+/// A store for blocking callers.
 pub trait SessionStore: Send + Sync {
-    /// Takes the one lease of this key.
+    /// Takes the lease of this key.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when another holder kept it for all of [`LeaseTerms::wait`];
-    /// [`StoreError::Unavailable`] when the store is out of reach.
+    /// Returns [`StoreError::Busy`] if another holder has it for all of [`LeaseTerms::wait`], and
+    /// [`StoreError::Unavailable`] if the store cannot be used.
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError>;
 
-    /// A secret of the store's own, if it has one. The same for all who share its records.
+    /// Returns the store's own secret, if it has one. It must be the same for all processes that
+    /// share its records.
     ///
-    /// Without one, the key that a record's token is sealed with is derived slowly: some 30 ms and
-    /// 19 MiB for each new process.
+    /// Without a secret, the key that seals a record's token is derived slowly: about 30 ms and 19
+    /// MiB for each new process.
     fn secret(&self) -> Option<StoreSecret> {
         None
     }
@@ -191,14 +193,14 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
     }
 }
 
-/// A secret that a store has in common with those who may use its records, and that is not kept
-/// beside them: with it, the key to a record costs microseconds, and who has only the records can
-/// test no password at all.
+/// A secret that a store shares with the users of its records, and that is not saved beside them.
+/// With it, the key to a record takes microseconds, and a reader of only the records cannot test
+/// any password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreSecret(Zeroizing<[u8; 32]>);
 
 impl StoreSecret {
-    /// Takes 32 bytes that nobody can foresee.
+    /// Takes 32 unpredictable bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -214,42 +216,43 @@ impl fmt::Debug for StoreSecret {
     }
 }
 
-/// A lease on one record. Dropping it releases it as well as can be done without waiting.
+/// A lease on one record. Dropping it releases it as far as this is possible without waiting.
 pub trait StoreLease: Send {
-    /// The record, if there is one that can be used.
+    /// Returns the record, if there is a valid one.
     ///
     /// # Errors
-    /// [`StoreError`] when the store is out of reach.
+    /// Returns [`StoreError`] if the store cannot be used.
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Replaces the record, unless the store has one with a younger token: that one stays.
+    /// Replaces the record, unless the store has a record with a younger token: then that stays.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`] when the lease is over, and then nothing was changed.
+    /// Returns [`StoreError::LeaseLost`] if the lease has expired; then nothing was changed.
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError>;
 
-    /// Gives the lease back, and wakes who waits for it.
+    /// Releases the lease and wakes a waiting caller.
     ///
     /// # Errors
-    /// [`StoreError`] when that failed; the lease then ends with its time.
+    /// Returns [`StoreError`] if that fails; the lease then expires.
     fn release(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// Keeps records, for tasks. The twin of [`SessionStore`]; the driver bounds every wait by itself
+/// A store for tasks, the counterpart of [`SessionStore`]. The driver limits every wait by itself
 /// as well.
 #[async_trait]
 pub trait AsyncSessionStore: Send + Sync {
-    /// Takes the one lease of this key; see [`SessionStore::lease`].
+    /// Takes the lease of this key; see [`SessionStore::lease`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns [`StoreError::Busy`] if another holder has it for all of [`LeaseTerms::wait`], and
+    /// [`StoreError::Unavailable`] if the store cannot be used.
     async fn lease(
         &self,
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError>;
 
-    /// A secret of the store's own; see [`SessionStore::secret`].
+    /// Returns the store's own secret; see [`SessionStore::secret`].
     fn secret(&self) -> Option<StoreSecret> {
         None
     }
@@ -270,40 +273,40 @@ impl<S: AsyncSessionStore + ?Sized> AsyncSessionStore for Arc<S> {
     }
 }
 
-/// A lease on one record; the twin of [`StoreLease`].
+/// A lease on one record, the counterpart of [`StoreLease`].
 #[async_trait]
 pub trait AsyncStoreLease: Send {
-    /// See [`StoreLease::load`].
+    /// Returns the record, if there is a valid one; see [`StoreLease::load`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns [`StoreError`] if the store cannot be used.
     async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// See [`StoreLease::save`].
+    /// Replaces the record; see [`StoreLease::save`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns [`StoreError::LeaseLost`] if the lease has expired; then nothing was changed.
     async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError>;
 
-    /// See [`StoreLease::release`].
+    /// Releases the lease; see [`StoreLease::release`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns [`StoreError`] if that fails; the lease then expires.
     async fn release(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// Why a store could not do what was asked. A broken store never stops a call that has a token.
+/// Why a store operation failed. A failing store never stops a call that has a token.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// Another holder has the lease.
-    #[error("another process holds the login lease of the session store")]
+    #[error("another process holds the lease of the session store")]
     Busy,
-    /// The lease is over: another holder may have written since.
-    #[error("the login lease of the session store is over; nothing was written")]
+    /// The lease has expired: another holder may have written since.
+    #[error("the lease of the session store has expired: nothing was written")]
     LeaseLost,
-    /// The store is out of reach, full, read-only or unreadable.
-    #[error("the session store is not available; the session goes on in memory only")]
+    /// The store cannot be reached, is full or read-only, or its record cannot be read.
+    #[error("the session store is not available (the session continues in memory only)")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 

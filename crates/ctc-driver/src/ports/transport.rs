@@ -1,4 +1,4 @@
-//! An HTTP client, as the drivers use it.
+//! The port for HTTP clients.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::not_sent::NotSent;
 use super::request::Outgoing;
 use super::response::Incoming;
 
-/// How many bytes the shipped adapters read, at most, of a response that is not delivered: enough
-/// to keep the connection after a short one.
+/// How many bytes the shipped adapters read at most of a response that is not delivered: enough to
+/// keep the connection after a short one.
 pub const DISCARD_BYTES: usize = 64 * 1024;
 /// How long that may take.
 pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An HTTP client's error. It must not print a form body, a header or a URL's query.
+/// The error of an HTTP client. It must not print a form body, a header or a URL's query.
 pub trait TransportError: Error + Send + Sync + 'static {
     /// Returns whether the request may have reached the server. A login that was certainly not sent
     /// is not charged to the login budget.
@@ -29,7 +29,7 @@ pub trait TransportError: Error + Send + Sync + 'static {
     }
 
     /// Returns the step at which a request failed that was not sent, for messages and for callers
-    /// ([`CallFailure`](crate::CallFailure)). By default it is looked for in the error's sources.
+    /// ([`CallFailure`](crate::CallFailure)). By default it searches the error's sources.
     fn failed_at(&self) -> NotSent
     where
         Self: Sized,
@@ -55,19 +55,18 @@ impl TransportError for io::Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoginRequest {
-    /// The request, to be sent as it is. Its form holds the password. An HTTP client that wants
-    /// another type of body can have it as `Bytes`, which is wiped after use
+    /// The request, to be sent unchanged. Its form contains the password. For an HTTP client with
+    /// another type of body, convert it into `Bytes`, which is wiped after use
     /// (`request.map(Bytes::from)`), or as a copy (`request.map(|form| form.as_ref().to_vec())`).
     pub request: http::Request<FormBody>,
-    /// How long it may take in total, the wanted part of the body included.
+    /// The time limit in total, with the needed part of the body.
     pub timeout: Duration,
-    /// How many bytes of the response's body are wanted, at most. If 0, the head says all: do not
-    /// read the body.
+    /// How many bytes of the response's body are needed at most. If 0, do not read the body.
     pub body_limit: usize,
 }
 
 impl LoginRequest {
-    /// A login or logout of whose response only the head is wanted.
+    /// Creates a login or logout of whose response only the head is needed.
     pub fn new(request: http::Request<FormBody>, timeout: Duration) -> Self {
         Self {
             request,
@@ -76,7 +75,7 @@ impl LoginRequest {
         }
     }
 
-    /// Sets how many bytes of the response's body are wanted, at most.
+    /// Sets how many bytes of the response's body are needed at most.
     #[must_use]
     pub fn with_body_limit(mut self, limit: usize) -> Self {
         self.body_limit = limit;
@@ -92,7 +91,7 @@ pub struct LoginResponse {
 }
 
 impl LoginResponse {
-    /// A response without a body.
+    /// Creates a response without a body.
     pub fn new(status: StatusCode, headers: HeaderMap) -> Self {
         Self {
             status,
@@ -108,9 +107,8 @@ impl LoginResponse {
         self
     }
 
-    /// Appends what was read of the body, up to `limit` bytes in total
-    /// ([`LoginRequest::body_limit`]). Returns whether more is wanted. The body leaves no copy of
-    /// itself behind when it grows.
+    /// Appends a part of the body, up to `limit` bytes in total ([`LoginRequest::body_limit`]).
+    /// Returns whether more is needed. A growing body leaves no copy in memory.
     pub fn append_body(&mut self, chunk: &[u8], limit: usize) -> bool {
         let length = self.body.len();
         let wanted = chunk.len().min(limit.saturating_sub(length));
@@ -158,13 +156,13 @@ impl fmt::Debug for LoginResponse {
 
 /// A blocking HTTP client.
 ///
-/// It must not follow redirects, keep no cookies of its own, and return every status as a response.
+/// It must not follow redirects or keep cookies, and must return every status as a response.
 pub trait Transport: Send + Sync {
-    /// Its requests.
+    /// Its type of requests.
     type Request: Outgoing;
-    /// Its responses.
+    /// Its type of responses.
     type Response: Incoming + 'static;
-    /// Its errors.
+    /// Its type of errors.
     type Error: TransportError;
 
     /// Sends a stamped request.
@@ -173,27 +171,27 @@ pub trait Transport: Send + Sync {
     /// Returns an error if there is no response.
     fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout, on a connection of its own if possible: a pooled connection that
-    /// the server has just closed would make a failed login of a healthy one.
+    /// Sends a login or logout, on a connection of its own if possible: on a pooled connection that
+    /// the server has just closed, a login fails needlessly.
     ///
     /// # Errors
     /// Returns an error if there is no response in time.
     fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Self::Error>;
 
     /// Discards a response that is not delivered to the caller. Reading a short body to its end
-    /// keeps the connection usable; a client that does so must bound it in bytes and in time.
+    /// keeps the connection usable; a client that does so must limit bytes and time.
     fn discard(&self, response: Self::Response) {
         drop(response);
     }
 
-    /// Reads a response whole, for calls that want it so ([`Caller`](crate::Caller)).
+    /// Reads a whole response, for calls that need it so ([`Caller`](crate::Caller)).
     ///
-    /// By default, an `http::Response` whose body is a `Vec<u8>`, `Bytes`, `String`, `Box<[u8]>`,
-    /// `()` or a boxed reader (`Box<dyn Read + Send>`) is read. For any other type say how:
-    /// [`read_from`](crate::read_from) reads any reader.
+    /// The default reads an `http::Response` whose body is a `Vec<u8>`, `Bytes`, `String`,
+    /// `Box<[u8]>`, `()` or a boxed reader (`Box<dyn Read + Send>`). For any other type implement
+    /// it: [`read_from`](crate::read_from) reads any reader.
     ///
     /// # Errors
-    /// Returns [`BodyError`] if the body breaks off, or is longer than `max_body` bytes.
+    /// Returns [`BodyError`] if the body ends early or is longer than `max_body` bytes.
     fn read(
         &self,
         response: Self::Response,
@@ -205,16 +203,16 @@ pub trait Transport: Send + Sync {
 
 /// An asynchronous HTTP client, on any runtime.
 ///
-/// It must not follow redirects, keep no cookies of its own, and return every status as a response.
+/// It must not follow redirects or keep cookies, and must return every status as a response.
 // With `async_trait` the futures are boxed. That is meant: a caller that waits for a login then
 // holds no room for the future of a request that it has not sent.
 #[async_trait]
 pub trait AsyncTransport: Send + Sync {
-    /// Its requests.
+    /// Its type of requests.
     type Request: Outgoing<ReplayCopy: Send> + Send;
-    /// Its responses.
+    /// Its type of responses.
     type Response: Incoming + Send + 'static;
-    /// Its errors.
+    /// Its type of errors.
     type Error: TransportError;
 
     /// Sends a stamped request.
@@ -223,29 +221,28 @@ pub trait AsyncTransport: Send + Sync {
     /// Returns an error if there is no response.
     async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error>;
 
-    /// Sends a login or logout, on a connection of its own if possible: a pooled connection that
-    /// the server has just closed would make a failed login of a healthy one. The driver bounds it
-    /// in time as well.
+    /// Sends a login or logout, on a connection of its own if possible: on a pooled connection that
+    /// the server has just closed, a login fails needlessly. The driver also limits its time.
     ///
     /// # Errors
     /// Returns an error if there is no response.
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, Self::Error>;
 
     /// Discards a response that is not delivered to the caller. Reading a short body to its end
-    /// keeps the connection usable; a client that does so must bound it in bytes. The driver
-    /// bounds it in time.
+    /// keeps the connection usable; a client that does so must limit the bytes. The driver limits
+    /// the time.
     async fn discard(&self, response: Self::Response) {
         drop(response);
     }
 
-    /// Reads a response whole, for calls that want it so ([`AsyncCaller`](crate::AsyncCaller)).
+    /// Reads a whole response, for calls that need it so ([`AsyncCaller`](crate::AsyncCaller)).
     ///
-    /// By default, an `http::Response` whose body is a `Vec<u8>`, `Bytes`, `String`, `Box<[u8]>` or
-    /// `()` is read. For any other type say how: [`read_body`](crate::read_body) reads any
-    /// `http_body::Body`.
+    /// The default reads an `http::Response` whose body is a `Vec<u8>`, `Bytes`, `String`,
+    /// `Box<[u8]>` or `()`. For any other type implement it: [`read_body`](crate::read_body) reads
+    /// any `http_body::Body`.
     ///
     /// # Errors
-    /// Returns [`BodyError`] if the body breaks off, or is longer than `max_body` bytes.
+    /// Returns [`BodyError`] if the body ends early or is longer than `max_body` bytes.
     async fn read(
         &self,
         response: Self::Response,

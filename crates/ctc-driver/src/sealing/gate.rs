@@ -47,7 +47,7 @@ impl Gate {
         Place(self)
     }
 
-    /// Waits for all places at once, and keeps everybody else out: for tests.
+    /// Waits for all places at once and blocks all other callers, for tests.
     pub(crate) fn enter_alone(&self) -> Vec<Place<'_>> {
         let is_taken = |free: &mut usize| *free < self.places;
         let free = self.left.wait_while(self.free(), is_taken);

@@ -122,8 +122,8 @@ impl Drop for Memory {
     }
 }
 
-/// What the right password yields for one salt: enough to open, to seal and to judge refusals, and
-/// of no use to log in.
+/// The keys that the right password yields for one salt: enough to open, to seal and to check
+/// rejections, but not to log in.
 #[derive(Clone)]
 pub(crate) struct SealKey {
     pub(super) salt: Salt,

@@ -1,6 +1,6 @@
 //! Randomness for salts and nonces.
 
-/// Bytes that nobody can foresee, for a salt or a nonce.
+/// Unpredictable bytes, for a salt or a nonce.
 ///
 /// # Errors
 /// Returns [`NoRandom`] if the operating system has none to give.

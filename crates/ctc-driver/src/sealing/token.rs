@@ -41,9 +41,9 @@ impl SealKey {
     /// Opens a token of this key's. `None` for another password's, and for one that was changed, or
     /// moved here from elsewhere.
     ///
-    /// The mark is compared first. The cipher does not commit to its key: whoever writes a store
-    /// could otherwise plant one box that opens under many keys, and learn from a client's conduct
-    /// which of many passwords it has.
+    /// The mark is compared first. The cipher does not commit to its key: a writer of a store could
+    /// otherwise plant one box that opens under many keys, and learn from a client's conduct which
+    /// of many passwords it has.
     pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Option<Zeroizing<Vec<u8>>> {
         if token.by != self.by {
             return None;

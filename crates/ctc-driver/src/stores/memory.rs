@@ -35,12 +35,12 @@ struct Slot {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The record under this key, whoever holds the lease.
+    /// Returns the record of this key, without its lease.
     pub fn peek(&self, key: &RecordKey) -> Option<SessionRecord> {
         self.0.slots().get(key).and_then(|slot| slot.record.clone())
     }
@@ -65,8 +65,8 @@ impl SessionStore for MemoryStore {
     }
 }
 
-/// Records in memory go nowhere else: nobody needs to be slowed down. `None` if the system has no
-/// random bytes to give.
+/// Records in memory are not stored elsewhere, so a slow key is not needed. `None` if the system
+/// returns no random bytes.
 fn secret_of_this_process() -> Option<StoreSecret> {
     static SECRET: OnceLock<Option<StoreSecret>> = OnceLock::new();
     let make = || random().ok().map(StoreSecret::new);

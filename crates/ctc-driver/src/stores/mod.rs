@@ -1,4 +1,4 @@
-//! Stores that come with the driver.
+//! The driver's own stores.
 
 mod memory;
 #[cfg(feature = "unblock")]

@@ -14,8 +14,8 @@ use crate::ports::{
 /// How long a thread waits for another holder before it looks whether its task is still there.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// A blocking store as an asynchronous one, on any runtime: its work is done on the threads of the
-/// [`blocking`] crate. A store is asked only around a login, so that the way there hardly matters.
+/// A blocking store as an asynchronous one, on any runtime: the threads of the crate `blocking` do
+/// its work. A store is used only around a login, so the detour hardly matters.
 ///
 /// A long wait for a lease is cut into slices of a quarter of a second, each a
 /// [`SessionStore::lease`] of its own on a clone of the store: let clones share what is costly to

@@ -72,7 +72,7 @@ fn is_in_the_store(world: &World) -> bool {
 }
 
 #[test]
-fn t54_a_leader_cancelled_anywhere_costs_those_who_wait_nothing() {
+fn t54_a_cancelled_elected_caller_costs_waiting_callers_nothing() {
     for (worlds, logins) in [(cold as fn() -> World, 1), (dead_token, 2)] {
         at_every_point(worlds, |world, mut leader, times| {
             let mut others: Vec<_> = (0..5).map(|_| call(world)).collect();
@@ -214,7 +214,7 @@ fn one_who_waits_can_go_at_any_point() {
 }
 
 #[test]
-fn a_leader_that_is_kept_but_never_polled_again_holds_nobody_up() {
+fn an_elected_caller_that_is_never_polled_again_blocks_no_others() {
     at_every_point(cold, |world, leader, _| {
         let mut others = Tasks::new();
         (0..5).for_each(|_| others.spawn(call(world)));
@@ -313,7 +313,7 @@ fn callers_with_short_deadlines_share_one_login() {
 }
 
 #[test]
-fn a_login_that_nobody_is_left_to_use_is_not_sent() {
+fn a_login_without_callers_is_not_sent() {
     let world = cold();
     let key = world.session.record_key();
     let store = world.store.clone().unwrap();

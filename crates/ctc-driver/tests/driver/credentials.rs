@@ -419,7 +419,7 @@ fn a_source_that_fails_is_a_failed_login_that_costs_nothing() {
 }
 
 #[test]
-fn a_source_of_no_use_is_not_asked_again_until_somebody_resets() {
+fn an_unusable_source_is_not_asked_again_until_a_reset() {
     with_each(&[Says::Unusable, OLD], |world, client, script| {
         for _ in 0..3 {
             let denied = denied(client.call("/devices"));
@@ -452,7 +452,7 @@ fn a_session_with_neither_credentials_nor_a_source_says_so() {
 }
 
 #[test]
-fn an_asynchronous_source_is_of_no_use_to_a_blocking_driver() {
+fn a_blocking_driver_cannot_use_an_asynchronous_source() {
     let world = World::without_credentials(Settings::default());
     world
         .session

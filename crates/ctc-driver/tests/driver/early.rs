@@ -294,7 +294,7 @@ fn without_an_alarm_the_token_is_renewed_after_its_401() {
 
 /// A runtime that runs nothing more costs no caller a token that is good.
 #[test]
-fn a_renewal_that_no_runtime_runs_denies_nobody() {
+fn a_renewal_that_no_runtime_runs_denies_no_caller() {
     let world = world(DAY, settings(0));
     let driver = world.asynchronous();
     assert_eq!(called(&world, &driver), 200);

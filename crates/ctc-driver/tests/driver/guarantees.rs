@@ -247,7 +247,7 @@ fn guarantee_5_no_login_when_rejected_until_the_credentials_change() {
 
 /// A 401 that no login can cure now: the token is kept, and other routes go on with it.
 #[test]
-fn guarantee_6_a_401_that_no_login_can_cure_now_leaves_the_token() {
+fn guarantee_6_a_401_while_no_login_may_be_made_leaves_the_token() {
     with_both(World::new, |world, client| {
         assert_eq!(status(client.call("/devices")), 200);
         world.advance(seconds(3600));

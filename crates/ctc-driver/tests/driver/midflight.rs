@@ -48,7 +48,7 @@ fn close_wakes_all_who_wait() {
 }
 
 #[test]
-fn t49_a_login_answered_after_close_is_logged_out() {
+fn t49_a_login_response_after_close_is_logged_out() {
     let (world, tasks) = waiting();
     world.session.close();
     world.server.hold_logins(false);
@@ -170,25 +170,29 @@ fn t52_logout_says_what_became_of_it_and_always_closes() {
         assert!(
             outcome
                 .to_string()
-                .ends_with("; there was no token to end on the server")
+                .ends_with("; there was no token to invalidate on the server")
         );
         world.session.reopen();
         for (status, expected, told) in [
             (
                 0,
                 "Unreachable",
-                "the server gave no answer, so the token may live on there: the wire was cut",
+                "so the token may still be valid there: the wire was cut",
             ),
             (
                 401,
                 "Accepted",
-                "the server agreed (status 401 Unauthorized)",
+                "the server accepted the logout (status 401 Unauthorized)",
             ),
-            (200, "Accepted", "the server agreed (status 200 OK)"),
+            (
+                200,
+                "Accepted",
+                "the server accepted the logout (status 200 OK)",
+            ),
             (
                 500,
                 "Rejected",
-                "so the token may live on there: check logout_path or the revocation URL",
+                "so the token may still be valid there: check logout_path or the revocation URL",
             ),
         ] {
             client.login().unwrap();
@@ -198,7 +202,7 @@ fn t52_logout_says_what_became_of_it_and_always_closes() {
                 format!("{outcome:?}").starts_with(expected),
                 "{status}: {outcome:?}"
             );
-            let closed = "the session is closed and its token forgotten here; ";
+            let closed = "the session is closed and its token is discarded; ";
             let text = outcome.to_string();
             assert!(
                 text.starts_with(closed) && text.ends_with(told),
@@ -234,7 +238,7 @@ fn t59_a_call_that_comes_while_the_token_is_renewed_waits() {
 }
 
 #[test]
-fn t60_a_slow_call_holds_nobody_up() {
+fn t60_a_slow_call_blocks_no_others() {
     let world = World::new();
     world.blocking().login(&CallOptions::default()).unwrap();
     world.server.hold_calls(true);

@@ -140,7 +140,7 @@ fn t30_a_pause_fails_at_once_and_says_when_to_come_back() {
 }
 
 #[test]
-fn a_denial_is_told_with_the_whole_seconds_until_another_try_is_of_use() {
+fn a_denial_states_the_whole_seconds_until_a_retry_can_succeed() {
     with_both(World::new, |world, client| {
         world.server.next_login(Login::RetryAfter(503, "60"));
         let mut denied = client.login().unwrap_err();
@@ -314,7 +314,7 @@ fn t56_a_login_that_hangs_is_over_after_its_time_out() {
 }
 
 #[test]
-fn t56_all_who_wait_for_a_login_that_hangs_hear_of_it() {
+fn t56_every_caller_waiting_for_a_hanging_login_is_told() {
     let world = World::new();
     world.server.next_login(Login::Hang);
     let mut tasks = Tasks::new();

@@ -131,7 +131,7 @@ fn put(world: &World, record: &SessionRecord) {
 
 /// What is planted, moved or changed opens for nobody, and costs a login at most.
 #[test]
-fn guarantee_11_a_record_that_was_tampered_with_gives_nobody_a_session() {
+fn guarantee_11_a_tampered_record_opens_no_session() {
     type Change = fn(&mut serde_json::Value);
     let changes: [(&str, Change); 7] = [
         ("number", |token| token["generation"] = 9.into()),
@@ -234,7 +234,7 @@ fn a_record_holds_the_refusals_and_tokens_of_a_few_passwords_the_newest_first() 
 
 /// Another password's writer carries the refusal over into a newer record.
 #[test]
-fn a_rejection_older_than_a_success_of_ones_own_stops_nobody_whoever_wrote_since() {
+fn a_rejection_older_than_a_login_here_does_not_apply() {
     with_both(stored, |world, client| {
         world.server.next_login(Login::Status(401));
         denial(client.call("/devices"));

@@ -292,7 +292,7 @@ fn t65_twenty_threads_with_a_session_each_make_one_login() {
 /// The other process does not take the lease (another host's clock, a lost lease): both log in, and
 /// the server refuses the second.
 #[test]
-fn t66_a_refused_second_login_adopts_the_winners_token() {
+fn t66_a_rejected_second_login_adopts_the_other_token() {
     with_both(stored, |world, client| {
         let winner = World {
             store: None,
@@ -437,7 +437,7 @@ fn a_pause_that_another_process_caused_has_no_error_of_ours_as_its_source() {
 }
 
 #[test]
-fn the_memory_store_makes_nobody_wait_for_longer_than_asked() {
+fn the_memory_store_limits_each_wait_as_requested() {
     let (memory, key) = (MemoryStore::new(), World::new().session.record_key());
     let terms = |wait| LeaseTerms {
         wait,

@@ -229,7 +229,7 @@ fn a_transport_that_panics_in_a_login_takes_one_thread_with_it() {
 }
 
 #[test]
-fn t49_a_login_answered_after_close_is_logged_out() {
+fn t49_a_login_response_after_close_is_logged_out() {
     let world = World::new();
     world.server.hold_logins(true);
     thread::scope(|scope| {

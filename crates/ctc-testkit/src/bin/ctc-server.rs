@@ -127,7 +127,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Writes a file that nobody ever sees in part.
+/// Writes a file atomically.
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
@@ -208,7 +208,7 @@ fn text(option: &str, value: OsString) -> Result<String, lexopt::Error> {
     Ok(text)
 }
 
-/// All that a client has to be told, for a program to read.
+/// Everything that a client needs, for a program to read.
 fn described(server: &Server, options: &Options) -> serde_json::Value {
     serde_json::json!({
         "url": server.url(),

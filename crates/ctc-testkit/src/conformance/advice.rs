@@ -140,7 +140,7 @@ const OF_CASES: &[(&[&str], &str)] = &[
          the replay",
     ),
     (
-        &["slow_download_blocks_nobody"],
+        &["slow_download_blocks_no_caller"],
         "hold no lock while a body is read, and let the pool open a further connection",
     ),
     (

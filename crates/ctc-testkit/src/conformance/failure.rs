@@ -92,7 +92,7 @@ impl Failure {
 fn line(entry: &Entry) -> String {
     let status = entry
         .status
-        .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        .map_or_else(|| "no response".to_owned(), |status| status.to_string());
     let query = if entry.query.is_empty() {
         String::new()
     } else {

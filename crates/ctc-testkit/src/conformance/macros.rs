@@ -31,7 +31,7 @@ macro_rules! __conformance_tests {
             second_login_carries_no_cookie
             any_password_arrives
             password_and_key_are_never_in_a_url
-            html_page_is_no_login
+            an_html_page_is_not_a_login
             large_login_answer_is_taken
             absurd_login_answer_does_no_harm
             accounts_never_mix
@@ -47,12 +47,12 @@ macro_rules! __conformance_tests {
             stream_arrives_whole
             every_method_arrives
             other_origin_is_refused
-            every_status_is_an_answer
+            every_status_is_a_response
             refusals_come_with_headers_and_body
             set_cookie_lines_all_arrive
             large_body_arrives_whole
             response_is_delivered_before_its_body
-            slow_download_blocks_nobody
+            slow_download_blocks_no_caller
             broken_body_is_told
             connections_are_kept
             connections_are_kept_across_replays
@@ -89,13 +89,13 @@ macro_rules! __conformance_tests {
             logout_tells_how_it_went
             unreachable_logout_closes_all_the_same
             logout_with_calls_under_way_causes_no_login
-            login_answered_after_logout_opens_nothing
+            a_login_response_after_logout_opens_nothing
             oauth_login_reaches_the_token_endpoint_alone
             oauth_session_ignores_the_cookie
             oauth_redirected_login_is_a_failure
             oauth_login_whose_body_does_not_end_is_bounded
             oauth_refused_herd_logs_in_once
-            oauth_rejected_client_is_no_401_of_the_api
+            an_oauth_rejection_is_not_a_401_of_the_api
             oauth_rate_limit_ends_by_the_servers_clock
             oauth_dead_token_is_renewed_unseen
             oauth_insufficient_scope_causes_no_login
@@ -110,7 +110,7 @@ macro_rules! __conformance_tests {
             tls_carries_the_same
             unknown_certificate_is_not_trusted
             plain_server_gets_nothing_over_https
-            cancelled_leader_costs_no_login
+            a_cancelled_elected_caller_costs_no_login
             cancelling_all_wedges_nothing
             cancelled_call_wedges_nothing
         }

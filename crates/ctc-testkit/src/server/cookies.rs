@@ -18,7 +18,7 @@ pub enum TokenStyle {
     /// Ends in `==` and stands in quotes, which belong to the cookie's value (RFC 6265): a cookie
     /// without them is a token that was never issued, and so is a bearer token with them.
     Quoted,
-    /// Ends in `%3D%3D`: whoever decodes it on the way sends a token that was never issued.
+    /// Ends in `%3D%3D`: a client that decodes it sends a token that was never issued.
     #[default]
     PercentEncoded,
 }

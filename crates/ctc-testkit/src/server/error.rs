@@ -1,4 +1,4 @@
-//! What can go wrong with the server itself.
+//! Errors of the server itself.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -8,29 +8,29 @@ use super::journal::Counts;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address could not be bound: it is taken, or not this machine's.
+    /// The address could not be bound: it is in use, or not an address of this machine.
     #[error("cannot listen on {address}: choose another address, or port 0")]
     Bind {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The server's thread or its runtime could not be made.
-    #[error("cannot start the server's thread: the machine is short of something")]
+    #[error("cannot start the server's thread: check the machine's limits of memory and threads")]
     Thread(#[source] io::Error),
     /// The certificate could not be made.
     #[error("cannot make a certificate")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The counts were not as wanted in time: see [`Server::wait_until`](crate::Server::wait_until).
+/// The counts did not match in time: see [`Server::wait_until`](crate::Server::wait_until).
 #[derive(Debug, thiserror::Error)]
-#[error("the server's counts were not as wanted after {waited:?}; they are {counts:?}")]
+#[error("the server's counts did not match within {waited:?}: they are {counts:?}")]
 #[non_exhaustive]
 pub struct TimedOut {
-    /// How long it was waited.
+    /// How long the call waited.
     pub waited: Duration,
-    /// What they were in the end.
+    /// The last counts.
     pub counts: Box<Counts>,
 }

@@ -122,7 +122,7 @@ pub enum When {
     /// Before: this very request meets the change.
     #[default]
     Before,
-    /// After: this request is answered as ever, the next one meets the change.
+    /// After: this request gets its normal response, and the next one meets the change.
     After,
 }
 
@@ -155,15 +155,15 @@ pub enum RetryAfter {
     Raw(String),
 }
 
-/// Something that goes wrong. `act` asks whether the request takes effect (a token is issued, a
-/// note is written) although its response is replaced or lost.
+/// A fault. `act` says whether the request takes effect (a token is issued, a note is written)
+/// although its response is replaced or lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Fault {
     /// The presented token is revoked.
     Revoke {
-        /// Before: this request is answered with 401. After: the next one is.
+        /// Before: this request gets a 401. After: the next one does.
         #[serde(default)]
         when: When,
     },
@@ -182,7 +182,8 @@ pub enum Fault {
     Clear {
         /// What the cookie looks like.
         form: ClearingForm,
-        /// A status to answer with, without acting; otherwise the request is answered as ever.
+        /// A status to respond with, without acting; otherwise the request gets its normal
+        /// response.
         #[serde(default)]
         status: Option<u16>,
         /// Whether the presented token is revoked, too.
@@ -210,20 +211,19 @@ pub enum Fault {
         #[serde(default)]
         retry_after: RetryAfter,
     },
-    /// The login is refused, although name and password are right; by the token endpoint, with the
-    /// code `invalid_grant`.
+    /// The login is rejected, although username and password are right; by the token endpoint, with
+    /// the code `invalid_grant`.
     Refuse {
-        /// The status of the refusal.
+        /// The status of the rejection.
         status: u16,
     },
-    /// The login is answered with 200 but brings no token, and none is issued.
+    /// The login gets a 200 without a token, and none is issued.
     NoToken,
-    /// The login is answered with 200 and exactly these `Set-Cookie` lines; `{token}` stands for a
-    /// new token. Any other value in an `authToken` line becomes a live token of the account,
-    /// too.
+    /// The login gets a 200 with exactly these `Set-Cookie` lines; `{token}` stands for a new
+    /// token. Any other value in an `authToken` line becomes a live token of the account, too.
     SetCookies(Vec<String>),
-    /// The token request is answered with 200 and exactly this body; `{token}` stands for a new
-    /// token, which is alive.
+    /// The token request gets a 200 with exactly this body; `{token}` stands for a new token, which
+    /// is alive.
     TokenBody(String),
     /// The response has these headers as well.
     Headers(Vec<(String, String)>),
@@ -245,7 +245,7 @@ pub enum Fault {
         #[serde(default)]
         when: When,
     },
-    /// The response's body comes in pieces of `chunk` bytes with a pause after each.
+    /// The response's body is sent in pieces of `chunk` bytes with a pause after each.
     SlowBody {
         /// Bytes in a piece.
         chunk: u32,
@@ -254,7 +254,7 @@ pub enum Fault {
     },
     /// The response's body never ends: a byte comes after each pause of this many milliseconds.
     EndlessBody(u64),
-    /// The request is never answered, and the connection stays open.
+    /// The request gets no response, and the connection stays open.
     Hang {
         /// Whether the request takes effect.
         #[serde(default)]
@@ -280,7 +280,7 @@ pub enum Fault {
     WrongClock(i64),
     /// The response has no `Date`.
     NoDate,
-    /// These characters are written instead of an HTTP answer, and the connection is closed.
+    /// These characters are sent instead of an HTTP response, and the connection is closed.
     Raw(String),
 }
 
@@ -326,7 +326,8 @@ impl Fault {
         }
     }
 
-    /// A refusal dressed as a server error: 500 with a body that says that the password is invalid.
+    /// A rejection that looks like a server error: 500 with a body that says that the password is
+    /// invalid.
     pub fn password_invalid() -> Self {
         let headers = vec![(
             "content-type".into(),

@@ -6,8 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{cookies::auth_tokens, fault::RuleId};
 
-/// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] tells the whole
-/// length.
+/// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] is the whole length.
 pub const JOURNALED_BODY: usize = 64 * 1024;
 
 /// What kind of request it was, by its path.
@@ -49,7 +48,8 @@ pub enum Origin {
     Token,
 }
 
-/// A rule of the interface that a request broke. A wrong password or a dead token is no violation.
+/// A rule of the interface that a request broke. A wrong password or an invalid token is not a
+/// violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -73,8 +73,8 @@ pub enum Violation {
     MissingUseAuthToken,
     /// A login whose body is not declared `application/x-www-form-urlencoded`.
     WrongContentType,
-    /// A login body that is no form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or far
-    /// too long.
+    /// A login body that is not a form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or
+    /// far too long.
     BadForm,
     /// A form without a field that it needs; to the token endpoint, an empty field is one, too.
     MissingField,
@@ -93,7 +93,7 @@ pub enum Violation {
     UnknownToken,
 }
 
-/// One request, as received, and how it was answered.
+/// One request, as received, and its response.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Entry {
@@ -125,7 +125,7 @@ pub struct Entry {
     pub violation: Option<Violation>,
     /// The rules that struck on it, in order.
     pub rules: Vec<RuleId>,
-    /// The status it was answered with; `None` while it waits, and for ever if the response was
+    /// The status of its response; `None` while it waits, and also later if the response was
     /// withheld.
     pub status: Option<u16>,
 }
@@ -166,7 +166,7 @@ fn as_text<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error>
 pub struct Counts {
     /// Logins accepted: a token was issued, whether or not the response arrived.
     pub logins: u64,
-    /// Logins without violation answered by a 4xx other than 408, 425 and 429.
+    /// Logins without violation that got a 4xx other than 408, 425 and 429.
     pub logins_refused: u64,
     /// Requests to the login path or the token endpoint, however they ended.
     pub login_requests: u64,
@@ -178,13 +178,12 @@ pub struct Counts {
     pub revocations: u64,
     /// Calls that carried key and token as they should, whatever the response.
     pub calls: u64,
-    /// Those calls that were answered with 401.
+    /// Those calls that got a 401.
     pub unauthorized: u64,
     /// Requests that broke a rule of the interface: see [`Violation`].
     pub violations: u64,
-    /// Logins accepted although the account held a token that was alive and that nothing had told
-    /// the client to give up: neither a 401 nor a clearing cookie. Not refused, but unfair
-    /// use.
+    /// Logins accepted although the account had a valid token, and the client had got neither a 401
+    /// nor a clearing cookie for it. Not rejected, but unfair use.
     pub needless_logins: u64,
     /// Tokens alive now, over all accounts.
     pub live_tokens: u64,

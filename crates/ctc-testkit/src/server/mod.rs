@@ -45,7 +45,7 @@ pub const DEFAULT_APP_KEY: &str = "00000000-0000-4000-8000-00000000c7c0";
 /// The client id that a server's token endpoint knows when none is configured.
 pub const DEFAULT_CLIENT_ID: &str = "0oatest0client0id000";
 
-/// A text about the control path: what `GET /_ctc/` answers, and a part of `ctc-server --help`.
+/// A text about the control path: the response to `GET /_ctc/`, and a part of `ctc-server --help`.
 pub const CONTROL_HELP: &str = include_str!("control.txt");
 
 /// A CTC server on loopback, with a thread of its own. Dropping it closes the port and cuts every
@@ -196,12 +196,13 @@ impl Server {
             .change(|state| state.tokens.end_all(None, Life::Expired))
     }
 
-    /// The next call with a live token is answered with a new one, and the old one dies (or not).
+    /// The response to the next call with a valid token has a new one, and the old one becomes
+    /// invalid (or not).
     pub fn rotate(&self, keep_old: bool) -> RuleId {
         self.inject(Rule::once(Matcher::AnyCall, Fault::Rotate { keep_old }))
     }
 
-    /// Locks an account: its logins of either kind are refused, its tokens live on.
+    /// Locks an account: its logins of either kind are rejected, its tokens stay valid.
     pub fn lock(&self, username: &str) {
         self.shared.change(|state| state.accounts.lock(username));
     }

@@ -20,7 +20,7 @@ use super::{
     tokens::Kind,
 };
 
-/// A token request that kept to the rules: accepted or refused.
+/// A token request that obeyed the rules: accepted or rejected.
 pub(super) fn token(
     state: &mut State,
     settings: &Settings,
@@ -110,7 +110,7 @@ fn granted(
     })
 }
 
-/// A revocation (RFC 7009): 200 also for a token that nobody knows.
+/// A revocation (RFC 7009): 200 also for an unknown token.
 pub(super) fn revoke(
     state: &mut State,
     settings: &Settings,
@@ -131,7 +131,7 @@ pub(super) fn revoke(
     ServerResponse::new(StatusCode::OK)
 }
 
-/// How this endpoint answers a request that broke a rule.
+/// The response to a request that broke a rule.
 pub(super) fn broken(violation: Violation) -> ServerResponse {
     if violation == Violation::WrongMethod {
         return ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST");

@@ -107,7 +107,7 @@ async fn send(
 }
 
 impl State {
-    /// Makes the response, with all that goes wrong with it, and writes it down.
+    /// Builds the response with its faults, and records it.
     fn respond(
         &mut self,
         settings: &Settings,
@@ -172,7 +172,7 @@ impl State {
         }
     }
 
-    /// A bearer that is over gets the challenge of RFC 6750; what CTC says then is not documented.
+    /// An invalid bearer token gets the challenge of RFC 6750; CTC's response is not documented.
     fn unauthorized(&self, token: &str) -> ServerResponse {
         let response = ServerResponse::new(StatusCode::UNAUTHORIZED);
         match self.tokens.kind(token) {
@@ -320,7 +320,7 @@ fn in_token_origin(arrival: &Arrival) -> bool {
     matches!(arrival.class, Class::Token | Class::Revocation)
 }
 
-/// How this server answers a request that broke a rule. CTC may do otherwise.
+/// The response of this server to a request that broke a rule. CTC may do otherwise.
 fn refusal(violation: Violation) -> ServerResponse {
     match violation {
         Violation::WrongMethod => {

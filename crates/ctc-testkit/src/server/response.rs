@@ -90,7 +90,7 @@ pub(super) enum Payload {
         pause: Duration,
         sleep: Option<Pin<Box<Sleep>>>,
     },
-    /// A byte after each pause, for ever.
+    /// A byte after each pause, without an end.
     Endless {
         pause: Duration,
         sleep: Pin<Box<Sleep>>,

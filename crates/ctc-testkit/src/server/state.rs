@@ -110,7 +110,7 @@ impl Shared {
         self.release();
     }
 
-    /// Changes the state and wakes whoever waits for a change.
+    /// Changes the state and wakes waiting callers.
     pub(super) fn change<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         state.changes += 1;
@@ -244,7 +244,7 @@ impl State {
         };
     }
 
-    /// Writes down how a request was answered.
+    /// Records the response to a request.
     pub(super) fn answered(&mut self, seq: u64, status: u16) {
         let entry = self.journal.iter_mut().rev().find(|entry| entry.seq == seq);
         if let Some(entry) = entry {

@@ -26,7 +26,7 @@ pub(super) struct Token {
     expires: SystemTime,
     /// The client has it: a response brought it and was not lost, or a call presented it.
     held: bool,
-    /// The client was told to give it up, by a 401 or by a clearing cookie.
+    /// The client got a 401 or a clearing cookie for it.
     given_up: bool,
 }
 

@@ -62,13 +62,13 @@ impl Account {
         tokens.iter().map(|token| record(token)).collect()
     }
 
-    /// A record of a refused login.
+    /// A record of a rejected login.
     pub(super) fn rejected(&self) -> SessionRecord {
         let rejected = || http::Response::builder().status(401);
         self.after_logins(1, rejected, Moment::now(), Duration::ZERO)
     }
 
-    /// A record of a server in trouble.
+    /// A record of a failed login.
     pub(super) fn paused(&self) -> SessionRecord {
         let trouble = || {
             http::Response::builder()

@@ -189,7 +189,7 @@ pub(super) fn nothing_in_clear(stage: &Stage<'_>) -> Result<(), String> {
     let known = [stage.account.user(), stage.account.app_key()];
     let found = known.iter().any(|secret| kept.contains(secret));
     ensure(!found, || {
-        "the record shows user name or application key".into()
+        "the record shows username or application key".into()
     })
 }
 

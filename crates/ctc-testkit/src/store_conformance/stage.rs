@@ -58,7 +58,7 @@ pub(super) fn told(error: &StoreError) -> String {
     format!("{error}{}", source.unwrap_or_default())
 }
 
-/// The lease is over: nothing was written.
+/// The lease has expired: nothing was written.
 pub(super) fn lost(result: Result<(), StoreError>) -> Result<(), String> {
     match result {
         Err(StoreError::LeaseLost) => Ok(()),

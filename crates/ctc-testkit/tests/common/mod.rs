@@ -69,7 +69,7 @@ impl Client<TcpStream> {
         let stream = TcpStream::connect(address).expect("connect");
         stream
             .set_read_timeout(Some(Duration::from_secs(5)))
-            .expect("a time-out");
+            .expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Self { stream }
     }
@@ -77,7 +77,7 @@ impl Client<TcpStream> {
     pub(crate) fn set_timeout(&self, timeout: Duration) {
         self.stream
             .set_read_timeout(Some(timeout))
-            .expect("a time-out");
+            .expect("a timeout");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Building a client: ours, and the bare one with the same set-up.
+//! Building a client: ours, and the bare one with the same setup.
 
 use std::net::TcpListener;
 use std::sync::OnceLock;

@@ -49,7 +49,7 @@ pub fn client(name: &str, url: &str) -> Result<Box<dyn Calls>, Failure> {
         None => &[],
     };
     // Once a second thread has run, the C library's locks and system calls take more instructions.
-    // ureq's time-outs start one, at the login; so does every real program.
+    // ureq's timeouts start one, at the login; so does every real program.
     let _ = std::thread::spawn(|| ()).join();
     Ok(match name.trim_end_matches(", 2 headers") {
         "stub blocking bare" => Box::new(BareStub::new(None)?),

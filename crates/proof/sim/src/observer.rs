@@ -141,7 +141,7 @@ impl State {
         });
     }
 
-    /// A sent login's future is dropped before its response: only its time-out, a panic or the end
+    /// A sent login's future is dropped before its response: only its timeout, a panic or the end
     /// of its runtime may do that.
     pub(crate) fn check_dropped_login(&mut self, process: usize, since: Ms) {
         let of_process = &self.processes[process];
@@ -186,7 +186,7 @@ impl State {
     }
 }
 
-/// How much longer than its time-out a login's report may take; `ctc-core` says so too.
+/// How much longer than its timeout a login's report may take; `ctc-core` says so too.
 pub(crate) const REPORT_MARGIN: Ms = 10_000;
 
 /// How late a task may be polled on a busy machine.

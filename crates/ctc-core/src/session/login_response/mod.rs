@@ -1,7 +1,6 @@
-//! The response to a login: read first, reported second.
+//! The response to a login: first read, then reported.
 //!
-//! Reading it may run a rule of the user's own, so it needs no session and no lock. How a token is
-//! *obtained* ends here.
+//! Reading it may run the user's own rule, so it needs no session and no lock.
 
 mod cookie;
 mod oauth;
@@ -18,8 +17,8 @@ use crate::wire::read_retry_after;
 
 /// Reads the responses to one session's logins; see [`Session::login_reader`].
 ///
-/// It is apart from the session so that a [`LoginRule`] runs outside of any lock that the session
-/// is behind. Cloning is cheap.
+/// It is separate from the session so that a [`LoginRule`] runs without the lock of the session.
+/// Cloning is cheap.
 ///
 /// [`Session::login_reader`]: crate::Session::login_reader
 #[derive(Clone, Debug)]
@@ -38,19 +37,19 @@ impl LoginReader {
         }
     }
 
-    /// Sets the time by this machine's clock at which the response arrived. It tells how long a rate
-    /// limit lasts that names its end in a response without `Date`, and which of a store's records
-    /// are older than this login, if the machine sleeps afterwards.
+    /// Sets the time of this machine's clock at which the response arrived. It is needed for a rate
+    /// limit that states its end in a response without `Date`, and to find which of a store's
+    /// records are older than this login.
     #[must_use]
     pub fn arrived_at(mut self, wall: SystemTime) -> Self {
         self.wall = Some(wall);
         self
     }
 
-    /// How many bytes of the response's body [`read`](Self::read) wants, at most. If 0, status and
-    /// headers say all.
+    /// Returns how many bytes of the response's body [`read`](Self::read) needs at most. If 0, it
+    /// needs only status and headers.
     pub fn body_limit(&self) -> usize {
-        // One more than is accepted, so that what is longer is seen to be.
+        // One more than is accepted, to detect longer bodies.
         if self.is_oauth {
             oauth::LONGEST_BODY + 1
         } else {
@@ -58,10 +57,10 @@ impl LoginReader {
         }
     }
 
-    /// What the response to a login means, to be reported with [`Session::login_response`].
+    /// Reads the response to a login. Report the result with [`Session::login_response`].
     ///
-    /// `body` is what was read of it, up to [`body_limit`](Self::body_limit) bytes. A rule that
-    /// panics is as good as none.
+    /// `body` is its body, up to [`body_limit`](Self::body_limit) bytes. A rule that panics has no
+    /// effect.
     ///
     /// [`Session::login_response`]: crate::Session::login_response
     pub fn read(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> LoginReading {
@@ -76,7 +75,7 @@ impl LoginReader {
         }
     }
 
-    /// The user's rule decides whether a login that brought no token was rejected.
+    /// The user's rule decides whether a login without a token was rejected.
     fn overrule(&self, reading: Reading, status: StatusCode, headers: &HeaderMap) -> Reading {
         let (Some(rule), false) = (&self.rule, matches!(reading, Reading::Token { .. })) else {
             return reading;
@@ -104,15 +103,15 @@ pub struct LoginReading {
 }
 
 impl LoginReading {
-    /// Whether the login brought a token. When it did not, another process may have been first: a
-    /// driver with a store looks there before it reports
+    /// Returns whether the response has a token. If not, another process may have logged in first:
+    /// a driver with a store reads the store before it reports
     /// ([`login_overtaken`](crate::Session::login_overtaken)).
     pub fn has_token(&self) -> bool {
         matches!(self.reading, Reading::Token { .. })
     }
 
-    /// How long the token is said to live, from the moment that the login was sent. The OAuth login
-    /// states it; with the cookie it is a hint. `None` if nothing is said, or there is no token.
+    /// Returns the lifetime of the token, from the moment that the login was sent. The OAuth login
+    /// states it; with the cookie it is a hint. `None` if it is not stated, or there is no token.
     pub fn lifetime(&self) -> Option<Duration> {
         match self.reading {
             Reading::Token { lifetime, .. } => lifetime,
@@ -120,8 +119,8 @@ impl LoginReading {
         }
     }
 
-    /// Whether the server rejected the credentials: if they come from a source, it may have others
-    /// by now ([`login_again`](crate::Session::login_again)).
+    /// Returns whether the server rejected the credentials: if they come from a source, it may have
+    /// other ones by now ([`login_again`](crate::Session::login_again)).
     pub fn rejects_credentials(&self) -> bool {
         match self.reading {
             Reading::Rejected(Rejection { status, reason }) => {
@@ -145,7 +144,7 @@ pub(super) enum Reading {
     },
 }
 
-/// The server is in trouble, or asks for patience.
+/// The server is unavailable, or asks clients to wait.
 fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> Reading {
     Reading::Failed {
         cause: LoginFailure::Unavailable {
@@ -156,9 +155,9 @@ fn unavailable(status: StatusCode, retry_after: Option<Duration>) -> Reading {
     }
 }
 
-/// Any 4xx but those that ask for patience, and those that only an intermediary sends or a request
-/// that was garbled on its way can cause: they say nothing about the credentials. Which status CTC
-/// gives a wrong password is documented nowhere.
+/// Any 4xx except those that ask clients to wait, and those that only an intermediary or a garbled
+/// request causes: these say nothing about the credentials. CTC's status for a wrong password is
+/// not documented.
 fn rejects_by_status(status: StatusCode) -> bool {
     let not_about_us = [
         StatusCode::PROXY_AUTHENTICATION_REQUIRED,

@@ -96,7 +96,7 @@ impl TransportError for Cut {
     }
 }
 
-/// The blocking twin. A hanging login lets virtual time pass until its time-out.
+/// The blocking twin. A hanging login lets virtual time pass until its timeout.
 #[derive(Clone)]
 pub(crate) struct Blocking(pub(crate) Server, pub(crate) VirtualClock);
 

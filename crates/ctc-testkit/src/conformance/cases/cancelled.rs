@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::When;
 
-pub(super) fn cancelled_leader_costs_no_login(stage: &Stage<'_>) -> Checked {
+pub(super) fn a_cancelled_elected_caller_costs_no_login(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,

@@ -130,7 +130,7 @@ pub(super) fn password_and_key_are_never_in_a_url(stage: &Stage<'_>) -> Checked 
 }
 
 /// A page that wants to be read by a person is no login.
-pub(super) fn html_page_is_no_login(stage: &Stage<'_>) -> Checked {
+pub(super) fn an_html_page_is_not_a_login(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene
         .server

@@ -159,7 +159,7 @@ pub(super) fn logout_with_calls_under_way_causes_no_login(stage: &Stage<'_>) -> 
 
 /// The login is answered after the session was closed: nobody gets its token, and the server is
 /// told.
-pub(super) fn login_answered_after_logout_opens_nothing(stage: &Stage<'_>) -> Checked {
+pub(super) fn a_login_response_after_logout_opens_nothing(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene.server.inject(Rule::once(
         Matcher::Login,

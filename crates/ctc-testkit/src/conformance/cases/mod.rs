@@ -60,7 +60,7 @@ cases! {
         second_login_carries_no_cookie "T43",
         any_password_arrives "T42",
         password_and_key_are_never_in_a_url "T81",
-        html_page_is_no_login "T26",
+        an_html_page_is_not_a_login "T26",
         large_login_answer_is_taken "",
         absurd_login_answer_does_no_harm "",
         accounts_never_mix "T10",
@@ -80,12 +80,12 @@ cases! {
         other_origin_is_refused "T46",
     }
     responses {
-        every_status_is_an_answer "T13",
+        every_status_is_a_response "T13",
         refusals_come_with_headers_and_body "T13",
         set_cookie_lines_all_arrive "T43",
         large_body_arrives_whole "",
         response_is_delivered_before_its_body "T60" [Streams],
-        slow_download_blocks_nobody "T60" [SendsInParallel],
+        slow_download_blocks_no_caller "T60" [SendsInParallel],
         broken_body_is_told "",
         connections_are_kept "" Should [KeepsConnections],
         connections_are_kept_across_replays "" Should [KeepsConnections],
@@ -132,7 +132,7 @@ cases! {
         logout_tells_how_it_went "T52",
         unreachable_logout_closes_all_the_same "T52",
         logout_with_calls_under_way_causes_no_login "T51" [SendsInParallel],
-        login_answered_after_logout_opens_nothing "T49",
+        a_login_response_after_logout_opens_nothing "T49",
     }
     oauth {
         oauth_login_reaches_the_token_endpoint_alone "T42 T81",
@@ -140,7 +140,7 @@ cases! {
         oauth_redirected_login_is_a_failure "T22 T45",
         oauth_login_whose_body_does_not_end_is_bounded "T56",
         oauth_refused_herd_logs_in_once "T23 T24",
-        oauth_rejected_client_is_no_401_of_the_api "T23",
+        an_oauth_rejection_is_not_a_401_of_the_api "T23",
         oauth_rate_limit_ends_by_the_servers_clock "T28",
         oauth_dead_token_is_renewed_unseen "T14 T21",
         oauth_insufficient_scope_causes_no_login "T11",
@@ -161,7 +161,7 @@ cases! {
         plain_server_gets_nothing_over_https "T45",
     }
     cancelled {
-        cancelled_leader_costs_no_login "T54" [Cancels],
+        a_cancelled_elected_caller_costs_no_login "T54" [Cancels],
         cancelling_all_wedges_nothing "T54" [Cancels],
         cancelled_call_wedges_nothing "T54" [Cancels],
     }

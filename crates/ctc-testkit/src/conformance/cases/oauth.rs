@@ -170,7 +170,7 @@ pub(super) fn oauth_refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
 
 /// A 401 of the token endpoint, with a challenge besides: it is not a 401 of the API, and not one
 /// that an HTTP client may answer by itself.
-pub(super) fn oauth_rejected_client_is_no_401_of_the_api(stage: &Stage<'_>) -> Checked {
+pub(super) fn an_oauth_rejection_is_not_a_401_of_the_api(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene_of(Server::builder(), Setup::default().oauth())?;
     let mut fault = Fault::oauth_error(401, "invalid_client");
     if let Fault::Respond { headers, .. } = &mut fault {

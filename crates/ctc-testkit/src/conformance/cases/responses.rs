@@ -11,7 +11,7 @@ const STATUSES: [u16; 44] = [
     431, 451, 499, 500, 503, 599,
 ];
 
-pub(super) fn every_status_is_an_answer(stage: &Stage<'_>) -> Checked {
+pub(super) fn every_status_is_a_response(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     for status in STATUSES {
         scene.client.expect(
@@ -118,7 +118,7 @@ pub(super) fn response_is_delivered_before_its_body(stage: &Stage<'_>) -> Checke
 }
 
 /// Other calls go on during a download, and so does a renewal.
-pub(super) fn slow_download_blocks_nobody(stage: &Stage<'_>) -> Checked {
+pub(super) fn slow_download_blocks_no_caller(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.server.inject(standing_still());
     let download = scene

@@ -77,7 +77,7 @@ fn of_calls(name: &str, url: &str) -> Result<f64, Failure> {
     Ok(used.count_total as f64 / f64::from(CALLS))
 }
 
-/// What building a client allocates, ours and the bare one with the same set-up.
+/// What building a client allocates, ours and the bare one with the same setup.
 fn of_clients(figures: &mut Figures) -> Result<(), Failure> {
     for [bare, ours] in ctc_bench::build::PAIRS {
         for (name, client) in [bare, ours] {

@@ -31,7 +31,7 @@ const BAR: f64 = 1.5;
 const SAME: f64 = 1.05;
 /// Callers that wait, as tasks, while others are measured.
 const WAITING: usize = 10_000;
-/// A login that is not over before the measurement is; the session's own time-out of 30 s ends it.
+/// A login that is not over before the measurement is; the session's own timeout of 30 s ends it.
 const ENDLESS: Duration = Duration::from_secs(3600);
 /// Batches in a round.
 const BATCHES: usize = 100;

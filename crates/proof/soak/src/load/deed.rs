@@ -18,7 +18,7 @@ pub(super) enum Deed {
     Fetch,
     /// Waits a while where a login is held back.
     Patient,
-    /// Given up after so long: by the time-out of the HTTP client.
+    /// Given up after so long: by the timeout of the HTTP client.
     TimedOut(Duration),
     /// Dropped after so long; for threads, as `TimedOut`.
     Cancelled(Duration),
