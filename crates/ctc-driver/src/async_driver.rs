@@ -2,27 +2,25 @@
 
 use std::borrow::BorrowMut;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use ctc_core::{
-    Admit, Call, Denial, FormBody, Instant, LoginTicket, Session, Unauthorized, Verdict,
-};
+use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict};
 use futures_util::future::{Either, select};
-use http::Request;
 use tracing::instrument::WithSubscriber;
 
-use crate::async_io::{Io, NoResponse, spawn, within};
 use crate::error::{CallError, Denied, TimedOut};
-use crate::login::io::LoginIo;
-use crate::login::leased_store::{SAVE_TIMEOUT, save_pending};
-use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
-use crate::options::{CallOptions, RemainingWait};
-use crate::ports::{
-    AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, StoreError,
+use crate::login::io::{Io, SendLogin};
+use crate::login::leased_store::{save_due, save_pending};
+use crate::login::{
+    self, END_TIMEOUT, Elected, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait, START_TIMEOUT,
+    Unstarted, Waiting,
 };
+use crate::options::CallOptions;
+use crate::ports::{AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, within};
 use crate::session::store_view::SaveGuard;
+use crate::session::sync::{Mutex, lock};
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
@@ -32,10 +30,9 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// dropped half way changes nothing: the login ends, and its token is saved, all the same. When the
 /// last clone of the driver is dropped, a login that was not sent yet is not sent.
 ///
-/// While there is a token to be renewed ahead of its end
-/// ([`early_renewal`](ctc_core::Settings::early_renewal)), another task of the runtime waits for
-/// the moment. It ends with the token or the session. If the runtime drops it, that token is
-/// renewed after a 401.
+/// A token that is to be renewed ahead of its end
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)) is renewed by a call that comes then: see
+/// [`Clock::wake_at`](crate::Clock::wake_at).
 pub struct AsyncDriver<T> {
     io: Arc<Io<T>>,
     /// Held by drivers, not by their logins.
@@ -66,18 +63,15 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         store: Option<Arc<dyn AsyncSessionStore>>,
     ) -> Self {
         let in_use = Arc::new(());
-        let runtime = Arc::new(runtime);
-        let io = Io {
+        let io = Arc::new(Io {
             session,
-            transport,
-            runtime,
+            runtime: Arc::new(runtime),
             store,
             in_use: Arc::downgrade(&in_use),
-        };
-        Self {
-            io: Arc::new(io),
-            in_use,
-        }
+            not_run_until: Mutex::new(None),
+            transport,
+        });
+        Self { io, in_use }
     }
 
     /// Returns the session.
@@ -173,8 +167,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let driving = self.drive(&mut calling);
         match within(&*self.io.runtime, limit, driving).await {
             Some(driven) => driven,
-            None if calling.was_sent => Err(TimedOut::sent(limit).into()),
-            None => Err(TimedOut::not_sent(limit).into()),
+            None => Err(TimedOut::of(calling.options, calling.was_sent).into()),
         }
     }
 
@@ -230,7 +223,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
                     .session()
                     .observe(&mut calling.call, &sent, &mut response);
                 let save = if observed.unsaved {
-                    self.save_due()
+                    save_due(&*self.io)
                 } else {
                     None
                 };
@@ -254,7 +247,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         calling: &mut Calling<'_, T>,
     ) -> Option<T::Response> {
         if let Some(save) = save {
-            self.save_pending(save).await;
+            save_pending(&*self.io, save).await;
         }
         match verdict {
             Verdict::Deliver => {}
@@ -286,12 +279,11 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Errors
     /// Returns [`Denied`] if the login failed, or none may be made.
     pub async fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut remaining = RemainingWait::new(options.max_wait);
-        let admitted = self.admit(&mut Call::new(false), &mut remaining).await;
-        self.io
-            .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
-            .await;
-        admitted.map_err(|denial| self.session().denied(denial))
+        self.log_in_by(
+            |session, now| session.admit(&mut Call::new(false), now),
+            options,
+        )
+        .await
     }
 
     /// Logs in while the token is still valid, for example before maintenance. The old token stays
@@ -304,14 +296,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
     /// # Errors
     /// Returns [`Denied`] if the login failed, or none may be made.
     pub async fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut remaining = RemainingWait::new(options.max_wait);
-        let renewed = self
-            .obtain(login::renewal(self.session()), &mut remaining)
-            .await;
-        self.io
-            .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
-            .await;
-        renewed.map_err(|denial| self.session().denied(denial))
+        let renewal = login::renewal(self.session());
+        self.log_in_by(renewal, options).await
     }
 
     /// Closes the session at once, then tells the server and the store, within 5 s. See
@@ -322,29 +308,7 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
 
     /// As [`logout`](Self::logout), within a limit of your own.
     pub async fn logout_within(&self, limit: Duration) -> LogoutOutcome {
-        login::log_out(self.session(), &*self.io, limit).await
-    }
-
-    /// Returns the right to save what the store does not have yet, if it is time to.
-    fn save_due(&self) -> Option<SaveGuard<'_>> {
-        self.io
-            .store
-            .as_ref()
-            .and_then(|_| SaveGuard::when_due(self.session()))
-    }
-
-    /// Saves what the store does not have yet. No response is held back for longer than a second,
-    /// whatever the store does.
-    async fn save_pending(&self, save: SaveGuard<'_>) {
-        let work = save_pending(self.session(), &*self.io);
-        let done = within(&*self.io.runtime, SAVE_TIMEOUT, work).await;
-        if done.is_none() {
-            let late = StoreError::Unavailable(Box::new(NoResponse(SAVE_TIMEOUT)));
-            self.session().store_failed("save", &late);
-        }
-        if done != Some(false) {
-            save.complete();
-        }
+        login::log_out(&*self.io, limit).await
     }
 
     fn admit<'a>(
@@ -353,6 +317,23 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         remaining: &'a mut RemainingWait,
     ) -> impl Future<Output = Result<(), Denial>> + Send + use<'a, T> {
         self.obtain(move |session, now| session.admit(call, now), remaining)
+    }
+
+    async fn log_in_by(
+        &self,
+        ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
+        options: &CallOptions,
+    ) -> Result<(), Denied> {
+        let mut remaining = RemainingWait::new(options.max_wait);
+        let obtained = self.obtain(ask, &mut remaining).await;
+        self.login_ends().await;
+        obtained.map_err(|denial| self.session().denied(denial))
+    }
+
+    /// Waits until the store has what a login brought, for a second at most.
+    async fn login_ends(&self) {
+        let io: &Io<dyn SendLogin> = &*self.io;
+        io.running_logins_end(LoginEnd::Saved, END_TIMEOUT).await;
     }
 
     /// Returns when the session has the token that `ask` is for.
@@ -365,86 +346,84 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         let obtained = loop {
             // Listen first, ask second: a change in between is then never missed.
             let changed = self.session().listen();
-            let (pause, is_denied) = match self.ask(&mut ask, remaining, &mut elected) {
+            let waiting = match self.ask(&mut ask, remaining, &mut elected) {
                 Ok(None) => break Ok(()),
-                Ok(Some(pause)) => pause,
+                Ok(Some(waiting)) => waiting,
                 Err(denial) => break Err(Box::new(denial)),
             };
+            let sleep = self.io.runtime.sleep(waiting.pause());
             // Boxed, since few callers wait for a denial's end, and all hold room for this.
-            let denied = is_denied.then(|| Box::new((pause, self.session().now())));
-            let woken = select(changed, self.io.runtime.sleep(pause)).await;
-            if let Some(denied) = denied {
-                let (pause, began) = *denied;
+            let denied = waiting.is_denied.then(|| Box::new(waiting));
+            let woken = select(changed, sleep).await;
+            if let Some(waiting) = denied {
                 let early = matches!(woken, Either::Left(_));
-                remaining.spend(pause, early.then(|| self.session().now() - began));
+                remaining.spend(&waiting, early.then(|| self.session().now()));
             }
         };
         let is_renewing = || self.session().with(|session, now| session.is_renewing(now));
         if elected.is_some() && !is_renewing() {
-            self.io
-                .running_logins_end(LoginEnd::Saved, END_TIMEOUT)
-                .await;
+            self.login_ends().await;
         }
         obtained.map_err(|denial| *denial)
     }
 
-    /// Asks once, and makes the login if this caller is elected: once only if its runtime drops the
-    /// login or does not run it, for then others may have a runtime that does. Returns how long to
-    /// wait before asking again, and whether that counts as waiting for a denial's end; `None` if
-    /// there is a token.
+    /// Asks, and has the login made if this caller is elected: once only if its runtime drops the
+    /// login or does not run it, for then others may have a runtime that does. Returns what to wait
+    /// for before asking again; `None` if there is a token.
     fn ask(
         &self,
         ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
         remaining: &RemainingWait,
-        elected: &mut Option<Arc<AtomicBool>>,
-    ) -> Result<Option<(Duration, bool)>, Denial> {
+        elected: &mut Option<Arc<Elected>>,
+    ) -> Result<Option<Waiting>, Denial> {
+        let (session, not_run_until) = (self.session(), &self.io.not_run_until);
         loop {
-            let now = self.session().now();
-            return match self.session().with(&mut *ask) {
-                Admit::Proceed(_) => Ok(None),
-                Admit::Login(order) => {
-                    self.spawn(order.ticket, Some(order.request), elected)?;
-                    continue;
+            if let Some(elected) = elected
+                && elected
+                    .starts_by()
+                    .is_some_and(|time| time <= session.now())
+            {
+                *lock(not_run_until) = Some(session.now() + START_TIMEOUT);
+                elected.take_back();
+            }
+            match login::next(session, ask, remaining)? {
+                Next::Proceed => return Ok(None),
+                Next::Wait(mut waiting) => {
+                    if let Some(time) = elected.as_ref().and_then(|it| it.starts_by()) {
+                        waiting.wait.deadline = waiting.wait.deadline.min(time);
+                    }
+                    return Ok(Some(waiting));
                 }
-                Admit::NeedCredentials(ticket) => {
-                    self.spawn(ticket, None, elected)?;
-                    continue;
+                Next::LogIn(attempt) => {
+                    let now = session.now();
+                    let login = Elected::new(attempt, now);
+                    if elected.take().is_some_and(|earlier| !earlier.is_settled()) {
+                        login.take_back();
+                        return Err(Denial::NotRun);
+                    }
+                    if lock(not_run_until).is_some_and(|until| now < until) {
+                        login.take_back();
+                    } else {
+                        self.spawn(&login);
+                    }
+                    *elected = Some(login);
                 }
-                Admit::Wait(_) if self.session().is_inside_login() => Err(Denial::InsideLogin),
-                Admit::Wait(wait) => {
-                    Ok(Some((wait.deadline.saturating_duration_since(now), false)))
-                }
-                Admit::Deny(denial) => match remaining.allows(&denial, now) {
-                    Some(pause) => Ok(Some((pause, true))),
-                    None => Err(denial),
-                },
-            };
+            }
         }
     }
 
-    /// Makes a login in a task of its own: once only if the caller's runtime drops the login or
-    /// does not run it, for then others may have a runtime that does.
-    fn spawn(
-        &self,
-        ticket: LoginTicket,
-        request: Option<Request<FormBody>>,
-        elected: &mut Option<Arc<AtomicBool>>,
-    ) -> Result<(), Denial> {
-        // Made here and not inside: even a task that never runs gives its login back.
-        let attempt = Attempt::new(self.session(), ticket, request);
-        let earlier = elected.replace(attempt.settled());
-        if earlier.is_some_and(|settled| !settled.load(SeqCst)) {
-            return Err(Denial::NotRun);
-        }
-        let io = Arc::clone(&self.io);
+    /// Makes a login in a task of its own. Even one that never runs gives its login back.
+    fn spawn(&self, login: &Arc<Elected>) {
+        let (io, login) = (Arc::clone(&self.io), Unstarted(Arc::clone(login)));
         let task = async move {
-            drop(login::log_in(attempt, &*io).await);
-            if let Some(alarm) = io.session.alarm_task(Arc::clone(&io.runtime)) {
-                spawn(&*io.runtime, Box::pin(alarm));
+            *lock(&io.not_run_until) = None;
+            if let Some(attempt) = login.start() {
+                drop(login::log_in(attempt, &*io).await);
             }
         };
-        spawn(&*self.io.runtime, Box::pin(task.with_current_subscriber()));
-        Ok(())
+        let task = Box::pin(task.with_current_subscriber());
+        // A runtime that panics has dropped the task, as one that is shutting down does.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.io.runtime.spawn(task)));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,14 @@ impl BoxCaller {
     }
 }
 
+impl Deref for BoxCaller {
+    type Target = dyn Caller<Error = BoxTransportError>;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
 /// Any [`AsyncCaller`], so that what has one need not be generic. Clones share it.
 #[derive(Clone)]
 pub struct BoxAsyncCaller(Arc<dyn AsyncCaller<Error = BoxTransportError>>);
@@ -40,6 +49,14 @@ impl BoxAsyncCaller {
     /// Boxes a client.
     pub fn new(caller: impl AsyncCaller + 'static) -> Self {
         Self(Arc::new(Erased(caller)))
+    }
+}
+
+impl Deref for BoxAsyncCaller {
+    type Target = dyn AsyncCaller<Error = BoxTransportError>;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
     }
 }
 
@@ -121,81 +138,38 @@ impl<C: AsyncCaller> AsyncCaller for Erased<C> {
     }
 }
 
-/// Whatever leads to a client is one.
-macro_rules! caller_through {
-    ($([$($generics:tt)*] $holder:ty, $inner:ty;)*) => {$(
-        impl<$($generics)*> Caller for $holder
-        where
-            $inner: Caller,
-        {
-            type Error = <$inner as Caller>::Error;
-
-            fn fetch(
-                &self,
-                request: Request<Vec<u8>>,
-            ) -> Result<Response<Vec<u8>>, CallError<Self::Error>> {
-                <$inner as Caller>::fetch(self, request)
-            }
-        }
-    )*};
-}
-macro_rules! async_caller_through {
-    ($([$($generics:tt)*] $holder:ty, $inner:ty;)*) => {$(
-        #[async_trait]
-        impl<$($generics)*> AsyncCaller for $holder
-        where
-            $inner: AsyncCaller,
-        {
-            type Error = <$inner as AsyncCaller>::Error;
-
-            async fn fetch(
-                &self,
-                request: Request<Vec<u8>>,
-            ) -> Result<Response<Vec<u8>>, CallError<Self::Error>> {
-                <$inner as AsyncCaller>::fetch(self, request).await
-            }
-
-            async fn sleep(&self, duration: Duration) {
-                <$inner as AsyncCaller>::sleep(self, duration).await;
-            }
-        }
-    )*};
-}
-caller_through! {
-    [C: ?Sized] &C, C;
-    [C: ?Sized] Arc<C>, C;
-    [C: ?Sized] Box<C>, C;
-}
-async_caller_through! {
-    [C: ?Sized] &C, C;
-    [C: ?Sized] Arc<C>, C;
-    [C: ?Sized] Box<C>, C;
-}
-
-impl Caller for BoxCaller {
-    type Error = BoxTransportError;
+/// Whatever leads to a client is one: references, `Arc`, `Box`, [`BoxCaller`].
+impl<P> Caller for P
+where
+    P: Deref<Target: Caller> + Send + Sync,
+{
+    type Error = <P::Target as Caller>::Error;
 
     fn fetch(
         &self,
         request: Request<Vec<u8>>,
-    ) -> Result<Response<Vec<u8>>, CallError<BoxTransportError>> {
-        self.0.fetch(request)
+    ) -> Result<Response<Vec<u8>>, CallError<Self::Error>> {
+        (**self).fetch(request)
     }
 }
 
+/// As for [`Caller`].
 #[async_trait]
-impl AsyncCaller for BoxAsyncCaller {
-    type Error = BoxTransportError;
+impl<P> AsyncCaller for P
+where
+    P: Deref<Target: AsyncCaller> + Send + Sync,
+{
+    type Error = <P::Target as AsyncCaller>::Error;
 
     async fn fetch(
         &self,
         request: Request<Vec<u8>>,
-    ) -> Result<Response<Vec<u8>>, CallError<BoxTransportError>> {
-        self.0.fetch(request).await
+    ) -> Result<Response<Vec<u8>>, CallError<Self::Error>> {
+        (**self).fetch(request).await
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration).await;
+        (**self).sleep(duration).await;
     }
 }
 

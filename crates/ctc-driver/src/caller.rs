@@ -7,11 +7,10 @@ use async_trait::async_trait;
 use http::{Request, Response};
 
 use crate::async_driver::AsyncDriver;
-use crate::async_io::within;
 use crate::driver::Driver;
 use crate::error::{CallError, TimedOut};
 use crate::options::CallOptions;
-use crate::ports::{AsyncTransport, BodyError, Transport, TransportError};
+use crate::ports::{AsyncTransport, BodyError, Transport, TransportError, within};
 use crate::session::SharedSession;
 
 /// Makes calls with whole bodies, blocking: what a library asks for that works with every client.
@@ -76,7 +75,7 @@ pub trait AsyncCaller: Send + Sync {
 
 impl<T, B> Caller for Driver<T>
 where
-    T: Transport<Request = Request<B>>,
+    T: Transport<Request = Request<B>> + 'static,
     B: Clone + From<Vec<u8>>,
 {
     type Error = T::Error;

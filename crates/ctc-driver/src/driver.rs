@@ -5,27 +5,19 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use ctc_core::{
-    Admit, Call, Credentials, Denial, FormBody, Instant, LoginTicket, RecordKey, Session,
-    SessionRecord, Unauthorized, Verdict, Wait,
-};
-use futures_util::FutureExt;
-use http::Request;
+use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict, Wait};
 
 use crate::error::{CallError, Denied, TimedOut};
-use crate::login::io::{BoxedLease, LoginIo, NoCredentialsYet, SendError, Work, ask, derive};
-use crate::login::leased_store::save_pending;
-use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome};
-use crate::options::{CallOptions, Deadline, RemainingWait};
-use crate::ports::credentials::Source;
-use crate::ports::{
-    AsyncStoreLease, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, Outgoing,
-    SessionStore, StoreError, StoreLease, StoreSecret, Transport, TransportError,
+use crate::login::io::{Blocking, Io, SendLogin};
+use crate::login::leased_store::{save_due, save_pending};
+use crate::login::{
+    self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait,
 };
-use crate::sealing::KeyWork;
-use crate::session::store_view::SaveGuard;
+use crate::options::CallOptions;
+use crate::ports::{BoxFuture, Outgoing, Runtime, SessionStore, Transport};
+use crate::session::sync::Mutex;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
+use crate::threads::block_on;
 
 /// Drives a [`SharedSession`] over a blocking [`Transport`]. Cloning shares session, transport and
 /// store.
@@ -34,30 +26,36 @@ use crate::session::{LoginEnd, SentRequest, SharedSession};
 /// transport or the store panics there, that counts as a failed login, and the panic goes on in the
 /// elected caller.
 ///
-/// While there are tokens to be renewed ahead of their ends
-/// ([`early_renewal`](ctc_core::Settings::early_renewal)), one thread of the process, `ctc-alarm`,
-/// waits for those moments, whatever the number of sessions. Where there can be no such thread, and
-/// in a forked child, a token is renewed after a 401.
+/// A token that is to be renewed ahead of its end
+/// ([`early_renewal`](ctc_core::Settings::early_renewal)) is renewed by a call that comes then: see
+/// [`Clock::wake_at`](crate::Clock::wake_at).
 pub struct Driver<T> {
-    io: Arc<Io<T>>,
+    io: Arc<Io<Blocking<T>>>,
+    in_use: Arc<()>,
 }
 
-struct Io<T> {
-    session: SharedSession,
-    transport: T,
-    store: Option<Arc<dyn SessionStore>>,
+/// What a login needs of a runtime when it runs on its caller's own thread: timers.
+struct TimersOnly;
+
+impl Runtime for TimersOnly {
+    fn spawn(&self, task: BoxFuture<()>) {
+        drop(task);
+    }
 }
 
-impl<T: Transport> Driver<T> {
+impl<T: Transport + 'static> Driver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn SessionStore>>) -> Self {
-        Self {
-            io: Arc::new(Io {
-                session,
-                transport,
-                store,
-            }),
-        }
+        let in_use = Arc::new(());
+        let io = Arc::new(Io {
+            session,
+            runtime: Arc::new(TimersOnly),
+            store: store.map(|store| Arc::new(Blocking(store)) as _),
+            in_use: Arc::downgrade(&in_use),
+            not_run_until: Mutex::new(None),
+            transport: Blocking(transport),
+        });
+        Self { io, in_use }
     }
 
     /// Returns the session.
@@ -67,7 +65,7 @@ impl<T: Transport> Driver<T> {
 
     /// Returns the HTTP client.
     pub fn transport(&self) -> &T {
-        &self.io.transport
+        &self.io.transport.0
     }
 
     /// Makes one call: waits for a login if one is needed, stamps and sends the request, and sends
@@ -96,7 +94,7 @@ impl<T: Transport> Driver<T> {
             {
                 let denial = match self.admit(&mut call, &mut remaining, deadline) {
                     Ok(true) => continue,
-                    Ok(false) => return Err(timed_out(options, unauthorized.is_some()).into()),
+                    Ok(false) => return Err(TimedOut::of(options, unauthorized.is_some()).into()),
                     Err(denial) => denial,
                 };
                 return match unauthorized {
@@ -111,25 +109,24 @@ impl<T: Transport> Driver<T> {
             }
             if let Some(left) = deadline.left(|| self.session().now()) {
                 if left.is_zero() {
-                    return Err(timed_out(options, unauthorized.is_some()).into());
+                    return Err(TimedOut::of(options, unauthorized.is_some()).into());
                 }
                 request.set_timeout(left);
             }
             if let Some(response) = unauthorized.take() {
-                self.io.transport.discard(response);
+                self.transport().discard(response);
             }
             // Looked at where it is: a response that is taken out of its result is moved twice.
-            let mut result = self
-                .io
-                .transport
-                .send(request)
-                .map_err(CallError::Transport);
+            let sending = self.transport().send(request);
+            let mut result = sending.map_err(CallError::Transport);
             let Ok(response) = &mut result else {
                 return result;
             };
             let observed = self.session().observe(&mut call, &sent, response);
-            if observed.unsaved {
-                self.save_pending();
+            if observed.unsaved
+                && let Some(save) = save_due(&*self.io)
+            {
+                block_on(save_pending(&*self.io, save));
             }
             match observed.verdict {
                 Verdict::Deliver => return result,
@@ -154,12 +151,10 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// Returns [`Denied`] if the login failed, or none may be made.
     pub fn login(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut remaining = RemainingWait::new(options.max_wait);
-        let admitted = self.admit(&mut Call::new(false), &mut remaining, Deadline::NEVER);
-        finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
-        admitted
-            .map(drop)
-            .map_err(|denial| self.session().denied(denial))
+        self.log_in_by(
+            |session, now| session.admit(&mut Call::new(false), now),
+            options,
+        )
     }
 
     /// Takes up the token that the store has for these credentials, and sends no login. Returns
@@ -170,29 +165,25 @@ impl<T: Transport> Driver<T> {
     /// store's record has a pause, a rejection or a spent budget.
     pub fn adopt(&self) -> Result<bool, Denied> {
         let session = self.session();
+        let mut ask = |session: &mut Session, now| session.admit(&mut Call::new(false), now);
         let mut has_asked = false;
         loop {
-            let (ticket, request) =
-                match session.with(|session, now| session.admit(&mut Call::new(false), now)) {
-                    Admit::Proceed(_) => return Ok(true),
-                    Admit::Login(order) => (order.ticket, Some(order.request)),
-                    Admit::NeedCredentials(ticket) => (ticket, None),
-                    Admit::Wait(_) if session.is_inside_login() => {
-                        return Err(session.denied(Denial::InsideLogin));
-                    }
-                    Admit::Wait(wait) => {
-                        session.wait(wait);
-                        continue;
-                    }
-                    Admit::Deny(denial) => return Err(session.denied(denial)),
-                };
-            let mut attempt = Attempt::adopting(session, ticket, request);
-            if has_asked {
-                attempt.cancel();
-                return Ok(false);
+            let next = login::next(session, &mut ask, &RemainingWait::new(Duration::ZERO));
+            match next.map_err(|denial| session.denied(denial))? {
+                Next::Proceed => return Ok(true),
+                Next::Wait(waiting) => {
+                    session.wait(waiting.wait);
+                }
+                Next::LogIn(mut attempt) if has_asked => {
+                    attempt.cancel();
+                    return Ok(false);
+                }
+                Next::LogIn(mut attempt) => {
+                    has_asked = true;
+                    attempt.adopts_only = true;
+                    self.carry_out(attempt);
+                }
             }
-            has_asked = true;
-            self.carry_out(attempt);
         }
     }
 
@@ -206,13 +197,7 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     /// Returns [`Denied`] if the login failed, or none may be made.
     pub fn renew(&self, options: &CallOptions) -> Result<(), Denied> {
-        let mut remaining = RemainingWait::new(options.max_wait);
-        let renewal = login::renewal(self.session());
-        let renewed = self.obtain(renewal, &mut remaining, Deadline::NEVER);
-        finish(self.io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
-        renewed
-            .map(drop)
-            .map_err(|denial| self.session().denied(denial))
+        self.log_in_by(login::renewal(self.session()), options)
     }
 
     /// Closes the session at once, then tells the server and the store, within 5 s as far as the
@@ -223,17 +208,21 @@ impl<T: Transport> Driver<T> {
 
     /// As [`logout`](Self::logout), within a limit of your own.
     pub fn logout_within(&self, limit: Duration) -> LogoutOutcome {
-        finish(login::log_out(self.session(), &*self.io, limit))
+        block_on(login::log_out(&*self.io, limit))
     }
 
-    /// Saves what the store does not have yet, if it is time to.
-    fn save_pending(&self) {
-        if self.io.store.is_some()
-            && let Some(save) = SaveGuard::when_due(self.session())
-            && finish(save_pending(self.session(), &*self.io))
-        {
-            save.complete();
-        }
+    fn log_in_by(
+        &self,
+        ask: impl FnMut(&mut Session, Instant) -> Admit,
+        options: &CallOptions,
+    ) -> Result<(), Denied> {
+        let mut remaining = RemainingWait::new(options.max_wait);
+        let obtained = self.obtain(ask, &mut remaining, Deadline::NEVER);
+        let io: &Io<dyn SendLogin> = &*self.io;
+        block_on(io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
+        obtained
+            .map(drop)
+            .map_err(|denial| self.session().denied(denial))
     }
 
     fn admit(
@@ -245,15 +234,9 @@ impl<T: Transport> Driver<T> {
         self.obtain(|session, now| session.admit(call, now), remaining, deadline)
     }
 
-    fn log_in(&self, ticket: LoginTicket, request: Option<Request<FormBody>>) {
-        self.carry_out(Attempt::new(self.session(), ticket, request));
-    }
-
     /// Makes a login on this thread, and goes on with its panic.
-    fn carry_out(&self, attempt: Attempt) {
-        let ended = finish(login::log_in(attempt, &*self.io));
-        self.session().watch_on_thread();
-        if let Err(panic) = ended {
+    fn carry_out(&self, attempt: Box<Attempt>) {
+        if let Err(panic) = block_on(login::log_in(attempt, &*self.io)) {
             resume_unwind(panic);
         }
     }
@@ -266,137 +249,48 @@ impl<T: Transport> Driver<T> {
         remaining: &mut RemainingWait,
         deadline: Deadline,
     ) -> Result<bool, Denial> {
-        loop {
-            if deadline.is_over(|| self.session().now()) {
-                return Ok(false);
-            }
-            let (admit, epoch) = self
-                .session()
-                .with(|session, now| (ask(session, now), session.epoch()));
-            match admit {
-                Admit::Proceed(_) => return Ok(true),
-                Admit::Login(order) => {
-                    self.log_in(order.ticket, Some(order.request));
-                }
-                Admit::NeedCredentials(ticket) => self.log_in(ticket, None),
-                Admit::Wait(_) if self.session().is_inside_login() => {
-                    return Err(Denial::InsideLogin);
-                }
-                Admit::Wait(wait) => {
-                    self.session().wait(deadline.bound(wait));
-                }
-                Admit::Deny(denial) => {
-                    let began = self.session().now();
-                    let Some(pause) = remaining.allows(&denial, began) else {
-                        return Err(denial);
-                    };
-                    let wait = Wait {
-                        epoch,
-                        deadline: began + pause,
-                    };
-                    let changed = self.session().wait(deadline.bound(wait));
-                    remaining.spend(pause, changed.then(|| self.session().now() - began));
+        let session = self.session();
+        while !deadline.is_over(|| session.now()) {
+            match login::next(session, &mut ask, remaining)? {
+                Next::Proceed => return Ok(true),
+                Next::LogIn(attempt) => self.carry_out(attempt),
+                Next::Wait(waiting) => {
+                    let changed = session.wait(deadline.bound(waiting.wait));
+                    remaining.spend(&waiting, changed.then(|| session.now()));
                 }
             }
         }
+        Ok(false)
     }
 }
 
-fn timed_out(options: &CallOptions, was_sent: bool) -> TimedOut {
-    let limit = options.timeout.unwrap_or_default();
-    if was_sent {
-        TimedOut::sent(limit)
-    } else {
-        TimedOut::not_sent(limit)
+/// When a blocking call ends at the latest.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// For what has no limit.
+    const NEVER: Self = Self(None);
+
+    fn of(options: &CallOptions, now: impl FnOnce() -> Instant) -> Self {
+        Self(options.timeout.map(|timeout| now() + timeout))
     }
-}
 
-/// Why an asynchronous source is of no use here.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the session has an asynchronous source of credentials, which a blocking client cannot ask: \
-     give it a blocking one"
-)]
-struct AsyncSource;
+    /// Returns how much time is left, if there is a limit.
+    fn left(self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(now()))
+    }
 
-/// Runs the shared steps over blocking calls, each of which is done when it returns.
-fn finish<R>(steps: impl Future<Output = R>) -> R {
-    steps
-        .now_or_never()
-        .expect("blocking calls dressed as futures are never pending")
-}
+    fn is_over(self, now: impl FnOnce() -> Instant) -> bool {
+        self.left(now).is_some_and(|left| left.is_zero())
+    }
 
-#[async_trait]
-impl<T: Transport> LoginIo for Io<T> {
-    async fn credentials(&self, source: Source) -> Result<Credentials, CredentialsError> {
-        let Source::Blocking(source) = source else {
-            return Err(CredentialsError::unusable(AsyncSource));
-        };
-        let limit = self.session.settings().login_timeout;
-        match ask(&self.session, source)?.ended_within(limit) {
-            Some(ended) => ended.unwrap_or_else(|panic| resume_unwind(panic)),
-            None => Err(CredentialsError::unavailable(NoCredentialsYet(limit))),
+    /// Returns `wait`, which ends with this at the latest.
+    fn bound(self, mut wait: Wait) -> Wait {
+        if let Some(end) = self.0 {
+            wait.deadline = wait.deadline.min(end);
         }
-    }
-
-    async fn lease(
-        &self,
-        key: &RecordKey,
-        terms: LeaseTerms,
-    ) -> Result<Option<BoxedLease>, StoreError> {
-        let Some(store) = &self.store else {
-            return Ok(None);
-        };
-        let lease = store.lease(key, terms)?;
-        Ok(Some(Box::new(Blocking(lease))))
-    }
-
-    fn store_secret(&self) -> Option<StoreSecret> {
-        self.store.as_ref()?.secret()
-    }
-
-    async fn derive(&self, session: &SharedSession, work: KeyWork) -> Result<(), StoreError> {
-        derive(session, work)
-    }
-
-    async fn send(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
-        self.transport.send_login(login).map_err(|error| SendError {
-            failure: error.failure(),
-            error: Arc::new(error),
-        })
-    }
-
-    fn is_in_use(&self) -> bool {
-        true // by the caller whose thread this is
-    }
-
-    async fn within(&self, _: Duration, work: Work<'_>) -> bool {
-        work.await;
-        true
-    }
-
-    async fn running_logins_end(&self, until: LoginEnd, limit: Duration) {
-        if !self.session.is_inside_login() {
-            self.session.wait_for_running_logins(until, limit);
-        }
-    }
-}
-
-/// A blocking lease, dressed for the shared steps.
-struct Blocking(Box<dyn StoreLease>);
-
-#[async_trait]
-impl AsyncStoreLease for Blocking {
-    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        self.0.load()
-    }
-
-    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        self.0.save(record)
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.release()
+        wait
     }
 }
 
@@ -404,6 +298,7 @@ impl<T> Clone for Driver<T> {
     fn clone(&self) -> Self {
         Self {
             io: Arc::clone(&self.io),
+            in_use: Arc::clone(&self.in_use),
         }
     }
 }

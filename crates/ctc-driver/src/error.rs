@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ctc_core::{Denial, SendFailure, StampError};
 
+use crate::options::CallOptions;
 use crate::ports::{BodyError, NotSent, TransportError};
 
 /// Why a call failed. `E` is the HTTP client's error.
@@ -64,6 +65,11 @@ impl TimedOut {
     /// A call that waited for a login until its time was up.
     pub fn not_sent(limit: Duration) -> Self {
         let was_sent = false;
+        Self { limit, was_sent }
+    }
+
+    pub(crate) fn of(options: &CallOptions, was_sent: bool) -> Self {
+        let limit = options.timeout.unwrap_or_default();
         Self { limit, was_sent }
     }
 

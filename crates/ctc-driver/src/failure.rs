@@ -80,19 +80,13 @@ impl<'a> Failure<'a> {
     }
 }
 
-impl From<&TimedOut> for Failure<'_> {
-    fn from(error: &TimedOut) -> Self {
-        if error.was_sent() {
-            Self::MaybeSent
-        } else {
-            Self::NotSent(NotSent::NoTime)
-        }
-    }
-}
-
 impl CallFailure for TimedOut {
     fn failure(&self) -> Failure<'_> {
-        self.into()
+        if self.was_sent() {
+            Failure::MaybeSent
+        } else {
+            Failure::NotSent(NotSent::NoTime)
+        }
     }
 }
 
@@ -114,7 +108,7 @@ impl<E: TransportError> CallFailure for CallError<E> {
             Self::Denied(denied) => Failure::Denied(denied),
             Self::Stamp(_) => Failure::Request,
             Self::Transport(error) => Failure::of_transport(error),
-            Self::TimedOut(error) => Failure::from(error),
+            Self::TimedOut(error) => error.failure(),
             Self::Body(_) => Failure::Body,
         }
     }

@@ -65,7 +65,6 @@
 //! ```
 
 mod async_driver;
-mod async_io;
 mod boxed;
 mod caller;
 mod clock;
@@ -83,6 +82,7 @@ mod sealing;
 mod session;
 mod stores;
 mod threads;
+mod timer;
 
 pub use async_driver::AsyncDriver;
 pub use boxed::{BoxAsyncCaller, BoxCaller, BoxTransportError};
@@ -119,10 +119,9 @@ pub mod __adapter {
     use http::header::SET_COOKIE;
     use http::{HeaderMap, StatusCode};
 
-    pub use crate::async_io::within;
     pub use crate::caller::{fetch, prepare};
     pub use crate::error::{no_response, no_session};
-    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT, Whole};
+    pub use crate::ports::{DISCARD_BYTES, DISCARD_TIMEOUT, Whole, within};
     use crate::{AsyncDriver, AsyncTransport, CallError, CallOptions, Outgoing, SharedSession};
 
     /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for
@@ -140,7 +139,7 @@ pub mod __adapter {
         use ctc_core::__sealing::SealSeed;
         use ctc_core::{OpenRecord, SessionRecord};
 
-        use crate::sealing::{Gate, KeyWork, Keys, SealKey, open as open_with, seal as seal_with};
+        use crate::sealing::{Gate, KeyWork, Keys, open as open_with, seal as seal_with};
         use crate::{SharedSession, StoreError, StoreSecret};
 
         /// What a record says to the credentials of `seed`.
@@ -152,7 +151,8 @@ pub mod __adapter {
             seed: &SealSeed,
             secret: Option<&StoreSecret>,
         ) -> Result<OpenRecord, StoreError> {
-            let key = key(seed, record.salt(), secret)?;
+            let key = KeyWork::new(seed.clone(), record.salt()).run(secret);
+            let key = key.map_err(StoreError::unavailable)?;
             Ok(open_with(record, seed.clone(), Some(&key)))
         }
 
@@ -168,14 +168,14 @@ pub mod __adapter {
             secret: Option<&StoreSecret>,
         ) -> Result<SessionRecord, StoreError> {
             let salt = kept.map_or(salt, SessionRecord::salt);
-            let by = ours.token_to_seal().map(|(_, _, by)| by);
+            let key = |seed: &SealSeed| KeyWork::new(seed.clone(), salt).run(secret);
+            let by = ours.token_to_seal().map(|(_, _, by)| key(by));
             let keys = Keys {
                 salt,
-                own: Some(key(ours.seed(), salt, secret)?),
-                token: by.map(|by| key(by, salt, secret)).transpose()?,
+                own: Some(key(ours.seed()).map_err(StoreError::unavailable)?),
+                token: by.transpose().map_err(StoreError::unavailable)?,
             };
-            let sealed = seal_with(ours, kept, &keys);
-            sealed.map_err(|error| StoreError::Unavailable(error.into()))
+            seal_with(ours, kept, &keys).map_err(StoreError::unavailable)
         }
 
         /// Keeps every derivation of this process waiting until what it returns is dropped.
@@ -192,20 +192,6 @@ pub mod __adapter {
         /// Returns how many derivations ran at one time, at most.
         pub fn most_derivations() -> usize {
             Gate::of_this_process().most_inside()
-        }
-
-        fn key(
-            seed: &SealSeed,
-            salt: [u8; 16],
-            secret: Option<&StoreSecret>,
-        ) -> Result<SealKey, StoreError> {
-            let work = KeyWork::new(seed.clone(), salt);
-            match secret {
-                Some(secret) => Ok(work.run_with(secret.as_bytes())),
-                None => work
-                    .run()
-                    .map_err(|error| StoreError::Unavailable(error.into())),
-            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ctc_core::{Denial, Instant, Wait};
 use http::Method;
 
 /// Options of one call.
@@ -107,54 +106,4 @@ pub enum Replay {
     Idempotent,
     /// Always, as far as its body can be produced again.
     Always,
-}
-
-/// How long a denied caller is ready to wait all told.
-#[derive(Debug)]
-pub(crate) struct RemainingWait(Duration);
-
-/// When a blocking call ends at the latest.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// For what has no limit.
-    pub(crate) const NEVER: Self = Self(None);
-
-    pub(crate) fn of(options: &CallOptions, now: impl FnOnce() -> Instant) -> Self {
-        Self(options.timeout.map(|timeout| now() + timeout))
-    }
-
-    /// Returns how much time is left, if there is a limit.
-    pub(crate) fn left(self, now: impl FnOnce() -> Instant) -> Option<Duration> {
-        self.0.map(|end| end.saturating_duration_since(now()))
-    }
-
-    pub(crate) fn is_over(self, now: impl FnOnce() -> Instant) -> bool {
-        self.left(now).is_some_and(|left| left.is_zero())
-    }
-
-    /// Returns `wait`, which ends with this at the latest.
-    pub(crate) fn bound(self, mut wait: Wait) -> Wait {
-        if let Some(end) = self.0 {
-            wait.deadline = wait.deadline.min(end);
-        }
-        wait
-    }
-}
-
-impl RemainingWait {
-    pub(crate) fn new(max_wait: Duration) -> Self {
-        Self(max_wait)
-    }
-
-    /// The pause to make before asking again, if the caller's patience is long enough for it.
-    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
-        denial.retry_after(now).filter(|pause| *pause <= self.0)
-    }
-
-    /// Counts what was waited of a pause: all of it, or less when the session changed `early`.
-    pub(crate) fn spend(&mut self, pause: Duration, early: Option<Duration>) {
-        self.0 = self.0.saturating_sub(early.unwrap_or(pause).min(pause));
-    }
 }

@@ -43,7 +43,7 @@ impl CallFailure for Error {
             Self::Path(_) | Self::Request(_) | Self::Stamp(_) => Failure::Request,
             Self::Denied(denied) => Failure::Denied(denied),
             Self::Send(error) => Failure::of_transport(error),
-            Self::TimedOut(error) => error.into(),
+            Self::TimedOut(error) => error.failure(),
         }
     }
 }

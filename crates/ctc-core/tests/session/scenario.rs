@@ -170,7 +170,9 @@ impl Scenario {
     pub(crate) fn wall(&self) -> SystemTime {
         let passed = self.now.duration_since(self.base) + self.slept;
         // Some tests go to the end of time.
-        (UNIX_EPOCH + WALL).checked_add(passed).unwrap_or(UNIX_EPOCH)
+        (UNIX_EPOCH + WALL)
+            .checked_add(passed)
+            .unwrap_or(UNIX_EPOCH)
     }
 
     /// The monotonic clock stands still, and the wall clock goes on.

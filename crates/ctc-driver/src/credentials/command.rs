@@ -9,12 +9,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ctc_core::Credentials;
+use futures_util::future::{Either, select};
 use zeroize::Zeroizing;
 
 use super::{NoLine, read_line};
 use crate::ports::credentials::THREAD;
 use crate::ports::{CredentialsError, CredentialsSource};
-use crate::threads::on_thread;
+use crate::threads::{block_on, on_thread};
+use crate::timer::{Sleep, end_of};
 
 /// How long a command may take unless it is told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,9 +95,10 @@ impl CredentialsCommand {
         let output = running.0.stdout.take().ok_or(Why::TimedOut(self.timeout))?;
         // It may hang with its output open: that must not keep this thread.
         let reading = on_thread(THREAD, move || read_line(output)).map_err(Why::Start)?;
-        let ended = reading
-            .ended_within(self.timeout)
-            .ok_or(Why::TimedOut(self.timeout))?;
+        let late = Sleep::until(end_of(self.timeout));
+        let Either::Left((ended, _)) = block_on(select(Box::pin(reading), late)) else {
+            return Err(Why::TimedOut(self.timeout));
+        };
         let line = match ended {
             Ok(line) => line.map_err(Why::Output)?,
             Err(panic) => std::panic::resume_unwind(panic),

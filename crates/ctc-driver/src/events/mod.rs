@@ -1,6 +1,8 @@
 //! What happens to a session, told in one place: to `tracing`, to an observer, never with a
 //! secret.
 
+use std::error::Error;
+
 use ctc_core::{Denial, Generation, Unauthorized};
 use http::StatusCode;
 use tracing::{Span, debug, info, info_span, warn};
@@ -99,164 +101,67 @@ pub enum SessionEvent<'a> {
     StoreBusy,
 }
 
-/// Writes an event under its name. The target is `ctc` for all.
-macro_rules! tell {
-    ($level:ident, $event:expr, $session:expr, $message:literal $(, $($field:tt)+)?) => {
-        $level!(
-            name: $event, target: "ctc",
-            event = $event, session = $session, $($($field)+,)? $message
-        )
+/// Tells `tracing` of an event, under its name and with its fields. The target is `ctc` for all.
+macro_rules! trace {
+    ($session:ident, $self:expr; $($event:pat => $level:ident $name:literal [$($fields:tt)*])*) => {
+        match $self {$(
+            $event => $level!(
+                name: $name, target: "ctc", event = $name, session = $session, $($fields)*
+            ),
+        )*}
     };
 }
 
 impl SessionEvent<'_> {
-    /// Tells `tracing`.
+    /// Tells `tracing`. Of a store that stays broken there is one warning, not one at every login.
     pub(crate) fn trace(&self, session: u64) {
-        match *self {
-            Self::LoginSent => tell!(debug, "login_sent", session, "login is sent"),
-            Self::LoggedIn { generation } => {
-                tell!(
-                    info,
-                    "logged_in",
-                    session,
-                    "logged in",
-                    generation = generation.number()
-                );
-            }
-            Self::LoginFailed { denial } => {
-                tell!(warn, "login_failed", session, "login failed", %denial);
-            }
-            Self::LoginUnwanted => {
-                tell!(
-                    debug,
-                    "login_unwanted",
-                    session,
-                    "login is not sent: it is no longer wanted"
-                );
-            }
-            Self::LoginAbandoned => tell!(debug, "login_abandoned", session, "login abandoned"),
-            Self::LoginLate => tell!(debug, "login_late", session, "login came too late"),
-            Self::Orphaned => {
-                tell!(
-                    info,
-                    "orphaned",
-                    session,
-                    "a login was answered too late; its token is logged out"
-                );
-            }
-            Self::Adopted { generation } => {
-                let generation = generation.number();
-                tell!(
-                    info,
-                    "adopted",
-                    session,
-                    "session adopted from the store",
-                    generation = generation
-                );
-            }
-            Self::StoredByOthers => {
-                tell!(
-                    info,
-                    "stored_by_others",
-                    session,
-                    "the store has tokens of other passwords alone"
-                );
-            }
-            Self::DeniedByStore { denial } => {
-                tell!(
-                    warn, "denied_by_store", session, "the store's record forbids a login", %denial
-                );
-            }
-            Self::CallDenied { denial } => {
-                tell!(debug, "call_denied", session, "call is not sent", %denial);
-            }
-            Self::CallReplayed => {
-                tell!(
-                    debug,
-                    "call_replayed",
-                    session,
-                    "call is sent again with a newer token"
-                );
-            }
-            Self::UnauthorizedDelivered { why } => {
-                tell!(debug, "unauthorized_delivered", session, "401 delivered", %why);
-            }
-            Self::TokenRotated { generation } => {
-                let generation = generation.number();
-                tell!(
-                    info,
-                    "token_rotated",
-                    session,
-                    "token rotated by the server",
-                    generation = generation
-                );
-            }
-            Self::TokenInvalidated {
-                generation,
-                status,
-                unchallenged,
-            } => {
-                let (generation, status) = (generation.number(), status.as_u16());
-                tell!(
-                    info,
-                    "token_invalidated",
-                    session,
-                    "token is over",
-                    generation = generation,
-                    status = status,
-                    unchallenged = unchallenged
-                );
-            }
-            Self::LoggedOut => tell!(info, "logged_out", session, "logged out"),
-            Self::Closed => tell!(info, "closed", session, "session closed"),
-            Self::Reopened => tell!(info, "reopened", session, "session reopened"),
-            Self::Reset => tell!(info, "reset", session, "session reset"),
-            Self::CredentialsReplaced => {
-                tell!(
-                    info,
-                    "credentials_replaced",
-                    session,
-                    "credentials replaced"
-                );
-            }
-            Self::StoreFailed {
-                operation,
-                error,
-                first,
-            } => store_failed(session, operation, error, first),
-            Self::StoreBusy => {
-                tell!(
-                    debug,
-                    "store_busy",
-                    session,
-                    "logged out beside a login of another process"
-                );
-            }
+        trace! { session, *self;
+            Self::LoginSent => debug "login_sent" ["login is sent"]
+            Self::LoggedIn { generation } =>
+                info "logged_in" [generation = generation.number(), "logged in"]
+            Self::LoginFailed { denial } => warn "login_failed" [%denial, "login failed"]
+            Self::LoginUnwanted =>
+                debug "login_unwanted" ["login is not sent: it is no longer wanted"]
+            Self::LoginAbandoned => debug "login_abandoned" ["login abandoned"]
+            Self::LoginLate => debug "login_late" ["login came too late"]
+            Self::Orphaned =>
+                info "orphaned" ["a login was answered too late; its token is logged out"]
+            Self::Adopted { generation } => info "adopted" [
+                generation = generation.number(), "session adopted from the store"
+            ]
+            Self::StoredByOthers =>
+                info "stored_by_others" ["the store has tokens of other passwords alone"]
+            Self::DeniedByStore { denial } =>
+                warn "denied_by_store" [%denial, "the store's record forbids a login"]
+            Self::CallDenied { denial } => debug "call_denied" [%denial, "call is not sent"]
+            Self::CallReplayed =>
+                debug "call_replayed" ["call is sent again with a newer token"]
+            Self::UnauthorizedDelivered { why } =>
+                debug "unauthorized_delivered" [%why, "401 delivered"]
+            Self::TokenRotated { generation } => info "token_rotated" [
+                generation = generation.number(), "token rotated by the server"
+            ]
+            Self::TokenInvalidated { generation, status, unchallenged } =>
+                info "token_invalidated" [
+                    generation = generation.number(), status = status.as_u16(), unchallenged,
+                    "token is over"
+                ]
+            Self::LoggedOut => info "logged_out" ["logged out"]
+            Self::Closed => info "closed" ["session closed"]
+            Self::Reopened => info "reopened" ["session reopened"]
+            Self::Reset => info "reset" ["session reset"]
+            Self::CredentialsReplaced => info "credentials_replaced" ["credentials replaced"]
+            Self::StoreFailed { operation, error, first: true } => warn "store_failed" [
+                operation, error = error as &(dyn Error + 'static),
+                "the session store failed; the session goes on in memory"
+            ]
+            Self::StoreFailed { operation, error, first: false } => debug "store_failed_again" [
+                operation, error = error as &(dyn Error + 'static),
+                "the session store failed again"
+            ]
+            Self::StoreBusy =>
+                debug "store_busy" ["logged out beside a login of another process"]
         }
-    }
-}
-
-/// One warning; a store that stays broken would repeat it at every login.
-fn store_failed(session: u64, operation: &str, error: &StoreError, first: bool) {
-    let error: &(dyn std::error::Error + 'static) = error;
-    if first {
-        tell!(
-            warn,
-            "store_failed",
-            session,
-            "the session store failed; the session goes on in memory",
-            operation = operation,
-            error = error
-        );
-    } else {
-        tell!(
-            debug,
-            "store_failed_again",
-            session,
-            "the session store failed again",
-            operation = operation,
-            error = error
-        );
     }
 }
 

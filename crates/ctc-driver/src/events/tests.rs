@@ -1,7 +1,6 @@
 //! The manual's table is what is emitted: name, level, target and fields of every event.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use ctc_core::{
     FormBody, Instant, LoginOutcome, LoginReading, LoginTicket, OpenRecord, Resumed, SendFailure,
@@ -35,9 +36,9 @@ pub(crate) struct Attempt {
     /// How often the source of the credentials may still be asked.
     pub(super) questions: u32,
     /// Only the store is asked: if it has no token, the right is given back.
-    pub(super) adopts_only: bool,
+    pub(crate) adopts_only: bool,
     /// The login was sent, or it is known that it need not be.
-    settled: Arc<AtomicBool>,
+    pub(super) settled: Arc<AtomicBool>,
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     pub(super) session: SharedSession,
@@ -65,23 +66,6 @@ impl Attempt {
         }
     }
 
-    /// The right to ask the store, and no more.
-    pub(crate) fn adopting(
-        session: &SharedSession,
-        ticket: LoginTicket,
-        request: Option<Request<FormBody>>,
-    ) -> Self {
-        let mut attempt = Self::new(session, ticket, request);
-        attempt.adopts_only = true;
-        attempt
-    }
-
-    /// Whether the login was sent, or need not be, which the caller that was elected for it asks
-    /// later on. Otherwise its runtime dropped it, or does not run.
-    pub(crate) fn settled(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.settled)
-    }
-
     fn settle(&self) {
         self.settled.store(true, Ordering::SeqCst);
     }
@@ -91,35 +75,22 @@ impl Attempt {
         self.running.saved();
     }
 
-    /// Offers the record of a store before the login is sent: it may make the login needless, or
-    /// forbid it.
-    pub(super) fn resume(&mut self, record: Option<OpenRecord>) -> Offered {
-        let wall = self.session.wall();
-        self.offer(record, |session, ticket, record, now| {
-            session.login_resumed(ticket, record, now, wall)
-        })
-    }
-
-    /// Offers the record of a store after the login failed: another process may have logged in.
-    pub(super) fn overtaken(&mut self, record: Option<OpenRecord>) -> Offered {
-        let wall = self.session.wall();
-        self.offer(record, |session, ticket, record, now| {
-            session.login_overtaken(ticket, record, now, wall)
-        })
-    }
-
-    fn offer(
+    /// Offers the record of a store: before the login is sent, which it may make needless or forbid,
+    /// by [`Session::login_resumed`]; and after the login failed, since another process may have
+    /// logged in, by [`Session::login_overtaken`].
+    pub(super) fn offer(
         &mut self,
         record: Option<OpenRecord>,
-        verb: impl FnOnce(&mut Session, LoginTicket, &OpenRecord, Instant) -> Resumed,
+        verb: impl FnOnce(&mut Session, LoginTicket, &OpenRecord, Instant, SystemTime) -> Resumed,
     ) -> Offered {
+        let wall = self.session.wall();
         let Some((record, ticket)) = record.and_then(|record| Some((record, self.ticket.take()?)))
         else {
             return Offered::Proceed;
         };
         let resumed = self
             .session
-            .with(|session, now| verb(session, ticket, &record, now));
+            .with(|session, now| verb(session, ticket, &record, now, wall));
         if let Resumed::Continue(ticket) = resumed {
             self.ticket = Some(ticket);
             return Offered::Proceed;
@@ -192,41 +163,22 @@ impl Attempt {
                     .with(|session, now| session.login_response(ticket, reading, now));
                 self.tell(outcome)
             }
-            Err(error) => self.fail(error),
+            Err(SendError { failure, error }) => self
+                .report_failure(Some(error), |session, ticket, now| {
+                    session.login_failed(ticket, failure, now)
+                }),
         }
-    }
-
-    /// Reports a login that had no response.
-    fn fail(&mut self, failed: SendError) -> Option<Box<Request<FormBody>>> {
-        let SendError { failure, error } = failed;
-        self.report_failure(Some(error), |session, ticket, now| {
-            session.login_failed(ticket, failure, now)
-        })
-    }
-
-    /// Reports a login whose steps panicked, unless it was reported before.
-    pub(super) fn panicked(&mut self) {
-        let sent = self.is_sent;
-        self.report_failure(None, |session, ticket, now| {
-            session.login_panicked(ticket, sent, now)
-        });
-    }
-
-    /// Reports that another process has the store's lease, and holds it for too long.
-    pub(super) fn store_busy(&mut self) {
-        self.report_failure(None, Session::store_busy);
     }
 
     /// Reports a failure, and keeps the error that it came of. Returns the logout of a token that
     /// nobody holds.
     pub(super) fn report_failure(
         &mut self,
-        error: Option<Arc<dyn Error + Send + Sync>>,
+        mut error: Option<Arc<dyn Error + Send + Sync>>,
         report: impl FnOnce(&mut Session, LoginTicket, Instant) -> LoginOutcome,
     ) -> Option<Box<Request<FormBody>>> {
         let ticket = self.ticket.take()?;
         self.settle();
-        let mut error = error;
         let outcome = self.session.with(|session, now| {
             let outcome = report(session, ticket, now);
             if let LoginOutcome::Failed(denial) = &outcome {

@@ -6,14 +6,14 @@ use ctc_core::{Credentials, FormBody, Instant, LoginTicket, Session};
 use http::Request;
 
 use super::attempt::Attempt;
-use super::io::LoginIo;
+use super::io::{Io, SendLogin};
 use crate::events::SessionEvent;
 use crate::ports::CredentialsError;
 
 impl Attempt {
     /// Asks for the credentials and makes the request of them. If it returns `false`, no login is
     /// to be made.
-    pub(super) async fn obtain_credentials(&mut self, io: &dyn LoginIo) -> bool {
+    pub(super) async fn obtain_credentials(&mut self, io: &Io<dyn SendLogin>) -> bool {
         match self.ask_source(io).await {
             Ok(credentials) => {
                 let is_wanted = io.is_in_use() && self.take(Session::login_with, &credentials);
@@ -34,7 +34,7 @@ impl Attempt {
 
     /// Asks once more, after the server rejected what the source said. Returns whether there is
     /// another login to be sent; if not, the rejection is to be reported.
-    pub(super) async fn ask_again(&mut self, io: &dyn LoginIo) -> bool {
+    pub(super) async fn ask_again(&mut self, io: &Io<dyn SendLogin>) -> bool {
         let Ok(credentials) = self.ask_source(io).await else {
             return false;
         };
@@ -43,7 +43,10 @@ impl Attempt {
         is_another
     }
 
-    async fn ask_source(&mut self, io: &dyn LoginIo) -> Result<Credentials, CredentialsError> {
+    async fn ask_source(
+        &mut self,
+        io: &Io<dyn SendLogin>,
+    ) -> Result<Credentials, CredentialsError> {
         self.questions -= 1;
         let source = self.session.credentials_source();
         io.credentials(source.ok_or_else(|| CredentialsError::unusable(NoSource))?)
@@ -51,16 +54,7 @@ impl Attempt {
     }
 
     /// Makes the request of credentials, if `verb` has one for them.
-    fn take(
-        &mut self,
-        verb: impl FnOnce(
-            &mut Session,
-            &LoginTicket,
-            &Credentials,
-            Instant,
-        ) -> Option<Request<FormBody>>,
-        credentials: &Credentials,
-    ) -> bool {
+    fn take(&mut self, verb: Verb, credentials: &Credentials) -> bool {
         let Some(ticket) = &self.ticket else {
             return false;
         };
@@ -77,6 +71,8 @@ impl Attempt {
         self.request.is_some()
     }
 }
+
+type Verb = fn(&mut Session, &LoginTicket, &Credentials, Instant) -> Option<Request<FormBody>>;
 
 #[derive(Debug, thiserror::Error)]
 #[error(

@@ -8,11 +8,11 @@ use std::time::Duration;
 use ctc_core::{AuthToken, OpenRecord};
 use http::StatusCode;
 
-use super::io::{LoginIo, SendError};
+use super::io::{Io, SendError, SendLogin};
 use super::leased_store::{STORE_TIMEOUT, lease};
 use crate::events::SessionEvent;
 use crate::ports::{LoginRequest, LoginResponse, StoreError};
-use crate::session::{LoginEnd, SharedSession};
+use crate::session::LoginEnd;
 
 /// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked
 /// it to end, and it has other things to do in that time.
@@ -68,11 +68,8 @@ impl fmt::Display for LogoutOutcome {
 
 /// Closes the session at once, tells the server, and takes the token out of the store if it is
 /// still there; all within `limit`.
-pub(crate) async fn log_out(
-    session: &SharedSession,
-    io: &dyn LoginIo,
-    limit: Duration,
-) -> LogoutOutcome {
+pub(crate) async fn log_out(io: &Io<dyn SendLogin>, limit: Duration) -> LogoutOutcome {
+    let session = &io.session;
     let began = session.now();
     let left = || limit.saturating_sub(session.now().saturating_duration_since(began));
     // As of now: by the time that the lease is free, a reopened session may have saved its next.
@@ -89,11 +86,8 @@ pub(crate) async fn log_out(
         None => LogoutOutcome::NoToken,
     };
     let wait = left().min(STORE_TIMEOUT);
-    io.within(
-        left(),
-        Box::pin(remove_from_store(session, io, &closed, saved, wait)),
-    )
-    .await;
+    io.within(left(), remove_from_store(io, &closed, saved, wait))
+        .await;
     // A login that is being made brings a token that nobody wants: let it be logged out as well.
     io.running_logins_end(LoginEnd::LoggedOut, left()).await;
     outcome
@@ -112,15 +106,15 @@ fn outcome(sent: Result<LoginResponse, SendError>) -> LogoutOutcome {
 }
 
 async fn remove_from_store(
-    session: &SharedSession,
-    io: &dyn LoginIo,
+    io: &Io<dyn SendLogin>,
     closed: &OpenRecord,
     saved: Option<AuthToken>,
     wait: Duration,
 ) {
-    match lease(session, io, wait).await {
+    let session = &io.session;
+    match lease(io, wait).await {
         Ok(mut store) => {
-            store.load(session).await;
+            store.load().await;
             let by = closed.token_to_seal().map(|(_, _, by)| by);
             let seed = by.unwrap_or(closed.seed()).clone();
             // The store may have an older token of this session's than the one that was closed. If
@@ -130,8 +124,8 @@ async fn remove_from_store(
                 let is_saved = saved.is_some_and(|saved| kept.has_auth_token(&saved));
                 (kept.same_token(closed) || is_saved) && !kept.same_token(&next)
             };
-            store.remove(session, seed, is_over).await;
-            store.release(session).await;
+            store.remove(seed, is_over).await;
+            store.release().await;
         }
         // The holder is about to log in, or has just done so.
         Err(StoreError::Busy) => session.tell(SessionEvent::StoreBusy),

@@ -2,30 +2,34 @@
 
 mod attempt;
 mod credentials;
+mod elected;
 pub(crate) mod io;
 pub(crate) mod leased_store;
 mod logout;
+mod next;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use ctc_core::{Admit, FormBody, Instant, LoginReading, OpenRecord, Pass, Session};
+use ctc_core::{FormBody, LoginReading, OpenRecord, Session};
 use futures_util::FutureExt;
 use http::Request;
 use tracing::Instrument;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use elected::{Elected, START_TIMEOUT, Unstarted};
 pub use logout::LogoutOutcome;
 pub(crate) use logout::{LOGOUT_TIMEOUT, log_out};
+pub(crate) use next::{Next, RemainingWait, Waiting, next, renewal};
 
 use crate::events::SessionEvent;
 use crate::ports::{LoginRequest, StoreError};
+use crate::session::inside_login;
 use crate::session::store_view::SaveGuard;
-use crate::session::{SharedSession, inside_login};
 use attempt::Offered;
-use io::LoginIo;
-use leased_store::{LeasedStore, STORE_TIMEOUT, SaveOutcome, full_wait, lease};
+use io::{Io, SendLogin};
+use leased_store::{LeasedStore, STORE_TIMEOUT, full_wait, lease};
 
 #[cfg(test)]
 mod tests;
@@ -38,42 +42,35 @@ pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// is made with what everybody can read of the record.
 const MOST_ROUNDS: u32 = 3;
 
-/// Asks for a newer token than the present one, which stays in use meanwhile. A login that is being
-/// made will do.
-pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant) -> Admit + use<> {
-    let before = session.with(|session, _| session.pass().map(Pass::generation));
-    move |session, now| match session.pass() {
-        Some(pass) if Some(pass.generation()) > before => Admit::Proceed(pass.clone()),
-        _ => session.renew(now),
-    }
-}
-
 /// Makes a login, or finds that another process made it already. Returns the panic of an HTTP
 /// client or a store, which counts as a failed login.
 pub(crate) async fn log_in(
-    mut attempt: Attempt,
-    io: &dyn LoginIo,
+    mut attempt: Box<Attempt>,
+    io: &Io<dyn SendLogin>,
 ) -> Result<(), Box<dyn Any + Send>> {
-    let (session, span) = (attempt.session.clone(), attempt.span.clone());
-    let steps = inside_login(&session, steps(&mut attempt, io));
+    let span = attempt.span.clone();
+    let steps = inside_login(&io.session, steps(&mut attempt, io));
     let ended = AssertUnwindSafe(steps)
         .catch_unwind()
         .instrument(span)
         .await;
     if ended.is_err() {
-        attempt.panicked();
+        let sent = attempt.is_sent;
+        attempt.report_failure(None, |session, ticket, now| {
+            session.login_panicked(ticket, sent, now)
+        });
     }
     ended
 }
 
-async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
-    let session = &attempt.session.clone();
+async fn steps(attempt: &mut Attempt, io: &Io<dyn SendLogin>) {
+    let session = &io.session;
     let timeout = session.settings().login_timeout;
     if attempt.request.is_none() && !attempt.obtain_credentials(io).await {
         return;
     }
     let (mut store, response, succeeded) = loop {
-        let Some((request, store)) = prepare(session, attempt, io).await else {
+        let Some((request, store)) = prepare(attempt, io).await else {
             return;
         };
         session.counters().logins.count();
@@ -94,24 +91,24 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
             break (store, response, succeeded);
         }
         // A source may take its time: never under the store's lease.
-        store.release(session).await;
+        store.release().await;
         if !attempt.ask_again(io).await {
-            break (lease_again(session, io).await, response, false);
+            break (lease_again(io).await, response, false);
         }
     };
     if !succeeded {
         let kept;
-        (store, kept) = reload(session, io, store).await;
-        if attempt.overtaken(kept) == Offered::NotNeeded {
-            return store.release(session).await;
+        (store, kept) = reload(io, store).await;
+        if attempt.offer(kept, Session::login_overtaken) == Offered::NotNeeded {
+            return store.release().await;
         }
     }
     // If this task is dropped before the save, the next call saves what the login brought.
     let save = SaveGuard::of_login(session);
     let orphan = attempt.report(response);
-    store.save(session).await;
+    store.save().await;
     save.complete();
-    store.release(session).await;
+    store.release().await;
     attempt.saved();
     if let Some(logout) = orphan {
         let timeout = timeout.min(LOGOUT_TIMEOUT);
@@ -121,69 +118,68 @@ async fn steps(attempt: &mut Attempt, io: &dyn LoginIo) {
 
 /// Asks the store once more, after a login that failed. If another process has begun a new record
 /// meanwhile, with a salt of its own, its key is derived first, and not under the lease.
-async fn reload(
-    session: &SharedSession,
-    io: &dyn LoginIo,
-    mut store: LeasedStore,
-) -> (LeasedStore, Option<OpenRecord>) {
-    let kept = store.load(session).await;
+async fn reload<'a>(
+    io: &'a Io<dyn SendLogin>,
+    mut store: LeasedStore<'a>,
+) -> (LeasedStore<'a>, Option<OpenRecord>) {
+    let kept = store.load().await;
     if kept.is_none() {
         return (store, kept);
     }
-    let Some(work) = store.missing_key(session).await else {
+    let Some(work) = store.missing_key().await else {
         return (store, kept);
     };
-    store.release(session).await;
-    if let Err(error) = io.derive(session, work).await {
-        session.store_failed("seal", &error);
+    store.release().await;
+    if let Err(error) = io.derive(work).await {
+        io.session.store_failed("seal", &error);
     }
-    let mut store = lease_again(session, io).await;
-    let kept = store.load(session).await.or(kept);
+    let mut store = lease_again(io).await;
+    let kept = store.load().await.or(kept);
     (store, kept)
 }
 
 /// Takes the store's lease once more in the same login, if nobody else has it by now.
-async fn lease_again(session: &SharedSession, io: &dyn LoginIo) -> LeasedStore {
-    match lease(session, io, STORE_TIMEOUT).await {
+async fn lease_again(io: &Io<dyn SendLogin>) -> LeasedStore<'_> {
+    match lease(io, STORE_TIMEOUT).await {
         Ok(store) => store,
-        Err(StoreError::Busy) => LeasedStore::none(),
+        Err(StoreError::Busy) => LeasedStore::none(io),
         Err(error) => {
-            session.store_failed("lease", &error);
-            LeasedStore::none()
+            io.session.store_failed("lease", &error);
+            LeasedStore::none(io)
         }
     }
 }
 
 /// Takes the store's lease and asks its record. `None` if no login is to be sent.
-async fn prepare(
-    session: &SharedSession,
+async fn prepare<'a>(
     attempt: &mut Attempt,
-    io: &dyn LoginIo,
-) -> Option<(Request<FormBody>, LeasedStore)> {
+    io: &'a Io<dyn SendLogin>,
+) -> Option<(Request<FormBody>, LeasedStore<'a>)> {
+    let session = &io.session;
     let mut may_lose_the_lease = true;
     let mut rounds = 0;
     loop {
-        let mut store = match lease(session, io, full_wait(session)).await {
+        let mut store = match lease(io, full_wait(session)).await {
             Ok(store) => store,
             Err(StoreError::Busy) => {
-                attempt.store_busy();
+                attempt.report_failure(None, Session::store_busy);
                 return None;
             }
             Err(error) => {
                 session.store_failed("lease", &error);
-                LeasedStore::none()
+                LeasedStore::none(io)
             }
         };
-        let kept = store.load(session).await;
+        let kept = store.load().await;
         let is_pointless = attempt.adopts_only && kept.is_none();
         if rounds < MOST_ROUNDS
             && !is_pointless
-            && let Some(work) = store.missing_key(session).await
+            && let Some(work) = store.missing_key().await
         {
             // Slow: never under the lease.
             rounds += 1;
-            store.release(session).await;
-            if let Err(error) = io.derive(session, work).await {
+            store.release().await;
+            if let Err(error) = io.derive(work).await {
                 session.store_failed("seal", &error);
                 rounds = MOST_ROUNDS;
             }
@@ -195,12 +191,10 @@ async fn prepare(
             }
             return None;
         }
-        if kept.as_ref().is_some_and(|kept| !kept.has_token())
-            && store.has_tokens_of_others(session)
-        {
+        if kept.as_ref().is_some_and(|kept| !kept.has_token()) && store.has_tokens_of_others() {
             session.tell(SessionEvent::StoredByOthers);
         }
-        let offered = attempt.resume(kept);
+        let offered = attempt.offer(kept, Session::login_resumed);
         if !io.is_in_use() || attempt.adopts_only {
             attempt.cancel();
         }
@@ -209,12 +203,8 @@ async fn prepare(
         // the same. And a backoff or debt that another clock wrote counts by ours from here on, or
         // it might never end.
         let saves = proceeds || offered == Offered::Denied;
-        let saved = if saves {
-            store.save(session).await
-        } else {
-            SaveOutcome::Done
-        };
-        if saved == SaveOutcome::LeaseLost && proceeds && may_lose_the_lease {
+        let has_lost_the_lease = saves && !store.save().await;
+        if has_lost_the_lease && proceeds && may_lose_the_lease {
             // This process slept past its lease: another may have logged in by now. Only once: a
             // store that loses every lease is a broken one.
             may_lose_the_lease = false;
@@ -227,7 +217,7 @@ async fn prepare(
         if proceeds && let Some(request) = attempt.start() {
             return Some((request, store));
         }
-        store.release(session).await;
+        store.release().await;
         return None;
     }
 }

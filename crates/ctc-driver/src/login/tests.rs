@@ -4,68 +4,81 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Admit, Call, Credentials, Endpoint, RecordKey, SendFailure};
-use futures_util::FutureExt;
+use ctc_core::{Admit, Call, Endpoint, RecordKey, SendFailure};
 use http::{HeaderMap, StatusCode};
 
-use super::io::{BoxedLease, LoginIo, SendError, Work};
+use super::io::{Io, SendError, SendLogin};
 use super::{Attempt, log_in};
-use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, CredentialsError, LeaseTerms, LoginRequest, LoginResponse, StoreError,
-    StoreSecret,
+    AsyncSessionStore, AsyncStoreLease, BoxFuture, LeaseTerms, LoginRequest, LoginResponse,
+    Runtime, StoreError,
 };
-use crate::sealing::KeyWork;
-use crate::session::LoginEnd;
+use crate::sealing::NO_MEMORY_FOR;
+use crate::threads::block_on;
 use crate::{MemoryStore, SessionConfig, SessionEvent, SharedSession};
 
-struct NoKeys {
-    store: MemoryStore,
-    secret: Option<StoreSecret>,
-    tokens: Mutex<Vec<&'static str>>,
+struct NoTasks;
+
+impl Runtime for NoTasks {
+    fn spawn(&self, _: BoxFuture<()>) {}
 }
 
+/// Gives a new token each time.
+struct Tokens(Mutex<Vec<&'static str>>);
+
 #[async_trait]
-impl LoginIo for NoKeys {
-    async fn credentials(&self, _: Source) -> Result<Credentials, CredentialsError> {
-        unreachable!("the session has credentials")
-    }
-
-    async fn lease(
-        &self,
-        key: &RecordKey,
-        terms: LeaseTerms,
-    ) -> Result<Option<BoxedLease>, StoreError> {
-        AsyncSessionStore::lease(&self.store, key, terms)
-            .await
-            .map(Some)
-    }
-
-    fn store_secret(&self) -> Option<StoreSecret> {
-        self.secret.clone()
-    }
-
-    async fn derive(&self, _: &SharedSession, _: KeyWork) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("no memory".into()))
-    }
-
-    async fn send(&self, _: LoginRequest) -> Result<LoginResponse, SendError> {
-        let token = self.tokens.lock().unwrap().pop().unwrap();
+impl SendLogin for Tokens {
+    async fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, SendError> {
+        let token = self.0.lock().unwrap().pop().unwrap();
         let cookie = format!("authToken={token}").parse().unwrap();
         let headers = HeaderMap::from_iter([(http::header::SET_COOKIE, cookie)]);
         Ok(LoginResponse::new(StatusCode::OK, headers))
     }
 
-    fn is_in_use(&self) -> bool {
+    fn is_asynchronous(&self) -> bool {
         true
     }
+}
 
-    async fn within(&self, _: Duration, work: Work<'_>) -> bool {
-        work.await;
-        true
+fn io<T>(
+    session: &SharedSession,
+    transport: T,
+    store: Option<Arc<dyn AsyncSessionStore>>,
+) -> Io<T> {
+    Io {
+        session: session.clone(),
+        runtime: Arc::new(NoTasks),
+        store,
+        in_use: Arc::downgrade(Box::leak(Box::new(Arc::new(())))),
+        not_run_until: crate::session::sync::Mutex::new(None),
+        transport,
     }
+}
 
-    async fn running_logins_end(&self, _: LoginEnd, _: Duration) {}
+fn order(session: &SharedSession) -> Box<Attempt> {
+    match session.with(ctc_core::Session::renew) {
+        Admit::Login(order) => Box::new(Attempt::new(session, order.ticket, Some(order.request))),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn renews(io: &Io<dyn SendLogin>) {
+    block_on(log_in(order(&io.session), io)).unwrap();
+}
+
+/// Without a secret of its own: the slow derivation is what its key takes.
+#[derive(Clone, Default)]
+struct Slow(MemoryStore);
+
+#[async_trait]
+impl AsyncSessionStore for Slow {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        AsyncSessionStore::lease(&self.0, key, terms).await
+    }
 }
 
 fn session() -> SharedSession {
@@ -76,29 +89,23 @@ fn session() -> SharedSession {
     config.build().unwrap()
 }
 
-fn renews(session: &SharedSession, io: &NoKeys) {
-    let order = match session.with(ctc_core::Session::renew) {
-        Admit::Login(order) => *order,
-        other => panic!("{other:?}"),
-    };
-    let attempt = Attempt::new(session, order.ticket, Some(order.request));
-    log_in(attempt, io).now_or_never().unwrap().unwrap();
-}
-
 #[test]
 fn without_its_key_a_session_warns_once_keeps_the_history_and_leaves_all_else() {
-    let mut io = NoKeys {
-        store: MemoryStore::new(),
-        secret: Some(StoreSecret::new([1; 32])),
-        tokens: Mutex::new(vec!["T3", "T2", "T1"]),
-    };
+    let store = Slow::default();
     let key = session().record_key();
-    let kept = |io: &NoKeys| serde_json::to_value(io.store.peek(&key).unwrap()).unwrap();
+    let kept = || serde_json::to_value(store.0.peek(&key).unwrap()).unwrap();
+    let of = |session: &SharedSession, tokens| {
+        io(
+            session,
+            Tokens(Mutex::new(tokens)),
+            Some(Arc::new(store.clone())),
+        )
+    };
     // Somebody with a key has saved a token.
-    renews(&session(), &io);
-    let before = kept(&io);
-    io.secret = None;
+    renews(&of(&session(), vec!["T1"]));
+    let before = kept();
     let (session, warnings) = (session(), std::sync::Arc::new(Mutex::new(vec![])));
+    *NO_MEMORY_FOR.lock().unwrap() = Some(session.record().seed().clone());
     let told = std::sync::Arc::clone(&warnings);
     session.set_observer(move |_: &SharedSession, event: &SessionEvent<'_>| {
         if let SessionEvent::StoreFailed {
@@ -108,8 +115,9 @@ fn without_its_key_a_session_warns_once_keeps_the_history_and_leaves_all_else() 
             told.lock().unwrap().push((*operation, *first));
         }
     });
-    renews(&session, &io);
-    renews(&session, &io);
+    let io = of(&session, vec!["T3", "T2"]);
+    renews(&io);
+    renews(&io);
     assert_eq!(session.counts().logins, 2);
     let admitted = session.with(|session, now| session.admit(&mut Call::new(true), now));
     assert!(matches!(admitted, Admit::Proceed(_)));
@@ -118,7 +126,7 @@ fn without_its_key_a_session_warns_once_keeps_the_history_and_leaves_all_else() 
         [("seal", true), ("seal", false)],
         "one warning, then at the level of details"
     );
-    let after = kept(&io);
+    let after = kept();
     assert_eq!(after["tokens"], before["tokens"]);
     assert_eq!(after["salt"], before["salt"]);
     let debt = |record: &serde_json::Value| record["login_debt"].as_u64().unwrap();
@@ -140,40 +148,17 @@ impl Drop for Curious {
 struct NoConnection(SharedSession);
 
 #[async_trait]
-impl LoginIo for NoConnection {
-    async fn credentials(&self, _: Source) -> Result<Credentials, CredentialsError> {
-        unreachable!("the session has credentials")
-    }
-
-    async fn lease(&self, _: &RecordKey, _: LeaseTerms) -> Result<Option<BoxedLease>, StoreError> {
-        Ok(None)
-    }
-
-    fn store_secret(&self) -> Option<StoreSecret> {
-        None
-    }
-
-    async fn derive(&self, _: &SharedSession, _: KeyWork) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn send(&self, _: LoginRequest) -> Result<LoginResponse, SendError> {
+impl SendLogin for NoConnection {
+    async fn send_login(&self, _: LoginRequest) -> Result<LoginResponse, SendError> {
         Err(SendError {
             failure: SendFailure::NotSent,
             error: Arc::new(Curious(self.0.clone())),
         })
     }
 
-    fn is_in_use(&self) -> bool {
+    fn is_asynchronous(&self) -> bool {
         true
     }
-
-    async fn within(&self, _: Duration, work: Work<'_>) -> bool {
-        work.await;
-        true
-    }
-
-    async fn running_logins_end(&self, _: LoginEnd, _: Duration) {}
 }
 
 /// The previous login's error, and that of a login that says nothing any more.
@@ -182,23 +167,18 @@ fn an_error_is_dropped_outside_of_the_lock() {
     let (ended, ends) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let session = session();
-        let io = NoConnection(session.clone());
-        let order = |session: &SharedSession| match session.with(ctc_core::Session::renew) {
-            Admit::Login(order) => Attempt::new(session, order.ticket, Some(order.request)),
-            other => panic!("{other:?}"),
-        };
+        let io = io(&session, NoConnection(session.clone()), None);
+        let io: &Io<dyn SendLogin> = &io;
         for superseded in [false, false, true] {
             session.reset();
-            let attempt = order(&session);
+            let mut attempt = order(&session);
             if superseded {
-                let mut attempt = attempt;
                 attempt.start().unwrap();
                 session.close();
-                let error = io.send(LoginRequest::new(http::Request::default(), Duration::ZERO));
-                let error = error.now_or_never().unwrap().err().unwrap();
-                attempt.report(Err(error));
+                let login = LoginRequest::new(http::Request::default(), Duration::from_secs(1));
+                attempt.report(Err(block_on(io.send(login)).err().unwrap()));
             } else {
-                log_in(attempt, &io).now_or_never().unwrap().unwrap();
+                block_on(log_in(attempt, io)).unwrap();
             }
         }
         ended.send(()).unwrap();

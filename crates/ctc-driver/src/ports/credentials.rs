@@ -125,8 +125,8 @@ impl<S: CredentialsSource + Clone + 'static> AsyncCredentialsSource for S {
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         let source = self.clone();
         let asked = on_thread(THREAD, move || CredentialsSource::credentials(&source));
-        let ended = asked.map_err(CredentialsError::unavailable)?.ended().await;
-        ended.unwrap_or_else(|panic| resume_unwind(panic))
+        let asked = asked.map_err(CredentialsError::unavailable)?;
+        asked.await.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 

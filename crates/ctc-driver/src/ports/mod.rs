@@ -21,7 +21,7 @@ pub(crate) use request::stamp;
 pub use request::{Outgoing, ReplayCopy, RequestTimeout};
 pub use response::Incoming;
 pub(crate) use response::mark_cookies_sensitive;
-pub use runtime::{BoxFuture, Runtime};
+pub use runtime::{BoxFuture, Runtime, within};
 pub use store::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
     StoreSecret,

@@ -281,4 +281,11 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
+impl StoreError {
+    /// [`StoreError::Unavailable`].
+    pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
 ctc_core::__readable_debug!(StoreError);

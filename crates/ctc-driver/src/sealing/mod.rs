@@ -24,6 +24,8 @@ mod token;
 mod tests;
 
 pub(crate) use self::gate::Gate;
+#[cfg(test)]
+pub(crate) use self::key::NO_MEMORY_FOR;
 pub(crate) use self::key::{KeyWork, Salt, SealKey};
 pub(crate) use self::random::{NoRandom, random};
 pub(crate) use self::record::{Keys, open, seal};

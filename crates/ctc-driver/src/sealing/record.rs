@@ -6,7 +6,7 @@ use ctc_core::{AuthToken, OpenRecord, SessionRecord};
 use super::key::{Place, Salt, SealKey};
 use super::random::{NoRandom, random};
 use super::refusal::put_refusal;
-use super::token::{Opened, put_token};
+use super::token::put_token;
 
 /// What `record` says to the credentials of `seed`, whose key for its salt is `key`: the history
 /// alone if there is no key.
@@ -15,10 +15,7 @@ pub(crate) fn open(record: &SessionRecord, seed: SealSeed, key: Option<&SealKey>
         return record.opened(seed, None, None);
     };
     let at = record.key();
-    let place = Place {
-        origin: &at.origin,
-        account: &at.account,
-    };
+    let place = Place::of(&at);
     let token = own_token(key, place, record.tokens());
     let number = token.as_ref().map(|(sealed, _)| sealed.facts.generation);
     let refusal = key.refused(place, record.refusals(), number);
@@ -46,10 +43,7 @@ pub(crate) fn seal(
     keys: &Keys,
 ) -> Result<SessionRecord, NoRandom> {
     let at = ours.key();
-    let place = Place {
-        origin: &at.origin,
-        account: &at.account,
-    };
+    let place = Place::of(&at);
     let mut tokens = kept.map_or(Vec::new(), |kept| kept.tokens().to_vec());
     let mut refusals = kept.map_or(Vec::new(), |kept| kept.refusals().to_vec());
     match (ours.token_to_seal(), &keys.token, &keys.own) {
@@ -114,13 +108,9 @@ fn own_token<'a>(
     place: Place<'_>,
     tokens: &'a [SealedToken],
 ) -> Option<(&'a SealedToken, AuthToken)> {
-    tokens
-        .iter()
-        .find_map(|sealed| match key.open(place, sealed) {
-            Opened::Token(mut text) => {
-                let text = String::from_utf8(std::mem::take(&mut *text)).ok()?;
-                Some((sealed, AuthToken::new(text).ok()?))
-            }
-            Opened::Foreign | Opened::Spoilt => None,
-        })
+    tokens.iter().find_map(|sealed| {
+        let mut text = key.open(place, sealed)?;
+        let text = String::from_utf8(std::mem::take(&mut *text)).ok()?;
+        Some((sealed, AuthToken::new(text).ok()?))
+    })
 }

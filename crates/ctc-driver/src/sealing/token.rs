@@ -1,7 +1,5 @@
 //! Sealed tokens: one for each password that has been accepted.
 
-use std::fmt;
-
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use ctc_core::__sealing::{SealedToken, TokenFacts};
@@ -14,16 +12,6 @@ const MOST_TOKENS: usize = 4;
 
 /// What the cipher adds to a token.
 pub(super) const OVERHEAD: usize = 16;
-
-/// What a sealed token is to the holder of a key.
-pub(crate) enum Opened {
-    /// The token.
-    Token(Zeroizing<Vec<u8>>),
-    /// Another password's. It is carried over byte for byte.
-    Foreign,
-    /// It has this key's mark and was changed, or moved here from elsewhere.
-    Spoilt,
-}
 
 impl SealKey {
     /// Seals a token. Each nonce is for one use. `None` for a token of more than 256 GiB.
@@ -50,32 +38,21 @@ impl SealKey {
         })
     }
 
-    /// Opens a token of this key's.
+    /// Opens a token of this key's. `None` for another password's, and for one that was changed, or
+    /// moved here from elsewhere.
     ///
     /// The mark is compared first. The cipher does not commit to its key: whoever writes a store
     /// could otherwise plant one box that opens under many keys, and learn from a client's conduct
     /// which of many passwords it has.
-    pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Opened {
+    pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Option<Zeroizing<Vec<u8>>> {
         if token.by != self.by {
-            return Opened::Foreign;
+            return None;
         }
         let mut text = Zeroizing::new(token.sealed.clone());
         let bound = bound(place, token.by, token.facts);
         let cipher = XChaCha20Poly1305::new((&*self.seal).into());
-        match cipher.decrypt_in_place(&token.nonce.into(), &bound, &mut *text) {
-            Ok(()) => Opened::Token(text),
-            Err(_) => Opened::Spoilt,
-        }
-    }
-}
-
-impl fmt::Debug for Opened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Token(_) => "Token([redacted])",
-            Self::Foreign => "Foreign",
-            Self::Spoilt => "Spoilt",
-        })
+        let opened = cipher.decrypt_in_place(&token.nonce.into(), &bound, &mut *text);
+        opened.is_ok().then_some(text)
     }
 }
 

@@ -1,247 +1,32 @@
-//! One session for many callers: what drivers use. The lock, the published pass, and the waiting.
+//! One session for many callers: what drivers use. The lock, the waiting, and what is told.
 
 use std::cell::RefCell;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
 
-use ctc_core::{
-    Call, Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Route, Session, StampError,
-    Unauthorized, Verdict, Wait,
-};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use ctc_core::{Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Session, Wait};
 
+use super::calls::Published;
 use super::counters::Counters;
 use super::keys::Keyring;
-use super::sharded::Sharded;
 use super::store_view::StoreView;
-use super::sync::{EventListener, MutexGuard, Ordering, thread_local};
+use super::sync::{EventListener, MutexGuard, Ordering, lock, thread_local};
 use super::{SharedSession, State};
 use crate::error::Denied;
 use crate::events::SessionEvent;
-use crate::options::CallOptions;
-use crate::ports::{Incoming, Outgoing, ReplayCopy, StoreError, mark_cookies_sensitive, stamp};
-
-/// The current pass, in memory of its own for each core: stamping clones its header values, and
-/// cores would fight over their reference counts.
-pub(super) struct Published {
-    pass: Pass,
-    /// Made when first used: a rotated token must not cost its caller a copy for every core.
-    copies: Sharded<OnceLock<Pass>>,
-}
-
-impl Published {
-    fn new(pass: Pass) -> Self {
-        Self {
-            pass,
-            copies: Sharded::new(OnceLock::new),
-        }
-    }
-
-    #[inline]
-    fn local(&self) -> &Pass {
-        match self.copies.local().get() {
-            Some(pass) => pass,
-            None => self.copy(),
-        }
-    }
-
-    #[cold]
-    fn copy(&self) -> &Pass {
-        self.copies.local().get_or_init(|| self.pass.deep_clone())
-    }
-}
-
-/// What a response meant.
-pub(crate) struct Observation {
-    pub(crate) verdict: Verdict,
-    /// There is something that a store should know of, such as a new token in the response.
-    pub(crate) unsaved: bool,
-}
-
-/// What the driver holds of a request that is out.
-pub(crate) enum SentRequest<R: Outgoing> {
-    /// All that it takes to send it a second time.
-    Replayable(R::ReplayCopy),
-    /// The route of one that is not sent a second time.
-    Once(Route),
-}
-
-impl<R: Outgoing> SentRequest<R> {
-    // Inlined, so that what is held is made where it stays: it is large, and moving it shows.
-    #[inline(always)]
-    pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
-        if options.may_replay(request.method())
-            && let Some(copy) = request.replay_copy()
-        {
-            return Self::Replayable(copy);
-        }
-        Self::Once(request.route())
-    }
-
-    fn route(&self) -> Route {
-        match self {
-            Self::Replayable(copy) => copy.route(),
-            Self::Once(route) => *route,
-        }
-    }
-
-    pub(crate) fn into_request(self) -> Option<R> {
-        match self {
-            Self::Replayable(copy) => Some(copy.into_request()),
-            Self::Once(_) => None,
-        }
-    }
-}
+use crate::ports::StoreError;
 
 impl SharedSession {
-    /// Makes a request ready to be sent. While there is no token it returns `false`: the request
-    /// may go out after the call was admitted.
-    #[inline]
-    pub(crate) fn stamp_for_sending<R: Outgoing>(
-        &self,
-        call: &mut Call,
-        request: &mut R,
-        sent: &SentRequest<R>,
-    ) -> Result<bool, StampError> {
-        call.set_replayable(matches!(sent, SentRequest::Replayable(_)));
-        if self.try_stamp(call, request)? {
-            self.counters().calls.count();
-            if call.was_replayed() {
-                self.counters().replays.count();
-                self.tell(SessionEvent::CallReplayed);
-            }
-            return Ok(true);
-        }
-        // A request that can never be stamped must not cost a login first.
-        if self.0.endpoint.is_origin_of(request.target()) {
-            return Ok(false);
-        }
-        Err(StampError::ForeignOrigin {
-            endpoint: self.0.endpoint.origin().to_owned(),
-        })
-    }
-
-    /// The path of a call while the session is open: stamps the request with the published pass,
-    /// without a lock, a clock or an allocation.
-    #[inline]
-    pub(crate) fn try_stamp<R: Outgoing>(
-        &self,
-        call: &mut Call,
-        request: &mut R,
-    ) -> Result<bool, StampError> {
-        let published = self.0.published.load();
-        let Some(published) = &*published else {
-            return Ok(false);
-        };
-        let pass = published.local();
-        stamp(pass, request)?;
-        call.carry(pass.generation());
-        Ok(true)
-    }
-
-    /// Asks what the response to a call means, and marks its cookies as sensitive.
-    #[inline]
-    pub(crate) fn observe<R: Outgoing>(
-        &self,
-        call: &mut Call,
-        sent: &SentRequest<R>,
-        response: &mut impl Incoming,
-    ) -> Observation {
-        // A walk costs less than a look-up in a map of a few headers.
-        let sets_cookies = response.headers().keys().any(|name| name == SET_COOKIE);
-        let (status, headers) = (response.status(), response.headers());
-        let verdict = self.judge(call, || sent.route(), status, headers, sets_cookies);
-        if sets_cookies {
-            mark_cookies_sensitive(response.headers_mut());
-        }
-        Observation {
-            verdict,
-            unsaved: self.0.store_view.has_unsaved(),
-        }
-    }
-
-    /// Takes the lock only if the response can matter to the session.
-    #[inline]
-    pub(crate) fn judge(
-        &self,
-        call: &mut Call,
-        route: impl FnOnce() -> Route,
-        status: StatusCode,
-        headers: &HeaderMap,
-        sets_cookies: bool,
-    ) -> Verdict {
-        let may_matter = sets_cookies || status == StatusCode::UNAUTHORIZED;
-        if call.was_replayed()
-            || self.0.needs_every_response.load(Ordering::Acquire)
-            || (may_matter && Session::affects_session(status, headers))
-        {
-            self.observe_locked(call, route(), status, headers)
-        } else {
-            Verdict::Deliver
-        }
-    }
-
-    fn observe_locked(
-        &self,
-        call: &mut Call,
-        route: Route,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> Verdict {
-        let (verdict, before, after) = self.with(|session, now| {
-            let before = session.pass().map(Pass::generation);
-            let verdict = session.observe(call, route, status, headers, now);
-            (verdict, before, session.pass().map(Pass::generation))
-        });
-        match (before, after) {
-            (_, Some(generation)) if after != before => {
-                self.0.store_view.note_unsaved();
-                self.0.counters.rotations.count();
-                self.tell(SessionEvent::TokenRotated { generation });
-            }
-            (Some(generation), None) => {
-                let unchallenged = self.with(|session, _| session.lacks_challenge(headers));
-                self.tell(SessionEvent::TokenInvalidated {
-                    generation,
-                    status,
-                    unchallenged,
-                });
-            }
-            _ => {}
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            self.0.counters.unauthorized.count();
-        }
-        verdict
-    }
-
-    /// Leaves the reason of a 401 that is about to be delivered where the caller finds it.
-    pub(crate) fn attach_reason(&self, response: &mut impl Incoming, why: Unauthorized) {
-        self.tell(SessionEvent::UnauthorizedDelivered { why: &why });
-        response.extensions_mut().insert(why);
-    }
-
     /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed:
     /// for threads. Returns whether it differs.
     pub(crate) fn wait(&self, wait: Wait) -> bool {
         let limit = wait.deadline.saturating_duration_since(self.now());
-        self.wait_while(limit, |state| state.session.epoch() == wait.epoch)
-    }
-
-    /// Waits for the running logins, for `limit` at most: for threads.
-    pub(crate) fn wait_for_running_logins(&self, until: LoginEnd, limit: Duration) {
-        self.wait_while(limit, |state| state.logins_before(until) > 0);
-    }
-
-    fn wait_while(&self, limit: Duration, condition: impl Fn(&State) -> bool) -> bool {
-        let waited = self
-            .0
-            .waiting_threads
-            .wait_timeout_while(self.lock(), limit, |state| condition(state));
+        let is_same = |state: &mut State| state.session.epoch() == wait.epoch;
+        let threads = &self.0.waiting_threads;
+        let waited = threads.wait_timeout_while(self.lock(), limit, is_same);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -274,7 +59,7 @@ impl SharedSession {
         self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
         // Another process may have caused it just as well.
-        let login_error = self.login_error().clone();
+        let login_error = lock(&self.0.login_error).clone();
         let source = login_error.and_then(|(of, error)| (of == denial).then_some(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).with_source(source)
@@ -289,10 +74,8 @@ impl SharedSession {
         error: &mut Option<Arc<dyn Error + Send + Sync>>,
     ) {
         if let Some(new) = error.take() {
-            *error = self
-                .login_error()
-                .replace((denial.clone(), new))
-                .map(|(_, previous)| previous);
+            let previous = lock(&self.0.login_error).replace((denial.clone(), new));
+            *error = previous.map(|(_, previous)| previous);
         }
     }
 
@@ -321,12 +104,7 @@ impl SharedSession {
     pub(crate) fn tell(&self, event: SessionEvent<'_>) {
         let tell = || {
             event.trace(self.0.number);
-            let observer = self
-                .0
-                .observer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let observer = lock(&self.0.observer).clone();
             if let Some(observer) = observer {
                 observer.on_event(self, &event);
             }
@@ -365,9 +143,7 @@ impl SharedSession {
         // A call without a pass asks for one, and hears of the renewal.
         let next = session.pass().filter(|_| !session.renewal_is_due(now));
         let current = self.0.published.load();
-        let current = current
-            .as_ref()
-            .map(|published| published.pass.generation());
+        let current = current.as_ref().map(|published| published.generation());
         if current != next.map(Pass::generation) {
             self.0
                 .published
@@ -378,19 +154,11 @@ impl SharedSession {
     fn wake(&self) {
         self.0.waiting_tasks.notify(usize::MAX);
         self.0.waiting_threads.notify_all();
-        self.0.tell_alarm();
     }
 
     /// A panic elsewhere cannot leave the session half changed: its methods do not panic.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn login_error(&self) -> MutexGuard<'_, Option<(Denial, Arc<dyn Error + Send + Sync>)>> {
-        self.0
-            .login_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 
@@ -422,15 +190,20 @@ impl<'a> Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let Some(state) = self.state.take() else {
+        let Some(mut state) = self.state.take() else {
             return;
         };
         self.shared.publish(&state.session, self.now);
         let changed = state.session.epoch() != self.epoch;
+        let alarm = state.session.renewal_at(self.now);
+        let alarm = alarm.filter(|time| *time > self.now && state.alarm.replace(*time) != alarm);
         // Wakers run code of others: not under the lock.
         drop(state);
         if changed {
             self.shared.wake();
+        }
+        if let Some(time) = alarm {
+            self.shared.set_alarm(time);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! The keys that a session opens and seals its store's records with.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use ctc_core::__sealing::SealSeed;
 
+use super::sync::{Mutex, lock};
 use crate::ports::StoreSecret;
 use crate::sealing::{Salt, SealKey};
 
@@ -29,7 +28,7 @@ impl Keyring {
         secret: Option<&StoreSecret>,
         salt: Option<Salt>,
     ) -> Option<SealKey> {
-        let entries = self.entries();
+        let entries = lock(&self.0);
         let found = entries.iter().find(|entry| {
             entry.seed == *seed
                 && entry.secret.as_ref() == secret
@@ -40,13 +39,9 @@ impl Keyring {
 
     /// Keeps a key, in place of the one for another salt.
     pub(crate) fn put(&self, seed: SealSeed, secret: Option<StoreSecret>, key: SealKey) {
-        let mut entries = self.entries();
+        let mut entries = lock(&self.0);
         entries.retain(|entry| entry.seed != seed || entry.secret != secret);
         entries.insert(0, Entry { seed, secret, key });
         entries.truncate(MOST_KEYS);
-    }
-
-    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

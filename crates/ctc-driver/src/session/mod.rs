@@ -1,6 +1,7 @@
 //! One session for many callers: what its users see. What drivers use is in `driving.rs`.
 
 mod alarm;
+mod calls;
 pub(crate) mod counters;
 mod driving;
 pub(crate) mod keys;
@@ -11,25 +12,26 @@ pub(crate) mod sync;
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError};
 
 use ctc_core::{
     Credentials, Denial, Endpoint, Instant, OpenRecord, Pass, Phase, RecordKey, Session, Settings,
     UnprotectedToken,
 };
 
-pub(crate) use driving::{LoginEnd, RunningLogin, SentRequest, inside_login};
+pub(crate) use calls::SentRequest;
+pub(crate) use driving::{LoginEnd, RunningLogin, inside_login};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
 use crate::ports::credentials::Source;
 use crate::ports::{AsyncCredentialsSource, CredentialsSource};
+use calls::Published;
 use counters::{Counters, Counts};
-use driving::Published;
 use keys::Keyring;
 use store_view::StoreView;
-use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, MutexGuard};
+use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, lock};
 
 /// One session, shared: cloning gives another handle to the same session.
 ///
@@ -53,9 +55,6 @@ struct Inner {
     /// an event, by the thousand.
     waiting_tasks: Event,
     waiting_threads: Condvar,
-    /// Whether a task, and whether the process's thread, watches for the token's renewal.
-    alarm_task: AtomicBool,
-    alarm_thread: AtomicBool,
     store_view: StoreView,
     keys: Keyring,
     counters: Counters,
@@ -66,19 +65,14 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.waiting_tasks.notify(usize::MAX);
-        self.tell_alarm();
-    }
-}
-
 struct State {
     session: Session,
     /// Logins that a driver is making.
     running_logins: usize,
     /// Those of them whose token the store does not have yet.
     unsaved_logins: usize,
+    /// When the alarm is to ring, so that calls renew the token ahead of its end.
+    alarm: Option<Instant>,
 }
 
 /// The number of the session that is made next in this process.
@@ -100,12 +94,11 @@ impl SharedSession {
                 session,
                 running_logins: 0,
                 unsaved_logins: 0,
+                alarm: None,
             }),
             login_error: Mutex::new(None),
             waiting_tasks: Event::new(),
             waiting_threads: Condvar::new(),
-            alarm_task: AtomicBool::new(false),
-            alarm_thread: AtomicBool::new(false),
             store_view: StoreView::default(),
             keys: Keyring::default(),
             counters: Counters::new(),
@@ -146,11 +139,8 @@ impl SharedSession {
 
     /// Sets the observer of this session's events, replacing any previous one.
     pub fn set_observer(&self, observer: impl Observer + 'static) {
-        let current = self.0.observer.lock();
-        let mut current = current.unwrap_or_else(PoisonError::into_inner);
-        let previous = current.replace(Arc::new(observer));
+        let previous = lock(&self.0.observer).replace(Arc::new(observer));
         // Dropping the previous one runs code of yours: not under the lock.
-        drop(current);
         drop(previous);
     }
 
@@ -205,18 +195,14 @@ impl SharedSession {
     }
 
     pub(crate) fn set_source(&self, source: Source) {
-        let previous = self.source().replace(source);
+        let previous = lock(&self.0.source).replace(source);
         self.with(|session, _| session.forget_credentials());
         // Dropping it runs code of yours: not under a lock.
         drop(previous);
     }
 
     pub(crate) fn credentials_source(&self) -> Option<Source> {
-        self.source().clone()
-    }
-
-    fn source(&self) -> MutexGuard<'_, Option<Source>> {
-        self.0.source.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.source).clone()
     }
 
     /// See [`Session::reset`].

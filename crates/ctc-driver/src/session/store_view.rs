@@ -1,12 +1,11 @@
 //! What a session knows of its store: what the store has, and what it does not have yet.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use ctc_core::{AuthToken, Instant};
 
 use super::SharedSession;
-use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering::SeqCst};
+use super::sync::{AtomicBool, Mutex, Ordering::SeqCst, lock};
 
 /// The time between two saves other than a login's: some servers give a new token with every
 /// response.
@@ -39,7 +38,7 @@ impl StoreView {
     /// Notes that all there is to save goes with a save that begins now.
     pub(crate) fn forget_unsaved(&self) {
         self.unsaved.store(false, SeqCst);
-        self.state().next = None;
+        lock(&self.state).next = None;
     }
 
     #[inline]
@@ -59,16 +58,12 @@ impl StoreView {
 
     /// Notes which token of this session's the store has.
     pub(crate) fn set_saved(&self, token: Option<&AuthToken>) {
-        self.state().saved = token.cloned();
+        lock(&self.state).saved = token.cloned();
     }
 
     /// Returns the token that this session last put into the store or found there.
     pub(crate) fn saved(&self) -> Option<AuthToken> {
-        self.state().saved.clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state).saved.clone()
     }
 }
 
@@ -87,7 +82,7 @@ impl<'a> SaveGuard<'a> {
     /// others.
     pub(crate) fn when_due(session: &'a SharedSession) -> Option<Self> {
         let (view, now) = (session.store_view(), session.now());
-        let mut state = view.state();
+        let mut state = lock(&view.state);
         if state.next.is_some_and(|next| now < next) || !view.unsaved.swap(false, SeqCst) {
             return None;
         }

@@ -2,21 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
 use event_listener::{Event, EventListener, Listener};
+use futures_util::future::select;
 
 use crate::ports::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
     StoreSecret,
 };
 use crate::sealing::random;
-
-/// As good as for ever, and a sum that no platform's clock overflows at.
-const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+use crate::timer::{Sleep, end_of};
 
 /// Keeps records in memory. Cloning shares them.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +32,6 @@ struct Slot {
     /// Counts the leases: only the newest may write.
     fence: u64,
     held_until: Option<Instant>,
-    /// When a thread wakes the tasks that wait.
-    alarm: Option<Instant>,
 }
 
 impl MemoryStore {
@@ -90,8 +86,8 @@ impl AsyncSessionStore for MemoryStore {
                 Ok(lease) => return Ok(Box::new(lease)),
                 Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
                 Err(busy) => {
-                    self.0.wake_at(key, busy.until.min(give_up));
-                    busy.released.await;
+                    let time = Sleep::until(busy.until.min(give_up));
+                    select(busy.released, time).await;
                 }
             }
         }
@@ -131,35 +127,9 @@ impl Shelf {
         })
     }
 
-    /// Tasks have no clock of their own: a thread wakes them when a holder outstays its time, or
-    /// one of them has waited for long enough. All of them then ask again, and for another
-    /// alarm if they need one.
-    fn wake_at(self: &Arc<Self>, key: &RecordKey, time: Instant) {
-        let mut slots = self.slots();
-        let soon_enough = |alarm: Instant| alarm > Instant::now() && alarm <= time;
-        let Some(slot) = slots
-            .get_mut(key)
-            .filter(|slot| !slot.alarm.is_some_and(soon_enough))
-        else {
-            return;
-        };
-        let shelf = Arc::clone(self);
-        let alarm = move || {
-            thread::sleep(time.saturating_duration_since(Instant::now()));
-            shelf.released.notify(usize::MAX);
-        };
-        if thread::Builder::new().spawn(alarm).is_ok() {
-            slot.alarm = Some(time);
-        }
-    }
-
     fn slots(&self) -> MutexGuard<'_, HashMap<RecordKey, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn end_of(span: Duration) -> Instant {
-    Instant::now() + span.min(A_CENTURY)
 }
 
 impl MemoryLease {
@@ -225,36 +195,5 @@ impl AsyncStoreLease for MemoryLease {
 
     async fn release(self: Box<Self>) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ctc_core::Endpoint;
-
-    use super::*;
-    use crate::config::SessionConfig;
-
-    #[test]
-    fn an_alarm_serves_all_who_wait_for_as_long_or_longer() {
-        let config = SessionConfig::new()
-            .endpoint(Endpoint::us())
-            .app_key("k")
-            .credentials("u", "p");
-        let key = config.build().unwrap().record_key();
-        let store = MemoryStore::new();
-        let held = store.0.take(&key, Duration::MAX);
-        let hour = Duration::from_secs(3600);
-        let soon = Instant::now() + hour;
-        for (time, alarm) in [
-            (soon + hour, soon + hour),
-            (soon, soon),
-            (soon, soon),
-            (soon + hour, soon),
-        ] {
-            store.0.wake_at(&key, time);
-            assert_eq!(store.0.slots()[&key].alarm, Some(alarm));
-        }
-        drop(held);
     }
 }

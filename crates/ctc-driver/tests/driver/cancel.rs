@@ -438,14 +438,14 @@ fn a_runtime_that_runs_no_task_denies_its_own_callers_alone() {
             }
         }
         let waited = world.clock.elapsed();
-        assert!(
-            waited <= seconds(60 * callers as u64 + 1),
-            "{task:?}: {waited:?}"
-        );
+        let limit = if task == Task::Kept { 10 } else { 0 };
+        assert_eq!(waited, seconds(limit), "{task:?}");
         for response in tasks.finish() {
             assert_eq!(denial(response), Denial::NotRun, "{task:?}");
         }
-        assert_eq!(runtime.spawned.load(Relaxed), callers, "{task:?}");
+        // One that is not run gets no more of them for a while.
+        let spawned = if task == Task::Kept { 1 } else { callers };
+        assert_eq!(runtime.spawned.load(Relaxed), spawned, "{task:?}");
         let (logins, phase) = (world.session.counts().logins, world.session.phase());
         assert_eq!((logins, phase), (0, Phase::Empty), "{task:?}");
         for _ in 0..3 {

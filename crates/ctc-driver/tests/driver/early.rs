@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ctc_driver::ctc_core::{EarlyRenewal, Login as LoginKind, OAuth, Settings, TokenAttachment};
-use ctc_driver::{AsyncDriver, CallOptions, SharedSession};
+use ctc_driver::{AsyncDriver, CallOptions, SessionEvent, SharedSession};
 
 use crate::support::run::{Tasks, run, run_spawned, shut_down};
 use crate::support::server::Login;
@@ -234,42 +234,55 @@ fn a_call_reads_no_clock_before_the_renewal_is_due() {
     shut_down();
 }
 
+/// However often it moves, and with nobody left to hear it.
 #[test]
-fn the_alarm_ends_with_its_session_and_its_token() {
+fn the_alarm_rings_once_for_each_token_and_does_not_keep_its_session() {
+    let world = world(DAY, settings(0));
+    let driver = world.asynchronous();
+    for _ in 0..2 {
+        assert_eq!(called(&world, &driver), 200);
+        for _ in 0..10 {
+            world.session.reset();
+        }
+        assert_eq!(world.clock.alarms(), 1);
+        world.session.close();
+        world.session.reopen();
+        world.clock.forget_alarms();
+        world.advance(seconds(1));
+    }
+    assert_eq!(called(&world, &driver), 200);
+    let observer = Arc::new(());
+    let held = Arc::clone(&observer);
+    world
+        .session
+        .set_observer(move |_: &SharedSession, _: &SessionEvent<'_>| {
+            let _ = &held;
+        });
+    let clock = world.clock.clone();
+    drop((driver, world));
+    assert_eq!((clock.alarms(), Arc::strong_count(&observer)), (1, 1));
+    clock.advance(seconds(DAY));
+    assert_eq!(clock.alarms(), 0);
+}
+
+/// No runtime is needed for it: the next caller's renews.
+#[test]
+fn the_alarm_rings_when_the_runtime_is_gone() {
     let world = world(DAY, settings(0));
     let driver = world.asynchronous();
     assert_eq!(called(&world, &driver), 200);
-    run_spawned();
-    assert_eq!(shut_down(), 1, "there is one");
-
-    let one = self::world(DAY, settings(0));
-    let driver = one.asynchronous();
-    assert_eq!(called(&one, &driver), 200);
-    one.session.close();
-    run_spawned();
-    assert_eq!(shut_down(), 0, "after the close");
-    one.session.reopen();
-    assert_eq!(called(&one, &driver), 200);
-    run_spawned();
-    assert_eq!(shut_down(), 1, "there is another for the next token");
-
-    let two = self::world(DAY, settings(0));
-    let driver = two.asynchronous();
-    assert_eq!(called(&two, &driver), 200);
-    drop((driver, two));
-    run_spawned();
-    assert_eq!(shut_down(), 0, "after the last handle");
+    shut_down();
+    at(&world, DAY + 1);
+    assert_eq!(called(&world, &driver), 200);
+    assert_eq!((world.server.logins(), unauthorized(&world)), (2, 0));
 }
 
-/// A runtime that shuts down takes the alarm with it: then a 401 renews, and the next login brings
-/// another alarm.
 #[test]
 fn without_an_alarm_the_token_is_renewed_after_its_401() {
     let world = world(DAY, settings(0));
     let driver = world.asynchronous();
     assert_eq!(called(&world, &driver), 200);
-    run_spawned();
-    assert_eq!(shut_down(), 1);
+    world.clock.forget_alarms();
     at(&world, DAY + 1);
     assert_eq!(called(&world, &driver), 200);
     assert_eq!((world.server.logins(), unauthorized(&world)), (2, 1));
@@ -277,7 +290,6 @@ fn without_an_alarm_the_token_is_renewed_after_its_401() {
     assert_eq!(called(&world, &driver), 200);
     run_spawned();
     assert_eq!((world.server.logins(), unauthorized(&world)), (3, 1));
-    shut_down();
 }
 
 /// A runtime that runs nothing more costs no caller a token that is good.
@@ -341,8 +353,6 @@ fn in_the_blocking_driver_only_the_elected_thread_waits() {
         200
     );
     world.advance(seconds(DAY / 2 + 1));
-    // Whatever takes the lock sees that it is due; the alarm's thread waits in real time.
-    world.session.reset();
     world.server.hold_logins(true);
     std::thread::scope(|scope| {
         let elected =
@@ -361,9 +371,9 @@ fn in_the_blocking_driver_only_the_elected_thread_waits() {
     assert_eq!((world.server.logins(), unauthorized(&world)), (2, 0));
 }
 
-/// In real time, since the thread waits in it.
+/// In real time, by the clock of this machine.
 #[test]
-fn a_thread_has_blocking_calls_renew_and_ends_when_no_session_is_left() {
+fn the_timers_thread_has_calls_renew() {
     let mut rules = EarlyRenewal::default();
     (rules.advised_percent, rules.mandatory_percent) = (100, 0);
     rules.shortest_life = Duration::ZERO;
@@ -380,11 +390,6 @@ fn a_thread_has_blocking_calls_renew_and_ends_when_no_session_is_left() {
     let until = Instant::now() + seconds(20);
     while real.server.logins() < 3 {
         assert!(Instant::now() < until, "nothing was ever due");
-        if real.server.logins() == 2 {
-            // The thread is not to sleep through the end of the session.
-            real.server
-                .set(|state| state.oauth.as_mut().unwrap().0 = DAY);
-        }
         assert_eq!(
             status(driver.execute(get("/devices"), &CallOptions::default())),
             200
@@ -392,21 +397,4 @@ fn a_thread_has_blocking_calls_renew_and_ends_when_no_session_is_left() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(unauthorized(&real), 0);
-    assert!(has_alarm_thread() || !cfg!(target_os = "linux"));
-    drop((driver, real));
-    while has_alarm_thread() {
-        assert!(Instant::now() < until, "it goes on");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn has_alarm_thread() -> bool {
-    let tasks = std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
-    tasks
-        .filter_map(|task| name(task).ok())
-        .any(|name| name.trim() == "ctc-alarm")
 }

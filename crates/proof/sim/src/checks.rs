@@ -136,7 +136,8 @@ impl State {
             // It waited for its login's end meanwhile: its denial may be an older one.
             _ if waited_for_the_end => false,
             Denial::Closed => !closed,
-            Denial::BudgetSpent { .. } => false,
+            // And what one caller's runtime does is no failure of all.
+            Denial::BudgetSpent { .. } | Denial::NotRun => false,
             _ => {
                 let said = watched.said.replace((period, denial.clone()));
                 said.is_some_and(|(when, said)| when == period && said != *denial)

@@ -21,6 +21,7 @@ mod logins;
 mod net;
 mod observer;
 mod plan;
+mod process_clock;
 mod programs;
 mod renewal_rules;
 mod rng;

@@ -109,7 +109,9 @@ impl State {
             }
             SessionEvent::LoginFailed { .. }
             | SessionEvent::LoginLate
-            | SessionEvent::Adopted { .. } => {
+            | SessionEvent::Adopted { .. }
+            // What was sent, if anything, was refused: the source says something else by now.
+            | SessionEvent::CredentialsReplaced => {
                 login.unreported.retain(|other| *other != election);
             }
             _ => {}

@@ -6,10 +6,10 @@ use ctc_core::{AppKey, Credentials, Endpoint, Session};
 use ctc_driver::{AsyncDriver, AsyncSessionStore, SharedSession};
 
 use crate::callers::{Caller, SimDriver};
-use crate::clock::ProcessClock;
 use crate::net::SimTransport;
 use crate::observer::{observer, rule};
 use crate::plan::CallPlan;
+use crate::process_clock::ProcessClock;
 use crate::run::Runner;
 use crate::runtime::SimRuntime;
 use crate::server::{APP_KEY, USERS};
@@ -39,7 +39,13 @@ impl Runner {
             let credentials = Credentials::new(USERS[0], plan.password).ok()?;
             Session::new(endpoint, key, credentials, settings).ok()?
         };
-        let session = SharedSession::with_clock(session, ProcessClock(clock));
+        let world = Arc::clone(&self.world);
+        let clock = ProcessClock {
+            clock,
+            world,
+            process,
+        };
+        let session = SharedSession::with_clock(session, clock);
         session.set_observer(observer(&self.world, process));
         if plan.has_source {
             let world = Arc::clone(&self.world);

@@ -13,7 +13,7 @@ use crate::count::Fault;
 use crate::plan::Ms;
 use crate::task::{Does, Task, Work};
 use crate::watch::Guarantee;
-use crate::world::{Sleep, State, World};
+use crate::world::{Sleep, World};
 
 /// What is thrown when the world makes something panic.
 pub(crate) struct Thrown;
@@ -32,10 +32,6 @@ impl Runtime for SimRuntime {
     fn spawn(&self, task: BoxFuture<()>) {
         let process = self.process;
         let mut state = self.world.state();
-        if state.current.login.is_some() {
-            // Only an alarm is set from within a login.
-            return self.spawn_alarm(&mut state, task);
-        }
         let call = state.current.call;
         if let Some(call) = call {
             let serves = state.watch.sessions[process].held.is_some();
@@ -101,25 +97,6 @@ impl Runtime for SimRuntime {
         drop(state);
         let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
         Box::pin(Sleep::new(&self.world, self.process, span))
-    }
-}
-
-impl SimRuntime {
-    fn spawn_alarm(&self, state: &mut State, task: BoxFuture<()>) {
-        let (process, runtime) = (self.process, state.current.runtime);
-        let on = &state.processes[process].runtimes[runtime];
-        let gone = on.stopped || on.refuses_until > state.now;
-        // Without it the token is renewed after its 401, which a clean world has not.
-        let dropped = !state.watch.plan.clean && state.rng.chance(50);
-        if gone || dropped {
-            state.tally.count(Fault::AlarmDropped);
-            state.note(|| format!("p{process}: runtime {runtime} drops the alarm"));
-            return;
-        }
-        let work: Work = Box::pin(task);
-        state
-            .spawned
-            .push(Task::new(process, runtime, Does::Alarm, work));
     }
 }
 

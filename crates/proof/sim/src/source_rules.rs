@@ -99,6 +99,12 @@ impl State {
                 format!("p{process}: a login goes out with what its source did not say")
             });
         }
+        let login = &self.watch.sessions[process].login;
+        if login.refused_in == Some(election) && login.sent_as == Some(sent) {
+            self.violated(Guarantee::Stopped, || {
+                format!("p{process}: a login that was refused is made again")
+            });
+        }
         let watched = &mut self.watch.sessions[process];
         let logins = &mut watched.login.sent_in;
         if logins.0 != election {

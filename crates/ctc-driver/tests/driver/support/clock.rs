@@ -28,6 +28,8 @@ struct State {
     /// How far the wall clock is ahead of the truth.
     wall_error: Duration,
     timers: Vec<(u64, Duration, Waker)>,
+    /// The alarms of sessions.
+    alarms: Vec<(Instant, Waker)>,
     next: u64,
 }
 
@@ -45,13 +47,12 @@ impl VirtualClock {
         let woken: Vec<Waker> = {
             let mut state = lock(&self.0.state);
             state.elapsed += by;
-            let elapsed = state.elapsed;
-            state
-                .timers
-                .iter()
-                .filter(|timer| timer.1 <= elapsed)
-                .map(|timer| timer.2.clone())
-                .collect()
+            let (elapsed, now) = (state.elapsed, self.0.start + state.elapsed);
+            let timers = state.timers.iter().filter(|timer| timer.1 <= elapsed);
+            let mut woken: Vec<_> = timers.map(|timer| timer.2.clone()).collect();
+            let due = state.alarms.extract_if(.., |alarm| alarm.0 <= now);
+            woken.extend(due.map(|alarm| alarm.1));
+            woken
         };
         woken.into_iter().for_each(Waker::wake);
     }
@@ -67,6 +68,15 @@ impl VirtualClock {
                 .min()
         };
         next.inspect(|pause| self.advance(*pause)).is_some()
+    }
+
+    /// How many alarms have yet to ring.
+    pub(crate) fn alarms(&self) -> usize {
+        lock(&self.0.state).alarms.len()
+    }
+
+    pub(crate) fn forget_alarms(&self) {
+        lock(&self.0.state).alarms.clear();
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -112,6 +122,10 @@ impl Clock for VirtualClock {
     fn wall(&self) -> SystemTime {
         let state = lock(&self.0.state);
         self.0.wall + state.elapsed + state.wall_error
+    }
+
+    fn wake_at(&self, time: Instant, waker: Waker) {
+        lock(&self.0.state).alarms.push((time, waker));
     }
 }
 

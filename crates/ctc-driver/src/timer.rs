@@ -1,0 +1,192 @@
+//! Timers of this process: one thread for all of them, which needs no runtime.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use ctc_core::Instant;
+
+/// As good as for ever, and a sum that no platform's clock overflows at.
+const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+static TIMERS: Timers = Timers {
+    state: Mutex::new(State {
+        due: BTreeMap::new(),
+        made: 0,
+        looks_at: None,
+        runs_in: None,
+    }),
+    changed: Condvar::new(),
+};
+
+struct Timers {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// By time; the number tells those of one time apart.
+    due: BTreeMap<(Instant, u64), Waker>,
+    made: u64,
+    /// When the thread looks again without being told to. `None`: never.
+    looks_at: Option<Instant>,
+    /// The process that the thread runs in: a fork has no other thread than the one that forked.
+    runs_in: Option<u32>,
+}
+
+/// The end of `span` from now on.
+pub(crate) fn end_of(span: Duration) -> Instant {
+    Instant::now() + span.min(A_CENTURY)
+}
+
+/// Wakes `waker` once it is `time`. If the system has no thread for it, it may never do so.
+pub(crate) fn wake_at(time: Instant, waker: Waker) {
+    let mut state = TIMERS.state();
+    let number = state.number();
+    TIMERS.set(&mut state, (time, number), waker);
+}
+
+/// Ends at a time, never early.
+pub(crate) struct Sleep {
+    time: Instant,
+    /// Zero before the first poll.
+    number: u64,
+}
+
+impl Sleep {
+    pub(crate) fn until(time: Instant) -> Self {
+        Self { time, number: 0 }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.time {
+            return Poll::Ready(());
+        }
+        let mut state = TIMERS.state();
+        if self.number == 0 {
+            self.number = state.number();
+        }
+        let key = (self.time, self.number);
+        if !TIMERS.set(&mut state, key, context.waker().clone()) {
+            drop(state);
+            // Rather busy than late.
+            thread::yield_now();
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if self.number > 0 {
+            let waker = TIMERS.state().due.remove(&(self.time, self.number));
+            drop(waker); // code of others: not under the lock
+        }
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+}
+
+impl Timers {
+    /// Returns whether there is a thread.
+    fn set(&'static self, state: &mut State, key: (Instant, u64), waker: Waker) -> bool {
+        state.due.insert(key, waker);
+        if state.runs_in != Some(std::process::id()) {
+            let thread = thread::Builder::new().name("ctc-timer".into());
+            if thread.spawn(|| self.run()).is_err() {
+                return false;
+            }
+            state.runs_in = Some(std::process::id());
+        }
+        if state.looks_at.is_none_or(|looks_at| key.0 < looks_at) {
+            self.changed.notify_one();
+        }
+        true
+    }
+
+    fn run(&self) {
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            let first = state.due.first_key_value().map(|(key, _)| key.0);
+            state.looks_at = first;
+            state = match first {
+                Some(time) if time <= now => {
+                    let due = state.due.pop_first();
+                    drop(state);
+                    // Code of others. A panic of theirs ends here.
+                    let wake = || due.into_iter().for_each(|(_, waker)| waker.wake());
+                    let _ = catch_unwind(AssertUnwindSafe(wake));
+                    self.state()
+                }
+                Some(time) => {
+                    let waited = self.changed.wait_timeout(state, time - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = self.changed.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::Wake;
+
+    use super::*;
+
+    const SPAN: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_sleep_that_is_dropped_leaves_nothing_behind() {
+        let hour = end_of(Duration::from_secs(3600));
+        let waker = Arc::new(Counted(AtomicUsize::new(0)));
+        let mut sleep = Sleep::until(hour);
+        let polled = Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker.clone().into()));
+        assert!(polled.is_pending());
+        assert_eq!(Arc::strong_count(&waker), 2);
+        drop(sleep);
+        assert_eq!(Arc::strong_count(&waker), 1);
+    }
+
+    struct Counted(AtomicUsize);
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+            panic!("the timers go on");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_harms_no_other() {
+        let waker = Arc::new(Counted(AtomicUsize::new(0)));
+        wake_at(Instant::now(), waker.clone().into());
+        smol::block_on(Sleep::until(end_of(SPAN)));
+        assert_eq!(waker.0.load(SeqCst), 1);
+        smol::block_on(Sleep::until(end_of(SPAN)));
+    }
+}
