@@ -38,9 +38,9 @@ impl LoginReader {
         }
     }
 
-    /// Sets the time by this machine's clock at which the response arrived. It tells how long a rate
-    /// limit lasts that names its end in a response without `Date`, and which of a store's records
-    /// are older than this login, if the machine sleeps afterwards.
+    /// Sets the time by this machine's clock at which the response arrived. It tells how long a
+    /// rate limit lasts that names its end in a response without `Date`, and which of a store's
+    /// records are older than this login, if the machine sleeps afterwards.
     #[must_use]
     pub fn arrived_at(mut self, wall: SystemTime) -> Self {
         self.wall = Some(wall);
