@@ -129,6 +129,7 @@ impl Logins {
         let mut terms = Terms::draw(rng, quiet);
         if alike {
             terms.life = Some(Duration::from_secs(86_400));
+            terms.early = Some(EarlyRenewal::default());
         }
         let mut often = |rates: &[u64]| {
             let strikes = !quiet && rng.chance(400);

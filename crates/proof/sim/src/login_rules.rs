@@ -192,7 +192,6 @@ impl State {
         watched.login.doubtful = false;
         watched.login.sent_as = named(user, password);
         (watched.login.asked, watched.login.refusal) = (0, None);
-        watched.login.refused_in = None;
         watched.login.numbers += 1;
         watched.login.fence = 0;
         let number = watched.login.numbers;
@@ -264,7 +263,7 @@ impl State {
                 Meaning::Token { token: new, life } => (token, span) = (Some(new), life),
                 Meaning::Refused { about_credentials } => {
                     watched.login.refusal = Some(status);
-                    watched.login.refused_in = about_credentials.then_some(election);
+                    watched.questions.entry(election).or_default().refused = about_credentials;
                 }
                 Meaning::Failed { pause } => asked = pause,
             }
@@ -289,7 +288,8 @@ impl State {
         let watched = &mut self.watch.sessions[process];
         let login = &mut watched.login;
         let sent = !std::mem::take(&mut login.not_sent);
-        let is_of_no_use = std::mem::take(&mut watched.questions.is_of_no_use);
+        let questions = watched.questions.entry(login.elections).or_default();
+        let is_of_no_use = std::mem::take(&mut questions.is_of_no_use);
         match login.refusal.take() {
             None if is_of_no_use => login.no_credentials = true,
             Some(status) => login.rejected = Some(status),

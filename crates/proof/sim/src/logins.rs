@@ -48,13 +48,10 @@ pub(crate) struct Logins {
     pub(crate) to_record: Option<u64>,
     /// The credentials that the last one went out with.
     pub(crate) sent_as: Option<(&'static str, &'static str)>,
-    /// How many went out in which election.
-    pub(crate) sent_in: (u64, u32),
-    /// The election whose login was refused, and that for its credentials.
-    pub(crate) refused_in: Option<u64>,
     /// The source of the credentials said that asking again does not help.
     pub(crate) no_credentials: bool,
-    /// The logins that hold a lease of the store (0: something else does), and when the newest is over (on the world's clock).
+    /// The logins that hold a lease of the store (0: something else does), and when the newest is
+    /// over (on the world's clock).
     pub(crate) leases: Vec<u64>,
     pub(crate) leased_until: Ms,
     /// Somebody asked for a login although there is a token.
@@ -105,18 +102,20 @@ impl Logins {
     }
 }
 
-/// What is known of the questions that one session's logins asked.
+/// What is known of one election's login: how often it was sent, and what it asked the source of
+/// its credentials.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
-    /// Of the login that asked last.
-    pub(crate) election: u64,
     pub(crate) count: u32,
-    /// What its source said last, if the session has not taken it up yet.
+    /// What the source said last, if the session has not taken it up yet.
     pub(crate) offered: Option<(&'static str, &'static str)>,
-    /// What its source said last.
+    /// What the source said last.
     pub(crate) said: Option<(&'static str, &'static str)>,
-    /// Its source said that asking again does not help.
+    /// The source said that asking again does not help.
     pub(crate) is_of_no_use: bool,
+    /// The server refused the credentials.
+    pub(crate) refused: bool,
+    pub(crate) logins: u32,
 }
 
 /// What the server stated of a token's life, from the moment that its login was sent.

@@ -52,8 +52,7 @@ impl Watch {
         // What the last response meant is about another login.
         (login.refusal, login.asked) = (None, 0);
         login.not_sent = false;
-        self.sessions[process].questions.is_of_no_use = false;
-        self.sessions[process].login.elections
+        login.elections
     }
 }
 
@@ -76,7 +75,10 @@ impl State {
         self.note(|| format!("p{process}: login task {election} tells {event:?}"));
         match event {
             SessionEvent::CredentialsReplaced => self.takes_offered(process),
-            SessionEvent::LoginUnwanted => self.watch.sessions[process].questions.offered = None,
+            SessionEvent::LoginUnwanted => {
+                let questions = &mut self.watch.sessions[process].questions;
+                questions.entry(election).or_default().offered = None;
+            }
             SessionEvent::LoginFailed {
                 denial: Denial::Rejected { .. },
             } => self.check_rejected(process),
@@ -109,9 +111,7 @@ impl State {
             }
             SessionEvent::LoginFailed { .. }
             | SessionEvent::LoginLate
-            | SessionEvent::Adopted { .. }
-            // What was sent, if anything, was refused: the source says something else by now.
-            | SessionEvent::CredentialsReplaced => {
+            | SessionEvent::Adopted { .. } => {
                 login.unreported.retain(|other| *other != election);
             }
             _ => {}

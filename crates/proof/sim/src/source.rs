@@ -66,7 +66,7 @@ impl SimSource {
         state.source_is_asked(self.process);
         let faults = state.faults.source;
         // Rotated while a login with the old one was on its way.
-        if state.watch.sessions[self.process].questions.count == 2 && state.rng.chance(300) {
+        if state.asks_again(self.process) && state.rng.chance(300) {
             state.sources[self.process].1 = state.server.password;
         }
         let pause = if state.strikes(faults.slow, Fault::SourceSlow) {

@@ -114,8 +114,8 @@ pub(crate) struct Watched {
     pub(crate) replays: u64,
     /// Logouts on their way, which a flight may be waiting for.
     pub(crate) logouts: u32,
-    /// What it asked its source of credentials.
-    pub(crate) questions: Questions,
+    /// Of each election.
+    pub(crate) questions: BTreeMap<u64, Questions>,
 }
 
 /// Something that reached a session during one step.
