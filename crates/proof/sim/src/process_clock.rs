@@ -49,7 +49,10 @@ impl Clock for ProcessClock {
         let mut state = self.world.state();
         let runtime = state.current.runtime;
         let on = &state.processes[process].runtimes[runtime];
-        if on.stopped || on.refuses_until > state.now {
+        let gone = on.stopped || on.refuses_until > state.now;
+        // Without it the token is renewed after its 401, which a clean world has not.
+        let dropped = !state.watch.plan.clean && state.rng.chance(50);
+        if gone || dropped {
             state.tally.count(Fault::AlarmDropped);
             state.note(|| format!("p{process}: runtime {runtime} drops the alarm"));
             return;

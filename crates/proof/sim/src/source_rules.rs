@@ -107,9 +107,16 @@ impl State {
     /// A login sets out, with the credentials that its source gave if there is one.
     pub(crate) fn check_asked(&mut self, process: usize, sent: (&str, &str)) {
         let has_source = self.watch.plan.processes[process].has_source;
+        let sent_before = self.watch.sessions[process].login.sent_as;
         let questions = self.questions(process);
+        let is_same = questions.refused && sent_before == Some(sent);
         (questions.logins, questions.refused) = (questions.logins + 1, false);
         let (logins, is_answer) = (questions.logins, questions.said == Some(sent));
+        if is_same {
+            self.violated(Guarantee::Stopped, || {
+                format!("p{process}: a login that was refused is made again")
+            });
+        }
         if has_source && !is_answer {
             self.violated(Guarantee::Coalesced, || {
                 format!("p{process}: a login goes out with what its source did not say")

@@ -103,7 +103,7 @@ impl Small for KnownEnd {
             match caller {
                 At::Idle(_) => events.push(Event::Ask(i)),
                 At::OnTheWire(_) => {
-                    events.extend([Event::Fine(i), Event::Unauthorized(i), Event::SmallScope(i)])
+                    events.extend([Event::Fine(i), Event::Unauthorized(i), Event::SmallScope(i)]);
                 }
                 At::Leads(..) => {
                     let logins = [
