@@ -116,7 +116,7 @@ fn a_server_that_is_away_is_a_502() {
 fn a_response_that_breaks_off_or_does_not_come_is_told() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "1"]);
-    assert_eq!(proxy.get(DEVICES).status, 200);
+    proxy.open();
     let once = |fault| scene.server.inject(Rule::once(Matcher::AnyCall, fault));
     once(Fault::Raw("220 hello\r\n".to_owned()));
     let reply = proxy.get(DEVICES);
@@ -157,6 +157,7 @@ fn a_response_that_breaks_off_or_does_not_come_is_told() {
 fn a_response_that_stands_still_is_cut() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "0.5"]);
+    proxy.open();
     let fault = Fault::SlowBody {
         chunk: 10,
         pause: 60_000,
@@ -171,7 +172,7 @@ fn a_response_that_stands_still_is_cut() {
 fn a_body_that_stops_coming_is_a_408() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "0.5"]);
-    assert_eq!(proxy.get(DEVICES).status, 200);
+    proxy.open();
     // Short enough to be read first, and a stream.
     for (method, length) in [("PUT", 100), ("POST", 100), ("PUT", 1_000_000)] {
         let head = format!(
@@ -197,6 +198,7 @@ fn a_body_that_stops_coming_is_a_408() {
 fn a_slow_upload_that_moves_is_not_cut() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "1"]);
+    proxy.open();
     let head = format!(
         "POST {ECHO} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-length: 100\r\n\
          connection: close\r\n\r\n",

@@ -148,6 +148,12 @@ impl Proxy {
         self.call("GET", path, &[], b"")
     }
 
+    /// Waits until the session is open. On a busy machine a login may take longer than the calls of
+    /// a proxy with a short time-out: it goes on without them.
+    pub(crate) fn open(&self) {
+        eventually("the session is open", || self.get(DEVICES).status == 200);
+    }
+
     /// One value of `/metrics`.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let stream = TcpStream::connect(("127.0.0.1", self.health_port())).unwrap();
