@@ -20,9 +20,9 @@ pub struct CallOptions {
     pub replay: Replay,
     /// How long the call may wait, before and after a 401 all told, for a login that fair use or a
     /// pause holds back. Default zero: it fails at once and says when to come back. Waiting
-    /// for a login that is under way is not counted: [`timeout`](Self::timeout) ends it, and otherwise
-    /// it is bounded by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
-    /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
+    /// for a login that is under way is not counted: [`timeout`](Self::timeout) ends it. Otherwise
+    /// it is bounded by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by
+    /// the [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
     /// How long the whole call may take, with all waiting, a replay, and reading the body if a
     /// [`Caller`](crate::Caller) reads it. Default `None`: as long as the HTTP client takes. A call
@@ -31,8 +31,8 @@ pub struct CallOptions {
     ///
     /// A blocking call cannot leave what runs on its own thread. It passes what is left of its time
     /// on to the HTTP client ([`Outgoing::set_timeout`](crate::Outgoing::set_timeout)), and a login
-    /// that it makes itself takes up to [`login_timeout`](ctc_core::Settings::login_timeout), and as
-    /// long again in the line of a [`LoginLimiter`](crate::LoginLimiter). It leaves the wait for
+    /// that it makes itself takes up to [`login_timeout`](ctc_core::Settings::login_timeout), and
+    /// as long again in the line of a [`LoginLimiter`](crate::LoginLimiter). It leaves the wait for
     /// another caller's login in time.
     pub timeout: Option<Duration>,
     /// How many bytes of a body a [`Caller`](crate::Caller) reads, at most. Default 16 MiB

@@ -156,8 +156,8 @@ pub enum BuildError {
     /// User agent, connect time-out or other changes were given together with an HTTP client that
     /// has its own.
     #[error(
-        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up the \
-         one that you give instead"
+        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up \
+         the one that you give instead"
     )]
     OwnHttpClient,
     /// The feature `rustls-no-provider` is enabled, and the program has installed no crypto

@@ -72,6 +72,7 @@
 //! an agent of your own only ureq's errors tell, and in doubt the request counts as sent.
 
 mod body;
+mod builder;
 mod caller;
 mod client;
 mod error;
@@ -83,7 +84,8 @@ mod transport;
 mod watch;
 
 pub use body::Body;
-pub use client::{Client, ClientBuilder, http_client_builder};
+pub use builder::{ClientBuilder, http_client_builder};
+pub use client::Client;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
     LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,
