@@ -14,9 +14,9 @@ use event_listener::{Event, EventListener};
 /// Each session has a login budget of its own as well ([`FairUse`](ctc_core::FairUse)): a login
 /// goes out when both allow it. A login for which there is no room waits in line, in the order of
 /// arrival, for [`login_timeout`](ctc_core::Settings::login_timeout) at most. Then its callers are
-/// denied ([`LoginFailure::Limited`](ctc_core::LoginFailure::Limited)), with the time at which there
-/// should be room as `retry_after`. While a login waits, neither a lock nor a lease of the store is
-/// held. A token that the store has needs no turn, and neither does a logout.
+/// denied ([`LoginFailure::Limited`](ctc_core::LoginFailure::Limited)), with the time at which
+/// there should be room as `retry_after`. While a login waits, neither a lock nor a lease of the
+/// store is held. A token that the store has needs no turn, and neither does a logout.
 ///
 /// ```
 /// use ctc_driver::ctc_core::Endpoint;

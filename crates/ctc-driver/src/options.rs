@@ -19,7 +19,8 @@ pub struct CallOptions {
     pub replay: Replay,
     /// How long the call may wait, before and after a 401 in total, while no login may be made.
     /// Default zero: it fails immediately and says when to try again. Waiting for a login in
-    /// progress is not counted: [`timeout`](Self::timeout) ends it, and otherwise it is limited by [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
+    /// progress is not counted: [`timeout`](Self::timeout) ends it. Otherwise it is limited by
+    /// [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
     /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
     /// The time limit of the whole call, with all waiting, a replay, and reading the body if a

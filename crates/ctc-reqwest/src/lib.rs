@@ -153,6 +153,7 @@ compile_error!(
      use ctc-core with a server-side HTTP stack"
 );
 
+mod builder;
 mod caller;
 mod client;
 mod error;
@@ -160,7 +161,8 @@ pub mod manual;
 mod request;
 mod transport;
 
-pub use client::{Client, ClientBuilder, http_client_builder};
+pub use builder::{ClientBuilder, http_client_builder};
+pub use client::Client;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
     LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,

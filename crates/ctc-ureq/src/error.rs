@@ -132,8 +132,8 @@ pub enum BuildError {
     /// `user_agent`, `connect_timeout` or `configure_http` was set together with an HTTP client of
     /// your own.
     #[error(
-        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up your \
-         own one instead"
+        "user_agent, connect_timeout and configure_http are for the default HTTP client: set up \
+         your own one instead"
     )]
     OwnHttpClient,
 }

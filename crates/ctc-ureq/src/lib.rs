@@ -149,6 +149,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod body;
+mod builder;
 mod caller;
 mod client;
 mod error;
@@ -160,7 +161,8 @@ mod transport;
 mod watch;
 
 pub use body::Body;
-pub use client::{Client, ClientBuilder, http_client_builder};
+pub use builder::{ClientBuilder, http_client_builder};
+pub use client::Client;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
     LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,

@@ -134,8 +134,8 @@ impl RequestBuilder {
         })
     }
 
-    /// A multipart form, and its content type. It is read into memory, so that it can be sent a second
-    /// time, if [`replay`](Self::replay) allows it; for a form of any size give
+    /// A multipart form, and its content type. It is read into memory, so that it can be sent a
+    /// second time, if [`replay`](Self::replay) allows it; for a form of any size give
     /// [`body`](Self::body) a [stream](Body::from_reader).
     ///
     /// The form is ureq's, in a module that ureq calls `unversioned`: it may change with a minor
