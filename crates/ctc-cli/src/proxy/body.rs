@@ -5,7 +5,7 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(super) struct Progress {
     start: Instant,
     /// Milliseconds after the start.
     last: AtomicU64,
+    /// Whether the next piece has been asked for, and has not come.
+    is_awaited: AtomicBool,
 }
 
 impl Progress {
@@ -32,6 +34,7 @@ impl Progress {
         Arc::new(Self {
             start: Instant::now(),
             last: AtomicU64::new(0),
+            is_awaited: AtomicBool::new(false),
         })
     }
 
@@ -39,6 +42,11 @@ impl Progress {
         let elapsed = self.start.elapsed().as_millis();
         self.last
             .store(u64::try_from(elapsed).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether it is the caller that everything waits for.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Relaxed)
     }
 
     fn last(&self) -> Instant {
@@ -126,6 +134,7 @@ impl Body for RequestBody {
                     progress,
                 } = &mut **upload;
                 let polled = next_data(incoming, *limit, stall, context);
+                progress.is_awaited.store(polled.is_pending(), Relaxed);
                 if polled.is_ready() {
                     progress.moved();
                 }

@@ -1,6 +1,7 @@
 //! One call through the proxy.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -73,14 +74,17 @@ impl Proxy {
             false => Box::pin(self.body(&parts.method, incoming, &mut progress)).await?,
         };
         let call = pin!(self.upstream.execute(Request::from_parts(parts, body)));
-        // A little longer than a body may stand still, so that this is told as what it is.
-        let limit = self.timeout + self.timeout / 10;
-        match watch(limit, progress.as_deref(), &mut guard.stall, call).await {
+        let progress = progress.as_deref();
+        match watch(self.timeout, progress, &mut guard.stall, call).await {
             Ok(Ok(mut response)) => {
                 self.prepare(&mut response);
                 Ok(response)
             }
             Ok(Err(error)) => Err(Reply::of(&error)),
+            // Its own timer has the same limit: either of the two is the first.
+            Err(stalled) if progress.is_some_and(Progress::is_awaited) => {
+                Err(broken_body(Reason::BodyStalled, &stalled))
+            }
             Err(stalled) => {
                 let why = format!(
                     "{stalled}, and no response came: the server may have acted on the call, so \
@@ -113,10 +117,7 @@ impl Proxy {
                     true => Reason::BodyStalled,
                     false => Reason::BadBody,
                 };
-                Err(Reply::new(
-                    reason,
-                    format!("the request's body ended early: {error}"),
-                ))
+                Err(broken_body(reason, &error))
             }
         }
     }
@@ -138,4 +139,8 @@ impl Proxy {
         }
         *response.version_mut() = Version::default();
     }
+}
+
+fn broken_body(reason: Reason, error: &impl Display) -> Reply {
+    Reply::new(reason, format!("the request's body broke off: {error}"))
 }

@@ -366,8 +366,8 @@ impl Clocks {
         self.wall_ms().saturating_add(ahead).saturating_sub(behind)
     }
 
-    /// A wall time as an instant, at most 30 days from now. A past time is not moved to the present,
-    /// or a token would seem to have lived until now.
+    /// A wall time as an instant, at most 30 days from now. A past time is not moved to the
+    /// present, or a token would seem to have lived until now.
     fn to_instant(self, wall: u64) -> Instant {
         let ahead = Duration::from_millis(wall.saturating_sub(self.wall_ms())).min(MAX_SPAN);
         let behind = Duration::from_millis(self.wall_ms().saturating_sub(wall));

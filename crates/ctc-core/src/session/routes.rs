@@ -1,5 +1,5 @@
-//! Rejected routes: those that rejected a new token too, so that no login helps, and those that wait
-//! for a login to show whether it helps.
+//! Rejected routes: those that rejected a new token too, so that no login helps, and those that
+//! wait for a login to show whether it helps.
 
 use std::time::Duration;
 

@@ -125,8 +125,8 @@ macro_rules! trace {
 }
 
 impl SessionEvent<'_> {
-    /// Emits the event through `tracing`. A store that keeps failing is one warning, not one at every
-    /// login.
+    /// Emits the event through `tracing`. A store that keeps failing is one warning, not one at
+    /// every login.
     pub(crate) fn trace(&self, session: Who<'_>) {
         trace! { session, *self;
             Self::LoginSent => debug "login_sent" ["login is sent"]
