@@ -142,5 +142,5 @@ impl Proxy {
 }
 
 fn broken_body(reason: Reason, error: &impl Display) -> Reply {
-    Reply::new(reason, format!("the request's body broke off: {error}"))
+    Reply::new(reason, format!("the request's body ended early: {error}"))
 }
