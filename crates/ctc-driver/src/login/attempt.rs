@@ -75,9 +75,9 @@ impl Attempt {
         self.running.saved();
     }
 
-    /// Offers the record of a store: by [`Session::login_resumed`] before the login is sent, which it
-    /// may make needless or forbid; by [`Session::login_overtaken`] after the login failed, since
-    /// another process may have logged in.
+    /// Offers the record of a store: by [`Session::login_resumed`] before the login is sent, which
+    /// it may make needless or forbid; by [`Session::login_overtaken`] after the login failed,
+    /// since another process may have logged in.
     pub(super) fn offer(
         &mut self,
         record: Option<OpenRecord>,
