@@ -362,7 +362,8 @@ impl<T: AsyncTransport + 'static> AsyncDriver<T> {
         };
         let is_renewing = || self.session().with(|session, now| session.is_renewing(now));
         if elected.is_some() && !is_renewing() {
-            self.login_ends().await;
+            // Boxed, since all hold room for it and the elected caller alone does this.
+            Box::pin(self.login_ends()).await;
         }
         obtained.map_err(|denial| *denial)
     }

@@ -79,9 +79,9 @@ impl Attempt {
         self.running.saved();
     }
 
-    /// Offers the record of a store: before the login is sent, which it may make needless or
-    /// forbid, by [`Session::login_resumed`]; and after the login failed, since another process may
-    /// have logged in, by [`Session::login_overtaken`].
+    /// Offers the record of a store: by [`Session::login_resumed`] before the login is sent, which
+    /// it may make needless or forbid; by [`Session::login_overtaken`] after the login failed,
+    /// since another process may have logged in.
     pub(super) fn offer(
         &mut self,
         record: Option<OpenRecord>,
