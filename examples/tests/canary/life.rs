@@ -401,13 +401,17 @@ fn by_source(stage: &Stage) {
         owner_only(&file);
         fails(&client);
     }
+    // The shell would read the password's own characters.
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
     let commands = [
-        format!("echo {PASSWORD}; echo {PASSWORD}; exit 0"),
-        format!("echo {PASSWORD}; echo {PASSWORD} >&2; exit 3"),
-        format!("printf '{PASSWORD}\\377\\n'"),
+        r#"cat "$0" "$0""#,
+        r#"cat "$0"; cat "$0" >&2; exit 3"#,
+        r#"cat "$0"; printf '\377\n'"#,
     ];
     for command in commands {
-        let command = CredentialsCommand::new(USERNAME, "sh").args(["-c", &command]);
+        let command = CredentialsCommand::new(USERNAME, "sh")
+            .args(["-c", command])
+            .arg(&file);
         client.session().set_credentials_source(command);
         fails(&client);
     }

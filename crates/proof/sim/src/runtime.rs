@@ -34,7 +34,7 @@ impl Runtime for SimRuntime {
         let mut state = self.world.state();
         let call = state.current.call;
         if let Some(call) = call {
-            let serves = state.watch.sessions[process].held.is_some();
+            let serves = state.watch.sessions[process].has_serving_token();
             let call = &mut state.watch.calls[call];
             call.elected = true;
             call.elected_without_token |= !serves;
@@ -51,7 +51,7 @@ impl Runtime for SimRuntime {
             // While a token serves, the session counts that as a login that was not sent.
             state.watch.sessions[process].period += 1;
             // While a token serves the caller goes on with that one, and the next is made later.
-            let serves = state.watch.sessions[process].held.is_some();
+            let serves = state.watch.sessions[process].has_serving_token();
             let before = call.map(|call| &mut state.watch.calls[call].refused);
             if serves || !before.is_some_and(|before| std::mem::replace(before, true)) {
                 let panics = state.rng.chance(300);

@@ -300,6 +300,12 @@ impl Watched {
             .map(|refused| self.number_of(refused))
     }
 
+    /// Whether there is a token, and it was not refused in this step.
+    pub(crate) fn has_serving_token(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| !self.knows_refused(&held.token))
+    }
+
     fn has_rejected(&self, token: &str) -> bool {
         self.refused
             .as_ref()
