@@ -45,7 +45,7 @@ pub(crate) fn everything(report: &mut Report) {
     no_response(report);
     report.heading("Reasons of a delivered 401 (in the response's extensions)");
     delivered(report);
-    report.heading("Outcomes of a logout (LogoutOutcome, not an error)");
+    report.heading("Outcomes of a logout (`LogoutOutcome`, not an error)");
     logouts(report);
     report.heading("Errors of a store (as events; calls continue)");
     report.tell("the lease has expired", &StoreError::LeaseLost);
@@ -180,28 +180,40 @@ fn environment(report: &mut Report) {
         report.tell(what, &SessionConfig::from_vars(var).unwrap_err());
     };
     told("environment variables are missing", &[], 1);
-    told("CTC_REGION has another value", &[("CTC_REGION", "asia")], 3);
     told(
-        "CTC_REGION and CTC_BASE_URL are both set",
+        "`CTC_REGION` has another value",
+        &[("CTC_REGION", "asia")],
+        3,
+    );
+    told(
+        "`CTC_REGION` and `CTC_BASE_URL` are both set",
         &[("CTC_REGION", "us"), ("CTC_BASE_URL", "https://a.example")],
         3,
     );
     told(
-        "CTC_BASE_URL is plain http",
+        "`CTC_BASE_URL` is plain http",
         &[("CTC_BASE_URL", "http://a.example")],
         3,
     );
     let (us, oauth) = (("CTC_REGION", "us"), ("CTC_LOGIN", "oauth"));
     let (id, url) = (("CTC_CLIENT_ID", "c"), "CTC_TOKEN_URL");
-    told("CTC_LOGIN has another value", &[us, ("CTC_LOGIN", "x")], 3);
-    told("CTC_SCOPE without CTC_LOGIN", &[us, ("CTC_SCOPE", "x")], 3);
     told(
-        "CTC_TOKEN_URL without CTC_CLIENT_ID",
+        "`CTC_LOGIN` has another value",
+        &[us, ("CTC_LOGIN", "x")],
+        3,
+    );
+    told(
+        "`CTC_SCOPE` without `CTC_LOGIN`",
+        &[us, ("CTC_SCOPE", "x")],
+        3,
+    );
+    told(
+        "`CTC_TOKEN_URL` without `CTC_CLIENT_ID`",
         &[us, oauth, (url, "https://a.example/t")],
         3,
     );
     told(
-        "CTC_TOKEN_URL is plain http",
+        "`CTC_TOKEN_URL` is plain http",
         &[us, oauth, id, (url, "http://a.example/t")],
         3,
     );
