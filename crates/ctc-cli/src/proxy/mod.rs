@@ -254,8 +254,8 @@ fn listener(args: &Args) -> Result<Listener, Failure> {
     }
     if !args.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "{} is not a loopback address, and every program that reaches the proxy makes calls with \
-             this account: listen on 127.0.0.1, [::1] or a --socket",
+            "{} is not a loopback address, and every program that reaches the proxy makes calls \
+             with this account: listen on 127.0.0.1, [::1] or a --socket",
             args.listen
         )));
     }
