@@ -56,7 +56,7 @@ pub(crate) struct SessionOptions {
     /// Which login the account uses [env: CTC_LOGIN]
     #[arg(long, global = true, value_name = "LOGIN")]
     pub(crate) login: Option<LoginKind>,
-    /// Where to save the session: file, file:DIRECTORY or redis://host[:port][/db] [env: CTC_STORE]
+    /// Where the session is saved: file, file:FOLDER or redis://host[:port][/db] [env: CTC_STORE]
     #[arg(long, global = true, value_name = "STORE")]
     pub(crate) store: Option<String>,
     /// How long to wait while no login may be made, in seconds
