@@ -8,7 +8,7 @@ use crate::shell::{cargo_of, has_subcommand, has_toolchain, output};
 /// Crates whose types may stand in a public API, beside `std` and this project's own.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("ctc-core", &["bytes", "http", "serde_core"]),
-    ("ctc-driver", &["http", "http_body"]),
+    ("ctc-driver", &["bytes", "http", "http_body"]),
     ("ctc-reqwest", &["http", "reqwest", "serde_core"]),
     ("ctc-store-file", &[]),
     ("ctc-store-redis", &["redis"]),
