@@ -54,7 +54,7 @@ struct Calling<'a, T: AsyncTransport> {
     was_sent: bool,
 }
 
-impl<T: AsyncTransport + 'static> AsyncDriver<T> {
+impl<T: AsyncTransport> AsyncDriver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(
         session: SharedSession,

@@ -76,7 +76,7 @@ pub trait AsyncCaller: Send + Sync {
 
 impl<T, B> Caller for Driver<T>
 where
-    T: Transport<Request = Request<B>> + 'static,
+    T: Transport<Request = Request<B>>,
     B: Clone + From<Vec<u8>>,
 {
     type Error = T::Error;
@@ -94,7 +94,7 @@ where
 #[async_trait]
 impl<T, B> AsyncCaller for AsyncDriver<T>
 where
-    T: AsyncTransport<Request = Request<B>> + 'static,
+    T: AsyncTransport<Request = Request<B>>,
     B: Clone + From<Vec<u8>> + Send,
 {
     type Error = T::Error;
@@ -125,7 +125,7 @@ pub fn prepare<B>(session: &SharedSession, request: &mut Request<B>) -> Option<C
 ///
 /// # Errors
 /// Returns [`CallError`] if there is no whole response.
-pub async fn fetch<T: AsyncTransport + 'static, F>(
+pub async fn fetch<T: AsyncTransport, F>(
     driver: &AsyncDriver<T>,
     request: T::Request,
     options: &CallOptions,

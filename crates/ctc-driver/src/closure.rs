@@ -82,7 +82,7 @@ impl<F> FnTransport<F> {
     /// A blocking HTTP client: for a [`Driver`](crate::Driver).
     pub fn blocking<B, E>(send: F) -> Self
     where
-        F: Fn(Request<Vec<u8>>) -> Result<Response<B>, E> + Send + Sync,
+        F: Fn(Request<Vec<u8>>) -> Result<Response<B>, E> + Send + Sync + 'static,
     {
         Self(send)
     }
@@ -90,7 +90,7 @@ impl<F> FnTransport<F> {
     /// An asynchronous HTTP client: for an [`AsyncDriver`](crate::AsyncDriver).
     pub fn asynchronous<A>(send: F) -> Self
     where
-        F: Fn(Request<Vec<u8>>) -> A + Send + Sync,
+        F: Fn(Request<Vec<u8>>) -> A + Send + Sync + 'static,
         A: Future + Send,
     {
         Self(send)
@@ -99,7 +99,7 @@ impl<F> FnTransport<F> {
 
 impl<F, B, E> Transport for FnTransport<F>
 where
-    F: Fn(Request<Vec<u8>>) -> Result<Response<B>, E> + Send + Sync,
+    F: Fn(Request<Vec<u8>>) -> Result<Response<B>, E> + Send + Sync + 'static,
     B: Into<Vec<u8>> + 'static,
     E: Into<AnyError>,
 {
@@ -119,7 +119,7 @@ where
 #[async_trait]
 impl<F, A, B, E> AsyncTransport for FnTransport<F>
 where
-    F: Fn(Request<Vec<u8>>) -> A + Send + Sync,
+    F: Fn(Request<Vec<u8>>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Response<B>, E>> + Send,
     B: Into<Vec<u8>> + 'static,
     E: Into<AnyError>,

@@ -43,7 +43,7 @@ impl Runtime for TimersOnly {
     }
 }
 
-impl<T: Transport + 'static> Driver<T> {
+impl<T: Transport> Driver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn SessionStore>>) -> Self {
         let in_use = Arc::new(());

@@ -145,7 +145,7 @@ pub mod __adapter {
 
     /// [`AsyncDriver::execute`] with a request that stays in its place until it is sent: for
     /// futures around this one, which would otherwise hold it a second time.
-    pub fn execute_from<'a, T: AsyncTransport + 'static>(
+    pub fn execute_from<'a, T: AsyncTransport>(
         driver: &'a AsyncDriver<T>,
         place: &'a mut Option<T::Request>,
         options: &'a CallOptions,

@@ -21,7 +21,7 @@ pub mod rotating_a_password {}
 
 #[doc = include_str!("manual/many_accounts.md")]
 ///
-/// ```ignore
+/// ```text
 #[doc = include_str!("manual/many_accounts.rs")]
 /// ```
 #[doc = include_str!("manual/many_accounts_costs.md")]

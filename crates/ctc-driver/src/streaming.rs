@@ -174,7 +174,7 @@ where
 
 impl<T, B, R> StreamingCaller for Driver<T>
 where
-    T: Transport<Request = Request<B>, Response = Response<R>> + 'static,
+    T: Transport<Request = Request<B>, Response = Response<R>>,
     B: Clone + From<Vec<u8>>,
     R: Read + Send + 'static,
 {
@@ -191,7 +191,7 @@ where
 #[async_trait]
 impl<T, B, R> AsyncStreamingCaller for AsyncDriver<T>
 where
-    T: AsyncTransport<Request = Request<B>, Response = Response<R>> + 'static,
+    T: AsyncTransport<Request = Request<B>, Response = Response<R>>,
     B: Clone + From<Vec<u8>> + Send,
     R: Body + Send + 'static,
     R::Error: Into<Box<dyn Error + Send + Sync>>,

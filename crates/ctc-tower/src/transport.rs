@@ -248,7 +248,7 @@ impl<B> Outgoing for Outbound<B> {
 #[async_trait]
 impl<S, B, R> AsyncTransport for TowerTransport<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     B: Send + 'static,

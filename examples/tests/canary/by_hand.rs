@@ -15,8 +15,8 @@ use ctc_driver::ctc_core::{
 use ctc_driver::{
     AsyncCaller, BodyError, BodyStream, BoxAsyncCaller, BoxCaller, CallError, CallOptions,
     ConfigError, CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied,
-    LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, SessionStore, SharedSession, StoreError,
-    SystemClock,
+    FnTransport, LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, Outgoing, SessionStore,
+    SharedSession, StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
@@ -238,6 +238,8 @@ fn small_things(endpoint: &Endpoint) {
     let limiter = LoginLimiter::new(1, 1);
     show!(ctc_driver::LoginLimiter, &limiter);
     show!(ctc_driver::BodyStream, &BodyStream::new(TOKEN.to_owned()));
+    let closure = FnTransport::blocking(|_| Err::<Response<Vec<u8>>, _>(TOKEN));
+    show!(ctc_driver::FnTransport<_>, &closure);
     show!(ctc_driver::CallOptions, &CallOptions::new());
     sources();
     show!(ctc_driver::SystemClock, &SystemClock);
@@ -318,6 +320,10 @@ fn service(endpoint: &Endpoint) {
     );
     let outbound = ctc_tower::Outbound::with_bodies(request, Bodies::cloning());
     show!(ctc_tower::Outbound<Body>, &outbound);
+    show!(
+        ctc_tower::OutboundCopy<Body>,
+        &outbound.replay_copy().unwrap()
+    );
 }
 
 /// The callers that an SDK holds.

@@ -157,7 +157,7 @@ impl fmt::Debug for LoginResponse {
 /// A blocking HTTP client.
 ///
 /// It must not follow redirects or keep cookies, and must return every status as a response.
-pub trait Transport: Send + Sync {
+pub trait Transport: Send + Sync + 'static {
     /// Its type of requests.
     type Request: Outgoing;
     /// Its type of responses.
@@ -207,7 +207,7 @@ pub trait Transport: Send + Sync {
 // With `async_trait` the futures are boxed. That is meant: a caller that waits for a login then
 // holds no room for the future of a request that it has not sent.
 #[async_trait]
-pub trait AsyncTransport: Send + Sync {
+pub trait AsyncTransport: Send + Sync + 'static {
     /// Its type of requests.
     type Request: Outgoing<ReplayCopy: Send> + Send;
     /// Its type of responses.

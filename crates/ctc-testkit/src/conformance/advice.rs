@@ -114,7 +114,7 @@ const OF_CASES: &[(&[&str], &str)] = &[
         "send bytes in memory with a `content-length`, not in chunks",
     ),
     (
-        &["every_status_is_an_answer"],
+        &["every_status_is_a_response"],
         "return every status as a response: many HTTP clients make an error of 4xx and 5xx \
          unless told not to",
     ),
@@ -221,7 +221,7 @@ mod tests {
             advice.contains("let `streams` of the stack be false"),
             "{advice}"
         );
-        let advice = case("every_status_is_an_answer").advice();
+        let advice = case("every_status_is_a_response").advice();
         assert!(!advice.contains("of the stack"), "{advice}");
     }
 }

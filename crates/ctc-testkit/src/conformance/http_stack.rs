@@ -109,7 +109,7 @@ fn request<B: From<Vec<u8>>>(
 
 impl<T, B> BlockingStack for HttpStack<T>
 where
-    T: Transport<Request = Request<B>, Response: Send> + 'static,
+    T: Transport<Request = Request<B>, Response: Send>,
     B: Clone + From<Vec<u8>>,
 {
     type Transport = T;
@@ -152,7 +152,7 @@ where
 
 impl<T, B> AsyncStack for HttpStack<T>
 where
-    T: AsyncTransport<Request = Request<B>> + 'static,
+    T: AsyncTransport<Request = Request<B>>,
     B: Clone + From<Vec<u8>> + Send,
 {
     type Transport = T;

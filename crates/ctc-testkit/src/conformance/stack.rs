@@ -46,7 +46,7 @@ impl fmt::Debug for Certificate<'_> {
 /// own.
 pub trait AsyncStack: Send + Sync + 'static {
     /// The transport under test.
-    type Transport: AsyncTransport + 'static;
+    type Transport: AsyncTransport;
 
     /// A fresh transport. Called on the [`runtime`](Self::runtime).
     fn transport(&self) -> Self::Transport;
@@ -100,7 +100,7 @@ pub trait AsyncStack: Send + Sync + 'static {
 /// A blocking HTTP stack, ready to be put through the suite. The twin of [`AsyncStack`].
 pub trait BlockingStack: Send + Sync + 'static {
     /// The transport under test.
-    type Transport: Transport<Response: Send> + 'static;
+    type Transport: Transport<Response: Send>;
 
     /// See [`AsyncStack::transport`].
     fn transport(&self) -> Self::Transport;

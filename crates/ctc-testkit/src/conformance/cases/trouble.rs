@@ -115,7 +115,7 @@ pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
 pub(super) fn login_needs_no_body(stage: &Stage<'_>) -> Checked {
     let scripts = [
         (vec![still()], "logged in"),
-        (vec![page(503), drops()], "the server answered 503"),
+        (vec![page(503), drops()], "the server responded with 503"),
     ];
     for (script, says) in scripts {
         let (_, login, _) = dripping(stage, script)?;
