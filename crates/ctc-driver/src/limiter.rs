@@ -8,15 +8,15 @@ use std::time::Duration;
 use ctc_core::Instant;
 use event_listener::{Event, EventListener};
 
-/// A limit on the logins of all sessions that share it, for programs with many accounts: servers
-/// throttle an address, whatever the accounts behind it. Cloning shares it.
+/// A limit on the logins of all sessions that share it, for programs with many accounts: a
+/// server may throttle an address, whatever the accounts behind it. Cloning shares it.
 ///
 /// Each session has a login budget of its own as well ([`FairUse`](ctc_core::FairUse)): a login
-/// goes out when both allow it. A login for which there is no room waits in line, in the order of
-/// arrival, for [`login_timeout`](ctc_core::Settings::login_timeout) at most. Then its callers are
-/// denied ([`LoginFailure::Limited`](ctc_core::LoginFailure::Limited)), with the time at which
-/// there should be room as `retry_after`. While a login waits, neither a lock nor a lease of the
-/// store is held. A token that the store has needs no turn, and neither does a logout.
+/// is sent when both allow it. A login that has to wait stands in line, first come, first served,
+/// for [`login_timeout`](ctc_core::Settings::login_timeout) at most. Then its callers are denied
+/// ([`LoginFailure::Limited`](ctc_core::LoginFailure::Limited)), with the time of its probable turn
+/// as `retry_after`. A login that waits holds neither a lock nor a lease of the store. Adopting a
+/// token from a store needs no turn, and neither does a logout.
 ///
 /// ```
 /// use ctc_driver::ctc_core::Endpoint;
@@ -231,7 +231,7 @@ impl<W> Line<W> {
 
     fn outlook(&self, number: u64, now: Instant) -> Duration {
         let ahead = u32::try_from(self.ahead_of(number)).unwrap_or(u32::MAX);
-        // Without one, a turn has to end first: nobody knows when.
+        // Without one, another login has to end first, at a time that is unknown.
         let pause = Some(self.pause(now)).filter(|pause| !pause.is_zero());
         let own = pause.unwrap_or(self.interval);
         own.saturating_add(self.interval.saturating_mul(ahead))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ctc_core::Instant;
 
-/// As good as for ever, and a sum that no platform's clock overflows at.
+/// As long as ever needed, and no platform's clock overflows at it.
 const A_CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 static TIMERS: Timers = Timers {
@@ -45,9 +45,8 @@ pub(crate) fn end_of(span: Duration) -> Instant {
 
 /// Wakes `waker` once it is `time`. If the system has no thread for it, it may never do so.
 pub(crate) fn wake_at(time: Instant, waker: Waker) {
-    let mut state = TIMERS.state();
-    let number = state.number();
-    TIMERS.set(&mut state, (time, number), waker);
+    let number = TIMERS.state().number();
+    TIMERS.set((time, number), waker);
 }
 
 /// Ends at a time, never early.
@@ -70,14 +69,12 @@ impl Future for Sleep {
         if Instant::now() >= self.time {
             return Poll::Ready(());
         }
-        let mut state = TIMERS.state();
         if self.number == 0 {
-            self.number = state.number();
+            self.number = TIMERS.state().number();
         }
         let key = (self.time, self.number);
-        if !TIMERS.set(&mut state, key, context.waker().clone()) {
-            drop(state);
-            // Rather busy than late.
+        if !TIMERS.set(key, context.waker().clone()) {
+            // Busy is better than late.
             thread::yield_now();
             context.waker().wake_by_ref();
         }
@@ -89,7 +86,7 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         if self.number > 0 {
             let waker = TIMERS.state().due.remove(&(self.time, self.number));
-            drop(waker); // code of others: not under the lock
+            drop(waker); // foreign code: not under the lock
         }
     }
 }
@@ -103,19 +100,22 @@ impl State {
 
 impl Timers {
     /// Returns whether there is a thread.
-    fn set(&'static self, state: &mut State, key: (Instant, u64), waker: Waker) -> bool {
-        state.due.insert(key, waker);
+    fn set(&'static self, key: (Instant, u64), waker: Waker) -> bool {
+        let mut state = self.state();
+        let earlier = state.due.insert(key, waker);
         if state.runs_in != Some(std::process::id()) {
             let thread = thread::Builder::new().name("ctc-timer".into());
-            if thread.spawn(|| self.run()).is_err() {
-                return false;
+            if thread.spawn(|| self.run()).is_ok() {
+                state.runs_in = Some(std::process::id());
             }
-            state.runs_in = Some(std::process::id());
         }
         if state.looks_at.is_none_or(|looks_at| key.0 < looks_at) {
             self.changed.notify_one();
         }
-        true
+        let has_thread = state.runs_in == Some(std::process::id());
+        drop(state);
+        drop(earlier); // foreign code: not under the lock
+        has_thread
     }
 
     fn run(&self) {
@@ -128,7 +128,7 @@ impl Timers {
                 Some(time) if time <= now => {
                     let due = state.due.pop_first();
                     drop(state);
-                    // Code of others. A panic of theirs ends here.
+                    // Foreign code: a panic of it ends here.
                     let wake = || due.into_iter().for_each(|(_, waker)| waker.wake());
                     let _ = catch_unwind(AssertUnwindSafe(wake));
                     self.state()
@@ -179,6 +179,29 @@ mod tests {
             self.0.fetch_add(1, SeqCst);
             panic!("the timers go on");
         }
+    }
+
+    /// A waker that uses a sleep when it is dropped, as the last waker of a task may.
+    struct Sleeper;
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let mut sleep = Sleep::until(end_of(SPAN));
+            let _ = Pin::new(&mut sleep).poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
+    #[test]
+    fn a_waker_is_dropped_outside_of_the_lock() {
+        let mut sleep = Sleep::until(end_of(Duration::from_secs(3600)));
+        let first = Waker::from(Arc::new(Sleeper));
+        let _ = Pin::new(&mut sleep).poll(&mut Context::from_waker(&first));
+        drop(first);
+        let _ = Pin::new(&mut sleep).poll(&mut Context::from_waker(Waker::noop()));
     }
 
     #[test]

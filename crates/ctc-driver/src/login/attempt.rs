@@ -74,7 +74,7 @@ impl Attempt {
         self.settled.store(true, Ordering::SeqCst);
     }
 
-    /// The store has what the login brought: only a logout that nobody waits for may be left to do.
+    /// The token is saved: only the logout of an orphan may be left to do.
     pub(super) fn saved(&mut self) {
         self.running.saved();
     }

@@ -9,8 +9,8 @@ use ctc_core::Instant;
 use super::attempt::Attempt;
 use crate::session::sync::{Mutex, lock};
 
-/// How long a task may wait for its first poll before its runtime counts as one that nobody runs. A
-/// plain choice: far more than a busy runtime needs.
+/// How long a task may wait for its first poll before its runtime counts as not running. Our
+/// choice: far longer than a busy runtime needs.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the elected caller knows of its login.

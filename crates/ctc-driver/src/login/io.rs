@@ -28,7 +28,7 @@ pub(crate) struct Io<T: ?Sized> {
     pub(crate) store: Option<Arc<dyn AsyncSessionStore>>,
     /// Held by drivers, not by their logins.
     pub(crate) in_use: Weak<()>,
-    /// Until then the runtime counts as one that nobody runs, and gets no more tasks.
+    /// Until then the runtime counts as not running, and gets no more tasks.
     pub(crate) not_run_until: Mutex<Option<Instant>>,
     pub(crate) transport: T,
 }
@@ -172,7 +172,7 @@ struct AsyncSource;
 #[error("no response within {} s", .0.as_secs_f64())]
 pub(crate) struct NoResponse(pub(crate) Duration);
 
-/// What is blocking, as the steps want it.
+/// Wraps what is blocking for the asynchronous steps.
 pub(crate) struct Blocking<T>(pub(crate) T);
 
 #[async_trait]

@@ -150,7 +150,7 @@ impl<'a> LeasedStore<'a> {
         let own = ours.token_to_seal();
         let seed = own.map_or(ours.seed(), |(_, _, by)| by);
         if own.is_some() && self.key(seed, Some(kept.salt())).is_none() {
-            return false; // till the next login, which is not on the path of a call
+            return false; // until the next login, which is not on the path of a call
         }
         let opened = self.opened(seed.clone());
         let theirs = opened.as_ref().and_then(OpenRecord::token_to_seal);
@@ -236,8 +236,7 @@ impl<'a> LeasedStore<'a> {
     pub(crate) async fn release(self) {
         let Some((lease, _)) = self.lease else { return };
         match in_time(self.io, lease.release()).await {
-            // A store that fails in one thing of many is one that is down: it is not warned of each
-            // time.
+            // One failed operation marks the store as down, so that not every failure is a warning.
             Ok(()) if self.has_saved && !self.has_failed => self.io.session.store_view().mark_up(),
             Ok(()) => {}
             Err(error) => self.io.session.store_failed("release", &error),
@@ -282,7 +281,7 @@ pub(crate) async fn save_pending(io: &Io<dyn SendLogin>, save: SaveGuard<'_>) {
     }
 }
 
-/// Saves, unless the store has a newer token or is in use: whoever holds its lease is about to log
+/// Saves, unless the store has a newer token or is in use: the holder of its lease is about to log
 /// in or has just done so. `false` in the latter case: try again later.
 async fn try_save(io: &Io<dyn SendLogin>) -> bool {
     let session = &io.session;

@@ -72,7 +72,7 @@ pub(crate) async fn log_out(io: &Io<dyn SendLogin>, limit: Duration) -> LogoutOu
     let session = &io.session;
     let began = session.now();
     let left = || limit.saturating_sub(session.now().saturating_duration_since(began));
-    // As of now: by the time that the lease is free, a reopened session may have saved its next.
+    // As of now: when the lease is free, a reopened session may have saved its next token.
     let saved = session.store_view().saved();
     let (closed, request) = session.log_out();
     session.store_view().forget_unsaved();
@@ -88,7 +88,7 @@ pub(crate) async fn log_out(io: &Io<dyn SendLogin>, limit: Duration) -> LogoutOu
     let wait = left().min(STORE_TIMEOUT);
     io.within(left(), remove_from_store(io, &closed, saved, wait))
         .await;
-    // A login that is being made brings a token that nobody wants: let it be logged out as well.
+    // A login in progress obtains an orphan: let it be logged out as well.
     io.running_logins_end(LoginEnd::LoggedOut, left()).await;
     outcome
 }

@@ -39,8 +39,8 @@ mod tests;
 /// ends after its first call would lose the token's save. The store may be slow.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a record whose salt is another each time is answered with a key. After that the login
-/// is made with what everybody can read of the record.
+/// How often a key is derived for a record whose salt changes each time. After that the login goes
+/// on with what is readable without a key.
 const MOST_ROUNDS: u32 = 3;
 
 /// Makes a login, or finds that another process made it already. Returns the panic of an HTTP
@@ -140,7 +140,7 @@ async fn reload<'a>(
     (store, kept)
 }
 
-/// Takes the store's lease once more in the same login, if nobody else has it by now.
+/// Takes the store's lease again in the same login, if it is free.
 async fn lease_again(io: &Io<dyn SendLogin>) -> LeasedStore<'_> {
     match lease(io, STORE_TIMEOUT).await {
         Ok(store) => store,
@@ -178,7 +178,7 @@ async fn prepare<'a>(
             && !is_pointless
             && let Some(work) = store.missing_key().await
         {
-            // Slow: never under the lease.
+            // Deriving is slow: never under the lease.
             rounds += 1;
             store.release().await;
             if let Err(error) = io.derive(work).await {
@@ -220,7 +220,7 @@ async fn prepare<'a>(
             may_lose_the_lease = false;
             continue;
         }
-        // The store may have taken its time: the session may be closed by now, or its clients gone.
+        // The store may have been slow: the session may be closed by now, or its clients gone.
         if !io.is_in_use() {
             attempt.cancel();
         }

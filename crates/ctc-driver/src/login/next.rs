@@ -1,4 +1,4 @@
-//! A caller that wants a token: what it does next.
+//! What a caller that needs a token does next.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ctc_core::{Admit, Denial, Instant, Pass, Session, Wait};
 use super::attempt::Attempt;
 use crate::session::SharedSession;
 
-/// What a caller that wants a token does next.
+/// What a caller that needs a token does next.
 pub(crate) enum Next {
     /// There is one.
     Proceed,
@@ -71,7 +71,7 @@ pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant)
     }
 }
 
-/// How long a denied caller is ready to wait all told.
+/// How long a denied caller may still wait in total.
 #[derive(Debug)]
 pub(crate) struct RemainingWait(Duration);
 
@@ -80,13 +80,12 @@ impl RemainingWait {
         Self(max_wait)
     }
 
-    /// The pause to make before asking again, if the caller's patience is long enough for it.
+    /// How long to wait before asking again, if the caller may wait so long.
     pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
         denial.retry_after(now).filter(|pause| *pause <= self.0)
     }
 
-    /// Counts what was waited of a denial's pause: all of it, or less when the session changed at
-    /// the time of `changed`.
+    /// Charges a wait: all of it, or less if the session changed at `changed`.
     pub(crate) fn spend(&mut self, waiting: &Waiting, changed: Option<Instant>) {
         if waiting.is_denied {
             let end = changed.map_or(waiting.wait.deadline, |at| at.min(waiting.wait.deadline));

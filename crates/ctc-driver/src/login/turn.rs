@@ -1,4 +1,4 @@
-//! A login's turn, where its session shares a limiter with others.
+//! A login's turn, if its session shares a limiter with others.
 
 use futures_util::future::select;
 
@@ -8,7 +8,7 @@ use crate::events::SessionEvent;
 use crate::limiter::Place;
 
 impl Attempt {
-    /// Whether this login may be sent as far as other sessions' logins go. If not, it is in line.
+    /// Returns whether the limiter lets this login be sent now. If not, the login is in line.
     pub(super) fn has_turn(&mut self) -> bool {
         let Some(limiter) = self.session.limiter() else {
             return true;
@@ -19,11 +19,11 @@ impl Attempt {
     }
 
     /// Waits for the turn, for as long as one login may take. If it returns `false`, the login is
-    /// not to be made. Nothing that others need may be held meanwhile.
+    /// not sent. The caller must hold neither lock nor lease meanwhile.
     pub(super) async fn wait_for_turn(&mut self, io: &Io<dyn SendLogin>) -> bool {
         let session = self.session.clone();
         let (began, limit) = (session.now(), session.settings().login_timeout);
-        // Its runtime runs it: the caller that was elected for it may be elected once more.
+        // Its runtime runs it, so its caller may be elected again.
         self.settle();
         session.counters().queued.count();
         let ahead = self.place.as_ref().map_or(0, Place::ahead);

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 use ctc_reqwest::{BuildError, Client, ClientBuilder, LoginLimiter, reqwest};
 use futures_util::future::join_all;
 
-/// The open clients, each with the time when it was last asked for.
+/// The open clients, each with the time of its last use.
 pub(crate) type Open = HashMap<String, (Client, Instant)>;
 
 /// What all share: HTTP clients for calls and for logins, and the limiter.
 pub(crate) type Shared = (reqwest::Client, reqwest::Client, LoginLimiter);
 
-/// An account's client: the one that is open, or a new one.
+/// Returns an account's client: the open one, or a new one.
 pub(crate) fn client(
     open: &mut Open,
     (http, login_http, limiter): &Shared,
@@ -28,7 +28,7 @@ pub(crate) fn client(
     Ok(client)
 }
 
-/// Drops the clients that nobody asked for in `idle`. Their tokens stay valid.
+/// Drops the clients that were not used for `idle`. Their tokens stay valid.
 pub(crate) fn evict(open: &mut Open, idle: Duration) {
     open.retain(|_, (_, used)| used.elapsed() < idle);
 }

@@ -1,8 +1,8 @@
-//! The alarm: sees to it that calls ask for leave once the token is to be renewed ahead of its end.
+//! The alarm: makes calls ask the session again once the token is due for early renewal.
 //!
-//! A call reads no clock. The session's clock wakes the alarm at the moment, and then the session
+//! A call reads no clock. The session's clock wakes the alarm in time, and then the session
 //! publishes no pass, which sends the next call to the session's lock. The alarm does not keep its
-//! session alive. Where it cannot ring, a token is renewed after a 401.
+//! session alive. If it is not woken, the token is renewed after a 401.
 
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -17,7 +17,7 @@ struct Alarm {
 }
 
 impl SharedSession {
-    /// Has the session publish what is due at `time`.
+    /// Makes the session publish again at `time`.
     pub(super) fn set_alarm(&self, time: Instant) {
         let session = Arc::downgrade(&self.0);
         let alarm = Waker::from(Arc::new(Alarm { session, time }));

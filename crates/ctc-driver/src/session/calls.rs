@@ -1,5 +1,5 @@
-//! What a call does with the session while that is open: it takes the published pass, and looks at
-//! the response.
+//! The path of a call through an open session: it takes the published pass and looks at the
+//! response.
 
 use std::sync::OnceLock;
 
@@ -14,8 +14,8 @@ use crate::events::SessionEvent;
 use crate::options::CallOptions;
 use crate::ports::{Incoming, Outgoing, ReplayCopy, mark_cookies_sensitive, stamp};
 
-/// The current pass, in memory of its own for each core: stamping clones its header values, and
-/// cores would fight over their reference counts.
+/// The current pass, with a copy for each core: stamping clones its header values, and cores would
+/// contend for their reference counts.
 pub(super) struct Published {
     pass: Pass,
     /// Made when first used: a rotated token must not cost its caller a copy for every core.
@@ -51,20 +51,20 @@ impl Published {
 /// What a response meant.
 pub(crate) struct Observation {
     pub(crate) verdict: Verdict,
-    /// There is something that a store should know of, such as a new token in the response.
+    /// The session has something to save, such as a new token from the response.
     pub(crate) unsaved: bool,
 }
 
-/// What the driver holds of a request that is out.
+/// What the driver keeps of a request while it waits for the response.
 pub(crate) enum SentRequest<R: Outgoing> {
-    /// All that it takes to send it a second time.
+    /// Enough to send it again.
     Replayable(R::ReplayCopy),
-    /// The route of one that is not sent a second time.
+    /// The route of a request that is never sent again.
     Once(Route),
 }
 
 impl<R: Outgoing> SentRequest<R> {
-    // Inlined, so that what is held is made where it stays: it is large, and moving it shows.
+    // Inlined, so that the copy is made in place: it is large, and a move is measurable.
     #[inline(always)]
     pub(crate) fn of(request: &R, options: &CallOptions) -> Self {
         if options.may_replay(request.method())
@@ -212,7 +212,7 @@ impl SharedSession {
         verdict
     }
 
-    /// Leaves the reason of a 401 that is about to be delivered where the caller finds it.
+    /// Attaches the reason to a 401 that is about to be delivered.
     pub(crate) fn attach_reason(&self, response: &mut impl Incoming, why: Unauthorized) {
         self.tell(SessionEvent::UnauthorizedDelivered { why: &why });
         response.extensions_mut().insert(why);

@@ -30,8 +30,8 @@ pub struct Counts {
     pub rotations: u64,
     /// Store operations that failed.
     pub store_failures: u64,
-    /// Tokens that a login brought for nobody, since the session was closed meanwhile or given
-    /// another user's credentials; each is logged out. One that came after its login's lease
+    /// Orphans: tokens from logins whose session was meanwhile closed or given another user's
+    /// credentials; each is logged out. One that came after its login's lease
     /// is neither counted nor logged out: by then it may be the very token of a later login.
     pub orphans: u64,
 }

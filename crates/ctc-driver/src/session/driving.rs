@@ -1,4 +1,4 @@
-//! One session for many callers: what drivers use. The lock, the waiting, and what is told.
+//! One session for many callers: what drivers use. The lock, waiting, events.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -66,7 +66,7 @@ impl SharedSession {
     }
 
     /// Keeps the error that a denial came of, if there is one, and leaves the previous one in its
-    /// place. Called under the session's lock, before anybody hears of the denial; errors are
+    /// place. Called under the session's lock, before anybody sees the denial; errors are
     /// dropped outside of it.
     pub(crate) fn swap_login_error(
         &self,
@@ -140,7 +140,7 @@ impl SharedSession {
         self.0
             .needs_every_response
             .store(session.needs_every_response(), Ordering::Release);
-        // A call without a pass asks for one, and hears of the renewal.
+        // A call without a pass takes the lock, and may be elected for the renewal.
         let next = session.pass().filter(|_| !session.renewal_is_due(now));
         let current = self.0.published.load();
         let current = current.as_ref().map(|published| published.generation());
@@ -197,7 +197,7 @@ impl Drop for Locked<'_> {
         let changed = state.session.epoch() != self.epoch;
         let alarm = state.session.renewal_at(self.now);
         let alarm = alarm.filter(|time| *time > self.now && state.alarm.replace(*time) != alarm);
-        // Wakers run code of others: not under the lock.
+        // Wakers run foreign code: not under the lock.
         drop(state);
         if changed {
             self.shared.wake();
@@ -208,12 +208,12 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// How far to wait for the logins that drivers are making.
+/// How long to wait for the logins in progress.
 #[derive(Clone, Copy)]
 pub(crate) enum LoginEnd {
-    /// Until the store has what they brought.
+    /// Until their tokens are saved.
     Saved,
-    /// Until a token that nobody wants is logged out, too.
+    /// Until their orphans are logged out, too.
     LoggedOut,
 }
 
@@ -226,7 +226,7 @@ impl State {
     }
 }
 
-/// A login that a driver is making, from its election to its end.
+/// A login in progress, from its election to its end.
 pub(crate) struct RunningLogin {
     session: SharedSession,
     saved: bool,
@@ -243,7 +243,7 @@ impl RunningLogin {
         }
     }
 
-    /// The store has what it brought.
+    /// Its token is saved.
     pub(crate) fn saved(&mut self) {
         if !std::mem::replace(&mut self.saved, true) {
             self.session.lock().unsaved_logins -= 1;
@@ -261,7 +261,7 @@ impl Drop for RunningLogin {
 }
 
 thread_local! {
-    /// The sessions whose logins this thread is in the middle of.
+    /// The sessions whose login steps this thread is running.
     static LOGINS_HERE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -285,7 +285,7 @@ pub(crate) async fn inside_login<R>(session: &SharedSession, steps: impl Future<
 }
 
 impl SharedSession {
-    /// Returns whether this thread is in the middle of a login of this session.
+    /// Returns whether this thread is running the steps of a login of this session.
     pub(crate) fn is_inside_login(&self) -> bool {
         LOGINS_HERE.with(|logins| logins.borrow().contains(&self.0.number))
     }

@@ -6,7 +6,7 @@ use super::sync::{Mutex, lock};
 use crate::ports::StoreSecret;
 use crate::sealing::{Salt, SealKey};
 
-/// Those of the present credentials and of the token's, which may be older ones, for two stores.
+/// The current credentials and those that obtained the token, each for two stores.
 const MOST_KEYS: usize = 4;
 
 /// A session's keys, the newest first: enough to open and save without the password.
@@ -15,7 +15,7 @@ pub(crate) struct Keyring(Mutex<Vec<Entry>>);
 
 struct Entry {
     seed: SealSeed,
-    /// Of the store that it is for.
+    /// Of its store.
     secret: Option<StoreSecret>,
     key: SealKey,
 }

@@ -8,7 +8,7 @@ use crate::limiter::LoginLimiter;
 
 impl SharedSession {
     /// Sets the label that this session's events, spans and metrics carry, such as the customer's
-    /// number. Everybody who sees your logs sees it. Returns `false`, and changes nothing, if there
+    /// number. It is visible in logs and metrics. Returns `false`, and changes nothing, if there
     /// is one already: with another one the session would appear as two.
     pub fn set_label(&self, label: impl Into<Arc<str>>) -> bool {
         self.0.counters.label.set(label.into()).is_ok()

@@ -37,23 +37,22 @@ use sync::{ArcSwapOption, AtomicBool, Condvar, Event, Mutex, lock};
 /// One session, shared: cloning gives another handle to the same session.
 ///
 /// While the session is open a call takes no lock: the current pass is published by an atomic swap.
-/// No lock is held while anybody does I/O or code of yours runs.
+/// No lock is held during I/O or while your code runs.
 #[derive(Clone)]
 pub struct SharedSession(Arc<Inner>);
 
 struct Inner {
-    /// The session's, which never changes: to be read without its lock.
+    /// A copy of the session's, which never changes: readable without the lock.
     endpoint: Endpoint,
     /// The pass that calls go out with while the session is open.
     published: ArcSwapOption<Published>,
     /// Whether every response matters; see [`Session::needs_every_response`].
     needs_every_response: AtomicBool,
     state: Mutex<State>,
-    /// The error of a failed login, and the denial that came of it: for those who only hear of that
-    /// one.
+    /// The error of the last failed login with its denial, for callers that only see the denial.
     login_error: Mutex<Option<(Denial, Arc<dyn Error + Send + Sync>)>>,
-    /// Callers that wait for a change of the state. Threads leave a condition variable sooner than
-    /// an event, by the thousand.
+    /// Callers that wait for a change of the state. A thousand threads leave a condition variable
+    /// faster than an event.
     waiting_tasks: Event,
     waiting_threads: Condvar,
     store_view: StoreView,
@@ -70,15 +69,15 @@ struct Inner {
 
 struct State {
     session: Session,
-    /// Logins that a driver is making.
+    /// Logins in progress.
     running_logins: usize,
-    /// Those of them whose token the store does not have yet.
+    /// Those of them whose token is not saved yet.
     unsaved_logins: usize,
-    /// When the alarm is to ring, so that calls renew the token ahead of its end.
+    /// When the alarm rings for early renewal.
     alarm: Option<Instant>,
 }
 
-/// The number of the session that is made next in this process.
+/// The number of the next session in this process.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl SharedSession {
@@ -144,7 +143,7 @@ impl SharedSession {
     /// Sets the observer of this session's events, replacing any previous one.
     pub fn set_observer(&self, observer: impl Observer + 'static) {
         let previous = lock(&self.0.observer).replace(Arc::new(observer));
-        // Dropping the previous one runs code of yours: not under the lock.
+        // Dropping the previous one may run your code: not under the lock.
         drop(previous);
     }
 
@@ -187,7 +186,7 @@ impl SharedSession {
     /// Sets the source that each login from now on asks for its credentials, in place of the
     /// present credentials or source: for drivers of either kind.
     ///
-    /// The token stays, and so does a rejection or pause: see [`reset`](Self::reset).
+    /// The token stays, and so does a rejection or backoff: see [`reset`](Self::reset).
     pub fn set_credentials_source(&self, source: impl CredentialsSource + 'static) {
         self.set_source(Source::Blocking(Arc::new(source)));
     }
@@ -201,7 +200,7 @@ impl SharedSession {
     pub(crate) fn set_source(&self, source: Source) {
         let previous = lock(&self.0.source).replace(source);
         self.with(|session, _| session.forget_credentials());
-        // Dropping it runs code of yours: not under a lock.
+        // Dropping it may run your code: not under a lock.
         drop(previous);
     }
 

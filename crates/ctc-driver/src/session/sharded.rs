@@ -1,4 +1,4 @@
-//! Sharded: what every call writes to, once for each core, so that cores do not fight over it.
+//! Sharded: what every call writes to, once for each core, so that cores do not contend for it.
 
 use std::cell::Cell;
 use std::num::NonZero;
@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::available_parallelism;
 
-/// More sharded than cores: threads keep their lane, and those that run at one time should have
-/// different ones.
+/// More lanes than cores: threads keep their lane, and threads that run at the same time should
+/// have different ones.
 const LANES_PER_CORE: usize = 4;
 const MOST_LANES: usize = 64;
 
@@ -61,7 +61,7 @@ fn lane() -> usize {
 #[cold]
 fn choose() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // Once for each thread: a division in each call would show.
+    // Once for each thread: a division in each call is measurable.
     let lane = NEXT.fetch_add(1, Relaxed) % count();
     LANE.set(lane);
     lane

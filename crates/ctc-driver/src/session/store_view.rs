@@ -56,7 +56,7 @@ impl StoreView {
         self.is_down.store(false, SeqCst);
     }
 
-    /// Notes which token of this session's the store has.
+    /// Notes which token of this session the store has.
     pub(crate) fn set_saved(&self, token: Option<&AuthToken>) {
         lock(&self.state).saved = token.cloned();
     }
