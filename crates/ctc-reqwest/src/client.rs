@@ -16,7 +16,7 @@ use crate::transport::{Inbound, Outbound, ReqwestTransport};
 /// call [`logout`](Self::logout).
 ///
 /// In a program that forks, build it (and the runtime) after the fork: two processes must not share
-/// connections. They may share a [store](ClientBuilder::store).
+/// connections. They may share a [store](crate::ClientBuilder::store).
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>);
 
