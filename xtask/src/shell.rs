@@ -1,6 +1,7 @@
 //! Running other programs.
 
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
@@ -121,15 +122,22 @@ pub(crate) fn read_all_lines(
     Ok(child.wait().map_err(|error| error.to_string())?.success())
 }
 
-/// Runs it, shows each line of its standard output to `see`, and says whether it succeeded.
-pub(crate) fn read_lines(mut command: Command, mut see: impl FnMut(&str)) -> Result<bool, String> {
+/// Runs it, shows each line of its standard output to `see`, and says whether it succeeded. Ends it
+/// once `see` returns `Break`.
+pub(crate) fn read_lines(
+    mut command: Command,
+    mut see: impl FnMut(&str) -> ControlFlow<()>,
+) -> Result<bool, String> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{}: {error}", shown(&command)))?;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
-            see(&line.map_err(|error| error.to_string())?);
+            if see(&line.map_err(|error| error.to_string())?).is_break() {
+                child.kill().map_err(|error| error.to_string())?;
+                break;
+            }
         }
     }
     Ok(child.wait().map_err(|error| error.to_string())?.success())

@@ -115,7 +115,13 @@ fn many(asked: &Asked) -> usize {
                 }
                 let report = run(seed, false);
                 tally.add(&report.tally);
-                if report.violation.is_some() {
+                if let Some(violation) = &report.violation {
+                    // At once: whoever reads along need not wait for the other worlds.
+                    println!(
+                        "seed {seed}: {}: {}",
+                        violation.guarantee.text(),
+                        violation.text
+                    );
                     bad.push(report);
                     stop.store(!asked.keep_going, Relaxed);
                 }
@@ -142,16 +148,6 @@ fn many(asked: &Asked) -> usize {
     let (tally, mut bad) = found.into_inner().unwrap_or_default();
     bad.sort_by_key(|report| report.seed);
     print_table(&tally);
-    for report in &bad {
-        if let Some(violation) = &report.violation {
-            println!(
-                "seed {}: {}: {}",
-                report.seed,
-                violation.guarantee.text(),
-                violation.text
-            );
-        }
-    }
     if let Some(first) = bad.first() {
         println!(
             "\nthe last steps of seed {} (`--seed {}` shows all):",
