@@ -25,8 +25,12 @@ type MakeTrusting<T> = Box<dyn Fn(Certificate<'_>) -> Option<T> + Send + Sync>;
 /// #     type Request = Request<Vec<u8>>;
 /// #     type Response = Response<Vec<u8>>;
 /// #     type Error = std::io::Error;
-/// #     fn send(&self, _: Request<Vec<u8>>) -> std::io::Result<Response<Vec<u8>>> { todo!() }
-/// #     fn send_login(&self, _: LoginRequest) -> std::io::Result<LoginResponse> { todo!() }
+/// #     fn send(&self, _: Request<Vec<u8>>) -> std::io::Result<Response<Vec<u8>>> {
+/// #         Err(std::io::ErrorKind::Unsupported.into())
+/// #     }
+/// #     fn send_login(&self, _: LoginRequest) -> std::io::Result<LoginResponse> {
+/// #         Err(std::io::ErrorKind::Unsupported.into())
+/// #     }
 /// # }
 /// let stack = HttpStack::new(|| MyTransport).streams(false);
 /// Suite::blocking(stack).run().assert_passed();

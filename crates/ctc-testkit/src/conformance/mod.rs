@@ -18,8 +18,12 @@
 //! #     type Request = Request<Vec<u8>>;
 //! #     type Response = Response<Vec<u8>>;
 //! #     type Error = std::io::Error;
-//! #     fn send(&self, _: Request<Vec<u8>>) -> std::io::Result<Response<Vec<u8>>> { todo!() }
-//! #     fn send_login(&self, _: LoginRequest) -> std::io::Result<LoginResponse> { todo!() }
+//! #     fn send(&self, _: Request<Vec<u8>>) -> std::io::Result<Response<Vec<u8>>> {
+//! #         Err(std::io::ErrorKind::Unsupported.into())
+//! #     }
+//! #     fn send_login(&self, _: LoginRequest) -> std::io::Result<LoginResponse> {
+//! #         Err(std::io::ErrorKind::Unsupported.into())
+//! #     }
 //! # }
 //!
 //! ctc_testkit::conformance_tests!(blocking, HttpStack::new(|| MyTransport)); // a #[test] per case
