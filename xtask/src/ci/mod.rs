@@ -241,10 +241,10 @@ fn read(path: &str) -> Result<String, String> {
 fn docs() -> Result<Outcome, String> {
     readme::check()?;
     pages::check_widths()?;
-    // Those that others link to come first: rustdoc links only to what is there, and without the
-    // dependencies' pages cargo runs it in any order.
+    // rustdoc links only to pages that are there. Those that others link to come first, and one job
+    // at a time: cargo removes a crate's pages while it makes them anew for other features.
     for which in ["-pctc-core", "-pctc-driver", "--workspace"] {
-        let mut command = cargo(&["doc", which, "--no-deps", "--locked"]);
+        let mut command = cargo(&["doc", which, "--no-deps", "--locked", "--jobs=1"]);
         command.env("RUSTDOCFLAGS", "-D warnings");
         run_command(command)?;
     }
