@@ -153,7 +153,7 @@ fn compare(
     };
     rows.push(Row::new(
         format!("ctc proxy, {of}: requests a second"),
-        format!("{rate:.2} × a bare proxy ({:.0}/s", point.bare.mid),
+        format!("{rate:.2} × a bare proxy ({:.0}/s)", point.bare.mid),
         format!("≥ {RATE:.2} ×"),
         rate >= RATE,
     ));
