@@ -141,9 +141,9 @@ pub use oauth::{Login, OAuth, OAuthError};
 pub use secret::{AppKey, AuthToken, Credentials, FormBody, SecretError};
 pub use session::{
     Admit, BoundPass, Call, Denial, Epoch, Generation, LoginFailure, LoginOrder, LoginOutcome,
-    LoginReader, LoginReading, LoginTicket, OpenRecord, Pass, Phase, RecordKey, RecordOverview,
-    RejectionReason, Resumed, Route, SendFailure, Session, SessionRecord, StampError,
-    TokenOverview, Unauthorized, UnprotectedToken, Verdict, Wait,
+    LoginReader, LoginReading, LoginTicket, NoResponse, OpenRecord, Pass, Phase, RecordKey,
+    RecordOverview, RejectionReason, Resumed, Route, SendFailure, Session, SessionRecord,
+    StampError, TokenOverview, Unauthorized, UnprotectedToken, Verdict, Wait,
 };
 pub use settings::{
     AuthTokenSwitch, EarlyRenewal, FairUse, Settings, SettingsError, TokenAttachment,

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict};
+use ctc_core::{Admit, Call, Denial, Instant, Session, Verdict};
 use futures_util::future::{Either, select};
 use tracing::instrument::WithSubscriber;
 
@@ -20,7 +20,7 @@ use crate::login::{
 use crate::options::CallOptions;
 use crate::ports::{AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, within};
 use crate::session::store_view::SaveGuard;
-use crate::session::sync::{Mutex, lock};
+use crate::session::sync::lock;
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 
 /// Drives a [`SharedSession`] over an [`AsyncTransport`]. Cloning shares session, transport,
@@ -62,15 +62,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
         runtime: impl Runtime,
         store: Option<Arc<dyn AsyncSessionStore>>,
     ) -> Self {
-        let in_use = Arc::new(());
-        let io = Arc::new(Io {
-            session,
-            runtime: Arc::new(runtime),
-            store,
-            in_use: Arc::downgrade(&in_use),
-            not_run_until: Mutex::new(None),
-            transport,
-        });
+        let (io, in_use) = Io::new(session, transport, runtime, store);
         Self { io, in_use }
     }
 
@@ -149,11 +141,10 @@ impl<T: AsyncTransport> AsyncDriver<T> {
                 let Calling {
                     call, remaining, ..
                 } = calling.borrow_mut();
-                match self.admit(call, remaining).await {
-                    Ok(()) => {}
-                    Err(denial) => {
-                        return self.deny(denial, calling.borrow_mut().unauthorized.take());
-                    }
+                let ask = |session: &mut Session, now| session.admit(call, now);
+                if let Err(denial) = self.obtain(ask, remaining).await {
+                    let unauthorized = calling.borrow_mut().unauthorized.take();
+                    return self.session().deny(denial, unauthorized.map(|it| *it));
                 }
             }
         }
@@ -169,21 +160,6 @@ impl<T: AsyncTransport> AsyncDriver<T> {
             Some(driven) => driven,
             None => Err(TimedOut::of(calling.options, calling.was_sent).into()),
         }
-    }
-
-    /// "Denied" says that nothing was sent. A call that was sent gets its 401.
-    fn deny(
-        &self,
-        denial: Denial,
-        unauthorized: Option<Box<T::Response>>,
-    ) -> Result<T::Response, CallError<T::Error>> {
-        let Some(response) = unauthorized else {
-            return Err(self.session().denied(denial).into());
-        };
-        let mut response = *response;
-        self.session()
-            .attach_reason(&mut response, Unauthorized::no_login(denial));
-        Ok(response)
     }
 
     /// Sends the request with the present token. `None` if there is none, or if the request, which
@@ -208,7 +184,13 @@ impl<T: AsyncTransport> AsyncDriver<T> {
                     return Ok(None);
                 }
                 if let Some(response) = calling.unauthorized.take() {
-                    Box::pin(self.discard(*response)).await;
+                    // What is not done in time costs a connection, and nothing else.
+                    Box::pin(within(
+                        &*self.io.runtime,
+                        DISCARD_TIMEOUT,
+                        self.io.transport.discard(*response),
+                    ))
+                    .await;
                 }
                 calling.was_sent = true;
                 let sending = calling
@@ -263,16 +245,6 @@ impl<T: AsyncTransport> AsyncDriver<T> {
         Some(response)
     }
 
-    /// Discards a response. If that does not end in time, it costs a connection and nothing else.
-    async fn discard(&self, response: T::Response) {
-        within(
-            &*self.io.runtime,
-            DISCARD_TIMEOUT,
-            self.io.transport.discard(response),
-        )
-        .await;
-    }
-
     /// Logs in now, unless the session is open already. Returns once the store has the token, or
     /// within a second of the login.
     ///
@@ -309,14 +281,6 @@ impl<T: AsyncTransport> AsyncDriver<T> {
     /// As [`logout`](Self::logout), within a limit of your own.
     pub async fn logout_within(&self, limit: Duration) -> LogoutOutcome {
         login::log_out(&*self.io, limit).await
-    }
-
-    fn admit<'a>(
-        &'a self,
-        call: &'a mut Call,
-        remaining: &'a mut RemainingWait,
-    ) -> impl Future<Output = Result<(), Denial>> + Send + use<'a, T> {
-        self.obtain(move |session, now| session.admit(call, now), remaining)
     }
 
     async fn log_in_by(
@@ -385,7 +349,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
                     .is_some_and(|time| time <= session.now())
             {
                 *lock(not_run_until) = Some(session.now() + START_TIMEOUT);
-                elected.take_back();
+                drop(elected.take_attempt());
             }
             match login::next(session, ask, remaining)? {
                 Next::Proceed => return Ok(None),
@@ -398,12 +362,12 @@ impl<T: AsyncTransport> AsyncDriver<T> {
                 Next::LogIn(attempt) => {
                     let now = session.now();
                     let login = Elected::new(attempt, now);
-                    if elected.take().is_some_and(|earlier| !earlier.is_settled()) {
-                        login.take_back();
+                    if elected.take().is_some_and(|earlier| earlier.is_lost()) {
+                        drop(login.take_attempt());
                         return Err(Denial::NotRun);
                     }
                     if lock(not_run_until).is_some_and(|until| now < until) {
-                        login.take_back();
+                        drop(login.take_attempt());
                     } else {
                         self.spawn(&login);
                     }
@@ -418,7 +382,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
         let (io, login) = (Arc::clone(&self.io), Unstarted(Arc::clone(login)));
         let task = async move {
             *lock(&io.not_run_until) = None;
-            if let Some(attempt) = login.start() {
+            if let Some(attempt) = login.0.take_attempt() {
                 drop(login::log_in(attempt, &*io).await);
             }
         };

@@ -9,7 +9,7 @@ use ctc_core::SendFailure;
 use http::{Request, Response};
 
 use crate::boxed::BoxTransportError;
-use crate::ports::{AsyncTransport, LoginRequest, LoginResponse, RequestTimeout, Transport};
+use crate::ports::{AsyncTransport, LoginRequest, LoginResponse, RequestTimeout, Transport, chain};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -164,16 +164,8 @@ fn boxed(error: impl Into<AnyError>) -> BoxTransportError {
 
 /// Whether the connection was refused: then nothing was sent, whatever the HTTP client.
 fn was_refused(error: &(dyn Error + 'static)) -> bool {
-    let mut link = Some(error);
-    while let Some(error) = link {
-        match error.downcast_ref::<io::Error>() {
-            Some(error) if error.kind() == ErrorKind::ConnectionRefused => return true,
-            // What it wraps is not among its sources.
-            Some(error) => link = error.get_ref().map(|inner| inner as _),
-            None => link = error.source(),
-        }
-    }
-    false
+    let mut errors = chain(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    errors.any(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 impl<F> fmt::Debug for FnTransport<F> {

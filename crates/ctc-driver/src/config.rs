@@ -132,7 +132,7 @@ impl SessionConfig {
 
     /// Sets a source that each login asks for username and password.
     pub fn credentials_source(mut self, source: impl CredentialsSource + 'static) -> Self {
-        self.credentials = Some(Given::Source(Source::Blocking(Arc::new(source))));
+        self.credentials = Some(Given::Source(Source::blocking(source)));
         self
     }
 
@@ -142,7 +142,7 @@ impl SessionConfig {
         mut self,
         source: impl AsyncCredentialsSource + 'static,
     ) -> Self {
-        self.credentials = Some(Given::Source(Source::Async(Arc::new(source))));
+        self.credentials = Some(Given::Source(Source::asynchronous(source)));
         self
     }
 

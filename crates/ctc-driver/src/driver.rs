@@ -5,17 +5,16 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctc_core::{Admit, Call, Denial, Instant, Session, Unauthorized, Verdict, Wait};
+use ctc_core::{Admit, Call, Denial, Instant, Session, Verdict};
 
 use crate::error::{CallError, Denied, TimedOut};
-use crate::login::io::{Blocking, Io, SendLogin};
+use crate::login::io::{Io, SendLogin};
 use crate::login::leased_store::{save_due, save_pending};
 use crate::login::{
     self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait,
 };
 use crate::options::CallOptions;
-use crate::ports::{BoxFuture, Outgoing, Runtime, SessionStore, Transport};
-use crate::session::sync::Mutex;
+use crate::ports::{Blocking, BoxFuture, Outgoing, Runtime, SessionStore, Transport};
 use crate::session::{LoginEnd, SentRequest, SharedSession};
 use crate::threads::block_on;
 
@@ -46,15 +45,8 @@ impl Runtime for TimersOnly {
 impl<T: Transport> Driver<T> {
     /// A driver of `session`, with a store if it is to outlive the process.
     pub fn new(session: SharedSession, transport: T, store: Option<Arc<dyn SessionStore>>) -> Self {
-        let in_use = Arc::new(());
-        let io = Arc::new(Io {
-            session,
-            runtime: Arc::new(TimersOnly),
-            store: store.map(|store| Arc::new(Blocking(store)) as _),
-            in_use: Arc::downgrade(&in_use),
-            not_run_until: Mutex::new(None),
-            transport: Blocking(transport),
-        });
+        let store = store.map(|store| Arc::new(Blocking(store)) as _);
+        let (io, in_use) = Io::new(session, Blocking(transport), TimersOnly, store);
         Self { io, in_use }
     }
 
@@ -80,34 +72,25 @@ impl<T: Transport> Driver<T> {
         mut request: T::Request,
         options: &CallOptions,
     ) -> Result<T::Response, CallError<T::Error>> {
-        request.complete(self.session().bound_to());
+        let session = self.session();
+        request.complete(session.bound_to());
         let mut call = Call::new(false);
         let mut remaining = RemainingWait::new(options.max_wait);
-        let deadline = Deadline::of(options, || self.session().now());
+        let deadline = options.timeout.map(|timeout| session.now() + timeout);
         // A 401 whose request is to be sent a second time.
         let mut unauthorized = None;
         loop {
             let sent = SentRequest::of(&request, options);
-            if !self
-                .session()
-                .stamp_for_sending(&mut call, &mut request, &sent)?
-            {
-                let denial = match self.admit(&mut call, &mut remaining, deadline) {
+            if !session.stamp_for_sending(&mut call, &mut request, &sent)? {
+                let ask = |session: &mut Session, now| session.admit(&mut call, now);
+                match self.obtain(ask, &mut remaining, deadline) {
                     Ok(true) => continue,
                     Ok(false) => return Err(TimedOut::of(options, unauthorized.is_some()).into()),
-                    Err(denial) => denial,
-                };
-                return match unauthorized {
-                    // "Denied" says that nothing was sent. This call was: it gets its 401.
-                    Some(mut response) => {
-                        let why = Unauthorized::no_login(denial);
-                        self.session().attach_reason(&mut response, why);
-                        Ok(response)
-                    }
-                    None => Err(self.session().denied(denial).into()),
-                };
+                    Err(denial) => return session.deny(denial, unauthorized),
+                }
             }
-            if let Some(left) = deadline.left(|| self.session().now()) {
+            if let Some(deadline) = deadline {
+                let left = deadline.saturating_duration_since(session.now());
                 if left.is_zero() {
                     return Err(TimedOut::of(options, unauthorized.is_some()).into());
                 }
@@ -122,7 +105,7 @@ impl<T: Transport> Driver<T> {
             let Ok(response) = &mut result else {
                 return result;
             };
-            let observed = self.session().observe(&mut call, &sent, response);
+            let observed = session.observe(&mut call, &sent, response);
             if observed.unsaved
                 && let Some(save) = save_due(&*self.io)
             {
@@ -131,7 +114,7 @@ impl<T: Transport> Driver<T> {
             match observed.verdict {
                 Verdict::Deliver => return result,
                 Verdict::Unauthorized(why) => {
-                    self.session().attach_reason(response, why);
+                    session.attach_reason(response, why);
                     return result;
                 }
                 Verdict::Replay => {
@@ -217,21 +200,12 @@ impl<T: Transport> Driver<T> {
         options: &CallOptions,
     ) -> Result<(), Denied> {
         let mut remaining = RemainingWait::new(options.max_wait);
-        let obtained = self.obtain(ask, &mut remaining, Deadline::NEVER);
+        let obtained = self.obtain(ask, &mut remaining, None);
         let io: &Io<dyn SendLogin> = &*self.io;
         block_on(io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
         obtained
             .map(drop)
             .map_err(|denial| self.session().denied(denial))
-    }
-
-    fn admit(
-        &self,
-        call: &mut Call,
-        remaining: &mut RemainingWait,
-        deadline: Deadline,
-    ) -> Result<bool, Denial> {
-        self.obtain(|session, now| session.admit(call, now), remaining, deadline)
     }
 
     /// Makes a login on this thread, and goes on with its panic.
@@ -247,50 +221,22 @@ impl<T: Transport> Driver<T> {
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
         remaining: &mut RemainingWait,
-        deadline: Deadline,
+        deadline: Option<Instant>,
     ) -> Result<bool, Denial> {
         let session = self.session();
-        while !deadline.is_over(|| session.now()) {
+        while deadline.is_none_or(|deadline| session.now() < deadline) {
             match login::next(session, &mut ask, remaining)? {
                 Next::Proceed => return Ok(true),
                 Next::LogIn(attempt) => self.carry_out(attempt),
                 Next::Wait(waiting) => {
-                    let changed = session.wait(deadline.bound(waiting.wait));
+                    let mut wait = waiting.wait;
+                    wait.deadline = deadline.unwrap_or(wait.deadline).min(wait.deadline);
+                    let changed = session.wait(wait);
                     remaining.spend(&waiting, changed.then(|| session.now()));
                 }
             }
         }
         Ok(false)
-    }
-}
-
-/// When a blocking call ends at the latest.
-#[derive(Clone, Copy, Debug)]
-struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// For what has no limit.
-    const NEVER: Self = Self(None);
-
-    fn of(options: &CallOptions, now: impl FnOnce() -> Instant) -> Self {
-        Self(options.timeout.map(|timeout| now() + timeout))
-    }
-
-    /// Returns how much time is left, if there is a limit.
-    fn left(self, now: impl FnOnce() -> Instant) -> Option<Duration> {
-        self.0.map(|end| end.saturating_duration_since(now()))
-    }
-
-    fn is_over(self, now: impl FnOnce() -> Instant) -> bool {
-        self.left(now).is_some_and(|left| left.is_zero())
-    }
-
-    /// Returns `wait`, which ends with this at the latest.
-    fn bound(self, mut wait: Wait) -> Wait {
-        if let Some(end) = self.0 {
-            wait.deadline = wait.deadline.min(end);
-        }
-        wait
     }
 }
 

@@ -36,7 +36,20 @@ use event_listener::{Event, EventListener};
 /// # Ok::<(), ctc_driver::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct LoginLimiter(Arc<Mutex<Line<Arc<Event>>>>);
+pub struct LoginLimiter(Arc<Mutex<Line>>);
+
+/// The rate is a leaky bucket kept as one span, as in the core's governor: each login adds an
+/// `interval` of debt, time takes it away, and `at_once` intervals is as much as there may be.
+struct Line {
+    at_once: usize,
+    interval: Duration,
+    running: usize,
+    debt: Duration,
+    as_of: Option<Instant>,
+    /// By number, which grows; with the event by which a login is called.
+    queue: VecDeque<(u64, Arc<Event>)>,
+    joined: u64,
+}
 
 impl LoginLimiter {
     /// A limit of `at_once` logins at one time and `per_minute` logins a minute, each at least 1.
@@ -44,7 +57,15 @@ impl LoginLimiter {
     /// After a time without logins, `at_once` of them may follow each other at once. So there are
     /// never more than `at_once + minutes * per_minute` in any span of time.
     pub fn new(at_once: u32, per_minute: u32) -> Self {
-        Self(Arc::new(Mutex::new(Line::new(at_once, per_minute))))
+        Self(Arc::new(Mutex::new(Line {
+            at_once: usize::try_from(at_once.max(1)).unwrap_or(usize::MAX),
+            interval: Duration::from_secs(60) / per_minute.max(1),
+            running: 0,
+            debt: Duration::ZERO,
+            as_of: None,
+            queue: VecDeque::new(),
+            joined: 0,
+        })))
     }
 
     /// Returns how many logins are being made.
@@ -60,16 +81,19 @@ impl LoginLimiter {
     /// Joins the line at its end.
     pub(crate) fn join(&self) -> Place {
         let called = Arc::new(Event::new());
-        let number = self.line().join(Arc::clone(&called));
+        let mut line = self.line();
+        line.joined += 1;
+        let number = line.joined;
+        line.queue.push_back((number, Arc::clone(&called)));
         Place {
             limiter: self.clone(),
             number,
             called,
-            state: Turn::Waiting,
+            turn: Turn::Waiting,
         }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line<Arc<Event>>> {
+    fn line(&self) -> MutexGuard<'_, Line> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,6 +104,22 @@ impl LoginLimiter {
         if let Some(called) = first {
             called.notify(usize::MAX);
         }
+    }
+}
+
+impl Line {
+    /// How long the rate keeps the first in line waiting.
+    fn pause(&self, now: Instant) -> Duration {
+        let most = u32::try_from(self.at_once - 1).unwrap_or(u32::MAX);
+        self.debt_at(now)
+            .saturating_sub(self.interval.saturating_mul(most))
+    }
+
+    fn debt_at(&self, now: Instant) -> Duration {
+        let elapsed = self
+            .as_of
+            .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
+        self.debt.saturating_sub(elapsed)
     }
 }
 
@@ -101,7 +141,7 @@ pub(crate) struct Place {
     limiter: LoginLimiter,
     number: u64,
     called: Arc<Event>,
-    state: Turn,
+    turn: Turn,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,11 +155,26 @@ impl Place {
     /// Takes the turn. If it has not come yet, returns after how long to ask again; sooner when it
     /// is [called](Self::called). `None` if others have to go first.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Option<Duration>> {
-        if self.state == Turn::Waiting {
-            self.limiter.line().take(self.number, now)?;
-            self.state = Turn::Taken;
-            self.limiter.call_first();
+        if self.turn != Turn::Waiting {
+            return Ok(());
         }
+        let mut line = self.limiter.line();
+        let is_first = line.queue.front().is_some_and(|it| it.0 == self.number);
+        if !is_first || line.running >= line.at_once {
+            return Err(None);
+        }
+        let pause = line.pause(now);
+        if !pause.is_zero() {
+            return Err(Some(pause));
+        }
+        line.queue.pop_front();
+        line.running += 1;
+        line.debt = line.debt_at(now).saturating_add(line.interval);
+        // A clock that runs backwards takes nothing away twice.
+        line.as_of = line.as_of.max(Some(now));
+        drop(line);
+        self.turn = Turn::Taken;
+        self.limiter.call_first();
         Ok(())
     }
 
@@ -130,129 +185,40 @@ impl Place {
 
     /// The login is sent: it counts from here on.
     pub(crate) fn spend(&mut self) {
-        self.state = Turn::Spent;
+        self.turn = Turn::Spent;
     }
 
     /// Returns how many are ahead in line.
     pub(crate) fn ahead(&self) -> usize {
-        self.limiter.line().ahead_of(self.number)
+        let line = self.limiter.line();
+        let found = line.queue.binary_search_by_key(&self.number, |it| it.0);
+        found.unwrap_or_default()
     }
 
     /// Returns after how long the turn should come.
     pub(crate) fn outlook(&self, now: Instant) -> Duration {
-        self.limiter.line().outlook(self.number, now)
+        let ahead = u32::try_from(self.ahead()).unwrap_or(u32::MAX);
+        let line = self.limiter.line();
+        // Without one, another login has to end first, at a time that is unknown.
+        let pause = Some(line.pause(now)).filter(|pause| !pause.is_zero());
+        let own = pause.unwrap_or(line.interval);
+        own.saturating_add(line.interval.saturating_mul(ahead))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut line = self.limiter.line();
-        match self.state {
-            Turn::Waiting => line.leave(self.number),
-            Turn::Taken => line.give_back(),
-            Turn::Spent => line.done(),
+        if self.turn == Turn::Waiting {
+            line.queue.retain(|it| it.0 != self.number);
+        } else {
+            line.running -= 1;
+        }
+        if self.turn == Turn::Taken {
+            line.debt = line.debt.saturating_sub(line.interval);
         }
         drop(line);
         self.limiter.call_first();
-    }
-}
-
-/// The rules, without a clock, a lock or a waiter: who may log in now, and when the others may. `W`
-/// is how a waiter is called.
-///
-/// The rate is a leaky bucket kept as one span, as in the core's governor: each login adds an
-/// `interval` of debt, time takes it away, and `at_once` intervals is as much as there may be.
-struct Line<W> {
-    at_once: usize,
-    interval: Duration,
-    running: usize,
-    debt: Duration,
-    as_of: Option<Instant>,
-    /// By number, which grows.
-    queue: VecDeque<(u64, W)>,
-    next: u64,
-}
-
-impl<W> Line<W> {
-    fn new(at_once: u32, per_minute: u32) -> Self {
-        Self {
-            at_once: usize::try_from(at_once.max(1)).unwrap_or(usize::MAX),
-            interval: Duration::from_secs(60) / per_minute.max(1),
-            running: 0,
-            debt: Duration::ZERO,
-            as_of: None,
-            queue: VecDeque::new(),
-            next: 0,
-        }
-    }
-
-    fn join(&mut self, waiter: W) -> u64 {
-        self.next += 1;
-        self.queue.push_back((self.next, waiter));
-        self.next
-    }
-
-    fn take(&mut self, number: u64, now: Instant) -> Result<(), Option<Duration>> {
-        let is_first = self.queue.front().is_some_and(|first| first.0 == number);
-        if !is_first || self.running >= self.at_once {
-            return Err(None);
-        }
-        let pause = self.pause(now);
-        if !pause.is_zero() {
-            return Err(Some(pause));
-        }
-        self.queue.pop_front();
-        self.running += 1;
-        self.debt = self.debt_at(now).saturating_add(self.interval);
-        // A clock that runs backwards takes nothing away twice.
-        self.as_of = self.as_of.max(Some(now));
-        Ok(())
-    }
-
-    fn leave(&mut self, number: u64) {
-        if let Ok(index) = self.index(number) {
-            self.queue.remove(index);
-        }
-    }
-
-    /// Ends a turn whose login was not sent.
-    fn give_back(&mut self) {
-        self.debt = self.debt.saturating_sub(self.interval);
-        self.done();
-    }
-
-    fn done(&mut self) {
-        self.running = self.running.saturating_sub(1);
-    }
-
-    fn ahead_of(&self, number: u64) -> usize {
-        self.index(number).unwrap_or_default()
-    }
-
-    fn outlook(&self, number: u64, now: Instant) -> Duration {
-        let ahead = u32::try_from(self.ahead_of(number)).unwrap_or(u32::MAX);
-        // Without one, another login has to end first, at a time that is unknown.
-        let pause = Some(self.pause(now)).filter(|pause| !pause.is_zero());
-        let own = pause.unwrap_or(self.interval);
-        own.saturating_add(self.interval.saturating_mul(ahead))
-    }
-
-    /// How long the rate keeps the first in line waiting.
-    fn pause(&self, now: Instant) -> Duration {
-        let most = u32::try_from(self.at_once - 1).unwrap_or(u32::MAX);
-        self.debt_at(now)
-            .saturating_sub(self.interval.saturating_mul(most))
-    }
-
-    fn debt_at(&self, now: Instant) -> Duration {
-        let elapsed = self
-            .as_of
-            .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
-        self.debt.saturating_sub(elapsed)
-    }
-
-    fn index(&self, number: u64) -> Result<usize, usize> {
-        self.queue.binary_search_by_key(&number, |place| place.0)
     }
 }
 
@@ -263,13 +229,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// Lets as many of `waiting` log in as may, in their order; each login is done at once.
-    fn logins(line: &mut Line<()>, waiting: &mut VecDeque<u64>, now: Instant) -> usize {
+    fn logins(waiting: &mut VecDeque<Place>, now: Instant) -> usize {
         let mut count = 0;
-        while let Some(number) = waiting.front()
-            && line.take(*number, now).is_ok()
+        while let Some(place) = waiting.front_mut()
+            && place.take(now).is_ok()
         {
+            place.spend();
             waiting.pop_front();
-            line.done();
             count += 1;
         }
         count
@@ -278,11 +244,11 @@ mod tests {
     #[test]
     fn logins_stay_within_the_burst_and_the_rate_in_any_span() {
         let start = Instant::now();
-        let mut line = Line::new(5, 30);
-        let mut waiting: VecDeque<_> = (0..100).map(|_| line.join(())).collect();
+        let limiter = LoginLimiter::new(5, 30);
+        let mut waiting: VecDeque<_> = (0..100).map(|_| limiter.join()).collect();
         let mut made = Vec::new();
         for second in 0..300 {
-            let count = logins(&mut line, &mut waiting, start + SECOND * second);
+            let count = logins(&mut waiting, start + SECOND * second);
             made.extend(std::iter::repeat_n(second, count));
         }
         assert_eq!(made.len(), 100);
@@ -293,48 +259,48 @@ mod tests {
             }
         }
         // A minute without logins, and the burst is there again.
-        waiting.extend((0..9).map(|_| line.join(())));
-        assert_eq!(logins(&mut line, &mut waiting, start + SECOND * 400), 5);
+        waiting.extend((0..9).map(|_| limiter.join()));
+        assert_eq!(logins(&mut waiting, start + SECOND * 400), 5);
     }
 
     #[test]
     fn only_so_many_run_at_once_and_the_first_in_line_is_next() {
         let now = Instant::now();
-        let mut line = Line::new(2, 6000);
-        let places: Vec<_> = (0..4).map(|_| line.join(())).collect();
-        assert_eq!(line.take(places[1], now), Err(None));
-        assert_eq!(line.take(places[0], now), Ok(()));
-        assert_eq!(line.take(places[1], now), Ok(()));
-        assert_eq!(line.take(places[2], now + SECOND), Err(None));
-        line.leave(places[2]);
-        line.done();
-        assert_eq!(line.take(places[3], now + SECOND), Ok(()));
-        assert_eq!((line.running, line.queue.len()), (2, 0));
+        let limiter = LoginLimiter::new(2, 6000);
+        let [mut first, mut second, mut third, mut fourth] = [(); 4].map(|()| limiter.join());
+        assert_eq!(second.take(now), Err(None));
+        assert_eq!(first.take(now), Ok(()));
+        assert_eq!(second.take(now), Ok(()));
+        assert_eq!(third.take(now + SECOND), Err(None));
+        drop(third);
+        first.spend();
+        drop(first);
+        assert_eq!(fourth.take(now + SECOND), Ok(()));
+        assert_eq!((limiter.running(), limiter.waiting()), (2, 0));
     }
 
     #[test]
     fn a_turn_that_is_given_back_costs_nothing() {
         let now = Instant::now();
-        let mut line = Line::new(1, 1);
-        let (first, second) = (line.join(()), line.join(()));
-        assert_eq!(line.take(first, now), Ok(()));
-        line.give_back();
-        assert_eq!(line.take(second, now), Ok(()));
-        line.done();
-        let third = line.join(());
-        assert_eq!(line.take(third, now), Err(Some(SECOND * 60)));
-        assert_eq!(line.take(third, now + SECOND * 59), Err(Some(SECOND)));
+        let limiter = LoginLimiter::new(1, 1);
+        let [mut first, mut second, mut third] = [(); 3].map(|()| limiter.join());
+        assert_eq!(first.take(now), Ok(()));
+        drop(first);
+        assert_eq!(second.take(now), Ok(()));
+        second.spend();
+        drop(second);
+        assert_eq!(third.take(now), Err(Some(SECOND * 60)));
+        assert_eq!(third.take(now + SECOND * 59), Err(Some(SECOND)));
     }
 
     #[test]
     fn the_outlook_counts_those_ahead_and_a_backward_clock_gains_nothing() {
         let now = Instant::now();
-        let mut line = Line::new(1, 60);
-        let places: Vec<_> = (0..10).map(|_| line.join(())).collect();
-        assert_eq!(line.take(places[0], now + SECOND), Ok(()));
-        line.done();
-        assert_eq!(line.take(places[1], now), Err(Some(SECOND)));
-        assert_eq!(line.outlook(places[1], now + SECOND), SECOND);
-        assert_eq!(line.outlook(places[9], now + SECOND), SECOND * 9);
+        let limiter = LoginLimiter::new(1, 60);
+        let mut places: VecDeque<_> = (0..10).map(|_| limiter.join()).collect();
+        assert_eq!(logins(&mut places, now + SECOND), 1);
+        assert_eq!(places[0].take(now), Err(Some(SECOND)));
+        assert_eq!(places[0].outlook(now + SECOND), SECOND);
+        assert_eq!(places[8].outlook(now + SECOND), SECOND * 9);
     }
 }

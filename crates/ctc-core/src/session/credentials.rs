@@ -3,8 +3,7 @@
 use http::Request;
 
 use super::Session;
-use super::denial::LoginFailure;
-use super::login::{LoginOutcome, LoginTicket};
+use super::login::LoginTicket;
 use super::open_record::Marks;
 use crate::secret::{Credentials, FormBody};
 use crate::time::{Instant, later};
@@ -92,31 +91,6 @@ impl Session {
         (pending_login.marks, pending_login.lease_until) = (marks, lease_until);
         pending_login.sent = false;
         Some(self.requests.login(&self.key, credentials))
-    }
-
-    /// Reports a login that was not sent because the source of the credentials failed. After a
-    /// temporary failure there is a backoff, as for a server that could not be reached; otherwise
-    /// no login is made until [`reset`](Self::reset) or [`set_credentials`](Self::set_credentials).
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn credentials_failed(
-        &mut self,
-        ticket: LoginTicket,
-        is_transient: bool,
-        now: Instant,
-    ) -> LoginOutcome {
-        if is_transient {
-            return self.fail(&ticket, LoginFailure::CredentialsUnavailable, false, now);
-        }
-        let now = self.tick(now);
-        let counts = self.still_counts(&ticket);
-        if self.take_pending(&ticket).is_some() {
-            self.governor.refund(now);
-        }
-        if counts {
-            LoginOutcome::Failed(self.governor.no_credentials())
-        } else {
-            LoginOutcome::Stale { orphan: None }
-        }
     }
 
     /// Changes to other credentials. `false` if the session has these.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 
@@ -23,7 +24,7 @@ pub enum Admit {
     /// You are elected, and the session has no credentials of its own: get them, pass them to
     /// [`login_with`](crate::Session::login_with), and continue with the login that it returns as
     /// with [`Login`](Self::Login). If you cannot get any, report that with
-    /// [`credentials_failed`](crate::Session::credentials_failed).
+    /// [`login_failed`](crate::Session::login_failed).
     NeedCredentials(LoginTicket),
     /// Another caller is logging in: wait, and ask again.
     Wait(Wait),
@@ -97,4 +98,33 @@ pub enum SendFailure {
     NotSent,
     /// The server may have received it. Use this if in doubt.
     MaybeSent,
+}
+
+/// Why a login has no response: for [`Session::login_failed`](crate::Session::login_failed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoResponse {
+    /// The HTTP client failed.
+    Client(SendFailure),
+    /// The HTTP client, the store or the source of the credentials panicked.
+    Panicked(SendFailure),
+    /// It was not sent: another process held the store lease for too long.
+    StoreBusy,
+    /// It was not tried: a limit on the logins of many sessions has no room for it before this
+    /// pause is over, and until then none is made. The server has not failed, so this pause does
+    /// not grow with the next one.
+    Limited(Duration),
+    /// It was not sent: the source of the credentials failed, and may be asked again after a
+    /// backoff, as for a server that could not be reached.
+    CredentialsUnavailable,
+    /// It was not sent: the source of the credentials failed, and asking again does not help. No
+    /// login is made until [`reset`](crate::Session::reset) or
+    /// [`set_credentials`](crate::Session::set_credentials).
+    CredentialsUnusable,
+}
+
+impl From<SendFailure> for NoResponse {
+    fn from(failure: SendFailure) -> Self {
+        Self::Client(failure)
+    }
 }

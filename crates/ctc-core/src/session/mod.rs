@@ -30,7 +30,7 @@ use http::Request;
 
 pub use call::{Call, Route, Unauthorized, Verdict};
 pub use denial::{Denial, LoginFailure, RejectionReason};
-pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, Resumed, SendFailure};
+pub use login::{Admit, LoginOrder, LoginOutcome, LoginTicket, NoResponse, Resumed, SendFailure};
 pub use login_response::{LoginReader, LoginReading};
 pub use open_record::{OpenRecord, SealSeed};
 pub use overview::{RecordOverview, TokenOverview};

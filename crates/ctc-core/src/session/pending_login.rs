@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Request;
 
 use super::denial::LoginFailure;
-use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, SendFailure};
+use super::login::{Admit, LoginOrder, LoginOutcome, LoginTicket, NoResponse, SendFailure};
 use super::login_response::{LoginReading, Reading};
 use super::open_record::{Marks, TokenTimes};
 use super::pass::Generation;
@@ -61,52 +61,51 @@ impl Session {
         }
     }
 
-    /// Reports a login that had no response.
+    /// Reports a login that has no response. A login that certainly was not sent is not charged to
+    /// the budget.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn login_failed(
         &mut self,
         ticket: LoginTicket,
-        failure: SendFailure,
+        why: impl Into<NoResponse>,
         now: Instant,
     ) -> LoginOutcome {
-        let cause = match failure {
-            SendFailure::NotSent => LoginFailure::NotSent,
-            SendFailure::MaybeSent => LoginFailure::MaybeSent,
+        use SendFailure::{MaybeSent, NotSent};
+        let now = self.tick(now);
+        let stale = LoginOutcome::Stale { orphan: None };
+        let Some(pending_login) = self.take_pending(&ticket) else {
+            return stale;
         };
-        self.fail(&ticket, cause, failure == SendFailure::MaybeSent, now)
-    }
-
-    /// Reports a login during which the HTTP client or the store panicked. `sent` says whether the
-    /// server may have received it.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_panicked(
-        &mut self,
-        ticket: LoginTicket,
-        sent: bool,
-        now: Instant,
-    ) -> LoginOutcome {
-        self.fail(&ticket, LoginFailure::Panicked, sent, now)
-    }
-
-    /// Reports a login that was not sent, because another process held the store lease for too
-    /// long.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn store_busy(&mut self, ticket: LoginTicket, now: Instant) -> LoginOutcome {
-        self.fail(&ticket, LoginFailure::StoreBusy, false, now)
-    }
-
-    /// Reports a login that was not tried: a limit on the logins of many sessions has no room for
-    /// it before `pause` is over, and until then none is made. That is no failure of the server's:
-    /// the pause does not grow with the next one.
-    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn login_limited(
-        &mut self,
-        ticket: LoginTicket,
-        pause: Duration,
-        now: Instant,
-    ) -> LoginOutcome {
-        let cause = LoginFailure::Limited;
-        self.fail_with_pause(&ticket, cause, Some(pause), false, now)
+        let mut pause = None;
+        let (cause, failure) = match why.into() {
+            NoResponse::Client(NotSent) => (LoginFailure::NotSent, NotSent),
+            NoResponse::Client(MaybeSent) => (LoginFailure::MaybeSent, MaybeSent),
+            NoResponse::Panicked(failure) => (LoginFailure::Panicked, failure),
+            NoResponse::StoreBusy => (LoginFailure::StoreBusy, NotSent),
+            NoResponse::Limited(turn) => {
+                pause = Some(turn);
+                (LoginFailure::Limited, NotSent)
+            }
+            NoResponse::CredentialsUnavailable => (LoginFailure::CredentialsUnavailable, NotSent),
+            NoResponse::CredentialsUnusable => {
+                self.governor.refund(now);
+                if pending_login.superseded || pending_login.marks != self.marks {
+                    return stale;
+                }
+                return LoginOutcome::Failed(self.governor.no_credentials());
+            }
+        };
+        if failure == NotSent {
+            self.governor.refund(now);
+        }
+        if pending_login.superseded {
+            return stale;
+        }
+        let reading = LoginReading {
+            reading: Reading::Failed { cause, pause },
+            arrived: None,
+        };
+        self.apply(&pending_login, reading, now)
     }
 
     /// Returns the ticket without a report; the next caller is elected. Can be called in `Drop`.
@@ -248,42 +247,6 @@ impl Session {
 
     fn has_issued(&self, ticket: &LoginTicket) -> bool {
         Arc::ptr_eq(&ticket.owner, &self.owner)
-    }
-
-    /// There is no response. A login that certainly was not sent is not charged to the budget.
-    pub(super) fn fail(
-        &mut self,
-        ticket: &LoginTicket,
-        cause: LoginFailure,
-        sent: bool,
-        now: Instant,
-    ) -> LoginOutcome {
-        self.fail_with_pause(ticket, cause, None, sent, now)
-    }
-
-    fn fail_with_pause(
-        &mut self,
-        ticket: &LoginTicket,
-        cause: LoginFailure,
-        pause: Option<Duration>,
-        sent: bool,
-        now: Instant,
-    ) -> LoginOutcome {
-        let now = self.tick(now);
-        let Some(pending_login) = self.take_pending(ticket) else {
-            return LoginOutcome::Stale { orphan: None };
-        };
-        if !sent {
-            self.governor.refund(now);
-        }
-        if pending_login.superseded {
-            return LoginOutcome::Stale { orphan: None };
-        }
-        let reading = LoginReading {
-            reading: Reading::Failed { cause, pause },
-            arrived: None,
-        };
-        self.apply(&pending_login, reading, now)
     }
 
     /// Acts on the response to a login that still counts.

@@ -1,7 +1,8 @@
 //! A session that asks for its credentials at each login.
 
 use ctc_core::{
-    Admit, AppKey, Denial, Endpoint, Instant, LoginOutcome, LoginTicket, Phase, Session, Settings,
+    Admit, AppKey, Denial, Endpoint, Instant, LoginOutcome, LoginTicket, NoResponse, Phase,
+    Session, Settings,
 };
 use http::StatusCode;
 
@@ -120,7 +121,12 @@ fn a_source_without_credentials_costs_no_login() {
         for _ in 0..10 {
             let ticket = asking.elected();
             let now = asking.now;
-            let outcome = asking.session.credentials_failed(ticket, is_transient, now);
+            let why = if is_transient {
+                NoResponse::CredentialsUnavailable
+            } else {
+                NoResponse::CredentialsUnusable
+            };
+            let outcome = asking.session.login_failed(ticket, why, now);
             let LoginOutcome::Failed(denial) = outcome else {
                 panic!("{outcome:?}");
             };
@@ -162,7 +168,8 @@ fn a_failure_of_a_source_that_was_replaced_changes_nothing() {
     let mut asking = Asking::new();
     let ticket = asking.elected();
     asking.session.set_credentials(credentials(USER, "fixed"));
-    let outcome = asking.session.credentials_failed(ticket, false, asking.now);
+    let why = NoResponse::CredentialsUnusable;
+    let outcome = asking.session.login_failed(ticket, why, asking.now);
     assert!(matches!(outcome, LoginOutcome::Stale { .. }));
     let admitted = asking.session.admit(&mut call(), asking.now);
     assert!(matches!(admitted, Admit::Login(_)), "{admitted:?}");

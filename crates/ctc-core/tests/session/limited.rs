@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use ctc_core::{Denial, LoginFailure, LoginOutcome, Phase};
+use ctc_core::{Denial, LoginFailure, LoginOutcome, NoResponse, Phase};
 
 use crate::scenario::Scenario;
 
 fn limited(s: &mut Scenario, pause: u64) -> LoginOutcome {
     let (ticket, now) = (s.order().ticket, s.now());
-    s.session
-        .login_limited(ticket, Duration::from_secs(pause), now)
+    let why = NoResponse::Limited(Duration::from_secs(pause));
+    s.session.login_failed(ticket, why, now)
 }
 
 #[test]
@@ -42,7 +42,9 @@ fn it_is_of_this_process_alone_and_a_late_report_says_nothing() {
     let ticket = s.order().ticket;
     let _ = s.session.close();
     let now = s.now();
-    let outcome = s.session.login_limited(ticket, Duration::MAX, now);
+    let outcome = s
+        .session
+        .login_failed(ticket, NoResponse::Limited(Duration::MAX), now);
     assert!(matches!(outcome, LoginOutcome::Stale { .. }));
 }
 
@@ -51,7 +53,8 @@ fn a_renewal_that_is_limited_leaves_the_token_in_use() {
     let mut s = Scenario::new().open("T1");
     let ticket = s.renewal();
     let now = s.now();
-    let outcome = s.session.login_limited(ticket, Duration::from_secs(9), now);
+    let why = NoResponse::Limited(Duration::from_secs(9));
+    let outcome = s.session.login_failed(ticket, why, now);
     assert!(matches!(outcome, LoginOutcome::Failed(_)));
     assert_eq!(s.token().as_deref(), Some("T1"));
 }

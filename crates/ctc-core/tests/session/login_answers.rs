@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use ctc_core::{Denial, FailedLogin, LoginFailure, LoginOutcome, LoginRule, Phase, SendFailure};
+use ctc_core::{
+    Denial, FailedLogin, LoginFailure, LoginOutcome, LoginRule, NoResponse, Phase, SendFailure,
+};
 use http::{Response, StatusCode};
 
 use crate::scenario::{Scenario, answer_with, cookie, response, set_cookies, status};
@@ -286,11 +288,13 @@ fn t27_a_missing_response_is_not_a_rejection_and_is_charged_only_if_sent() {
 
 #[test]
 fn a_login_that_panicked_is_a_failed_one_and_is_charged_when_it_may_have_been_sent() {
-    for sent in [false, true] {
+    for failure in [SendFailure::NotSent, SendFailure::MaybeSent] {
+        let sent = failure == SendFailure::MaybeSent;
         let mut s = Scenario::with(|settings| settings.fair_use.burst = 1.try_into().unwrap());
         let ticket = s.order().ticket;
         let (wait, now) = (s.waits(), s.now());
-        let LoginOutcome::Failed(denial) = s.session.login_panicked(ticket, sent, now) else {
+        let why = NoResponse::Panicked(failure);
+        let LoginOutcome::Failed(denial) = s.session.login_failed(ticket, why, now) else {
             panic!("a login that panicked has failed")
         };
         let Denial::BackingOff { until, cause, .. } = &denial else {

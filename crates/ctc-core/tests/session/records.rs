@@ -1,8 +1,8 @@
 //! What a store keeps: sessions that outlive their process.
 
 use ctc_core::{
-    Admit, Denial, Endpoint, LoginOutcome, LoginTicket, Phase, Resumed, SendFailure, SessionRecord,
-    Settings, Verdict,
+    Admit, Denial, Endpoint, LoginOutcome, LoginTicket, NoResponse, Phase, Resumed, SendFailure,
+    SessionRecord, Settings, Verdict,
 };
 use serde_json::json;
 
@@ -415,7 +415,7 @@ fn t35_a_reset_is_in_force_until_the_server_has_spoken() {
             "store busy",
             |s, ticket| {
                 let now = s.now();
-                drop(s.session.store_busy(ticket, now));
+                drop(s.session.login_failed(ticket, NoResponse::StoreBusy, now));
             },
             5,
         ),
@@ -437,7 +437,8 @@ fn t35_a_reset_is_in_force_until_the_server_has_spoken() {
             "panicked",
             |s, ticket| {
                 let now = s.now();
-                drop(s.session.login_panicked(ticket, false, now));
+                let why = NoResponse::Panicked(SendFailure::NotSent);
+                drop(s.session.login_failed(ticket, why, now));
             },
             5,
         ),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ctc_core::{Admit, Denial, LoginOutcome, LoginTicket, Phase, Resumed, SendFailure, Verdict};
+use ctc_core::{
+    Admit, Denial, LoginOutcome, LoginTicket, NoResponse, Phase, Resumed, SendFailure, Verdict,
+};
 
 use crate::scenario::{
     PASSWORD, Scenario, USER, answer_with, cookie, credentials, response, status,
@@ -179,7 +181,8 @@ fn a_failed_login_with_the_old_credentials_does_not_pause_the_new_ones() {
         }),
         ("panicked", |s, ticket| {
             let now = s.now();
-            s.session.login_panicked(ticket, true, now)
+            s.session
+                .login_failed(ticket, NoResponse::Panicked(SendFailure::MaybeSent), now)
         }),
     ];
     for (name, fail) in ways {

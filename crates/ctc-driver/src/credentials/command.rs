@@ -5,18 +5,16 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ctc_core::Credentials;
-use futures_util::future::{Either, select};
 use zeroize::Zeroizing;
 
 use super::{NoLine, read_line};
 use crate::ports::credentials::THREAD;
 use crate::ports::{CredentialsError, CredentialsSource};
-use crate::threads::{block_on, on_thread};
-use crate::timer::{Sleep, end_of};
 
 /// The default time limit of a command.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,20 +91,16 @@ impl CredentialsCommand {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut running = Running(command.spawn().map_err(Why::Start)?);
-        let output = running.0.stdout.take().ok_or(Why::TimedOut(self.timeout))?;
+        let late = || Why::TimedOut(self.timeout);
+        let output = running.0.stdout.take().ok_or_else(late)?;
         // It may hang with its output open: that must not keep this thread.
-        let reading = on_thread(THREAD, move || read_line(output)).map_err(Why::Start)?;
-        let late = Sleep::until(end_of(self.timeout));
-        let Either::Left((ended, _)) = block_on(select(Box::pin(reading), late)) else {
-            return Err(Why::TimedOut(self.timeout));
-        };
-        let line = match ended {
-            Ok(line) => line.map_err(Why::Output)?,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        let status = running
-            .ends_by(deadline)?
-            .ok_or(Why::TimedOut(self.timeout))?;
+        let (sender, line) = mpsc::channel();
+        let reader = thread::Builder::new().name(THREAD.to_owned());
+        let read = move || sender.send(read_line(output));
+        reader.spawn(read).map_err(Why::Start)?;
+        let line = line.recv_timeout(self.timeout).map_err(|_| late())?;
+        let line = line.map_err(Why::Output)?;
+        let status = running.ends_by(deadline)?.ok_or_else(late)?;
         if status.success() {
             Ok(line)
         } else {
@@ -128,7 +122,7 @@ impl Running {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            sleep(POLL);
+            thread::sleep(POLL);
         }
     }
 }

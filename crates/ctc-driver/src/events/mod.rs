@@ -7,6 +7,7 @@ use http::StatusCode;
 use tracing::{Span, debug, info, info_span, warn};
 
 use crate::ports::StoreError;
+use crate::session::counters::Counters;
 
 /// An event of a session. It contains no secret. The manual has [a table of all
 /// events](crate::manual::observability).
@@ -112,48 +113,55 @@ pub(crate) struct Who<'a> {
     pub(crate) label: Option<&'a str>,
 }
 
-/// Tells `tracing` of an event, under its name and with its fields. The target is `ctc` for all.
+/// Counts an event, if there is a counter for it, and tells `tracing` of it, under its name and
+/// with its fields. The target is `ctc` for all.
 macro_rules! trace {
-    ($session:ident, $self:expr; $($event:pat => $level:ident $name:literal [$($fields:tt)*])*) => {
+    ($session:ident, $counters:ident, $self:expr;
+     $($event:pat => $level:ident $name:literal $($counter:ident)? [$($fields:tt)*])*) => {
         match $self {$(
-            $event => $level!(
-                name: $name, target: "ctc", event = $name,
-                session = $session.number, label = $session.label, $($fields)*
-            ),
+            $event => {
+                $($counters.$counter.count();)?
+                $level!(
+                    name: $name, target: "ctc", event = $name,
+                    session = $session.number, label = $session.label, $($fields)*
+                );
+            }
         )*}
     };
 }
 
 impl SessionEvent<'_> {
-    /// Emits the event through `tracing`. A store that keeps failing is one warning, not one at
-    /// every login.
-    pub(crate) fn trace(&self, session: Who<'_>) {
-        trace! { session, *self;
-            Self::LoginSent => debug "login_sent" ["login is sent"]
+    /// Counts the event and emits it through `tracing`. A store that keeps failing is one warning,
+    /// not one at every login.
+    pub(crate) fn trace(&self, session: Who<'_>, counters: &Counters) {
+        trace! { session, counters, *self;
+            Self::LoginSent => debug "login_sent" logins ["login is sent"]
             Self::LoginQueued { ahead } =>
-                debug "login_queued" [ahead, "login waits for its turn"]
+                debug "login_queued" queued [ahead, "login waits for its turn"]
             Self::LoggedIn { generation } =>
                 info "logged_in" [generation = generation.number(), "logged in"]
-            Self::LoginFailed { denial } => warn "login_failed" [%denial, "login failed"]
+            Self::LoginFailed { denial } =>
+                warn "login_failed" logins_failed [%denial, "login failed"]
             Self::LoginUnwanted =>
                 debug "login_unwanted" ["login is not sent: it is no longer wanted"]
             Self::LoginAbandoned => debug "login_abandoned" ["login abandoned"]
             Self::LoginLate => debug "login_late" ["login came too late"]
             Self::Orphaned =>
-                info "orphaned" ["a login was answered too late; its token is logged out"]
-            Self::Adopted { generation } => info "adopted" [
+                info "orphaned" orphans ["a login was answered too late; its token is logged out"]
+            Self::Adopted { generation } => info "adopted" adopted [
                 generation = generation.number(), "session adopted from the store"
             ]
             Self::StoredByOthers =>
                 info "stored_by_others" ["the store has tokens of other passwords alone"]
             Self::DeniedByStore { denial } =>
                 warn "denied_by_store" [%denial, "the store's record forbids a login"]
-            Self::CallDenied { denial } => debug "call_denied" [%denial, "call is not sent"]
+            Self::CallDenied { denial } =>
+                debug "call_denied" denied [%denial, "call is not sent"]
             Self::CallReplayed =>
-                debug "call_replayed" ["call is sent again with a newer token"]
+                debug "call_replayed" replays ["call is sent again with a newer token"]
             Self::UnauthorizedDelivered { why } =>
                 debug "unauthorized_delivered" [%why, "401 delivered"]
-            Self::TokenRotated { generation } => info "token_rotated" [
+            Self::TokenRotated { generation } => info "token_rotated" rotations [
                 generation = generation.number(), "token rotated by the server"
             ]
             Self::TokenInvalidated { generation, status, unchallenged } =>
@@ -166,14 +174,16 @@ impl SessionEvent<'_> {
             Self::Reopened => info "reopened" ["session reopened"]
             Self::Reset => info "reset" ["session reset"]
             Self::CredentialsReplaced => info "credentials_replaced" ["credentials replaced"]
-            Self::StoreFailed { operation, error, first: true } => warn "store_failed" [
-                operation, error = error as &(dyn Error + 'static),
-                "the session store failed; the session goes on in memory"
-            ]
-            Self::StoreFailed { operation, error, first: false } => debug "store_failed_again" [
-                operation, error = error as &(dyn Error + 'static),
-                "the session store failed again"
-            ]
+            Self::StoreFailed { operation, error, first: true } =>
+                warn "store_failed" store_failures [
+                    operation, error = error as &(dyn Error + 'static),
+                    "the session store failed; the session goes on in memory"
+                ]
+            Self::StoreFailed { operation, error, first: false } =>
+                debug "store_failed_again" store_failures [
+                    operation, error = error as &(dyn Error + 'static),
+                    "the session store failed again"
+                ]
             Self::StoreBusy =>
                 debug "store_busy" ["logged out beside a login of another process"]
         }

@@ -162,7 +162,8 @@ fn tell_all() {
         },
         SessionEvent::StoreBusy,
     ];
-    events.iter().for_each(|event| event.trace(WHO));
+    let counters = Counters::new();
+    events.iter().for_each(|event| event.trace(WHO, &counters));
 }
 
 #[test]

@@ -17,22 +17,23 @@ pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Elected {
     /// Until its task starts.
     attempt: Mutex<Option<Box<Attempt>>>,
-    settled: Arc<AtomicBool>,
+    is_lost: Arc<AtomicBool>,
     starts_by: Instant,
 }
 
 impl Elected {
     pub(crate) fn new(attempt: Box<Attempt>, now: Instant) -> Arc<Self> {
         Arc::new(Self {
-            settled: Arc::clone(&attempt.settled),
+            is_lost: Arc::clone(&attempt.is_lost),
             attempt: Mutex::new(Some(attempt)),
             starts_by: now + START_TIMEOUT,
         })
     }
 
-    /// Whether the login was sent, or need not be. If not, the runtime has dropped it.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled.load(SeqCst)
+    /// Whether the login was dropped before it was sent, by its runtime or because that does not
+    /// run.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(SeqCst)
     }
 
     /// When the task has to have started. `None` if it has.
@@ -40,12 +41,8 @@ impl Elected {
         lock(&self.attempt).as_ref().map(|_| self.starts_by)
     }
 
-    /// Takes the login back from the runtime, unless its task has started.
-    pub(crate) fn take_back(&self) {
-        drop(self.take());
-    }
-
-    fn take(&self) -> Option<Box<Attempt>> {
+    /// Takes the login, unless its task has started: to make it, or back from the runtime.
+    pub(crate) fn take_attempt(&self) -> Option<Box<Attempt>> {
         lock(&self.attempt).take()
     }
 }
@@ -53,15 +50,8 @@ impl Elected {
 /// The login in its task. One that is dropped before it starts gives the login back.
 pub(crate) struct Unstarted(pub(crate) Arc<Elected>);
 
-impl Unstarted {
-    /// `None` if the caller has taken it back.
-    pub(crate) fn start(self) -> Option<Box<Attempt>> {
-        self.0.take()
-    }
-}
-
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        self.0.take_back();
+        drop(self.0.take_attempt());
     }
 }

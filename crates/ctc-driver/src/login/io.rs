@@ -2,23 +2,21 @@
 //! are those of the asynchronous one: a blocking HTTP client and store are done at the first poll.
 
 use std::error::Error;
-use std::panic::resume_unwind;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ctc_core::{Credentials, Instant, RecordKey, SendFailure, SessionRecord};
-use futures_util::FutureExt;
+use ctc_core::__sealing::SealSeed;
+use ctc_core::{Credentials, Instant, SendFailure};
 
-use crate::ports::credentials::{Source, THREAD};
+use crate::ports::credentials::Source;
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, AsyncTransport, CredentialsError, LeaseTerms, LoginRequest,
-    LoginResponse, Runtime, SessionStore, StoreError, StoreLease, StoreSecret, Transport,
-    TransportError, within,
+    AsyncSessionStore, AsyncTransport, Blocking, CredentialsError, LoginRequest, LoginResponse,
+    Runtime, StoreError, StoreSecret, Transport, TransportError, within,
 };
-use crate::sealing::KeyWork;
+use crate::sealing::{Salt, SealKey};
 use crate::session::sync::Mutex;
-use crate::session::{LoginEnd, SharedSession, inside_login};
+use crate::session::{LoginEnd, SharedSession};
 use crate::threads::on_thread;
 
 /// What a driver has, shared with its logins.
@@ -33,13 +31,36 @@ pub(crate) struct Io<T: ?Sized> {
     pub(crate) transport: T,
 }
 
+impl<T> Io<T> {
+    /// What a driver has, and what it holds while it is in use.
+    pub(crate) fn new(
+        session: SharedSession,
+        transport: T,
+        runtime: impl Runtime,
+        store: Option<Arc<dyn AsyncSessionStore>>,
+    ) -> (Arc<Self>, Arc<()>) {
+        let in_use = Arc::new(());
+        let io = Self {
+            session,
+            runtime: Arc::new(runtime),
+            store,
+            in_use: Arc::downgrade(&in_use),
+            not_run_until: Mutex::new(None),
+            transport,
+        };
+        (Arc::new(io), in_use)
+    }
+}
+
 /// The part of an HTTP client that logins need.
 #[async_trait]
 pub(crate) trait SendLogin: Send + Sync {
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError>;
 
     /// Whether an asynchronous source of credentials can be asked.
-    fn is_asynchronous(&self) -> bool;
+    fn is_asynchronous(&self) -> bool {
+        true
+    }
 }
 
 /// No response, and whether the server may have seen the request.
@@ -62,38 +83,23 @@ impl<T: AsyncTransport> SendLogin for T {
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, SendError> {
         Ok(AsyncTransport::send_login(self, login).await?)
     }
-
-    fn is_asynchronous(&self) -> bool {
-        true
-    }
 }
 
 impl Io<dyn SendLogin + '_> {
-    /// Asks a source for credentials, for `login_timeout` at most.
-    pub(crate) async fn credentials(
-        &self,
-        source: Source,
-    ) -> Result<Credentials, CredentialsError> {
-        let asked = async {
-            match source {
-                Source::Async(source) if self.transport.is_asynchronous() => {
-                    source.credentials().await
-                }
-                Source::Async(_) => Err(CredentialsError::unusable(AsyncSource)),
-                // On a thread of its own.
-                Source::Blocking(source) => {
-                    let session = self.session.clone();
-                    let ask = move || {
-                        let asked = inside_login(&session, async { source.credentials() });
-                        asked.now_or_never().expect("a call is never pending")
-                    };
-                    let asked = on_thread(THREAD, ask).map_err(CredentialsError::unavailable)?;
-                    asked.await.unwrap_or_else(|panic| resume_unwind(panic))
-                }
-            }
+    /// Asks the session's source for credentials, for `login_timeout` at most.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let Some(Source {
+            source,
+            is_blocking,
+        }) = self.session.credentials_source()
+        else {
+            return Err(CredentialsError::unusable(NoSource));
         };
+        if !is_blocking && !self.transport.is_asynchronous() {
+            return Err(CredentialsError::unusable(AsyncSource));
+        }
         let limit = self.session.settings().login_timeout;
-        let asked = self.within(limit, asked).await;
+        let asked = self.within(limit, source.credentials()).await;
         asked.unwrap_or_else(|| Err(CredentialsError::unavailable(NoCredentialsYet(limit))))
     }
 
@@ -103,12 +109,13 @@ impl Io<dyn SendLogin + '_> {
     }
 
     /// Derives a key on a thread of its own, and leaves it with the session even if nobody waits
-    /// for it any more: it takes a core for milliseconds, and may wait for its turn.
-    pub(crate) async fn derive(&self, work: KeyWork) -> Result<(), StoreError> {
+    /// for it any more: it takes a core for milliseconds, and may wait for its turn. Returns
+    /// whether there is one.
+    pub(crate) async fn derive(&self, seed: SealSeed, salt: Salt) -> bool {
         let session = self.session.clone();
         let derive = move || {
-            let seed = work.seed().clone();
-            session.keys().put(seed, None, work.run(None)?);
+            let key = SealKey::derive(&seed, salt, None)?;
+            session.keys().put(seed, None, key);
             Ok(())
         };
         let derived = match on_thread("ctc-key", derive) {
@@ -117,7 +124,11 @@ impl Io<dyn SendLogin + '_> {
                 .unwrap_or_else(|_| Err("the derivation panicked".into())),
             Err(error) => Err(error.into()),
         };
-        derived.map_err(StoreError::Unavailable)
+        let told = |error| {
+            self.session
+                .store_failed("seal", &StoreError::Unavailable(error));
+        };
+        derived.map_err(told).is_ok()
     }
 
     /// Sends a login or logout.
@@ -127,7 +138,7 @@ impl Io<dyn SendLogin + '_> {
         sent.await.unwrap_or_else(|| {
             Err(SendError {
                 failure: SendFailure::MaybeSent,
-                error: Arc::new(NoResponse(timeout)),
+                error: Arc::new(NoResponseIn(timeout)),
             })
         })
     }
@@ -156,6 +167,13 @@ impl Io<dyn SendLogin + '_> {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the session has neither credentials nor a source of them: call set_credentials or \
+     set_credentials_source"
+)]
+struct NoSource;
+
 /// A source took longer than a login may take.
 #[derive(Debug, thiserror::Error)]
 #[error("the source returned no credentials within {} s", .0.as_secs_f64())]
@@ -170,10 +188,7 @@ struct AsyncSource;
 
 #[derive(Debug, thiserror::Error)]
 #[error("no response within {} s", .0.as_secs_f64())]
-pub(crate) struct NoResponse(pub(crate) Duration);
-
-/// Wraps what is blocking for the asynchronous steps.
-pub(crate) struct Blocking<T>(pub(crate) T);
+pub(crate) struct NoResponseIn(pub(crate) Duration);
 
 #[async_trait]
 impl<T: Transport> SendLogin for Blocking<T> {
@@ -183,35 +198,5 @@ impl<T: Transport> SendLogin for Blocking<T> {
 
     fn is_asynchronous(&self) -> bool {
         false
-    }
-}
-
-#[async_trait]
-impl AsyncSessionStore for Blocking<Arc<dyn SessionStore>> {
-    async fn lease(
-        &self,
-        key: &RecordKey,
-        terms: LeaseTerms,
-    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        Ok(Box::new(Blocking(self.0.lease(key, terms)?)))
-    }
-
-    fn secret(&self) -> Option<StoreSecret> {
-        self.0.secret()
-    }
-}
-
-#[async_trait]
-impl AsyncStoreLease for Blocking<Box<dyn StoreLease>> {
-    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        self.0.load()
-    }
-
-    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        self.0.save(record)
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.release()
     }
 }

@@ -5,14 +5,18 @@ use std::time::Duration;
 use ctc_core::__sealing::SealSeed;
 use ctc_core::{OpenRecord, RecordKey, SessionRecord};
 
-use super::io::{Io, NoResponse, SendLogin};
+use super::io::{Io, NoResponseIn, SendLogin};
 use crate::ports::{AsyncStoreLease, LeaseTerms, StoreError};
-use crate::sealing::{self, KeyWork, Keys, NoRandom, Salt, SealKey, random};
+use crate::sealing::{self, Keys, NoRandom, Salt, SealKey, random};
 use crate::session::SharedSession;
 use crate::session::store_view::SaveGuard;
 
 /// How long a store operation may take; a longer one counts as a store that is not available.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a key is derived for a record whose salt changes each time. After that the login goes
+/// on with what is readable without a key.
+const MOST_ROUNDS: u32 = 3;
 
 /// How long a response may be held back, in total, while the store is told of the token that it
 /// brought.
@@ -25,25 +29,29 @@ pub(crate) fn full_wait(session: &SharedSession) -> Duration {
     lease.saturating_sub(2 * STORE_TIMEOUT).max(lease / 2)
 }
 
-/// Takes the lease of this session's record.
-pub(crate) async fn lease<'a>(
-    io: &'a Io<dyn SendLogin>,
-    wait: Duration,
-) -> Result<LeasedStore<'a>, StoreError> {
+/// Takes the lease of this session's record. `None` if another holder has it all the time.
+pub(crate) async fn lease(io: &Io<dyn SendLogin>, wait: Duration) -> Option<LeasedStore<'_>> {
+    let none = LeasedStore::none(io);
     let key = io.session.record_key();
     // Before the credentials are known, so is not the record's place.
     let Some(store) = io.store.as_ref().filter(|_| !key.account.is_empty()) else {
-        return Ok(LeasedStore::none(io));
+        return Some(none);
     };
     let ttl = io.session.settings().lease;
     // The store knows best when to stop waiting; this limit is for one that does not return.
     let limit = wait.saturating_add(STORE_TIMEOUT);
     let leased = store.lease(&key, LeaseTerms { wait, ttl });
-    let lease = io.within(limit, leased).await;
-    Ok(LeasedStore {
-        lease: Some((lease.unwrap_or(Err(StoreError::Busy))?, key)),
-        ..LeasedStore::none(io)
-    })
+    match io.within(limit, leased).await {
+        None | Some(Err(StoreError::Busy)) => None,
+        Some(Err(error)) => {
+            io.session.store_failed("lease", &error);
+            Some(none)
+        }
+        Some(Ok(lease)) => Some(LeasedStore {
+            lease: Some((lease, key)),
+            ..none
+        }),
+    }
 }
 
 /// The store's lease, if there is a store and it works. Its failures are noted and go no further.
@@ -52,9 +60,8 @@ pub(crate) struct LeasedStore<'a> {
     lease: Option<(Box<dyn AsyncStoreLease>, RecordKey)>,
     /// The record that the store has.
     kept: Option<SessionRecord>,
-    /// The credentials that it was opened for.
+    /// Once it was loaded: the credentials that it was opened for.
     opened_for: Option<SealSeed>,
-    has_loaded: bool,
     has_saved: bool,
     has_failed: bool,
 }
@@ -66,7 +73,6 @@ impl<'a> LeasedStore<'a> {
             lease: None,
             kept: None,
             opened_for: None,
-            has_loaded: false,
             has_saved: false,
             has_failed: false,
         }
@@ -77,10 +83,7 @@ impl<'a> LeasedStore<'a> {
     pub(crate) async fn load(&mut self) -> Option<OpenRecord> {
         let lease = &mut self.lease.as_mut()?.0;
         match in_time(self.io, lease.load()).await {
-            Ok(kept) => {
-                self.kept = kept;
-                self.has_loaded = true;
-            }
+            Ok(kept) => self.kept = kept,
             Err(error) => {
                 self.failed("load", &error);
                 return None;
@@ -91,8 +94,40 @@ impl<'a> LeasedStore<'a> {
         self.opened(seed)
     }
 
+    /// Loads the record as [`load`](Self::load) does. If its key is missing, the lease is released
+    /// while the key is derived, because that is slow, and taken again. `None` in place of the
+    /// store if another holder has it by then. Without a record, a key is derived only if the
+    /// session `begins` one.
+    pub(crate) async fn load_with_key(
+        mut self,
+        wait: Duration,
+        begins: bool,
+    ) -> (Option<Self>, Option<OpenRecord>) {
+        let io = self.io;
+        let mut opened = self.load().await;
+        for _ in 0..MOST_ROUNDS {
+            if opened.is_none() && !begins {
+                break;
+            }
+            let Some((seed, salt)) = self.missing_key().await else {
+                break;
+            };
+            self.release().await;
+            let is_derived = io.derive(seed, salt).await;
+            match lease(io, wait).await {
+                Some(store) => self = store,
+                None => return (None, opened),
+            }
+            opened = self.load().await.or(opened);
+            if !is_derived {
+                break;
+            }
+        }
+        (Some(self), opened)
+    }
+
     /// What the record that was loaded says to the credentials of `seed`.
-    pub(crate) fn opened(&self, seed: SealSeed) -> Option<OpenRecord> {
+    fn opened(&self, seed: SealSeed) -> Option<OpenRecord> {
         let kept = self.kept.as_ref()?;
         let key = self.key(&seed, Some(kept.salt()));
         Some(sealing::open(kept, seed, key.as_ref()))
@@ -105,18 +140,16 @@ impl<'a> LeasedStore<'a> {
         };
         let key = self.key(seed, Some(kept.salt()));
         kept.has_token()
-            && key.is_some_and(|key| kept.tokens().iter().all(|token| token.by != key.by()))
+            && key.is_some_and(|key| kept.tokens().iter().all(|token| token.by != key.by))
     }
 
-    /// What is to be done for the key to the record that was loaded, if it is missing. Who finds no
+    /// What the key to the record that was loaded is derived from, if it is missing. Who finds no
     /// record leaves one for others to take the salt from: they then all derive at the same time.
-    pub(crate) async fn missing_key(&mut self) -> Option<KeyWork> {
-        if self.io.store_secret().is_some() || !self.has_loaded {
-            return None;
-        }
+    async fn missing_key(&mut self) -> Option<(SealSeed, Salt)> {
         let seed = self.opened_for.clone()?;
         let salt = self.kept.as_ref().map(SessionRecord::salt);
-        if self.session().keys().find(&seed, None, salt).is_some() {
+        let has_key = self.session().keys().find(&seed, None, salt).is_some();
+        if has_key || self.io.store_secret().is_some() {
             return None;
         }
         if salt.is_none() {
@@ -126,7 +159,7 @@ impl<'a> LeasedStore<'a> {
             self.save_as(&blank).await;
         }
         let salt = self.kept.as_ref().map(SessionRecord::salt);
-        Some(KeyWork::new(seed, salt.or_else(|| random().ok())?))
+        Some((seed, salt.or_else(|| random().ok())?))
     }
 
     /// The session's key, made here and now if the store has a secret.
@@ -136,7 +169,7 @@ impl<'a> LeasedStore<'a> {
         self.session().keys().find(seed, secret, salt).or_else(|| {
             let secret = secret?;
             let salt = salt.or_else(|| random().ok())?;
-            let key = KeyWork::new(seed.clone(), salt).run(Some(secret)).ok()?;
+            let key = SealKey::derive(seed, salt, Some(secret)).ok()?;
             self.session()
                 .keys()
                 .put(seed.clone(), Some(secret.clone()), key.clone());
@@ -165,7 +198,7 @@ impl<'a> LeasedStore<'a> {
         let salt = kept.map(SessionRecord::salt);
         let was_opened = kept.is_none() || self.opened_for.as_ref() == Some(ours.seed());
         let own = self.key(ours.seed(), salt).filter(|_| was_opened);
-        let salt = salt.or(own.as_ref().map(SealKey::salt));
+        let salt = salt.or(own.as_ref().map(|key| key.salt));
         let salt = salt.map_or_else(random, Ok)?;
         let by = ours.token_to_seal().map(|(_, _, by)| by);
         let token = by.and_then(|by| self.key(by, Some(salt)));
@@ -186,7 +219,7 @@ impl<'a> LeasedStore<'a> {
         // The account may have changed since: its record has a place and a lease of its own. And a
         // record that could not be read may hold what others need.
         let key = self.lease.as_ref().map(|(_, key)| key);
-        if !self.has_loaded || key != Some(&ours.key()) {
+        if self.opened_for.is_none() || key != Some(&ours.key()) {
             return true;
         }
         let record = match self.sealed(ours) {
@@ -196,26 +229,24 @@ impl<'a> LeasedStore<'a> {
                 return true;
             }
         };
-        let has_saved = std::mem::take(&mut self.has_saved);
-        let outcome = self.write(record).await;
-        if self.has_saved {
-            self.session().store_view().set_saved(ours.auth_token());
+        match self.write(record).await {
+            Ok(()) => self.session().store_view().set_saved(ours.auth_token()),
+            Err(StoreError::LeaseLost) => return false,
+            Err(_) => {}
         }
-        self.has_saved |= has_saved;
-        outcome
+        true
     }
 
-    async fn write(&mut self, record: SessionRecord) -> bool {
+    async fn write(&mut self, record: SessionRecord) -> Result<(), StoreError> {
         let Some((lease, _)) = &mut self.lease else {
-            return true;
+            return Ok(());
         };
-        let Err(error) = in_time(self.io, lease.save(&record)).await else {
-            self.kept = Some(record);
-            self.has_saved = true;
-            return true;
-        };
-        self.failed("save", &error);
-        !matches!(error, StoreError::LeaseLost)
+        let saved = in_time(self.io, lease.save(&record)).await;
+        match &saved {
+            Ok(()) => (self.kept, self.has_saved) = (Some(record), true),
+            Err(error) => self.failed("save", error),
+        }
+        saved
     }
 
     /// Takes a token of the credentials of `seed` out of the record, if `is_over` says that it is
@@ -228,8 +259,8 @@ impl<'a> LeasedStore<'a> {
         let Some(kept) = &self.kept else { return };
         let key = self.key(&seed, Some(kept.salt()));
         if let Some(key) = key.filter(|key| is_over(&sealing::open(kept, seed, Some(key)))) {
-            let record = kept.clone().without_token_by(key.by());
-            self.write(record).await;
+            let record = kept.clone().without_token_by(key.by);
+            let _ = self.write(record).await;
         }
     }
 
@@ -257,9 +288,8 @@ async fn in_time<R>(
     io: &Io<dyn SendLogin>,
     work: impl Future<Output = Result<R, StoreError>> + Send,
 ) -> Result<R, StoreError> {
-    let late = || StoreError::unavailable(NoResponse(STORE_TIMEOUT));
     let done = io.within(STORE_TIMEOUT, work).await;
-    done.unwrap_or_else(|| Err(late()))
+    done.unwrap_or_else(|| Err(StoreError::unavailable(NoResponseIn(STORE_TIMEOUT))))
 }
 
 /// Returns the right to save what the store does not have yet, if it is time to.
@@ -273,7 +303,7 @@ pub(crate) fn save_due(io: &Io<dyn SendLogin>) -> Option<SaveGuard<'_>> {
 pub(crate) async fn save_pending(io: &Io<dyn SendLogin>, save: SaveGuard<'_>) {
     let done = io.within(SAVE_TIMEOUT, try_save(io)).await;
     if done.is_none() {
-        let late = StoreError::unavailable(NoResponse(SAVE_TIMEOUT));
+        let late = StoreError::unavailable(NoResponseIn(SAVE_TIMEOUT));
         io.session.store_failed("save", &late);
     }
     if done != Some(false) {
@@ -285,25 +315,19 @@ pub(crate) async fn save_pending(io: &Io<dyn SendLogin>, save: SaveGuard<'_>) {
 /// in or has just done so. `false` in the latter case: try again later.
 async fn try_save(io: &Io<dyn SendLogin>) -> bool {
     let session = &io.session;
-    match lease(io, Duration::ZERO).await {
-        Ok(mut store) => {
-            if let Some(kept) = store.load().await {
-                // Its history is not to be lost with it.
-                let wall = session.wall();
-                session.with(|session, now| session.merge_history(&kept, now, wall));
-            }
-            // Without a token: a login failed, or the session was closed. That takes no token out
-            // of the store.
-            if store.may_take(&session.record()) {
-                store.save().await;
-            }
-            store.release().await;
-            true
-        }
-        Err(StoreError::Busy) => false,
-        Err(error) => {
-            session.store_failed("lease", &error);
-            true
-        }
+    let Some(mut store) = lease(io, Duration::ZERO).await else {
+        return false;
+    };
+    if let Some(kept) = store.load().await {
+        // Its history is not to be lost with it.
+        let wall = session.wall();
+        session.with(|session, now| session.merge_history(&kept, now, wall));
     }
+    // Without a token: a login failed, or the session was closed. That takes no token out of the
+    // store.
+    if store.may_take(&session.record()) {
+        store.save().await;
+    }
+    store.release().await;
+    true
 }

@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::io::{Io, SendError, SendLogin};
 use super::leased_store::{STORE_TIMEOUT, lease};
 use crate::events::SessionEvent;
-use crate::ports::{LoginRequest, LoginResponse, StoreError};
+use crate::ports::{LoginRequest, LoginResponse};
 use crate::session::LoginEnd;
 
 /// How long a logout may take by default. Orchestrators kill a program some 30 s after they asked
@@ -112,23 +112,20 @@ async fn remove_from_store(
     wait: Duration,
 ) {
     let session = &io.session;
-    match lease(io, wait).await {
-        Ok(mut store) => {
-            store.load().await;
-            let by = closed.token_to_seal().map(|(_, _, by)| by);
-            let seed = by.unwrap_or(closed.seed()).clone();
-            // The store may have an older token of this session's than the one that was closed. If
-            // the session was reopened meanwhile and took that one up again, it is not over.
-            let next = session.record();
-            let is_over = |kept: &OpenRecord| {
-                let is_saved = saved.is_some_and(|saved| kept.has_auth_token(&saved));
-                (kept.same_token(closed) || is_saved) && !kept.same_token(&next)
-            };
-            store.remove(seed, is_over).await;
-            store.release().await;
-        }
+    let Some(mut store) = lease(io, wait).await else {
         // The holder is about to log in, or has just done so.
-        Err(StoreError::Busy) => session.tell(SessionEvent::StoreBusy),
-        Err(error) => session.store_failed("lease", &error),
-    }
+        return session.tell(SessionEvent::StoreBusy);
+    };
+    store.load().await;
+    let by = closed.token_to_seal().map(|(_, _, by)| by);
+    let seed = by.unwrap_or(closed.seed()).clone();
+    // The store may have an older token of this session's than the one that was closed. If the
+    // session was reopened meanwhile and took that one up again, it is not over.
+    let next = session.record();
+    let is_over = |kept: &OpenRecord| {
+        let is_saved = saved.is_some_and(|saved| kept.has_auth_token(&saved));
+        (kept.same_token(closed) || is_saved) && !kept.same_token(&next)
+    };
+    store.remove(seed, is_over).await;
+    store.release().await;
 }

@@ -34,25 +34,16 @@ impl SendLogin for Tokens {
         let headers = HeaderMap::from_iter([(http::header::SET_COOKIE, cookie)]);
         Ok(LoginResponse::new(StatusCode::OK, headers))
     }
-
-    fn is_asynchronous(&self) -> bool {
-        true
-    }
 }
 
 fn io<T>(
     session: &SharedSession,
     transport: T,
     store: Option<Arc<dyn AsyncSessionStore>>,
-) -> Io<T> {
-    Io {
-        session: session.clone(),
-        runtime: Arc::new(NoTasks),
-        store,
-        in_use: Arc::downgrade(Box::leak(Box::new(Arc::new(())))),
-        not_run_until: crate::session::sync::Mutex::new(None),
-        transport,
-    }
+) -> Arc<Io<T>> {
+    let (io, in_use) = Io::new(session.clone(), transport, NoTasks, store);
+    std::mem::forget(in_use);
+    io
 }
 
 fn order(session: &SharedSession) -> Box<Attempt> {
@@ -102,7 +93,7 @@ fn without_its_key_a_session_warns_once_keeps_the_history_and_leaves_all_else() 
         )
     };
     // Somebody with a key has saved a token.
-    renews(&of(&session(), vec!["T1"]));
+    renews(&*of(&session(), vec!["T1"]));
     let before = kept();
     let (session, warnings) = (session(), std::sync::Arc::new(Mutex::new(vec![])));
     *NO_MEMORY_FOR.lock().unwrap() = Some(session.record().seed().clone());
@@ -116,8 +107,8 @@ fn without_its_key_a_session_warns_once_keeps_the_history_and_leaves_all_else() 
         }
     });
     let io = of(&session, vec!["T3", "T2"]);
-    renews(&io);
-    renews(&io);
+    renews(&*io);
+    renews(&*io);
     assert_eq!(session.counts().logins, 2);
     let admitted = session.with(|session, now| session.admit(&mut Call::new(true), now));
     assert!(matches!(admitted, Admit::Proceed(_)));
@@ -155,10 +146,6 @@ impl SendLogin for NoConnection {
             error: Arc::new(Curious(self.0.clone())),
         })
     }
-
-    fn is_asynchronous(&self) -> bool {
-        true
-    }
 }
 
 /// The previous login's error, and that of a login that says nothing any more.
@@ -168,12 +155,12 @@ fn an_error_is_dropped_outside_of_the_lock() {
     std::thread::spawn(move || {
         let session = session();
         let io = io(&session, NoConnection(session.clone()), None);
-        let io: &Io<dyn SendLogin> = &io;
+        let io: &Io<dyn SendLogin> = &*io;
         for superseded in [false, false, true] {
             session.reset();
             let mut attempt = order(&session);
             if superseded {
-                attempt.start().unwrap();
+                attempt.start(io).unwrap();
                 session.close();
                 let login = LoginRequest::new(http::Request::default(), Duration::from_secs(1));
                 attempt.report(Err(block_on(io.send(login)).err().unwrap()));

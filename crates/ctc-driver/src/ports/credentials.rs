@@ -178,16 +178,30 @@ impl From<SecretError> for CredentialsError {
 
 /// A source of either kind.
 #[derive(Clone)]
-pub(crate) enum Source {
-    Blocking(Arc<dyn CredentialsSource>),
-    Async(Arc<dyn AsyncCredentialsSource>),
+pub(crate) struct Source {
+    pub(crate) source: Arc<dyn AsyncCredentialsSource>,
+    /// It is asked on a thread of its own, which a blocking HTTP client can wait for.
+    pub(crate) is_blocking: bool,
+}
+
+impl Source {
+    pub(crate) fn blocking(source: impl CredentialsSource + 'static) -> Self {
+        Self {
+            source: Arc::new(Arc::new(source)),
+            is_blocking: true,
+        }
+    }
+
+    pub(crate) fn asynchronous(source: impl AsyncCredentialsSource + 'static) -> Self {
+        Self {
+            source: Arc::new(source),
+            is_blocking: false,
+        }
+    }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Blocking(_) => "CredentialsSource",
-            Self::Async(_) => "AsyncCredentialsSource",
-        })
+        f.debug_struct("Source").finish_non_exhaustive()
     }
 }

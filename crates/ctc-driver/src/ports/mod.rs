@@ -1,6 +1,7 @@
 //! The ports: one small trait each for requests, responses, HTTP clients, runtimes, stores and
 //! sources of credentials.
 
+mod blocking;
 mod body;
 pub(crate) mod credentials;
 mod not_sent;
@@ -12,9 +13,11 @@ mod runtime;
 pub(crate) mod store;
 mod transport;
 
+pub(crate) use blocking::Blocking;
 pub use body::{BodyError, Whole, read_body, read_from};
 pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
 pub use not_sent::NotSent;
+pub(crate) use not_sent::chain;
 #[cfg(feature = "tokio")]
 pub use on_tokio::Tokio;
 pub(crate) use request::stamp;

@@ -25,15 +25,10 @@ impl NotSent {
     /// [`TransportError::failed_at`](crate::TransportError::failed_at). It knows the errors of the
     /// standard library, hyper, reqwest, ureq, rustls and OpenSSL.
     pub fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut link = Some(error);
-        while let Some(error) = link {
-            let step = Self::of_one(error);
-            if step != Self::Unknown {
-                return step;
-            }
-            link = error.source();
-        }
-        Self::Unknown
+        let mut steps = chain(error).map(Self::of_one);
+        steps
+            .find(|step| *step != Self::Unknown)
+            .unwrap_or_default()
     }
 
     /// HTTP clients have private types for most of this, so only their texts show it. If these
@@ -63,10 +58,17 @@ impl NotSent {
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
                 Self::Tls
             }
-            // What it wraps is not among its sources.
-            _ => error
-                .get_ref()
-                .map_or(Self::Unknown, |inner| Self::of(inner)),
+            _ => Self::Unknown,
         }
     }
+}
+
+/// An error and what it came of. What an [`io::Error`] wraps is not among its sources.
+pub(crate) fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as _).or_else(|| error.source())
+    })
 }

@@ -4,9 +4,8 @@ use std::fmt;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use ctc_core::__sealing::SealSeed;
-use ctc_core::RecordKey;
 use hmac_sha256::HMAC;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::gate::Gate;
 use crate::ports::StoreSecret;
@@ -25,75 +24,6 @@ pub(crate) type Mark = [u8; 16];
 /// A secret key, wiped when it is dropped.
 pub(super) type Secret = Zeroizing<[u8; 32]>;
 
-/// Where a record belongs: what is sealed for one place opens in no other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) origin: &'a str,
-    pub(crate) account: &'a str,
-}
-
-impl<'a> Place<'a> {
-    pub(crate) fn of(key: &'a RecordKey) -> Self {
-        let RecordKey { origin, account } = key;
-        Self { origin, account }
-    }
-}
-
-/// Credentials made ready to be turned into a key, and the salt of the record that it is for.
-#[derive(Clone)]
-pub(crate) struct KeyWork {
-    seed: SealSeed,
-    salt: Salt,
-}
-
-impl KeyWork {
-    pub(crate) fn new(seed: SealSeed, salt: Salt) -> Self {
-        Self { seed, salt }
-    }
-
-    /// What the key will be derived from.
-    pub(crate) fn seed(&self) -> &SealSeed {
-        &self.seed
-    }
-
-    /// The slow way takes 19 MiB and some 15 to 30 ms of a core, and waits while as many others as
-    /// this process allows are at it. With a store's secret, which is not beside the records, it
-    /// takes microseconds.
-    ///
-    /// # Errors
-    /// Returns [`NoMemory`] if the memory is not to be had: never with a secret.
-    pub(crate) fn run(self, secret: Option<&StoreSecret>) -> Result<SealKey, NoMemory> {
-        if let Some(secret) = secret {
-            let parts: [&[u8]; 3] = [b"ctc store secret 2", &self.salt, self.seed.as_bytes()];
-            return Ok(SealKey::from_root(
-                &mac(secret.as_bytes(), &parts),
-                self.salt,
-            ));
-        }
-        #[cfg(test)]
-        if NO_MEMORY_FOR.lock().unwrap().as_ref() == Some(&self.seed) {
-            return Err(NoMemory);
-        }
-        self.run_through(Gate::of_this_process())
-    }
-
-    fn run_through(self, gate: &Gate) -> Result<SealKey, NoMemory> {
-        let _place = gate.enter();
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| NoMemory)?;
-        let mut memory = Memory::of(params.block_count())?;
-        let mut root = Secret::default();
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into_with_memory(
-                self.seed.as_bytes(),
-                &self.salt,
-                &mut *root,
-                &mut *memory.0,
-            )
-            .map_err(|_| NoMemory)?;
-        Ok(SealKey::from_root(&root, self.salt))
-    }
-}
-
 /// The credentials of a test whose key cannot be had.
 #[cfg(test)]
 pub(crate) static NO_MEMORY_FOR: std::sync::Mutex<Option<SealSeed>> = std::sync::Mutex::new(None);
@@ -105,34 +35,61 @@ pub(crate) struct NoMemory;
 
 /// The blocks that a derivation works in, wiped afterwards: parts of the key can be computed from
 /// them.
-struct Memory(Vec<Block>);
-
-impl Memory {
-    fn of(blocks: usize) -> Result<Self, NoMemory> {
-        let mut memory = Vec::new();
-        memory.try_reserve_exact(blocks).map_err(|_| NoMemory)?;
-        memory.resize(blocks, Block::new());
-        Ok(Self(memory))
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        self.0.iter_mut().for_each(Zeroize::zeroize);
-    }
+fn memory(blocks: usize) -> Result<Zeroizing<Vec<Block>>, NoMemory> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(blocks).map_err(|_| NoMemory)?;
+    memory.resize(blocks, Block::new());
+    Ok(Zeroizing::new(memory))
 }
 
 /// The keys that the right password yields for one salt: enough to open, to seal and to check
 /// rejections, but not to log in.
 #[derive(Clone)]
 pub(crate) struct SealKey {
-    pub(super) salt: Salt,
-    pub(super) by: Mark,
+    /// That it was derived with: a record with another needs another key.
+    pub(crate) salt: Salt,
+    /// The mark of its entries.
+    pub(crate) by: Mark,
     pub(super) seal: Secret,
     pub(super) refusal: Secret,
 }
 
 impl SealKey {
+    /// Derives the key of credentials for the salt of a record.
+    ///
+    /// The slow way takes 19 MiB and some 15 to 30 ms of a core, and waits while as many others as
+    /// this process allows are at it. With a store's secret, which is not beside the records, it
+    /// takes microseconds.
+    ///
+    /// # Errors
+    /// Returns [`NoMemory`] if the memory is not to be had: never with a secret.
+    pub(crate) fn derive(
+        seed: &SealSeed,
+        salt: Salt,
+        secret: Option<&StoreSecret>,
+    ) -> Result<Self, NoMemory> {
+        if let Some(secret) = secret {
+            let parts: [&[u8]; 3] = [b"ctc store secret 2", &salt, seed.as_bytes()];
+            return Ok(Self::from_root(&mac(secret.as_bytes(), &parts), salt));
+        }
+        #[cfg(test)]
+        if NO_MEMORY_FOR.lock().unwrap().as_ref() == Some(seed) {
+            return Err(NoMemory);
+        }
+        Self::derive_through(Gate::of_this_process(), seed, salt)
+    }
+
+    fn derive_through(gate: &Gate, seed: &SealSeed, salt: Salt) -> Result<Self, NoMemory> {
+        let _place = gate.enter();
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| NoMemory)?;
+        let mut memory = memory(params.block_count())?;
+        let mut root = Secret::default();
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(seed.as_bytes(), &salt, &mut *root, &mut **memory)
+            .map_err(|_| NoMemory)?;
+        Ok(Self::from_root(&root, salt))
+    }
+
     fn from_root(root: &[u8; 32], salt: Salt) -> Self {
         let derived = |purpose: &[u8]| mac(root, &[purpose]);
         Self {
@@ -141,22 +98,6 @@ impl SealKey {
             seal: derived(b"ctc seal key 2"),
             refusal: derived(b"ctc refusal key 2"),
         }
-    }
-
-    /// The salt that it was derived with: a record with another needs another key.
-    pub(crate) fn salt(&self) -> Salt {
-        self.salt
-    }
-
-    /// The mark of its entries.
-    pub(crate) fn by(&self) -> Mark {
-        self.by
-    }
-}
-
-impl fmt::Debug for KeyWork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyWork([redacted])")
     }
 }
 
@@ -196,21 +137,21 @@ mod tests {
     fn a_derivation_waits_at_the_gate() {
         let (gate, (sender, derived)) = (Gate::new(1), mpsc::channel());
         let place = gate.enter();
+        let seed = SealSeed::new(b"key", "origin", "user", "password");
         thread::scope(|scope| {
-            let work = KeyWork::new(SealSeed::new(b"key", "origin", "user", "password"), [7; 16]);
-            scope.spawn(|| sender.send(work.run_through(&gate)));
+            scope.spawn(|| sender.send(SealKey::derive_through(&gate, &seed, [7; 16])));
             // Ten times as long as it takes.
             let early = derived.recv_timeout(Duration::from_millis(300));
             assert!(early.is_err(), "the only place is taken");
             drop(place);
-            assert_eq!(derived.recv().unwrap().map(|key| key.salt()), Ok([7; 16]));
+            assert_eq!(derived.recv().unwrap().map(|key| key.salt), Ok([7; 16]));
         });
     }
 
     #[test]
     fn memory_that_is_not_to_be_had_is_an_error_and_no_abort() {
-        assert_eq!(Memory::of(usize::MAX).err(), Some(NoMemory));
-        assert_eq!(Memory::of(usize::MAX / 4096).err(), Some(NoMemory));
-        assert_eq!(Memory::of(8).map(|memory| memory.0.len()), Ok(8));
+        assert_eq!(memory(usize::MAX).err(), Some(NoMemory));
+        assert_eq!(memory(usize::MAX / 4096).err(), Some(NoMemory));
+        assert_eq!(memory(8).map(|memory| memory.len()), Ok(8));
     }
 }

@@ -1,8 +1,8 @@
 //! Tokens sealed under a key that only the right password yields, and refusals that only it can
 //! recognise: what a record of format 2 holds of them.
 //!
-//! Everything here is pure but [`KeyWork::run`], which waits for its turn, and [`random`]. Nothing
-//! in it prints.
+//! Everything here is pure but [`SealKey::derive`], which waits for its turn, and [`random`].
+//! Nothing in it prints.
 //!
 //! | what | how |
 //! | --- | --- |
@@ -26,6 +26,6 @@ mod tests;
 pub(crate) use self::gate::Gate;
 #[cfg(test)]
 pub(crate) use self::key::NO_MEMORY_FOR;
-pub(crate) use self::key::{KeyWork, Salt, SealKey};
+pub(crate) use self::key::{Salt, SealKey};
 pub(crate) use self::random::{NoRandom, random};
 pub(crate) use self::record::{Keys, open, seal};

@@ -1,9 +1,9 @@
 //! A whole record: what it says to the holder of a key, and what a session makes of it.
 
 use ctc_core::__sealing::{Refusal, SealSeed, SealedParts, SealedToken};
-use ctc_core::{AuthToken, OpenRecord, SessionRecord};
+use ctc_core::{AuthToken, OpenRecord, RecordKey, SessionRecord};
 
-use super::key::{Place, Salt, SealKey};
+use super::key::{Salt, SealKey};
 use super::random::{NoRandom, random};
 use super::refusal::put_refusal;
 use super::token::put_token;
@@ -14,8 +14,7 @@ pub(crate) fn open(record: &SessionRecord, seed: SealSeed, key: Option<&SealKey>
     let Some(key) = key else {
         return record.opened(seed, None, None);
     };
-    let at = record.key();
-    let place = Place::of(&at);
+    let place = &record.key();
     let token = own_token(key, place, record.tokens());
     let number = token.as_ref().map(|(sealed, _)| sealed.facts.generation);
     let refusal = key.refused(place, record.refusals(), number);
@@ -42,8 +41,7 @@ pub(crate) fn seal(
     kept: Option<&SessionRecord>,
     keys: &Keys,
 ) -> Result<SessionRecord, NoRandom> {
-    let at = ours.key();
-    let place = Place::of(&at);
+    let place = &ours.key();
     let mut tokens = kept.map_or(Vec::new(), |kept| kept.tokens().to_vec());
     let mut refusals = kept.map_or(Vec::new(), |kept| kept.refusals().to_vec());
     match (ours.token_to_seal(), &keys.token, &keys.own) {
@@ -58,7 +56,7 @@ pub(crate) fn seal(
             }
         }
         // The one on record, if there is one, has been refused.
-        (None, _, Some(own)) => tokens.retain(|token| token.by != own.by()),
+        (None, _, Some(own)) => tokens.retain(|token| token.by != own.by),
         _ => {}
     }
     let with = |tokens, refusals| {
@@ -85,14 +83,14 @@ pub(crate) fn seal(
 fn take_over_refusal(
     ours: &OpenRecord,
     own: &SealKey,
-    place: Place<'_>,
+    place: &RecordKey,
     tokens: &[SealedToken],
     refusals: &mut Vec<Refusal>,
 ) {
     let Some(mut refusal) = ours.refusal_to_seal() else {
         return own.clear_refusals(place, refusals);
     };
-    let token = tokens.iter().find(|token| token.by == own.by());
+    let token = tokens.iter().find(|token| token.by == own.by);
     let number = token.map(|token| token.facts.generation);
     let on_record = own.refused(place, refusals, number);
     let says_so = |kept: Refusal| (kept.status, kept.reason) == (refusal.status, refusal.reason);
@@ -105,7 +103,7 @@ fn take_over_refusal(
 /// The token that this key opens.
 fn own_token<'a>(
     key: &SealKey,
-    place: Place<'_>,
+    place: &RecordKey,
     tokens: &'a [SealedToken],
 ) -> Option<(&'a SealedToken, AuthToken)> {
     tokens.iter().find_map(|sealed| {

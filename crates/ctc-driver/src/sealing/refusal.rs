@@ -1,15 +1,16 @@
 //! Refusals on record: of the passwords tried lately, each of which recognises its own alone.
 
 use ctc_core::__sealing::Refusal;
+use ctc_core::RecordKey;
 
-use super::key::{Place, SealKey, first_16, length, mac};
+use super::key::{SealKey, first_16, length, mac};
 
 /// How many refusals a record holds.
 pub(super) const MOST_REFUSALS: usize = 8;
 
 impl SealKey {
     /// The refusal of a login with this key's password, with its tag.
-    pub(crate) fn refusal(&self, place: Place<'_>, refusal: Refusal) -> Refusal {
+    pub(crate) fn refusal(&self, place: &RecordKey, refusal: Refusal) -> Refusal {
         let Refusal {
             status,
             reason,
@@ -21,9 +22,9 @@ impl SealKey {
             &self.refusal,
             &[
                 b"ctc refusal 2",
-                &length(place.origin),
+                &length(&place.origin),
                 place.origin.as_bytes(),
-                &length(place.account),
+                &length(&place.account),
                 place.account.as_bytes(),
                 &status.to_be_bytes(),
                 &generation.to_be_bytes(),
@@ -40,7 +41,7 @@ impl SealKey {
     /// The newest refusal of this key's password, if it is not older than its token.
     pub(crate) fn refused(
         &self,
-        place: Place<'_>,
+        place: &RecordKey,
         refusals: &[Refusal],
         own_token: Option<u64>,
     ) -> Option<Refusal> {
@@ -52,13 +53,13 @@ impl SealKey {
     }
 
     /// Takes out this key's refusals: its password was accepted, or is to be tried again.
-    pub(crate) fn clear_refusals(&self, place: Place<'_>, refusals: &mut Vec<Refusal>) {
+    pub(crate) fn clear_refusals(&self, place: &RecordKey, refusals: &mut Vec<Refusal>) {
         refusals.truncate(MOST_REFUSALS);
         refusals.retain(|refusal| !self.has_made(place, refusal));
     }
 
     /// Takes as long for any tag, so that no byte of the right one can be found out.
-    fn has_made(&self, place: Place<'_>, refusal: &Refusal) -> bool {
+    fn has_made(&self, place: &RecordKey, refusal: &Refusal) -> bool {
         let due = self.refusal(place, *refusal);
         let pairs = due.tag.iter().zip(&refusal.tag);
         pairs.fold(0, |differ, (due, found)| differ | (due ^ found)) == 0

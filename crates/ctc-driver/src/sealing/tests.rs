@@ -1,8 +1,9 @@
 //! Known answers, and what must not open.
 
 use ctc_core::__sealing::{Refusal, SealSeed, SealedToken, TokenFacts};
+use ctc_core::RecordKey;
 
-use super::key::{KeyWork, NoMemory, Place, Salt, SealKey};
+use super::key::{NoMemory, Salt, SealKey};
 use super::random::random;
 use super::refusal::{MOST_REFUSALS, put_refusal};
 use super::token::{OVERHEAD, put_token};
@@ -11,10 +12,6 @@ use crate::StoreSecret;
 const APP_KEY: &[u8] = b"app-key-123";
 const ORIGIN: &str = "https://connect.calamp.com";
 const PASSWORD: &str = "s3cret! päss";
-const PLACE: Place<'_> = Place {
-    origin: ORIGIN,
-    account: "0123456789abcdef0123456789abcdef",
-};
 const FACTS: TokenFacts = TokenFacts {
     generation: 7,
     obtained_at: Some(1_700_000_000_000),
@@ -26,16 +23,24 @@ fn counted<const N: usize>(from: u8) -> [u8; N] {
     std::array::from_fn(|n| from + u8::try_from(n).unwrap())
 }
 
-fn work(password: &str) -> KeyWork {
-    let seed = SealSeed::new(APP_KEY, ORIGIN, "ada@example.com", password);
-    KeyWork::new(seed, counted(0))
+fn place() -> RecordKey {
+    RecordKey {
+        origin: ORIGIN.into(),
+        account: "0123456789abcdef0123456789abcdef".into(),
+    }
+}
+
+fn seed(password: &str) -> SealSeed {
+    SealSeed::new(APP_KEY, ORIGIN, "ada@example.com", password)
 }
 
 /// By the quick way: the slow one differs in `root` alone.
 fn key(password: &str) -> SealKey {
-    work(password)
-        .run(Some(&StoreSecret::new([9; 32])))
-        .unwrap()
+    quick(&seed(password), counted(0), 9)
+}
+
+fn quick(seed: &SealSeed, salt: Salt, secret: u8) -> SealKey {
+    SealKey::derive(seed, salt, Some(&StoreSecret::new([secret; 32]))).unwrap()
 }
 
 fn sealed(key: &SealKey, number: u64) -> SealedToken {
@@ -43,7 +48,7 @@ fn sealed(key: &SealKey, number: u64) -> SealedToken {
         generation: number,
         ..FACTS
     };
-    key.seal(PLACE, facts, random().unwrap(), TOKEN).unwrap()
+    key.seal(&place(), facts, random().unwrap(), TOKEN).unwrap()
 }
 
 fn refusal(status: u16, generation: u64) -> Refusal {
@@ -56,7 +61,7 @@ fn refusal(status: u16, generation: u64) -> Refusal {
 }
 
 fn opens(key: &SealKey, token: &SealedToken) -> bool {
-    key.open(PLACE, token)
+    key.open(&place(), token)
         .is_some_and(|text| text.as_slice() == TOKEN)
 }
 
@@ -77,12 +82,12 @@ fn known_answers() {
         "4774b67f3f77717c9a93df355498c23d8b824227cc87b204",
         "e4928ac7ba737e577f78f6b8c22f815d",
     ];
-    let derived: Result<_, NoMemory> = work(PASSWORD).run(None);
+    let derived: Result<_, NoMemory> = SealKey::derive(&seed(PASSWORD), counted(0), None);
     let keys = [derived.unwrap(), key(PASSWORD)];
     for (key, [by, sealed, tag]) in keys.iter().zip([slow, quick]) {
-        let token = key.seal(PLACE, FACTS, counted(100), TOKEN).unwrap();
-        let refusal = key.refusal(PLACE, refusal(401, 6));
-        assert_eq!((hex(&key.by()), hex(&token.by)), (by.into(), by.into()));
+        let token = key.seal(&place(), FACTS, counted(100), TOKEN).unwrap();
+        let refusal = key.refusal(&place(), refusal(401, 6));
+        assert_eq!((hex(&key.by), hex(&token.by)), (by.into(), by.into()));
         assert_eq!(
             (hex(&token.sealed), hex(&refusal.tag)),
             (sealed.into(), tag.into())
@@ -93,15 +98,15 @@ fn known_answers() {
         reason: 3,
         ..refusal(401, 6)
     };
-    let tag = key(PASSWORD).refusal(PLACE, reason).tag;
+    let tag = key(PASSWORD).refusal(&place(), reason).tag;
     assert_eq!(hex(&tag), "dc86af8637669204bf08814e14fdff55");
 }
 
 #[test]
 fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
     let new = |app_key: &[u8], origin, username, password, salt| {
-        let work = KeyWork::new(SealSeed::new(app_key, origin, username, password), salt);
-        work.run(Some(&StoreSecret::new([9; 32]))).unwrap().by()
+        let seed = SealSeed::new(app_key, origin, username, password);
+        quick(&seed, salt, 9).by
     };
     let (other_salt, salt): (Salt, Salt) = (counted(1), counted(0));
     let marks = [
@@ -113,14 +118,8 @@ fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
         new(b"key", "origin", "user", "Password", salt),
         new(b"key", "origin", "user", "", salt),
         new(b"key", "origin", "user", "password", other_salt),
-        work("password")
-            .run(Some(&StoreSecret::new([8; 32])))
-            .unwrap()
-            .by(),
-        work("password")
-            .run(Some(&StoreSecret::new([9; 32])))
-            .unwrap()
-            .by(),
+        quick(&seed("password"), salt, 8).by,
+        quick(&seed("password"), salt, 9).by,
     ];
     for (n, mark) in marks.iter().enumerate() {
         assert!(!marks[..n].contains(mark), "{n}");
@@ -131,14 +130,14 @@ fn every_part_of_the_credentials_and_the_salt_makes_another_key() {
 fn a_wrong_password_opens_nothing() {
     let (right, wrong) = (key(PASSWORD), key("s3cret! pass"));
     let token = sealed(&right, 7);
-    assert!(wrong.open(PLACE, &token).is_none());
+    assert!(wrong.open(&place(), &token).is_none());
     // A box under another's mark is not that one's.
     let planted = SealedToken {
-        by: wrong.by(),
+        by: wrong.by,
         ..token.clone()
     };
-    assert!(wrong.open(PLACE, &planted).is_none());
-    assert!(right.open(PLACE, &planted).is_none());
+    assert!(wrong.open(&place(), &planted).is_none());
+    assert!(right.open(&place(), &planted).is_none());
     assert!(opens(&right, &token));
 }
 
@@ -149,7 +148,7 @@ fn a_token_opens_only_as_it_was_sealed() {
     let changed = |change: fn(&mut SealedToken)| {
         let mut token = token.clone();
         change(&mut token);
-        key.open(PLACE, &token)
+        key.open(&place(), &token)
     };
     let spoilt = [
         changed(|token| token.facts.generation = 8),
@@ -173,24 +172,24 @@ fn a_token_opens_only_as_it_was_sealed() {
         changed(|token| token.sealed.clear()),
         changed(|token| token.sealed.push(0)),
         key.open(
-            Place {
-                origin: "https://connect.calamp.con",
-                ..PLACE
+            &RecordKey {
+                origin: "https://connect.calamp.con".into(),
+                ..place()
             },
             &token,
         ),
         key.open(
-            Place {
-                account: "0123456789abcdef0123456789abcdee",
-                ..PLACE
+            &RecordKey {
+                account: "0123456789abcdef0123456789abcdee".into(),
+                ..place()
             },
             &token,
         ),
         // The same text, parted elsewhere.
         key.open(
-            Place {
-                origin: &format!("{ORIGIN}0"),
-                account: "123456789abcdef0123456789abcdef",
+            &RecordKey {
+                origin: format!("{ORIGIN}0"),
+                account: "123456789abcdef0123456789abcdef".into(),
             },
             &token,
         ),
@@ -223,7 +222,7 @@ fn tokens_of_several_passwords_stay_side_by_side() {
     let writers: Vec<_> = tokens.iter().map(|token| token.by).collect();
     assert_eq!(
         writers,
-        [5, 4, 3, 1].map(|n: usize| keys[n].by()),
+        [5, 4, 3, 1].map(|n: usize| keys[n].by),
         "newest first"
     );
 }
@@ -231,16 +230,16 @@ fn tokens_of_several_passwords_stay_side_by_side() {
 #[test]
 fn refusals_are_bounded_and_none_is_forged_or_replayed() {
     let (key, other) = (key(PASSWORD), key("another"));
-    let made = key.refusal(PLACE, refusal(401, 6));
-    let refused = |refusals: &[Refusal], own| key.refused(PLACE, refusals, own);
+    let made = key.refusal(&place(), refusal(401, 6));
+    let refused = |refusals: &[Refusal], own| key.refused(&place(), refusals, own);
     assert_eq!(
-        refused(&[other.refusal(PLACE, refusal(403, 9)), made], None),
+        refused(&[other.refusal(&place(), refusal(403, 9)), made], None),
         Some(made)
     );
-    assert_eq!(other.refused(PLACE, &[made], None), None);
-    let elsewhere = Place {
-        account: "0",
-        ..PLACE
+    assert_eq!(other.refused(&place(), &[made], None), None);
+    let elsewhere = &RecordKey {
+        account: "0".into(),
+        ..place()
     };
     let mut tag = made.tag;
     tag[15] ^= 1;
@@ -256,7 +255,7 @@ fn refusals_are_bounded_and_none_is_forged_or_replayed() {
         Refusal { reason: 1, ..made },
         Refusal { tag, ..made },
         Refusal {
-            tag: key.by(),
+            tag: key.by,
             ..made
         },
         key.refusal(elsewhere, refusal(401, 6)),
@@ -269,11 +268,11 @@ fn refusals_are_bounded_and_none_is_forged_or_replayed() {
 
     let mut refusals = Vec::new();
     put_refusal(&mut refusals, made);
-    put_refusal(&mut refusals, other.refusal(PLACE, refusal(401, 6)));
+    put_refusal(&mut refusals, other.refusal(&place(), refusal(401, 6)));
     put_refusal(&mut refusals, made);
     assert_eq!(refusals.len(), 2, "no twins");
     for number in 7..14 {
-        put_refusal(&mut refusals, other.refusal(PLACE, refusal(401, number)));
+        put_refusal(&mut refusals, other.refusal(&place(), refusal(401, number)));
     }
     put_refusal(&mut refusals, made);
     assert_eq!(
@@ -281,21 +280,19 @@ fn refusals_are_bounded_and_none_is_forged_or_replayed() {
         (MOST_REFUSALS, made),
         "newest first"
     );
-    other.clear_refusals(PLACE, &mut refusals);
+    other.clear_refusals(&place(), &mut refusals);
     assert_eq!(refusals, [made], "the others' stay");
     for number in 0..99 {
-        put_refusal(&mut refusals, other.refusal(PLACE, refusal(401, number)));
+        put_refusal(&mut refusals, other.refusal(&place(), refusal(401, number)));
     }
     assert_eq!(refusals.len(), MOST_REFUSALS);
     // A record that somebody filled up costs no more than eight.
-    let mut filled = vec![other.refusal(PLACE, refusal(401, 1)); 1000];
+    let mut filled = vec![other.refusal(&place(), refusal(401, 1)); 1000];
     filled.push(made);
     assert_eq!(refused(&filled, None), None);
 }
 
 #[test]
 fn nothing_secret_is_printed() {
-    let key = key(PASSWORD);
-    let shown = format!("{:?} {key:?}", work(PASSWORD));
-    assert_eq!(shown, "KeyWork([redacted]) SealKey([redacted])");
+    assert_eq!(format!("{:?}", key(PASSWORD)), "SealKey([redacted])");
 }

@@ -3,9 +3,10 @@
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use ctc_core::__sealing::{SealedToken, TokenFacts};
+use ctc_core::RecordKey;
 use zeroize::Zeroizing;
 
-use super::key::{Mark, Place, SealKey, length};
+use super::key::{Mark, SealKey, length};
 
 /// How many passwords have a token in one record.
 const MOST_TOKENS: usize = 4;
@@ -14,10 +15,11 @@ const MOST_TOKENS: usize = 4;
 pub(super) const OVERHEAD: usize = 16;
 
 impl SealKey {
-    /// Seals a token. Each nonce is for one use. `None` for a token of more than 256 GiB.
+    /// Seals a token for its place: what is sealed for one opens in no other. Each nonce is for one
+    /// use. `None` for a token of more than 256 GiB.
     pub(crate) fn seal(
         &self,
-        place: Place<'_>,
+        place: &RecordKey,
         facts: TokenFacts,
         nonce: [u8; 24],
         token: &[u8],
@@ -44,7 +46,11 @@ impl SealKey {
     /// The mark is compared first. The cipher does not commit to its key: a writer of a store could
     /// otherwise plant one box that opens under many keys, and learn from a client's conduct which
     /// of many passwords it has.
-    pub(crate) fn open(&self, place: Place<'_>, token: &SealedToken) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(
+        &self,
+        place: &RecordKey,
+        token: &SealedToken,
+    ) -> Option<Zeroizing<Vec<u8>>> {
         if token.by != self.by {
             return None;
         }
@@ -66,9 +72,9 @@ pub(crate) fn put_token(tokens: &mut Vec<SealedToken>, token: SealedToken) {
 
 /// What a token is bound to. Not bound is what writers with different passwords share: when the
 /// record was saved, the login history, a backoff.
-fn bound(place: Place<'_>, by: Mark, facts: TokenFacts) -> Vec<u8> {
+fn bound(place: &RecordKey, by: Mark, facts: TokenFacts) -> Vec<u8> {
     let mut bound = b"ctc token 2".to_vec();
-    for text in [place.origin, place.account] {
+    for text in [&place.origin, &place.account] {
         bound.extend(length(text));
         bound.extend(text.as_bytes());
     }

@@ -102,9 +102,8 @@ impl SharedSession {
     ) -> Result<bool, StampError> {
         call.set_replayable(matches!(sent, SentRequest::Replayable(_)));
         if self.try_stamp(call, request)? {
-            self.counters().calls.count();
+            self.0.counters.calls.count();
             if call.was_replayed() {
-                self.counters().replays.count();
                 self.tell(SessionEvent::CallReplayed);
             }
             return Ok(true);
@@ -193,7 +192,6 @@ impl SharedSession {
         match (before, after) {
             (_, Some(generation)) if after != before => {
                 self.0.store_view.note_unsaved();
-                self.0.counters.rotations.count();
                 self.tell(SessionEvent::TokenRotated { generation });
             }
             (Some(generation), None) => {

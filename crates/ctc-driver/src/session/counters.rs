@@ -5,44 +5,22 @@ use std::sync::{Arc, OnceLock};
 
 use super::sharded::{Padded, Sharded};
 
-/// What a session did so far: a snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Requests handed to the HTTP client: replays included, logins and logouts not.
-    pub calls: u64,
-    /// 401 responses to calls.
-    pub unauthorized: u64,
-    /// Second requests of a call, counted when they are sent.
-    pub replays: u64,
-    /// Calls that were denied, of which nothing was sent; `login` and `renew` that were denied. A
-    /// call that was sent and gets its 401 is not among them.
-    pub denied: u64,
-    /// Logins handed to the HTTP client.
-    pub logins: u64,
-    /// Logins that failed, sent or not.
-    pub logins_failed: u64,
-    /// Logins that waited for their turn at a [`LoginLimiter`](crate::LoginLimiter).
-    pub queued: u64,
-    /// Tokens adopted from a store in place of a login.
-    pub adopted: u64,
-    /// Tokens that the server replaced on an ordinary response.
-    pub rotations: u64,
-    /// Store operations that failed.
-    pub store_failures: u64,
-    /// Orphans: tokens from logins whose session was meanwhile closed or given another user's
-    /// credentials; each is logged out. One that came after its login's lease
-    /// is neither counted nor logged out: by then it may be the very token of a later login.
-    pub orphans: u64,
-}
-
 macro_rules! counters {
-    ($($name:ident),*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// What a session did so far: a snapshot.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counts {
+            /// Requests handed to the HTTP client: replays included, logins and logouts not.
+            pub calls: u64,
+            $($(#[doc = $doc])* pub $name: u64,)*
+        }
+
         #[derive(Debug)]
         pub(crate) struct Counters {
             pub(crate) label: Label,
             pub(crate) calls: LaneCounter,
-            $(pub(crate) $name: Counter),*
+            $(pub(crate) $name: Counter,)*
         }
 
         impl Counters {
@@ -56,23 +34,37 @@ macro_rules! counters {
             }
 
             pub(crate) fn snapshot(&self) -> Counts {
-                Counts { calls: self.calls.sum(), $($name: self.$name.count.load(Relaxed)),* }
+                Counts { calls: self.calls.sum(), $($name: self.$name.count.load(Relaxed),)* }
             }
         }
     };
 }
-counters!(
+
+counters! {
+    /// 401 responses to calls.
     unauthorized,
+    /// Second requests of a call, counted when they are sent.
     replays,
+    /// Calls that were denied, of which nothing was sent; `login` and `renew` that were denied. A
+    /// call that was sent and gets its 401 is not among them.
     denied,
+    /// Logins handed to the HTTP client.
     logins,
+    /// Logins that failed, sent or not.
     logins_failed,
+    /// Logins that waited for their turn at a [`LoginLimiter`](crate::LoginLimiter).
     queued,
+    /// Tokens adopted from a store in place of a login.
     adopted,
+    /// Tokens that the server replaced on an ordinary response.
     rotations,
+    /// Store operations that failed.
     store_failures,
-    orphans
-);
+    /// Orphans: tokens from logins whose session was meanwhile closed or given another user's
+    /// credentials; each is logged out. One that came after its login's lease
+    /// is neither counted nor logged out: by then it may be the very token of a later login.
+    orphans,
+}
 
 /// The session's label, which is given once.
 pub(crate) type Label = Arc<OnceLock<Arc<str>>>;

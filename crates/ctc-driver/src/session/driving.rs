@@ -1,23 +1,24 @@
 //! One session for many callers: what drivers use. The lock, waiting, events.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
-use ctc_core::{Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Session, Wait};
+use ctc_core::{
+    Denial, Endpoint, FormBody, Instant, OpenRecord, Pass, Session, Unauthorized, Wait,
+};
 
 use super::calls::Published;
-use super::counters::Counters;
 use super::keys::Keyring;
 use super::store_view::StoreView;
-use super::sync::{EventListener, MutexGuard, Ordering, lock, thread_local};
+use super::sync::{EventListener, MutexGuard, Ordering, lock};
 use super::{SharedSession, State};
-use crate::error::Denied;
-use crate::events::SessionEvent;
-use crate::ports::StoreError;
+use crate::error::{CallError, Denied};
+use crate::events::{SessionEvent, Who};
+use crate::limiter::LoginLimiter;
+use crate::ports::{Incoming, StoreError, TransportError};
+use crate::threads;
 
 impl SharedSession {
     /// Waits until the session's epoch differs from the one in `wait`, or its deadline has passed:
@@ -40,7 +41,7 @@ impl SharedSession {
     pub(crate) async fn running_logins_end(&self, until: LoginEnd) {
         loop {
             let changed = self.listen();
-            if self.lock().logins_before(until) == 0 {
+            if self.lock().running_logins[until as usize] == 0 {
                 return;
             }
             changed.await;
@@ -51,18 +52,38 @@ impl SharedSession {
     /// wait for it.
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Session, Instant) -> R) -> R {
         let now = self.now();
-        let mut locked = Locked::new(self, now);
-        change(&mut locked.state().session, now)
+        let state = self.lock();
+        let mut locked = Locked {
+            shared: self,
+            epoch: state.session.epoch(),
+            state: Some(state),
+            now,
+        };
+        let state = locked.state.as_mut().expect("locked until dropped");
+        change(&mut state.session, now)
     }
 
     pub(crate) fn denied(&self, denial: Denial) -> Denied {
-        self.0.counters.denied.count();
         self.tell(SessionEvent::CallDenied { denial: &denial });
         // Another process may have caused it just as well.
         let login_error = lock(&self.0.login_error).clone();
         let source = login_error.and_then(|(of, error)| (of == denial).then_some(error));
         let retry_after = denial.retry_after(self.now());
         Denied::new(denial, retry_after).with_source(source)
+    }
+
+    /// Ends a call that may not be sent. "Denied" says that nothing was: a call that waits for its
+    /// second request gets its 401.
+    pub(crate) fn deny<R: Incoming, E: TransportError>(
+        &self,
+        denial: Denial,
+        unauthorized: Option<R>,
+    ) -> Result<R, CallError<E>> {
+        let Some(mut response) = unauthorized else {
+            return Err(self.denied(denial).into());
+        };
+        self.attach_reason(&mut response, Unauthorized::no_login(denial));
+        Ok(response)
     }
 
     /// Keeps the error that a denial came of, if there is one, and leaves the previous one in its
@@ -89,7 +110,6 @@ impl SharedSession {
     }
 
     pub(crate) fn store_failed(&self, operation: &'static str, error: &StoreError) {
-        self.0.counters.store_failures.count();
         let first = self.0.store_view.mark_down();
         self.tell(SessionEvent::StoreFailed {
             operation,
@@ -98,18 +118,34 @@ impl SharedSession {
         });
     }
 
-    /// Tells `tracing` and the observer. No lock is held meanwhile. A panic of either ends here: it
-    /// must not cost a caller its response, or all callers a login. (The panic hook has reported
-    /// it.)
+    /// Counts an event, and tells `tracing` and the observer. No lock is held meanwhile. A panic of
+    /// any of them ends here: it must not cost a caller its response, or all callers a login. (The
+    /// panic hook has reported it.)
     pub(crate) fn tell(&self, event: SessionEvent<'_>) {
         let tell = || {
-            event.trace(self.who());
+            event.trace(self.who(), &self.0.counters);
             let observer = lock(&self.0.observer).clone();
             if let Some(observer) = observer {
                 observer.on_event(self, &event);
             }
         };
         let _ = catch_unwind(AssertUnwindSafe(tell));
+    }
+
+    /// Returns whether this thread is running the steps of a login of this session.
+    pub(crate) fn is_inside_login(&self) -> bool {
+        threads::is_inside_login(self.0.number)
+    }
+
+    pub(crate) fn limiter(&self) -> Option<&LoginLimiter> {
+        self.0.limiter.get()
+    }
+
+    pub(crate) fn who(&self) -> Who<'_> {
+        Who {
+            number: self.0.number,
+            label: self.label(),
+        }
     }
 
     pub(crate) fn bound_to(&self) -> &Endpoint {
@@ -122,10 +158,6 @@ impl SharedSession {
 
     pub(crate) fn keys(&self) -> &Keyring {
         &self.0.keys
-    }
-
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.0.counters
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -171,23 +203,6 @@ struct Locked<'a> {
     now: Instant,
 }
 
-impl<'a> Locked<'a> {
-    fn new(shared: &'a SharedSession, now: Instant) -> Self {
-        let state = shared.lock();
-        let epoch = state.session.epoch();
-        Self {
-            shared,
-            state: Some(state),
-            epoch,
-            now,
-        }
-    }
-
-    fn state(&mut self) -> &mut State {
-        self.state.as_mut().expect("locked until dropped")
-    }
-}
-
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let Some(mut state) = self.state.take() else {
@@ -208,7 +223,7 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// How long to wait for the logins in progress.
+/// How far the logins in progress are to get.
 #[derive(Clone, Copy)]
 pub(crate) enum LoginEnd {
     /// Until their tokens are saved.
@@ -217,76 +232,19 @@ pub(crate) enum LoginEnd {
     LoggedOut,
 }
 
-impl State {
-    fn logins_before(&self, end: LoginEnd) -> usize {
-        match end {
-            LoginEnd::Saved => self.unsaved_logins,
-            LoginEnd::LoggedOut => self.running_logins,
-        }
-    }
-}
-
-/// A login in progress, from its election to its end.
-pub(crate) struct RunningLogin {
-    session: SharedSession,
-    saved: bool,
-}
+/// A login in progress, until it gets as far as this.
+pub(crate) struct RunningLogin(SharedSession, LoginEnd);
 
 impl RunningLogin {
-    pub(crate) fn new(session: &SharedSession) -> Self {
-        let mut state = session.lock();
-        state.running_logins += 1;
-        state.unsaved_logins += 1;
-        Self {
-            session: session.clone(),
-            saved: false,
-        }
-    }
-
-    /// Its token is saved.
-    pub(crate) fn saved(&mut self) {
-        if !std::mem::replace(&mut self.saved, true) {
-            self.session.lock().unsaved_logins -= 1;
-            self.session.wake();
-        }
+    pub(crate) fn new(session: &SharedSession, until: LoginEnd) -> Self {
+        session.lock().running_logins[until as usize] += 1;
+        Self(session.clone(), until)
     }
 }
 
 impl Drop for RunningLogin {
     fn drop(&mut self) {
-        self.saved();
-        self.session.lock().running_logins -= 1;
-        self.session.wake();
-    }
-}
-
-thread_local! {
-    /// The sessions whose login steps this thread is running.
-    static LOGINS_HERE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Runs a login's steps. A call made from within them (by an observer, a store or an HTTP client)
-/// would wait for itself: [`SharedSession::is_inside_login`] tells.
-pub(crate) async fn inside_login<R>(session: &SharedSession, steps: impl Future<Output = R>) -> R {
-    struct Inside;
-    impl Drop for Inside {
-        fn drop(&mut self) {
-            LOGINS_HERE.with(|logins| logins.borrow_mut().pop());
-        }
-    }
-    let number = session.number();
-    let mut steps = pin!(steps);
-    std::future::poll_fn(|context| {
-        LOGINS_HERE.with(|logins| logins.borrow_mut().push(number));
-        let _inside = Inside;
-        steps.as_mut().poll(context)
-    })
-    .await
-}
-
-impl SharedSession {
-    /// Returns whether this thread is running the steps of a login of this session.
-    pub(crate) fn is_inside_login(&self) -> bool {
-        LOGINS_HERE.with(|logins| logins.borrow().contains(&self.0.number))
+        self.0.lock().running_logins[self.1 as usize] -= 1;
+        self.0.wake();
     }
 }

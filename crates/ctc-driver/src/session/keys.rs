@@ -32,7 +32,7 @@ impl Keyring {
         let found = entries.iter().find(|entry| {
             entry.seed == *seed
                 && entry.secret.as_ref() == secret
-                && salt.is_none_or(|salt| entry.key.salt() == salt)
+                && salt.is_none_or(|salt| entry.key.salt == salt)
         });
         found.map(|entry| entry.key.clone())
     }

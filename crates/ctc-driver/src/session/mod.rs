@@ -5,7 +5,6 @@ mod calls;
 pub(crate) mod counters;
 mod driving;
 pub(crate) mod keys;
-mod many;
 pub(crate) mod sharded;
 pub(crate) mod store_view;
 pub(crate) mod sync;
@@ -21,7 +20,7 @@ use ctc_core::{
 };
 
 pub(crate) use calls::SentRequest;
-pub(crate) use driving::{LoginEnd, RunningLogin, inside_login};
+pub(crate) use driving::{LoginEnd, RunningLogin};
 
 use crate::clock::{Clock, SystemClock};
 use crate::events::SessionEvent;
@@ -69,10 +68,8 @@ struct Inner {
 
 struct State {
     session: Session,
-    /// Logins in progress.
-    running_logins: usize,
-    /// Those of them whose token is not saved yet.
-    unsaved_logins: usize,
+    /// Logins in progress, for each [`LoginEnd`].
+    running_logins: [usize; 2],
     /// When the alarm rings for early renewal.
     alarm: Option<Instant>,
 }
@@ -94,8 +91,7 @@ impl SharedSession {
             needs_every_response: AtomicBool::new(false),
             state: Mutex::new(State {
                 session,
-                running_logins: 0,
-                unsaved_logins: 0,
+                running_logins: [0; 2],
                 alarm: None,
             }),
             login_error: Mutex::new(None),
@@ -188,13 +184,13 @@ impl SharedSession {
     ///
     /// The token stays, and so does a rejection or backoff: see [`reset`](Self::reset).
     pub fn set_credentials_source(&self, source: impl CredentialsSource + 'static) {
-        self.set_source(Source::Blocking(Arc::new(source)));
+        self.set_source(Source::blocking(source));
     }
 
     /// As [`set_credentials_source`](Self::set_credentials_source), with an asynchronous source:
     /// for asynchronous drivers. A blocking driver makes no login with it.
     pub fn set_async_credentials_source(&self, source: impl AsyncCredentialsSource + 'static) {
-        self.set_source(Source::Async(Arc::new(source)));
+        self.set_source(Source::asynchronous(source));
     }
 
     pub(crate) fn set_source(&self, source: Source) {
@@ -206,6 +202,24 @@ impl SharedSession {
 
     pub(crate) fn credentials_source(&self) -> Option<Source> {
         lock(&self.0.source).clone()
+    }
+
+    /// Sets the label that this session's events, spans and metrics carry, such as the customer's
+    /// number. It is visible in logs and metrics. Returns `false`, and changes nothing, if there
+    /// is one already: with another one the session would appear as two.
+    pub fn set_label(&self, label: impl Into<Arc<str>>) -> bool {
+        self.0.counters.label.set(label.into()).is_ok()
+    }
+
+    /// Returns the label, if there is one.
+    pub fn label(&self) -> Option<&str> {
+        self.0.counters.label.get().map(|label| &**label)
+    }
+
+    /// Sets the limiter that this session's logins share with those of other sessions. Returns
+    /// `false`, and changes nothing, if there is one already.
+    pub fn set_login_limiter(&self, limiter: &LoginLimiter) -> bool {
+        self.0.limiter.set(limiter.clone()).is_ok()
     }
 
     /// See [`Session::reset`].

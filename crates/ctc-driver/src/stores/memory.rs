@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ctc_core::{RecordKey, SessionRecord};
-use event_listener::{Event, EventListener, Listener};
+use event_listener::{Event, EventListener};
 use futures_util::future::select;
 
 use crate::ports::{
-    AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
+    AsyncSessionStore, AsyncStoreLease, Blocking, LeaseTerms, SessionStore, StoreError, StoreLease,
     StoreSecret,
 };
 use crate::sealing::random;
+use crate::threads::block_on;
 use crate::timer::{Sleep, end_of};
 
 /// Keeps records in memory. Cloning shares them.
@@ -44,20 +45,41 @@ impl MemoryStore {
     pub fn peek(&self, key: &RecordKey) -> Option<SessionRecord> {
         self.0.slots().get(key).and_then(|slot| slot.record.clone())
     }
+
+    async fn obtain(&self, key: &RecordKey, terms: LeaseTerms) -> Result<MemoryLease, StoreError> {
+        let give_up = end_of(terms.wait);
+        loop {
+            match self.0.take(key, terms.ttl) {
+                Ok(lease) => return Ok(lease),
+                Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
+                Err(busy) => {
+                    let time = Sleep::until(busy.until.min(give_up));
+                    select(busy.released, time).await;
+                }
+            }
+        }
+    }
 }
 
 impl SessionStore for MemoryStore {
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
-        let give_up = end_of(terms.wait);
-        loop {
-            match self.0.take(key, terms.ttl) {
-                Ok(lease) => return Ok(Box::new(lease)),
-                Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
-                Err(busy) => {
-                    busy.released.wait_deadline(busy.until.min(give_up));
-                }
-            }
-        }
+        Ok(Box::new(block_on(self.obtain(key, terms))?))
+    }
+
+    fn secret(&self) -> Option<StoreSecret> {
+        secret_of_this_process()
+    }
+}
+
+#[async_trait]
+impl AsyncSessionStore for MemoryStore {
+    async fn lease(
+        &self,
+        key: &RecordKey,
+        terms: LeaseTerms,
+    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
+        let lease: Box<dyn StoreLease> = Box::new(self.obtain(key, terms).await?);
+        Ok(Box::new(Blocking(lease)))
     }
 
     fn secret(&self) -> Option<StoreSecret> {
@@ -71,31 +93,6 @@ fn secret_of_this_process() -> Option<StoreSecret> {
     static SECRET: OnceLock<Option<StoreSecret>> = OnceLock::new();
     let make = || random().ok().map(StoreSecret::new);
     SECRET.get_or_init(make).clone()
-}
-
-#[async_trait]
-impl AsyncSessionStore for MemoryStore {
-    async fn lease(
-        &self,
-        key: &RecordKey,
-        terms: LeaseTerms,
-    ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        let give_up = end_of(terms.wait);
-        loop {
-            match self.0.take(key, terms.ttl) {
-                Ok(lease) => return Ok(Box::new(lease)),
-                Err(_) if give_up <= Instant::now() => return Err(StoreError::Busy),
-                Err(busy) => {
-                    let time = Sleep::until(busy.until.min(give_up));
-                    select(busy.released, time).await;
-                }
-            }
-        }
-    }
-
-    fn secret(&self) -> Option<StoreSecret> {
-        secret_of_this_process()
-    }
 }
 
 struct MemoryLease {
@@ -132,29 +129,6 @@ impl Shelf {
     }
 }
 
-impl MemoryLease {
-    fn read(&self) -> Option<SessionRecord> {
-        self.shelf
-            .slots()
-            .get(&self.key)
-            .and_then(|slot| slot.record.clone())
-    }
-
-    fn write(&self, record: &SessionRecord) -> Result<(), StoreError> {
-        let mut slots = self.shelf.slots();
-        let slot = slots.get_mut(&self.key).ok_or(StoreError::LeaseLost)?;
-        let in_time = slot.held_until.is_some_and(|until| until > Instant::now());
-        if slot.fence != self.fence || !in_time {
-            return Err(StoreError::LeaseLost);
-        }
-        let kept = slot.record.as_ref();
-        if kept.is_none_or(|kept| !kept.has_younger_token_than(record)) {
-            slot.record = Some(record.clone());
-        }
-        Ok(())
-    }
-}
-
 impl Drop for MemoryLease {
     fn drop(&mut self) {
         if let Some(slot) = self
@@ -171,29 +145,25 @@ impl Drop for MemoryLease {
 
 impl StoreLease for MemoryLease {
     fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        Ok(self.read())
+        let slots = self.shelf.slots();
+        Ok(slots.get(&self.key).and_then(|slot| slot.record.clone()))
     }
 
     fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        self.write(record)
+        let mut slots = self.shelf.slots();
+        let slot = slots.get_mut(&self.key).ok_or(StoreError::LeaseLost)?;
+        let in_time = slot.held_until.is_some_and(|until| until > Instant::now());
+        if slot.fence != self.fence || !in_time {
+            return Err(StoreError::LeaseLost);
+        }
+        let kept = slot.record.as_ref();
+        if kept.is_none_or(|kept| !kept.has_younger_token_than(record)) {
+            slot.record = Some(record.clone());
+        }
+        Ok(())
     }
 
     fn release(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl AsyncStoreLease for MemoryLease {
-    async fn load(&mut self) -> Result<Option<SessionRecord>, StoreError> {
-        Ok(self.read())
-    }
-
-    async fn save(&mut self, record: &SessionRecord) -> Result<(), StoreError> {
-        self.write(record)
-    }
-
-    async fn release(self: Box<Self>) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ctc_core::{
-    Admit, Call, Credentials, LoginOutcome, LoginTicket, Phase, Route, SendFailure, Session,
-    Target, Verdict, Wait,
+    Admit, Call, Credentials, LoginOutcome, LoginTicket, NoResponse, Phase, Route, SendFailure,
+    Session, Target, Verdict, Wait,
 };
 use http::header::COOKIE;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -370,7 +370,10 @@ impl OneSession {
                 .session
                 .login_failed(ticket, SendFailure::MaybeSent, now),
             Login::NotSent => self.session.login_failed(ticket, SendFailure::NotSent, now),
-            Login::Panicked => self.session.login_panicked(ticket, true, now),
+            Login::Panicked => {
+                let why = NoResponse::Panicked(SendFailure::MaybeSent);
+                self.session.login_failed(ticket, why, now)
+            }
             answered => {
                 let reading = read(&self.session, &response(answered, self.serial));
                 self.session.login_response(ticket, reading, now)

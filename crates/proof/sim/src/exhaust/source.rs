@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ctc_core::{
-    Admit, Call, Credentials, Denial, LoginOutcome, LoginTicket, Phase, SendFailure, Session, Wait,
+    Admit, Call, Credentials, Denial, LoginOutcome, LoginTicket, NoResponse, Phase, SendFailure,
+    Session, Wait,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -223,7 +224,11 @@ impl Source {
         let (now, counts) = (self.instant(), self.counts(i));
         let Says::Password(password) = says else {
             let is_transient = says == Says::Unavailable;
-            let outcome = self.session.credentials_failed(ticket, is_transient, now);
+            let why = match is_transient {
+                true => NoResponse::CredentialsUnavailable,
+                false => NoResponse::CredentialsUnusable,
+            };
+            let outcome = self.session.login_failed(ticket, why, now);
             let is_failed = matches!(outcome, LoginOutcome::Failed(_));
             self.stopped |= is_failed && !is_transient;
             self.lands(i);
