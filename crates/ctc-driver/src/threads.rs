@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -19,20 +19,21 @@ thread_local! {
 
 /// Runs the steps of a login of the session with this number. A call made from within them (by an
 /// observer, a store or an HTTP client) would wait for itself: [`is_inside_login`] tells.
-pub(crate) async fn inside_login<R>(session: u64, steps: impl Future<Output = R>) -> R {
+pub(crate) fn inside_login<R>(
+    session: u64,
+    mut steps: Pin<Box<impl Future<Output = R>>>,
+) -> impl Future<Output = R> {
     struct Inside;
     impl Drop for Inside {
         fn drop(&mut self) {
             LOGINS_HERE.with(|logins| logins.borrow_mut().pop());
         }
     }
-    let mut steps = pin!(steps);
-    std::future::poll_fn(|context| {
+    std::future::poll_fn(move |context| {
         LOGINS_HERE.with(|logins| logins.borrow_mut().push(session));
         let _inside = Inside;
         steps.as_mut().poll(context)
     })
-    .await
 }
 
 /// Returns whether this thread is running the steps of a login of the session with this number.

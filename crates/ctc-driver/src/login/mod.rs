@@ -44,7 +44,8 @@ pub(crate) async fn log_in(
     io: &Io<dyn SendLogin>,
 ) -> Result<(), Box<dyn Any + Send>> {
     let span = attempt.span.clone();
-    let steps = inside_login(io.session.number(), steps(&mut attempt, io));
+    // Boxed: the thread that logs in for a herd may have a small stack.
+    let steps = inside_login(io.session.number(), Box::pin(steps(&mut attempt, io)));
     let ended = AssertUnwindSafe(steps)
         .catch_unwind()
         .instrument(span)
