@@ -105,7 +105,8 @@ impl Attempt {
                     .tell(SessionEvent::DeniedByStore { denial: &denial });
                 return Offered::Denied;
             }
-            Resumed::Stale => self.session.tell(SessionEvent::LoginLate),
+            Resumed::Stale if self.is_sent => self.session.tell(SessionEvent::LoginLate),
+            Resumed::Stale => self.session.tell(SessionEvent::LoginUnwanted),
         }
         Offered::NotNeeded
     }
