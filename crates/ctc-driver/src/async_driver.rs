@@ -156,7 +156,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
         mut calling: Calling<'a, T>,
     ) -> Result<T::Response, CallError<T::Error>> {
         let driving = self.drive(&mut calling);
-        match within(&*self.io.runtime, limit, driving).await {
+        match within(&*self.io.runtime, limit, Box::pin(driving)).await {
             Some(driven) => driven,
             None => Err(TimedOut::of(calling.options, calling.was_sent).into()),
         }

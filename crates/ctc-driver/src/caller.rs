@@ -142,7 +142,7 @@ where
         return Ok(reading.await?);
     };
     let left = limit.saturating_sub(session.now() - began);
-    match within(driver.runtime(), left, reading).await {
+    match within(driver.runtime(), left, Box::pin(reading)).await {
         Some(whole) => Ok(whole?),
         None => Err(TimedOut::sent(limit).into()),
     }

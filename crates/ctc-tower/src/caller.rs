@@ -156,7 +156,7 @@ where
         };
         match options.timeout {
             None => calling.await,
-            Some(limit) => __adapter::within(&*self.runtime, limit, calling)
+            Some(limit) => __adapter::within(&*self.runtime, limit, Box::pin(calling))
                 .await
                 .unwrap_or_else(|| Err(TimedOut::sent(limit).into())),
         }
@@ -188,7 +188,7 @@ where
         let calling = self.service.call(request);
         let response = match timeout {
             None => calling.await,
-            Some(limit) => __adapter::within(&*self.runtime, limit, calling)
+            Some(limit) => __adapter::within(&*self.runtime, limit, Box::pin(calling))
                 .await
                 .ok_or_else(|| TimedOut::sent(limit))?,
         };

@@ -153,7 +153,7 @@ impl Io<dyn SendLogin + '_> {
         // Within one of them, it would wait for itself.
         if !self.session.is_inside_login() {
             let ended = self.session.running_logins_end(until);
-            self.within(limit, ended).await;
+            self.within(limit, Box::pin(ended)).await;
         }
     }
 
@@ -161,7 +161,7 @@ impl Io<dyn SendLogin + '_> {
     pub(crate) async fn within<R>(
         &self,
         limit: Duration,
-        work: impl Future<Output = R> + Send,
+        work: impl Future<Output = R> + Send + Unpin,
     ) -> Option<R> {
         within(&*self.runtime, limit, work).await
     }

@@ -286,7 +286,7 @@ impl<'a> LeasedStore<'a> {
 
 async fn in_time<R>(
     io: &Io<dyn SendLogin>,
-    work: impl Future<Output = Result<R, StoreError>> + Send,
+    work: impl Future<Output = Result<R, StoreError>> + Send + Unpin,
 ) -> Result<R, StoreError> {
     let done = io.within(STORE_TIMEOUT, work).await;
     done.unwrap_or_else(|| Err(StoreError::unavailable(NoResponseIn(STORE_TIMEOUT))))
@@ -301,7 +301,7 @@ pub(crate) fn save_due(io: &Io<dyn SendLogin>) -> Option<SaveGuard<'_>> {
 /// Saves what the store does not have yet: a token that the server rotated, or what a login brought
 /// whose save was cut off. An asynchronous store holds no response back for longer than a second.
 pub(crate) async fn save_pending(io: &Io<dyn SendLogin>, save: SaveGuard<'_>) {
-    let done = io.within(SAVE_TIMEOUT, try_save(io)).await;
+    let done = io.within(SAVE_TIMEOUT, Box::pin(try_save(io))).await;
     if done.is_none() {
         let late = StoreError::unavailable(NoResponseIn(SAVE_TIMEOUT));
         io.session.store_failed("save", &late);

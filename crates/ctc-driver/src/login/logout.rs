@@ -86,8 +86,8 @@ pub(crate) async fn log_out(io: &Io<dyn SendLogin>, limit: Duration) -> LogoutOu
         None => LogoutOutcome::NoToken,
     };
     let wait = left().min(STORE_TIMEOUT);
-    io.within(left(), remove_from_store(io, &closed, saved, wait))
-        .await;
+    let removing = remove_from_store(io, &closed, saved, wait);
+    io.within(left(), Box::pin(removing)).await;
     // A login in progress obtains an orphan: let it be logged out as well.
     io.running_logins_end(LoginEnd::LoggedOut, left()).await;
     outcome

@@ -64,9 +64,9 @@ impl<R: Runtime + ?Sized> Runtime for Arc<R> {
 pub async fn within<R>(
     runtime: &dyn Runtime,
     limit: Duration,
-    work: impl Future<Output = R> + Send,
+    work: impl Future<Output = R> + Send + Unpin,
 ) -> Option<R> {
-    match select(Box::pin(work), runtime.sleep(limit)).await {
+    match select(work, runtime.sleep(limit)).await {
         Either::Left((result, _)) => Some(result),
         Either::Right(((), _)) => None,
     }
