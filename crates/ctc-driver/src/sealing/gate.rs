@@ -17,7 +17,7 @@ pub(crate) struct Gate {
 }
 
 /// The right to derive one key; given back when it is dropped.
-pub(crate) struct Place<'a>(&'a Gate);
+pub(crate) struct Permit<'a>(&'a Gate);
 
 impl Gate {
     /// The one gate of this process: one place for each core, four at most.
@@ -39,20 +39,20 @@ impl Gate {
     }
 
     /// Waits for a place. Each is held for milliseconds.
-    pub(super) fn enter(&self) -> Place<'_> {
+    pub(super) fn enter(&self) -> Permit<'_> {
         let free = self.left.wait_while(self.free(), |free| *free == 0);
         let mut free = free.unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
         self.most.fetch_max(self.places - *free, Relaxed);
-        Place(self)
+        Permit(self)
     }
 
     /// Waits for all places at once and blocks all other callers, for tests.
-    pub(crate) fn enter_alone(&self) -> Vec<Place<'_>> {
+    pub(crate) fn enter_alone(&self) -> Vec<Permit<'_>> {
         let is_taken = |free: &mut usize| *free < self.places;
         let free = self.left.wait_while(self.free(), is_taken);
         *free.unwrap_or_else(PoisonError::into_inner) = 0;
-        (0..self.places).map(|_| Place(self)).collect()
+        (0..self.places).map(|_| Permit(self)).collect()
     }
 
     pub(crate) fn most_inside(&self) -> usize {
@@ -64,7 +64,7 @@ impl Gate {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free() += 1;
         self.0.left.notify_all();
