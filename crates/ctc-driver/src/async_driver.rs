@@ -14,8 +14,8 @@ use crate::error::{CallError, Denied, TimedOut};
 use crate::login::io::{Io, SendLogin};
 use crate::login::leased_store::{save_due, save_pending};
 use crate::login::{
-    self, END_TIMEOUT, Elected, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait, START_TIMEOUT,
-    Unstarted, Waiting,
+    self, END_TIMEOUT, Elected, LOGOUT_TIMEOUT, LogoutOutcome, Next, START_TIMEOUT, Unstarted,
+    Waiting,
 };
 use crate::options::CallOptions;
 use crate::ports::{AsyncSessionStore, AsyncTransport, DISCARD_TIMEOUT, Outgoing, Runtime, within};
@@ -45,7 +45,7 @@ type Sent<T> =
 /// One call, from its first stamp to the response that is delivered.
 struct Calling<'a, T: AsyncTransport> {
     call: Call,
-    remaining: RemainingWait,
+    remaining: Duration,
     place: &'a mut Option<T::Request>,
     options: &'a CallOptions,
     /// A 401 whose request is to be sent a second time. Boxed, so that callers that wait for their
@@ -107,7 +107,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
         // Made outside of the future, which would otherwise hold the references twice.
         let calling = Calling {
             call: Call::new(false),
-            remaining: RemainingWait::new(options.max_wait),
+            remaining: options.max_wait,
             place,
             options,
             unauthorized: None,
@@ -288,7 +288,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
         ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
         options: &CallOptions,
     ) -> Result<(), Denied> {
-        let mut remaining = RemainingWait::new(options.max_wait);
+        let mut remaining = options.max_wait;
         let obtained = self.obtain(ask, &mut remaining).await;
         self.login_ends().await;
         obtained.map_err(|denial| self.session().denied(denial))
@@ -304,13 +304,13 @@ impl<T: AsyncTransport> AsyncDriver<T> {
     async fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit + Send,
-        remaining: &mut RemainingWait,
+        remaining: &mut Duration,
     ) -> Result<(), Denial> {
         let mut elected = None;
         let obtained = loop {
             // Listen first, ask second: a change in between is then never missed.
             let changed = self.session().listen();
-            let waiting = match self.ask(&mut ask, remaining, &mut elected) {
+            let waiting = match self.ask(&mut ask, *remaining, &mut elected) {
                 Ok(None) => break Ok(()),
                 Ok(Some(waiting)) => waiting,
                 Err(denial) => break Err(Box::new(denial)),
@@ -321,7 +321,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
             let woken = select(changed, sleep).await;
             if let Some(waiting) = denied {
                 let early = matches!(woken, Either::Left(_));
-                remaining.spend(&waiting, early.then(|| self.session().now()));
+                waiting.charge(remaining, early.then(|| self.session().now()));
             }
         };
         let is_renewing = || self.session().with(|session, now| session.is_renewing(now));
@@ -338,7 +338,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
     fn ask(
         &self,
         ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
-        remaining: &RemainingWait,
+        remaining: Duration,
         elected: &mut Option<Arc<Elected>>,
     ) -> Result<Option<Waiting>, Denial> {
         let (session, not_run_until) = (self.session(), &self.io.not_run_until);

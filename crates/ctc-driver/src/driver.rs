@@ -10,9 +10,7 @@ use ctc_core::{Admit, Call, Denial, Instant, Session, Verdict};
 use crate::error::{CallError, Denied, TimedOut};
 use crate::login::io::{Io, SendLogin};
 use crate::login::leased_store::{save_due, save_pending};
-use crate::login::{
-    self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next, RemainingWait,
-};
+use crate::login::{self, Attempt, END_TIMEOUT, LOGOUT_TIMEOUT, LogoutOutcome, Next};
 use crate::options::CallOptions;
 use crate::ports::{Blocking, BoxFuture, Outgoing, Runtime, SessionStore, Transport};
 use crate::session::{LoginEnd, SentRequest, SharedSession};
@@ -75,7 +73,7 @@ impl<T: Transport> Driver<T> {
         let session = self.session();
         request.complete(session.bound_to());
         let mut call = Call::new(false);
-        let mut remaining = RemainingWait::new(options.max_wait);
+        let mut remaining = options.max_wait;
         let deadline = options.timeout.map(|timeout| session.now() + timeout);
         // A 401 whose request is to be sent a second time.
         let mut unauthorized = None;
@@ -151,7 +149,7 @@ impl<T: Transport> Driver<T> {
         let mut ask = |session: &mut Session, now| session.admit(&mut Call::new(false), now);
         let mut has_asked = false;
         loop {
-            let next = login::next(session, &mut ask, &RemainingWait::new(Duration::ZERO));
+            let next = login::next(session, &mut ask, Duration::ZERO);
             match next.map_err(|denial| session.denied(denial))? {
                 Next::Proceed => return Ok(true),
                 Next::Wait(waiting) => {
@@ -199,7 +197,7 @@ impl<T: Transport> Driver<T> {
         ask: impl FnMut(&mut Session, Instant) -> Admit,
         options: &CallOptions,
     ) -> Result<(), Denied> {
-        let mut remaining = RemainingWait::new(options.max_wait);
+        let mut remaining = options.max_wait;
         let obtained = self.obtain(ask, &mut remaining, None);
         let io: &Io<dyn SendLogin> = &*self.io;
         block_on(io.running_logins_end(LoginEnd::Saved, END_TIMEOUT));
@@ -220,19 +218,19 @@ impl<T: Transport> Driver<T> {
     fn obtain(
         &self,
         mut ask: impl FnMut(&mut Session, Instant) -> Admit,
-        remaining: &mut RemainingWait,
+        remaining: &mut Duration,
         deadline: Option<Instant>,
     ) -> Result<bool, Denial> {
         let session = self.session();
         while deadline.is_none_or(|deadline| session.now() < deadline) {
-            match login::next(session, &mut ask, remaining)? {
+            match login::next(session, &mut ask, *remaining)? {
                 Next::Proceed => return Ok(true),
                 Next::LogIn(attempt) => self.carry_out(attempt),
                 Next::Wait(waiting) => {
                     let mut wait = waiting.wait;
                     wait.deadline = deadline.unwrap_or(wait.deadline).min(wait.deadline);
                     let changed = session.wait(wait);
-                    remaining.spend(&waiting, changed.then(|| session.now()));
+                    waiting.charge(remaining, changed.then(|| session.now()));
                 }
             }
         }

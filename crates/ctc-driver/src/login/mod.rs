@@ -20,7 +20,7 @@ pub(crate) use attempt::Attempt;
 pub(crate) use elected::{Elected, START_TIMEOUT, Unstarted};
 pub use logout::LogoutOutcome;
 pub(crate) use logout::{LOGOUT_TIMEOUT, log_out};
-pub(crate) use next::{Next, RemainingWait, Waiting, next, renewal};
+pub(crate) use next::{Next, Waiting, next, renewal};
 
 use crate::events::SessionEvent;
 use crate::ports::LoginRequest;

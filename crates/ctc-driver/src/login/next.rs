@@ -28,13 +28,23 @@ impl Waiting {
     pub(crate) fn pause(&self) -> Duration {
         self.wait.deadline.saturating_duration_since(self.began)
     }
+
+    /// Charges a denied caller for this wait: all of it, or less if the session changed at
+    /// `changed`.
+    pub(crate) fn charge(&self, remaining: &mut Duration, changed: Option<Instant>) {
+        if self.is_denied {
+            let end = changed.map_or(self.wait.deadline, |at| at.min(self.wait.deadline));
+            *remaining = remaining.saturating_sub(end.saturating_duration_since(self.began));
+        }
+    }
 }
 
-/// Asks once for a token, by [`Session::admit`] or [`renewal`].
+/// Asks once for a token, by [`Session::admit`] or [`renewal`], for a caller that may still wait
+/// `remaining` in total while it is denied.
 pub(crate) fn next(
     session: &SharedSession,
     ask: &mut impl FnMut(&mut Session, Instant) -> Admit,
-    remaining: &RemainingWait,
+    remaining: Duration,
 ) -> Result<Next, Denial> {
     let (admit, epoch, began) =
         session.with(|session, now| (ask(session, now), session.epoch(), now));
@@ -50,7 +60,8 @@ pub(crate) fn next(
         Admit::Wait(_) if session.is_inside_login() => return Err(Denial::InsideLogin),
         Admit::Wait(wait) => (wait, false),
         Admit::Deny(denial) => {
-            let deadline = began + remaining.allows(&denial, began).ok_or(denial)?;
+            let pause = denial.retry_after(began).filter(|it| *it <= remaining);
+            let deadline = began + pause.ok_or(denial)?;
             (Wait { epoch, deadline }, true)
         }
     };
@@ -68,30 +79,5 @@ pub(crate) fn renewal(session: &SharedSession) -> impl Fn(&mut Session, Instant)
     move |session, now| match session.pass() {
         Some(pass) if Some(pass.generation()) > before => Admit::Proceed(pass.clone()),
         _ => session.renew(now),
-    }
-}
-
-/// How long a denied caller may still wait in total.
-#[derive(Debug)]
-pub(crate) struct RemainingWait(Duration);
-
-impl RemainingWait {
-    pub(crate) fn new(max_wait: Duration) -> Self {
-        Self(max_wait)
-    }
-
-    /// How long to wait before asking again, if the caller may wait so long.
-    pub(crate) fn allows(&self, denial: &Denial, now: Instant) -> Option<Duration> {
-        denial.retry_after(now).filter(|pause| *pause <= self.0)
-    }
-
-    /// Charges a wait: all of it, or less if the session changed at `changed`.
-    pub(crate) fn spend(&mut self, waiting: &Waiting, changed: Option<Instant>) {
-        if waiting.is_denied {
-            let end = changed.map_or(waiting.wait.deadline, |at| at.min(waiting.wait.deadline));
-            self.0 = self
-                .0
-                .saturating_sub(end.saturating_duration_since(waiting.began));
-        }
     }
 }

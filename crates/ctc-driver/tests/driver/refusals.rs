@@ -182,7 +182,7 @@ fn t30_a_thread_can_wait_too() {
         None,
     );
     world.server.next_login(Login::Status(503));
-    // RemainingWait for one pause: a thread that asked again without having waited would have none
+    // Enough for one pause: a thread that asked again without having waited would have none
     // left.
     assert_eq!(
         status(driver.execute(get("/devices"), &CallOptions::new().max_wait(pause))),
