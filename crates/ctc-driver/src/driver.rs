@@ -74,7 +74,10 @@ impl<T: Transport> Driver<T> {
         request.complete(session.bound_to());
         let mut call = Call::new(false);
         let mut remaining = options.max_wait;
-        let deadline = options.timeout.map(|timeout| session.now() + timeout);
+        // A time limit beyond what the clock can name is none.
+        let deadline = options
+            .timeout
+            .and_then(|timeout| session.now().checked_add(timeout));
         // A 401 whose request is to be sent a second time.
         let mut unauthorized = None;
         loop {
