@@ -134,6 +134,7 @@
 mod bodies;
 mod caller;
 mod layer;
+mod service;
 mod transport;
 
 pub use bodies::Bodies;
@@ -151,6 +152,7 @@ pub use ctc_driver::{
     SharedSession, TimedOut, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
+pub use service::HttpService;
 pub use transport::{Outbound, OutboundCopy, TowerError, TowerTransport};
 
 /// The README's snippet, compiled.
