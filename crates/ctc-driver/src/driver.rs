@@ -273,7 +273,9 @@ impl Deadline {
     const NEVER: Self = Self(None);
 
     fn of(options: &CallOptions, now: impl FnOnce() -> Instant) -> Self {
-        Self(options.timeout.map(|timeout| now() + timeout))
+        // A time limit beyond what the clock can name is none.
+        let end = options.timeout;
+        Self(end.and_then(|timeout| now().checked_add(timeout)))
     }
 
     /// Returns how much time is left, if there is a limit.
