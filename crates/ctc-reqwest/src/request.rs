@@ -25,6 +25,11 @@ impl Client {
         self.request(Method::PUT, path)
     }
 
+    /// Starts a PATCH request. It is not replayed unless [`RequestBuilder::replay`] allows it.
+    pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
     /// Starts a DELETE request.
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
