@@ -87,7 +87,8 @@
 //! - **No cache, no redirect-following and no cookie layer inside**: the response to a login must
 //!   not come from a cache, and key and token must not be sent on.
 //!
-//! The service must be [`Clone`]; put one that is not into a [`Buffer`].
+//! The service must be [`Clone`]; put one that is not into a [`Buffer`]. All that it must be is in
+//! [`HttpService`].
 //!
 //! [`Buffer`]: https://docs.rs/tower/latest/tower/buffer/
 //!
