@@ -37,7 +37,7 @@ pub(crate) fn read_rate_limit_reset(
 /// The server's own time when it responded.
 pub(crate) fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = headers.get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(text.trim()).ok()
+    httpdate::parse_http_date(text).ok()
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ type Headers = &'static [(&'static str, &'static str)];
 
 fn scenario(login: Login, rule: Option<LoginRule>) -> Scenario {
     Scenario::with(|settings| {
-        settings.login = login.clone();
-        settings.login_rule = rule.clone();
+        settings.login = login;
+        settings.login_rule = rule;
     })
 }
 
