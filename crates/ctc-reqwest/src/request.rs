@@ -158,8 +158,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Returns the request, without key and token. Its options (replay, waiting, `call_timeout`) are
-    /// not part of it: [`Client::execute_with`] takes options.
+    /// Returns the request, without key and token. The options of this builder (replay, waiting,
+    /// `call_timeout`) are not part of it: [`Client::execute_with`] takes options.
     ///
     /// # Errors
     /// Returns [`Error::Path`] or [`Error::Request`] if the request is not valid.

@@ -207,7 +207,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Returns the request, without key and token. Its time limits and options (replay, waiting) are
+    /// Returns the request, without key and token. The time limits and options of this builder are
     /// not part of it: [`Client::execute_with`] takes options.
     ///
     /// # Errors
