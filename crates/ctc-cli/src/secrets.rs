@@ -132,11 +132,16 @@ fn read_command(words: &[String], what: &str) -> Result<Zeroizing<String>, Failu
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| fails(chain(&error)))?;
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Ok(Zeroizing::default());
     if let Some(mut output) = child.stdout.take() {
-        text = read_text(&mut output, program, what)?;
+        text = read_text(&mut output, program, what);
+    }
+    // Nobody reads the rest of its output, and it must not stay behind.
+    if text.is_err() {
+        let _ = child.kill();
     }
     let status = child.wait().map_err(|error| fails(chain(&error)))?;
+    let text = text?;
     if !status.success() {
         return Err(fails(status.to_string()));
     }
@@ -158,4 +163,30 @@ fn read_text(input: &mut dyn Read, from: &str, what: &str) -> Result<Zeroizing<S
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Whether a `Set-Cookie` line has the session's token, however its name is written, and also among
+/// cookies that a gateway folded into one line: the session reads those, too.
+pub(crate) fn sets_token(line: &[u8]) -> bool {
+    line.split(|byte| *byte == b',').any(|cookie| {
+        let name = cookie.split(|byte| matches!(byte, b'=' | b';')).next();
+        name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"authToken"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_command_with_too_much_output_does_not_stay_behind() {
+        use super::*;
+
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let script = format!("echo $$ > {}; exec head -c 100000 /dev/zero", pid.display());
+        let source = Source::Command(["sh", "-c", &script].map(str::to_owned).to_vec());
+        assert!(source.read("password").is_err());
+        let pid = std::fs::read_to_string(pid).unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists());
+    }
 }

@@ -1,5 +1,6 @@
 //! Calls by way of a running `ctc proxy`, which adds key and token.
 
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -130,7 +131,17 @@ impl Proxy {
             Some(body) => self.run(Request::from_parts(parts, body), timeout),
             None => self.run(Request::from_parts(parts, ()), timeout),
         };
-        sent.map_err(|error| self.unreachable(&error))
+        sent.map_err(|error| match was_reached(&error) {
+            false => self.unreachable(&error),
+            true => {
+                let why = chain(&error);
+                let message = format!(
+                    "the proxy did not respond: {why}; the server may have acted on the call, so \
+                     repeat it only if that is safe"
+                );
+                Failure::new(Exit::Unreachable, message)
+            }
+        })
     }
 
     fn run<B: ureq::AsSendBody>(
@@ -143,6 +154,20 @@ impl Proxy {
             .configure_request(request)
             .timeout_global(timeout);
         self.agent.run(request.build())
+    }
+}
+
+/// Whether the proxy may have had the call, as far as the error shows.
+fn was_reached(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::ConnectionFailed
+        | ureq::Error::HostNotFound
+        | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => false,
+        ureq::Error::Io(error) => !matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::PermissionDenied
+        ),
+        _ => true,
     }
 }
 

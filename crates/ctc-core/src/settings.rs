@@ -155,7 +155,7 @@ crate::__readable_debug!(SettingsError);
 
 /// The limits of the governor. The vendor asks clients not to log in over and over but gives no
 /// numbers: the defaults are ours, and you can change them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FairUse {
     /// How many logins are allowed in a row. Default 3.

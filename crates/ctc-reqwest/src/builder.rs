@@ -233,8 +233,7 @@ impl ClientBuilder {
     }
 
     /// Saves the session in a store, so that it outlives the process and several processes can
-    /// share it. An
-    /// `Arc<dyn AsyncSessionStore>` is a store, too.
+    /// share it. An `Arc<dyn AsyncSessionStore>` is a store, too.
     pub fn store(mut self, store: impl AsyncSessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ctc_driver::ctc_core::{StampError, Target};
 use ctc_driver::{
     __adapter, AsyncCaller, AsyncStreamingCaller, AsyncTransport, BodyStream, CallError,
 };
@@ -22,7 +23,7 @@ impl AsyncCaller for Client {
     ) -> Result<http::Response<Vec<u8>>, CallError<SendError>> {
         let options = __adapter::prepare(self.session(), &mut request);
         let options = options.as_ref().unwrap_or(self.options());
-        let request = native(request).map_err(|error| CallError::Transport(error.into()))?;
+        let request = self.native(request)?;
         let mut outbound = Outbound::new(request);
         self.limit(&mut outbound);
         let driver = self.driver();
@@ -42,7 +43,7 @@ impl AsyncStreamingCaller for Client {
         mut request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<BodyStream>, CallError<SendError>> {
         let options = __adapter::prepare(self.session(), &mut request);
-        let request = native(request).map_err(|error| CallError::Transport(error.into()))?;
+        let request = self.native(request)?;
         let mut outbound = Some(Outbound::new(request));
         let response = self.drive(&mut outbound, options.as_ref()).await?.0;
         // An error of the body would name the URL.
@@ -51,14 +52,26 @@ impl AsyncStreamingCaller for Client {
     }
 }
 
-fn native(request: http::Request<Vec<u8>>) -> Result<reqwest::Request, reqwest::Error> {
-    let mut request = reqwest::Request::try_from(request)?;
-    if request
-        .body()
-        .and_then(reqwest::Body::as_bytes)
-        .is_some_and(<[u8]>::is_empty)
-    {
-        *request.body_mut() = None;
+impl Client {
+    fn native(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<reqwest::Request, CallError<SendError>> {
+        let endpoint = self.endpoint();
+        // The driver compares origins, too, but reqwest accepts only full URLs.
+        if !endpoint.is_origin_of(Target::from(request.uri())) {
+            let endpoint = endpoint.origin().to_owned();
+            return Err(StampError::ForeignOrigin { endpoint }.into());
+        }
+        let native = reqwest::Request::try_from(request);
+        let mut request = native.map_err(|error| CallError::Transport(error.into()))?;
+        if request
+            .body()
+            .and_then(reqwest::Body::as_bytes)
+            .is_some_and(<[u8]>::is_empty)
+        {
+            *request.body_mut() = None;
+        }
+        Ok(request)
     }
-    Ok(request)
 }

@@ -95,6 +95,10 @@ impl Client {
         self.0.driver.session()
     }
 
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
     pub(crate) fn options(&self) -> &CallOptions {
         &self.0.options
     }

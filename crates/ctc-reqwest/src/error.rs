@@ -164,7 +164,7 @@ pub enum BuildError {
     )]
     NoCryptoProvider,
     /// The HTTP client could not be built.
-    #[error("the HTTP client could not be built: check its TLS setup")]
+    #[error("the HTTP client could not be built: check its user agent, proxies and TLS setup")]
     Http(#[source] reqwest::Error),
 }
 

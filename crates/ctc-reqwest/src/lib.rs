@@ -127,10 +127,9 @@
 //!
 //! A server that rejects the token of a large upload may respond before it has read the body, and
 //! close the connection. reqwest usually sees that response while it sends. Sometimes it sees the
-//! broken connection first: then the call fails with [`Error::Send`], and the session does not see
-//! the
-//! 401. A program that makes only large uploads should make a small call first, which shows whether
-//!      the token is still valid.
+//! broken connection first: then the call fails with [`Error::Send`], and the session does not
+//! notice that the token was rejected. A program that makes only large uploads should make a small
+//! call first, which shows whether the token is still valid.
 //!
 //! # Whether a request was sent
 //!

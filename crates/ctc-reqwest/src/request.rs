@@ -25,6 +25,11 @@ impl Client {
         self.request(Method::PUT, path)
     }
 
+    /// Starts a PATCH request. It is not replayed unless [`RequestBuilder::replay`] allows it.
+    pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
     /// Starts a DELETE request.
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
@@ -153,7 +158,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Returns the request, without key and token.
+    /// Returns the request, without key and token. The options of this builder (replay, waiting,
+    /// `call_timeout`) are not part of it: [`Client::execute_with`] takes options.
     ///
     /// # Errors
     /// Returns [`Error::Path`] or [`Error::Request`] if the request is not valid.

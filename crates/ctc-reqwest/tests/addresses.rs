@@ -6,8 +6,10 @@ mod spellings;
 
 use ctc_driver::Outgoing;
 use ctc_reqwest::reqwest::{Method, Request};
-use ctc_reqwest::{AsyncCaller, CallError, CallOptions, Client, Endpoint, Error, Outbound};
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME};
+use ctc_reqwest::{
+    AsyncCaller, AsyncStreamingCaller, CallError, CallOptions, Client, Endpoint, Error, Outbound,
+};
+use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use spellings::SPELLINGS;
 
 const DEVICES: &str = "/connect/services/devices";
@@ -74,4 +76,19 @@ async fn an_ipv6_address_in_full_is_called_like_any_other() {
         assert!(matches!(fetched, Err(CallError::Stamp(_))));
     }
     assert_eq!((server.counts().logins, server.counts().calls), (1, 5));
+}
+
+/// As with every client. That the server cannot be reached would be wrong.
+#[tokio::test]
+async fn what_is_neither_a_path_nor_a_url_is_for_another_origin() {
+    let server = Server::start().unwrap();
+    let client = client(&Endpoint::danger_plain_http(&server.url()).unwrap());
+    for uri in ["elsewhere.example", "elsewhere.example:443", "*"] {
+        let request = || http::Request::get(uri).body(Vec::new()).unwrap();
+        let fetched = client.fetch(request()).await;
+        assert!(matches!(fetched, Err(CallError::Stamp(_))), "{fetched:?}");
+        let streamed = client.stream(request()).await.map(drop);
+        assert!(matches!(streamed, Err(CallError::Stamp(_))), "{streamed:?}");
+    }
+    assert_eq!(server.counts().connections, 0);
 }

@@ -86,7 +86,8 @@ async fn every_method_and_builder_step_reaches_the_wire() {
         (client.put(ECHO).body("text"), "PUT"),
         (client.delete(ECHO), "DELETE"),
         (client.head(ECHO), "HEAD"),
-        (client.request(Method::PATCH, ECHO), "PATCH"),
+        (client.patch(ECHO), "PATCH"),
+        (client.request(Method::OPTIONS, ECHO), "OPTIONS"),
     ] {
         assert_eq!(request.send().await.unwrap().status(), 200);
         assert_eq!(server.journal().pop().unwrap().method, method);

@@ -70,6 +70,7 @@ async fn no_duration_panics() {
     let client = builder(&server)
         .timeout(Duration::MAX)
         .connect_timeout(Duration::MAX)
+        .call_timeout(Duration::MAX)
         .max_wait(Duration::MAX)
         .settings(|settings| settings.fair_use.backoff = Duration::from_millis(1))
         .build()

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -49,23 +50,36 @@ pub(crate) struct Locked<'a> {
 
 impl<'a> Locked<'a> {
     pub(crate) fn lock(files: &'a Files) -> Result<Self, FileError> {
+        Self::lock_if(files, LOCK_PATIENCE, disk::is_at)
+    }
+
+    fn lock_if(
+        files: &'a Files,
+        patience: Duration,
+        is_at: impl Fn(&File, &Path) -> io::Result<bool>,
+    ) -> Result<Self, FileError> {
         let path = files.lock();
-        let give_up = Instant::now() + LOCK_PATIENCE;
+        let give_up = Instant::now() + patience;
         let mut pause = Duration::from_micros(200);
         loop {
             let file = disk::open_lock(&path).doing("open the lock file", &path)?;
-            if let Some(lock) = LockedFile::lock(file).doing("lock", &path)? {
+            let locked = LockedFile::lock(file).doing("lock", &path)?;
+            let is_held = locked.is_none();
+            if let Some(lock) = locked
                 // Someone may have removed the file by hand between the two: then nobody else would
                 // see the lock.
-                if disk::is_at(&lock.file, &path).doing("check the lock file", &path)? {
-                    return Ok(Self { lock, files });
-                }
-            } else if Instant::now() >= give_up {
-                return Err(FileError::Stuck { path });
-            } else {
-                thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(10));
+                && is_at(&lock.file, &path).doing("check the lock file", &path)?
+            {
+                return Ok(Self { lock, files });
             }
+            if Instant::now() >= give_up {
+                return Err(match is_held {
+                    true => FileError::Stuck { path },
+                    false => FileError::Unlockable { path },
+                });
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
         }
     }
 
@@ -261,6 +275,16 @@ mod tests {
             folder: folder.path().to_owned(),
             name: "session".to_owned(),
         }
+    }
+
+    /// Some file systems give an open file another number than its name has.
+    #[test]
+    fn a_lock_file_that_is_never_found_at_its_place_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(&folder);
+        let locked = Locked::lock_if(&files, Duration::from_millis(50), |_, _| Ok(false));
+        let error = locked.err().unwrap();
+        assert!(matches!(error, FileError::Unlockable { .. }), "{error}");
     }
 
     fn takes_the_lease(files: &Files) -> bool {

@@ -31,6 +31,17 @@ pub enum FileError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The lock file cannot be recognized after it was opened: it is replaced all the time, or its
+    /// file system numbers files anew each time.
+    #[error(
+        "the lock file {} is replaced all the time, or its file system does not identify files: \
+         use a directory on a local disk",
+        path.display()
+    )]
+    Unlockable {
+        /// The lock file.
+        path: PathBuf,
+    },
 }
 
 ctc_driver::ctc_core::__readable_debug!(FileError);

@@ -16,8 +16,7 @@ use crate::place::Files;
 /// How many unreadable records are kept for diagnosis.
 const KEPT_BAD: u8 = 3;
 
-/// The lease. Dropping it closes the holder's lock, so the next one sees that the lease is free any
-/// more.
+/// The lease. Dropping it ends the holder's lock, which shows others that the lease is free.
 pub(crate) struct FileLease {
     files: Files,
     key: RecordKey,

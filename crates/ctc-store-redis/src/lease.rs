@@ -124,6 +124,7 @@ impl RedisLease {
             Ok(())
         }
     }
+
     fn read(&mut self) -> Result<Found, StoreError> {
         let load = self.claim.call(scripts::LOAD);
         Ok(match send_load(&mut self.link, &load)? {

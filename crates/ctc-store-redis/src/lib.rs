@@ -196,7 +196,9 @@ impl RedisStore {
                 .arg("MATCH")
                 .arg(pattern)
                 .arg("COUNT")
-                .arg(SCANNED);
+                .arg(SCANNED)
+                .arg("TYPE")
+                .arg("hash");
             let (next, found): (u64, Vec<String>) = link.send("list", &command)?;
             names.extend(found);
             cursor = next;

@@ -18,7 +18,7 @@ macro_rules! script {
 
 /// Takes the lease. `ARGV`: owner, span, how long to keep the hash. Returns `{1, fence}`, or
 /// `{0, left}` when it is held for `left` ms more. Asked again by the same owner, it is given
-/// again: an response may have been lost. Not once that owner gave it back: that question comes
+/// again: a response may have been lost. Not once that owner gave it back: that question comes
 /// late, and no caller waits for its response.
 ///
 /// A lease that has longer to go than its span was taken before Redis's clock was set back: it is

@@ -38,6 +38,7 @@ fn records_are_read_and_listed_under_their_prefix_alone() {
         .exec(&mut connection)
         .unwrap();
     server.command("HSET ctc:{x|y}:record record {}").unwrap();
+    server.command("SET ctc:{another|type}:record x").unwrap();
     let list = |prefix: &str| {
         let records = store.clone().prefix(prefix).records().unwrap();
         records

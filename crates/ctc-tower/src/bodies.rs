@@ -3,6 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request};
 use http_body::Body;
 
 /// How to create bodies of type `B`, for the login's form, and to copy them, for a replay.
@@ -36,6 +38,19 @@ impl<B> Bodies<B> {
 
     pub(crate) fn make(&self, bytes: Bytes) -> B {
         (self.make)(bytes)
+    }
+
+    /// A request with whole bytes as its body. An HTTP client may omit the length of an empty one,
+    /// which a server may require for these methods.
+    pub(crate) fn request(&self, mut request: Request<Vec<u8>>) -> Request<B> {
+        let method = request.method();
+        if request.body().is_empty()
+            && matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+        {
+            let none = HeaderValue::from_static("0");
+            request.headers_mut().insert(CONTENT_LENGTH, none);
+        }
+        request.map(|body| self.make(body.into()))
     }
 
     /// A copy of the body.

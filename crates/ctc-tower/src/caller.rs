@@ -11,22 +11,18 @@ use ctc_driver::{
 };
 use http::{Request, Response};
 use http_body::Body;
-use tower::{BoxError, Service};
+use tower::BoxError;
 
 use crate::bodies::Bodies;
 use crate::layer::CtcService;
+use crate::service::HttpService;
 use crate::transport::{Shared, TowerError};
 
 #[async_trait]
-impl<S, B, R> AsyncCaller for CtcService<S, B>
+impl<S, B> AsyncCaller for CtcService<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B, ResponseBody: Body<Error: Into<BoxError>>>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
-    R::Error: Into<BoxError>,
 {
     type Error = TowerError;
 
@@ -34,8 +30,7 @@ where
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
-        let request = request.map(|body| self.bodies().make(body.into()));
-        let (outbound, options) = self.outbound(request);
+        let (outbound, options) = self.outbound(self.bodies().request(request));
         let read = |response| read_body(response, options.max_body);
         __adapter::fetch(self.driver(), outbound, &options, read).await
     }
@@ -46,22 +41,16 @@ where
 }
 
 #[async_trait]
-impl<S, B, R> AsyncStreamingCaller for CtcService<S, B>
+impl<S, B> AsyncStreamingCaller for CtcService<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B, ResponseBody: Body<Error: Into<BoxError>>>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
-    R::Error: Into<BoxError>,
 {
     async fn stream(
         &self,
         request: Request<Vec<u8>>,
     ) -> Result<Response<BodyStream>, CallError<TowerError>> {
-        let request = request.map(|body| self.bodies().make(body.into()));
-        let (outbound, options) = self.outbound(request);
+        let (outbound, options) = self.outbound(self.bodies().request(request));
         let response = self.driver().execute(outbound, &options).await?;
         Ok(response.map(BodyStream::new))
     }
@@ -132,15 +121,10 @@ impl<S, B> ServiceCaller<S, B> {
 }
 
 #[async_trait]
-impl<S, B, R> AsyncCaller for ServiceCaller<S, B>
+impl<S, B> AsyncCaller for ServiceCaller<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B, ResponseBody: Body<Error: Into<BoxError>>>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
-    R::Error: Into<BoxError>,
 {
     type Error = TowerError;
 
@@ -149,7 +133,7 @@ where
         request: Request<Vec<u8>>,
     ) -> Result<Response<Vec<u8>>, CallError<TowerError>> {
         let options = request.extensions().get().unwrap_or(&self.options).clone();
-        let request = request.map(|body| self.bodies.make(body.into()));
+        let request = self.bodies.request(request);
         let calling = async {
             let response = self.service.call(request).await.map_err(of_layers)?;
             Ok(read_body(response, options.max_body).await?)
@@ -168,15 +152,10 @@ where
 }
 
 #[async_trait]
-impl<S, B, R> AsyncStreamingCaller for ServiceCaller<S, B>
+impl<S, B> AsyncStreamingCaller for ServiceCaller<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B, ResponseBody: Body<Error: Into<BoxError>>>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
-    R::Error: Into<BoxError>,
 {
     async fn stream(
         &self,
@@ -184,7 +163,7 @@ where
     ) -> Result<Response<BodyStream>, CallError<TowerError>> {
         let options = request.extensions().get().unwrap_or(&self.options);
         let timeout = options.timeout;
-        let request = request.map(|body| self.bodies.make(body.into()));
+        let request = self.bodies.request(request);
         let calling = self.service.call(request);
         let response = match timeout {
             None => calling.await,

@@ -16,6 +16,7 @@ use http_body::Body;
 use tower::{BoxError, Layer, Service};
 
 use crate::bodies::Bodies;
+use crate::service::HttpService;
 use crate::transport::{ClassifyError, LoginService, Outbound, Shared, TowerError, TowerTransport};
 
 /// Adds a session to a service. `B` is the body of the service's requests.
@@ -117,14 +118,10 @@ impl<B> CtcLayer<B> {
     /// }
     /// ```
     #[must_use]
-    pub fn login_service<L, R>(mut self, service: L) -> Self
+    pub fn login_service<L>(mut self, service: L) -> Self
     where
-        L: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-        L::Future: Send,
-        L::Error: Into<BoxError>,
+        L: HttpService<B>,
         B: Send + 'static,
-        R: Body + Send + 'static,
-        R::Data: Send,
     {
         self.login_service = Some(Arc::new(Shared::new(service)));
         self
@@ -165,14 +162,10 @@ impl<B> CtcLayer<B> {
     }
 }
 
-impl<S, B, R> Layer<S> for CtcLayer<B>
+impl<S, B> Layer<S> for CtcLayer<B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
 {
     type Service = CtcService<S, B>;
 
@@ -238,17 +231,13 @@ impl<S, B> CtcService<S, B> {
     ///
     /// # Errors
     /// As [`AsyncDriver::execute`].
-    pub fn execute<R>(
+    pub fn execute(
         &self,
         request: Request<B>,
-    ) -> impl Future<Output = Result<Response<R>, CallError<TowerError>>> + Send + use<'_, S, B, R>
+    ) -> impl Future<Output = Result<S::Response, CallError<TowerError>>> + Send + use<'_, S, B>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError>,
+        S: HttpService<B>,
         B: Send + 'static,
-        R: Body + Send + 'static,
-        R::Data: Send,
     {
         let (outbound, options) = self.outbound(request);
         let mut place = Some(outbound);
@@ -274,18 +263,14 @@ impl<S, B> CtcService<S, B> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for CtcService<S, B>
+impl<S, B> Service<Request<B>> for CtcService<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
 {
-    type Response = Response<R>;
+    type Response = Response<S::ResponseBody>;
     type Error = CallError<TowerError>;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, Self::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // A call may send several requests or none: each waits for the service inside by itself.

@@ -87,7 +87,8 @@
 //! - **No cache, no redirect-following and no cookie layer inside**: the response to a login must
 //!   not come from a cache, and key and token must not be sent on.
 //!
-//! The service must be [`Clone`]; put one that is not into a [`Buffer`].
+//! The service must be [`Clone`]; put one that is not into a [`Buffer`]. All that it must be is in
+//! [`HttpService`].
 //!
 //! [`Buffer`]: https://docs.rs/tower/latest/tower/buffer/
 //!
@@ -134,6 +135,7 @@
 mod bodies;
 mod caller;
 mod layer;
+mod service;
 mod transport;
 
 pub use bodies::Bodies;
@@ -151,6 +153,7 @@ pub use ctc_driver::{
     SharedSession, TimedOut, Tokio,
 };
 pub use layer::{CtcLayer, CtcService};
+pub use service::HttpService;
 pub use transport::{Outbound, OutboundCopy, TowerError, TowerTransport};
 
 /// The README's snippet, compiled.

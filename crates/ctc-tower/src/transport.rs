@@ -20,9 +20,10 @@ use http::{
 };
 use http_body::{Body, Frame};
 use tower::load_shed::error::Overloaded;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, ServiceExt};
 
 use crate::bodies::Bodies;
+use crate::service::HttpService;
 
 /// Decides from an error of the inner service whether the request may have been sent.
 pub(crate) type ClassifyError = fn(&BoxError) -> SendFailure;
@@ -72,14 +73,13 @@ impl<S> Shared<S> {
     }
 
     /// The future has the service in it, and the request once.
-    fn send<B, R>(
+    fn send<B>(
         &self,
         request: Request<B>,
         classify: ClassifyError,
-    ) -> impl Future<Output = Result<Response<R>, TowerError>> + use<S, B, R>
+    ) -> impl Future<Output = Result<Response<S::ResponseBody>, TowerError>> + use<S, B>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: Into<BoxError>,
+        S: HttpService<B>,
     {
         let mut service = self.cloned();
         async move {
@@ -90,10 +90,12 @@ impl<S> Shared<S> {
     }
 
     /// Sends a request through layers and returns their errors unchanged.
-    pub(crate) async fn call<B, R>(&self, request: Request<B>) -> Result<Response<R>, BoxError>
+    pub(crate) async fn call<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<S::ResponseBody>, BoxError>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: Into<BoxError>,
+        S: HttpService<B>,
     {
         let mut service = self.cloned();
         let ready = service.ready().await.map_err(Into::into)?;
@@ -124,14 +126,10 @@ pub(crate) trait LoginService<B>: Send + Sync {
 }
 
 #[async_trait]
-impl<S, B, R> LoginService<B> for Shared<S>
+impl<S, B> LoginService<B> for Shared<S>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
 {
     async fn log_in(
         &self,
@@ -246,17 +244,13 @@ impl<B> Outgoing for Outbound<B> {
 }
 
 #[async_trait]
-impl<S, B, R> AsyncTransport for TowerTransport<S, B>
+impl<S, B> AsyncTransport for TowerTransport<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: HttpService<B>,
     B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
 {
     type Request = Outbound<B>;
-    type Response = Response<R>;
+    type Response = Response<S::ResponseBody>;
     type Error = TowerError;
 
     // By hand what `async_trait` makes of an `async fn`, less the room for the request before it is
@@ -264,7 +258,7 @@ where
     fn send<'s, 'f>(
         &'s self,
         outbound: Outbound<B>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<R>, TowerError>> + Send + 'f>>
+    ) -> Pin<Box<dyn Future<Output = Result<Self::Response, TowerError>> + Send + 'f>>
     where
         's: 'f,
         Self: 'f,
@@ -285,7 +279,7 @@ where
             .await
     }
 
-    async fn discard(&self, response: Response<R>) {
+    async fn discard(&self, response: Response<S::ResponseBody>) {
         drain(response.into_body()).await;
     }
 }

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use common::{DEVICES, Hyper, ServerResponse, ctc, devices, get, hyper, session};
 use ctc_testkit::{DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_tower::{
-    AsyncCaller, CallError, CallOptions, Credentials, CtcLayer, CtcService, Denial, LoginFailure,
-    Replay, Unauthorized,
+    AsyncCaller, AsyncStreamingCaller, CallError, CallOptions, Credentials, CtcLayer, CtcService,
+    Denial, LoginFailure, Replay, ServiceCaller, Unauthorized,
 };
 use futures_util::future::join_all;
 use futures_util::task::noop_waker;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::buffer::Buffer;
 use tower::util::{BoxCloneService, BoxCloneSyncService};
@@ -248,4 +248,33 @@ async fn a_session_with_a_source_asks_it_in_each_login() {
             .all(|response| response.unwrap().status() == 200)
     );
     assert_eq!((asked.load(SeqCst), server.counts().login_requests), (2, 2));
+}
+
+/// hyper announces no length of an empty body; some servers require one.
+#[tokio::test]
+async fn an_empty_post_of_a_caller_has_its_length() {
+    let server = Server::start().unwrap();
+    let service = ctc(&server);
+    let layers = ServiceCaller::new(service.clone());
+    let echo = |method: &Method| {
+        let request = Request::builder().method(method).uri("/connect/test/echo");
+        request.body(Vec::new()).unwrap()
+    };
+    let lengths = [
+        (Method::POST, vec!["0"]),
+        (Method::PUT, vec!["0"]),
+        (Method::PATCH, vec!["0"]),
+        (Method::GET, vec![]),
+    ];
+    for (method, length) in lengths {
+        service.fetch(echo(&method)).await.unwrap();
+        service.stream(echo(&method)).await.unwrap();
+        layers.fetch(echo(&method)).await.unwrap();
+        layers.stream(echo(&method)).await.unwrap();
+        let journal = server.journal();
+        for entry in &journal[journal.len() - 4..] {
+            assert_eq!(entry.method, method.as_str());
+            assert_eq!(entry.header("content-length"), length, "{method}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) enum Content {
     #[default]
     Empty,
     Bytes(Bytes),
-    Reader(Box<dyn Read + Send + Sync>),
+    Reader(Box<dyn Read + Send>),
 }
 
 impl Body {
@@ -25,7 +25,7 @@ impl Body {
 
     /// Creates a body from a stream, which is sent in chunks as it is read, and only once: see
     /// [`Replay`](crate::Replay).
-    pub fn from_reader(reader: impl Read + Send + Sync + 'static) -> Self {
+    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
         Self(Content::Reader(Box::new(reader)))
     }
 
@@ -54,9 +54,14 @@ impl From<()> for Body {
     }
 }
 
+/// Without bytes it is [empty](Body::empty): ureq would announce a body of length 0, even on a GET.
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(Content::Bytes(bytes))
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self(Content::Bytes(bytes))
+        }
     }
 }
 
@@ -64,7 +69,7 @@ macro_rules! from_bytes {
     ($($from:ty),*) => {$(
         impl From<$from> for Body {
             fn from(bytes: $from) -> Self {
-                Self(Content::Bytes(Bytes::from(bytes)))
+                Self::from(Bytes::from(bytes))
             }
         }
     )*};

@@ -228,8 +228,7 @@ impl ClientBuilder {
     }
 
     /// Saves the session in a store, so that it outlives the process and several processes can
-    /// share it. An
-    /// `Arc<dyn SessionStore>` is a store, too.
+    /// share it. An `Arc<dyn SessionStore>` is a store, too.
     pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -331,6 +330,7 @@ impl ClientBuilder {
             }
             UreqTransport::from_config(http.build())
         });
+        transport.check_headers()?;
         let inner = Inner {
             driver: Driver::new(session, transport, self.store),
             endpoint,

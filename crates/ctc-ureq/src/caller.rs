@@ -17,7 +17,7 @@ impl Caller for Client {
     ) -> Result<Response<Vec<u8>>, CallError<SendError>> {
         let options = __adapter::prepare(self.session(), &mut request);
         let options = options.as_ref().unwrap_or(self.options());
-        let response = self.drive(request.map(body), Some(options))?;
+        let response = self.drive(request.map(Body::from), Some(options))?;
         Ok(self.driver().transport().read(response, options.max_body)?)
     }
 }
@@ -28,15 +28,7 @@ impl StreamingCaller for Client {
         mut request: Request<Vec<u8>>,
     ) -> Result<Response<Box<dyn Read + Send>>, CallError<SendError>> {
         let options = __adapter::prepare(self.session(), &mut request);
-        let response = self.drive(request.map(body), options.as_ref())?;
+        let response = self.drive(request.map(Body::from), options.as_ref())?;
         Ok(response.map(|body| Box::new(body.into_reader()) as _))
-    }
-}
-
-fn body(body: Vec<u8>) -> Body {
-    if body.is_empty() {
-        Body::empty()
-    } else {
-        body.into()
     }
 }

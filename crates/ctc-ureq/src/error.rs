@@ -136,6 +136,14 @@ pub enum BuildError {
          your own one instead"
     )]
     OwnHttpClient,
+    /// The HTTP client is set up to send a header that is not valid, for example a user agent with
+    /// a line break.
+    #[error("the HTTP client's {name} is not a valid header: use visible characters only")]
+    #[non_exhaustive]
+    InvalidHeader {
+        /// The name of the header.
+        name: &'static str,
+    },
 }
 
 ctc_driver::ctc_core::__readable_debug!(Error, SendError, BuildError);

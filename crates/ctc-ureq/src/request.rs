@@ -28,6 +28,11 @@ impl Client {
         self.request(Method::PUT, path)
     }
 
+    /// Starts a PATCH request. It is not replayed unless [`RequestBuilder::replay`] allows it.
+    pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
     /// Starts a DELETE request.
     pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::DELETE, path)
@@ -202,7 +207,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Returns the request, without key and token.
+    /// Returns the request, without key and token. The time limits and options of this builder are
+    /// not part of it: [`Client::execute_with`] takes options.
     ///
     /// # Errors
     /// Returns [`Error::Path`] or [`Error::Request`] if the request is not valid.
@@ -239,6 +245,9 @@ fn set_body(outbound: &mut Outbound, body: impl Into<Body>, content_type: Header
 }
 
 fn with_query(uri: &Uri, more: &str) -> Result<Uri, Error> {
+    if more.is_empty() {
+        return Ok(uri.clone());
+    }
     let path_and_query = match uri.query() {
         Some(query) if !query.is_empty() => format!("{}?{query}&{more}", uri.path()),
         _ => format!("{}?{more}", uri.path()),

@@ -10,14 +10,14 @@ use ctc_driver::{
 };
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
-use ureq::config::{Config, ConfigBuilder};
+use ureq::config::{AutoHeaderValue, Config, ConfigBuilder};
 use ureq::typestate::HttpCrateScope;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, AsSendBody, SendBody, Timeout};
 use zeroize::Zeroizing;
 
 use crate::body::{Body, Content};
-use crate::error::SendError;
+use crate::error::{BuildError, SendError};
 use crate::headers::FewHeaders;
 use crate::watch::{self, Watch, WatchedConnector};
 
@@ -71,6 +71,23 @@ impl UreqTransport {
             is_set_up,
             is_watched,
         }
+    }
+
+    /// With a header that is not valid ureq would panic at the first request.
+    pub(crate) fn check_headers(&self) -> Result<(), BuildError> {
+        let config = self.agent.config();
+        for (name, value) in [
+            ("user-agent", config.user_agent()),
+            ("accept", config.accept()),
+            ("accept-encoding", config.accept_encoding()),
+        ] {
+            if let AutoHeaderValue::Provided(value) = value
+                && HeaderValue::from_str(value).is_err()
+            {
+                return Err(BuildError::InvalidHeader { name });
+            }
+        }
+        Ok(())
     }
 
     fn run<B: AsSendBody>(&self, request: Request<B>) -> Result<Response<ureq::Body>, SendError> {

@@ -6,6 +6,7 @@
 //! its caller.
 
 use std::cell::Cell;
+use std::thread::LocalKey;
 use std::time::Instant;
 
 use ureq::unversioned::transport::{
@@ -22,44 +23,51 @@ thread_local! {
     static READ_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
+/// Marks this thread for as long as this lives. Then the earlier mark is back, also after a panic:
+/// the body of a request may make a request of its own while it is read.
+struct Marked<T: Copy + 'static> {
+    place: &'static LocalKey<Cell<T>>,
+    earlier: T,
+}
+
+impl<T: Copy> Marked<T> {
+    fn new(place: &'static LocalKey<Cell<T>>, mark: T) -> Self {
+        let earlier = place.replace(mark);
+        Self { place, earlier }
+    }
+}
+
+impl<T: Copy> Drop for Marked<T> {
+    fn drop(&mut self) {
+        self.place.set(self.earlier);
+    }
+}
+
 /// Watches one request of this thread's, as far as a [`WatchedConnector`] makes its connection.
 #[must_use]
-pub(crate) struct Watch {
-    /// The body of a request may make a request of its own while it is read.
-    outer: bool,
-}
+pub(crate) struct Watch(Marked<bool>);
 
 impl Watch {
     pub(crate) fn begin() -> Self {
-        Self {
-            outer: WRITTEN.replace(false),
-        }
+        Self(Marked::new(&WRITTEN, false))
     }
 
     /// Returns whether a byte of the request was written.
     pub(crate) fn end(self) -> bool {
-        WRITTEN.replace(self.outer)
+        self.0.place.get()
     }
 }
 
 /// Runs a login on the agent's own TLS setup, as far as a [`WatchedConnector`] makes its
 /// connection.
 pub(crate) fn as_login<R>(run: impl FnOnce() -> R) -> R {
-    let outer = IS_LOGIN.replace(true);
-    let response = run();
-    IS_LOGIN.set(outer);
-    response
+    let _marked = Marked::new(&IS_LOGIN, true);
+    run()
 }
 
 /// Reads a response, as far as a [`WatchedConnector`] made its connection until `deadline` at most.
 pub(crate) fn read_until<R>(deadline: Instant, read: impl FnOnce() -> R) -> R {
-    struct Reset(Option<Instant>);
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            READ_UNTIL.set(self.0);
-        }
-    }
-    let _reset = Reset(READ_UNTIL.replace(Some(deadline)));
+    let _marked = Marked::new(&READ_UNTIL, Some(deadline));
     read()
 }
 
@@ -139,5 +147,32 @@ impl Transport for WatchedTransport {
 
     fn is_tls(&self) -> bool {
         self.0.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// A connector or a body of the program's own may panic.
+    #[test]
+    fn nothing_stays_marked_after_a_panic() {
+        let panics = |run: &dyn Fn()| {
+            let caught = catch_unwind(AssertUnwindSafe(run));
+            assert!(caught.is_err());
+        };
+        panics(&|| as_login(|| panic!("in a login")));
+        panics(&|| read_until(Instant::now(), || panic!("while reading")));
+        let outer = Watch::begin();
+        WRITTEN.set(true);
+        panics(&|| {
+            let _inner = Watch::begin();
+            panic!("in a request that the body makes");
+        });
+        assert!(!IS_LOGIN.get());
+        assert_eq!(READ_UNTIL.get(), None);
+        assert!(outer.end());
     }
 }

@@ -5,8 +5,10 @@
 mod spellings;
 
 use ctc_driver::Outgoing;
-use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME};
-use ctc_ureq::{CallError, CallOptions, Caller, Client, Endpoint, Error, Outbound};
+use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
+use ctc_ureq::{
+    CallError, CallOptions, Caller, Client, Endpoint, Error, Outbound, StreamingCaller,
+};
 use http::Request;
 use spellings::SPELLINGS;
 
@@ -66,4 +68,18 @@ fn an_ipv6_address_in_full_is_called_like_any_other() {
     let fetched = client.fetch(native().map(|()| Vec::new()));
     assert!(matches!(fetched, Err(CallError::Stamp(_))));
     assert_eq!((server.counts().logins, server.counts().calls), (1, 5));
+}
+
+#[test]
+fn what_is_neither_a_path_nor_a_url_is_for_another_origin() {
+    let server = Server::start().unwrap();
+    let client = client(&Endpoint::danger_plain_http(&server.url()).unwrap());
+    for uri in ["elsewhere.example", "elsewhere.example:443", "*"] {
+        let request = || Request::get(uri).body(Vec::new()).unwrap();
+        let fetched = client.fetch(request());
+        assert!(matches!(fetched, Err(CallError::Stamp(_))), "{fetched:?}");
+        let streamed = client.stream(request()).map(drop);
+        assert!(matches!(streamed, Err(CallError::Stamp(_))), "{streamed:?}");
+    }
+    assert_eq!(server.counts().connections, 0);
 }

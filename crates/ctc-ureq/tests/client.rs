@@ -63,6 +63,14 @@ fn every_method_and_builder_step_reaches_the_wire() {
     assert_eq!(entry.body, br#"{"speed":88}"#);
     assert!(entry.header("user-agent")[0].starts_with("ctc-ureq/"));
 
+    // An empty query changes nothing.
+    let none: [(&str, &str); 0] = [];
+    for (path, query) in [(ECHO, ""), ("/connect/test/echo?a=1", "a=1")] {
+        let request = client.get(path).query(&none).build().unwrap();
+        assert_eq!(request.uri().query().unwrap_or_default(), query);
+        assert!(!request.uri().to_string().ends_with('?'));
+    }
+
     client.post(ECHO).form(&[("k", "v w")]).send().unwrap();
     let entry = server.journal().pop().unwrap();
     assert_eq!(
@@ -76,7 +84,8 @@ fn every_method_and_builder_step_reaches_the_wire() {
         (client.put(ECHO).body("text"), "PUT"),
         (client.delete(ECHO), "DELETE"),
         (client.head(ECHO), "HEAD"),
-        (client.request(Method::PATCH, ECHO), "PATCH"),
+        (client.patch(ECHO), "PATCH"),
+        (client.request(Method::OPTIONS, ECHO), "OPTIONS"),
     ] {
         assert_eq!(request.send().unwrap().status(), 200);
         assert_eq!(server.journal().pop().unwrap().method, method);
@@ -110,6 +119,54 @@ fn what_cannot_be_a_request_is_told_with_its_source_and_not_sent() {
     }
     assert!(client.get(ECHO).header("no name", "1").build().is_err());
     assert!(server.journal().is_empty());
+}
+
+/// A `Content-Length` of zero on a GET announces a body, which some gateways reject.
+#[test]
+fn a_body_without_bytes_is_no_body() {
+    let server = Server::start().unwrap();
+    let client = client(&server);
+    for (method, length) in [(Method::GET, None), (Method::POST, Some("0"))] {
+        let native = || Request::builder().method(method.clone()).uri(ECHO);
+        for body in [
+            Body::empty(),
+            Body::from(Vec::new()),
+            Body::from(""),
+            Body::from(bytes::Bytes::new()),
+        ] {
+            let native = native().body(body).unwrap();
+            assert_eq!(client.execute(native).unwrap().status(), 200);
+            let entry = server.journal().pop().unwrap();
+            assert_eq!(entry.header("content-length").first().copied(), length);
+        }
+    }
+}
+
+/// What some thread makes while it is sent.
+#[test]
+fn a_stream_need_not_be_shared_between_threads() {
+    struct Received(std::sync::mpsc::Receiver<u8>);
+    impl Read for Received {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let byte = self.0.recv().ok();
+            let room = buffer.first_mut().zip(byte);
+            Ok(room.map_or(0, |(room, byte)| {
+                *room = byte;
+                1
+            }))
+        }
+    }
+    let server = Server::start().unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        b"made meanwhile"
+            .iter()
+            .try_for_each(|byte| sender.send(*byte))
+    });
+    let body = Body::from_reader(Received(receiver));
+    let sent = client(&server).post(ECHO).body(body).send();
+    assert_eq!(sent.unwrap().status(), 200);
+    assert_eq!(server.journal().pop().unwrap().body, b"made meanwhile");
 }
 
 #[test]

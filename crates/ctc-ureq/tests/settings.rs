@@ -7,7 +7,10 @@ use std::time::Duration;
 use ctc_testkit::{
     DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Fault, Matcher, Rule, Server,
 };
-use ctc_ureq::{BuildError, CallOptions, Client, ClientBuilder, ConfigError, Endpoint};
+use ctc_ureq::ureq::Agent;
+use ctc_ureq::{
+    BuildError, CallOptions, Client, ClientBuilder, ConfigError, Endpoint, http_client_builder,
+};
 
 const DEVICES: &str = "/connect/services/devices";
 
@@ -69,6 +72,7 @@ fn no_duration_panics() {
     let client = builder(&server)
         .timeout(Duration::MAX)
         .connect_timeout(Duration::MAX)
+        .call_timeout(Duration::MAX)
         .max_wait(Duration::MAX)
         .settings(|settings| settings.fair_use.backoff = Duration::from_millis(1))
         .build()
@@ -90,4 +94,31 @@ fn no_duration_panics() {
     let Err(BuildError::Config(ConfigError::Settings(_))) = built else {
         panic!("{built:?}");
     };
+}
+
+/// ureq would panic when it sends the first request.
+#[test]
+fn a_header_of_the_http_client_that_is_not_valid_is_refused_when_the_client_is_built() {
+    let server = Server::start().unwrap();
+    let builder = || builder(&server);
+    let config = || http_client_builder().accept("a\rb").build();
+    let agent = || Agent::new_with_config(Agent::config_builder().user_agent("\u{7f}").build());
+    for (built, header) in [
+        (builder().user_agent("b\nad").build(), "user-agent"),
+        (
+            builder()
+                .configure_http(|http| http.accept_encoding("b\0d"))
+                .build(),
+            "accept-encoding",
+        ),
+        (builder().http_config(config()).build(), "accept"),
+        (builder().http_client(agent()).build(), "user-agent"),
+    ] {
+        let error = built.unwrap_err();
+        assert!(matches!(error, BuildError::InvalidHeader { name, .. } if name == header));
+        assert!(error.to_string().contains(header), "{error}");
+    }
+    let client = builder().user_agent("caf\u{e9}").build().unwrap();
+    assert_eq!(client.get(DEVICES).send().unwrap().status(), 200);
+    assert_eq!(server.counts().violations, 0);
 }

@@ -1,12 +1,12 @@
 //! `ctc get` and `ctc call`: one call.
 
 use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use ctc_driver::Replay;
 use ctc_driver::ctc_core::Unauthorized;
 use ctc_ureq::{Body, Outbound};
@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
-use crate::output::{Form, note, write_out, written};
+use crate::output::{Form, note, written};
+use crate::secrets::sets_token;
 use crate::session::{SessionOptions, ViaOptions};
 use crate::via::{self, Proxy};
 use crate::when::retry_after;
@@ -32,6 +33,9 @@ Examples:
   ctc call POST /your/path --data '{\"text\": \"tires checked\"}'
   ctc call PUT /your/path --data @device.json
   ctc call DELETE /your/path/1 --json";
+
+/// Seconds. The HTTP client could not add a longer time limit to the present.
+const A_YEAR: u64 = 31_536_000;
 
 /// Options of `ctc get`.
 #[derive(Debug, Args)]
@@ -70,7 +74,7 @@ struct How {
     #[arg(long, short)]
     include: bool,
     /// Limit for the whole call, in seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=A_YEAR))]
     timeout: Option<u64>,
     #[command(flatten)]
     via: ViaOptions,
@@ -202,7 +206,7 @@ fn deliver(
     }
     let mut body = body.into_reader();
     match form {
-        Form::Text => copy(&mut body)?,
+        Form::Text => copy(&mut body, &mut io::stdout().lock())?,
         Form::Json => {
             let mut bytes = Vec::new();
             body.read_to_end(&mut bytes)
@@ -222,13 +226,8 @@ fn deliver(
 
 /// Without the token that the server may have rotated: it is a secret, and the session keeps it.
 fn presentable(headers: &HeaderMap) -> HeaderMap {
-    let is_token = |name: &HeaderName, value: &HeaderValue| {
-        name == SET_COOKIE
-            && value
-                .as_bytes()
-                .trim_ascii_start()
-                .starts_with(b"authToken")
-    };
+    let is_token =
+        |name: &HeaderName, value: &HeaderValue| name == SET_COOKIE && sets_token(value.as_bytes());
     let kept = headers
         .iter()
         .filter(|(name, value)| !is_token(name, value));
@@ -283,7 +282,7 @@ fn broke_off(error: &io::Error) -> Failure {
 }
 
 /// Copies a body to standard output. If that is a file and somebody watches, the progress is told.
-fn copy(body: &mut dyn Read) -> Result<(), Failure> {
+fn copy(body: &mut dyn Read, out: &mut dyn Write) -> Result<(), Failure> {
     let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
     let began = Instant::now();
     let (mut told, mut copied) = (Duration::from_secs(1), 0_u64);
@@ -292,11 +291,11 @@ fn copy(body: &mut dyn Read) -> Result<(), Failure> {
         let read = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(broke_off(&error)),
         };
-        if io::stdout().lock().write_all(&buffer[..read]).is_err() {
-            // Tried again, to be told as every other: a reader that has gone is no failure.
-            return write_out(&buffer[..read]);
+        if let Err(error) = out.write_all(&buffer[..read]) {
+            return written(Err(error));
         }
         copied += read as u64;
         if watched && began.elapsed() >= told {
@@ -311,5 +310,43 @@ fn copy(body: &mut dyn Read) -> Result<(), Failure> {
     if told > Duration::from_secs(1) {
         note("");
     }
-    written(io::stdout().lock().flush())
+    written(out.flush())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An output that is full for a moment.
+    struct Full {
+        taken: Vec<u8>,
+        is_full: bool,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if std::mem::take(&mut self.is_full) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.taken.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_printed_whole_is_a_failure() {
+        let body = vec![b'x'; 200_000];
+        let mut out = Full {
+            taken: Vec::new(),
+            is_full: true,
+        };
+        let copied = copy(&mut body.as_slice(), &mut out);
+        assert!(copied.is_err() || out.taken == body);
+        copy(&mut body.as_slice(), &mut out).unwrap();
+        assert!(out.taken.ends_with(&body));
+    }
 }

@@ -11,8 +11,10 @@ use http::header::{ALT_SVC, CONNECTION, HOST, LOCATION, ORIGIN, SET_COOKIE, UPGR
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
+use super::path::is_read_as;
 use super::reply::{Reason, Reply};
 use super::token::{self, LocalToken};
+use crate::secrets::sets_token;
 
 /// The vendor's path of the login.
 const LOGIN_PATH: &str = "/connect/services/login";
@@ -124,8 +126,7 @@ impl Door {
         if let Some(token) = &self.token {
             token.check(headers)?;
         }
-        let path = path.trim_end_matches('/');
-        if path == LOGIN_PATH || path == self.logout_path {
+        if is_read_as(path, LOGIN_PATH) || is_read_as(path, &self.logout_path) {
             let why = "the proxy logs in and out for its callers: make the call itself, without a \
                        login";
             return Err(Reply::new(Reason::LoginRefused, why));
@@ -255,12 +256,6 @@ fn check_upgrade(headers: &HeaderMap) -> Result<(), Reply> {
         return Err(Reply::new(Reason::UpgradeRefused, why));
     }
     Ok(())
-}
-
-/// Whether a `Set-Cookie` is the token's, however its name is written.
-fn sets_token(cookie: &[u8]) -> bool {
-    let name = cookie.split(|byte| matches!(byte, b'=' | b';')).next();
-    name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"authToken"))
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -398,6 +393,9 @@ mod tests {
             " AUTHTOKEN =x",
             "authToken",
             "a=b; authToken=c",
+            // Two that a gateway folded into one line.
+            "lb=1; Expires=Wed, 15-Jan-2031 12:00:00 GMT; Path=/, authToken=x; Path=/",
+            "lb=1,authToken=x",
         ] {
             headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
         }

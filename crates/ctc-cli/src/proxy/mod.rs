@@ -9,6 +9,7 @@ mod demo;
 mod door;
 mod health;
 mod listen;
+mod path;
 mod reply;
 mod say;
 mod stall;

@@ -95,6 +95,36 @@ fn a_token_that_the_server_rotates_is_not_printed_and_is_kept() {
 }
 
 #[test]
+fn a_token_in_a_line_of_several_cookies_is_not_printed() {
+    let machine = Machine::new();
+    machine.run(&["login"]).ends_with(0);
+    machine.server.inject(Rule::forever(
+        Matcher::AnyCall,
+        Fault::Respond {
+            status: 200,
+            headers: vec![("set-cookie".into(), "lb=1; Path=/, authToken=CANARY".into())],
+            body: "{}".into(),
+            act: false,
+        },
+    ));
+    for form in ["-i", "--json"] {
+        let ran = machine.run(&["get", form, DEVICES]).ends_with(0);
+        assert!(!(ran.out + &ran.err).contains("CANARY"), "{form}");
+    }
+}
+
+#[test]
+fn a_time_limit_beyond_a_year_is_refused() {
+    let machine = Machine::new();
+    let endless = ["get", DEVICES, "--via", "http://127.0.0.1:9", "--timeout"];
+    for seconds in ["0", "18446744073709551615"] {
+        let ran = machine.run(&[&endless[..], &[seconds]].concat());
+        let err = ran.ends_with(2).err;
+        assert!(err.contains("31536000"), "{err}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let machine = Machine::new();
     let mut child = machine.command(&["get", DEVICES]);

@@ -109,6 +109,24 @@ fn exec_gives_a_program_the_proxy_and_no_secret() {
     assert!(gone.err.contains("is `ctc proxy` running?"), "{}", gone.err);
 }
 
+/// It listens, so the call may have been made: "cannot be reached" would be an invitation to
+/// repeat it.
+#[test]
+fn a_proxy_that_does_not_respond_in_time_was_reached() {
+    let machine = Machine::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let call = ["call", "POST", "/x", "-d", "1", "--timeout", "1"];
+    let ran = through(&machine, &url, &call).ends_with(69);
+    assert!(ran.err.contains("may have acted"), "{}", ran.err);
+    assert!(!ran.err.contains("running?"), "{}", ran.err);
+    drop(silent);
+    for gone in [url.as_str(), "unix:/nowhere/s"] {
+        let ran = through(&machine, gone, &call).ends_with(69);
+        assert!(ran.err.contains("is `ctc proxy` running?"), "{}", ran.err);
+    }
+}
+
 #[test]
 fn a_socket_and_a_token_of_the_proxy_work_too() {
     let machine = Machine::new();

@@ -365,6 +365,7 @@ fn logins_and_logouts_are_the_proxys_own() {
     for path in [
         "/connect/services/login?useAuthToken=true",
         "/connect/services/login/",
+        "/connect/x/..//services/%6cogin;x=1",
         "/connect/services/logout",
     ] {
         let reply = proxy.call("POST", path, &[], form);

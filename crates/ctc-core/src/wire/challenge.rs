@@ -126,8 +126,9 @@ mod tests {
 
     #[test]
     fn any_other_bearer_challenge_is_present() {
-        let spellings: [&[&[u8]]; 8] = [
+        let spellings: [&[&[u8]]; 9] = [
             &[b"Bearer"],
+            &[b"Bearer realm=\\\", error=insufficient_scope"],
             &[b"Bearer error=\"invalid_token\""],
             &[b"Basic realm=\"x\", bearer Error=invalid_token"],
             &[b"Bearer error_description=\"insufficient_scope\""],

@@ -37,7 +37,7 @@ pub(crate) fn read_rate_limit_reset(
 /// The server's own time when it responded.
 pub(crate) fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = headers.get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(text.trim()).ok()
+    httpdate::parse_http_date(text).ok()
 }
 
 #[cfg(test)]
@@ -74,10 +74,42 @@ mod tests {
             seconds(90)
         );
         assert_eq!(
+            wait(
+                "Sun, 06 Nov 1994 12:01:30 GMT ",
+                Some(&format!(" {NOON}\t"))
+            ),
+            seconds(90)
+        );
+        assert_eq!(
             wait("Sun, 06 Nov 1994 11:00:00 GMT", Some(NOON)),
             seconds(0)
         );
         assert_eq!(wait("99999999999999999999999999", None), seconds(u64::MAX));
+    }
+
+    #[test]
+    fn a_rate_limit_ends_by_the_servers_clock_or_else_by_ours() {
+        let noon = httpdate::parse_http_date(NOON).unwrap();
+        let epoch = noon.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ours = noon - Duration::from_secs(3600);
+        let reset = |text: &str, date: Option<&'static str>, wall| {
+            let mut headers = HeaderMap::new();
+            let text = HeaderValue::from_str(text).unwrap();
+            headers.insert("x-rate-limit-reset", text);
+            if let Some(date) = date {
+                headers.insert(DATE, HeaderValue::from_static(date));
+            }
+            read_rate_limit_reset(&headers, wall)
+        };
+        let text = format!(" {}\t", epoch + 7);
+        assert_eq!(reset(&text, Some(NOON), Some(ours)), seconds(7));
+        assert_eq!(reset(&text, None, Some(ours)), seconds(3607));
+        assert_eq!(reset(&text, None, None), None);
+        assert_eq!(reset("0", Some(NOON), None), seconds(0));
+        for rubbish in ["", "soon", "-1", "1.5", "99999999999999999999999"] {
+            assert_eq!(reset(rubbish, Some(NOON), Some(ours)), None, "{rubbish}");
+        }
+        assert_eq!(reset(&u64::MAX.to_string(), Some(NOON), None), None);
     }
 
     #[test]

@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn the_switch_stands_in_one_place() {
+        let request = login("user", "pass!word", AuthTokenSwitch::FormField);
+        assert_eq!(
+            request.uri(),
+            "https://connect.calamp.com/connect/services/login"
+        );
+    }
+
+    #[test]
     fn t42_the_form_decodes_to_the_same_bytes() {
         for text in [
             "a+b@c.example",

@@ -320,6 +320,7 @@ mod tests {
                 Some(60),
             ),
             (format!("authToken=AAAA, {session}"), None),
+            (format!("authToken=AAAA, __Host-lb.1=2, {session}"), None),
             (
                 format!("{dated}, authToken=AAAA; Expires=Wed, 15-Jan-2031 12:00:00 GMT, {dated}"),
                 Some(60),
@@ -348,6 +349,22 @@ mod tests {
         }
     }
 
+    /// A server may quote the same token at one time and not at another.
+    #[test]
+    fn a_token_that_is_held_is_over_by_the_servers_date_with_and_without_quotes() {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_static(NOON));
+        for value in ["HELD", "\"HELD\""] {
+            let line = format!("authToken={value}; Expires=Wed, 15 Jan 2031 11:58:59 GMT");
+            headers.insert(SET_COOKIE, HeaderValue::try_from(line).unwrap());
+            for held in ["HELD", "\"HELD\""] {
+                let held = AuthToken::new(held).unwrap();
+                let change = read_token_change(&headers, Some(&held));
+                assert_eq!(change, TokenChange::Cleared, "{value} {held:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_quoted_value_keeps_its_quotes() {
         for token in ["\"QUFBQQ==\"", "\"A", "A\"", "\"\"A\"\""] {
@@ -363,6 +380,7 @@ mod tests {
             "authToken=SkNC%3D\u{2019}",
             "authToken=A A",
             "authToken=A,B",
+            "authToken=AAAA, =x",
         ] {
             assert_eq!(read(&[line]), TokenChange::Unusable, "{line}");
         }

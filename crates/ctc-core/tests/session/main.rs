@@ -23,6 +23,7 @@ mod oauth;
 mod phases;
 mod printed;
 mod random_walk;
+mod readings;
 mod records;
 mod records_clock;
 mod records_newer;
