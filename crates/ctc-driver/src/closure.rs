@@ -22,7 +22,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// [`BoxTransportError`], which says so itself.
 ///
 /// For streams, a login's own connection, or errors of your own type, write a [`Transport`] or
-/// [`AsyncTransport`]: it takes 30 to 40 lines.
+/// [`AsyncTransport`]: the page [`transports`](crate::manual::transports) has one of 40 lines.
 ///
 /// ```
 /// use ctc_driver::{Caller, Driver, FnTransport};

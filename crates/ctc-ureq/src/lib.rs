@@ -164,6 +164,7 @@ mod watch;
 pub use body::Body;
 pub use builder::{ClientBuilder, http_client_builder};
 pub use client::Client;
+pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
     LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,

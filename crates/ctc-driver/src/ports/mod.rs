@@ -3,6 +3,7 @@
 
 mod body;
 pub(crate) mod credentials;
+mod frames;
 mod not_sent;
 #[cfg(feature = "tokio")]
 mod on_tokio;
@@ -14,6 +15,7 @@ mod transport;
 
 pub use body::{BodyError, Whole, read_body, read_from};
 pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
+pub use frames::{discard_body, read_login};
 pub use not_sent::NotSent;
 #[cfg(feature = "tokio")]
 pub use on_tokio::Tokio;
