@@ -13,10 +13,11 @@
 //! - [`CredentialsSource`] and [`AsyncCredentialsSource`]: where the password comes from, if it
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
-//! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
-//!   in and out. [`StreamingCaller`] and [`AsyncStreamingCaller`] also hand out bodies as they come,
-//!   where the HTTP client can. An application that does not want to be generic holds a
-//!   [`BoxCaller`], [`BoxAsyncCaller`], [`BoxStreamingCaller`] or [`BoxAsyncStreamingCaller`].
+//! - [`Caller`] and [`AsyncCaller`]: for [libraries](manual::libraries) that work with every client,
+//!   with whole bodies in and out. [`StreamingCaller`] and [`AsyncStreamingCaller`] also hand out
+//!   bodies as they come, where the HTTP client can. An application that does not want to be
+//!   generic holds a [`BoxCaller`], [`BoxAsyncCaller`], [`BoxStreamingCaller`] or
+//!   [`BoxAsyncStreamingCaller`].
 //! - [`CallFailure`]: the common trait of the errors of all clients.
 //!
 //! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that

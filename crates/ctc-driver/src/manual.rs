@@ -11,6 +11,9 @@
 #[doc = include_str!("manual/whole_bodies.md")]
 pub mod transports {}
 
+#[doc = include_str!("manual/libraries.md")]
+pub mod libraries {}
+
 #[doc = include_str!("manual/stores.md")]
 pub mod stores {}
 
