@@ -102,12 +102,17 @@ pub struct BoxTransportError {
 }
 
 impl BoxTransportError {
-    /// Boxes an HTTP client's error.
+    /// Boxes an HTTP client's error. One that is boxed already stays as it is.
     pub fn new<E: TransportError>(error: E) -> Self {
-        Self {
-            failure: error.failure(),
-            failed_at: error.failed_at(),
-            error: Box::new(error),
+        let (failure, failed_at) = (error.failure(), error.failed_at());
+        let error: Box<dyn Error + Send + Sync> = Box::new(error);
+        match error.downcast() {
+            Ok(boxed) => *boxed,
+            Err(error) => Self {
+                error,
+                failure,
+                failed_at,
+            },
         }
     }
 

@@ -61,7 +61,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// #         smol::spawn(task).detach();
 /// #     }
 /// #     fn sleep(&self, duration: std::time::Duration) -> BoxFuture<()> {
-/// #         Box::pin(async move { drop(smol::Timer::after(duration).await) })
+/// #         Box::pin(async move { _ = smol::Timer::after(duration).await })
 /// #     }
 /// # }
 /// # let session = ctc_driver::SessionConfig::new()

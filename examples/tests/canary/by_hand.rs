@@ -13,11 +13,11 @@ use ctc_driver::ctc_core::{
     LoginRule, OAuth, Pass, Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncStreamingCaller, BodyError, BodyStream, BoxAsyncCaller, BoxAsyncStreamingCaller,
-    BoxCaller, BoxStreamingCaller, CallError, CallOptions, ConfigError, CredentialsCommand,
-    CredentialsEnv, CredentialsFile, CredentialsSource, Denied, FnTransport, LeaseTerms,
-    LoginLimiter, LoginRequest, LoginResponse, Outgoing, SessionStore, SharedSession, StoreError,
-    SystemClock,
+    AsyncCaller, AsyncStreamingCaller, BodyError, BodyStream, BoxAsyncCaller,
+    BoxAsyncStreamingCaller, BoxCaller, BoxStreamingCaller, CallError, CallOptions, ConfigError,
+    CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied, FnTransport,
+    LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, Outgoing, SessionStore, SharedSession,
+    StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
