@@ -21,6 +21,10 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// as [not sent](SendFailure::NotSent), everything else as perhaps sent, unless the error is a
 /// [`BoxTransportError`], which says so itself.
 ///
+/// HTTP clients differ in what they do with a response to HEAD, with a body that ends early, and in
+/// how they say that no connection was made: put the closure through `ctc-testkit`'s conformance
+/// suite.
+///
 /// For streams, a login's own connection, or errors of your own type, write a [`Transport`] or
 /// [`AsyncTransport`]: the page [`transports`](crate::manual::transports) has one of 40 lines.
 ///
