@@ -1,9 +1,9 @@
 //! An HTTP stack of your own: hyper, which this project ships no adapter for.
 //!
-//! All that it takes is `impl AsyncTransport`: 40 lines, shown in the manual's page `transports`. In
-//! return it gets everything that the shipped adapters have: one login for many tasks, the renewal
-//! of an invalidated token, fair use, a store if you want one. The example `smol` shows a runtime
-//! of your own.
+//! All that it takes is a transport of 40 lines, shown in the manual's page `transports`. In return
+//! it gets everything that the shipped adapters have: one login for many tasks, the renewal of an
+//! invalidated token, fair use, a store if you want one. The example `smol` shows a runtime of your
+//! own.
 //!
 //! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to
 //! the real one, put a TLS connector in the place of `HttpConnector`.
