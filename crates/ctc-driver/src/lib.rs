@@ -14,9 +14,9 @@
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
 //! - [`Caller`] and [`AsyncCaller`]: for [libraries](manual::libraries) that work with every
-//!   client, with whole bodies in and out. [`StreamingCaller`] and [`AsyncStreamingCaller`] also hand out
-//!   bodies as they come, where the HTTP client can. An application that does not want to be
-//!   generic holds a [`BoxCaller`], [`BoxAsyncCaller`], [`BoxStreamingCaller`] or
+//!   client, with whole bodies in and out. [`StreamingCaller`] and [`AsyncStreamingCaller`] also
+//!   hand out bodies as they come, where the HTTP client can. An application that does not want to
+//!   be generic holds a [`BoxCaller`], [`BoxAsyncCaller`], [`BoxStreamingCaller`] or
 //!   [`BoxAsyncStreamingCaller`].
 //! - [`CallFailure`]: the common trait of the errors of all clients.
 //!
