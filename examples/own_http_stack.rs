@@ -1,101 +1,25 @@
 //! An HTTP stack of your own: hyper, which this project ships no adapter for.
 //!
-//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped
-//! adapters have: one login for many tasks, the renewal of an invalidated token, fair use, a store
-//! if you want one. The example `smol` shows a runtime of your own.
+//! All that it takes is a transport of 40 lines, shown in the manual's page `transports`. In return
+//! it gets everything that the shipped adapters have: one login for many tasks, the renewal of an
+//! invalidated token, fair use, a store if you want one. The example `smol` shows a runtime of your
+//! own.
 //!
 //! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to
 //! the real one, put a TLS connector in the place of `HttpConnector`.
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
 
+#[path = "../crates/ctc-driver/src/manual/own_transport.rs"]
+mod own_transport;
+
 use std::error::Error;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use ctc_driver::{
-    AsyncDriver, AsyncTransport, BodyError, CallOptions, LoginRequest, LoginResponse,
-    SharedSession, Tokio, TransportError,
-    ctc_core::{AppKey, Credentials, Endpoint, SendFailure, Session, Settings},
-    read_body,
-};
+use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, Session, Settings};
+use ctc_driver::{AsyncDriver, CallOptions, SharedSession, Tokio};
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-
-/// The stack: hyper's pooling client. It follows no redirects and keeps no cookies, as it must be.
-#[derive(Debug)]
-pub(crate) struct HyperTransport(Client<HttpConnector, Full<Bytes>>);
-
-/// Its error. A connection that was never made is told apart, since such a login does not count.
-#[derive(Debug, thiserror::Error)]
-#[error("the request got no answer")]
-pub(crate) struct HyperError(#[from] hyper_util::client::legacy::Error);
-
-impl TransportError for HyperError {
-    fn failure(&self) -> SendFailure {
-        if self.0.is_connect() {
-            SendFailure::NotSent
-        } else {
-            SendFailure::MaybeSent
-        }
-    }
-}
-
-#[async_trait]
-impl AsyncTransport for HyperTransport {
-    type Request = Request<Full<Bytes>>;
-    type Response = Response<Incoming>;
-    type Error = HyperError;
-
-    async fn send(&self, request: Self::Request) -> Result<Self::Response, HyperError> {
-        Ok(self.0.request(request).await?)
-    }
-
-    async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, HyperError> {
-        // A client for each login: none goes out on a connection that the server has just closed.
-        let form = login.request.map(|form| Full::new(Bytes::from(form)));
-        let (head, mut body) = Self::new().0.request(form).await?.into_parts();
-        let mut response = LoginResponse::new(head.status, head.headers);
-        // A body that breaks off holds no token, which the session sees by itself.
-        while response.body().len() < login.body_limit
-            && let Some(Ok(frame)) = body.frame().await
-        {
-            let data = frame.into_data().unwrap_or_default();
-            response.append_body(&data, login.body_limit);
-        }
-        Ok(response)
-    }
-
-    async fn discard(&self, response: Self::Response) {
-        drain(response.into_body()).await;
-    }
-
-    async fn read(
-        &self,
-        response: Self::Response,
-        max_body: usize,
-    ) -> Result<Response<Vec<u8>>, BodyError> {
-        read_body(response, max_body).await
-    }
-}
-
-impl HyperTransport {
-    /// A transport with connections of its own.
-    pub(crate) fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
-    }
-}
-
-/// Reads a short body to its end, so that its connection can be used again.
-async fn drain(body: Incoming) {
-    // Too long or broken off: then the connection is closed, and that is all.
-    let _ = Limited::new(body, 64 * 1024).collect().await;
-}
+use http::Request;
+use http_body_util::{BodyExt, Full};
+pub(crate) use own_transport::Hyper;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -106,15 +30,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let session = Session::new(
-        Endpoint::danger_plain_http(&server.url())?, /* this machine only: Endpoint::us() or
-                                                      * ::eu() is the real one */
+        // This machine only: `Endpoint::us()` or `Endpoint::eu()` is the real one.
+        Endpoint::danger_plain_http(&server.url())?,
         AppKey::new(DEFAULT_APP_KEY)?,
         Credentials::new(DEFAULT_USERNAME, DEFAULT_PASSWORD)?,
         Settings::default(),
     )?;
     let ctc = AsyncDriver::new(
         SharedSession::new(session),
-        HyperTransport::new(),
+        Hyper::new(),
         Tokio::current(),
         None,
     );

@@ -1,10 +1,11 @@
 //! When a call is made again: after a 429, or a 5xx of a call that does no harm twice. No I/O: both
 //! clients share it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::header::RETRY_AFTER;
-use http::{Method, Response, StatusCode};
+use http::header::{DATE, HeaderName, RETRY_AFTER};
+use http::{HeaderMap, Method, Response, StatusCode};
+use httpdate::parse_http_date;
 
 const MOST_PAUSES: u32 = 3;
 /// Doubled each time.
@@ -17,8 +18,19 @@ pub(super) fn pause<B>(method: &Method, times: u32, response: &Response<B>) -> O
     let status = response.status();
     let is_busy = status == StatusCode::TOO_MANY_REQUESTS
         || method.is_idempotent() && status.is_server_error();
-    let asked = response.headers().get(RETRY_AFTER);
-    let asked = asked.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-    let pause = asked.map_or(PAUSE * 2_u32.pow(times), Duration::from_secs);
+    let pause = retry_after(response.headers()).unwrap_or(PAUSE * 2_u32.pow(times));
     (is_busy && times <= MOST_PAUSES && pause <= LONGEST_PAUSE).then_some(pause)
+}
+
+/// Reads `Retry-After`: seconds, or a time by the server's clock, which `Date` shows.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = text(DATE).and_then(|date| parse_http_date(date).ok());
+    let until = parse_http_date(asked).ok()?;
+    let wait = until.duration_since(date.unwrap_or_else(SystemTime::now));
+    Some(wait.unwrap_or_default())
 }

@@ -428,7 +428,7 @@ mod retries {
     use std::sync::Mutex;
 
     use ctc_driver::CallError;
-    use http::header::RETRY_AFTER;
+    use http::header::{DATE, RETRY_AFTER};
 
     use super::mocked::NoLine;
     use super::*;
@@ -445,10 +445,13 @@ mod retries {
 
         async fn fetch(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, CallError<NoLine>> {
             let (status, after) = self.responses.lock().unwrap().remove(0);
-            let response = Response::builder().status(status);
-            let response = after.into_iter().fold(response, |response, after| {
-                response.header(RETRY_AFTER, after)
-            });
+            let mut response = Response::builder().status(status);
+            if let Some(after) = after {
+                response = response.header(RETRY_AFTER, after);
+            }
+            if after.is_some_and(|after| after.contains("2031")) {
+                response = response.header(DATE, "Wed, 15 Jan 2031 12:00:00 GMT");
+            }
             let note = br#"{"response":{"results":[{"note":{"id":1,"text":"x"}}]}}"#;
             Ok(response.body(note.to_vec()).unwrap())
         }
@@ -492,8 +495,42 @@ mod retries {
             device(&[(503, Some("1")), (404, None)]),
             (404, vec![second])
         );
+        // A time counts by the server's clock. A past one, and what is neither, are no reason to
+        // fail.
+        let date = Some("Wed, 15 Jan 2031 12:00:07 GMT");
+        let past = Some("Sat, 01 Jan 2000 00:00:00 GMT");
+        let busy = [(503, date), (503, past), (429, Some("soon")), (404, None)];
+        let pauses = vec![Duration::from_secs(7), Duration::ZERO, own * 2];
+        assert_eq!(device(&busy), (404, pauses));
         // Too long a pause, and too many of them, are for the application.
+        assert_eq!(
+            device(&[(429, Some("Thu, 16 Jan 2031 12:00:00 GMT"))]).0,
+            429
+        );
         assert_eq!(device(&[(429, Some("3600"))]), (429, vec![]));
         assert_eq!(device(&[(502, None); 4]).1.len(), 3);
+    }
+}
+
+/// As README.md says: what stays the SDK's is short. Lines of code: no comments, blank lines or
+/// imports.
+#[test]
+fn retries_and_the_walk_through_pages_take_25_lines_each() {
+    fn lines<'a>(text: impl Iterator<Item = &'a str>) -> usize {
+        let is_code =
+            |line: &&str| !(line.is_empty() || line.starts_with("//") || line.starts_with("use "));
+        text.map(str::trim).filter(is_code).count()
+    }
+    let retry = lines(include_str!("../sdk/retry.rs").lines());
+    assert!(retry <= 25, "retry.rs: {retry}");
+    for text in [
+        include_str!("../sdk/fleet.rs"),
+        include_str!("../sdk/blocking.rs"),
+    ] {
+        for head in ["fn fetch(", "fn pages<"] {
+            let from_head = text.lines().skip_while(|line| !line.contains(head));
+            let method = lines(from_head.take_while(|line| *line != "    }")) + 1;
+            assert!((10..=25).contains(&method), "{head} {method}");
+        }
     }
 }

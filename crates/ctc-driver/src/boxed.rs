@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::Read;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,51 +14,84 @@ use http::{Request, Response};
 use crate::caller::{AsyncCaller, Caller};
 use crate::error::CallError;
 use crate::ports::{NotSent, TransportError};
+use crate::streaming::{AsyncStreamingCaller, BodyStream, StreamingCaller};
 
-/// Any [`Caller`], boxed, so that types with a client need not be generic. Clones share it.
-///
-/// ```
-/// use ctc_driver::BoxCaller;
-///
-/// struct App {
-///     ctc: BoxCaller, // made by `BoxCaller::new(client)`, of any client
-/// }
-/// ```
-#[derive(Clone)]
-pub struct BoxCaller(Arc<dyn Caller<Error = BoxTransportError>>);
+/// Declares a type for any implementation of a trait, boxed.
+macro_rules! boxed {
+    ($(#[$doc:meta])* $name:ident: $caller:ident) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(Arc<dyn $caller<Error = BoxTransportError>>);
 
-impl BoxCaller {
-    /// Boxes a client.
-    pub fn new(caller: impl Caller + 'static) -> Self {
-        Self(Arc::new(Erased(caller)))
-    }
+        impl $name {
+            /// Boxes a client.
+            pub fn new(caller: impl $caller + 'static) -> Self {
+                Self(Arc::new(Erased(caller)))
+            }
+        }
+
+        impl Deref for $name {
+            type Target = dyn $caller<Error = BoxTransportError>;
+
+            fn deref(&self) -> &Self::Target {
+                &*self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
 }
 
-impl Deref for BoxCaller {
-    type Target = dyn Caller<Error = BoxTransportError>;
-
-    fn deref(&self) -> &Self::Target {
-        &*self.0
-    }
+boxed! {
+    /// Any [`Caller`], boxed, so that types with a client need not be generic. Clones share it.
+    ///
+    /// ```
+    /// use ctc_driver::BoxCaller;
+    ///
+    /// struct App {
+    ///     ctc: BoxCaller, // made by `BoxCaller::new(client)`, of any client
+    /// }
+    /// ```
+    BoxCaller: Caller
 }
 
-/// Any [`AsyncCaller`], boxed, so that types with a client need not be generic. Clones share it.
-#[derive(Clone)]
-pub struct BoxAsyncCaller(Arc<dyn AsyncCaller<Error = BoxTransportError>>);
-
-impl BoxAsyncCaller {
-    /// Boxes a client.
-    pub fn new(caller: impl AsyncCaller + 'static) -> Self {
-        Self(Arc::new(Erased(caller)))
-    }
+boxed! {
+    /// Any [`AsyncCaller`], boxed, so that types with a client need not be generic. Clones share
+    /// it.
+    BoxAsyncCaller: AsyncCaller
 }
 
-impl Deref for BoxAsyncCaller {
-    type Target = dyn AsyncCaller<Error = BoxTransportError>;
+boxed! {
+    /// Any [`StreamingCaller`], boxed, so that types with a client need not be generic. Clones
+    /// share it. It is a [`Caller`] as well.
+    ///
+    /// ```
+    /// use std::io::{self, Write};
+    /// use ctc_driver::BoxStreamingCaller;
+    ///
+    /// struct App {
+    ///     ctc: BoxStreamingCaller, // of any client that can stream
+    /// }
+    ///
+    /// impl App {
+    ///     fn export(&self, file: &mut impl Write) -> io::Result<u64> {
+    ///         let request = http::Request::get("/connect/services/export").body(Vec::new());
+    ///         let response = self.ctc.stream(request.expect("a valid path"));
+    ///         io::copy(&mut response.map_err(io::Error::other)?.into_body(), file)
+    ///     }
+    /// }
+    /// ```
+    BoxStreamingCaller: StreamingCaller
+}
 
-    fn deref(&self) -> &Self::Target {
-        &*self.0
-    }
+boxed! {
+    /// Any [`AsyncStreamingCaller`], boxed, so that types with a client need not be generic. Clones
+    /// share it. It is an [`AsyncCaller`] as well.
+    BoxAsyncStreamingCaller: AsyncStreamingCaller
 }
 
 /// The error of any HTTP client. It prints as that error does.
@@ -68,12 +102,17 @@ pub struct BoxTransportError {
 }
 
 impl BoxTransportError {
-    /// Boxes an HTTP client's error.
+    /// Boxes an HTTP client's error. One that is boxed already stays as it is.
     pub fn new<E: TransportError>(error: E) -> Self {
-        Self {
-            failure: error.failure(),
-            failed_at: error.failed_at(),
-            error: Box::new(error),
+        let (failure, failed_at) = (error.failure(), error.failed_at());
+        let error: Box<dyn Error + Send + Sync> = Box::new(error);
+        match error.downcast() {
+            Ok(boxed) => *boxed,
+            Err(error) => Self {
+                error,
+                failure,
+                failed_at,
+            },
         }
     }
 
@@ -152,6 +191,27 @@ impl<C: AsyncCaller> AsyncCaller for Erased<C> {
     }
 }
 
+impl<C: StreamingCaller> StreamingCaller for Erased<C> {
+    fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Box<dyn Read + Send>>, CallError<BoxTransportError>> {
+        let response = self.0.stream(request);
+        response.map_err(|error| error.map_transport(BoxTransportError::new))
+    }
+}
+
+#[async_trait]
+impl<C: AsyncStreamingCaller> AsyncStreamingCaller for Erased<C> {
+    async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<BodyStream>, CallError<BoxTransportError>> {
+        let response = self.0.stream(request).await;
+        response.map_err(|error| error.map_transport(BoxTransportError::new))
+    }
+}
+
 /// Pointers to clients are clients: references, `Arc`, `Box`, [`BoxCaller`].
 impl<P> Caller for P
 where
@@ -184,17 +244,5 @@ where
 
     async fn sleep(&self, duration: Duration) {
         (**self).sleep(duration).await;
-    }
-}
-
-impl fmt::Debug for BoxCaller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoxCaller").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for BoxAsyncCaller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoxAsyncCaller").finish_non_exhaustive()
     }
 }

@@ -21,8 +21,12 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// as [not sent](SendFailure::NotSent), everything else as perhaps sent, unless the error is a
 /// [`BoxTransportError`], which says so itself.
 ///
+/// HTTP clients differ in what they do with a response to HEAD, with a body that ends early, and in
+/// how they say that no connection was made: put the closure through `ctc-testkit`'s conformance
+/// suite.
+///
 /// For streams, a login's own connection, or errors of your own type, write a [`Transport`] or
-/// [`AsyncTransport`]: it takes 30 to 40 lines.
+/// [`AsyncTransport`]: the page [`transports`](crate::manual::transports) has one of 40 lines.
 ///
 /// ```
 /// use ctc_driver::{Caller, Driver, FnTransport};
@@ -61,7 +65,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// #         smol::spawn(task).detach();
 /// #     }
 /// #     fn sleep(&self, duration: std::time::Duration) -> BoxFuture<()> {
-/// #         Box::pin(async move { drop(smol::Timer::after(duration).await) })
+/// #         Box::pin(async move { _ = smol::Timer::after(duration).await })
 /// #     }
 /// # }
 /// # let session = ctc_driver::SessionConfig::new()

@@ -13,9 +13,11 @@
 //! - [`CredentialsSource`] and [`AsyncCredentialsSource`]: where the password comes from, if it
 //!   changes.
 //! - [`SessionStore`] and [`AsyncSessionStore`]: keep a session beyond a process.
-//! - [`Caller`] and [`AsyncCaller`]: for libraries that work with every client, with whole bodies
-//!   in and out. [`BoxCaller`] and [`BoxAsyncCaller`] are any of them. [`StreamingCaller`] and
-//!   [`AsyncStreamingCaller`] also hand out bodies as they come, where the HTTP client can.
+//! - [`Caller`] and [`AsyncCaller`]: for [libraries](manual::libraries) that work with every
+//!   client, with whole bodies in and out. [`StreamingCaller`] and [`AsyncStreamingCaller`] also
+//!   hand out bodies as they come, where the HTTP client can. An application that does not want to
+//!   be generic holds a [`BoxCaller`], [`BoxAsyncCaller`], [`BoxStreamingCaller`] or
+//!   [`BoxAsyncStreamingCaller`].
 //! - [`CallFailure`]: the common trait of the errors of all clients.
 //!
 //! A call that cannot be made now fails with [`Denied`], and nothing of it was sent. A call that
@@ -103,7 +105,9 @@ mod threads;
 mod timer;
 
 pub use async_driver::AsyncDriver;
-pub use boxed::{BoxAsyncCaller, BoxCaller, BoxTransportError};
+pub use boxed::{
+    BoxAsyncCaller, BoxAsyncStreamingCaller, BoxCaller, BoxStreamingCaller, BoxTransportError,
+};
 pub use caller::{AsyncCaller, Caller};
 pub use clock::{Clock, SystemClock};
 pub use closure::FnTransport;
@@ -123,7 +127,8 @@ pub use ports::{
     AsyncCredentialsSource, AsyncSessionStore, AsyncStoreLease, AsyncTransport, BodyError,
     BoxFuture, CredentialsError, CredentialsSource, Incoming, LeaseTerms, LoginRequest,
     LoginResponse, NotSent, Outgoing, ReplayCopy, RequestTimeout, Runtime, SessionStore,
-    StoreError, StoreLease, StoreSecret, Transport, TransportError, read_body, read_from,
+    StoreError, StoreLease, StoreSecret, Transport, TransportError, discard_body, read_body,
+    read_from, read_login,
 };
 pub use session::counters::Counts;
 pub use session::{Observer, SharedSession};

@@ -4,7 +4,15 @@
 #![cfg_attr(not(docsrs), doc = include_str!("manual/links_local.md"))]
 
 #[doc = include_str!("manual/transports.md")]
+///
+/// ```text
+#[doc = include_str!("manual/own_transport.rs")]
+/// ```
+#[doc = include_str!("manual/whole_bodies.md")]
 pub mod transports {}
+
+#[doc = include_str!("manual/libraries.md")]
+pub mod libraries {}
 
 #[doc = include_str!("manual/stores.md")]
 pub mod stores {}

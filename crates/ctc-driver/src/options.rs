@@ -18,15 +18,19 @@ pub struct CallOptions {
     /// Whether the request may be replayed after a 401. Default [`Replay::Idempotent`].
     pub replay: Replay,
     /// How long the call may wait, before and after a 401 in total, while no login may be made.
-    /// Default zero: it fails immediately and says when to try again. Waiting for a login in
-    /// progress is not counted: [`timeout`](Self::timeout) ends it. Otherwise it is limited by
+    /// Default zero: it fails immediately and says when to try again. It does not limit the wait
+    /// for another caller's login; [`timeout`](Self::timeout) does.
+    ///
+    /// Without a `timeout`, that wait is limited by
     /// [`login_timeout`](ctc_core::Settings::login_timeout) and, with a store, by the
     /// [`lease`](ctc_core::Settings::lease) for which another process may hold it.
     pub max_wait: Duration,
-    /// The time limit of the whole call, with all waiting, a replay, and reading the body if a
-    /// [`Caller`](crate::Caller) reads it. Default `None`: the HTTP client's own limit. A call that
-    /// exceeds it fails with [`TimedOut`](crate::TimedOut), which says whether it was sent. It does
-    /// not apply to [`login`](crate::Driver::login) and [`renew`](crate::Driver::renew).
+    /// The time limit of the whole call: the wait for another caller's login (which
+    /// [`max_wait`](Self::max_wait) does not limit), all other waiting, a replay, and reading the
+    /// body if a [`Caller`](crate::Caller) reads it. Default `None`: the HTTP client's own limit. A
+    /// call that exceeds it fails with [`TimedOut`](crate::TimedOut), which says whether it was
+    /// sent. It does not apply to [`login`](crate::Driver::login) and
+    /// [`renew`](crate::Driver::renew).
     ///
     /// A blocking call cannot interrupt its own thread. It passes the remaining time to the HTTP
     /// client ([`Outgoing::set_timeout`](crate::Outgoing::set_timeout)), and a login that it makes
@@ -66,14 +70,16 @@ impl CallOptions {
         self
     }
 
-    /// Sets how long the call may wait while no login may be made.
+    /// Sets how long the call may wait while no login may be made. It does not limit the wait for
+    /// another caller's login; [`timeout`](Self::timeout) does.
     #[must_use]
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
         self
     }
 
-    /// Sets the time limit of the whole call.
+    /// Sets the time limit of the whole call, with the wait for another caller's login (which
+    /// [`max_wait`](Self::max_wait) does not limit).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -22,7 +22,7 @@ use crate::ports::{AsyncTransport, BodyError, Transport};
 /// size.
 ///
 /// `ctc_ureq::Client` is one, and so is a [`Driver`] whose transport has responses with readers as
-/// their bodies.
+/// their bodies. [`BoxStreamingCaller`](crate::BoxStreamingCaller) holds any of them.
 ///
 /// ```
 /// use std::io::{self, Write};
@@ -39,10 +39,10 @@ pub trait StreamingCaller: Caller {
     /// Makes one call as [`fetch`](Caller::fetch) does, and returns once the head of the response
     /// is there.
     ///
-    /// [`CallOptions::max_body`](crate::CallOptions::max_body) bounds nothing here.
+    /// [`CallOptions::max_body`](crate::CallOptions::max_body) limits nothing here.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error.
+    /// Returns [`CallError`] if there is no response. A status is never an error.
     fn stream(
         &self,
         request: Request<Vec<u8>>,
@@ -54,6 +54,7 @@ pub trait StreamingCaller: Caller {
 ///
 /// `ctc_reqwest::Client`, `ctc_tower::CtcService` and `ctc_tower::ServiceCaller` are, and so is an
 /// [`AsyncDriver`] whose transport has responses with an [`http_body::Body`].
+/// [`BoxAsyncStreamingCaller`](crate::BoxAsyncStreamingCaller) holds any of them.
 ///
 /// ```
 /// use ctc_driver::{AsyncStreamingCaller, CallError};
@@ -75,10 +76,10 @@ pub trait AsyncStreamingCaller: AsyncCaller {
     /// response is there.
     ///
     /// [`CallOptions::timeout`](crate::CallOptions::timeout) ends with the head, and
-    /// [`CallOptions::max_body`](crate::CallOptions::max_body) bounds nothing here.
+    /// [`CallOptions::max_body`](crate::CallOptions::max_body) limits nothing here.
     ///
     /// # Errors
-    /// [`CallError`]. A status is never an error.
+    /// Returns [`CallError`] if there is no response. A status is never an error.
     async fn stream(
         &self,
         request: Request<Vec<u8>>,
@@ -206,7 +207,8 @@ where
     }
 }
 
-/// Pointers to clients are clients: references, `Arc`, `Box`.
+/// Pointers to clients are clients: references, `Arc`, `Box`,
+/// [`BoxStreamingCaller`](crate::BoxStreamingCaller).
 impl<P> StreamingCaller for P
 where
     P: Deref<Target: StreamingCaller> + Send + Sync,

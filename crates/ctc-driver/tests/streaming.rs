@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ctc_driver::ctc_core::Endpoint;
 use ctc_driver::{
-    AsyncDriver, AsyncStreamingCaller, AsyncTransport, BodyError, BodyStream, BoxFuture,
-    CallOptions, Driver, LoginRequest, LoginResponse, Runtime, SessionConfig, SharedSession,
-    StreamingCaller, Transport,
+    AsyncDriver, AsyncStreamingCaller, AsyncTransport, BodyError, BodyStream, BoxAsyncCaller,
+    BoxAsyncStreamingCaller, BoxCaller, BoxFuture, BoxStreamingCaller, BoxTransportError,
+    CallError, CallFailure, CallOptions, Driver, Failure, LoginRequest, LoginResponse, NotSent,
+    Runtime, SessionConfig, SharedSession, StreamingCaller, Transport,
 };
 use http::{Request, Response};
 
@@ -138,5 +139,78 @@ fn a_body_of_any_kind_is_a_stream_that_leaves_out_what_is_no_data() {
         assert_eq!(body.chunk().await.unwrap().unwrap(), "two");
         let error = body.chunk().await.unwrap_err();
         assert!(matches!(error, BodyError::BrokeOff(_)), "{error:?}");
+    });
+}
+
+/// A stack whose server is down: it logs in, and no call arrives.
+struct Refused;
+
+impl Transport for Refused {
+    type Request = Request<Vec<u8>>;
+    type Response = Response<Broken>;
+    type Error = io::Error;
+
+    fn send(&self, _: Request<Vec<u8>>) -> io::Result<Response<Broken>> {
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+
+    fn send_login(&self, _: LoginRequest) -> io::Result<LoginResponse> {
+        Ok(logged_in())
+    }
+}
+
+#[async_trait]
+impl AsyncTransport for Refused {
+    type Request = Request<Vec<u8>>;
+    type Response = Response<BodyStream>;
+    type Error = io::Error;
+
+    async fn send(&self, _: Request<Vec<u8>>) -> io::Result<Response<BodyStream>> {
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+
+    async fn send_login(&self, _: LoginRequest) -> io::Result<LoginResponse> {
+        Ok(logged_in())
+    }
+}
+
+/// Whether an error is that of a refused connection, and has the client's own error within.
+fn is_refusal<T>(result: Result<T, CallError<BoxTransportError>>) -> bool {
+    let error = result.err().unwrap();
+    let step = matches!(error.failure(), Failure::NotSent(NotSent::Connection));
+    let CallError::Transport(error) = error else {
+        return false;
+    };
+    step && error.get_ref().is::<io::Error>()
+}
+
+#[test]
+fn boxed_callers_of_any_client_stream_and_are_callers_too() {
+    let driver = Driver::new(session(), Stack, None);
+    let refused = BoxStreamingCaller::new(Driver::new(session(), Refused, None));
+    let boxed = BoxStreamingCaller::new(driver.clone());
+    let mut body = boxed.stream(get()).unwrap().into_body();
+    let mut read = Vec::new();
+    assert!(body.read_to_end(&mut read).is_err());
+    assert_eq!(read, [1, 2, 3]);
+    assert!(is_refusal(refused.stream(get())));
+    assert!(is_refusal(BoxCaller::new(refused).fetch(get())));
+    driver.session().close();
+    assert!(boxed.fetch(get()).unwrap_err().denied().is_some());
+}
+
+#[test]
+fn boxed_async_callers_of_any_client_stream_and_are_callers_too() {
+    let driver = AsyncDriver::new(session(), Stack, Smol, None);
+    let refused = AsyncDriver::new(session(), Refused, Smol, None);
+    let refused = BoxAsyncStreamingCaller::new(refused);
+    let boxed = BoxAsyncStreamingCaller::new(driver.clone());
+    smol::block_on(async {
+        let mut body = boxed.stream(get()).await.unwrap().into_body();
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "0123456789");
+        assert!(is_refusal(refused.stream(get()).await));
+        assert!(is_refusal(BoxAsyncCaller::new(refused).fetch(get()).await));
+        driver.session().close();
+        assert!(boxed.fetch(get()).await.unwrap_err().denied().is_some());
     });
 }

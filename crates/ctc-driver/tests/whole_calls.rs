@@ -51,7 +51,7 @@ impl<B: 'static> Transport for Gives<B> {
     }
 }
 
-/// The manual's asynchronous stack, on a runtime of the test's own.
+/// An asynchronous stack with whole bodies, on a runtime of the test's own.
 struct Async {
     login_hangs: bool,
     call_hangs: bool,
@@ -160,7 +160,7 @@ fn a_body_is_read_to_a_default_limit() {
 }
 
 #[test]
-fn the_manuals_asynchronous_stack_is_a_caller() {
+fn an_asynchronous_stack_with_whole_bodies_is_a_caller() {
     let stack = Async {
         login_hangs: false,
         call_hangs: false,

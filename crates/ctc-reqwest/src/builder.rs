@@ -165,10 +165,10 @@ impl ClientBuilder {
     /// so that long downloads work; [`RequestBuilder::timeout`](crate::RequestBuilder::timeout)
     /// sets it for one call.
     ///
-    /// Waiting for a login in progress is not included: that is limited by
-    /// [`login_timeout`](Self::login_timeout) and, with a store, by the lease
-    /// ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another process may
-    /// hold it.
+    /// It does not limit the wait for a login; [`call_timeout`](Self::call_timeout) does. Without
+    /// that, the wait is limited by [`login_timeout`](Self::login_timeout) and, with a store, by
+    /// the lease ([`Settings::lease`](ctc_driver::ctc_core::Settings::lease)) for which another
+    /// process may hold it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -246,10 +246,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How long each call may take in all, with every wait for a login and a replay: what a caller
-    /// sets who wants to be back in time. Then it fails with [`TimedOut`](crate::TimedOut), which
-    /// says whether it was sent, and the login goes on for the others. Default: no
-    /// limit. See [`CallOptions::timeout`]; for one call there is
+    /// Sets the time limit of each whole call, with a replay and the wait for another caller's
+    /// login (which [`max_wait`](Self::max_wait) does not limit). A call that exceeds it fails with
+    /// [`TimedOut`](crate::TimedOut), which says whether it was sent; the login goes on for the
+    /// others. Default: no limit. See [`CallOptions::timeout`]; for one call there is
     /// [`RequestBuilder::call_timeout`](crate::RequestBuilder::call_timeout).
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
@@ -263,8 +263,8 @@ impl ClientBuilder {
     }
 
     /// Sets how long calls wait while no login may be made. Default zero: they fail immediately.
-    /// Waiting for a login in progress is not counted; [`call_timeout`](Self::call_timeout) limits
-    /// that, too.
+    /// It does not limit the wait for another caller's login;
+    /// [`call_timeout`](Self::call_timeout) does.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self

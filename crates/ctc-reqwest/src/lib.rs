@@ -90,7 +90,8 @@
 //! | share the session with other processes | [`ClientBuilder::store`]: in a file or in Redis |
 //! | take a password that changes from a file or a vault | [`ClientBuilder::credentials_source`] |
 //! | let calls wait while no login may be made | [`ClientBuilder::max_wait`] |
-//! | limit the time of each call | [`ClientBuilder::timeout`] |
+//! | limit a call with its wait for another caller's login | [`ClientBuilder::call_timeout`] |
+//! | limit the time of each request | [`ClientBuilder::timeout`] |
 //! | change the login budget, the backoff, the logout path | [`ClientBuilder::settings`] |
 //! | set proxies or certificates | [`ClientBuilder::http_client`], with [`http_client_builder`] |
 //! | choose the runtime of logins | [`ClientBuilder::runtime`] |
@@ -162,6 +163,7 @@ mod transport;
 
 pub use builder::{ClientBuilder, http_client_builder};
 pub use client::Client;
+pub use ctc_driver;
 pub use ctc_driver::ctc_core::{
     AppKey, Credentials, Denial, EarlyRenewal, Endpoint, EndpointError, FairUse, Login,
     LoginFailure, OAuth, OAuthError, Phase, RejectionReason, Settings, TokenAttachment,

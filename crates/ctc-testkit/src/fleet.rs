@@ -137,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn a_page_looks_as_the_manual_shows_it() {
+        let manual = include_str!("manual/control.md");
+        let (_, section) = manual.split_once("# The API").expect("the section");
+        let mut blocks = section.split("```");
+        let shown = blocks.nth(1).and_then(|block| block.strip_prefix("json"));
+        let shown: Value = serde_json::from_str(shown.expect("a block")).expect("JSON");
+        let page = Page { number: 1, size: 2 };
+        let served = Fleet::new(25, 0).devices(page, "/connect/services/devices");
+        assert_eq!(shown, served);
+    }
+
+    #[test]
     fn absurd_pages_are_empty_or_refused() {
         let page = Page::parse(Some("18446744073709551615"), Some("1000")).expect("a page");
         assert_eq!(page.size, 100);

@@ -32,6 +32,8 @@
 //! | `/connect/test/forbidden`, `/connect/test/status/{code}` | 403, or any status |
 //! | `/_ctc/…` | the control path: see [`CONTROL_HELP`], or `ctc-server --help` |
 //!
+//! The page [`manual::control`] shows what a page of devices looks like.
+//!
 //! Every path below `/connect/` and `/device-services/` needs the application key and a valid
 //! token: that of the cookie login as a cookie, that of the OAuth login as a bearer token. A key or
 //! token that is missing or sent twice is a [`Violation`], in the journal and in the counts. An

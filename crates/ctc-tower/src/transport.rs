@@ -3,22 +3,19 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Buf;
-use ctc_driver::__adapter::DISCARD_BYTES;
 use ctc_driver::ctc_core::{Endpoint, Route, SendFailure, Target};
 use ctc_driver::{
     AsyncTransport, CallError, CallFailure, LoginRequest, LoginResponse, Outgoing, ReplayCopy,
-    TransportError,
+    TransportError, discard_body, read_login,
 };
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
 };
-use http_body::{Body, Frame};
 use tower::load_shed::error::Overloaded;
 use tower::{BoxError, ServiceExt};
 
@@ -137,22 +134,9 @@ where
         body_limit: usize,
         classify: ClassifyError,
     ) -> Result<LoginResponse, TowerError> {
-        let (parts, body) = self.send(request, classify).await?.into_parts();
-        let mut response = LoginResponse::new(parts.status, parts.headers);
-        let mut body = pin!(body);
-        // If the head says all, the connection goes with the body.
-        while response.body().len() < body_limit
-            && let Some(frame) = next_frame(body.as_mut()).await
-        {
-            let frame = frame.map_err(|_| TowerError::broke_off())?;
-            let Ok(mut data) = frame.into_data() else {
-                continue;
-            };
-            while data.has_remaining() && response.append_body(data.chunk(), body_limit) {
-                data.advance(data.chunk().len());
-            }
-        }
-        Ok(response)
+        let response = self.send(request, classify).await?;
+        let read = read_login(response, body_limit).await;
+        read.map_err(|_| TowerError::broke_off())
     }
 }
 
@@ -280,26 +264,8 @@ where
     }
 
     async fn discard(&self, response: Response<S::ResponseBody>) {
-        drain(response.into_body()).await;
+        discard_body(response).await;
     }
-}
-
-/// Reads a short body to its end, so that its connection can be used again. The driver limits the
-/// time.
-async fn drain<R: Body>(body: R) {
-    let mut body = pin!(body);
-    let mut left = DISCARD_BYTES;
-    while let Some(Ok(frame)) = next_frame(body.as_mut()).await {
-        let length = frame.data_ref().map_or(0, Buf::remaining);
-        let Some(rest) = left.checked_sub(length) else {
-            break;
-        };
-        left = rest;
-    }
-}
-
-async fn next_frame<R: Body>(mut body: Pin<&mut R>) -> Option<Result<Frame<R::Data>, R::Error>> {
-    std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
 /// The error of the inner service.

@@ -179,14 +179,15 @@ impl RequestBuilder {
     }
 
     /// Sets the time limit of this call, from connecting to the end of the body. A replay has its
-    /// own, and waiting for a login is not included: see
+    /// own. It does not limit the wait for a login; [`call_timeout`](Self::call_timeout) does. See
     /// [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.outbound.timeout = Some(timeout);
         self
     }
 
-    /// How long this call may take in all, with every wait for a login and a replay: see
+    /// Sets the time limit of this whole call, with a replay and the wait for another caller's
+    /// login (which [`max_wait`](Self::max_wait) does not limit): see
     /// [`ClientBuilder::call_timeout`](crate::ClientBuilder::call_timeout).
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
@@ -199,9 +200,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets how long to wait while no login may be made. Default zero: fail immediately. Waiting
-    /// for a login in progress is not counted; [`call_timeout`](Self::call_timeout) limits that,
-    /// too.
+    /// Sets how long to wait while no login may be made. Default zero: fail immediately. It does
+    /// not limit the wait for another caller's login; [`call_timeout`](Self::call_timeout) does.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.options.max_wait = max_wait;
         self

@@ -13,10 +13,11 @@ use ctc_driver::ctc_core::{
     LoginRule, OAuth, Pass, Route, SendFailure, Session, Settings, SettingsError, Target, Verdict,
 };
 use ctc_driver::{
-    AsyncCaller, BodyError, BodyStream, BoxAsyncCaller, BoxCaller, CallError, CallOptions,
-    ConfigError, CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied,
-    FnTransport, LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, Outgoing, SessionStore,
-    SharedSession, StoreError, SystemClock,
+    AsyncCaller, AsyncStreamingCaller, BodyError, BodyStream, BoxAsyncCaller,
+    BoxAsyncStreamingCaller, BoxCaller, BoxStreamingCaller, CallError, CallOptions, ConfigError,
+    CredentialsCommand, CredentialsEnv, CredentialsFile, CredentialsSource, Denied, FnTransport,
+    LeaseTerms, LoginLimiter, LoginRequest, LoginResponse, Outgoing, SessionStore, SharedSession,
+    StoreError, SystemClock,
 };
 use ctc_store_file::{FileError, FileStore};
 use ctc_store_redis::{OpenError, RedisFailure, RedisStore};
@@ -264,7 +265,9 @@ fn sources() {
         .credentials(USERNAME, PASSWORD)
         .build()
         .unwrap();
-    show!(ctc_driver::BoxCaller, &BoxCaller::new(client));
+    show!(ctc_driver::BoxCaller, &BoxCaller::new(client.clone()));
+    let client = BoxStreamingCaller::new(client);
+    show!(ctc_driver::BoxStreamingCaller, &client);
     let early = Settings::default().early_renewal.unwrap();
     show!(ctc_driver::ctc_core::EarlyRenewal, &early);
     let error = BodyError::UnknownType;
@@ -329,10 +332,12 @@ fn service(endpoint: &Endpoint) {
 /// The callers that an SDK holds.
 fn callers<S>(service: CtcService<S, Body>)
 where
-    ServiceCaller<CtcService<S, Body>, Body>: AsyncCaller + std::fmt::Debug + 'static,
+    ServiceCaller<CtcService<S, Body>, Body>: AsyncStreamingCaller + std::fmt::Debug + 'static,
 {
     let caller = ServiceCaller::new(service);
     show!(ctc_tower::ServiceCaller<_, Body>, &caller);
+    let caller = BoxAsyncStreamingCaller::new(caller);
+    show!(ctc_driver::BoxAsyncStreamingCaller, &caller);
     let caller = BoxAsyncCaller::new(caller);
     show!(ctc_driver::BoxAsyncCaller, &caller);
     let broken = async {

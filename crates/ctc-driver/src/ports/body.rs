@@ -171,7 +171,10 @@ fn take<B: 'static, R: 'static>(place: &mut Option<R>) -> Option<Response<B>> {
     place.downcast_mut::<Option<Response<B>>>()?.take()
 }
 
-async fn next_frame<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
+/// Returns the next frame of a body, or `None` at its end.
+pub(super) async fn next_frame<B: Body>(
+    mut body: Pin<&mut B>,
+) -> Option<Result<Frame<B::Data>, B::Error>> {
     std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 

@@ -4,6 +4,7 @@
 mod blocking;
 mod body;
 pub(crate) mod credentials;
+mod frames;
 mod not_sent;
 #[cfg(feature = "tokio")]
 mod on_tokio;
@@ -16,6 +17,7 @@ mod transport;
 pub(crate) use blocking::Blocking;
 pub use body::{BodyError, Whole, read_body, read_from};
 pub use credentials::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
+pub use frames::{discard_body, read_login};
 pub use not_sent::NotSent;
 pub(crate) use not_sent::chain;
 #[cfg(feature = "tokio")]

@@ -25,7 +25,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///     }
 ///
 ///     fn sleep(&self, duration: Duration) -> BoxFuture<()> {
-///         Box::pin(async move { drop(smol::Timer::after(duration).await) })
+///         Box::pin(async move { _ = smol::Timer::after(duration).await })
 ///     }
 /// }
 /// ```
