@@ -137,7 +137,8 @@ impl AsyncStoreLease for Lease {
             });
         }
         let now = state.now;
-        let forged = state.faults.store_forged;
+        // Also after all faults have stopped: what was forged stays.
+        let forged = state.watch.plan.faults.store_forged;
         if let Some(election) = state.current.login {
             let unsaved = &mut state.watch.sessions[self.process].login.unsaved;
             unsaved.retain(|other| *other != election);
