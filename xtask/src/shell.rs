@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 /// `cargo` as this process was started by.
 pub(crate) fn cargo(args: &[&str]) -> Command {
@@ -122,25 +123,102 @@ pub(crate) fn read_all_lines(
     Ok(child.wait().map_err(|error| error.to_string())?.success())
 }
 
-/// Runs it, shows each line of its standard output to `see`, and says whether it succeeded. Ends it
-/// once `see` returns `Break`.
-pub(crate) fn read_lines(
-    mut command: Command,
+/// How a program that was watched ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Exited {
+        success: bool,
+    },
+    /// `see` wanted no more of it.
+    Stopped,
+    /// It took longer than its limit.
+    Hung,
+}
+
+/// Runs a program and shows each line of its standard output to `see`. Ends it once `see` returns
+/// `Break`, or after `limit`. Nothing that it started outlives this call, or this process.
+pub(crate) fn watch(
+    command: &Command,
+    limit: Duration,
     mut see: impl FnMut(&str) -> ControlFlow<()>,
-) -> Result<bool, String> {
-    let mut child = command
+) -> Result<End, String> {
+    let deadline = Instant::now() + limit;
+    let mut child = supervised(command)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("{}: {error}", shown(&command)))?;
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines() {
-            if see(&line.map_err(|error| error.to_string())?).is_break() {
-                child.kill().map_err(|error| error.to_string())?;
-                break;
+        .map_err(|error| format!("{}: {error}", shown(command)))?;
+    let (lifeline, stdout) = (child.stdin.take(), child.stdout.take());
+    let (sender, lines) = mpsc::channel();
+    std::thread::scope(|scope| {
+        // Ends when no process has the pipe any more: only then is nothing left of the program.
+        scope.spawn(move || {
+            let lines = stdout
+                .into_iter()
+                .flat_map(|out| BufReader::new(out).lines());
+            lines.for_each(|line| drop(sender.send(line)));
+        });
+        let end = loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Ok(line)) if see(&line).is_break() => break Ok(End::Stopped),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => break Err(error.to_string()),
+                Err(RecvTimeoutError::Timeout) => break Ok(End::Hung),
+                Err(RecvTimeoutError::Disconnected) => break exit_of(&mut child, deadline),
             }
+        };
+        drop(lifeline);
+        // Where `supervised` does nothing.
+        let _ = child.kill();
+        let _ = child.wait();
+        end
+    })
+}
+
+/// Waits for the exit of a program that has closed its output.
+fn exit_of(child: &mut Child, deadline: Instant) -> Result<End, String> {
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+            let success = status.success();
+            return Ok(End::Exited { success });
         }
+        std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(child.wait().map_err(|error| error.to_string())?.success())
+    Ok(End::Hung)
+}
+
+/// The command in a process group of its own, which is killed when the command's standard input is
+/// closed: by this process, or by the system when this process ends, whatever it ends by.
+#[cfg(unix)]
+fn supervised(command: &Command) -> Command {
+    use std::os::unix::process::CommandExt;
+
+    const SCRIPT: &str = "exec 3<&0; (cat <&3; kill -KILL 0) >/dev/null 2>&1 & \
+                          exec \"$@\" 3<&- </dev/null";
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", SCRIPT, "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .process_group(0);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
+}
+
+#[cfg(not(unix))]
+fn supervised(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy
 }
 
 /// Whether this program is there and answers.
@@ -159,4 +237,71 @@ fn shown(command: &Command) -> String {
         .map(|word| word.to_string_lossy().into_owned())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn watched(script: &str, limit: Duration, stop: &str) -> Result<(End, Vec<String>), String> {
+        let mut seen = Vec::new();
+        let end = watch(&shell(script), limit, |line| {
+            seen.push(line.to_owned());
+            match line == stop {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        Ok((end?, seen))
+    }
+
+    #[test]
+    fn a_program_that_ends_is_seen_to_its_last_line() {
+        let (end, seen) = watched("echo a; echo b; exit 3", LONG, "none").unwrap();
+        assert_eq!(end, End::Exited { success: false });
+        assert_eq!(seen, ["a", "b"]);
+        let (end, _) = watched("read line || exit 0", LONG, "none").unwrap();
+        assert_eq!(
+            end,
+            End::Exited { success: true },
+            "it reads nothing of ours"
+        );
+    }
+
+    /// The output of the children is read to its end, which comes when they all are gone.
+    #[test]
+    fn a_program_that_hangs_is_ended_with_its_children() {
+        let began = Instant::now();
+        for (script, end, lines) in [
+            ("sleep 30 & echo a; wait", End::Hung, 1),
+            ("sleep 30 & exec >&-; wait", End::Hung, 0),
+            ("sleep 30 & echo stop; wait", End::Stopped, 1),
+        ] {
+            let (ended, seen) = watched(script, SOON, "stop").unwrap();
+            assert_eq!((ended, seen.len()), (end, lines), "{script}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_program_has_the_environment_and_the_folder_of_its_command() {
+        let mut command = shell("echo \"$A$HOME$PWD\"");
+        command.env("A", "b").env_remove("HOME").current_dir("/");
+        let mut seen = String::new();
+        let end = watch(&command, LONG, |line| {
+            line.clone_into(&mut seen);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(end, Ok(End::Exited { success: true }));
+        assert_eq!(seen, "b/");
+    }
 }

@@ -5,11 +5,16 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::shell;
+use crate::shell::{self, End};
 
 /// How many seeds a sabotage may take to be found.
 const SEEDS: &str = "1000";
+
+/// How long the search for a sabotage may take once it is built: many times as long as a search to
+/// the last seed takes. A sabotage may make the code hang, and then no other time limit holds.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// `sim` and its arguments; `--sabotage NAME` (or `all`, or `list`) is ours, the rest the
 /// simulator's.
@@ -63,17 +68,21 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
                     &copy.join("crates/ctc-driver/tests"),
                 )?;
                 apply(&root, &copy, &patch)?;
+                let mut build = test(&copy);
+                build.arg("--no-run");
+                shell::run(build).map_err(|error| format!("{name}: {error}"))?;
                 let mut found = false;
-                let mut test = test(&copy);
-                test.stderr(Stdio::null());
-                let passed = shell::read_lines(test, |line| {
+                let end = shell::watch(&test(&copy), LIMIT, |line| {
                     found |= line.contains(shows);
                     ControlFlow::Continue(())
                 })?;
-                if passed || !found {
-                    return Err(format!("{name} was not found"));
+                match end {
+                    End::Exited { success: false } if found => {
+                        println!("{name}: shuttle finds it ({shows})");
+                    }
+                    End::Hung => return Err(format!("{name} was {}", hung(LIMIT))),
+                    _ => return Err(format!("{name} was not found")),
                 }
-                println!("{name}: shuttle finds it ({shows})");
             }
             Ok(())
         }
@@ -81,8 +90,8 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// Whether every sabotage applies to the code as it is, and is named in the simulator's README:
-/// one that does not has gone unnoticed by whoever changed that code.
+/// Checks that every sabotage applies to the present code and is named in the simulator's README.
+/// Otherwise a change of the code would silently end a sabotage.
 pub(crate) fn check_sabotages() -> Result<(), String> {
     let root = workspace_root()?;
     let folder = root.join("crates/proof/sim/sabotage");
@@ -183,41 +192,59 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     shell::run(cargo("build")).map_err(|error| format!("{}: {error}", sabotage.name))?;
     let mut simulator = cargo("run");
     simulator.args(["--", "--seeds", SEEDS, "--keep-going"]);
-    // The panics that it draws and those that it finds.
-    simulator.stderr(Stdio::null());
+    let (seed, what) = match search(&simulator, &sabotage.breaks, LIMIT)? {
+        Search::Found { seed, what } => (Some(seed), what),
+        Search::Missed => (None, "NOT FOUND".to_owned()),
+        Search::Hung => (None, hung(LIMIT)),
+        Search::Ended => {
+            let name = &sabotage.name;
+            return Err(format!("{name}: the simulator did not run to its end"));
+        }
+    };
+    let found = seed.is_some();
+    let seed = seed.unwrap_or_else(|| "none".to_owned());
+    let what: String = what.chars().take(150).collect();
+    let Sabotage { name, breaks, .. } = sabotage;
+    Ok((found, format!("{name:<18}{breaks:<8}{seed:<10}{what}")))
+}
+
+fn hung(limit: Duration) -> String {
+    format!("not found: hung for {} s", limit.as_secs())
+}
+
+/// What a run of the simulator says about a sabotage.
+#[derive(Debug, PartialEq, Eq)]
+enum Search {
+    Found { seed: String, what: String },
+    Missed,
+    Hung,
+    Ended,
+}
+
+/// Looks for the first violation of the guarantee that is broken.
+fn search(simulator: &Command, breaks: &str, limit: Duration) -> Result<Search, String> {
     let (mut first, mut finished) = (None, false);
-    shell::read_lines(simulator, |line| {
+    let end = shell::watch(simulator, limit, |line| {
         let named = line
             .split_once(": ")
             .filter(|(seed, _)| seed.starts_with("seed "));
         if let Some((seed, what)) =
-            named.filter(|(_, what)| what.starts_with(&format!("{} ", sabotage.breaks)))
+            named.filter(|(_, what)| what.starts_with(&format!("{breaks} ")))
         {
-            first = Some((seed.trim_start_matches("seed ").to_owned(), what.to_owned()));
+            let seed = seed.trim_start_matches("seed ").to_owned();
+            first = Some((seed, what.to_owned()));
             // That is enough. A broken driver may hang the simulator in another world.
             return ControlFlow::Break(());
         }
         finished |= line.ends_with(" violations");
         ControlFlow::Continue(())
     })?;
-    if first.is_none() && !finished {
-        return Err(format!(
-            "{}: the simulator did not run to its end",
-            sabotage.name
-        ));
-    }
-    let (found, seed, what) = match first {
-        Some((seed, what)) => (true, seed, what),
-        None => (false, "none".to_owned(), "NOT FOUND".to_owned()),
-    };
-    let what: String = what.chars().take(150).collect();
-    Ok((
-        found,
-        format!(
-            "{:<18}{:<8}{seed:<10}{what}",
-            sabotage.name, sabotage.breaks
-        ),
-    ))
+    Ok(match (first, end) {
+        (Some((seed, what)), _) => Search::Found { seed, what },
+        (None, End::Hung) => Search::Hung,
+        (None, _) if finished => Search::Missed,
+        (None, _) => Search::Ended,
+    })
 }
 
 fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
@@ -336,4 +363,36 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     }
     fs::create_dir_all(path.parent().unwrap_or(path)).map_err(error)?;
     fs::write(path, text).map_err(error)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn searched(script: &str) -> Result<Search, String> {
+        let mut simulator = Command::new("sh");
+        simulator.args(["-c", script]);
+        search(&simulator, "G4", Duration::from_secs(1))
+    }
+
+    #[test]
+    fn a_search_ends_with_the_first_violation_of_the_broken_guarantee() {
+        let script = "echo 'seed 3: G7 nothing hangs: x'; echo 'seed 5: G4 no report: y'; sleep 30";
+        let (seed, what) = ("5".to_owned(), "G4 no report: y".to_owned());
+        assert_eq!(searched(script), Ok(Search::Found { seed, what }));
+    }
+
+    #[test]
+    fn a_search_without_that_violation_says_how_it_ended() {
+        assert_eq!(
+            searched("echo '9 seeds, 1 violations'; exit 1"),
+            Ok(Search::Missed)
+        );
+        assert_eq!(searched("echo 'seed 3: G7 x'; exit 1"), Ok(Search::Ended));
+        assert_eq!(
+            searched("echo 'seed 3: G7 x'; sleep 30 & wait"),
+            Ok(Search::Hung)
+        );
+        assert_eq!(hung(LIMIT), "not found: hung for 300 s");
+    }
 }

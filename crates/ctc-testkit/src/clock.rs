@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -10,7 +11,8 @@ use ctc_driver::Clock;
 /// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same
 /// clock.
 ///
-/// Only decisions follow it. What waits (a transport's timeouts, a thread that waits for a login)
+/// Decisions follow it, and so does early renewal: [`advance`](Self::advance) wakes the sessions
+/// whose token is due. Everything else (a transport's timeouts, a thread that waits for a login)
 /// waits in real time, so a test moves the clock first and asks second.
 ///
 /// ```
@@ -34,6 +36,8 @@ pub struct VirtualClock(Arc<Mutex<Times>>);
 struct Times {
     monotonic: Instant,
     wall: SystemTime,
+    /// What waits for a time.
+    waiting: Vec<(Instant, Waker)>,
 }
 
 impl VirtualClock {
@@ -47,15 +51,22 @@ impl VirtualClock {
         Self(Arc::new(Mutex::new(Times {
             monotonic: Instant::now(),
             wall,
+            waiting: Vec::new(),
         })))
     }
 
     /// Time passes: monotonic and wall time alike. A time past the end of what the types hold
-    /// changes nothing.
+    /// changes nothing. Sessions with a token that is due for renewal by then are told before this
+    /// returns.
     pub fn advance(&self, by: Duration) {
         let mut times = self.times();
-        times.monotonic = times.monotonic.checked_add(by).unwrap_or(times.monotonic);
+        let now = times.monotonic.checked_add(by).unwrap_or(times.monotonic);
+        times.monotonic = now;
         times.wall = times.wall.checked_add(by).unwrap_or(times.wall);
+        let due = times.waiting.extract_if(.., |(time, _)| *time <= now);
+        let due: Vec<_> = due.collect();
+        drop(times); // wakers run foreign code
+        due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// The machine sleeps, on a system whose monotonic clock stops meanwhile: only wall time
@@ -95,10 +106,17 @@ impl Clock for VirtualClock {
     fn wall(&self) -> SystemTime {
         self.times().wall
     }
+
+    fn wake_at(&self, time: Instant, waker: Waker) {
+        self.times().waiting.push((time, waker));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::Wake;
+
     use super::*;
 
     #[test]
@@ -115,6 +133,26 @@ mod tests {
             clock.wall(),
             SystemTime::UNIX_EPOCH + Duration::from_secs(7)
         );
+    }
+
+    #[test]
+    fn a_waker_is_woken_once_when_its_time_has_come() {
+        struct Counted(AtomicUsize, VirtualClock);
+
+        impl Wake for Counted {
+            fn wake(self: Arc<Self>) {
+                self.1.now(); // no lock is held
+                self.0.fetch_add(1, SeqCst);
+            }
+        }
+        let clock = VirtualClock::new();
+        let woken = Arc::new(Counted(AtomicUsize::new(0), clock.clone()));
+        let time = clock.now() + Duration::from_secs(10);
+        clock.wake_at(time, Arc::clone(&woken).into());
+        for (seconds, times) in [(9, 0), (1, 1), (100, 1)] {
+            clock.advance(Duration::from_secs(seconds));
+            assert_eq!(woken.0.load(SeqCst), times);
+        }
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! Renewal ahead of a token's known end, as the drivers see to it.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use ctc_driver::ctc_core::{EarlyRenewal, Login as LoginKind, OAuth, Settings, TokenAttachment};
-use ctc_driver::{AsyncDriver, CallOptions, SessionEvent, SharedSession};
+use ctc_driver::{AsyncDriver, CallOptions, Clock, SessionEvent, SharedSession, SystemClock};
 
 use crate::support::run::{Tasks, run, run_spawned, shut_down};
 use crate::support::server::Login;
 use crate::support::store::TestStore;
 use crate::support::transport::Async;
-use crate::support::{World, get, seconds, session_for, status};
+use crate::support::{World, get, lock, seconds, session_for, status};
 
 const DAY: u64 = 86_400;
 /// Of a day: no token is renewed before the first, each is due by the second, and after the third
@@ -371,30 +372,36 @@ fn in_the_blocking_driver_only_the_elected_thread_waits() {
     assert_eq!((world.server.logins(), unauthorized(&world)), (2, 0));
 }
 
-/// In real time, by the clock of this machine.
+/// Its calls are all that it has: no task and no thread of its own renews.
 #[test]
-fn the_timers_thread_has_calls_renew() {
-    let mut rules = EarlyRenewal::default();
-    (rules.advised_percent, rules.mandatory_percent) = (100, 0);
-    rules.shortest_life = Duration::ZERO;
-    let mut settings = settings(0);
-    settings.early_renewal = Some(rules);
-    // Due 0 to 1 s after it came.
-    let world = world(2, settings.clone());
-    let session = session_for("ada@example.com", settings);
-    let real = World {
-        session: SharedSession::new(session),
-        ..world
-    };
-    let driver = real.blocking();
-    let until = Instant::now() + seconds(20);
-    while real.server.logins() < 3 {
-        assert!(Instant::now() < until, "nothing was ever due");
-        assert_eq!(
-            status(driver.execute(get("/devices"), &CallOptions::default())),
-            200
-        );
-        std::thread::sleep(Duration::from_millis(5));
+fn in_the_blocking_driver_a_call_renews_each_token_in_its_turn() {
+    let world = world(DAY, settings(0));
+    let driver = world.blocking();
+    let call = || status(driver.execute(get("/devices"), &CallOptions::default()));
+    assert_eq!(call(), 200);
+    for renewal in 1..=3 {
+        at(&world, renewal * LATEST);
+        assert_eq!((call(), call()), (200, 200));
+        assert_eq!(world.server.logins() as u64, 1 + renewal);
     }
-    assert_eq!(unauthorized(&real), 0);
+    assert_eq!(unauthorized(&world), 0);
+}
+
+/// By the machine's own clock on purpose: nothing else shows that its thread wakes the alarm. The
+/// alarm's time has come already, so that the test waits for the thread, and for no time.
+#[test]
+fn the_clock_of_the_machine_wakes_the_alarm() {
+    struct Told(Mutex<Sender<Option<String>>>);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            let thread = std::thread::current().name().map(str::to_owned);
+            let _ = lock(&self.0).send(thread);
+        }
+    }
+    let (told, woken) = channel();
+    let alarm = Waker::from(Arc::new(Told(Mutex::new(told))));
+    SystemClock.wake_at(SystemClock.now(), alarm);
+    let thread = woken.recv_timeout(seconds(20)).expect("it is woken");
+    assert_eq!(thread.as_deref(), Some("ctc-timer"));
 }

@@ -63,7 +63,7 @@ fn t01_ten_thousand_tasks_on_a_cold_start_make_one_login() {
 }
 
 #[test]
-fn t02_t07_ten_thousand_tasks_on_a_dead_token_make_one_login() {
+fn guarantee_3_t02_t07_ten_thousand_tasks_on_a_dead_token_make_one_login() {
     let world = World::new();
     with_dead_token(&world);
     let mut tasks = Tasks::new();
@@ -86,7 +86,7 @@ fn t02_t07_ten_thousand_tasks_on_a_dead_token_make_one_login() {
 }
 
 #[test]
-fn t23_t24_ten_thousand_tasks_with_refused_credentials_make_one_login() {
+fn guarantee_3_t23_t24_ten_thousand_tasks_with_refused_credentials_make_one_login() {
     let world = World::new();
     world.server.every_login(Login::Status(401));
     world.server.hold_logins(true);

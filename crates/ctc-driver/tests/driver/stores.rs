@@ -320,19 +320,6 @@ fn t66_a_rejected_second_login_adopts_the_other_token() {
 }
 
 #[test]
-fn t75_an_entry_without_expiry_is_replaced_when_the_server_refuses_it() {
-    with_both(stored, |world, client| {
-        assert_eq!(status(client.call("/devices")), 200);
-        world.server.revoke_all();
-        world.advance(seconds(3600));
-        let (again, client) = restarted(world, client);
-        assert_eq!(status(client.call("/devices")), 200);
-        assert_eq!(world.server.logins(), 2);
-        assert!(store(world).has_token_of(&again.session));
-    });
-}
-
-#[test]
 fn t82_a_wall_clock_hours_off_costs_one_login_at_most() {
     for ahead in [true, false] {
         with_both(stored, |world, client| {
@@ -359,20 +346,6 @@ fn t82_a_wall_clock_hours_off_costs_one_login_at_most() {
             assert_eq!(world.server.logins(), 2);
         });
     }
-}
-
-#[test]
-fn t84_a_pause_written_by_a_clock_in_the_future_is_capped() {
-    with_both(stored, |world, client| {
-        world.clock.wall_is_ahead(seconds(365 * 24 * 3600));
-        world.server.next_login(Login::Status(503));
-        denial(client.call("/devices"));
-        world.clock.wall_is_ahead(seconds(0));
-        let (world, client) = restarted(world, client);
-        denial(client.call("/devices"));
-        world.advance(seconds(3600));
-        assert_eq!(status(client.call("/devices")), 200);
-    });
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, MutexGuard};
 
 use ctc_core::Credentials;
+use ctc_driver::AsyncDriver;
 
-use crate::callers::SimDriver;
 use crate::count::Fault;
+use crate::driver::SimDriver;
+use crate::net::SimTransport;
 use crate::observer::POLL_SLACK;
 use crate::plan::{Action, CallPlan, Ms, NEW_PASSWORD, PASSWORD, WRONG_PASSWORD};
 use crate::run::Runner;
@@ -20,6 +22,9 @@ use crate::world::{Event, RuntimeState, State, World};
 impl Runner {
     pub(crate) fn act(&mut self, action: Action) {
         self.world.state().note(|| format!("{action:?}"));
+        if self.is_for_tasks(action) {
+            return;
+        }
         match action {
             Action::Close(p) => {
                 self.count(Fault::Lifecycle).watch.closed(p);
@@ -27,7 +32,7 @@ impl Runner {
                 self.check_step(p);
             }
             Action::Logout(p) => {
-                let Some(driver) = self.drivers[p].clone() else {
+                let Some(SimDriver::Async(driver)) = self.drivers[p].clone() else {
                     return;
                 };
                 let world = Arc::clone(&self.world);
@@ -78,6 +83,20 @@ impl Runner {
         }
     }
 
+    /// Whether the action needs tasks or a second caller, and its process has the blocking driver.
+    fn is_for_tasks(&self, action: Action) -> bool {
+        let process = match action {
+            Action::Logout(p)
+            | Action::LogoutAndBack(p, _)
+            | Action::BackAgain(p)
+            | Action::Stop(p, ..)
+            | Action::Refuse(p, ..)
+            | Action::Leave(p, _) => p,
+            _ => return false,
+        };
+        self.plan.processes[process].source.is_blocking()
+    }
+
     fn act_on_world(&self, action: Action) {
         let mut state = self.world.state();
         let now = state.now;
@@ -109,7 +128,7 @@ impl Runner {
                 let changes_password =
                     matches!(other, Action::ChangePassword | Action::RestorePassword);
                 for p in 0..state.sources.len() {
-                    if changes_password && state.watch.plan.processes[p].has_source {
+                    if changes_password && state.watch.plan.processes[p].source.is_some() {
                         let at = now + state.rng.pick(&[0, 200, 10_000, 120_000]);
                         state.plan(at, Event::Act(Action::MendSource(p)));
                     }
@@ -135,11 +154,12 @@ impl Runner {
 
     fn set_credentials(&mut self, process: usize, credentials: (&'static str, &'static str)) {
         let mut state = self.count(Fault::Credentials);
-        if self.plan.processes[process].has_source {
+        if self.plan.processes[process].source.is_some() {
             state.sources[process] = credentials;
             return;
         }
-        // The same ones again change nothing: least of all do they lift a rejection.
+        // Setting the same credentials again changes nothing. Above all, it does not end a
+        // rejection.
         let differ = state.watch.sessions[process].credentials != credentials;
         if differ {
             state.watch.new_credentials(process, credentials);
@@ -169,6 +189,7 @@ impl Runner {
             let of_process = &mut state.processes[process];
             of_process.life += 1;
             (of_process.dying, of_process.left) = (false, false);
+            of_process.own_login = None;
             of_process.runtimes = [RuntimeState::default(); 2];
             state.watch.restarted(process);
         }
@@ -180,7 +201,7 @@ impl Runner {
         self.spawn_callers(process, 3, |_| true);
     }
 
-    /// A runtime is shut down while the stack unwinds, with all that it ran.
+    /// Shuts a runtime down, with all its tasks, while the stack unwinds.
     fn stop(&mut self, process: usize, runtime: usize, span: Ms) {
         {
             let mut state = self.count(Fault::Stopped);
@@ -241,10 +262,10 @@ impl Runner {
     }
 }
 
-/// How long a logout may take by default; `ctc-driver` says so too.
+/// How long a logout may take by default, as in `ctc-driver`.
 const LOGOUT_TIMEOUT: Ms = 5000;
 
-async fn log_out(world: &Arc<World>, driver: &SimDriver, process: usize) {
+async fn log_out(world: &Arc<World>, driver: &AsyncDriver<SimTransport>, process: usize) {
     let began = {
         let mut state = world.state();
         state.watch.logged_out(process);
@@ -254,7 +275,7 @@ async fn log_out(world: &Arc<World>, driver: &SimDriver, process: usize) {
     {
         let mut state = world.state();
         let took = state.processes[process].clock.true_ms() - began;
-        // Orchestrators kill a program soon after they asked it to end.
+        // Orchestrators kill a program soon after they ask it to end.
         if took > LOGOUT_TIMEOUT + POLL_SLACK && !state.watch.plan.stalls(process) {
             state.violated(Guarantee::NoWedge, || {
                 format!("p{process}: a logout took {took} ms")

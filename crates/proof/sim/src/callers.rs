@@ -4,32 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctc_core::{StampError, Unauthorized};
-use ctc_driver::{AsyncDriver, CallError, CallOptions, Replay};
+use ctc_driver::{CallError, CallOptions, Replay};
 use http::header::COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::calls::CallState;
 use crate::count::Fault;
-use crate::net::SimTransport;
-use crate::plan::{CallPlan, Ms};
+use crate::driver::{ServerResponse, SimDriver};
+use crate::plan::{CallPlan, ms};
 use crate::secrets;
 use crate::server::REFUSED_ROUTE;
 use crate::tasks::Cancelling;
 use crate::watch::Guarantee;
-use crate::wire::{ORIGIN, SimError};
+use crate::wire::ORIGIN;
 use crate::world::{Sleep, State, World};
 
-pub(crate) type SimDriver = AsyncDriver<SimTransport>;
-type ServerResponse = Result<Response<()>, CallError<SimError>>;
-
-/// Who makes the calls.
+/// Makes calls, one after another.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) world: Arc<World>,
     pub(crate) driver: SimDriver,
     pub(crate) process: usize,
     pub(crate) runtime: usize,
-    /// Every fault is mended: the last call must succeed.
+    /// All faults have stopped: the last call must succeed.
     pub(crate) healed: bool,
 }
 
@@ -47,8 +44,8 @@ impl Caller {
         let many_ids = self.world.state().faults.many_ids;
         let request = request(plan, number, many_ids);
         let mut options = CallOptions::default();
-        // A renewal with patience may wait although the session is open, which `check_rest` could
-        // not tell from one that was forgotten.
+        // With `max_wait`, a renewal may wait although the session is open. `check_rest` could not
+        // tell it from a lost wake-up.
         options.max_wait = Duration::from_millis(if plan.renew { 0 } else { plan.max_wait });
         if plan.always_replay {
             options.replay = Replay::Always;
@@ -58,7 +55,8 @@ impl Caller {
                 return self.driver.execute(request, &options).await;
             }
             self.world.state().watch.renewal_begins(self.process);
-            Ok(self.driver.renew(&options).await.map(Response::new)?)
+            let renewed = self.driver.renew(&options).await?;
+            Some(renewed.map(Response::new).map_err(CallError::from))
         };
         let response = Cancelling::new(
             work,
@@ -70,10 +68,10 @@ impl Caller {
         .await;
         let mut state = self.world.state();
         state.watch.calls[number].done = true;
-        let Some(response) = response else {
+        let Some(response) = response.flatten() else {
             state.tally.unanswered += 1;
             state.tally.count(Fault::Cancelled);
-            state.note(|| format!("p{}: call {number} is cancelled", self.process));
+            state.note(|| format!("p{}: call {number} comes to nothing", self.process));
             return;
         };
         state.note(|| {
@@ -107,6 +105,7 @@ impl Caller {
             elected: false,
             elected_without_token: false,
             wants_scope: false,
+            starts_by: None,
             refused: false,
             polled: began,
         });
@@ -145,9 +144,9 @@ impl Caller {
         self.check_time(state, plan, number);
         let no_response = matches!(response, Err(CallError::Transport(_)));
         let good = matches!(response, Ok(response) if response.status() == StatusCode::OK);
-        // A call is sent twice at most, not counting one that went out with a token that a store
-        // had. Its second token may have died meanwhile, too; and one that dies while its first
-        // call is under way looks like a route that is not allowed.
+        // A call is sent at most twice, not counting a request with an adopted token. Its second
+        // token may have become invalid meanwhile, too; and a token that becomes invalid during its
+        // first call looks like a rejected route.
         let reason = response
             .as_ref()
             .ok()
@@ -160,7 +159,7 @@ impl Caller {
             state.watch.sessions[process].route_rejected = true;
         }
         let dies_meanwhile = state.watch.revoked_at >= Some(state.watch.calls[number].began);
-        // By a wrong wall clock a token that a store had seems younger than it is.
+        // With a wrong wall clock, an adopted token seems younger than it is.
         let misled = !state.watch.plan.true_clocks
             && state.watch.plan.processes[process].kind.is_oauth()
             && matches!(reason, Some(Unauthorized::NoLogin { .. }));
@@ -195,9 +194,7 @@ impl Caller {
                         format!("p{process}: call {number} was sent, and is told that it was not")
                     });
                 }
-                let pause = denied
-                    .retry_after()
-                    .map(|pause| Ms::try_from(pause.as_millis()).unwrap_or(Ms::MAX));
+                let pause = denied.retry_after().map(ms);
                 let failed = self.driver.session().counts().logins_failed;
                 let waited = plan.renew || state.watch.calls[number].elected;
                 state.check_denial(process, failed, denied.denial(), pause, waited);
@@ -215,12 +212,9 @@ impl Caller {
             });
         } else if sure && !good && !no_response && !plan.foreign {
             let (guarantee, what) = if must {
-                (Guarantee::NoWedge, "after all faults were mended")
+                (Guarantee::NoWedge, "after all faults have stopped")
             } else {
-                (
-                    Guarantee::Coalesced,
-                    "although nothing went wrong but that tokens ended",
-                )
+                (Guarantee::Coalesced, "although only tokens became invalid")
             };
             state.violated(guarantee, || {
                 format!(
@@ -231,10 +225,10 @@ impl Caller {
         }
     }
 
-    /// No call takes longer than its own patience, some logins and two sendings.
+    /// No call takes longer than its own `max_wait`, some logins and two requests.
     fn check_time(&self, state: &mut State, plan: &CallPlan, number: usize) {
         let settings = &state.watch.plan.settings;
-        let lease = Ms::try_from(settings.lease.as_millis()).unwrap_or(Ms::MAX);
+        let lease = ms(settings.lease);
         let took = state.processes[self.process].clock.true_ms() - state.watch.calls[number].began;
         let stalls = state.watch.plan.longest_stall();
         let logins = state.watch.sessions[self.process].login.numbers;
@@ -271,7 +265,7 @@ fn request(plan: &CallPlan, number: usize, many_ids: bool) -> Request<Vec<u8>> {
     request
 }
 
-/// Without instants: they differ from run to run, and a trace should not.
+/// The response without instants, which differ from run to run. A trace must not.
 fn brief(response: &ServerResponse) -> String {
     match response {
         Ok(response) => match response.extensions().get::<Unauthorized>() {

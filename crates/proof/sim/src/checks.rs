@@ -1,4 +1,4 @@
-//! The observer's rules about what becomes of a session, and of those who wait for it.
+//! The observer's rules about the state of a session, and about the callers that wait for it.
 
 use ctc_core::{Denial, LoginFailure, Phase};
 use ctc_driver::Counts;
@@ -6,12 +6,12 @@ use ctc_driver::Counts;
 use crate::calls::CallState;
 use crate::held::Held;
 use crate::logins::{MOST_REFILLS, MOST_WHEN_SHORT};
-use crate::plan::Ms;
+use crate::plan::{Ms, ms};
 use crate::watch::{Guarantee, SLACK};
 use crate::world::State;
 
 impl State {
-    /// Checks that what became of a session in this step follows from what it was told in it.
+    /// Checks that each change of a session in this step follows from what reached it in this step.
     pub(crate) fn check_step(&mut self, process: usize, now: Option<Held>, counts: &Counts) {
         if counts.logins_failed > self.watch.sessions[process].failed {
             self.watch.sessions[process].failed = counts.logins_failed;
@@ -38,7 +38,7 @@ impl State {
         self.watch.sessions[process].held = now;
     }
 
-    /// When nothing can run at this moment, nobody may be left waiting without a reason.
+    /// Checks, when nothing can run at this moment, that no caller waits without a reason.
     pub(crate) fn check_rest(&mut self, process: usize, phase: &Phase) {
         let life = self.processes[process].life;
         let patient = matches!(phase, Phase::Empty | Phase::BackingOff { .. });
@@ -75,11 +75,11 @@ impl State {
         }
     }
 
-    /// Whether nothing can have been debited that is not paid off yet: what was lost before it was
-    /// sent costs nothing.
+    /// Whether the budget must be whole. A login that was lost before it was sent is not charged.
     fn budget_is_unspent(&self, process: usize) -> bool {
         let plan = &self.watch.plan;
-        // An election whose lease ended unsent, and a panic at the brink, are debited.
+        // An election whose lease expired before its login was sent is charged, and so is a panic
+        // just before sending.
         let sure = plan.processes[process].store.is_none()
             && plan.faults.panics == 0
             && !plan.stalls(process);
@@ -90,17 +90,17 @@ impl State {
         } else {
             MOST_WHEN_SHORT + 1
         };
-        let paid_off = fair_use.refill.as_millis() * u128::from(fair_use.burst.get() + most);
+        let refill = ms(fair_use.refill);
+        let paid_off = refill * Ms::from(fair_use.burst.get() + most);
         let now = self.processes[process].clock.true_ms();
         let login = &watched.login;
-        let long_ago = |at: &Ms| u128::from(now - at) > paid_off;
+        let long_ago = |at: &Ms| now - at > paid_off;
         let unspent = if watched.has_lost_no_token() {
-            // Then each login that was sent cost one refill.
-            let refill = fair_use.refill.as_millis();
-            let room = refill * u128::from(fair_use.burst.get() - 1);
-            let debt = login.sent.iter().rev().scan(0_u128, |spent, at| {
+            // In this case each login that was sent cost one refill.
+            let room = refill * Ms::from(fair_use.burst.get() - 1);
+            let debt = login.sent.iter().rev().scan(0, |spent: &mut Ms, at| {
                 *spent += refill;
-                Some(spent.saturating_sub(u128::from(now - at)))
+                Some(spent.saturating_sub(now - at))
             });
             debt.max().is_none_or(|debt| debt <= room)
         } else {
@@ -109,7 +109,7 @@ impl State {
         sure && login.tasks == 0 && unspent
     }
 
-    /// All who are denied for one reason are told the same.
+    /// Checks a denial: all callers that are denied for one reason get the same denial.
     pub(crate) fn check_denial(
         &mut self,
         process: usize,
@@ -119,10 +119,7 @@ impl State {
         waited_for_the_end: bool,
     ) {
         let fair_use = &self.watch.plan.settings.fair_use;
-        let longest = fair_use
-            .backoff_cap
-            .max(fair_use.retry_after_cap)
-            .as_millis();
+        let longest = ms(fair_use.backoff_cap.max(fair_use.retry_after_cap));
         let unspent =
             matches!(denial, Denial::BudgetSpent { .. }) && self.budget_is_unspent(process);
         if unspent {
@@ -133,10 +130,10 @@ impl State {
         let watched = &mut self.watch.sessions[process];
         let (closed, period) = (watched.closed, (watched.period, failed));
         let differs = match denial {
-            // It waited for its login's end meanwhile: its denial may be an older one.
+            // The caller waited for the end of its login, so its denial may be an older one.
             _ if waited_for_the_end => false,
             Denial::Closed => !closed,
-            // And what one caller's runtime does is no failure of all.
+            // A runtime that fails one caller says nothing to the others.
             Denial::BudgetSpent { .. } | Denial::NotRun => false,
             _ => {
                 let said = watched.said.replace((period, denial.clone()));
@@ -149,9 +146,10 @@ impl State {
             });
         }
         // A login that was not sent costs the server nothing, and the network may be back at any
-        // time: its pause doubles once at most. (A store may say of others' that they failed.)
+        // time: its backoff doubles at most once. (With a store, the failed logins of other
+        // processes count, too.)
         let has_store = self.watch.plan.processes[process].store.is_some();
-        let backoff = self.watch.plan.settings.fair_use.backoff.as_millis();
+        let backoff = ms(self.watch.plan.settings.fair_use.backoff);
         let not_sent = matches!(
             denial,
             Denial::BackingOff {
@@ -159,16 +157,15 @@ impl State {
                 ..
             }
         );
-        let too_long_unsent = not_sent
-            && !has_store
-            && pause.is_some_and(|pause| u128::from(pause) > 2 * backoff + u128::from(SLACK));
+        let too_long_unsent =
+            not_sent && !has_store && pause.is_some_and(|pause| pause > 2 * backoff + SLACK);
         if too_long_unsent {
             self.violated(Guarantee::NoWedge, || {
                 format!("p{process}: a pause of {pause:?} ms after a login that was not sent")
             });
         }
         let too_long = matches!(denial, Denial::BackingOff { .. })
-            && pause.is_some_and(|pause| u128::from(pause) > longest + u128::from(SLACK));
+            && pause.is_some_and(|pause| pause > longest + SLACK);
         if too_long {
             self.violated(Guarantee::NoWedge, || {
                 format!("p{process}: a pause beyond its cap: {pause:?} ms")

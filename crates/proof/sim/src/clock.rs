@@ -9,7 +9,7 @@ use crate::plan::Ms;
 pub(crate) struct SimClock {
     pub(crate) mono: AtomicU64,
     pub(crate) wall: AtomicU64,
-    /// How far the monotonic clock is behind for the moment: some platforms' clocks step back.
+    /// How far the monotonic clock has stepped back for this poll, as some platforms' clocks do.
     pub(crate) lag: AtomicU64,
 }
 

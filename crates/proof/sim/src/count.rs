@@ -13,16 +13,16 @@ macro_rules! faults {
 faults!(
     NotSent = "request not sent",
     LostBefore = "request lost",
-    LostAfter = "answer lost",
-    LoginRefused = "login refused",
+    LostAfter = "response lost",
+    LoginRefused = "login rejected",
     LoginUnavailable = "login 5xx/408/425",
     LoginThrottled = "login 429",
     LoginWithoutToken = "login 200, no token",
     LoginRedirected = "login redirected",
     CallUnavailable = "call 503",
     CallForbidden = "call 403",
-    Spurious401 = "401 on a good token",
-    RefusedRoute = "401 on a refused route",
+    Spurious401 = "401 for a valid token",
+    RefusedRoute = "401 on a rejected route",
     Clearing = "clearing cookie",
     Rotation = "rotation",
     Cancelled = "call cancelled",
@@ -42,7 +42,7 @@ faults!(
     Refused = "login task dropped",
     Left = "all callers and clients gone",
     Panicked = "panic in a login",
-    LoginCut = "line dies under a login",
+    LoginCut = "connection lost in a login",
     WallJump = "wall clock jumps",
     ServerState = "revoked/locked/outage",
     CredentialsRefused = "token endpoint: credentials",
@@ -55,12 +55,15 @@ faults!(
     AlarmDropped = "alarm dropped",
     OtherLogin = "record of another login",
     SourceFailed = "source fails",
-    SourceUnusable = "source of no use",
+    SourceUnusable = "source unusable",
     SourceSlow = "source slow",
     SourceHung = "source hangs",
     SourcePanicked = "source panics",
     SourceAskedAgain = "source asked again",
     SourceHasOther = "  and has another password",
+    SourceOnThread = "source asked on a thread",
+    OwnLogin = "login on its caller's thread",
+    NotRun = "login task not run in time",
 );
 
 /// Counts of one or many worlds.
@@ -70,15 +73,15 @@ pub struct Tally {
     pub events: u64,
     /// Calls that callers made.
     pub calls: u64,
-    /// Calls that a caller gave up before the response, or lost with its process.
+    /// Calls that were cancelled, or lost with their process.
     pub unanswered: u64,
-    /// Answers of 200 delivered.
+    /// Responses of 200 delivered.
     pub delivered: u64,
     /// Calls that were denied.
     pub denied: u64,
     /// Logins that reached the server.
     pub logins: u64,
-    /// Sessions taken over from a store.
+    /// Tokens adopted from a store.
     pub adopted: u64,
     faults: [u64; NAMES.len()],
 }
@@ -117,19 +120,19 @@ impl Tally {
         }
     }
 
-    /// What was never reached.
+    /// Returns the names of what was never reached.
     pub fn never(&self) -> Vec<&'static str> {
         let counted = NAMES.iter().copied().zip(self.faults);
         let never = counted.filter(|(_, count)| *count == 0);
         never.map(|(name, _)| name.trim()).collect()
     }
 
-    /// Every number with its name.
+    /// Returns every number with its name.
     pub fn rows(&self) -> Vec<(&'static str, u64)> {
         let heads = [
             ("events", self.events),
             ("calls", self.calls),
-            ("  answered 200", self.delivered),
+            ("  delivered 200", self.delivered),
             ("  denied", self.denied),
             ("  cancelled or killed", self.unanswered),
             ("logins at the server", self.logins),

@@ -1,11 +1,11 @@
-//! Somebody who may write to a store, and has no key to its records.
+//! An attacker who may write to a store and has no key to its records.
 
 use ctc_core::SessionRecord;
 use serde_json::Value;
 
 use crate::world::State;
 
-/// The record as such a writer left it; what is no record any more counts as none.
+/// Returns the record as the attacker leaves it; `None` if that is not a valid record.
 pub(crate) fn forge(
     state: &mut State,
     shelf: usize,
@@ -16,7 +16,7 @@ pub(crate) fn forge(
     let mut others: Vec<_> = others
         .filter_map(|place| serde_json::to_value(place.record.as_ref()?).ok())
         .collect();
-    // In an order that is the same each time.
+    // Sorted, so that the order is the same each time.
     others.sort_by_key(|other| other["account"].to_string());
     let tokens = value["tokens"].as_array().map_or(0, Vec::len);
     let (one, other) = (
@@ -24,7 +24,7 @@ pub(crate) fn forge(
         state.rng.index(tokens.max(1)),
     );
     match state.rng.below(6) {
-        // Bound to its number, to its place, to its password's mark.
+        // A sealed token is bound to its number, its place and its password's mark.
         0 if tokens > 0 => value["tokens"][one]["generation"] = Value::from(1_000_000),
         1 if tokens > 0 => {
             let by = value["tokens"][other]["by"].clone();
@@ -40,7 +40,7 @@ pub(crate) fn forge(
             value["tokens"][one]["sealed"] = Value::from(swapped);
         }
         4 => value["salt"] = Value::from("00".repeat(16)),
-        // Another account's record, in the place of this one.
+        // Another account's record in place of this one.
         _ => {
             if let Some(mut other) = others.pop() {
                 other["account"] = value["account"].clone();

@@ -1,4 +1,4 @@
-//! The token that a session's calls go out with.
+//! The token that a session's calls are sent with.
 
 use ctc_core::Call;
 use ctc_driver::__adapter::by_hand;
@@ -15,7 +15,7 @@ pub(crate) struct Held {
     pub(crate) token: String,
 }
 
-/// What the session has. While it is to be renewed ahead of its end nothing is published, and calls
+/// Returns the session's token. While it is due for early renewal it is not published, and calls
 /// ask for it.
 pub(crate) fn probe(session: &SharedSession, kind: Kind) -> Option<Held> {
     let hidden = || {
@@ -28,7 +28,7 @@ pub(crate) fn probe(session: &SharedSession, kind: Kind) -> Option<Held> {
     published(session, kind).or_else(hidden)
 }
 
-/// What a call would go out with now.
+/// Returns the token that a call would be sent with now.
 fn published(session: &SharedSession, kind: Kind) -> Option<Held> {
     let mut request = Request::new(());
     *request.uri_mut() = http::Uri::from_static(ORIGIN);

@@ -10,7 +10,7 @@ pub(crate) const TOKEN_URL: &str = "https://login.example/oauth2/v1/token";
 pub(crate) const REVOKE_URL: &str = "https://login.example/oauth2/v1/revoke";
 pub(crate) const CLIENTS: [&str; 2] = ["client-a", "client-b"];
 
-/// A login, and with OAuth for which of the [`CLIENTS`].
+/// A login; with OAuth, for one of the [`CLIENTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Cookie,
@@ -41,8 +41,8 @@ impl Kind {
 /// The OAuth logins of a world.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
-    /// How long a token lives, and what the server states. `None`: until it is revoked, and nothing
-    /// is stated.
+    /// How long a token lives, as the server states it. `None`: until it is revoked, and the server
+    /// states nothing.
     pub(crate) life: Option<Duration>,
     pub(crate) early: Option<EarlyRenewal>,
     pub(crate) sends_key: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// The rules by which a token is renewed ahead of its end, if it is.
+    /// Returns the rules of early renewal and the lifetime, if tokens are renewed early.
     pub(crate) fn renewal(&self) -> Option<(EarlyRenewal, Duration)> {
         let (early, life) = (self.early?, self.life?);
         (life >= early.shortest_life).then_some((early, life))
@@ -80,6 +80,30 @@ impl Terms {
     }
 }
 
+/// Where a process's credentials come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// They are fixed.
+    None,
+    /// A source that is asynchronous.
+    Async,
+    /// A blocking source, which the asynchronous driver asks on a thread.
+    Threaded,
+    /// A blocking source of the blocking driver.
+    Blocking,
+}
+
+impl Source {
+    pub(crate) fn is_some(self) -> bool {
+        self != Self::None
+    }
+
+    /// Whether its process has the blocking driver.
+    pub(crate) fn is_blocking(self) -> bool {
+        self == Self::Blocking
+    }
+}
+
 /// How often sources of credentials go wrong, in 1000.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SourceFaults {
@@ -89,15 +113,15 @@ pub(crate) struct SourceFaults {
     pub(crate) hangs: u64,
 }
 
-/// What a world has besides, or in place of, cookie logins with fixed credentials.
+/// What a world has beside cookie logins with fixed credentials, or instead of them.
 pub(crate) struct Logins {
     /// Of each process.
     pub(crate) kinds: Vec<Kind>,
-    /// Whether it asks a source for its credentials.
-    pub(crate) sources: Vec<bool>,
+    /// Of each process.
+    pub(crate) sources: Vec<Source>,
     pub(crate) terms: Terms,
     pub(crate) source_faults: SourceFaults,
-    /// The scope of the tokens is too small for one route.
+    /// The tokens' scope is too small for one route.
     pub(crate) small_scope: bool,
 }
 
@@ -141,12 +165,22 @@ impl Logins {
             slow: often(&[100, 500]),
             hangs: often(&[20, 100]),
         };
+        let small_scope = oauth > 0 && often(&[1]) > 0;
+        let source = |has_source| match has_source {
+            true => rng.pick(&[
+                Source::Async,
+                Source::Async,
+                Source::Threaded,
+                Source::Blocking,
+            ]),
+            false => Source::None,
+        };
         Self {
             kinds,
-            sources,
+            sources: sources.into_iter().map(source).collect(),
             terms,
             source_faults,
-            small_scope: oauth > 0 && often(&[1]) > 0,
+            small_scope,
         }
     }
 }

@@ -1,17 +1,20 @@
 //! Shows that the guarantees of `ctc-core` and `ctc-driver` hold in worlds that a seed draws.
 //!
-//! A world has one server, one to three processes with several callers each, up to two stores that
-//! some of the processes share, and virtual time. Each process runs the **real**
-//! [`ctc_driver::AsyncDriver`] over the real session; only network, store, clock and runtimes are
-//! simulated. Faults are drawn by the seed. After every event an observer checks that what each
-//! session did follows from what it was told; see [`Guarantee`].
+//! A world has one server, one to four processes with several callers each, up to two stores that
+//! some of the processes share, and virtual time. Each process runs the **real** driver
+//! ([`AsyncDriver`](ctc_driver::AsyncDriver), sometimes [`Driver`](ctc_driver::Driver)) over the
+//! real session; only network, store, clock and runtimes are simulated. The seed draws the faults.
+//! After every event an observer checks that what each session did follows from what reached it;
+//! see [`Guarantee`].
 
 mod actions;
+mod blocking;
 mod callers;
 mod calls;
 mod checks;
 mod clock;
 mod count;
+mod driver;
 mod exhaust;
 mod forge;
 mod held;
@@ -37,6 +40,7 @@ mod store_rules;
 mod task;
 mod tasks;
 mod token_endpoint;
+mod turns;
 mod watch;
 mod wire;
 mod world;

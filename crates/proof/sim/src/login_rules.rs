@@ -1,4 +1,4 @@
-//! The observer's rules about logins: when one may set out, and what may follow from its response.
+//! The observer's rules about logins: when one may be sent, and what its response may change.
 
 use http::{Response, StatusCode};
 
@@ -6,7 +6,7 @@ use crate::count::Fault;
 use crate::held::Held;
 use crate::logins::MOST_REFILLS;
 use crate::observer::REPORT_MARGIN;
-use crate::plan::Ms;
+use crate::plan::{Ms, ms};
 use crate::server::{Cookie, cookie_of, pause_of};
 use crate::store_rules::named;
 use crate::token_endpoint::Meaning;
@@ -34,12 +34,12 @@ impl Watch {
         at.map(|at| leases.swap_remove(at));
     }
 
-    /// From now on its logins need not be needed.
+    /// A caller renews: from now on a login of this process needs no reason.
     pub(crate) fn renewal_begins(&mut self, process: usize) {
         self.sessions[process].login.may_renew = true;
     }
 
-    /// It never reached the server, so it does not count.
+    /// The login was not sent, so it does not count.
     pub(crate) fn login_not_sent(&mut self, process: usize) {
         self.sessions[process].login.sent.pop();
         self.sessions[process].login.not_sent = true;
@@ -49,11 +49,11 @@ impl Watch {
         }
     }
 
-    /// Whether logins that do not help follow each other too soon: each costs twice as many refills
-    /// as the one before, up to twenty. The first two may be chance.
+    /// Whether logins that do not help follow each other too soon. Each costs twice as many refills
+    /// as the one before, up to twenty; the first two may be chance.
     fn wastes_logins(&self, sent: &[Ms]) -> bool {
         let fair_use = &self.plan.settings.fair_use;
-        let refill = Ms::try_from(fair_use.refill.as_millis()).unwrap_or(Ms::MAX);
+        let refill = ms(fair_use.refill);
         let cost = |login: u32| {
             refill * (1_u64 << login.saturating_sub(2).min(5)).min(Ms::from(MOST_REFILLS))
         };
@@ -65,10 +65,10 @@ impl Watch {
         spent > room + (now - first) + SLACK
     }
 
-    /// More logins than `burst + elapsed / refill` in some span that ends now.
+    /// Whether there were more than `burst + elapsed / refill` logins in some span that ends now.
     fn beyond_budget(&self, sent: &[Ms], slack: Ms) -> bool {
         let fair_use = &self.plan.settings.fair_use;
-        let refill = Ms::try_from(fair_use.refill.as_millis()).unwrap_or(Ms::MAX);
+        let refill = ms(fair_use.refill);
         let burst = u64::from(fair_use.burst.get());
         let Some(now) = sent.last() else { return false };
         sent.iter()
@@ -79,7 +79,7 @@ impl Watch {
 }
 
 impl State {
-    /// May this login set out? Returns its number.
+    /// Checks whether this login may be sent, and returns its number.
     pub(crate) fn login_sets_out(
         &mut self,
         process: usize,
@@ -92,9 +92,8 @@ impl State {
         let world_now = self.now;
         let early = held.is_some_and(|held| self.may_renew_early(process, held));
         let kind = self.watch.plan.processes[process].kind;
-        let lease = Ms::try_from(self.watch.plan.settings.lease.as_millis()).unwrap_or(Ms::MAX);
-        let timeout = self.watch.plan.settings.login_timeout.as_millis();
-        let sent_lease = lease.min(Ms::try_from(timeout).unwrap_or(Ms::MAX) + REPORT_MARGIN);
+        let lease = ms(self.watch.plan.settings.lease);
+        let sent_lease = lease.min(ms(self.watch.plan.settings.login_timeout) + REPORT_MARGIN);
         let left = self.processes[process].left;
         let store = self.watch.plan.processes[process].store;
         let stores_work = self.watch.plan.faults.stores_work();
@@ -179,7 +178,7 @@ impl State {
                             .ended
                             .as_ref()
                             .is_none_or(|ended| *generation >= watched.number_of(ended));
-                    // A token that was rotated in meanwhile is just as good.
+                    // A token that the server set meanwhile is just as good.
                     no_older && !known && !watched.rotated_in && !watched.knows_refused(token)
                 });
             if newer && stores_work && !watched.login.doubtful {
@@ -204,8 +203,8 @@ impl State {
         if let Some((guarantee, text)) = wrong {
             self.violated(guarantee, || format!("p{process}: {text}"));
         }
-        // The right to log in was debited at election, and with a store again when the lease was
-        // taken, which may take some time.
+        // A login is charged at its election and, with a store, again under the store lease.
+        // Sending it may take some time after that.
         let slack = if store.is_some() {
             lease + 20_000
         } else {
@@ -240,7 +239,7 @@ impl State {
         number
     }
 
-    /// What follows from the response?
+    /// Notes what the session may do after this response.
     pub(crate) fn login_answered(
         &mut self,
         process: usize,
@@ -269,7 +268,7 @@ impl State {
             }
         }
         if late || number != watched.login.numbers {
-            // It says nothing, and least of all about a newer login.
+            // A late response says nothing about a newer login.
             watched.login.refusal = None;
         } else {
             watched.login.asked = asked;
@@ -281,7 +280,8 @@ impl State {
         }
     }
 
-    /// The session counts one more failed login: what the last response meant is in force now.
+    /// The session counts one more failed login: from now on, the meaning of the last response
+    /// applies.
     pub(crate) fn login_counted_as_failed(&mut self, process: usize) {
         let now = self.processes[process].clock.true_ms();
         let rules = self.watch.plan.settings.fair_use.clone();
@@ -297,7 +297,7 @@ impl State {
         }
     }
 
-    /// Nobody waits for the login's response any more: it timed out, or its task was dropped.
+    /// Nothing waits for the login's response any more: it timed out, or its task was dropped.
     pub(crate) fn login_dropped(&mut self, process: usize, number: u64) {
         if !self.processes[process].dying {
             let now = self.processes[process].clock.true_ms();
@@ -314,7 +314,7 @@ impl State {
     }
 }
 
-/// How the reader of a login's response should understand it.
+/// How the session should read a login's response.
 fn meaning_of(response: &Response<()>, is_oauth: bool) -> Meaning {
     if is_oauth {
         let meaning = response.extensions().get::<Meaning>().cloned();

@@ -19,7 +19,7 @@ ctc-sim --seed N                one world, with its trace
 ctc-sim --exhaust [--depth N]   every order of events of small worlds
 ";
 
-/// So many seeds reach everything that can go wrong, unless the simulator is at fault.
+/// This many seeds reach every fault, unless the simulator is wrong.
 const SURE: u64 = 2000;
 
 struct Asked {
@@ -102,7 +102,7 @@ fn many(asked: &Asked) -> usize {
     let (next, stop) = (AtomicU64::new(asked.from), AtomicBool::new(false));
     let found = Mutex::new((Tally::default(), Vec::<Report>::new()));
     let end = asked.from + asked.seeds;
-    // Ten lines at least, so that somebody who waits sees it go on, on a terminal or in a log.
+    // At least ten lines, so that a reader sees progress on a terminal and in a log.
     let often = asked.seeds.div_ceil(10).clamp(1, 1000);
     let work = || {
         with_log_search(|| {
@@ -116,7 +116,7 @@ fn many(asked: &Asked) -> usize {
                 let report = run(seed, false);
                 tally.add(&report.tally);
                 if let Some(violation) = &report.violation {
-                    // At once: whoever reads along need not wait for the other worlds.
+                    // Printed at once, for a reader that does not wait for the other worlds.
                     println!(
                         "seed {seed}: {}: {}",
                         violation.guarantee.text(),
@@ -173,7 +173,7 @@ fn many(asked: &Asked) -> usize {
         println!("never reached: {name}");
     }
     println!("{done} seeds, {} violations", bad.len());
-    // After a violation fewer seeds were run.
+    // After a violation, fewer seeds were run.
     if bad.is_empty() {
         never.len()
     } else {

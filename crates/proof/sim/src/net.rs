@@ -22,10 +22,10 @@ use crate::wire::{
 };
 use crate::world::{Event, Fate, Slot, State, World};
 
-/// What an HTTP stack of one's own does about ordinary calls that are never answered.
+/// The HTTP client's own timeout of calls: the driver has none.
 const CALL_TIMEOUT: Ms = 60_000;
 
-/// One process's HTTP stack.
+/// One process's HTTP client.
 pub(crate) struct SimTransport {
     pub(crate) world: Arc<World>,
     pub(crate) process: usize,
@@ -51,11 +51,13 @@ impl AsyncTransport for SimTransport {
             let token = self.read_wire(&mut state, &request);
             state.watch.calls[call].sends += 1;
             state.watch.calls[call].on_the_wire = true;
+            // It does not wait for a login any more.
+            state.watch.calls[call].starts_by = None;
             if state.watch.calls[call].sends >= 2 {
                 state.watch.sessions[self.process].replays += 1;
             }
-            // Once more when the replay went out with a token that was only adopted from a store:
-            // that one may have been over for long, and no login was made for this call yet.
+            // A second replay is allowed if the first had an adopted token: that token may have
+            // been invalid for long, and no login was made for this call yet.
             let last = std::mem::replace(&mut state.watch.calls[call].carried, token.clone());
             let adopted = state.watch.sessions[self.process].adopted.contains(&last);
             if state.watch.calls[call].sends > 2 + u32::from(adopted) {
@@ -203,7 +205,8 @@ impl SimTransport {
         slot.await
     }
 
-    /// What goes over the wire must be right: each secret once, and only to its own origin.
+    /// Checks what goes over the wire: each secret once, and only to its own origin. Returns the
+    /// token.
     fn read_wire(&self, state: &mut State, request: &Request<Vec<u8>>) -> String {
         let process = self.process;
         let kind = state.watch.plan.processes[process].kind;
@@ -237,14 +240,8 @@ impl SimTransport {
             if matches!(arrival, Arrival::Login { .. }) {
                 state.watch.login_not_sent(self.process);
             }
-            let at = state.now + state.rng.between(0, 50);
-            state.plan(
-                at,
-                Event::Reply {
-                    slot: slot.clone(),
-                    result: Err(SimError::NotSent),
-                },
-            );
+            let after = state.rng.between(0, 50);
+            state.reply(after, slot.clone(), Err(SimError::NotSent));
             return slot;
         }
         let (there, back) = (
@@ -258,16 +255,7 @@ impl SimTransport {
             error_after
         };
         if state.strikes(faults.lost_before, Fault::LostBefore) {
-            if let Some(after) = error_after {
-                let at = state.now + after;
-                state.plan(
-                    at,
-                    Event::Reply {
-                        slot: slot.clone(),
-                        result: Err(SimError::Lost),
-                    },
-                );
-            }
+            state.lose(error_after, slot.clone());
             return slot;
         }
         let fate = if state.strikes(faults.lost_after, Fault::LostAfter) {
@@ -288,7 +276,8 @@ impl SimTransport {
     }
 }
 
-/// A login whose response its task awaits; dropping it means that nobody waits any more.
+/// A login whose response its task awaits. If it is dropped, nothing waits for the response any
+/// more.
 struct OnItsWay<'a> {
     transport: &'a SimTransport,
     number: u64,

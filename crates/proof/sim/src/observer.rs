@@ -1,5 +1,5 @@
-//! Hears what each session tells its observer, and panics when the world wants it to. The rules of
-//! guarantee 12 are here: a login that was sent ends and is reported.
+//! The observer of each session's events, which panics when the world draws that. It has the rules
+//! of guarantee 12: a login that was sent ends and is reported.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use ctc_core::{Denial, LoginRule};
 use ctc_driver::{SessionEvent, SharedSession};
 
 use crate::count::Fault;
-use crate::plan::Ms;
+use crate::plan::{Ms, ms};
 use crate::runtime::Thrown;
 use crate::secrets;
 use crate::watch::{Guarantee, Watch};
 use crate::world::{State, World};
 
-/// An observer of one process's session.
+/// Returns an observer of one process's session.
 pub(crate) fn observer(
     world: &Arc<World>,
     process: usize,
@@ -31,7 +31,7 @@ pub(crate) fn observer(
     }
 }
 
-/// A rule that leaves every response to the core, or panics.
+/// Returns a login rule that leaves every response to the core, or panics.
 pub(crate) fn rule(world: &Arc<World>) -> LoginRule {
     let world = Arc::clone(world);
     LoginRule::new(move |_| {
@@ -49,7 +49,7 @@ impl Watch {
         let login = &mut self.sessions[process].login;
         login.elections += 1;
         login.elected_at = now;
-        // What the last response meant is about another login.
+        // The last response was about another login.
         (login.refusal, login.asked) = (None, 0);
         login.not_sent = false;
         login.elections
@@ -57,7 +57,8 @@ impl Watch {
 }
 
 impl State {
-    /// Whether user code panics now: only within a login, where the driver says that it copes.
+    /// Draws whether user code panics now. It does so only within a login, where the driver handles
+    /// panics.
     pub(crate) fn panics(&mut self) -> bool {
         let panics = self.faults.panics;
         self.current.login.is_some()
@@ -73,6 +74,9 @@ impl State {
             return;
         };
         self.note(|| format!("p{process}: login task {election} tells {event:?}"));
+        if let Some(login) = &mut self.processes[process].own_login {
+            login.is_told |= ends_login(event);
+        }
         match event {
             SessionEvent::CredentialsReplaced => self.takes_offered(process),
             SessionEvent::LoginUnwanted => {
@@ -118,7 +122,7 @@ impl State {
         }
     }
 
-    /// A login task came to its end, or was dropped by its runtime.
+    /// A login task ended, or its runtime dropped it.
     pub(crate) fn login_task_over(&mut self, process: usize, election: u64, ended: bool) {
         let login = &mut self.watch.sessions[process].login;
         login.tasks -= 1;
@@ -127,7 +131,7 @@ impl State {
         login.unreported.retain(|other| *other != election);
         login.unsaved.retain(|other| *other != election);
         if !ended {
-            // While a token serves, the session counts that as a login that was not sent.
+            // While there is a valid token, the session counts that as a login that was not sent.
             self.watch.sessions[process].period += 1;
         }
         self.note(|| format!("p{process}: login task {election} is over, at its end: {ended}"));
@@ -141,39 +145,51 @@ impl State {
         });
     }
 
-    /// A sent login's future is dropped before its response: only its timeout, a panic or the end
-    /// of its runtime may do that.
+    /// Checks why the future of a sent login is dropped before its response: only its timeout, a
+    /// panic or the end of its runtime may do that.
     pub(crate) fn check_dropped_login(&mut self, process: usize, since: Ms) {
         let of_process = &self.processes[process];
         let ends = of_process.dying
             || of_process.runtimes.iter().any(|runtime| runtime.dying)
             || std::thread::panicking();
-        let timeout = self.watch.plan.settings.login_timeout.as_millis();
+        let timeout = ms(self.watch.plan.settings.login_timeout);
         let took = of_process.clock.true_ms().saturating_sub(since);
-        if !ends && u128::from(took) < timeout {
+        if !ends && took < timeout {
             self.violated(Guarantee::LoginEnds, || {
                 format!("p{process}: a sent login is dropped after {took} ms")
             });
         }
     }
 
-    /// A call's task runs. Nobody who waits for a login may sleep for longer than one takes.
+    /// A call's task is polled. Checks that it did not wait for longer than a login may take.
     pub(crate) fn call_is_polled(&mut self, number: usize) {
         self.current.call = Some(number);
         let settings = &self.watch.plan.settings;
-        let longest = settings.login_timeout.as_millis();
-        let longest = Ms::try_from(longest).unwrap_or(Ms::MAX) + REPORT_MARGIN;
+        let longest = ms(settings.login_timeout) + REPORT_MARGIN;
         let call = &mut self.watch.calls[number];
         let now = self.processes[call.process].clock.true_ms();
-        let since = call
-            .polled
-            .max(self.processes[call.process].ran_at[call.runtime]);
+        let ran_at = self.processes[call.process].ran_at[call.runtime];
+        let since = call.polled.max(ran_at);
         call.polled = now;
+        // The caller takes its login back in this poll.
+        let starts_by = call.starts_by.take_if(|starts_by| *starts_by <= now);
         let (process, limit) = (call.process, longest + call.max_wait + POLL_SLACK);
         if !call.was_on_the_wire && now.saturating_sub(since) > limit {
             self.violated(Guarantee::NoWedge, || {
                 format!("p{process}: call {number} slept for {} ms", now - since)
             });
+        }
+        if let Some(starts_by) = starts_by {
+            self.tally.count(Fault::NotRun);
+            let late = now - starts_by.max(ran_at);
+            if late > POLL_SLACK {
+                self.violated(Guarantee::NoWedge, || {
+                    format!(
+                        "p{process}: call {number} has a login that no runtime runs, {late} ms \
+                             after its limit"
+                    )
+                });
+            }
         }
     }
 
@@ -186,7 +202,21 @@ impl State {
     }
 }
 
-/// How much longer than its timeout a login's report may take; `ctc-core` says so too.
+/// Whether this event ends a login.
+const fn ends_login(event: &SessionEvent<'_>) -> bool {
+    matches!(
+        event,
+        SessionEvent::LoggedIn { .. }
+            | SessionEvent::LoginFailed { .. }
+            | SessionEvent::LoginUnwanted
+            | SessionEvent::LoginAbandoned
+            | SessionEvent::LoginLate
+            | SessionEvent::Adopted { .. }
+            | SessionEvent::DeniedByStore { .. }
+    )
+}
+
+/// How much longer than its timeout a login's report may take, as in `ctc-core`.
 pub(crate) const REPORT_MARGIN: Ms = 10_000;
 
 /// How late a task may be polled on a busy machine.

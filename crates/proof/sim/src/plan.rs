@@ -1,11 +1,11 @@
-//! What a seed draws before its world begins: who calls when, and what may go wrong how often.
+//! What a seed draws before its world begins: the calls, the faults and how often they occur.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ctc_core::Settings;
 
-use crate::kinds::{Kind, Logins, SourceFaults, Terms};
+use crate::kinds::{Kind, Logins, Source, SourceFaults, Terms};
 use crate::rng::Rng;
 
 pub(crate) const PASSWORD: &str = "CANARY-PASSWORD-1";
@@ -15,6 +15,11 @@ pub(crate) const PASSWORDS: [&str; 3] = [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD]
 
 /// Milliseconds of virtual time.
 pub(crate) type Ms = u64;
+
+/// Returns a span in milliseconds, rounded up.
+pub(crate) fn ms(span: Duration) -> Ms {
+    Ms::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX)
+}
 
 const SECOND: Ms = 1000;
 const MINUTE: Ms = 60 * SECOND;
@@ -28,12 +33,12 @@ pub(crate) struct Plan {
     /// Of the OAuth logins.
     pub(crate) terms: Terms,
     pub(crate) actions: Vec<(Ms, Action)>,
-    /// Nothing goes wrong but that tokens end: then every call must succeed.
+    /// The only fault is that tokens become invalid: every call must succeed.
     pub(crate) clean: bool,
-    /// Nothing goes wrong but that the account may not use one kind of resource, which has many
-    /// ids: no login helps against that.
+    /// The only fault is that the account may not use one kind of resource, which has many ids. No
+    /// login helps against that.
     pub(crate) forbidden: bool,
-    /// No wall clock is off or jumps.
+    /// No wall clock is wrong or jumps.
     pub(crate) true_clocks: bool,
 }
 
@@ -41,16 +46,16 @@ pub(crate) struct Plan {
 pub(crate) struct ProcessPlan {
     /// Which login it makes.
     pub(crate) kind: Kind,
-    /// Its logins ask a source for the credentials.
-    pub(crate) has_source: bool,
-    /// Which of the stores it uses.
+    /// Where its credentials come from.
+    pub(crate) source: Source,
+    /// The store that it uses.
     pub(crate) store: Option<usize>,
     pub(crate) callers: Vec<Vec<CallPlan>>,
-    /// What it starts with, and starts with again after each kill.
+    /// The password that it starts with, also after each kill.
     pub(crate) password: &'static str,
     /// How many runtimes its callers are spread over: 1 or 2.
     pub(crate) runtimes: usize,
-    /// Which runtime makes the logins. `None`: that of the caller that was elected.
+    /// The runtime that runs the logins. `None`: that of the elected caller.
     pub(crate) logins_on: Option<usize>,
     /// How far its wall clock is ahead of the true time.
     pub(crate) wall_ahead: Ms,
@@ -65,12 +70,12 @@ pub(crate) struct CallPlan {
     pub(crate) max_wait: Ms,
     pub(crate) foreign: bool,
     pub(crate) own_cookie: bool,
-    /// Not a call, but a login although the token is still good.
+    /// Not a call but a renewal: a login although the token is valid.
     pub(crate) renew: bool,
     pub(crate) cancel: Option<Cancel>,
 }
 
-/// The call's future is dropped at its `polls`-th await, `after` a while.
+/// The call's future is dropped so long after its `polls`-th poll.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cancel {
     pub(crate) polls: u64,
@@ -83,7 +88,7 @@ pub(crate) enum Action {
     Close(usize),
     Logout(usize),
     Reopen(usize),
-    /// Logged out, and open again a moment later, with a call at once.
+    /// A logout; a moment later the session is reopened, and a call is made at once.
     LogoutAndBack(usize, Ms),
     BackAgain(usize),
     Reset(usize),
@@ -95,14 +100,14 @@ pub(crate) enum Action {
     /// Not scheduled, and its monotonic clock stops (a laptop's lid).
     Suspend(usize, Ms),
     Kill(usize),
-    /// A runtime is shut down, its tasks are dropped; a new one after a while.
+    /// A runtime is shut down, which drops its tasks. After a while there is a new one.
     Stop(usize, usize, Ms),
     Restart(usize, usize),
-    /// Nobody runs a runtime.
+    /// A runtime polls nothing for a while.
     Idle(usize, usize, Ms),
     /// A runtime drops each new task.
     Refuse(usize, usize, Ms),
-    /// All callers and clients are dropped, and come back after a while.
+    /// All callers and clients are dropped. After a while there are new ones.
     Leave(usize, Ms),
     Return(usize),
     WallJump(usize, i64),
@@ -134,19 +139,19 @@ pub(crate) struct Faults {
     pub(crate) clearing: u64,
     pub(crate) rotation: u64,
     pub(crate) rotation_kills: bool,
-    /// One route answers 401 whatever the token.
+    /// The response of one route is 401, whatever the token.
     pub(crate) refused_route: bool,
-    /// That route has an id in its path, and each call another one.
+    /// That route has an id in its path, and each call uses another one.
     pub(crate) many_ids: bool,
     pub(crate) one_token_an_account: bool,
     pub(crate) one_session_an_account: bool,
     pub(crate) store_error: u64,
     pub(crate) store_slow: u64,
-    /// Somebody writes to a record who has no key to it.
+    /// An attacker writes to a record without a key to it.
     pub(crate) store_forged: u64,
     pub(crate) clock_back: u64,
     pub(crate) slow_scheduler: u64,
-    /// User code within a login: transport, store, observer, rule, source of credentials.
+    /// Panics of user code within a login: HTTP client, store, observer, rule, source.
     pub(crate) panics: u64,
     /// One route wants a larger scope than OAuth's tokens have.
     pub(crate) small_scope: bool,
@@ -154,26 +159,34 @@ pub(crate) struct Faults {
 }
 
 impl Plan {
-    /// `logins` is chance of its own, so that worlds without OAuth and sources stay what they were
-    /// before there were any.
+    /// `logins` is a second source of chance, so that worlds without OAuth and sources stay the
+    /// same when these are changed.
     pub(crate) fn draw(rng: &mut Rng, logins: &mut Rng) -> Self {
         let mut plan = Self::draw_with_cookies(rng);
         let (count, quiet) = (plan.processes.len(), plan.clean);
         let drawn = Logins::draw(logins, count, quiet, plan.forbidden);
         let each = drawn.kinds.into_iter().zip(drawn.sources);
-        for (process, (kind, has_source)) in plan.processes.iter_mut().zip(each) {
-            (process.kind, process.has_source) = (kind, has_source);
+        for (process, (kind, source)) in plan.processes.iter_mut().zip(each) {
+            (process.kind, process.source) = (kind, source);
+            if source.is_blocking() {
+                process.block();
+            }
         }
         plan.terms = drawn.terms;
         plan.faults.small_scope = drawn.small_scope;
         plan.faults.source = drawn.source_faults;
-        if plan.processes.iter().any(|process| process.has_source) && !quiet {
+        if plan
+            .processes
+            .iter()
+            .any(|process| process.source.is_some())
+            && !quiet
+        {
             plan.change_passwords(logins);
         }
         plan
     }
 
-    /// The password is changed while sources have the old one, or the other way round.
+    /// Changes the server's password while sources have the old one, or the other way round.
     fn change_passwords(&mut self, rng: &mut Rng) {
         let last = self.actions.last().map_or(MINUTE, |(at, _)| *at);
         let mut at = rng.below(last);
@@ -208,7 +221,7 @@ impl Plan {
         let processes: Vec<_> = (0..count)
             .map(|_| ProcessPlan {
                 kind: Kind::Cookie,
-                has_source: false,
+                source: Source::None,
                 password: if clean || !rng.chance(150) {
                     PASSWORD
                 } else {
@@ -229,7 +242,7 @@ impl Plan {
             .collect();
         let mut actions = actions(rng, count, horizon, clean, true_clocks, settings.lease);
         for (who, process) in processes.iter().enumerate() {
-            // A job that is started again and again, with a password that is out of date.
+            // A job that is started again and again with an old password.
             if process.password != PASSWORD && rng.chance(500) {
                 let starts = (1..10).map(|start| (horizon / 10 * start, Action::Kill(who)));
                 actions.extend(starts);
@@ -250,8 +263,8 @@ impl Plan {
 
     fn draw_forbidden(rng: &mut Rng) -> Self {
         let settings = settings(rng, false);
-        let refill = Ms::try_from(settings.fair_use.refill.as_millis()).unwrap_or(MINUTE);
-        // None is sent again, so none shows whether a login helped.
+        let refill = ms(settings.fair_use.refill);
+        // Without a replay, no call shows whether a login helped.
         let once = rng.chance(500);
         let calls = |rng: &mut Rng| {
             let route = |rng: &mut Rng| if rng.chance(800) { 0 } else { 1 + rng.index(3) };
@@ -264,7 +277,7 @@ impl Plan {
         };
         let process = ProcessPlan {
             kind: Kind::Cookie,
-            has_source: false,
+            source: Source::None,
             password: PASSWORD,
             store: None,
             callers: (0..1 + rng.index(3)).map(|_| calls(rng)).collect(),
@@ -308,7 +321,7 @@ impl Plan {
 }
 
 impl CallPlan {
-    /// A call without a whim.
+    /// An ordinary call.
     pub(crate) const fn plain(think: Ms, route: usize) -> Self {
         Self {
             think,
@@ -379,9 +392,9 @@ fn actions(
     true_clocks: bool,
     lease: Duration,
 ) -> Vec<(Ms, Action)> {
-    let lease = Ms::try_from(lease.as_millis()).unwrap_or(60 * SECOND);
+    let lease = ms(lease);
     if clean {
-        // Far enough apart that no call meets two of them.
+        // Far enough apart that no call is affected by two of them.
         return (0..rng.below(3))
             .map(|number| (5 * MINUTE * (number + 1), Action::Revoke))
             .collect();
@@ -390,7 +403,7 @@ fn actions(
     let mut actions: Vec<_> = (0..count)
         .map(|_| {
             let who = rng.index(processes);
-            // A stall that outlives the lease is the interesting one.
+            // A stall that is longer than the lease finds the most faults.
             let stall = rng.pick(&[
                 50,
                 SECOND,
@@ -425,8 +438,8 @@ fn actions(
                 29 | 30 => Action::LogoutAndBack(who, rng.pick(&[0, 10, SECOND, 5 * SECOND])),
                 _ => Action::Revoke,
             };
-            // Clients that go while their first login is being prepared are the interesting ones,
-            // and runtimes that drop the first login task of all.
+            // The most faults are found if clients are dropped before their first login is sent,
+            // and if runtimes drop the very first login task.
             let early = matches!(action, Action::Leave(..)) && rng.chance(500);
             let at = rng.below(if early { 10 } else { horizon });
             let at_once = matches!(action, Action::Refuse(..)) && at.is_multiple_of(2);
@@ -471,12 +484,12 @@ impl Faults {
         }
     }
 
-    /// Stores do what they are asked, and soon, and nobody else writes to them.
+    /// Whether stores work, without delays or forged records.
     pub(crate) const fn stores_work(&self) -> bool {
         self.store_error == 0 && self.store_slow == 0 && self.store_forged == 0
     }
 
-    /// What is left once the world heals.
+    /// What is left once all faults have stopped.
     pub(crate) fn healed() -> Self {
         Self {
             latency: 5,

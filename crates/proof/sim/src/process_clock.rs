@@ -10,7 +10,7 @@ use ctc_driver::Clock;
 
 use crate::clock::SimClock;
 use crate::count::Fault;
-use crate::plan::Ms;
+use crate::plan::ms;
 use crate::task::{Does, Task};
 use crate::world::{Sleep, World};
 
@@ -43,14 +43,14 @@ impl Clock for ProcessClock {
         UNIX_EPOCH + Duration::from_millis(1_900_000_000_000 + self.clock.wall.load(Relaxed))
     }
 
-    /// By a task of the runtime that is current, which may be lost with it.
+    /// A task on the current runtime wakes it. It may be lost with the runtime.
     fn wake_at(&self, time: Instant, waker: Waker) {
         let process = self.process;
         let mut state = self.world.state();
         let runtime = state.current.runtime;
         let on = &state.processes[process].runtimes[runtime];
         let gone = on.stopped || on.refuses_until > state.now;
-        // Without it the token is renewed after its 401, which a clean world has not.
+        // Without the alarm, the token is renewed after its 401. A clean world must not have that.
         let dropped = !state.watch.plan.clean && state.rng.chance(50);
         if gone || dropped {
             state.tally.count(Fault::AlarmDropped);
@@ -59,8 +59,7 @@ impl Clock for ProcessClock {
         }
         drop(state);
         let now = base() + Duration::from_millis(self.clock.true_ms());
-        let span = time.saturating_duration_since(now).as_nanos();
-        let span = Ms::try_from(span.div_ceil(1_000_000)).unwrap_or(Ms::MAX);
+        let span = ms(time.saturating_duration_since(now));
         let sleep = Sleep::new(&self.world, process, span);
         let work = Box::pin(async move {
             sleep.await;

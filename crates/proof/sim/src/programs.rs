@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use ctc_core::{AppKey, Credentials, Endpoint, Session};
-use ctc_driver::{AsyncDriver, AsyncSessionStore, SharedSession};
+use ctc_driver::{AsyncDriver, AsyncSessionStore, Driver, SessionStore, SharedSession};
 
-use crate::callers::{Caller, SimDriver};
+use crate::blocking::Blocking;
+use crate::callers::Caller;
+use crate::driver::{BlockingDriver, SimDriver};
+use crate::kinds::Source;
 use crate::net::SimTransport;
 use crate::observer::{observer, rule};
 use crate::plan::CallPlan;
@@ -13,9 +16,10 @@ use crate::process_clock::ProcessClock;
 use crate::run::Runner;
 use crate::runtime::SimRuntime;
 use crate::server::{APP_KEY, USERS};
-use crate::source::SimSource;
+use crate::source::{SimSource, Threaded};
 use crate::store::SimStore;
 use crate::task::{Does, Task};
+use crate::turns::Turn;
 use crate::wire::ORIGIN;
 
 impl Runner {
@@ -33,7 +37,7 @@ impl Runner {
         let plan = &self.plan.processes[process];
         settings.login = plan.kind.login(&self.plan.terms)?;
         settings.early_renewal = self.plan.terms.early;
-        let session = if plan.has_source {
+        let session = if plan.source.is_some() {
             Session::without_credentials(endpoint, key, settings).ok()?
         } else {
             let credentials = Credentials::new(USERS[0], plan.password).ok()?;
@@ -47,37 +51,58 @@ impl Runner {
         };
         let session = SharedSession::with_clock(session, clock);
         session.set_observer(observer(&self.world, process));
-        if plan.has_source {
-            let world = Arc::clone(&self.world);
-            session.set_async_credentials_source(SimSource { world, process });
+        let world = Arc::clone(&self.world);
+        let source = SimSource { world, process };
+        match plan.source {
+            // `driver` sets the source of a blocking driver, which shares the turns of its caller.
+            Source::None | Source::Blocking => {}
+            Source::Async => session.set_async_credentials_source(source),
+            Source::Threaded => session.set_async_credentials_source(Threaded(source)),
         }
         Some(session)
     }
 
-    /// A client of a process's session.
+    /// Returns a new client of a process's session.
     pub(crate) fn driver(&self, process: usize) -> SimDriver {
         let session = self.sessions[process].clone();
+        let plan = &self.plan.processes[process];
         let world = || Arc::clone(&self.world);
-        let store = self.plan.processes[process].store.map(|shelf| {
-            Arc::new(SimStore {
-                world: world(),
-                process,
-                shelf,
-            }) as Arc<dyn AsyncSessionStore>
+        let store = plan.store.map(|shelf| SimStore {
+            world: world(),
+            process,
+            shelf,
         });
         let transport = SimTransport {
             world: world(),
             process,
             session: session.clone(),
         };
+        if plan.source.is_blocking() {
+            let turn = Arc::new(Turn::default());
+            let source = SimSource {
+                world: world(),
+                process,
+            };
+            session.set_credentials_source(Blocking::new(source, &turn));
+            let store =
+                store.map(|store| Arc::new(Blocking::new(store, &turn)) as Arc<dyn SessionStore>);
+            let transport = Blocking::new(transport, &turn);
+            return SimDriver::Blocking(BlockingDriver {
+                driver: Driver::new(session, transport, store),
+                turn,
+                world: world(),
+                process,
+            });
+        }
         let runtime = SimRuntime {
             world: world(),
             process,
         };
-        AsyncDriver::new(session, transport, runtime, store)
+        let store = store.map(|store| Arc::new(store) as Arc<dyn AsyncSessionStore>);
+        SimDriver::Async(AsyncDriver::new(session, transport, runtime, store))
     }
 
-    /// Lets a process's callers begin, each with so many calls.
+    /// Starts a process's callers, each with at most `calls` calls.
     pub(crate) fn spawn_callers(
         &mut self,
         process: usize,

@@ -1,5 +1,5 @@
-//! The observer's rules about the known end of a token: when a renewal is needed, and when callers
-//! may wait for it.
+//! The observer's rules about the known end of a token: when it may be renewed, and when callers
+//! may wait for that.
 
 use crate::count::Fault;
 use crate::held::Held;
@@ -9,7 +9,7 @@ use crate::watch::{Guarantee, SLACK};
 use crate::world::State;
 
 impl State {
-    /// A login brought a token.
+    /// A login obtained a token.
     pub(crate) fn token_has_life(
         &mut self,
         process: usize,
@@ -30,8 +30,8 @@ impl State {
         }
     }
 
-    /// Whether a token is in the last part of its life, in per cent, as far as its session can
-    /// know. A token that came from a store counts by the wall clock.
+    /// Whether a token is in the last `percent` of its lifetime, as far as its session can know.
+    /// For an adopted token the wall clock counts.
     fn is_in_last(&self, process: usize, percent: u8, token: &str) -> bool {
         let is_in_last = |life: &Life| {
             let begins = |sent: Ms| sent + life.span - life.span * Ms::from(percent) / 100;
@@ -47,7 +47,7 @@ impl State {
         lives.any(is_in_last)
     }
 
-    /// Whether this token may be renewed although it serves.
+    /// Whether this token may be renewed although it is valid.
     pub(crate) fn may_renew_early(&self, process: usize, held: &Held) -> bool {
         let plan = &self.watch.plan;
         let renewal = plan.terms.renewal();
@@ -58,7 +58,7 @@ impl State {
             })
     }
 
-    /// So many callers wait although there is a token.
+    /// Checks whether callers may wait although there is a token.
     pub(crate) fn check_wait_for_renewal(&mut self, process: usize, waiting: usize) {
         let Some(held) = &self.watch.sessions[process].held else {
             return;
@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// A call goes out. Where nothing goes wrong, no token does whose end is known to be over.
+    /// Checks, when a call is sent, that its token has not expired. With faults, that may happen.
     pub(crate) fn check_end(&mut self, process: usize, token: &str) {
         let plan = &self.watch.plan;
         let renews = plan.terms.renewal().is_some() && plan.clean;

@@ -1,4 +1,4 @@
-//! One seed: builds its world, runs it dry, lets it heal, and tells what was seen.
+//! One seed: builds its world, runs it to its end, stops all faults, and reports what was seen.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,28 +6,29 @@ use std::sync::Arc;
 use ctc_driver::__adapter::by_hand;
 use ctc_driver::SharedSession;
 
-use crate::callers::SimDriver;
 use crate::count::{Fault, Tally};
+use crate::driver::SimDriver;
 use crate::held::probe;
 use crate::logins::MOST_REFILLS;
-use crate::plan::{Action, CallPlan, Faults, Ms, PASSWORD, Plan};
+use crate::plan::{Action, CallPlan, Faults, PASSWORD, Plan, ms};
 use crate::rng::Rng;
 use crate::secrets;
 use crate::server::USERS;
+use crate::task::Does;
 use crate::tasks::Tasks;
 use crate::watch::{Guarantee, Violation};
 use crate::world::{Current, Event, RuntimeState, World};
 
-/// What came of one seed.
+/// The result of one seed.
 #[derive(Debug)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
     /// What happened, as numbers.
     pub tally: Tally,
-    /// The first guarantee that did not hold.
+    /// The first violation of a guarantee.
     pub violation: Option<Violation>,
-    /// What happened, in words; empty unless asked for.
+    /// What happened, in words; empty unless requested.
     pub trace: Vec<String>,
 }
 
@@ -56,7 +57,7 @@ pub fn run(seed: u64, traced: bool) -> Report {
     }
 }
 
-/// No world of this size has as many events, unless something spins.
+/// More events mean that something spins.
 const MOST_EVENTS: u64 = 1_000_000;
 
 pub(crate) struct Runner {
@@ -65,7 +66,7 @@ pub(crate) struct Runner {
     pub(crate) seed: u64,
     pub(crate) tasks: Tasks,
     pub(crate) sessions: Vec<SharedSession>,
-    /// `None` while all clients are gone.
+    /// `None` while all clients are dropped.
     pub(crate) drivers: Vec<Option<SimDriver>>,
     dirty: Vec<bool>,
 }
@@ -112,7 +113,8 @@ impl Runner {
         }
     }
 
-    /// Polls one task, or lets time pass until something happens. `false` when nothing is left.
+    /// Polls one task, or lets time pass until the next event. Returns `false` when nothing is
+    /// left.
     fn step(&mut self) -> bool {
         if self.world.state().watch.violation.is_some() {
             return false;
@@ -150,7 +152,7 @@ impl Runner {
         true
     }
 
-    /// A busy machine: a task is ready, but the next event comes first.
+    /// Draws whether the machine is busy: a task is ready, but the next event comes first.
     fn time_passes_anyway(&self) -> bool {
         let mut state = self.world.state();
         let soon = state.next_at().is_some_and(|at| at <= state.now + 50);
@@ -162,7 +164,7 @@ impl Runner {
         let Some(task) = self.tasks.get(number) else {
             return;
         };
-        let (process, runtime, login) = (task.process, task.runtime, task.does.login());
+        let (process, runtime, does) = (task.process, task.runtime, task.does);
         let clock = {
             let mut state = self.world.state();
             let back = state.faults.clock_back;
@@ -171,7 +173,13 @@ impl Runner {
             } else {
                 0
             };
-            let clock = Arc::clone(&state.processes[process].clock);
+            let of_process = &state.processes[process];
+            let login = match does {
+                Does::Call => of_process.own_login.map(|login| login.election),
+                Does::Login(election) => Some(election),
+                Does::Alarm => None,
+            };
+            let clock = Arc::clone(&of_process.clock);
             clock.lag.store(lag, std::sync::atomic::Ordering::Relaxed);
             state.current = Current {
                 runtime,
@@ -200,7 +208,7 @@ impl Runner {
         let kind = self.plan.processes[process].kind;
         let (held, counts) = (probe(session, kind), session.counts());
         let mut shown = format!("{:?}", self.drivers[process]);
-        // Asked, an OAuth session might hand out a renewal.
+        // For OAuth, the question might elect this caller for a renewal.
         if held.is_some() && !kind.is_oauth() && counts.calls.is_multiple_of(8) {
             let mut call = ctc_core::Call::new(false);
             shown += &format!("{:?}", by_hand::admit(session, &mut call));
@@ -234,7 +242,7 @@ impl Runner {
         }
     }
 
-    /// Mends everything; a day later each process must be able to make a call.
+    /// Stops all faults. A day later each process must be able to make a call.
     fn heal(&mut self) {
         {
             let mut state = self.world.state();
@@ -245,7 +253,7 @@ impl Runner {
                 process.runtimes = [RuntimeState::default(); 2];
             }
             let tomorrow = state.now + 24 * 3_600_000;
-            state.note(|| "all faults are mended, and a day goes by".into());
+            state.note(|| "all faults stop, and a day passes".into());
             state.tick(tomorrow);
         }
         for process in 0..self.sessions.len() {
@@ -257,14 +265,13 @@ impl Runner {
             ] {
                 self.act(action);
             }
-            // The first may still meet what others left in a store, and what no clock of its own
-            // says is over: the longest pause, or the dearest login's debt. The next comes after
-            // both.
+            // The first call may still be denied for what others left in a store: the longest
+            // backoff, or the highest charge of a login. The second call comes after both.
             let fair_use = &self.plan.settings.fair_use;
             let longest = (fair_use.refill * MOST_REFILLS)
                 .max(fair_use.backoff_cap)
                 .max(fair_use.retry_after_cap);
-            let call = CallPlan::plain(Ms::try_from(longest.as_millis()).unwrap_or(Ms::MAX), 1);
+            let call = CallPlan::plain(ms(longest), 1);
             self.spawn_caller(process, 0, vec![call; 2], true);
         }
     }

@@ -1,5 +1,5 @@
 //! The runtimes of a process: login tasks that the world schedules like callers, and timers in
-//! virtual time. A runtime may stop, idle for a while, or refuse to run anything.
+//! virtual time. A runtime may stop, be idle for a while, or drop each new task.
 
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -10,19 +10,21 @@ use std::time::Duration;
 use ctc_driver::{BoxFuture, Runtime};
 
 use crate::count::Fault;
-use crate::plan::Ms;
+use crate::plan::{Ms, ms};
 use crate::task::{Does, Task, Work};
 use crate::watch::Guarantee;
 use crate::world::{Sleep, World};
 
-/// What is thrown when the world makes something panic.
+/// The payload of a panic that the world draws.
 pub(crate) struct Thrown;
 
-/// How many timers one poll of a task may make: more, and it spins.
+/// How many timers one poll of a task may create. More mean that it spins.
 const MOST_TIMERS: u32 = 1000;
 
-/// What a driver is given as its runtime. Logins run on the runtime of the caller that was elected,
-/// or all on one.
+/// How long a login task may wait for its first poll, as in `ctc-driver`.
+const START_TIMEOUT: Ms = 10_000;
+
+/// The runtime of a driver. Logins run on the runtime of the elected caller, or all on one.
 pub(crate) struct SimRuntime {
     pub(crate) world: Arc<World>,
     pub(crate) process: usize,
@@ -48,9 +50,10 @@ impl Runtime for SimRuntime {
         if on.stopped || on.refuses_until > now {
             state.tally.count(Fault::Refused);
             state.note(|| format!("p{process}: runtime {runtime} drops login task {election}"));
-            // While a token serves, the session counts that as a login that was not sent.
+            // While there is a valid token, the session counts that as a login that was not sent.
             state.watch.sessions[process].period += 1;
-            // While a token serves the caller goes on with that one, and the next is made later.
+            // While there is a valid token the caller uses that one, and the next login is made
+            // later.
             let serves = state.watch.sessions[process].has_serving_token();
             let before = call.map(|call| &mut state.watch.calls[call].refused);
             if serves || !before.is_some_and(|before| std::mem::replace(before, true)) {
@@ -62,7 +65,7 @@ impl Runtime for SimRuntime {
                 }
                 return;
             }
-            // Refused for ever, this caller would spin for ever.
+            // If this caller were elected for ever, it would spin for ever.
             state.violated(Guarantee::NoWedge, || {
                 format!(
                     "p{process}: a caller whose task was dropped was not told, but elected again"
@@ -70,11 +73,15 @@ impl Runtime for SimRuntime {
             });
         }
         state.note(|| format!("p{process}: runtime {runtime} takes login task {election}"));
+        if let Some(call) = call {
+            state.watch.calls[call].starts_by = Some(clock + START_TIMEOUT);
+        }
         let login = &mut state.watch.sessions[process].login;
         login.tasks += 1;
         let over = Over {
             world: Arc::clone(&self.world),
             process,
+            elected: call,
             life: state.processes[process].life,
             election,
             ended: false,
@@ -95,12 +102,11 @@ impl Runtime for SimRuntime {
             return Box::pin(std::future::pending());
         }
         drop(state);
-        let span = Ms::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(Ms::MAX);
-        Box::pin(Sleep::new(&self.world, self.process, span))
+        Box::pin(Sleep::new(&self.world, self.process, ms(duration)))
     }
 }
 
-/// A login task; the observer hears of its end.
+/// A login task that tells the observer when it ends.
 struct LoginTask {
     work: BoxFuture<()>,
     // Dropped after the work.
@@ -111,6 +117,7 @@ impl Future for LoginTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.over.starts();
         let polled = self.work.as_mut().poll(context);
         self.over.ended = polled.is_ready();
         polled
@@ -122,11 +129,22 @@ struct Over {
     process: usize,
     life: u64,
     election: u64,
+    /// The call of the elected caller, until the task starts.
+    elected: Option<usize>,
     ended: bool,
+}
+
+impl Over {
+    fn starts(&mut self) {
+        if let Some(call) = self.elected.take() {
+            self.world.state().watch.calls[call].starts_by = None;
+        }
+    }
 }
 
 impl Drop for Over {
     fn drop(&mut self) {
+        self.starts();
         let mut state = self.world.state();
         if state.processes[self.process].life == self.life {
             state.login_task_over(self.process, self.election, self.ended);

@@ -1,5 +1,4 @@
-//! The canaries: every secret of a world has one in it, and all that is printed or logged is
-//! searched for them.
+//! The canaries: every secret of a world contains one, and all output is searched for them.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
@@ -10,7 +9,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 const CANARY: &str = "CANARY";
 
-/// The first secret in a text.
+/// Returns the first secret in a text.
 pub(crate) fn find(text: &str) -> Option<String> {
     let at = text.find(CANARY)?;
     Some(text[at..].chars().take(24).collect())
@@ -32,7 +31,7 @@ thread_local! {
         const { RefCell::new((String::new(), None)) };
 }
 
-/// The first secret that was logged on this thread since the last question.
+/// Returns the first secret that was logged on this thread since the last call.
 pub(crate) fn logged() -> Option<String> {
     LOGGED.with_borrow_mut(|(_, found)| found.take())
 }

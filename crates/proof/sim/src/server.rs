@@ -1,4 +1,4 @@
-//! The simulated server: accounts, tokens, and the many ways in which a server answers.
+//! The simulated server: accounts, tokens, and all its kinds of responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,14 +8,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::count::{Fault, Tally};
 use crate::kinds::{Kind, Terms};
-use crate::plan::{Faults, Ms, PASSWORD};
+use crate::plan::{Faults, Ms, PASSWORD, ms};
 use crate::rng::Rng;
 
 pub(crate) const APP_KEY: &str = "CANARY-KEY";
 pub(crate) const USERS: [&str; 2] = ["CANARY-USER-A", "CANARY-USER-B"];
-/// The route that answers 401 whatever the token, when there is one.
+/// Where a login is redirected to.
+pub(crate) const ELSEWHERE: &str = "https://elsewhere.example/";
+/// The route whose response is 401 whatever the token, if there is one.
 pub(crate) const REFUSED_ROUTE: usize = 0;
-/// The route that wants a larger scope than the tokens of OAuth have, when there is one.
+/// The route that needs a larger scope than OAuth's tokens have, if there is one.
 const SCOPED_ROUTE: usize = 3;
 
 #[derive(Debug)]
@@ -34,10 +36,10 @@ pub(crate) struct Server {
 struct Token {
     kind: Kind,
     user: String,
-    /// With which passwords somebody logged in and got it, or one that it was rotated from.
+    /// The passwords that obtained it, or a token that it replaced by rotation.
     passwords: BTreeSet<String>,
     alive: bool,
-    /// When it ends by itself.
+    /// When it expires.
     ends: Ms,
 }
 
@@ -87,9 +89,10 @@ impl Server {
                 kind,
             } => {
                 self.logins += 1;
+                let outcome = self.log_in((user, password), *kind, at);
                 match kind {
-                    Kind::Cookie => self.login(user, password, at),
-                    Kind::OAuth(_) => self.token_endpoint((user, password), *kind, at),
+                    Kind::Cookie => at.cookie_login(outcome),
+                    Kind::OAuth(_) => at.token_endpoint(outcome, self.terms.life),
                 }
             }
             Arrival::Logout { token } => self.logout(token, at),
@@ -112,7 +115,7 @@ impl Server {
         self.password = PASSWORD;
     }
 
-    /// Whether somebody who logged in with these credentials, by this login, got this token.
+    /// Whether a login of this kind with these credentials obtained this token.
     pub(crate) fn has_issued(
         &self,
         token: &str,
@@ -123,7 +126,7 @@ impl Server {
         token.is_some_and(|token| token.user == user && token.passwords.contains(password))
     }
 
-    /// Whether some login of this kind brought the token.
+    /// Whether a login of this kind obtained this token.
     pub(crate) fn knows(&self, token: &str, kind: Kind) -> bool {
         self.tokens
             .get(token)
@@ -134,42 +137,38 @@ impl Server {
         password == self.password && USERS.contains(&user)
     }
 
-    fn login(&mut self, user: &str, password: &str, at: &mut Scene<'_>) -> Response<()> {
-        let faults = at.faults.clone();
+    /// What comes of a login of either kind, in the order in which it is drawn.
+    fn log_in(
+        &mut self,
+        (user, password): (&str, &str),
+        kind: Kind,
+        at: &mut Scene<'_>,
+    ) -> LoginOutcome {
+        let faults = at.faults;
         if at.now < self.outage_until
             || at.strikes(faults.login_unavailable, Fault::LoginUnavailable)
         {
-            let status = at.rng.pick(&[500, 502, 503, 408, 425]);
-            return at.failed(status);
-        }
-        if at.now < self.throttled_until
+            LoginOutcome::Unavailable
+        } else if at.now < self.throttled_until
             || at.strikes(faults.login_throttled, Fault::LoginThrottled)
         {
-            return at.throttled();
-        }
-        if at.strikes(faults.login_redirected, Fault::LoginRedirected) {
-            let mut response = at.failed(302);
-            response.headers_mut().insert(
-                LOCATION,
-                HeaderValue::from_static("https://elsewhere.example/"),
-            );
-            return response;
-        }
-        if !self.accepts(user, password)
-            || at.now < self.locked_until
+            LoginOutcome::Throttled
+        } else if at.strikes(faults.login_redirected, Fault::LoginRedirected) {
+            LoginOutcome::Redirected
+        } else if !self.accepts(user, password) {
+            LoginOutcome::WrongCredentials
+        } else if at.now < self.locked_until
             || at.strikes(faults.login_refused, Fault::LoginRefused)
         {
-            let status = at.rng.pick(&[401, 401, 403, 400, 404]);
-            return at.failed(status);
+            LoginOutcome::Locked
+        } else if at.strikes(faults.login_without_token, Fault::LoginWithoutToken) {
+            LoginOutcome::NoToken
+        } else {
+            LoginOutcome::Token(self.issue((user, password), kind, at.now, faults))
         }
-        if at.strikes(faults.login_without_token, Fault::LoginWithoutToken) {
-            return at.failed(200);
-        }
-        let token = self.issue((user, password), Kind::Cookie, at.now, &faults);
-        at.with_token(200, &token)
     }
 
-    pub(crate) fn issue(
+    fn issue(
         &mut self,
         (user, password): (&str, &str),
         kind: Kind,
@@ -177,9 +176,7 @@ impl Server {
         faults: &Faults,
     ) -> String {
         let life = self.terms.life.filter(|_| kind.is_oauth());
-        let ends = life.map_or(Ms::MAX, |life| {
-            now + Ms::try_from(life.as_millis()).unwrap_or_default()
-        });
+        let ends = life.map_or(Ms::MAX, |life| now + ms(life));
         if faults.one_token_an_account
             && let Some((token, state)) = self
                 .tokens
@@ -187,7 +184,7 @@ impl Server {
                 .rev()
                 .find(|(_, token)| token.user == user && token.kind == kind)
         {
-            // Such a server hands out the dead one once in a while, too.
+            // Such a server sometimes returns an invalid token, too.
             state.alive |= self.serial.is_multiple_of(2);
             state.passwords.insert(password.to_owned());
             state.ends = ends;
@@ -273,7 +270,7 @@ impl Server {
             return at.clearing(200);
         }
         if at.strikes(faults.rotation, Fault::Rotation) {
-            // With OAuth the cookie of another session, which this one must leave alone.
+            // With OAuth it is the cookie of another session, which this session must ignore.
             if faults.rotation_kills
                 && kind == Kind::Cookie
                 && let Some(state) = self.tokens.get_mut(token)
@@ -287,7 +284,18 @@ impl Server {
     }
 }
 
-/// When a response is given, and by what chance.
+/// What comes of a login.
+pub(crate) enum LoginOutcome {
+    Unavailable,
+    Throttled,
+    Redirected,
+    WrongCredentials,
+    Locked,
+    NoToken,
+    Token(String),
+}
+
+/// What a response depends on beside the request: the time and chance.
 pub(crate) struct Scene<'a> {
     pub(crate) now: Ms,
     pub(crate) rng: &'a mut Rng,
@@ -296,6 +304,27 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    fn cookie_login(&mut self, outcome: LoginOutcome) -> Response<()> {
+        match outcome {
+            LoginOutcome::Unavailable => {
+                let status = self.rng.pick(&[500, 502, 503, 408, 425]);
+                self.failed(status)
+            }
+            LoginOutcome::Throttled => self.throttled(),
+            LoginOutcome::Redirected => {
+                let mut response = self.failed(302);
+                put(response.headers_mut(), LOCATION, ELSEWHERE);
+                response
+            }
+            LoginOutcome::WrongCredentials | LoginOutcome::Locked => {
+                let status = self.rng.pick(&[401, 401, 403, 400, 404]);
+                self.failed(status)
+            }
+            LoginOutcome::NoToken => self.failed(200),
+            LoginOutcome::Token(token) => self.with_token(200, &token),
+        }
+    }
+
     fn refuses_token(&mut self, kind: Kind) -> Response<()> {
         match kind {
             Kind::Cookie => self.maybe_clearing(401),
@@ -387,7 +416,7 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// How the reader of the response should understand it, told without `ctc-core`'s own reader.
+/// How a session should read the response, without `ctc-core`'s own reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
     None,
@@ -405,7 +434,7 @@ pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
         let Some(rest) = line.strip_prefix("authToken=") else {
             continue;
         };
-        // Quotes are a part of the token: it must go back as it came.
+        // Quotes are part of the token, which must be sent back unchanged.
         let value = rest.split(';').next().unwrap_or_default();
         found = if value.trim_start_matches('"').starts_with("CANARY-TOKEN") {
             Cookie::Set(value.to_owned())
@@ -416,7 +445,7 @@ pub(crate) fn cookie_of(headers: &HeaderMap) -> Cookie {
     found
 }
 
-/// How long `Retry-After` asks to wait; 0 for none or rubbish.
+/// How long `Retry-After` asks to wait; 0 if it is absent or invalid.
 pub(crate) fn pause_of(headers: &HeaderMap) -> Ms {
     match headers
         .get(RETRY_AFTER)

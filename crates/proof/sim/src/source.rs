@@ -1,24 +1,27 @@
-//! A process's source of credentials, which may answer, fail, take its time, hang or panic.
+//! A process's source of credentials, which may return them, fail, be slow, hang or panic.
+//! [`Threaded`] is a blocking source of the asynchronous driver, which asks it on a thread.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ctc_core::Credentials;
-use ctc_driver::{AsyncCredentialsSource, CredentialsError};
+use ctc_driver::{AsyncCredentialsSource, CredentialsError, CredentialsSource};
 
 use crate::count::Fault;
 use crate::plan::Ms;
 use crate::runtime::Thrown;
+use crate::turns::{Asking, Turn};
 use crate::wire::SimError;
 use crate::world::{Sleep, World};
 
+#[derive(Clone)]
 pub(crate) struct SimSource {
     pub(crate) world: Arc<World>,
     pub(crate) process: usize,
 }
 
-/// What comes of a question.
+/// The result of one question.
 enum Says {
     Credentials(&'static str, &'static str),
     Unavailable,
@@ -31,7 +34,7 @@ enum Says {
 impl AsyncCredentialsSource for SimSource {
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         let (pause, says) = self.draw();
-        // If it is dropped meanwhile, it took too long.
+        // If this is dropped meanwhile, the question took too long.
         let asked = Asked { source: self };
         if pause > 0 {
             Sleep::new(&self.world, self.process, pause).await;
@@ -65,7 +68,7 @@ impl SimSource {
         let mut state = self.world.state();
         state.source_is_asked(self.process);
         let faults = state.faults.source;
-        // Rotated while a login with the old one was on its way.
+        // The password was changed while a login with the old one was in progress.
         if state.asks_again(self.process) && state.rng.chance(300) {
             state.sources[self.process].1 = state.server.password;
         }
@@ -82,7 +85,15 @@ impl SimSource {
         } else if state.strikes(faults.unusable, Fault::SourceUnusable) {
             Says::Unusable
         } else if state.strikes(faults.hangs, Fault::SourceHung) {
-            Says::Nothing
+            // The blocking driver limits a question by the machine's clock.
+            if state.watch.plan.processes[self.process]
+                .source
+                .is_blocking()
+            {
+                Says::Unavailable
+            } else {
+                Says::Nothing
+            }
         } else {
             let (user, password) = state.sources[self.process];
             Says::Credentials(user, password)
@@ -99,5 +110,37 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let mut state = self.source.world.state();
         state.source_fails(self.source.process, false);
+    }
+}
+
+/// A blocking source that the asynchronous driver asks on a thread.
+pub(crate) struct Threaded(pub(crate) SimSource);
+
+#[async_trait]
+impl AsyncCredentialsSource for Threaded {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let turn = Arc::new(Turn::default());
+        let source = InThread {
+            source: self.0.clone(),
+            turn: Arc::clone(&turn),
+        };
+        self.0.world.state().tally.count(Fault::SourceOnThread);
+        let asked = async move { AsyncCredentialsSource::credentials(&source).await };
+        Asking::new(asked, turn).await
+    }
+}
+
+/// The driver makes an asynchronous source of it.
+#[derive(Clone)]
+struct InThread {
+    source: SimSource,
+    turn: Arc<Turn>,
+}
+
+impl CredentialsSource for InThread {
+    fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let _end = self.turn.until_end();
+        let asked = self.turn.wait(self.source.credentials());
+        asked.unwrap_or_else(|| Err(CredentialsError::unavailable(SimError::Lost)))
     }
 }

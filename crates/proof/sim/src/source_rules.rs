@@ -1,5 +1,5 @@
-//! The observer's rules about sources of credentials: who may ask them, how often, and what follows
-//! from what they say.
+//! The observer's rules about sources of credentials: which logins ask them, how often, and what
+//! follows from the result.
 
 use crate::count::Fault;
 use crate::logins::Questions;
@@ -7,14 +7,14 @@ use crate::watch::Guarantee;
 use crate::world::State;
 
 impl State {
-    /// Of the login that is being polled.
+    /// The questions of the login that is being polled.
     fn questions(&mut self, process: usize) -> &mut Questions {
         let election = self.current.login.unwrap_or_default();
         let questions = &mut self.watch.sessions[process].questions;
         questions.entry(election).or_default()
     }
 
-    /// Whether nobody was elected since.
+    /// Whether no other caller was elected since.
     fn still_counts(&self, process: usize) -> bool {
         self.current.login == Some(self.watch.sessions[process].login.elections)
     }
@@ -51,7 +51,8 @@ impl State {
         self.violated(Guarantee::Coalesced, || format!("p{process}: {wrong}"));
     }
 
-    /// The session has these credentials from now on, unless its login is not wanted any more.
+    /// The source returned credentials. The session uses them from now on, if its login is still
+    /// wanted.
     pub(crate) fn source_answers(&mut self, process: usize, says: (&'static str, &'static str)) {
         self.note(|| format!("p{process}: the source says {says:?}"));
         let questions = self.questions(process);
@@ -65,7 +66,7 @@ impl State {
     pub(crate) fn source_fails(&mut self, process: usize, for_good: bool) {
         self.note(|| format!("p{process}: the source says nothing (for good: {for_good})"));
         let counts = self.still_counts(process);
-        // After a refusal, the refusal counts.
+        // After a rejection, the rejection counts.
         if counts && self.watch.sessions[process].login.refusal.is_none() {
             self.questions(process).is_of_no_use = for_good;
             self.watch.sessions[process].login.not_sent = !for_good;
@@ -80,7 +81,7 @@ impl State {
         }
     }
 
-    /// The session took up what its source said.
+    /// The session uses the credentials that its source returned.
     pub(crate) fn takes_offered(&mut self, process: usize) {
         let Some(election) = self.current.login else {
             return;
@@ -90,23 +91,24 @@ impl State {
         if let Some(offered) = offered.filter(|offered| *offered != credentials) {
             self.note(|| format!("p{process}: has the credentials {offered:?}"));
             self.watch.new_credentials(process, offered);
-            // That the ones before were refused is of no interest any more.
+            // The rejection of the previous credentials need not be reported any more.
             let login = &mut self.watch.sessions[process].login;
             login.unreported.retain(|other| *other != election);
         }
     }
 
-    /// As [`takes_offered`](Self::takes_offered), by a session that had none before: it tells
-    /// nobody, but it goes on with the login.
+    /// As [`takes_offered`](Self::takes_offered), for a session that had no credentials before:
+    /// there is no event, but the login proceeds.
     pub(crate) fn takes_first_offered(&mut self, process: usize) {
         if self.watch.sessions[process].credentials.0.is_empty() {
             self.takes_offered(process);
         }
     }
 
-    /// A login sets out, with the credentials that its source gave if there is one.
+    /// Checks the credentials of a login that is sent: those that its source returned, if it has
+    /// one.
     pub(crate) fn check_asked(&mut self, process: usize, sent: (&str, &str)) {
-        let has_source = self.watch.plan.processes[process].has_source;
+        let has_source = self.watch.plan.processes[process].source.is_some();
         let sent_before = self.watch.sessions[process].login.sent_as;
         let questions = self.questions(process);
         let is_same = questions.refused && sent_before == Some(sent);
@@ -130,10 +132,10 @@ impl State {
         }
     }
 
-    /// The session says that its credentials are refused: its source must have been asked again.
+    /// Checks, when a session reports a rejection, that its source was asked again.
     pub(crate) fn check_rejected(&mut self, process: usize) {
         let sent_as = self.watch.sessions[process].login.sent_as;
-        let has_source = self.watch.plan.processes[process].has_source;
+        let has_source = self.watch.plan.processes[process].source.is_some();
         let questions = self.questions(process);
         let wrong = if !has_source || !questions.refused {
             return;

@@ -1,4 +1,4 @@
-//! The simulated store: leases and fencing in virtual time, with an unreliable line to it.
+//! The simulated store: leases and fencing in virtual time, over an unreliable connection.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
@@ -12,8 +12,7 @@ use ctc_driver::{AsyncSessionStore, AsyncStoreLease, LeaseTerms, StoreError, Sto
 use crate::count::Fault;
 use crate::forge;
 use crate::kinds::{KINDS, Kind, Terms};
-use crate::plan::Ms;
-use crate::plan::PASSWORDS;
+use crate::plan::{Ms, PASSWORDS, ms};
 use crate::runtime::Thrown;
 use crate::secrets;
 use crate::server::{APP_KEY, USERS};
@@ -22,7 +21,7 @@ use crate::watch::Guarantee;
 use crate::wire::{ORIGIN, SimError};
 use crate::world::{Sleep, World};
 
-/// One process's way to a store.
+/// One process's client of a store.
 pub(crate) struct SimStore {
     pub(crate) world: Arc<World>,
     pub(crate) process: usize,
@@ -36,9 +35,9 @@ struct Lease {
     shelf: usize,
     key: RecordKey,
     fence: u64,
-    /// The login that took it, or 0.
+    /// The election that took it, or 0.
     by: u64,
-    /// What it was last shown of the record's tokens.
+    /// The record's tokens, as last loaded or saved.
     shown: Vec<Entry>,
 }
 
@@ -49,7 +48,6 @@ impl AsyncSessionStore for SimStore {
         key: &RecordKey,
         terms: LeaseTerms,
     ) -> Result<Box<dyn AsyncStoreLease>, StoreError> {
-        let ms = |span: std::time::Duration| Ms::try_from(span.as_millis()).unwrap_or(Ms::MAX);
         self.world.state().watch.asks_for_lease(self.process);
         travel(&self.world, self.process).await?;
         let mut waited = 0;
@@ -139,7 +137,8 @@ impl AsyncStoreLease for Lease {
             });
         }
         let now = state.now;
-        let forged = state.faults.store_forged;
+        // Also after all faults have stopped: what was forged stays.
+        let forged = state.watch.plan.faults.store_forged;
         if let Some(election) = state.current.login {
             let unsaved = &mut state.watch.sessions[self.process].login.unsaved;
             unsaved.retain(|other| *other != election);
@@ -155,7 +154,7 @@ impl AsyncStoreLease for Lease {
         }
         let entries = entries_of(record);
         let kept = place.record.as_ref();
-        // One that read a forged record cannot know what is really there.
+        // A session that loaded a forged record cannot know what is really there.
         if forged == 0 && kept.is_some_and(|kept| kept.has_younger_token_than(record)) {
             state.violated(Guarantee::Generations, || {
                 "a store that has a younger token than it is given keeps nothing of a save".into()
@@ -195,12 +194,12 @@ impl Drop for Lease {
     }
 }
 
-/// The way to the store and back.
+/// One request to the store: its delay, and whether it fails.
 async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
     let (span, fails) = {
         let mut state = world.state();
         if state.panics() {
-            // What the server said is not what the login's failure will be.
+            // The login fails by this panic, whatever the server's response was.
             let login = &mut state.watch.sessions[process].login;
             (login.refusal, login.asked) = (None, 0);
             login.doubt();
@@ -226,7 +225,7 @@ async fn travel(world: &Arc<World>, process: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The tokens in a record, each with the credentials that open it.
+/// Returns the tokens in a record, each with the credentials that open it.
 fn entries_of(record: &SessionRecord) -> Vec<Entry> {
     let opened = seeds().iter().filter_map(|(kind, user, password, seed)| {
         let (kind, user, password) = (*kind, *user, *password);
@@ -244,7 +243,7 @@ fn entries_of(record: &SessionRecord) -> Vec<Entry> {
     opened.collect()
 }
 
-/// What the keys of all logins of the world come from.
+/// Returns the key seeds of all credentials and logins of the world.
 fn seeds() -> &'static [(Kind, &'static str, &'static str, SealSeed)] {
     static SEEDS: OnceLock<Vec<(Kind, &str, &str, SealSeed)>> = OnceLock::new();
     SEEDS.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! The observer's rules about stores: who may take a token out of a record, and what a session may
-//! find in one.
+//! The observer's rules about stores: which tokens a save may remove from a record, and what a
+//! session may find in one.
 
 use crate::held::Held;
 use crate::server::USERS;
@@ -8,7 +8,7 @@ use crate::watch::{Guarantee, Seen, Watch};
 use crate::world::State;
 
 impl Watch {
-    /// A login succeeded: what a store has on record against its credentials is out of date.
+    /// A login succeeded: a rejection of its credentials in a record is out of date.
     pub(crate) fn accepted(&mut self, process: usize) {
         let plan = &self.plan.processes[process];
         let (store, kind) = (plan.store, plan.kind);
@@ -21,8 +21,8 @@ impl Watch {
 }
 
 impl State {
-    /// A session loaded a record. Its token is what its own password opens, and only if a login
-    /// with that password brought it.
+    /// A session loaded a record. Its token is the one that its own password opens, if a login with
+    /// that password obtained it.
     pub(crate) fn loaded(&mut self, process: usize, entries: &[Entry]) {
         self.takes_first_offered(process);
         let kind = self.watch.plan.processes[process].kind;
@@ -53,7 +53,7 @@ impl State {
         });
     }
 
-    /// A session replaced a record, of which it was shown these tokens.
+    /// A session replaced a record in which it had seen the tokens `shown`.
     pub(crate) fn saved(&mut self, process: usize, store: usize, shown: &[Entry], now: &[Entry]) {
         let foreign = now
             .iter()
@@ -97,7 +97,7 @@ impl State {
         }
     }
 
-    /// Whether a store that works has on record that these credentials were refused.
+    /// Whether the record in a working store has a rejection of these credentials.
     pub(crate) fn is_refused_on_record(&self, process: usize) -> bool {
         let watched = &self.watch.sessions[process];
         let (user, password) = watched.credentials;
@@ -106,14 +106,14 @@ impl State {
             let mark = (store, plan.kind, user, password);
             self.watch.refusals.contains(&mark)
         });
-        // A session takes a record for older than its own last success by the wall clock. A wrong
-        // one misleads it: the refused password is then tried once more.
+        // Sessions compare the times of a record and of their own last login by the wall clock.
+        // With a wrong one, a session may try the rejected password once more.
         let sure = self.watch.plan.faults.stores_work() && self.watch.plan.true_clocks;
         on_record && sure && !watched.overrides && !watched.login.doubtful
     }
 }
 
-/// The names of the world's users and passwords are static, so that they can be keys.
+/// Returns static names of a user and a password of the world, which can be keys.
 pub(crate) fn named(user: &str, password: &str) -> Option<(&'static str, &'static str)> {
     let user = USERS.into_iter().find(|known| *known == user)?;
     let password = crate::plan::PASSWORDS

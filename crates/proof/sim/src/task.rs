@@ -16,17 +16,8 @@ pub(crate) enum Does {
     Call,
     /// The login of this election.
     Login(u64),
-    /// Waits for the moment of a renewal.
+    /// Waits until a renewal is due.
     Alarm,
-}
-
-impl Does {
-    pub(crate) const fn login(self) -> Option<u64> {
-        match self {
-            Self::Login(election) => Some(election),
-            _ => None,
-        }
-    }
 }
 
 impl Task {
@@ -38,4 +29,13 @@ impl Task {
             work,
         }
     }
+}
+
+/// A login that its caller makes on its own thread. It begins with its first question to the
+/// source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnLogin {
+    pub(crate) election: u64,
+    /// An event has told its outcome.
+    pub(crate) is_told: bool,
 }

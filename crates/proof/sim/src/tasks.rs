@@ -52,7 +52,7 @@ impl Tasks {
         self.tasks.push(Some(Running { task, waker, token }));
     }
 
-    /// A task that can run now, chosen by chance.
+    /// Returns a task that can run now, chosen by chance.
     pub(crate) fn choose(&self, world: &World) -> Option<usize> {
         let mut state = world.state();
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +98,7 @@ impl Tasks {
         }
     }
 
-    /// Takes away all tasks of a kind, to be dropped.
+    /// Removes all tasks of a kind, so that the caller can drop them.
     pub(crate) fn take(&mut self, which: impl Fn(&Task) -> bool) -> Vec<Task> {
         let taken = self
             .tasks
@@ -110,7 +110,8 @@ impl Tasks {
     }
 }
 
-/// A call's future that is dropped half way, as when its task is cancelled. Returns `None` then.
+/// A call's future that may be dropped before its end, as when its task is cancelled. It returns
+/// `None` then.
 pub(crate) struct Cancelling<F> {
     work: Option<Pin<Box<F>>>,
     plan: Option<Cancel>,

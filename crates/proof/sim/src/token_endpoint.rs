@@ -1,4 +1,4 @@
-//! The simulated token endpoint of the OAuth login, and how the API refuses a bearer token.
+//! The simulated token endpoint of the OAuth login, and how the API rejects a bearer token.
 
 use std::time::Duration;
 
@@ -6,15 +6,14 @@ use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response};
 
 use crate::count::Fault;
-use crate::kinds::Kind;
 use crate::plan::Ms;
-use crate::server::{Scene, Server, put};
+use crate::server::{ELSEWHERE, LoginOutcome, Scene, put};
 
-/// What stands in the response's body, in its extensions.
+/// A response's body, in its extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Body(pub(crate) String);
 
-/// How the reader of the response should understand it, told without `ctc-core`'s own reader.
+/// How a session should read the response, without `ctc-core`'s own reader.
 #[derive(Clone, Debug)]
 pub(crate) enum Meaning {
     Token {
@@ -30,7 +29,7 @@ pub(crate) enum Meaning {
     },
 }
 
-/// In the extensions of a response that says that the token's scope is too small.
+/// Marks, in its extensions, a response that says that the token's scope is too small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SmallScope;
 
@@ -93,58 +92,38 @@ const NO_TOKEN: [(u16, &str); 9] = [
     (204, ""),
 ];
 
-impl Server {
+impl Scene<'_> {
     pub(crate) fn token_endpoint(
         &mut self,
-        (user, password): (&str, &str),
-        kind: Kind,
-        at: &mut Scene<'_>,
+        outcome: LoginOutcome,
+        life: Option<Duration>,
     ) -> Response<()> {
-        let faults = at.faults.clone();
-        if at.now < self.outage_until
-            || at.strikes(faults.login_unavailable, Fault::LoginUnavailable)
-        {
-            return at.says(&IN_TROUBLE, &Meaning::Failed { pause: 0 });
-        }
-        if at.now < self.throttled_until
-            || at.strikes(faults.login_throttled, Fault::LoginThrottled)
-        {
-            return at.limits_the_rate();
-        }
-        if at.strikes(faults.login_redirected, Fault::LoginRedirected) {
-            let mut response = at.says(&[(302, "")], &Meaning::Failed { pause: 0 });
-            put(
-                response.headers_mut(),
-                LOCATION,
-                "https://elsewhere.example/",
-            );
-            return response;
-        }
-        if !self.accepts(user, password) {
-            return at.refuses_credentials();
-        }
-        if at.now < self.locked_until || at.strikes(faults.login_refused, Fault::LoginRefused) {
-            if at.rng.chance(500) {
-                return at.refuses_credentials();
+        let failed = Meaning::Failed { pause: 0 };
+        match outcome {
+            LoginOutcome::Unavailable => self.says(&IN_TROUBLE, &failed),
+            LoginOutcome::Throttled => self.limits_the_rate(),
+            LoginOutcome::Redirected => {
+                let mut response = self.says(&[(302, "")], &failed);
+                put(response.headers_mut(), LOCATION, ELSEWHERE);
+                response
             }
-            at.tally.count(Fault::SetUpRefused);
-            let about_credentials = false;
-            return at.says(&WRONG_SET_UP, &Meaning::Refused { about_credentials });
+            LoginOutcome::WrongCredentials => self.refuses_credentials(),
+            LoginOutcome::Locked if self.rng.chance(500) => self.refuses_credentials(),
+            LoginOutcome::Locked => {
+                self.tally.count(Fault::SetUpRefused);
+                let about_credentials = false;
+                self.says(&WRONG_SET_UP, &Meaning::Refused { about_credentials })
+            }
+            LoginOutcome::NoToken => self.says(&NO_TOKEN, &failed),
+            LoginOutcome::Token(token) => self.gives(&token, life),
         }
-        if at.strikes(faults.login_without_token, Fault::LoginWithoutToken) {
-            return at.says(&NO_TOKEN, &Meaning::Failed { pause: 0 });
-        }
-        let token = self.issue((user, password), kind, at.now, &faults);
-        at.gives(&token, self.terms.life)
     }
-}
 
-impl Scene<'_> {
     fn says(&mut self, choices: &[(u16, &str)], meaning: &Meaning) -> Response<()> {
         let (status, body) = self.rng.pick(choices);
         let mut response = self.plain(status);
         if self.rng.chance(300) {
-            // No cookie of this login says anything.
+            // A cookie in a response of this login means nothing.
             put(
                 response.headers_mut(),
                 SET_COOKIE,
@@ -169,7 +148,7 @@ impl Scene<'_> {
         self.says(&NO_CREDENTIALS, &Meaning::Refused { about_credentials })
     }
 
-    /// The end of a rate limit is named by the server's clock, in seconds.
+    /// The end of a rate limit is a time of the server's clock, in seconds.
     fn limits_the_rate(&mut self) -> Response<()> {
         let reset = |seconds: i64| {
             let now = i64::try_from(self.now / 1000).unwrap_or_default();
@@ -230,7 +209,7 @@ impl Scene<'_> {
         self.says(&[(200, &body)], &Meaning::Token { token, life })
     }
 
-    /// The API refuses a token, with or without a challenge.
+    /// The API rejects a token, with or without a challenge.
     pub(crate) fn challenges(&mut self) -> Response<()> {
         let mut response = self.maybe_clearing(401);
         let lines: &[&'static str] = match self.rng.below(5) {
@@ -247,7 +226,7 @@ impl Scene<'_> {
         response
     }
 
-    /// The token is good, and its scope too small for this route.
+    /// The token is valid, but its scope is too small for this route.
     pub(crate) fn wants_scope(&mut self) -> Response<()> {
         self.tally.count(Fault::InsufficientScope);
         let status = self.rng.pick(&[403, 401]);

@@ -1,4 +1,4 @@
-//! The observer: knows what each session was told, and what may follow from it. `checks.rs` and
+//! The observer: knows what reached each session, and what may follow from it. `checks.rs` and
 //! `login_rules.rs` ask it after every event.
 //!
 //! It holds a much simpler picture than the session does: which answers reached a process during
@@ -19,7 +19,7 @@ use crate::server::{Cookie, USERS, cookie_of};
 use crate::shelf::Entry;
 use crate::token_endpoint::SmallScope;
 
-/// What a clock that steps back, or a poll that comes late, may make a difference of.
+/// How much a clock that steps back, or a late poll, may change.
 pub(crate) const SLACK: Ms = 200;
 
 macro_rules! guarantees {
@@ -37,18 +37,18 @@ macro_rules! guarantees {
     };
 }
 guarantees!(
-    OneLogin = 1 "one login in flight; a holder past its lease changes nothing",
-    FairUse = 2 "logins within the budget and its pauses",
-    Coalesced = 3 "one dead token, one login, the same answer for all",
-    Generations = 4 "no report touches a newer token; one replay a call",
+    OneLogin = 1 "one login in progress; a superseded one changes nothing",
+    FairUse = 2 "logins within budget and backoff",
+    Coalesced = 3 "one login for all callers, and one outcome",
+    Generations = 4 "no report affects a newer token; one replay per call",
     Stopped = 5 "no login while closed or rejected",
     TokenKept = 6 "a failed login removes no usable token",
-    NoWedge = 7 "nothing hangs, whoever is dropped",
+    NoWedge = 7 "no caller is blocked, whatever is dropped",
     Origin = 8 "key and token stay on their origin",
     Secrets = 9 "no secret is printed or logged",
     NoPanic = 10 "no input makes the core panic",
-    OwnSession = 11 "nobody gets a session whose credentials they do not have",
-    LoginEnds = 12 "a sent login ends and is reported, whoever leaves",
+    OwnSession = 11 "no session without its credentials",
+    LoginEnds = 12 "a sent login ends and is reported",
 );
 
 /// A guarantee that did not hold.
@@ -66,10 +66,10 @@ pub(crate) struct Watch {
     pub(crate) calls: Vec<CallState>,
     /// When logins were sent, by store and login.
     pub(crate) by_store: BTreeMap<(usize, Kind), Vec<Ms>>,
-    /// Refusals that a store has on record: which store, login, user and password.
+    /// Rejections in records: store, login, user and password.
     pub(crate) refusals: BTreeSet<(usize, Kind, &'static str, &'static str)>,
-    /// How long each token lives, as far as the server said: a server that gives an account one
-    /// token may say so several times.
+    /// The lifetimes of each token, as the server stated them. A server that has one token for an
+    /// account may state several.
     pub(crate) lives: BTreeMap<String, Vec<Life>>,
     pub(crate) violation: Option<Violation>,
     /// When all tokens were revoked last.
@@ -80,21 +80,21 @@ pub(crate) struct Watch {
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     pub(crate) held: Option<Held>,
-    /// The token of the newest generation, whether it still serves or not.
+    /// The token of the newest generation, valid or not.
     newest: Option<String>,
     top: u64,
-    /// The numbers that its tokens have on record: those of a token that was adopted may be lower
-    /// than its own.
+    /// The numbers of its tokens in records. That of an adopted token may be lower than its
+    /// generation here.
     numbers: BTreeMap<String, u64>,
     tokens: BTreeMap<u64, String>,
-    /// The token that was refused last.
+    /// The token that was rejected last.
     pub(crate) refused: Option<Held>,
     pub(crate) closed: bool,
     /// The token that was last logged out: neither that nor an older one is adopted.
     pub(crate) ended: Option<Held>,
-    /// All tokens that were taken up from a store.
+    /// All tokens that were adopted from a store.
     pub(crate) adopted: BTreeSet<String>,
-    /// All tokens that were refused or logged out here: a record may lose them.
+    /// All tokens that were rejected or logged out here: a save may remove them.
     over: BTreeSet<String>,
     pub(crate) seen: Vec<Seen>,
     pub(crate) login: Logins,
@@ -104,17 +104,17 @@ pub(crate) struct Watched {
     pub(crate) rotated_in: bool,
     /// User and password, as its session has them.
     pub(crate) credentials: (&'static str, &'static str),
-    /// A route refused a fresh token: its logins may have cost the most that there is.
+    /// A route rejected a new token: its logins may have been charged at the highest rate.
     pub(crate) route_rejected: bool,
-    /// It was reset: what a store has on record of its credentials does not count.
+    /// It was reset: rejections of its credentials in a record do not count.
     pub(crate) overrides: bool,
     /// Logins that the session counts as failed.
     pub(crate) failed: u64,
     /// Calls that were sent a second time.
     pub(crate) replays: u64,
-    /// Logouts on their way, which a flight may be waiting for.
+    /// Logouts in progress, which a login may be waiting for.
     pub(crate) logouts: u32,
-    /// Of each election.
+    /// By election.
     pub(crate) questions: BTreeMap<u64, Questions>,
 }
 
@@ -130,8 +130,8 @@ pub(crate) enum Seen {
         token: Option<String>,
         late: bool,
     },
-    /// A record: the token that the session's own password opens with its number, and those of
-    /// others.
+    /// A record: the token that the session's own password opens, with its number, and the tokens
+    /// of others.
     Loaded {
         token: Option<Held>,
         others: Vec<String>,
@@ -255,7 +255,7 @@ impl Watched {
         // A source is asked at the first login only.
         let credentials = (USERS[0], plan.password);
         Self {
-            credentials: if plan.has_source {
+            credentials: if plan.source.is_some() {
                 ("", "")
             } else {
                 credentials
@@ -268,9 +268,10 @@ impl Watched {
         self.over.is_empty()
     }
 
-    /// Whether this session may take a token out of a record: it ended, or the session had a newer
-    /// one of the same credentials since. (Numbers tell which is newer. Processes that could not
-    /// reach the store for a while may each have counted on; theirs is then given up, too.)
+    /// Whether this session may remove a token from a record: the token is invalid, or the session
+    /// has had a newer one of the same credentials since. (Numbers tell which is newer. Processes
+    /// that could not reach the store for a while may each have counted on; the token of one of
+    /// them is then removed, too.)
     pub(crate) fn may_drop(&self, entry: &Entry) -> bool {
         let top = self.numbers.values().max();
         let is_own = (entry.user, entry.password) == self.credentials;
@@ -283,13 +284,13 @@ impl Watched {
         self.over.contains(&entry.token) || ((was_held || is_older) && !is_held)
     }
 
-    /// The number of a token of this session's, as others know it.
+    /// Returns the number of this session's token in records.
     pub(crate) fn number_of(&self, held: &Held) -> u64 {
         let on_record = self.numbers.get(&held.token);
         on_record.copied().unwrap_or(held.generation)
     }
 
-    /// The number of the token that was refused last, be it in this step.
+    /// Returns the number of the token that was rejected last, in this step or before.
     pub(crate) fn refused_generation(&self) -> Option<u64> {
         let in_this_step = self
             .held
@@ -300,7 +301,7 @@ impl Watched {
             .map(|refused| self.number_of(refused))
     }
 
-    /// Whether there is a token, and it was not refused in this step.
+    /// Whether there is a token that was not rejected in this step.
     pub(crate) fn has_serving_token(&self) -> bool {
         let held = self.held.as_ref();
         held.is_some_and(|held| !self.knows_refused(&held.token))
@@ -318,7 +319,7 @@ impl Watched {
             .is_some_and(|ended| ended.token == token)
     }
 
-    /// Whether this token was refused, before this step or in it.
+    /// Whether this token was rejected, in this step or before.
     pub(crate) fn knows_refused(&self, token: &str) -> bool {
         let in_this_step = self.seen.iter().any(|seen| match seen {
             Seen::ServerResponse {
@@ -334,7 +335,7 @@ impl Watched {
         in_this_step || self.has_rejected(token) || self.has_ended(token)
     }
 
-    /// Follows one step, and says what was wrong with it.
+    /// Follows one step, and returns the guarantee that it broke.
     pub(crate) fn follow(
         &mut self,
         before: Option<&Held>,
@@ -359,7 +360,8 @@ impl Watched {
                     let over = *status == StatusCode::UNAUTHORIZED || *cookie == Cookie::Cleared;
                     refused_now |= over && old == Some(carried);
                 }
-                // Handed out again after it was refused: a failure once, then taken.
+                // Obtained again after it was rejected: once this is a failed login, then the token
+                // is used.
                 Seen::Login {
                     token: Some(token), ..
                 } if self.has_rejected(token) => {

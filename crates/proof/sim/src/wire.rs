@@ -1,4 +1,4 @@
-//! What passes over the simulated network: where to, how it fails, and the token it carries.
+//! What passes over the simulated network: where it goes, how it fails, and its token.
 
 use ctc_core::{FormBody, SendFailure};
 use ctc_driver::TransportError;
@@ -28,7 +28,7 @@ impl TransportError for SimError {
     }
 }
 
-/// The token of a request, where its login's calls carry it.
+/// Returns the token of a request, read from where calls of this login carry it.
 pub(crate) fn read_token(headers: &HeaderMap, kind: Kind) -> Option<String> {
     if kind == Kind::Cookie {
         return read_cookie(headers);
@@ -38,7 +38,7 @@ pub(crate) fn read_token(headers: &HeaderMap, kind: Kind) -> Option<String> {
     values.next().is_none().then(|| token.to_owned())
 }
 
-/// The `authToken` of a request, when there is exactly one.
+/// Returns the `authToken` of a request, if there is exactly one.
 pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
     let mut tokens = headers
         .get_all(COOKIE)
@@ -52,7 +52,7 @@ pub(crate) fn read_cookie(headers: &HeaderMap) -> Option<String> {
 
 const KEY: &str = "calamp-services-app";
 
-/// A field of a form, whose values need no escapes here.
+/// Returns a field of a form. No value needs escapes here.
 pub(crate) fn field(form: &[u8], name: &str) -> String {
     let text = String::from_utf8_lossy(form);
     let found = text
@@ -61,7 +61,7 @@ pub(crate) fn field(form: &[u8], name: &str) -> String {
     found.unwrap_or_default().to_owned()
 }
 
-/// What is wrong with a login on its way out.
+/// Returns what is wrong with a login that is sent.
 pub(crate) fn wrong_login(request: &Request<FormBody>, kind: Kind) -> Option<&'static str> {
     let Kind::OAuth(client) = kind else {
         let url = format!("{ORIGIN}/connect/services/login?useAuthToken=true");
@@ -78,7 +78,7 @@ pub(crate) fn wrong_login(request: &Request<FormBody>, kind: Kind) -> Option<&'s
     }
 }
 
-/// What is wrong with a token's revocation on its way out.
+/// Returns what is wrong with a revocation that is sent.
 pub(crate) fn wrong_revocation(request: &Request<FormBody>) -> Option<&'static str> {
     if request.uri() != REVOKE_URL {
         Some("not the revocation endpoint")
@@ -92,7 +92,8 @@ fn carries_any_secret(headers: &HeaderMap) -> bool {
     headers.contains_key(KEY) || headers.values().any(|value| shows(value.as_bytes()))
 }
 
-/// Key and token stay on the API's origin, and no password ever goes there with a call.
+/// Returns which secret leaves its origin: key and token stay on the API's origin, and a password
+/// never goes there with a call.
 pub(crate) fn leaves_its_origin(request: &Request<Vec<u8>>, kind: Kind) -> Option<&'static str> {
     let uri = request.uri();
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
@@ -108,13 +109,13 @@ pub(crate) fn leaves_its_origin(request: &Request<Vec<u8>>, kind: Kind) -> Optio
         .then_some("a password goes along")
 }
 
-/// Whether a call carries one key, if it is to carry one, and one token, in one place.
+/// Whether a call carries one token, in one place, and one key if it needs one.
 pub(crate) fn carries_once(headers: &HeaderMap, kind: Kind, sends_key: bool) -> bool {
     let keys: Vec<_> = headers.get_all(KEY).iter().collect();
     let key = if sends_key {
         keys == [APP_KEY]
     } else {
-        // The caller's own is left alone.
+        // The caller's own header is left unchanged.
         keys.iter().all(|key| *key != APP_KEY)
     };
     let cookies = headers.get_all(COOKIE).iter().count();

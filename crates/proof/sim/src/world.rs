@@ -1,5 +1,4 @@
-//! One world: virtual time, the queue of what is to come, the server, the stores and every
-//! process's clock.
+//! One world: virtual time, the queue of events, the server, the stores and every process's clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,12 +14,11 @@ use crate::plan::{Action, Faults, Ms, Plan};
 use crate::rng::Rng;
 use crate::server::{Arrival, Scene, Server, USERS};
 use crate::shelf::Shelf;
-use crate::task::Task;
+use crate::task::{OwnLogin, Task};
 use crate::watch::{Guarantee, Violation, Watch};
 use crate::wire::SimError;
 
-/// Shared by all that happens in one world. The lock is never held while the driver or a session
-/// runs.
+/// Shared by everything in one world. Its lock is never held while the driver or a session runs.
 pub(crate) struct World(Mutex<State>);
 
 pub(crate) struct State {
@@ -49,25 +47,27 @@ pub(crate) struct Process {
     /// Not scheduled before then.
     pub(crate) stopped_until: Option<Ms>,
     pub(crate) suspended: bool,
-    /// How long its monotonic clock stood still all told.
+    /// How long its monotonic clock has stood still in total.
     slept: Ms,
     wall_ahead: i64,
-    /// Counts its restarts, so that what a killed one left behind is told apart.
+    /// Counts its restarts, to recognize what belongs to a process that was killed.
     pub(crate) life: u64,
     pub(crate) dying: bool,
-    /// Its callers and its clients are gone.
+    /// All its callers and clients are dropped.
     pub(crate) left: bool,
     pub(crate) runtimes: [RuntimeState; 2],
-    /// When each runtime was last run again after a pause, on the monotonic clock.
+    /// The login that its caller makes on its own thread, with the blocking driver.
+    pub(crate) own_login: Option<OwnLogin>,
+    /// When each runtime last ran again after it was idle, on the monotonic clock.
     pub(crate) ran_at: [Ms; 2],
 }
 
 /// One of a process's runtimes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RuntimeState {
-    /// It is shut down: its tasks are dropped, and so is each that comes.
+    /// It is shut down: its tasks are dropped, and so is each new task.
     pub(crate) stopped: bool,
-    /// Until then nobody runs it; 0 while somebody does.
+    /// Until then it polls nothing; 0 while it runs.
     pub(crate) idle_until: Ms,
     /// Until then it drops each new task.
     pub(crate) refuses_until: Ms,
@@ -85,7 +85,7 @@ pub(crate) struct Current {
     pub(crate) timers: u32,
 }
 
-/// Something to come.
+/// An event that is yet to come.
 pub(crate) enum Event {
     Arrive {
         arrival: Arrival,
@@ -94,16 +94,16 @@ pub(crate) enum Event {
     },
     Reply {
         slot: Slot,
-        result: Result<Response<()>, SimError>,
+        result: Answered,
     },
     Timer(Arc<Timer>),
     Act(Action),
     Thaw(usize),
-    /// A runtime is run again: time passes until then.
+    /// A runtime runs again. The event only lets time pass until then.
     Resume,
 }
 
-/// What becomes of a response.
+/// What happens to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Answered { after: Ms },
@@ -215,7 +215,7 @@ impl State {
         }
     }
 
-    /// The server acts on what arrived, and its response sets out.
+    /// The server handles a request and sends its response.
     pub(crate) fn arrive(&mut self, arrival: &Arrival, slot: Slot, fate: Fate) {
         let mut at = Scene {
             now: self.now,
@@ -226,31 +226,24 @@ impl State {
         let response = self.server.response(arrival, &mut at);
         self.note(|| format!("server: {arrival:?} -> {}, {fate:?}", response.status()));
         match fate {
-            Fate::Answered { after } => {
-                self.plan(
-                    self.now + after,
-                    Event::Reply {
-                        slot,
-                        result: Ok(response),
-                    },
-                );
-            }
-            Fate::Lost {
-                error_after: Some(after),
-            } => {
-                self.plan(
-                    self.now + after,
-                    Event::Reply {
-                        slot,
-                        result: Err(SimError::Lost),
-                    },
-                );
-            }
-            Fate::Lost { error_after: None } => {}
+            Fate::Answered { after } => self.reply(after, slot, Ok(response)),
+            Fate::Lost { error_after } => self.lose(error_after, slot),
         }
     }
 
-    /// A timer is due, unless its process slept meanwhile.
+    /// The client gets this after a while.
+    pub(crate) fn reply(&mut self, after: Ms, slot: Slot, result: Answered) {
+        self.plan(self.now + after, Event::Reply { slot, result });
+    }
+
+    /// The client gets an error after a while, or nothing.
+    pub(crate) fn lose(&mut self, error_after: Option<Ms>, slot: Slot) {
+        if let Some(after) = error_after {
+            self.reply(after, slot, Err(SimError::Lost));
+        }
+    }
+
+    /// A timer is due, unless its process was suspended meanwhile.
     pub(crate) fn ring(&mut self, timer: Arc<Timer>) {
         let process = &self.processes[timer.process];
         if timer.cancelled.load(Relaxed) || timer.life != process.life {
@@ -320,6 +313,7 @@ impl Process {
             dying: false,
             left: false,
             runtimes: [RuntimeState::default(); 2],
+            own_login: None,
             ran_at: [0; 2],
         }
     }
@@ -334,7 +328,7 @@ impl Process {
             .wall
             .store(now.saturating_add_signed(self.wall_ahead), Relaxed);
         for (runtime, ran_at) in self.runtimes.iter_mut().zip(&mut self.ran_at) {
-            // Here and not in an event of its own: a task may be polled before that.
+            // Not in an event of its own, since a task may be polled before that.
             if runtime.idle_until != 0 && runtime.idle_until <= now {
                 runtime.idle_until = 0;
                 *ran_at = clock.true_ms();
@@ -347,7 +341,7 @@ impl Process {
 #[derive(Clone, Default)]
 pub(crate) struct Slot(Arc<(Mutex<Option<Answered>>, WakerCell)>);
 
-type Answered = Result<Response<()>, SimError>;
+pub(crate) type Answered = Result<Response<()>, SimError>;
 
 impl Slot {
     pub(crate) fn fill(&self, result: Answered) {
@@ -357,9 +351,9 @@ impl Slot {
 }
 
 impl Future for Slot {
-    type Output = Result<Response<()>, SimError>;
+    type Output = Answered;
 
-    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
         let found = self
             .0
             .0

@@ -10,6 +10,7 @@ mod one_session;
 mod parts;
 mod shared_store;
 mod source;
+mod stage;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -26,13 +27,13 @@ pub(crate) trait Small: Sized {
     fn new() -> Self;
     /// All that may happen next.
     fn events(&self) -> Vec<Self::Event>;
-    /// Lets it happen, and says which guarantee did not hold.
+    /// Applies an event. The error names the guarantee that it broke.
     fn apply(&mut self, event: Self::Event) -> Result<(), String>;
-    /// What tells this state from others.
+    /// Returns a text that differs for different states.
     fn state(&self) -> String;
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Clone, Debug)]
 pub struct Searched {
     /// The world's name.
@@ -47,8 +48,8 @@ pub struct Searched {
     pub violation: Option<String>,
 }
 
-/// Explores the small worlds to their stated depths, or to `depth`. `progress` hears of each depth
-/// that is done: the world, the depth, and how many states were seen so far.
+/// Explores the small worlds to their own depths, or to `depth`. It calls `progress` after each
+/// depth with the world, the depth and the number of states so far.
 pub fn exhaust(
     depth: Option<usize>,
     mut progress: impl FnMut(&'static str, usize, usize),
@@ -133,7 +134,7 @@ fn hash(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// `Debug` of a session without what only counts (epoch, ticket numbers) and with times relative to
+/// Returns `Debug` of a session without counters (epoch, ticket numbers) and with times relative to
 /// `now`.
 fn canonical(session: &impl Debug, now: i64) -> String {
     let text = format!("{session:?}");

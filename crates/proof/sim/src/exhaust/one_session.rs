@@ -1,18 +1,17 @@
 //! Three callers of one session, with the responses, failures and verbs that there are.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ctc_core::{
-    Admit, Call, Credentials, LoginOutcome, LoginTicket, NoResponse, Phase, Route, SendFailure,
-    Session, Target, Verdict, Wait,
+    Admit, Call, Credentials, LoginOutcome, LoginTicket, NoResponse, Route, SendFailure, Target,
+    Verdict, Wait,
 };
 use http::header::COOKIE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::parts::{
-    BURST, LEASE, Login, REFILL, base, read, response, seconds_of, session, set_cookie,
-};
-use super::{Small, canonical};
+use super::Small;
+use super::parts::{LEASE, Login, read, response, session, set_cookie};
+use super::stage::{Stage, Verb};
 
 const CALLERS: usize = 3;
 
@@ -24,13 +23,10 @@ pub(crate) enum Event {
     Cancel(usize),
     /// A login task is dropped before it sent anything.
     Lost(usize),
-    /// A leader is gone without a word.
+    /// The elected caller disappears and reports nothing.
     Vanish(usize),
-    Close,
-    Reopen,
-    Reset,
     NewCredentials,
-    Pass(u64),
+    Verb(Verb),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,18 +71,11 @@ struct Caller {
 }
 
 pub(crate) struct OneSession {
-    session: Session,
-    base: Instant,
-    now: u64,
+    stage: Stage,
     callers: Vec<Caller>,
-    /// When each login that counts was elected, and by its order whether it is still out.
-    elected: Vec<u64>,
-    out: Option<(usize, u64)>,
     serial: u64,
-    rejected: bool,
-    closed: bool,
     renewed: u64,
-    /// Whether the token refused last is the one that such a server hands out again and again.
+    /// Whether the token rejected last is the one that a faulty server returns again and again.
     refused_same: bool,
 }
 
@@ -102,32 +91,23 @@ impl Small for OneSession {
             })
             .collect();
         Self {
-            session: session(),
-            base: base(),
-            now: 0,
+            stage: Stage::new(session()),
             callers,
-            elected: Vec::new(),
-            out: None,
             serial: 0,
-            rejected: false,
-            closed: false,
             renewed: 0,
             refused_same: false,
         }
     }
 
     fn events(&self) -> Vec<Event> {
-        let mut events = vec![
-            Event::Reset,
-            Event::NewCredentials,
-            Event::Pass(1),
-            Event::Pass(LEASE + 1),
+        let verbs = [
+            Verb::Reset,
+            Verb::Pass(1),
+            Verb::Pass(LEASE + 1),
+            self.stage.close_or_reopen(),
         ];
-        events.push(if self.closed {
-            Event::Reopen
-        } else {
-            Event::Close
-        });
+        let mut events = verbs.map(Event::Verb).to_vec();
+        events.push(Event::NewCredentials);
         for (i, caller) in self.callers.iter().enumerate() {
             match &caller.at {
                 At::Idle => events.extend([Event::Ask(i), Event::Cancel(i)]),
@@ -139,7 +119,7 @@ impl Small for OneSession {
                     events.extend([Event::Cancel(i), Event::Lost(i), Event::Vanish(i)]);
                 }
                 At::Waits(wait) => {
-                    if self.session.epoch() != wait.epoch || wait.deadline <= self.instant() {
+                    if self.stage.is_over(wait) {
                         events.push(Event::Ask(i));
                     }
                 }
@@ -150,7 +130,7 @@ impl Small for OneSession {
     }
 
     fn apply(&mut self, event: Event) -> Result<(), String> {
-        let (before, same) = (self.held(), self.holds_same());
+        let (before, same) = (self.stage.held(), self.holds_same());
         let carried = self.carried_by(event);
         match event {
             Event::Ask(i) => self.ask(i)?,
@@ -158,53 +138,37 @@ impl Small for OneSession {
             Event::Login(i, login) => self.login(i, login)?,
             Event::Cancel(i) => {
                 if let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Done) {
-                    self.session.abandon(ticket);
-                    self.lands(i);
+                    self.stage.session.abandon(ticket);
+                    self.stage.lands(i);
                 }
             }
             Event::Lost(i) => {
                 if let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Done) {
-                    self.session.cancel_unsent(ticket, self.instant());
-                    if self.out.is_some_and(|(leader, _)| leader == i) {
-                        self.elected.pop();
-                    }
-                    self.lands(i);
+                    let now = self.stage.instant();
+                    self.stage.session.cancel_unsent(ticket, now);
+                    self.stage.lands_unsent(i);
                 }
             }
             Event::Vanish(i) => self.callers[i].at = At::Done,
-            Event::Close => {
-                self.session.close();
-                self.closed = true;
-            }
-            Event::Reopen => {
-                self.session.reopen();
-                self.closed = false;
-            }
-            Event::Reset => {
-                self.session.reset();
-                self.rejected = false;
-            }
             Event::NewCredentials => {
                 self.renewed += 1;
                 let password = format!("CANARY-PASSWORD-{}", self.renewed);
                 let credentials = Credentials::new("CANARY-USER", password);
-                self.session
+                self.stage
+                    .session
                     .set_credentials(credentials.map_err(|error| error.to_string())?);
-                self.rejected = false;
+                self.stage.stopped = false;
             }
-            Event::Pass(seconds) => self.now += seconds,
+            Event::Verb(verb) => self.stage.apply(verb),
         }
-        if before.is_some() && self.held() != before {
+        if before.is_some() && self.stage.held() != before {
             self.refused_same = same;
         }
         self.check(event, before, carried)
     }
 
     fn state(&self) -> String {
-        let now = self.instant();
-        let second = seconds_of(now);
-        let live = |wait: &Wait| self.session.epoch() == wait.epoch;
-        let mut callers: Vec<_> = self
+        let callers = self
             .callers
             .iter()
             .enumerate()
@@ -212,42 +176,24 @@ impl Small for OneSession {
                 let at = match &caller.at {
                     At::Idle => "idle".to_owned(),
                     At::OnTheWire => "wire".to_owned(),
-                    At::Leads(_) => {
-                        format!("leads {}", self.out.is_some_and(|(leader, _)| leader == i))
-                    }
-                    At::Waits(wait) => format!("waits {}", live(wait)),
+                    At::Leads(_) => format!("leads {}", self.stage.counts(i)),
+                    At::Waits(wait) => format!("waits {}", self.stage.is_told(wait)),
                     At::Done => return "done".to_owned(),
                 };
                 format!("{at} {:?} {}", caller.call, caller.sends)
             })
             .collect();
-        callers.sort(); // who is who makes no difference
-        let recent: Vec<_> = self.elected.iter().map(|at| self.now - at).collect();
-        format!(
-            "{}|{callers:?}|{recent:?}|{} {} {} {} {:?}",
-            canonical(&self.session, second),
-            self.rejected,
-            self.renewed > 0,
-            self.holds_same(),
-            self.refused_same,
-            self.out.map(|(_, at)| self.now - at)
-        )
+        let others = (self.renewed > 0, self.holds_same(), self.refused_same);
+        self.stage.state(callers, &format!("{others:?}"))
     }
 }
 
 impl OneSession {
-    fn instant(&self) -> Instant {
-        self.base + Duration::from_secs(self.now)
-    }
-
-    fn held(&self) -> Option<u64> {
-        self.session.pass().map(|pass| pass.generation().number())
-    }
-
     fn holds_same(&self) -> bool {
         let mut headers = HeaderMap::new();
         let home = Uri::from_static("https://connect.calamp.com/");
         let stamped = self
+            .stage
             .session
             .pass()
             .is_some_and(|pass| pass.stamp(Target::from(&home), &mut headers).is_ok());
@@ -268,10 +214,10 @@ impl OneSession {
     }
 
     fn ask(&mut self, i: usize) -> Result<(), String> {
-        let now = self.instant();
+        let now = self.stage.instant();
         let caller = &mut self.callers[i];
-        let admit = self.session.admit(&mut caller.call, now);
-        let flying = self.out.is_some_and(|(_, at)| self.now < at + LEASE);
+        let admit = self.stage.session.admit(&mut caller.call, now);
+        let had_login = self.stage.has_login();
         match admit {
             Admit::Proceed(_) => {
                 caller.sends += 1;
@@ -281,32 +227,17 @@ impl OneSession {
                 caller.at = At::OnTheWire;
             }
             Admit::Login(order) => {
-                // Announced at once: a login that is not counts as unsent when its lease ends.
-                if !self.session.login_starting(&order.ticket, now) {
+                // Started at once: a login that is not started counts as unsent when its lease
+                // expires.
+                if !self.stage.session.login_starting(&order.ticket, now) {
                     return Err("G12: a login is not wanted at its election".into());
                 }
                 caller.at = At::Leads(order.ticket);
-                if flying {
-                    return Err("G1: two logins at once".into());
-                }
-                if self.closed || self.rejected {
-                    return Err("G5: a login while closed or rejected".into());
-                }
-                self.out = Some((i, self.now));
-                self.elected.push(self.now);
-                let spent = |since: &u64, count: u64| count > BURST + (self.now - since) / REFILL;
-                if self
-                    .elected
-                    .iter()
-                    .rev()
-                    .zip(1..)
-                    .any(|(since, count)| spent(since, count))
-                {
-                    return Err("G2: more logins than the budget allows".into());
-                }
+                self.stage.elects(i, had_login)?;
+                self.stage.charges()?;
             }
             Admit::Wait(wait) => {
-                if !flying {
+                if !had_login {
                     return Err("G7: waits for a login that nobody makes".into());
                 }
                 if wait.deadline.saturating_duration_since(now) > Duration::from_secs(LEASE) {
@@ -321,7 +252,7 @@ impl OneSession {
     }
 
     fn response(&mut self, i: usize, response: ServerResponse) -> Result<(), String> {
-        let now = self.instant();
+        let now = self.stage.instant();
         self.serial += 1;
         let mut headers = HeaderMap::new();
         match response {
@@ -345,6 +276,7 @@ impl OneSession {
         let route = Route::new(&Method::GET, "/");
         let caller = &mut self.callers[i];
         let verdict = self
+            .stage
             .session
             .observe(&mut caller.call, route, status, &headers, now);
         caller.at = if verdict == Verdict::Replay {
@@ -359,48 +291,48 @@ impl OneSession {
     }
 
     fn login(&mut self, i: usize, login: Login) -> Result<(), String> {
-        let now = self.instant();
+        let now = self.stage.instant();
         let At::Leads(ticket) = std::mem::replace(&mut self.callers[i].at, At::Idle) else {
             return Ok(());
         };
-        let late = self.out.is_none_or(|(leader, _)| leader != i);
+        let late = !self.stage.counts(i);
         self.serial += 1;
         let outcome = match login {
             Login::NoAnswer => self
+                .stage
                 .session
                 .login_failed(ticket, SendFailure::MaybeSent, now),
-            Login::NotSent => self.session.login_failed(ticket, SendFailure::NotSent, now),
+            Login::NotSent => self
+                .stage
+                .session
+                .login_failed(ticket, SendFailure::NotSent, now),
             Login::Panicked => {
                 let why = NoResponse::Panicked(SendFailure::MaybeSent);
-                self.session.login_failed(ticket, why, now)
+                self.stage.session.login_failed(ticket, why, now)
             }
             answered => {
-                let reading = read(&self.session, &response(answered, self.serial));
-                self.session.login_response(ticket, reading, now)
+                let reading = read(&self.stage.session, &response(answered, self.serial));
+                self.stage.session.login_response(ticket, reading, now)
             }
         };
         if late && !matches!(outcome, LoginOutcome::Stale { .. }) {
             return Err("G1: a report counts though another caller was elected".into());
         }
-        if login == Login::NotSent && !late {
-            self.elected.pop();
-        }
         if let LoginOutcome::Failed(denial) = &outcome
             && login == Login::Refused
         {
-            self.rejected = matches!(denial, ctc_core::Denial::Rejected { .. });
+            self.stage.stopped = matches!(denial, ctc_core::Denial::Rejected { .. });
         }
-        self.lands(i);
+        match login {
+            Login::NotSent => self.stage.lands_unsent(i),
+            _ => self.stage.lands(i),
+        }
         Ok(())
     }
 
-    fn lands(&mut self, i: usize) {
-        self.out = self.out.filter(|(leader, _)| *leader != i);
-    }
-
-    /// Did what changed follow from the event?
+    /// Checks that what changed follows from the event.
     fn check(&self, event: Event, before: Option<u64>, carried: Option<u64>) -> Result<(), String> {
-        let after = self.held();
+        let after = self.stage.held();
         let (gained, lost) = (
             after.is_some() && after != before,
             before.is_some() && after.is_none(),
@@ -411,7 +343,7 @@ impl OneSession {
         let may_gain = matches!(event, Event::Login(_, Login::Token | Login::RejectedToken))
             || matches!(event, Event::ServerResponse(_, ServerResponse::Rotates));
         let about_it = carried.is_some() && carried == before;
-        let may_lose = matches!(event, Event::Close)
+        let may_lose = event == Event::Verb(Verb::Close)
             || (about_it
                 && !matches!(
                     event,
@@ -428,20 +360,11 @@ impl OneSession {
             };
             return Err(format!("{which}: the token is gone by {event:?}"));
         }
-        let settled = self.out.is_none() || after.is_some() || self.closed;
-        let stuck = self.callers.iter().any(|caller| match &caller.at {
-            At::Waits(wait) => settled && wait.epoch == self.session.epoch(),
-            _ => false,
+        let waits = self.callers.iter().filter_map(|caller| match &caller.at {
+            At::Waits(wait) => Some(wait),
+            _ => None,
         });
-        if stuck {
-            return Err("G7: a waiter is not told of a change".into());
-        }
-        if self.closed != (self.session.phase(self.instant()) == Phase::Closed) {
-            return Err("G5: closed and not closed".into());
-        }
-        if format!("{:?}", self.session).contains("CANARY") {
-            return Err("G9: a secret is printed".into());
-        }
-        Ok(())
+        let is_settled = self.stage.nobody_logs_in() || after.is_some() || self.stage.closed;
+        self.stage.check(waits, is_settled)
     }
 }

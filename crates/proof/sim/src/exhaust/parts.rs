@@ -9,11 +9,11 @@ use ctc_core::{
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-/// The session's lease and the store's, in seconds.
+/// The lease of a login and of the store, in seconds.
 pub(crate) const LEASE: u64 = 60;
 pub(crate) const BURST: u64 = 2;
 pub(crate) const REFILL: u64 = 120;
-/// How long an OAuth token lives that is renewed ahead of its end, and one that is not.
+/// The lifetime of an OAuth token that is renewed early, and of one that is not.
 pub(crate) const LIFE: u64 = 400;
 pub(crate) const SHORT: u64 = 5;
 /// How long before its end the two windows begin.
@@ -44,7 +44,7 @@ pub(crate) fn session() -> Session {
     session.unwrap_or_else(|| unreachable!("the settings are valid"))
 }
 
-/// A session of the OAuth login, with credentials or to be asked for them.
+/// Returns a session of the OAuth login, with credentials or without.
 pub(crate) fn oauth_session(has_credentials: bool) -> Session {
     let mut settings = Settings::default();
     settings.login = ctc_core::Login::OAuth(OAuth::us());
@@ -97,7 +97,8 @@ pub(crate) fn set_cookie(headers: &mut HeaderMap, line: &str) {
     }
 }
 
-/// The response to a login; a server that hands out the refused token again always has the same.
+/// Returns the response to a login. A server that returns the rejected token again always returns
+/// the same one.
 pub(crate) fn response(login: Login, serial: u64) -> Response<()> {
     let mut response = Response::new(());
     match login {
@@ -118,7 +119,7 @@ pub(crate) fn response(login: Login, serial: u64) -> Response<()> {
     response
 }
 
-/// The generation of a pass, for a caller that keeps only that.
+/// Returns the generation of a pass.
 pub(crate) fn number(pass: &Pass) -> u64 {
     pass.generation().number()
 }

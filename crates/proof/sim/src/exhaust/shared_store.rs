@@ -9,9 +9,8 @@ use ctc_core::{
 };
 use http::{HeaderMap, Method, StatusCode};
 
-use super::parts::{
-    BURST, LEASE, Login, REFILL, base, number, read, response, seconds_of, session, set_cookie,
-};
+use super::parts::{LEASE, Login, base, number, read, response, seconds_of, session, set_cookie};
+use super::stage::{check_session, instant, is_over_budget};
 use super::{Small, canonical};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +22,10 @@ pub(crate) enum Event {
     Rotates(usize),
     /// Takes the store's lease and asks its record.
     Lease(usize),
-    /// Puts the login on record and sends it.
+    /// Saves the charge of the login, and sends it.
     Send(usize),
     Login(usize, Login),
-    /// The login is given up half way.
+    /// The login is abandoned.
     Abandon(usize),
     /// `kill -9`, and a new start.
     Die(usize),
@@ -62,7 +61,6 @@ struct Shelf {
 pub(crate) struct SharedStore {
     processes: [Process; 2],
     store: Shelf,
-    base: Instant,
     now: u64,
     sent: Vec<u64>,
     serial: u64,
@@ -88,7 +86,6 @@ impl Small for SharedStore {
         Self {
             processes,
             store: Shelf::default(),
-            base: base(),
             now: 0,
             sent: Vec::new(),
             serial: 0,
@@ -188,7 +185,7 @@ impl Small for SharedStore {
                         )
                     }
                 };
-                // Whose token the store has makes a difference, and which number it has.
+                // The state depends on whose token the store has, and on its number.
                 let stored = self.store.record.as_ref().is_some_and(|record| {
                     record.same_token(&process.session.record(self.instant(), self.wall()))
                 });
@@ -227,7 +224,7 @@ impl Small for SharedStore {
 
 impl SharedStore {
     fn instant(&self) -> Instant {
-        self.base + Duration::from_secs(self.now)
+        instant(self.now)
     }
 
     fn wall_second(&self) -> i64 {
@@ -248,7 +245,7 @@ impl SharedStore {
                 return Err("G5: a login while closed".into());
             }
             Admit::Login(order) => process.at = At::Elected(order),
-            // A denied call is over; the next is another.
+            // A denied call has ended; the next one is a new call.
             Admit::Deny(_) => process.call = Call::new(true),
             Admit::NeedCredentials(_) | Admit::Wait(_) => {}
         }
@@ -349,14 +346,7 @@ impl SharedStore {
         }
         self.store.record = Some(record);
         self.sent.push(self.now);
-        let spent = |since: &u64, count: u64| count > BURST + (self.now - since) / REFILL;
-        if self
-            .sent
-            .iter()
-            .rev()
-            .zip(1..)
-            .any(|(since, count)| spent(since, count))
-        {
+        if is_over_budget(&self.sent, self.now) {
             return Err("G2: more logins over one store than the budget allows".into());
         }
         self.processes[i].at = At::Sent(ticket, fence);
@@ -370,7 +360,7 @@ impl SharedStore {
         };
         self.serial += 1;
         let process = &mut self.processes[i];
-        // As of the start: past its lease it counts until another caller is elected.
+        // Asked as of the start: after its lease it still counts until another caller is elected.
         let counts = process.session.login_is_wanted(&ticket, base());
         let mut ticket = Some(ticket);
         if login != Login::Token
@@ -444,22 +434,17 @@ impl SharedStore {
                 }
                 process.top = number(pass);
             }
-            if process.closed != (process.session.phase(now) == Phase::Closed) {
-                return Err("G5: closed and not closed".into());
-            }
             let idle = !matches!(process.at, At::Elected(_) | At::Leased(..) | At::Sent(..));
             if idle && process.session.phase(now) == Phase::LoggingIn {
                 return Err("G7: LoggingIn, but nobody logs in".into());
             }
-            if format!("{:?}", process.session).contains("CANARY") {
-                return Err("G9: a secret is printed".into());
-            }
+            check_session(&process.session, process.closed, now)?;
         }
         Ok(())
     }
 }
 
-/// A record's fields, for a state to be told from others by.
+/// Returns the fields of a record that make states different.
 fn plain(record: &OpenRecord) -> serde_json::Value {
     let token = record.token_to_seal().map(|(_, facts, _)| SealedToken {
         by: [0; 16],

@@ -1,15 +1,13 @@
 //! Two callers of one session that asks a source for its credentials.
 
-use std::time::{Duration, Instant};
-
 use ctc_core::{
-    Admit, Call, Credentials, Denial, LoginOutcome, LoginTicket, NoResponse, Phase, SendFailure,
-    Session, Wait,
+    Admit, Call, Credentials, Denial, LoginOutcome, LoginTicket, NoResponse, SendFailure, Wait,
 };
 use http::{HeaderMap, StatusCode};
 
-use super::parts::{BURST, LEASE, REFILL, base, oauth_session, seconds_of};
-use super::{Small, canonical};
+use super::Small;
+use super::parts::{LEASE, REFILL, oauth_session};
+use super::stage::{Stage, Verb};
 
 const CALLERS: usize = 2;
 
@@ -20,10 +18,7 @@ pub(crate) enum Event {
     Login(usize, Login),
     /// A login task is dropped.
     Lost(usize),
-    Close,
-    Reopen,
-    Reset,
-    Pass(u64),
+    Verb(Verb),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,23 +41,16 @@ pub(crate) enum Login {
 enum At {
     Idle,
     Asks(LoginTicket),
-    /// With which password, and how often the source was asked.
+    /// The password, and how often the source was asked.
     Leads(LoginTicket, bool, u32),
-    /// The server refused this password, and the source is asked again.
+    /// The server rejected this password, and the source is asked again.
     AsksAgain(LoginTicket, bool),
     Waits(Wait),
 }
 
 pub(crate) struct Source {
-    session: Session,
-    base: Instant,
-    now: u64,
+    stage: Stage,
     callers: Vec<At>,
-    sent: Vec<u64>,
-    out: Option<(usize, u64)>,
-    /// No login is made until somebody resets.
-    stopped: bool,
-    closed: bool,
 }
 
 impl Small for Source {
@@ -70,27 +58,16 @@ impl Small for Source {
 
     fn new() -> Self {
         Self {
-            session: oauth_session(false),
-            base: base(),
-            now: 0,
+            stage: Stage::new(oauth_session(false)),
             callers: (0..CALLERS).map(|_| At::Idle).collect(),
-            sent: Vec::new(),
-            out: None,
-            stopped: false,
-            closed: false,
         }
     }
 
     fn events(&self) -> Vec<Event> {
-        let mut events = vec![Event::Pass(LEASE + 1), Event::Pass(REFILL)];
-        events.push(if self.closed {
-            Event::Reopen
-        } else {
-            Event::Close
-        });
-        if self.stopped {
-            events.push(Event::Reset);
-        }
+        let spans = [LEASE + 1, REFILL].map(Verb::Pass);
+        let verbs = spans.into_iter().chain([self.stage.close_or_reopen()]);
+        let reset = self.stage.stopped.then_some(Verb::Reset);
+        let mut events: Vec<_> = verbs.chain(reset).map(Event::Verb).collect();
         for (i, caller) in self.callers.iter().enumerate() {
             match caller {
                 At::Idle => events.push(Event::Ask(i)),
@@ -115,7 +92,7 @@ impl Small for Source {
                     events.push(Event::Lost(i));
                 }
                 At::Waits(wait) => {
-                    if self.session.epoch() != wait.epoch || wait.deadline <= self.instant() {
+                    if self.stage.is_over(wait) {
                         events.push(Event::Ask(i));
                     }
                 }
@@ -125,37 +102,24 @@ impl Small for Source {
     }
 
     fn apply(&mut self, event: Event) -> Result<(), String> {
-        let before = self.session.pass().is_some();
+        let before = self.stage.held();
         match event {
             Event::Ask(i) => self.ask(i)?,
             Event::Source(i, says) => self.source(i, says)?,
             Event::Login(i, login) => self.login(i, login)?,
             Event::Lost(i) => self.lose(i),
-            Event::Close => {
-                self.session.close();
-                self.closed = true;
-            }
-            Event::Reopen => {
-                self.session.reopen();
-                self.closed = false;
-            }
-            Event::Reset => {
-                self.session.reset();
-                self.stopped = false;
-            }
-            Event::Pass(seconds) => self.now += seconds,
+            Event::Verb(verb) => self.stage.apply(verb),
         }
         self.check(event, before)
     }
 
     fn state(&self) -> String {
-        let second = seconds_of(self.instant());
-        let mut callers: Vec<_> = self
+        let callers = self
             .callers
             .iter()
             .enumerate()
             .map(|(i, caller)| {
-                let is_out = self.out.is_some_and(|(leader, _)| leader == i);
+                let is_out = self.stage.counts(i);
                 match caller {
                     At::Idle => "idle".to_owned(),
                     At::Asks(_) => format!("asks {is_out}"),
@@ -163,44 +127,26 @@ impl Small for Source {
                         format!("leads {is_out} {password} {questions}")
                     }
                     At::AsksAgain(_, password) => format!("asks again {is_out} {password}"),
-                    At::Waits(wait) => format!("waits {}", self.session.epoch() == wait.epoch),
+                    At::Waits(wait) => format!("waits {}", self.stage.is_told(wait)),
                 }
             })
             .collect();
-        callers.sort(); // who is who makes no difference
-        let recent: Vec<_> = self.sent.iter().map(|at| self.now - at).collect();
-        format!(
-            "{}|{}|{callers:?}|{recent:?}|{} {:?}",
-            canonical(&self.session, second),
-            // Which password it has: `Debug` does not tell.
-            self.session.seal_seed().as_bytes()[0],
-            self.stopped,
-            self.out.map(|(_, at)| self.now - at)
-        )
+        // `Debug` does not show which password the session has.
+        let password = self.stage.session.seal_seed().as_bytes()[0];
+        self.stage.state(callers, &password.to_string())
     }
 }
 
 impl Source {
-    fn instant(&self) -> Instant {
-        self.base + Duration::from_secs(self.now)
-    }
-
     fn ask(&mut self, i: usize) -> Result<(), String> {
-        let now = self.instant();
-        let flying = self.out.is_some_and(|(_, until)| self.now < until);
-        self.callers[i] = match self.session.admit(&mut Call::new(true), now) {
+        let (now, had_login) = (self.stage.instant(), self.stage.has_login());
+        self.callers[i] = match self.stage.session.admit(&mut Call::new(true), now) {
             Admit::NeedCredentials(ticket) => {
-                if flying {
-                    return Err("G1: two are elected at once".into());
-                }
-                if self.closed || self.stopped {
-                    return Err("G5: a login while closed, rejected or without credentials".into());
-                }
-                self.out = Some((i, self.now + LEASE));
+                self.stage.elects(i, had_login)?;
                 At::Asks(ticket)
             }
             Admit::Login(_) => return Err("G5: a login without a question".into()),
-            Admit::Wait(_) if !flying => {
+            Admit::Wait(_) if !had_login => {
                 return Err("G7: waits for a login that nobody makes".into());
             }
             Admit::Wait(wait) => At::Waits(wait),
@@ -221,17 +167,17 @@ impl Source {
     }
 
     fn first(&mut self, i: usize, ticket: LoginTicket, says: Says) -> Result<(), String> {
-        let (now, counts) = (self.instant(), self.counts(i));
+        let (now, counts) = (self.stage.instant(), self.stage.counts(i));
         let Says::Password(password) = says else {
             let is_transient = says == Says::Unavailable;
             let why = match is_transient {
                 true => NoResponse::CredentialsUnavailable,
                 false => NoResponse::CredentialsUnusable,
             };
-            let outcome = self.session.login_failed(ticket, why, now);
+            let outcome = self.stage.session.login_failed(ticket, why, now);
             let is_failed = matches!(outcome, LoginOutcome::Failed(_));
-            self.stopped |= is_failed && !is_transient;
-            self.lands(i);
+            self.stage.stopped |= is_failed && !is_transient;
+            self.stage.lands(i);
             return if is_failed && !counts {
                 Err("G1: a report that no longer counts changes something".into())
             } else {
@@ -239,13 +185,14 @@ impl Source {
             };
         };
         match self
+            .stage
             .session
             .login_with(&ticket, &credentials(password), now)
         {
             Some(_) => self.sends(i, ticket, password, 1),
             None => {
-                self.session.cancel_unsent(ticket, now);
-                self.lands(i);
+                self.stage.session.cancel_unsent(ticket, now);
+                self.stage.lands(i);
                 Ok(())
             }
         }
@@ -258,9 +205,10 @@ impl Source {
         refused: bool,
         says: Says,
     ) -> Result<(), String> {
-        let now = self.instant();
+        let now = self.stage.instant();
         if let Says::Password(password) = says
             && self
+                .stage
                 .session
                 .login_again(&ticket, &credentials(password), now)
                 .is_some()
@@ -273,7 +221,7 @@ impl Source {
         self.reports(i, ticket, Login::Refused)
     }
 
-    /// The login goes out.
+    /// Sends the login.
     fn sends(
         &mut self,
         i: usize,
@@ -281,23 +229,16 @@ impl Source {
         password: bool,
         questions: u32,
     ) -> Result<(), String> {
-        let now = self.instant();
-        if !self.session.login_starting(&ticket, now) {
+        let now = self.stage.instant();
+        if !self.stage.session.login_starting(&ticket, now) {
             return Err("G12: a login is not wanted at once".into());
         }
-        if self.closed || self.stopped {
-            return Err("G5: a login while closed, rejected or without credentials".into());
-        }
-        if !self.counts(i) {
+        if !self.stage.counts(i) {
             return Err("G1: a login goes out though another caller was elected".into());
         }
-        self.out = Some((i, self.now + LEASE));
-        self.sent.push(self.now);
-        let spent = |since: &u64, count: u64| count > BURST + (self.now - since) / REFILL;
-        let mut spans = self.sent.iter().rev().zip(1..);
-        if spans.any(|(since, count)| spent(since, count)) {
-            return Err("G2: more logins than the budget allows".into());
-        }
+        // Once sent, it has its whole lease again.
+        self.stage.elects(i, false)?;
+        self.stage.charges()?;
         self.callers[i] = At::Leads(ticket, password, questions);
         Ok(())
     }
@@ -320,21 +261,22 @@ impl Source {
     }
 
     fn reports(&mut self, i: usize, ticket: LoginTicket, login: Login) -> Result<(), String> {
-        let (now, counts) = (self.instant(), self.counts(i));
+        let (now, counts) = (self.stage.instant(), self.stage.counts(i));
         let outcome = if login == Login::NoAnswer {
-            self.session
+            self.stage
+                .session
                 .login_failed(ticket, SendFailure::MaybeSent, now)
         } else {
             let reading = self.read(login);
-            self.session.login_response(ticket, reading, now)
+            self.stage.session.login_response(ticket, reading, now)
         };
         if !counts && !matches!(outcome, LoginOutcome::Stale { .. }) {
             return Err("G1: a report that no longer counts changes something".into());
         }
         if let LoginOutcome::Failed(denial) = &outcome {
-            self.stopped |= matches!(denial, Denial::Rejected { .. });
+            self.stage.stopped |= matches!(denial, Denial::Rejected { .. });
         }
-        self.lands(i);
+        self.stage.lands(i);
         Ok(())
     }
 
@@ -348,52 +290,34 @@ impl Source {
             Login::Refused | Login::NoAnswer => (400, r#"{"error":"invalid_grant"}"#),
         };
         let status = StatusCode::from_u16(status).unwrap_or_default();
-        let reader = self.session.login_reader();
+        let reader = self.stage.session.login_reader();
         reader.read(status, &HeaderMap::new(), body.as_bytes())
     }
 
     fn lose(&mut self, i: usize) {
-        let now = self.instant();
+        let now = self.stage.instant();
         match std::mem::replace(&mut self.callers[i], At::Idle) {
-            At::Asks(ticket) => self.session.cancel_unsent(ticket, now),
-            At::Leads(ticket, ..) | At::AsksAgain(ticket, _) => self.session.abandon(ticket),
+            At::Asks(ticket) => self.stage.session.cancel_unsent(ticket, now),
+            At::Leads(ticket, ..) | At::AsksAgain(ticket, _) => self.stage.session.abandon(ticket),
             other => {
                 self.callers[i] = other;
                 return;
             }
         }
-        self.lands(i);
+        self.stage.lands(i);
     }
 
-    /// Nobody else was elected since.
-    fn counts(&self, i: usize) -> bool {
-        self.out.is_some_and(|(leader, _)| leader == i)
-    }
-
-    fn lands(&mut self, i: usize) {
-        self.out = self.out.filter(|(leader, _)| *leader != i);
-    }
-
-    fn check(&self, event: Event, before: bool) -> Result<(), String> {
-        let (now, after) = (self.instant(), self.session.pass().is_some());
-        if before && !after && event != Event::Close {
+    fn check(&self, event: Event, before: Option<u64>) -> Result<(), String> {
+        let after = self.stage.held();
+        if before.is_some() && after.is_none() && event != Event::Verb(Verb::Close) {
             return Err(format!("G6: the token is gone by {event:?}"));
         }
-        let settled = self.out.is_none() || after || self.closed;
-        let stuck = self.callers.iter().any(|caller| match caller {
-            At::Waits(wait) => settled && wait.epoch == self.session.epoch(),
-            _ => false,
+        let waits = self.callers.iter().filter_map(|caller| match caller {
+            At::Waits(wait) => Some(wait),
+            _ => None,
         });
-        if stuck {
-            return Err("G7: a waiter is not told of a change".into());
-        }
-        if self.closed != (self.session.phase(now) == Phase::Closed) {
-            return Err("G5: closed and not closed".into());
-        }
-        if format!("{:?}", self.session).contains("CANARY") {
-            return Err("G9: a secret is printed".into());
-        }
-        Ok(())
+        let is_settled = self.stage.nobody_logs_in() || after.is_some() || self.stage.closed;
+        self.stage.check(waits, is_settled)
     }
 }
 
