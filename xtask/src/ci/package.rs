@@ -3,7 +3,7 @@
 use super::{Outcome, crates, plain};
 use crate::shell::{cargo, output};
 
-/// What docs and licences need in each package, beside the code.
+/// Files that each package needs besides the code.
 const NEEDED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 /// A library's or a program's.
 const ROOTS: &[&str] = &["src/lib.rs", "src/main.rs"];

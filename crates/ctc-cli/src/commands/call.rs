@@ -69,7 +69,7 @@ struct How {
     /// Print status and headers to standard error
     #[arg(long, short)]
     include: bool,
-    /// Limit for the whole call, in seconds
+    /// Time limit for the call, in seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     #[command(flatten)]
@@ -78,11 +78,11 @@ struct How {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ReplayOption {
-    /// Those whose method is idempotent
+    /// Requests with an idempotent method
     Idempotent,
-    /// All
+    /// All requests
     Always,
-    /// None
+    /// No request
     Never,
 }
 
@@ -172,7 +172,8 @@ fn run(
     let failure = match why {
         Some(Unauthorized::NotReplayable) if how.via.no_login => Some(Failure::new(
             Exit::LoggedOut,
-            "the server rejected the session's token, and no login is made here: run `ctc login`",
+            "the server rejected the session's token, and --no-login forbids a login: run \
+             `ctc login`",
         )),
         Some(why) => Some(Failure::unauthorized(why, client.has_tried())),
         None => None,
@@ -180,7 +181,7 @@ fn run(
     deliver(response, failure, how, form)
 }
 
-/// Prints a response. A status that is no success is a failure, whose body is printed all the same.
+/// Prints a response. The body is printed for every status; one other than 2xx is a failure.
 fn deliver(
     response: Response<ctc_ureq::ureq::Body>,
     failure: Option<Failure>,
@@ -220,7 +221,8 @@ fn deliver(
     }))
 }
 
-/// Without the token that the server may have rotated: it is a secret, and the session keeps it.
+/// Removes a token that the server may have rotated: it is a secret, and the session has adopted
+/// it.
 fn presentable(headers: &HeaderMap) -> HeaderMap {
     let is_token = |name: &HeaderName, value: &HeaderValue| {
         name == SET_COOKIE
@@ -263,12 +265,12 @@ fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
         return None;
     }
     let mut failure = Failure::error(format!("the server responded with {status}"));
-    let asks_for_patience = matches!(
+    let asks_to_wait = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     );
-    if let Some(after) = retry_after(headers).filter(|_| asks_for_patience) {
-        failure.exit = Exit::HeldBack;
+    if let Some(after) = retry_after(headers).filter(|_| asks_to_wait) {
+        failure.exit = Exit::TryLater;
         failure.message = format!("{}; try again in {} s", failure.message, after.as_secs());
         failure.retry_after = Some(after);
     }
@@ -282,7 +284,7 @@ fn broke_off(error: &io::Error) -> Failure {
     )
 }
 
-/// Copies a body to standard output. If that is a file and somebody watches, the progress is told.
+/// Copies a body to standard output. If that is a file, prints the progress on a terminal.
 fn copy(body: &mut dyn Read) -> Result<(), Failure> {
     let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
     let began = Instant::now();
@@ -295,7 +297,7 @@ fn copy(body: &mut dyn Read) -> Result<(), Failure> {
             Err(error) => return Err(broke_off(&error)),
         };
         if io::stdout().lock().write_all(&buffer[..read]).is_err() {
-            // Tried again, to be told as every other: a reader that has gone is no failure.
+            // Write again, for the usual handling of the error: a closed pipe is not a failure.
             return write_out(&buffer[..read]);
         }
         copied += read as u64;

@@ -1,4 +1,4 @@
-//! `ctc status`: what the store holds.
+//! `ctc status`: what the store has.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ use crate::record::{State, table};
 use crate::session::{LoginPolicy, SessionOptions};
 use crate::when::span;
 
-/// A page of devices: the vendor's pages name no call that is cheaper.
+/// A page of devices: the vendor's pages name no cheaper call.
 const CHECK_PATH: &str = "/connect/services/devices?pg=1";
 
 /// Options of `ctc status`.
@@ -36,7 +36,7 @@ pub(crate) struct StatusArgs {
     check_path: String,
 }
 
-/// Tells what the store holds of the account.
+/// Prints what the store has of the account.
 pub(crate) fn status(
     args: &StatusArgs,
     options: &SessionOptions,
@@ -124,7 +124,7 @@ fn check(args: &StatusArgs, account: &Account) -> Result<Checked, Failure> {
             "rejects the token (401): the next call logs in".to_owned(),
         ),
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => (
-            Exit::HeldBack,
+            Exit::TryLater,
             None,
             format!("responds with {status}: ask again later"),
         ),
