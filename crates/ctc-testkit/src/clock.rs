@@ -7,11 +7,10 @@ use std::{
 
 use ctc_driver::Clock;
 
-/// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same
-/// clock.
+/// A [`Clock`] that stands still until a test moves it. Clones are handles to the same clock.
 ///
-/// Only decisions follow it. What waits (a transport's timeouts, a thread that waits for a login)
-/// waits in real time, so a test moves the clock first and asks second.
+/// Only the session's decisions depend on it. A transport's timeouts, and threads that wait for a
+/// login, use real time: so a test moves the clock first and makes its call then.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,12 +36,12 @@ struct Times {
 }
 
 impl VirtualClock {
-    /// A clock that shows the real time of this moment, and then stands still.
+    /// Creates a clock that shows the current time and then stands still.
     pub fn new() -> Self {
         Self::starting_at(SystemTime::now())
     }
 
-    /// A clock whose wall time is `wall`.
+    /// Creates a clock whose wall time is `wall`.
     pub fn starting_at(wall: SystemTime) -> Self {
         Self(Arc::new(Mutex::new(Times {
             monotonic: Instant::now(),
@@ -50,27 +49,26 @@ impl VirtualClock {
         })))
     }
 
-    /// Time passes: monotonic and wall time alike. A time past the end of what the types hold
-    /// changes nothing.
+    /// Moves both monotonic and wall time forward. Does nothing if the result would overflow.
     pub fn advance(&self, by: Duration) {
         let mut times = self.times();
         times.monotonic = times.monotonic.checked_add(by).unwrap_or(times.monotonic);
         times.wall = times.wall.checked_add(by).unwrap_or(times.wall);
     }
 
-    /// The machine sleeps, on a system whose monotonic clock stops meanwhile: only wall time
-    /// passes.
+    /// Simulates that the machine sleeps, on a system whose monotonic clock stops meanwhile: only
+    /// wall time passes.
     pub fn suspend(&self, by: Duration) {
         let mut times = self.times();
         times.wall = times.wall.checked_add(by).unwrap_or(times.wall);
     }
 
-    /// Someone sets the wall clock, forward or back; the monotonic time knows nothing of it.
+    /// Sets the wall clock forward or back. The monotonic time does not change.
     pub fn set_wall(&self, wall: SystemTime) {
         self.times().wall = wall;
     }
 
-    /// The monotonic time jumps back, as it must not but does on broken machines.
+    /// Moves the monotonic time back, which happens only on broken machines.
     pub fn rewind_monotonic(&self, by: Duration) {
         let mut times = self.times();
         times.monotonic = times.monotonic.checked_sub(by).unwrap_or(times.monotonic);

@@ -207,7 +207,7 @@ fn the_first_rung_counts_the_cookie_lines_and_nothing_above_it_is_tried() {
     for part in [
         first.as_str(),
         "your stack gave 1 of 3 `Set-Cookie` lines",
-        "next: login_response_arrives: hand all headers of the response on",
+        "next: login_response_arrives: return all headers of the response",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }

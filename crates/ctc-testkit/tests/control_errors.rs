@@ -310,7 +310,7 @@ fn the_program_refuses_options_that_no_client_could_use() {
         ("--username", "", "--username is empty"),
         ("--password", "", "--password is empty"),
         ("--app-key", "", "--app-key is empty"),
-        ("--app-key", "a\nb", "no header can carry"),
+        ("--app-key", "a\nb", "not allowed in a header"),
         ("--devices", "-1", "-1"),
         ("--port", "70000", "70000"),
         ("--token-port", "-1", "-1"),

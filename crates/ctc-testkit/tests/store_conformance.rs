@@ -92,23 +92,23 @@ fn a_store_that_hides_a_lost_lease_is_found_out() {
     found_out(
         Fault::HidesLostLease,
         &[
-            "an overtaken holder writes nothing",
-            "a lease whose time is over writes nothing, overtaken or not",
-            "whatever an overtaken holder does, the new one's writes succeed and stay",
-            "a lease of no time is over at once",
+            "a holder that was overtaken cannot write",
+            "a holder whose lease has expired cannot write, overtaken or not",
+            "writes of a holder that was overtaken do not affect the new one's",
+            "a lease of zero length expires immediately",
         ],
     );
 }
 
 #[test]
 fn a_store_that_replaces_a_younger_token_is_found_out() {
-    let case = "a save never replaces a younger token, even one of the same number";
+    let case = "a save never replaces a younger token, not even one of the same generation";
     found_out(Fault::ReplacesAnything, &[case]);
 }
 
 #[test]
 fn a_store_that_overflows_is_found_out() {
-    let case = "no length of wait or lease panics, and an endless one is held";
+    let case = "no length of wait or lease panics, and an endless lease is held";
     found_out(Fault::Overflows, &[case]);
     found_out(Fault::ForgetsEndlessLease, &[case]);
 }
