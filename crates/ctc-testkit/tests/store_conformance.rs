@@ -1,4 +1,4 @@
-//! The store that comes with the driver passes, and one that breaks a rule is found out.
+//! The driver's own store passes, and a store that breaks a rule fails.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::time::{Duration, Instant};
@@ -25,13 +25,13 @@ struct Faulty(Fault, MemoryStore);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
-    /// It says that every write went well.
+    /// It reports that every write succeeded.
     HidesLostLease,
     /// It replaces any record with any other.
     ReplacesAnything,
-    /// It computes when to give up by a sum.
+    /// It computes its deadline with a sum that can overflow.
     Overflows,
-    /// It takes a lease without end for one of no time.
+    /// It treats a lease without end as one of zero length.
     ForgetsEndlessLease,
 }
 
@@ -88,7 +88,7 @@ fn found_out(fault: Fault, cases: &[&str]) {
 }
 
 #[test]
-fn a_store_that_hides_a_lost_lease_is_found_out() {
+fn a_store_that_hides_a_lost_lease_is_detected() {
     found_out(
         Fault::HidesLostLease,
         &[
@@ -101,13 +101,13 @@ fn a_store_that_hides_a_lost_lease_is_found_out() {
 }
 
 #[test]
-fn a_store_that_replaces_a_younger_token_is_found_out() {
+fn a_store_that_replaces_a_younger_token_is_detected() {
     let case = "a save never replaces a younger token, not even one of the same generation";
     found_out(Fault::ReplacesAnything, &[case]);
 }
 
 #[test]
-fn a_store_that_overflows_is_found_out() {
+fn a_store_that_overflows_is_detected() {
     let case = "no length of wait or lease panics, and an endless lease is held";
     found_out(Fault::Overflows, &[case]);
     found_out(Fault::ForgetsEndlessLease, &[case]);
