@@ -1,5 +1,5 @@
-//! A line now and then while something runs for long, on standard error: on a terminal, in a pipe
-//! and in a log alike.
+//! Progress of long work: a line on standard error every 20 s, on a terminal, in a pipe and in a
+//! log alike.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};

@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-/// `cargo` as this process was started by.
+/// Returns the `cargo` that started this process.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Some subcommands take themselves for the program of a `cargo run` when they see this.
+    // With this variable set, some subcommands believe that `cargo run` started them.
     command.args(args).env_remove("CARGO_PKG_NAME");
     command
 }
 
-/// `cargo` of another toolchain.
+/// Returns `cargo` of another toolchain.
 pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, "cargo"]).args(args);
@@ -24,12 +24,12 @@ pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Whether rustup has this toolchain.
+/// Returns whether rustup has this toolchain.
 pub(crate) fn has_toolchain(toolchain: &str) -> bool {
     responses("rustup", &["run", toolchain, "rustc", "--version"])
 }
 
-/// Whether this cargo subcommand is installed.
+/// Returns whether this cargo subcommand is installed.
 pub(crate) fn has_subcommand(name: &str) -> bool {
     let mut command = cargo(&[name, "--version"]);
     command
@@ -39,7 +39,7 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Runs it and returns its standard output.
+/// Runs a command and returns its standard output.
 pub(crate) fn output(mut command: Command) -> Result<String, String> {
     let output = command
         .stderr(Stdio::inherit())
@@ -51,7 +51,7 @@ pub(crate) fn output(mut command: Command) -> Result<String, String> {
     }
 }
 
-/// The files in git that match a pattern of its own (`*.rs`), and are there.
+/// Returns the existing files that match a pattern of git, such as `*.rs`.
 pub(crate) fn tracked(pattern: &str) -> Result<Vec<String>, String> {
     let mut git = Command::new("git");
     git.args([
@@ -69,7 +69,7 @@ pub(crate) fn tracked(pattern: &str) -> Result<Vec<String>, String> {
     Ok(there.map(str::to_owned).collect())
 }
 
-/// Runs it; what it prints goes where ours goes.
+/// Runs a command, with the standard output and error of this process.
 pub(crate) fn run(mut command: Command) -> Result<(), String> {
     let status = command
         .status()
@@ -81,8 +81,8 @@ pub(crate) fn run(mut command: Command) -> Result<(), String> {
     }
 }
 
-/// Runs it, passes both its outputs on, shows each line of them to `see`, and says whether it
-/// succeeded.
+/// Runs a command, passes on both its outputs, and calls `see` with each line. Returns whether the
+/// command succeeded.
 pub(crate) fn read_all_lines(
     mut command: Command,
     mut see: impl FnMut(&str),
@@ -122,8 +122,8 @@ pub(crate) fn read_all_lines(
     Ok(child.wait().map_err(|error| error.to_string())?.success())
 }
 
-/// Runs it, shows each line of its standard output to `see`, and says whether it succeeded. Ends it
-/// once `see` returns `Break`.
+/// Runs a command and calls `see` with each line of its standard output, until `see` returns
+/// `Break`. Returns whether the command succeeded.
 pub(crate) fn read_lines(
     mut command: Command,
     mut see: impl FnMut(&str) -> ControlFlow<()>,
@@ -143,7 +143,7 @@ pub(crate) fn read_lines(
     Ok(child.wait().map_err(|error| error.to_string())?.success())
 }
 
-/// Whether this program is there and answers.
+/// Returns whether this program exists and responds.
 pub(crate) fn responses(program: &str, args: &[&str]) -> bool {
     let quiet = Command::new(program)
         .args(args)

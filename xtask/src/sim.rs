@@ -1,5 +1,5 @@
-//! The simulator, and the proof that it sees: each sabotage breaks one guarantee in a copy of the
-//! crates.
+//! The simulator, and the proof that it works: each sabotage breaks one guarantee in a copy of the
+//! crates, and the simulator must find it.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use crate::shell;
 
-/// How many seeds a sabotage may take to be found.
+/// How many seeds the simulator may need to find a sabotage.
 const SEEDS: &str = "1000";
 
-/// `sim` and its arguments; `--sabotage NAME` (or `all`, or `list`) is ours, the rest the
-/// simulator's.
+/// Runs `sim`. `--sabotage NAME` (or `all`, or `list`) is handled here; other arguments are for the
+/// simulator.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     match args {
         [flag, name] if flag == "--sabotage" => sabotage(name),
@@ -28,8 +28,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` breaks each lock's
-/// rule in a copy.
+/// Runs `threads`: the driver's locks under shuttle's scheduler. `threads --sabotage` breaks the
+/// rule of each lock in a copy.
 pub(crate) fn threads(args: &[String]) -> Result<(), String> {
     let root = workspace_root()?;
     let test = |folder: &Path| {
@@ -56,7 +56,7 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
                 let shows = text
                     .lines()
                     .find_map(|line| line.strip_prefix("Shows as: "));
-                let shows = shows.ok_or_else(|| format!("{name} does not say what it shows as"))?;
+                let shows = shows.ok_or_else(|| format!("{name} has no line `Shows as: …`"))?;
                 copy_workspace(&root, &copy)?;
                 copy_folder(
                     &root.join("crates/ctc-driver/tests"),
@@ -77,12 +77,12 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
             }
             Ok(())
         }
-        _ => Err("threads takes nothing, or --sabotage".into()),
+        _ => Err("threads takes no arguments except --sabotage".into()),
     }
 }
 
-/// Whether every sabotage applies to the code as it is, and is named in the simulator's README:
-/// one that does not has gone unnoticed by whoever changed that code.
+/// Checks that every sabotage applies to the current code and is named in the simulator's README. A
+/// change of the code must not disable a sabotage unnoticed.
 pub(crate) fn check_sabotages() -> Result<(), String> {
     let root = workspace_root()?;
     let folder = root.join("crates/proof/sim/sabotage");
@@ -98,22 +98,22 @@ pub(crate) fn check_sabotages() -> Result<(), String> {
         }
         if !applies(&root, patch)? {
             wrong.push(format!(
-                "{name} no longer applies: write it anew for today's code"
+                "{name} no longer applies: update it to the current code"
             ));
         }
     }
-    println!("{} sabotages looked at", all.len());
+    println!("{} sabotages checked", all.len());
     match wrong[..] {
         [] => Ok(()),
         _ => Err(wrong.join("\n")),
     }
 }
 
-/// One way to break a guarantee.
+/// A patch that breaks a guarantee.
 struct Sabotage {
     name: String,
     patch: PathBuf,
-    /// `G4`, as the first line of the patch says.
+    /// The guarantee, such as `G4`, as the first line of the patch states it.
     breaks: String,
     what: String,
 }
@@ -135,9 +135,7 @@ fn sabotage(name: &str) -> Result<(), String> {
         .filter(|sabotage| name == "all" || sabotage.name == name)
         .collect();
     if chosen.is_empty() {
-        return Err(format!(
-            "no sabotage named {name}; `--sabotage list` shows them"
-        ));
+        return Err(format!("no sabotage named {name}: see `--sabotage list`"));
     }
     let (mut rows, mut missed) = (Vec::new(), 0);
     for sabotage in &chosen {
@@ -161,18 +159,18 @@ fn sabotage(name: &str) -> Result<(), String> {
     if missed == 0 {
         Ok(())
     } else {
-        Err("a broken guarantee was not noticed".into())
+        Err("a sabotage was not found".into())
     }
 }
 
-/// Builds the copy with the patch and looks for a violation of the guarantee that it breaks.
+/// Builds the copy with the patch and searches for a violation of the guarantee that it breaks.
 fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     let copy = root.join("target/sabotage");
     copy_workspace(root, &copy)?;
     apply(root, &copy, &sabotage.patch)?;
     let cargo = |verb| {
         let mut cargo = shell::cargo(&[verb, "--quiet", "--release", "--package", "ctc-sim"]);
-        // The patched code is not meant to be free of warnings, and differs in a few lines.
+        // The patched code may have warnings, and differs in only a few lines.
         cargo
             .env("CARGO_TARGET_DIR", copy.join("target"))
             .env("RUSTFLAGS", "-Awarnings")
@@ -183,7 +181,7 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     shell::run(cargo("build")).map_err(|error| format!("{}: {error}", sabotage.name))?;
     let mut simulator = cargo("run");
     simulator.args(["--", "--seeds", SEEDS, "--keep-going"]);
-    // The panics that it draws and those that it finds.
+    // Hides the panics that it simulates and those that it finds.
     simulator.stderr(Stdio::null());
     let (mut first, mut finished) = (None, false);
     shell::read_lines(simulator, |line| {
@@ -194,7 +192,7 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
             named.filter(|(_, what)| what.starts_with(&format!("{} ", sabotage.breaks)))
         {
             first = Some((seed.trim_start_matches("seed ").to_owned(), what.to_owned()));
-            // That is enough. A broken driver may hang the simulator in another world.
+            // Stop here: a broken driver may hang the simulator in another world.
             return ControlFlow::Break(());
         }
         finished |= line.ends_with(" violations");
@@ -222,20 +220,21 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
 
 fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
     let mut git = git_apply(copy, patch);
-    // The copy lies inside the repository: without the ceiling, git would look at that instead.
+    // The copy is inside the repository: without the ceiling, git would use the repository instead.
     git.env("GIT_CEILING_DIRECTORIES", root.join("target"));
     shell::run(git).map_err(|error| format!("{} no longer applies: {error}", patch.display()))
 }
 
 fn applies(root: &Path, patch: &Path) -> Result<bool, String> {
     let mut git = git_apply(root, patch);
-    // It says, for each patch, how far the code has moved.
+    // Hide its messages, which say for each patch how far the code has moved.
     git.arg("--check").stderr(Stdio::null());
     let status = git.status().map_err(|error| format!("git: {error}"))?;
     Ok(status.success())
 }
 
-/// One line of context on either side must be as it was, so that a patch outlives edits nearby.
+/// Requires only one unchanged line of context on either side, so that a patch survives edits
+/// nearby.
 fn git_apply(folder: &Path, patch: &Path) -> Command {
     let mut git = Command::new("git");
     git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch);
@@ -279,8 +278,8 @@ fn read_all(folder: &Path) -> Result<Vec<Sabotage>, String> {
     Ok(all)
 }
 
-/// The crates that the simulator needs, as a workspace of their own. Only what differs is written,
-/// so that cargo builds only what changed.
+/// Copies the crates that the simulator needs into a separate workspace. Writes only files that
+/// differ, so that cargo builds only what changed.
 fn copy_workspace(root: &Path, copy: &Path) -> Result<(), String> {
     let manifest = read(&root.join("Cargo.toml"))?;
     let members = |line: &str| match line.starts_with("members = [") {
