@@ -1,11 +1,11 @@
-//! An HTTP stack of your own: hyper, which this project ships no adapter for.
+//! Your own HTTP client: hyper, for which this project has no adapter.
 //!
-//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped
-//! adapters have: one login for many tasks, the renewal of an invalidated token, fair use, a store
-//! if you want one. The example `smol` shows a runtime of your own.
+//! All that it needs is the `impl AsyncTransport` below. It then has everything that the shipped
+//! adapters have: one login for many tasks, the renewal of an invalidated token, fair use, and a
+//! store if you want one. The example `smol` shows how to use your own runtime.
 //!
-//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to
-//! the real one, put a TLS connector in the place of `HttpConnector`.
+//! It runs against a CTC test server on this machine: `cargo run --example own_http_stack`. For the
+//! real server, replace `HttpConnector` with a TLS connector.
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
 
 use std::error::Error;
@@ -27,11 +27,13 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-/// The stack: hyper's pooling client. It follows no redirects and keeps no cookies, as it must be.
+/// The transport: hyper's pooling client. As required, it follows no redirects and stores no
+/// cookies.
 #[derive(Debug)]
 pub(crate) struct HyperTransport(Client<HttpConnector, Full<Bytes>>);
 
-/// Its error. A connection that was never made is told apart, since such a login does not count.
+/// Its error. It distinguishes a connection that was never made, because such a login is not
+/// charged.
 #[derive(Debug, thiserror::Error)]
 #[error("the request got no answer")]
 pub(crate) struct HyperError(#[from] hyper_util::client::legacy::Error);
@@ -57,11 +59,12 @@ impl AsyncTransport for HyperTransport {
     }
 
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, HyperError> {
-        // A client for each login: none goes out on a connection that the server has just closed.
+        // A new client for each login, so that none is sent on a connection that the server has
+        // just closed.
         let form = login.request.map(|form| Full::new(Bytes::from(form)));
         let (head, mut body) = Self::new().0.request(form).await?.into_parts();
         let mut response = LoginResponse::new(head.status, head.headers);
-        // A body that breaks off holds no token, which the session sees by itself.
+        // A body that ends early has no token, which the session detects by itself.
         while response.body().len() < login.body_limit
             && let Some(Ok(frame)) = body.frame().await
         {
@@ -85,7 +88,7 @@ impl AsyncTransport for HyperTransport {
 }
 
 impl HyperTransport {
-    /// A transport with connections of its own.
+    /// Creates a transport with its own connections.
     pub(crate) fn new() -> Self {
         Self(Client::builder(TokioExecutor::new()).build_http())
     }
@@ -93,7 +96,7 @@ impl HyperTransport {
 
 /// Reads a short body to its end, so that its connection can be used again.
 async fn drain(body: Incoming) {
-    // Too long or broken off: then the connection is closed, and that is all.
+    // A body that is too long or ends early only closes the connection.
     let _ = Limited::new(body, 64 * 1024).collect().await;
 }
 

@@ -1,4 +1,4 @@
-//! The example's transport, put through the conformance suite.
+//! The conformance suite for the example's transport.
 
 #[allow(dead_code, reason = "the example's main is not called here")]
 #[path = "../own_http_stack.rs"]

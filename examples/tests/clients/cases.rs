@@ -1,4 +1,4 @@
-//! The cases. Compiled once for each client: `super` says which.
+//! The tests. Compiled once for each client: `super` says which.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -122,7 +122,7 @@ fn a_store_behind_an_arc_is_a_store() {
     assert_eq!(server.counts().logins, 1);
 }
 
-/// The system's clock, moved on by hand.
+/// The system's clock, which a test moves forward.
 #[derive(Debug, Default)]
 struct Moved(Mutex<Duration>);
 
@@ -240,7 +240,7 @@ fn a_caller_leaves_the_wait_for_anothers_login_when_its_time_is_up() {
         thread::yield_now();
     }
     let began = Instant::now();
-    // What ends the wait for a pause does not end this one.
+    // The limit of the wait for a backoff does not end this wait.
     let call = client.get(DEVICES).max_wait(Duration::from_millis(1));
     let error = wait(call.call_timeout(Duration::from_millis(100)).send()).unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(2));
@@ -306,7 +306,7 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
     assert_eq!(response.status(), 401);
     let why = response.extensions().get();
     assert_eq!(why, Some(&Unauthorized::NotReplayable));
-    // The session is renewed for the next call, and a POST that may be sent twice is.
+    // The session is renewed for the next call, and a POST that may be replayed is.
     let response = wait(client.post(ECHO).body("x").send()).unwrap();
     assert_eq!(response.status(), 200);
     server.revoke_all();
