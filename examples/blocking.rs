@@ -154,7 +154,7 @@ fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     println!("The login failed: {}.", explain(&error));
     for _ in 0..3 {
         if let Err(error) = client.get("/connect/services/devices").send() {
-            println!("A further call fails at once: {error}.");
+            println!("A further call fails immediately: {error}.");
         }
     }
     println!(

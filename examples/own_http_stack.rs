@@ -104,7 +104,7 @@ async fn drain(body: Incoming) {
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::start()?;
     println!(
-        "A CTC server runs at {}. Nobody has logged in yet.",
+        "A CTC server runs at {}. There is no login yet.",
         server.url()
     );
 
@@ -138,30 +138,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
         c?.status()
     );
     println!(
-        "  The server saw {} login: one did it for all three.",
+        "  The server received {} login, for all three.",
         server.counts().logins
     );
 
-    println!("\nThe server revokes the token. We do not know that, and just call.");
+    println!("\nThe server revokes the token. The client does not know that, and makes a call.");
     server.revoke_all();
     let response = ctc.execute(call()?, &options).await?;
     let counts = server.counts();
     println!("  We got {}.", response.status());
     println!(
-        "  The server saw {} response of 401, and then login number {}.",
+        "  The server sent {} response of 401, and then received login number {}.",
         counts.unauthorized, counts.logins
     );
     let text = String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?;
     println!("  It begins: {text:.60}…");
 
     println!("\nWe log out.");
-    println!("  The server's word: {:?}", ctc.logout().await);
+    println!("  The outcome: {:?}", ctc.logout().await);
     match ctc.execute(call()?, &options).await {
         Ok(response) => println!(
             "  A call after that got {}, and should not have.",
             response.status()
         ),
-        Err(error) => println!("  A call after that is not even sent: {error}."),
+        Err(error) => println!("  A call after that is denied without a request: {error}."),
     }
 
     let counts = server.counts();

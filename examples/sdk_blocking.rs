@@ -39,12 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         starts += u32::from(event?.event_type == "Ignition On");
         if seen == 100 {
             server.revoke_all();
-            println!("After 100 events the server revokes the token; nobody here needs to notice.");
+            println!("After 100 events the server revokes the token; the caller does not notice.");
         }
     }
     println!("{seen} events, {starts} times the ignition was turned on.");
 
-    let note = fleet.add_note(first.id, "tyres checked")?;
+    let note = fleet.add_note(first.id, "tires checked")?;
     println!("Added note {}: {}.", note.id, note.text);
 
     ctc.logout();
