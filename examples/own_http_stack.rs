@@ -1,11 +1,11 @@
-//! Your own HTTP client: hyper, for which this project has no adapter.
+//! An HTTP stack of your own: hyper, which this project ships no adapter for.
 //!
-//! All that it needs is the `impl AsyncTransport` below. It then has everything that the shipped
-//! adapters have: one login for many tasks, the renewal of an invalidated token, fair use, and a
-//! store if you want one. The example `smol` shows how to use your own runtime.
+//! All that it takes is `impl AsyncTransport`, below. In return it gets everything that the shipped
+//! adapters have: one login for many tasks, the renewal of an invalidated token, fair use, a store
+//! if you want one. The example `smol` shows a runtime of your own.
 //!
-//! It runs against a CTC test server on this machine: `cargo run --example own_http_stack`. For the
-//! real server, replace `HttpConnector` with a TLS connector.
+//! It runs against a CTC server on this machine: `cargo run --example own_http_stack`. To speak to
+//! the real one, put a TLS connector in the place of `HttpConnector`.
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
 
 use std::error::Error;
@@ -27,13 +27,11 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-/// The transport: hyper's pooling client. As required, it follows no redirects and stores no
-/// cookies.
+/// The stack: hyper's pooling client. It follows no redirects and keeps no cookies, as it must be.
 #[derive(Debug)]
 pub(crate) struct HyperTransport(Client<HttpConnector, Full<Bytes>>);
 
-/// Its error. It distinguishes a connection that was never made, because such a login is not
-/// charged.
+/// Its error. A connection that was never made is told apart, since such a login does not count.
 #[derive(Debug, thiserror::Error)]
 #[error("the request got no answer")]
 pub(crate) struct HyperError(#[from] hyper_util::client::legacy::Error);
@@ -59,12 +57,11 @@ impl AsyncTransport for HyperTransport {
     }
 
     async fn send_login(&self, login: LoginRequest) -> Result<LoginResponse, HyperError> {
-        // A new client for each login, so that none is sent on a connection that the server has
-        // just closed.
+        // A client for each login: none goes out on a connection that the server has just closed.
         let form = login.request.map(|form| Full::new(Bytes::from(form)));
         let (head, mut body) = Self::new().0.request(form).await?.into_parts();
         let mut response = LoginResponse::new(head.status, head.headers);
-        // A body that ends early has no token, which the session detects by itself.
+        // A body that breaks off holds no token, which the session sees by itself.
         while response.body().len() < login.body_limit
             && let Some(Ok(frame)) = body.frame().await
         {
@@ -88,7 +85,7 @@ impl AsyncTransport for HyperTransport {
 }
 
 impl HyperTransport {
-    /// Creates a transport with its own connections.
+    /// A transport with connections of its own.
     pub(crate) fn new() -> Self {
         Self(Client::builder(TokioExecutor::new()).build_http())
     }
@@ -96,7 +93,7 @@ impl HyperTransport {
 
 /// Reads a short body to its end, so that its connection can be used again.
 async fn drain(body: Incoming) {
-    // A body that is too long or ends early only closes the connection.
+    // Too long or broken off: then the connection is closed, and that is all.
     let _ = Limited::new(body, 64 * 1024).collect().await;
 }
 
@@ -104,7 +101,7 @@ async fn drain(body: Incoming) {
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::start()?;
     println!(
-        "A CTC server runs at {}. There is no login yet.",
+        "A CTC server runs at {}. Nobody has logged in yet.",
         server.url()
     );
 
@@ -138,30 +135,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
         c?.status()
     );
     println!(
-        "  The server received {} login, for all three.",
+        "  The server saw {} login: one did it for all three.",
         server.counts().logins
     );
 
-    println!("\nThe server revokes the token. The client does not know that, and makes a call.");
+    println!("\nThe server revokes the token. We do not know that, and just call.");
     server.revoke_all();
     let response = ctc.execute(call()?, &options).await?;
     let counts = server.counts();
     println!("  We got {}.", response.status());
     println!(
-        "  The server sent {} response of 401, and then received login number {}.",
+        "  The server saw {} response of 401, and then login number {}.",
         counts.unauthorized, counts.logins
     );
     let text = String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?;
     println!("  It begins: {text:.60}…");
 
     println!("\nWe log out.");
-    println!("  The outcome: {:?}", ctc.logout().await);
+    println!("  The server's word: {:?}", ctc.logout().await);
     match ctc.execute(call()?, &options).await {
         Ok(response) => println!(
             "  A call after that got {}, and should not have.",
             response.status()
         ),
-        Err(error) => println!("  A call after that is denied without a request: {error}."),
+        Err(error) => println!("  A call after that is not even sent: {error}."),
     }
 
     let counts = server.counts();

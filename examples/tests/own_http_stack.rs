@@ -1,4 +1,4 @@
-//! The conformance suite for the example's transport.
+//! The example's transport, put through the conformance suite.
 
 #[allow(dead_code, reason = "the example's main is not called here")]
 #[path = "../own_http_stack.rs"]

@@ -492,7 +492,7 @@ mod retries {
             device(&[(503, Some("1")), (404, None)]),
             (404, vec![second])
         );
-        // The application decides what to do after too long a wait, or too many.
+        // Too long a pause, and too many of them, are for the application.
         assert_eq!(device(&[(429, Some("3600"))]), (429, vec![]));
         assert_eq!(device(&[(502, None); 4]).1.len(), 3);
     }

@@ -122,8 +122,8 @@ pub(crate) fn read_all_lines(
     Ok(child.wait().map_err(|error| error.to_string())?.success())
 }
 
-/// Runs a command and calls `see` with each line of its standard output, until `see` returns
-/// `Break`. Returns whether the command succeeded.
+/// Runs it, shows each line of its standard output to `see`, and says whether it succeeded. Ends it
+/// once `see` returns `Break`.
 pub(crate) fn read_lines(
     mut command: Command,
     mut see: impl FnMut(&str) -> ControlFlow<()>,

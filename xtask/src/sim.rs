@@ -1,5 +1,5 @@
-//! The simulator, and the proof that it works: each sabotage breaks one guarantee in a copy of the
-//! crates, and the simulator must find it.
+//! The simulator, and the proof that it sees: each sabotage breaks one guarantee in a copy of the
+//! crates.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use crate::shell;
 
-/// How many seeds the simulator may need to find a sabotage.
+/// How many seeds a sabotage may take to be found.
 const SEEDS: &str = "1000";
 
-/// Runs `sim`. `--sabotage NAME` (or `all`, or `list`) is handled here; other arguments are for the
-/// simulator.
+/// `sim` and its arguments; `--sabotage NAME` (or `all`, or `list`) is ours, the rest the
+/// simulator's.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     match args {
         [flag, name] if flag == "--sabotage" => sabotage(name),
@@ -28,8 +28,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// Runs `threads`: the driver's locks under shuttle's scheduler. `threads --sabotage` breaks the
-/// rule of each lock in a copy.
+/// `threads`: the driver's locks under shuttle's scheduler; `threads --sabotage` breaks each lock's
+/// rule in a copy.
 pub(crate) fn threads(args: &[String]) -> Result<(), String> {
     let root = workspace_root()?;
     let test = |folder: &Path| {
@@ -56,7 +56,7 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
                 let shows = text
                     .lines()
                     .find_map(|line| line.strip_prefix("Shows as: "));
-                let shows = shows.ok_or_else(|| format!("{name} has no line `Shows as: …`"))?;
+                let shows = shows.ok_or_else(|| format!("{name} does not say what it shows as"))?;
                 copy_workspace(&root, &copy)?;
                 copy_folder(
                     &root.join("crates/ctc-driver/tests"),
@@ -77,12 +77,12 @@ pub(crate) fn threads(args: &[String]) -> Result<(), String> {
             }
             Ok(())
         }
-        _ => Err("threads takes no arguments except --sabotage".into()),
+        _ => Err("threads takes nothing, or --sabotage".into()),
     }
 }
 
-/// Checks that every sabotage applies to the current code and is named in the simulator's README. A
-/// change of the code must not disable a sabotage unnoticed.
+/// Whether every sabotage applies to the code as it is, and is named in the simulator's README:
+/// one that does not has gone unnoticed by whoever changed that code.
 pub(crate) fn check_sabotages() -> Result<(), String> {
     let root = workspace_root()?;
     let folder = root.join("crates/proof/sim/sabotage");
@@ -109,11 +109,11 @@ pub(crate) fn check_sabotages() -> Result<(), String> {
     }
 }
 
-/// A patch that breaks a guarantee.
+/// One way to break a guarantee.
 struct Sabotage {
     name: String,
     patch: PathBuf,
-    /// The guarantee, such as `G4`, as the first line of the patch states it.
+    /// `G4`, as the first line of the patch says.
     breaks: String,
     what: String,
 }
@@ -163,14 +163,14 @@ fn sabotage(name: &str) -> Result<(), String> {
     }
 }
 
-/// Builds the copy with the patch and searches for a violation of the guarantee that it breaks.
+/// Builds the copy with the patch and looks for a violation of the guarantee that it breaks.
 fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     let copy = root.join("target/sabotage");
     copy_workspace(root, &copy)?;
     apply(root, &copy, &sabotage.patch)?;
     let cargo = |verb| {
         let mut cargo = shell::cargo(&[verb, "--quiet", "--release", "--package", "ctc-sim"]);
-        // The patched code may have warnings, and differs in only a few lines.
+        // The patched code is not meant to be free of warnings, and differs in a few lines.
         cargo
             .env("CARGO_TARGET_DIR", copy.join("target"))
             .env("RUSTFLAGS", "-Awarnings")
@@ -181,7 +181,7 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
     shell::run(cargo("build")).map_err(|error| format!("{}: {error}", sabotage.name))?;
     let mut simulator = cargo("run");
     simulator.args(["--", "--seeds", SEEDS, "--keep-going"]);
-    // Hides the panics that it simulates and those that it finds.
+    // The panics that it draws and those that it finds.
     simulator.stderr(Stdio::null());
     let (mut first, mut finished) = (None, false);
     shell::read_lines(simulator, |line| {
@@ -192,7 +192,7 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
             named.filter(|(_, what)| what.starts_with(&format!("{} ", sabotage.breaks)))
         {
             first = Some((seed.trim_start_matches("seed ").to_owned(), what.to_owned()));
-            // Stop here: a broken driver may hang the simulator in another world.
+            // That is enough. A broken driver may hang the simulator in another world.
             return ControlFlow::Break(());
         }
         finished |= line.ends_with(" violations");
@@ -220,21 +220,20 @@ fn try_one(root: &Path, sabotage: &Sabotage) -> Result<(bool, String), String> {
 
 fn apply(root: &Path, copy: &Path, patch: &Path) -> Result<(), String> {
     let mut git = git_apply(copy, patch);
-    // The copy is inside the repository: without the ceiling, git would use the repository instead.
+    // The copy lies inside the repository: without the ceiling, git would look at that instead.
     git.env("GIT_CEILING_DIRECTORIES", root.join("target"));
     shell::run(git).map_err(|error| format!("{} no longer applies: {error}", patch.display()))
 }
 
 fn applies(root: &Path, patch: &Path) -> Result<bool, String> {
     let mut git = git_apply(root, patch);
-    // Hide its messages, which say for each patch how far the code has moved.
+    // It says, for each patch, how far the code has moved.
     git.arg("--check").stderr(Stdio::null());
     let status = git.status().map_err(|error| format!("git: {error}"))?;
     Ok(status.success())
 }
 
-/// Requires only one unchanged line of context on either side, so that a patch survives edits
-/// nearby.
+/// One line of context on either side must be as it was, so that a patch outlives edits nearby.
 fn git_apply(folder: &Path, patch: &Path) -> Command {
     let mut git = Command::new("git");
     git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch);
@@ -278,8 +277,8 @@ fn read_all(folder: &Path) -> Result<Vec<Sabotage>, String> {
     Ok(all)
 }
 
-/// Copies the crates that the simulator needs into a separate workspace. Writes only files that
-/// differ, so that cargo builds only what changed.
+/// The crates that the simulator needs, as a workspace of their own. Only what differs is written,
+/// so that cargo builds only what changed.
 fn copy_workspace(root: &Path, copy: &Path) -> Result<(), String> {
     let manifest = read(&root.join("Cargo.toml"))?;
     let members = |line: &str| match line.starts_with("members = [") {

@@ -7,10 +7,11 @@ use std::{
 
 use ctc_driver::Clock;
 
-/// A [`Clock`] that stands still until a test moves it. Clones are handles to the same clock.
+/// A [`Clock`] that stands still until a test moves it. Cloning gives another handle to the same
+/// clock.
 ///
-/// Only the session's decisions depend on it. A transport's timeouts, and threads that wait for a
-/// login, use real time: so a test moves the clock first and makes its call then.
+/// Only decisions follow it. What waits (a transport's timeouts, a thread that waits for a login)
+/// waits in real time, so a test moves the clock first and asks second.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,7 +50,8 @@ impl VirtualClock {
         })))
     }
 
-    /// Moves both monotonic and wall time forward. Does nothing if the result would overflow.
+    /// Time passes: monotonic and wall time alike. A time past the end of what the types hold
+    /// changes nothing.
     pub fn advance(&self, by: Duration) {
         let mut times = self.times();
         times.monotonic = times.monotonic.checked_add(by).unwrap_or(times.monotonic);
