@@ -75,7 +75,7 @@ fn each_is_short() {
 
 /// Each byte of a slow response restarts the stream's own timeout.
 #[test]
-fn a_login_that_drips_ends_in_time_in_the_app_with_its_own_transport() {
+fn a_slow_login_ends_in_time_in_the_app_with_its_own_transport() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", server.local_addr().unwrap());
     std::thread::spawn(move || {

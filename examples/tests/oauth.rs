@@ -81,7 +81,7 @@ fn ten_thousand_blocking_calls_on_a_rejection_make_one_request() {
 }
 
 #[test]
-fn a_pair_of_different_regions_is_refused_when_the_client_is_built() {
+fn endpoints_of_different_regions_are_an_error_when_the_client_is_built() {
     for (endpoint, login) in [(Endpoint::eu(), OAuth::us()), (Endpoint::us(), OAuth::eu())] {
         let config = || {
             SessionConfig::new()

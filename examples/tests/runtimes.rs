@@ -543,7 +543,7 @@ impl Others {
 
 /// The login was sent and may have taken effect, so it costs one more.
 #[test]
-fn a_runtime_that_shuts_down_in_mid_login_costs_one_more_login() {
+fn a_runtime_that_shuts_down_during_a_login_costs_one_more_login() {
     on_tokio(|stack| {
         let client = stack.client(Set::default());
         hold_logins(&stack.server);
@@ -581,7 +581,7 @@ fn a_runtime_that_shuts_down_while_the_store_is_asked_costs_nothing() {
 
 /// If the login's runtime continues, the end of a caller's runtime does not affect the login.
 #[test]
-fn a_login_on_a_runtime_of_its_own_outlives_its_callers_runtime() {
+fn a_login_on_another_runtime_outlives_its_callers_runtime() {
     on_tokio(|stack| {
         let living = TokioRuntime::new().unwrap();
         let client = stack.client(Set::on(Tokio::on(living.handle().clone())));
@@ -744,7 +744,7 @@ impl AsyncStoreLease for SlowLease {
 
 /// A program that ends after its first call: the next one finds the token in the store.
 #[test]
-fn the_token_of_a_program_that_makes_one_call_is_kept() {
+fn the_token_of_a_program_that_makes_one_call_is_saved() {
     for host in [Host::current_thread, Host::multi_thread] {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start().unwrap();

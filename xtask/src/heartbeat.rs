@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_beats_while_the_work_goes_on_and_ends_with_it() {
+    fn beats_continue_until_the_work_ends() {
         let (beats, seen) = mpsc::channel();
         // The work takes three beats; without them the test would hang.
         let work = || (0..3).map(|_| seen.recv().unwrap()).count();

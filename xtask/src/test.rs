@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_was_left_out_is_skipped_not_passed() {
+    fn a_left_out_test_counts_as_skipped_not_passed() {
         let sum = sum(&[
             "LEFT OUT: expiry: redis-server is not installed: `apt-get install redis-server`",
             "test a ... LEFT OUT: a folder of another user: only root can make one",

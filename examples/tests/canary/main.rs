@@ -286,7 +286,7 @@ fn every_public_type_is_shown_or_cannot_hold_a_secret() {
 }
 
 #[test]
-fn the_journal_tells_logins_from_calls() {
+fn the_journal_distinguishes_logins_from_calls() {
     let of = |class: Class, life: &Remains| {
         let entries = life.journal["entries"].as_array().unwrap().iter();
         entries

@@ -138,7 +138,7 @@ pub(crate) fn form(text: &str) -> String {
 }
 
 #[test]
-fn a_secret_is_found_in_every_dress() {
+fn a_secret_is_found_in_every_encoding() {
     let net = Net::new(GIVEN);
     for (name, secret) in GIVEN {
         for (form, length, text) in forms(secret) {

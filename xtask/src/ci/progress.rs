@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_whole_after_a_failure() {
+    fn the_table_is_complete_after_a_failure() {
         let (text, failed) = table(false);
         assert_eq!(
             text,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn keep_going_runs_what_comes_after_a_failure() {
+    fn keep_going_runs_the_steps_after_a_failure() {
         let (text, failed) = table(true);
         assert_eq!(
             text,

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_rustdoc_hides_are_found_in_rust_alone() {
+    fn lines_that_rustdoc_hides_are_found_only_in_rust() {
         let text = "# A title\n\n```text\n# no code\n```\n\n```rust,no_run\n# fn main() {\n\
                     let a = 1;\n    # let b = 2;\n#\n#[derive(Debug)]\nstruct C;\n# }\n```\n\
                     # Another\n\n```sh\n# a comment\n```\n\n```\n# hidden, too\n```\n";
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_whole_has_none() {
+    fn a_complete_block_has_no_hidden_lines() {
         let text = "# A title\n```rust\n#![no_std]\nfn main() {}\n```\n";
         assert_eq!(hidden_lines(text), (1, Vec::new()));
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_are_compared_but_for_their_numbers() {
+    fn outputs_are_compared_except_for_numbers() {
         assert_eq!(
             without_numbers("port 41277, 5 calls"),
             without_numbers("port 80, 12 calls")

@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_of_the_host_counts() {
+    fn host_and_url_must_both_name_the_proxy() {
         let tcp = door(Some(8321));
         let ours = "127.0.0.1:8321";
         let foreign = Some(Reason::ForeignHost);
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_loses_the_token_in_every_spelling_and_keeps_other_cookies() {
+    fn a_response_loses_the_token_in_any_spelling_and_keeps_other_cookies() {
         let mut headers = HeaderMap::new();
         for cookie in [
             "authToken=x; Path=/",

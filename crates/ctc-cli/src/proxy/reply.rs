@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_rounded_up() {
+    fn a_retry_after_is_rounded_up() {
         let seconds = |millis| whole_seconds(Duration::from_millis(millis));
         assert_eq!([0, 1, 1000, 1001].map(seconds), [0, 1, 1, 2]);
     }

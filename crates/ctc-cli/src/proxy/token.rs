@@ -101,7 +101,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_token_is_made_once_private_and_asked_for() {
+    fn a_token_is_created_once_private_and_required() {
         use std::fs::{self, Permissions};
         use std::os::unix::fs::PermissionsExt;
 

@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_pads_like_everyone() {
+    fn base64_is_padded_as_usual() {
         assert_eq!(base64(b""), "");
         assert_eq!(base64(b"f"), "Zg==");
         assert_eq!(base64(b"fo"), "Zm8=");

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn arrows_down_are_none() {
+    fn imports_that_point_down_are_not_a_cycle() {
         let found = cycles(&[
             ("src/lib.rs", "mod a; mod b; mod c; pub use a::A;"),
             ("src/a.rs", "use crate::{b::B, c::C}; pub struct A(B, C);"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_way_round_is_a_cycle() {
+    fn a_cycle_over_three_files_is_found() {
         let found = cycles(&[
             ("src/main.rs", "mod a; mod b; mod c; fn main() {}"),
             ("src/a.rs", "fn f() { crate::b::go(); }"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_handed_on_counts_where_it_is_defined() {
+    fn a_reexported_name_counts_where_it_is_defined() {
         let found = cycles(&[
             ("src/lib.rs", "mod x;"),
             (
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn handing_on_is_no_use() {
+    fn a_reexport_is_not_a_use() {
         let files = |parent| {
             [
                 ("src/lib.rs", "mod x; mod y;"),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_made_of_those_inside_it() {
+    fn a_module_and_the_modules_inside_it_count_as_one() {
         let parent = "mod kid; pub use kid::Kid; pub struct Shared; fn f() { kid::go(); }";
         let child = "use super::Shared; pub struct Kid(Shared); pub fn go() {}";
         let found = cycles(&[
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_that_leaves_the_module_is_one() {
+    fn a_cycle_that_leaves_the_module_is_found() {
         let child = "use super::Shared; pub struct Kid(Shared); pub fn go() {}";
         let found = cycles(&[
             ("src/lib.rs", "mod x; mod y;"),
