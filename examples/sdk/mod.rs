@@ -6,8 +6,8 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `calls.rs` | each call as a request, and the reading of its response: no I/O, so both clients share it |
-//! | `retry.rs` | when a call is repeated: no I/O either |
+//! | `calls.rs` | each call, as a request and the reading of its response: no I/O |
+//! | `retry.rs` | when a call is repeated: no I/O |
 //! | `fleet.rs`, `blocking.rs` | the two thin clients over them |
 //! | `model.rs`, `error.rs` | the types of responses and errors |
 //!

@@ -41,7 +41,8 @@ pub(super) fn check() -> Result<Outcome, String> {
         let (listed, found) = (read(&path(&package))?, listing(&package)?);
         if let Some(difference) = difference(&listed, &found) {
             return Err(format!(
-                "the public API of {package} differs from {}: if that is intended, run cargo xtask api\n\
+                "the public API of {package} differs from {}: if that is intended, run \
+                 `cargo xtask api`\n\
                  {difference}",
                 path(&package)
             ));
@@ -108,7 +109,7 @@ fn only_allowed_types(package: &str) -> Result<(), String> {
             let own = root.starts_with("ctc_") || matches!(root, "std" | "core" | "alloc");
             if !own && !allowed.contains(&root) {
                 return Err(format!(
-                    "the public API of {package} has a type of {root}, which is not allowed:\n{line}"
+                    "{package} exposes a type of {root}, which is not allowed:\n{line}"
                 ));
             }
         }
