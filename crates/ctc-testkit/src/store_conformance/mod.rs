@@ -6,7 +6,8 @@
 //!
 //! # fn main() -> Result<(), store_conformance::Failures> {
 //! let store = MemoryStore::new();
-//! X
+//! // Each call returns a handle as another process would have it: the same records, and
+//! // nothing else in common.
 //! store_conformance::check(|| store.clone())?;
 //! store_conformance::check_async(|| store.clone())?;
 //! # Ok(())
