@@ -100,7 +100,7 @@ impl<I: Item> Call<I> {
     }
 }
 
-/// Reads the response to a call.
+/// How the response to a call is read.
 pub(super) struct Reading<I> {
     pub(super) action: &'static str,
     items: PhantomData<I>,

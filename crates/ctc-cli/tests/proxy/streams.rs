@@ -20,7 +20,7 @@ use crate::support::{DEVICES, ECHO, Proxy, Scene, eventually, request};
 const SIZE: u64 = 64 * 1024 * 1024;
 const GROWTH: u64 = 16 * 1024 * 1024;
 
-/// Measures how much the proxy's memory grows at most during the streams.
+/// The proxy, and its memory before the streams, to check how much it grows.
 struct Watch<'a>(&'a Proxy, u64);
 
 impl<'a> Watch<'a> {

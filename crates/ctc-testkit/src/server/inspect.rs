@@ -219,7 +219,7 @@ fn no_credentials_in_query(
     }
 }
 
-/// Reads a form that has no unknown field.
+/// A form without unknown fields.
 struct Form(Vec<(String, String)>);
 
 impl Form {

@@ -35,7 +35,7 @@ use super::{
     wire::{Wire, Wired},
 };
 
-/// Ends the thread when dropped, and waits until it has ended.
+/// The server's thread. Dropping this ends it, and waits until it has ended.
 #[derive(Debug)]
 pub(super) struct Running {
     stop: Option<oneshot::Sender<()>>,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::cookies;
 
-/// Counts the token requests that each user made within the last second.
+/// The token requests that each user made within the last second.
 #[derive(Debug, Default)]
 pub(super) struct RateLimit {
     recent: HashMap<String, VecDeque<SystemTime>>,

@@ -313,7 +313,7 @@ impl State {
     }
 }
 
-/// Returns the challenge of RFC 6750, 3 for a token that expired or was revoked.
+/// The challenge of RFC 6750, 3 for a token that expired or was revoked.
 const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
 fn in_token_origin(arrival: &Arrival) -> bool {

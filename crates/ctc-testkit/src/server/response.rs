@@ -103,7 +103,7 @@ pub(super) enum Payload {
     },
 }
 
-/// Ends the response here: hyper closes the connection.
+/// The error that ends a response midway: hyper closes the connection.
 #[derive(Debug)]
 pub(super) struct BrokenOff;
 

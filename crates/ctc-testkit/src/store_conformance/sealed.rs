@@ -119,7 +119,7 @@ fn call(stage: &Stage<'_>, ctc: &Ctc, password: &str) -> Result<Called, String> 
 
 #[derive(PartialEq, Eq, Debug)]
 struct Called {
-    /// Returns `None` if it was denied.
+    /// `None` if it was denied.
     status: Option<u16>,
     adopted: u64,
 }

@@ -29,7 +29,7 @@ pub(crate) struct Figures {
 /// The largest number of store operations at a time, including those whose callers are gone.
 const MOST_IN_POOL: u64 = 12;
 
-/// Returns whether threads, sockets and files can be counted here.
+/// Whether threads, sockets and files can be counted here.
 pub(crate) const KNOWS_ALL: bool = cfg!(target_os = "linux");
 
 impl Figures {

@@ -256,7 +256,7 @@ fn name(item: &Item) -> Option<String> {
     Some(name.to_string())
 }
 
-/// Returns the `use` declarations of a module, including those in its functions.
+/// The `use` declarations of a module, including those in its functions.
 #[derive(Default)]
 struct Uses {
     named: HashMap<String, Vec<String>>,
