@@ -1,4 +1,4 @@
-//! Calls through a running `ctc proxy`, which adds key and token.
+//! Calls by way of a running `ctc proxy`, which adds key and token.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

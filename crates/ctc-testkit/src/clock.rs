@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_time_moves_separately() {
+    fn each_time_moves_alone() {
         let clock = VirtualClock::starting_at(SystemTime::UNIX_EPOCH);
         let start = clock.now();
         clock.rewind_monotonic(Duration::from_secs(1));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn clones_are_the_same_clock() {
+    fn a_clone_is_the_same_clock() {
         let clock = VirtualClock::new();
         let before = clock.now();
         clock.clone().advance(Duration::from_secs(3));

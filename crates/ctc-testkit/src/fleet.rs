@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_pages_are_empty_or_rejected() {
+    fn absurd_pages_are_empty_or_refused() {
         let page = Page::parse(Some("18446744073709551615"), Some("1000")).expect("a page");
         assert_eq!(page.size, 100);
         assert_eq!(

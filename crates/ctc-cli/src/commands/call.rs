@@ -69,7 +69,7 @@ struct How {
     /// Print status and headers to standard error
     #[arg(long, short)]
     include: bool,
-    /// Time limit for the call, in seconds
+    /// Limit for the whole call, in seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     #[command(flatten)]
@@ -284,7 +284,7 @@ fn broke_off(error: &io::Error) -> Failure {
     )
 }
 
-/// Copies a body to standard output. If that is a file, prints the progress on a terminal.
+/// Copies a body to standard output. If that is a file and somebody watches, the progress is told.
 fn copy(body: &mut dyn Read) -> Result<(), Failure> {
     let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
     let began = Instant::now();
@@ -297,7 +297,7 @@ fn copy(body: &mut dyn Read) -> Result<(), Failure> {
             Err(error) => return Err(broke_off(&error)),
         };
         if io::stdout().lock().write_all(&buffer[..read]).is_err() {
-            // Write again, for the usual handling of the error: a closed pipe is not a failure.
+            // Tried again, to be told as every other: a reader that has gone is no failure.
             return write_out(&buffer[..read]);
         }
         copied += read as u64;

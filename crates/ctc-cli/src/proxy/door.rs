@@ -125,8 +125,8 @@ impl Door {
         }
         let path = path.trim_end_matches('/');
         if path == LOGIN_PATH || path == self.logout_path {
-            let why = "the proxy logs in and out for its callers: make the call without a login or \
-                       logout";
+            let why = "the proxy logs in and out for its callers: make the call itself, without a \
+                       login";
             return Err(Reply::new(Reason::LoginNotAllowed, why));
         }
         Ok(())
@@ -257,7 +257,7 @@ fn check_upgrade(headers: &HeaderMap) -> Result<(), Reply> {
     Ok(())
 }
 
-/// Whether a `Set-Cookie` is the token's, in any case and with any spaces.
+/// Whether a `Set-Cookie` is the token's, however its name is written.
 fn sets_token(cookie: &[u8]) -> bool {
     let name = cookie.split(|byte| matches!(byte, b'=' | b';')).next();
     name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"authToken"))
