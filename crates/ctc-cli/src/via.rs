@@ -147,7 +147,7 @@ impl Proxy {
     }
 }
 
-/// Returns why the proxy itself did not make the call, and the exit code for it.
+/// What the proxy itself has against a call, and the exit code for it.
 pub(crate) fn refusal<B>(response: &Response<B>) -> Option<Failure> {
     let reason = response.headers().get(ERROR)?.to_str().ok()?;
     let exit = match reason {

@@ -95,7 +95,7 @@ fn a_token_that_the_server_rotates_is_not_printed_and_is_kept() {
 }
 
 #[test]
-fn a_closed_pipe_is_not_a_failure() {
+fn a_reader_that_goes_away_is_no_failure() {
     let machine = Machine::new();
     let mut child = machine.command(&["get", DEVICES]);
     let mut child = child
