@@ -95,8 +95,7 @@ impl Proxy {
             Place::Socket(path) => path.display().to_string(),
         };
         let why = chain(error);
-        let message =
-            format!("cannot reach the proxy at {place} ({why}): check that it is running");
+        let message = format!("cannot reach the proxy at {place}: {why}; is `ctc proxy` running?");
         Failure::new(Exit::Unreachable, message)
     }
 

@@ -106,11 +106,7 @@ fn exec_gives_a_program_the_proxy_and_no_secret() {
     );
     drop(proxy);
     let gone = run(&mut machine.bare(&args)).ends_with(69);
-    assert!(
-        gone.err.contains("check that it is running"),
-        "{}",
-        gone.err
-    );
+    assert!(gone.err.contains("is `ctc proxy` running?"), "{}", gone.err);
 }
 
 #[test]
