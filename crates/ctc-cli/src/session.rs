@@ -24,7 +24,7 @@ use crate::via::Via;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Account and session")]
 pub(crate) struct SessionOptions {
-    /// Profile of the profile file
+    /// Name of the profile
     #[arg(long, global = true, value_name = "NAME", env = "CTC_PROFILE")]
     pub(crate) profile: Option<String>,
     /// Profile file, instead of ~/.config/ctc/config.toml
@@ -53,7 +53,7 @@ pub(crate) struct SessionOptions {
     /// File with the application key, which only its owner may read [env: CTC_APP_KEY_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) app_key_file: Option<PathBuf>,
-    /// Which login the account uses [env: CTC_LOGIN]
+    /// Login of the account [env: CTC_LOGIN]
     #[arg(long, global = true, value_name = "LOGIN")]
     pub(crate) login: Option<LoginKind>,
     /// Where the session is saved: file, file:FOLDER or redis://host[:port][/db] [env: CTC_STORE]

@@ -29,8 +29,8 @@ const CLOCK_TOLERANCE: u64 = 60;
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc doctor                   is it the name, the network, TLS, the clock or the store?
-  ctc doctor --region eu       for an instance that is not set up yet
+  ctc doctor                   check name, network, TLS, clock and store
+  ctc doctor --region eu       check an instance before you set it up
   ctc doctor --json | jq '.checks[] | select(.ok | not)'")]
 pub(crate) struct DoctorArgs {}
 

@@ -47,8 +47,8 @@ pub(crate) struct LogoutArgs {}
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc reset                    after an account was unlocked: logins may be made again
-  ctc reset && ctc login       and try at once
+  ctc reset                    allow logins again, after an account was unlocked
+  ctc reset && ctc login       and log in immediately
   ctc reset --profile fleet")]
 pub(crate) struct ResetArgs {}
 

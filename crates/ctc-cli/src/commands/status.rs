@@ -24,8 +24,8 @@ const CHECK_PATH: &str = "/connect/services/devices?pg=1";
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc status                        what the store holds; asks nothing of the server
-  ctc status --check                make one call with the session, and never log in
+  ctc status                        what the store has; sends nothing
+  ctc status --check                also make one call with the session, without a login
   ctc status --json | jq .phase     for scripts and monitoring")]
 pub(crate) struct StatusArgs {
     /// Check that the server accepts the token: one GET call, without a login

@@ -16,8 +16,8 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc store list                  every session in the store, and whose it is
-  ctc store show 3f2a             one of them, by the beginning of its mark
+  ctc store list                  every session in the store, with its account
+  ctc store show 3f2a             one session, by the beginning of its mark
   ctc store forget                remove this account's session, rejections and backoff")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
