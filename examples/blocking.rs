@@ -1,8 +1,8 @@
-//! The main job, blocking: log in once, share the session among fifty threads, outlive a revoked
-//! token, log out.
+//! The main features, blocking: logs in once, shares the session among fifty threads, recovers from
+//! a revoked token, and logs out.
 //!
-//! `cargo run --example blocking` runs it on a CTC server of its own on loopback. Try also an
-//! argument: `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`,
+//! `cargo run --example blocking` uses a CTC test server on loopback. Also try an argument:
+//! `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`,
 //! `CTC_APP_KEY` and `CTC_REGION` (`us` or `eu`) it logs in to the real account, once, and lists
 //! the first devices.
 #![expect(
@@ -20,7 +20,7 @@ use ctc_examples::{Stage, explain, has_real_credentials};
 use ctc_ureq::{Client, Endpoint};
 use serde_json::Value;
 
-/// Threads, and calls of each of them.
+/// The number of threads, and of the calls of each.
 const THREADS: usize = 50;
 const CALLS: usize = 20;
 
@@ -57,7 +57,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The tour: what a program does that uses CTC all day.
+/// The tour: what a program that uses CTC does all day.
 fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     let devices = pages(client, "/connect/services/devices")?;
     println!(
@@ -104,7 +104,7 @@ fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All items of a paged collection.
+/// Returns all items of a paged collection.
 fn pages(client: &Client, path: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let mut items = Vec::new();
     for page in 1_u32.. {
@@ -146,7 +146,7 @@ fn calls_from_many_threads(client: &Client, device: u64) -> Result<usize, Box<dy
     })
 }
 
-/// What goes wrong is said once by the server and known to every caller after that.
+/// Shows a failed login: the server is asked once, and every later caller gets the same reason.
 fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     let Err(error) = client.login() else {
         return Err("the login should have failed".into());
@@ -154,7 +154,7 @@ fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     println!("The login failed: {}.", explain(&error));
     for _ in 0..3 {
         if let Err(error) = client.get("/connect/services/devices").send() {
-            println!("A further call fails at once: {error}.");
+            println!("A further call fails immediately: {error}.");
         }
     }
     println!(
@@ -164,8 +164,8 @@ fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     Err(error.into())
 }
 
-/// A real account: one login and one call. The token is kept valid; a program that runs often
-/// should keep it in a store.
+/// Uses a real account: one login and one call, without a logout. A program that runs often should
+/// save the session in a store.
 fn real_account(client: &Client) -> Result<(), Box<dyn Error>> {
     let mut response = client
         .get("/connect/services/devices")

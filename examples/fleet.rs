@@ -1,10 +1,10 @@
 //! Twenty processes with fifty callers each, one session: `cargo run --example fleet -- --store
 //! file`.
 //!
-//! Starts a CTC server on loopback and many processes (this very program once more) that share a
-//! session by a store: half of them with `ctc-reqwest`, half with `ctc-ureq`. With `--store redis`
-//! they share it by Redis: one of its own on loopback, or the one at `--redis-url`. Prints what the
-//! callers got, and how many logins the server counted.
+//! Starts a CTC test server on loopback and many processes of this program that share a session
+//! through a store: half of them with `ctc-reqwest`, half with `ctc-ureq`. With `--store redis` the
+//! store is a private Redis on loopback, or the one at `--redis-url`. Prints what the callers got,
+//! and how many logins the server counted.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -34,10 +34,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let options = Options::from_args()?;
-    // Each call is a socket here and in the server.
+    // Each call takes a socket here and one in the server.
     let _ = rlimit::increase_nofile_limit(16384);
     let server = Server::start().map_err(|error| error.to_string())?;
-    // A login that takes its time: whoever would log in as well has every chance to.
+    // A slow login, so that any other caller that might log in too has the chance to.
     server.inject(Rule::forever(Matcher::Login, Fault::Delay(500)));
     let store = Store::open(&options)?;
     println!(
@@ -90,7 +90,7 @@ fn run() -> Result<(), String> {
     )
 }
 
-/// Prints a line, by the server's own count of logins; fails when it is not as it should be.
+/// Prints a line with the server's count of logins. Fails unless `as_it_should`.
 fn tell(what: &str, sum: &Sum, server: &Server, as_it_should: bool) -> Result<(), String> {
     let (answered, refused) = (sum.answered, sum.refused());
     let logins = server.counts().login_requests;

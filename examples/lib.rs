@@ -1,4 +1,4 @@
-//! What the examples share: the server they talk to, and the trouble it can be asked to make.
+//! What the examples share: the test server, and the faults that it can be asked for.
 
 pub mod sdk;
 pub mod workers;
@@ -12,48 +12,48 @@ use ctc_testkit::{
     Server,
 };
 
-/// Whether the environment has credentials of a real account.
+/// Returns whether the environment has the credentials of a real account.
 pub fn has_real_credentials() -> bool {
     ["CTC_USERNAME", "CTC_PASSWORD", "CTC_APP_KEY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// A CTC server on loopback, and what to tell a client about it.
+/// A CTC test server on loopback, and the settings of a client for it.
 #[derive(Debug)]
 pub struct Stage {
     /// The server.
     pub server: Server,
-    /// Where the client is to go.
+    /// The URL for the client.
     pub url: String,
-    /// The username it knows.
+    /// The username.
     pub username: &'static str,
-    /// The password the client is to use.
+    /// The password that the client uses.
     pub password: &'static str,
-    /// The application key it knows.
+    /// The application key.
     pub app_key: &'static str,
-    /// What is wrong, if anything.
+    /// The fault, if there is one.
     pub trouble: Option<Trouble>,
 }
 
-/// What can be wrong, by the first argument of an example.
+/// The faults, as the first argument of an example names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// `wrong-password`
     WrongPassword,
-    /// `down`: nobody listens.
+    /// `down`: nothing listens.
     Down,
-    /// `hangs`: the login is accepted and never answered.
+    /// `hangs`: the login gets no response.
     Hangs,
-    /// `rubbish`: the login is answered with an HTML page and status 200.
+    /// `rubbish`: the login gets an HTML page with status 200.
     Rubbish,
 }
 
 impl Stage {
-    /// Starts the server, with the trouble that the command line asks for.
+    /// Starts the server, with the fault that the command line asks for.
     ///
     /// # Errors
-    /// When the argument is unknown, or the server cannot start.
+    /// Returns an error if the argument is unknown, or the server cannot start.
     pub fn from_args() -> Result<Self, Box<dyn Error>> {
         let trouble = match std::env::args().nth(1).as_deref() {
             None => None,
@@ -68,7 +68,7 @@ impl Stage {
                 .into());
             }
         };
-        // A thousand calls at once are a thousand sockets here and as many in the server.
+        // A thousand calls at once take a thousand sockets here and as many in the server.
         let _ = rlimit::increase_nofile_limit(8192);
         let server = Server::start()?;
         let mut stage = Self {
@@ -99,7 +99,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The last line of an example, by the server's own counts.
+    /// Prints the last line of an example, from the server's counts.
     pub fn summary(&self) -> String {
         let counts = self.server.counts();
         format!(
@@ -109,10 +109,10 @@ impl Stage {
     }
 }
 
-/// The login that `CTC_LOGIN` asks for (`cookie`, or `oauth`), at this server.
+/// Returns the login that `CTC_LOGIN` asks for (`cookie` or `oauth`), at this server.
 ///
 /// # Errors
-/// When `CTC_LOGIN` is something else.
+/// Returns an error if `CTC_LOGIN` has another value.
 pub fn login(server: &Server) -> Result<Login, Box<dyn Error>> {
     match std::env::var("CTC_LOGIN").as_deref() {
         Err(_) | Ok("" | "cookie") => Ok(Login::AuthToken),
@@ -124,7 +124,7 @@ pub fn login(server: &Server) -> Result<Login, Box<dyn Error>> {
     }
 }
 
-/// An error and what it came from, in one line.
+/// Formats an error and its sources in one line.
 pub fn explain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

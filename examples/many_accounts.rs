@@ -1,8 +1,8 @@
-//! Many accounts: one client each over one HTTP client, logins at a pace of your choosing, and all
-//! closed within a limit.
+//! Many accounts: a client for each over one HTTP client, a limit on their logins, and a time limit
+//! for closing all of them.
 //!
-//! `cargo run --release --example many_accounts -- 1000` runs it with 1,000 accounts (100 unless
-//! you say otherwise) on a CTC server of its own on loopback, and prints what it costs.
+//! `cargo run --release --example many_accounts -- 1000` runs it with 1,000 accounts (default 100)
+//! on a CTC test server on loopback, and prints what it costs.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,7 +21,7 @@ use ctc_reqwest::{Client, Endpoint, LoginLimiter, http_client_builder};
 use ctc_testkit::{DEFAULT_APP_KEY, Server};
 use recipe::{Open, client, close, evict};
 
-/// As many logins at once, and as many a minute.
+/// The limits: logins at the same time, and logins per minute.
 const AT_ONCE: u32 = 20;
 const PER_MINUTE: u32 = 6_000;
 
@@ -66,7 +66,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         let builder = ctc_ureq::Client::builder().endpoint(endpoint.clone());
         Ok(builder.app_key("k").credentials(user, "s3cret").build()?)
     })?;
-    // Without optimizations, each takes a tenth of a second.
+    // Without optimizations, each key takes a tenth of a second.
     let some = users.len() / if cfg!(debug_assertions) { 10 } else { 1 };
     measured("clients with an HTTP client each", &users[..some], |user| {
         Ok(own(user).build()?)
@@ -115,7 +115,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the clients cost that `make` makes.
+/// Measures what the clients that `make` returns cost.
 fn measured<C>(
     what: &str,
     users: &[String],
@@ -133,7 +133,7 @@ fn measured<C>(
     Ok(())
 }
 
-/// How much memory the process has, in KiB; 0 where nobody says.
+/// Returns the memory of the process, in KiB; 0 if the system does not say.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,8 +1,8 @@
-//! The OAuth login, async: log in at the token endpoint, share the token among a thousand tasks,
-//! log in again once it has ended, and learn from a rejection why.
+//! The OAuth login, async: logs in at the token endpoint, shares the token among a thousand tasks,
+//! logs in again after its end, and prints why a login was rejected.
 //!
-//! `cargo run --example oauth` runs it on a CTC server of its own on loopback. For a real account,
-//! set `CTC_LOGIN=oauth` and run the quickstart.
+//! `cargo run --example oauth` uses a CTC test server on loopback. For a real account, set
+//! `CTC_LOGIN=oauth` and run the quickstart.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // A thousand calls at once are a thousand sockets here and as many in the server.
+    // A thousand calls at once take a thousand sockets here and as many in the server.
     let _ = rlimit::increase_nofile_limit(8192);
     let server = Server::start()?;
     println!(
@@ -48,7 +48,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let responses = a_thousand_calls(&ctc).await?;
     println!("A day later, 1,000 more: {responses} responses of 200, one more login for all.");
 
-    // A rejection says whether the credentials or the setup is at fault, and ends all logins.
+    // A rejection says whether the credentials or the configuration is wrong, and stops all logins.
     let stranger = client(&server, "not-the-password!")?;
     for _ in 0..3 {
         let Err(error) = stranger.get("/connect/services/devices").send().await else {

@@ -1,8 +1,8 @@
-//! The main job, async: log in once, share the session among a thousand tasks, outlive a revoked
-//! token, log out.
+//! The main features, async: logs in once, shares the session among a thousand tasks, recovers from
+//! a revoked token, and logs out.
 //!
-//! `cargo run --example quickstart` runs it on a CTC server of its own on loopback. Try also an
-//! argument: `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`,
+//! `cargo run --example quickstart` uses a CTC test server on loopback. Also try an argument:
+//! `wrong-password`, `down`, `hangs` or `rubbish`. With `CTC_USERNAME`, `CTC_PASSWORD`,
 //! `CTC_APP_KEY` and `CTC_REGION` (`us` or `eu`) it logs in to the real account, once, and lists
 //! the first devices.
 #![expect(
@@ -53,7 +53,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The tour: what a program does that uses CTC all day.
+/// The tour: what a program that uses CTC does all day.
 async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     let devices = pages(client, "/connect/services/devices").await?;
     println!(
@@ -99,7 +99,7 @@ async fn tour(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All items of a paged collection.
+/// Returns all items of a paged collection.
 async fn pages(client: &Client, path: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let mut items = Vec::new();
     for page in 1_u32.. {
@@ -136,7 +136,7 @@ async fn a_thousand_calls(client: &Client, device: u64) -> Result<usize, Box<dyn
     Ok(answered)
 }
 
-/// What goes wrong is said once by the server and known to every caller after that.
+/// Shows a failed login: the server is asked once, and every later caller gets the same reason.
 async fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     let Err(error) = client.login().await else {
         return Err("the login should have failed".into());
@@ -144,7 +144,7 @@ async fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     println!("The login failed: {}.", explain(&error));
     for _ in 0..3 {
         if let Err(error) = client.get("/connect/services/devices").send().await {
-            println!("A further call fails at once: {error}.");
+            println!("A further call fails immediately: {error}.");
         }
     }
     println!(
@@ -154,8 +154,8 @@ async fn trouble(client: &Client, stage: &Stage) -> Result<(), Box<dyn Error>> {
     Err(error.into())
 }
 
-/// A real account: one login and one call. The token is kept valid; a program that runs often
-/// should keep it in a store.
+/// Uses a real account: one login and one call, without a logout. A program that runs often should
+/// save the session in a store.
 async fn real_account(client: &Client) -> Result<(), Box<dyn Error>> {
     let response = client
         .get("/connect/services/devices")

@@ -1,6 +1,6 @@
-//! The SDK in `examples/sdk/` at work, async: devices, a stream of events, a note.
+//! The SDK in `examples/sdk/` in use, async: devices, a stream of events, a note.
 //!
-//! `cargo run --example sdk_async` runs it on a CTC server of its own on loopback.
+//! `cargo run --example sdk_async` uses a CTC test server on loopback.
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .app_key(DEFAULT_APP_KEY)
         .credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
         .build()?;
-    // The SDK takes any client of ours, or your own. Keep a clone for what is not the SDK's matter:
+    // The SDK takes any client of ours, or your own. Keep a clone for what the SDK does not do:
     // logging out.
     let fleet = Fleet::new(ctc.clone());
 
@@ -45,12 +45,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         starts += u32::from(event.event_type == "Ignition On");
         if seen == 100 {
             server.revoke_all();
-            println!("After 100 events the server revokes the token; nobody here needs to notice.");
+            println!("After 100 events the server revokes the token; the caller does not notice.");
         }
     }
     println!("{seen} events, {starts} times the ignition was turned on.");
 
-    let note = fleet.add_note(first.id, "tyres checked").await?;
+    let note = fleet.add_note(first.id, "tires checked").await?;
     println!("Added note {}: {}.", note.id, note.text);
 
     ctc.logout().await;

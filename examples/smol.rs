@@ -1,8 +1,8 @@
-//! A runtime of your own: smol. All that it takes is `impl Runtime`, two methods of one line.
+//! Your own runtime: smol. All that it needs is `impl Runtime`, two one-line methods.
 //!
-//! The HTTP client is ureq here, on smol's threads for what blocks: any blocking `Transport` is an
-//! asynchronous one this way. It runs against a CTC server on this machine: `cargo run --example
-//! smol`.
+//! The HTTP client is ureq, on smol's threads for blocking work: this turns any blocking
+//! `Transport` into an asynchronous one. It runs against a CTC test server on this machine: `cargo
+//! run --example smol`.
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
@@ -19,7 +19,7 @@ use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_ureq::{Outbound, UreqTransport, http_client_builder};
 use http::Request;
 
-/// The runtime: logins are its tasks, and waits its timers.
+/// The runtime, which runs logins as its tasks, and waits with its timers.
 struct Smol;
 
 impl Runtime for Smol {
@@ -34,7 +34,7 @@ impl Runtime for Smol {
     }
 }
 
-/// A blocking HTTP client, each request on a thread of smol's pool.
+/// A blocking HTTP client, with each request on a thread of smol's pool.
 struct Unblock<T>(Arc<T>);
 
 impl<T> Unblock<T> {
@@ -61,7 +61,7 @@ where
     }
 
     async fn send_login(&self, mut login: LoginRequest) -> Result<LoginResponse, T::Error> {
-        // A thread cannot be stopped: it must be done before the driver gives up on it.
+        // A thread cannot be stopped, so it must end before the driver gives up.
         login.timeout = login.timeout * 9 / 10;
         self.run(move |transport| transport.send_login(login)).await
     }

@@ -29,6 +29,6 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("Page {page}: {}", task.await??);
     }
     println!("Logged out: {:?}", client.logout().await);
-    println!("The server saw {} login.", server.counts().logins);
+    println!("The server received {} login.", server.counts().logins);
     Ok(())
 }

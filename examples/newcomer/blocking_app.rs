@@ -18,7 +18,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("The device: {}", device.body_mut().read_to_string()?);
     let note = client
         .post("/connect/services/devices/1001/notes")
-        .body("tyres checked")
+        .body("tires checked")
         .send()?;
     println!("The note: {}", note.status());
 

@@ -35,7 +35,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync
         server.revoke_all();
     }
     println!(
-        "Logins: {}, none of them noticed by this program.",
+        "Logins: {}. This program did not notice them.",
         session.counts().logins
     );
     println!("Logged out: {:?}", ctc.driver().logout().await);

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_password_is_passed_on() {
+    fn a_rejected_password_is_passed_on() {
         let mut ctc = MockCtc::new();
         let denied = Denied::new(Denial::rejected(StatusCode::UNAUTHORIZED), None);
         ctc.expect_fetch().return_once(|_| Err(denied.into()));

@@ -13,7 +13,7 @@ pub(crate) struct Tcp;
 impl Transport for Tcp {
     type Request = Request<Vec<u8>>;
     type Response = Response<Vec<u8>>;
-    type Error = io::Error; // of which `ConnectionRefused` tells the driver: nothing was sent
+    type Error = io::Error; // `ConnectionRefused` tells the driver that nothing was sent
     fn send(&self, request: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
         let time = request.extensions().get();
         let time = time.map_or(Duration::from_secs(300), |RequestTimeout(time)| *time);

@@ -1,13 +1,13 @@
-//! Two clients in a program that enabled no TLS feature of either adapter.
+//! Two clients in a program that enables no TLS feature of either adapter.
 //!
 //! `cargo test -p ctc-no-tls --features alone`
 
 use std::error::Error;
 
-/// What each adapter says of an `https` endpoint: its name, and its error with all causes.
+/// Returns each adapter's name, and its error for an `https` endpoint with all causes.
 ///
 /// # Errors
-/// When a client cannot be built.
+/// Returns an error if a client cannot be built.
 pub fn complaints() -> Result<[(&'static str, String); 2], Box<dyn Error>> {
     let blocking = ctc_ureq::Client::builder()
         .endpoint(ctc_ureq::Endpoint::new(&nobody())?)
@@ -26,7 +26,8 @@ pub fn complaints() -> Result<[(&'static str, String); 2], Box<dyn Error>> {
     Ok([("reqwest", told(login)), ("ureq", told(blocking.login()))])
 }
 
-/// An address where a connection is made, so that only TLS is missing: the listener is left open.
+/// Returns an address that accepts connections, so that only TLS is missing: the listener stays
+/// open.
 fn nobody() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")
         .map(Box::new)

@@ -1,4 +1,4 @@
-//! Each call as a request, and as the reading of its response. No I/O: both clients share it.
+//! Each call, as a request and as the reading of its response. No I/O: both clients share it.
 
 use std::marker::PhantomData;
 
@@ -11,9 +11,9 @@ use super::model::{AvlEvent, Device, DeviceId, Envelope, Item, Note};
 
 const DEVICES: &str = "/connect/services/devices";
 
-/// One call: what to send, and what kind of items it answers with.
+/// One call: what to send, and the type of the items in its response.
 pub(super) struct Call<I> {
-    /// What it does, for errors: "cannot …".
+    /// What it does, for errors that begin with "cannot …".
     action: &'static str,
     method: Method,
     path: String,
@@ -54,10 +54,10 @@ pub(super) struct Page(u32);
 
 impl Page {
     pub(super) const FIRST: Self = Self(1);
-    /// The largest page that CTC gives.
+    /// The largest page that CTC returns.
     const SIZE: usize = 100;
 
-    /// The page after this one. A page that is not full is the last one.
+    /// Returns the page after this one. A page that is not full is the last one.
     pub(super) fn next(self, items: usize) -> Option<Self> {
         (items >= Self::SIZE).then(|| Self(self.0.saturating_add(1)))
     }
@@ -80,7 +80,7 @@ impl<I: Item> Call<I> {
         }
     }
 
-    /// The action, and the request: just the path, since the session knows the endpoint.
+    /// Returns the action, and the request: just the path, because the session knows the endpoint.
     pub(super) fn into_parts(self) -> (Reading<I>, Request<Vec<u8>>) {
         let mut request = Request::builder().method(self.method).uri(self.path);
         request = request.header(ACCEPT, "application/json;charset=UTF-8");

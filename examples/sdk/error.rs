@@ -1,4 +1,4 @@
-//! What can go wrong in the SDK.
+//! The errors of the SDK.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use http::StatusCode;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no session, and none may be had now: a wrong password, a pause after failed logins,
-    /// a logout.
+    /// There is no session, and no login may be made: after a rejected password, during a backoff,
+    /// after a logout.
     #[error("cannot {action} without a CTC session")]
     NoSession {
         /// What was to be done.
         action: &'static str,
-        /// Why, and when to come back.
+        /// Why, and when to try again.
         source: Denied,
     },
-    /// The call got no (whole) answer.
+    /// The call got no complete response.
     #[error("cannot {action}")]
     Call {
         /// What was to be done.
@@ -29,28 +29,28 @@ pub enum Error {
         /// Why.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// CTC answered with another status than 2xx.
+    /// CTC responded with another status than 2xx.
     #[error("cannot {action}: CTC answered {status}")]
     Status {
         /// What was to be done.
         action: &'static str,
         /// The status.
         status: StatusCode,
-        /// Why the session did not cure it, if it is a 401.
+        /// Why the session could not recover, if it is a 401.
         source: Option<Unauthorized>,
     },
-    /// CTC's answer is not of the shape that this SDK knows.
+    /// CTC's response does not have the form that this SDK expects.
     #[error("cannot {action}: the response is not as expected")]
     ServerResponse {
         /// What was to be done.
         action: &'static str,
-        /// What was wrong about it.
+        /// What was wrong with it.
         source: serde_json::Error,
     },
 }
 
 impl Error {
-    /// How long to wait before another try can help; `None` when time alone does not help.
+    /// Returns how long to wait before trying again; `None` if waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoSession { source, .. } => source.retry_after(),

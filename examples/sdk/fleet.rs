@@ -17,12 +17,12 @@ pub struct Fleet<C> {
 }
 
 impl<C: AsyncCaller> Fleet<C> {
-    /// A fleet over a client, such as `ctc_reqwest::Client`.
+    /// Creates a fleet over a client, such as `ctc_reqwest::Client`.
     pub fn new(ctc: C) -> Self {
         Self { ctc }
     }
 
-    /// All devices, fetched page by page as they are asked for.
+    /// Returns all devices, fetched page by page on demand.
     pub fn devices(&self) -> impl Stream<Item = Result<Device, Error>> + '_ {
         self.pages(calls::devices)
     }
@@ -35,13 +35,13 @@ impl<C: AsyncCaller> Fleet<C> {
         self.one(calls::device(id)).await
     }
 
-    /// All events of a device, oldest first, fetched page by page as they are asked for.
+    /// Returns all events of a device, oldest first, fetched page by page on demand.
     pub fn events(&self, id: DeviceId) -> impl Stream<Item = Result<AvlEvent, Error>> + '_ {
         self.pages(move |page| calls::events(id, page))
     }
 
-    /// Adds a note to a device. It is a POST, so it is never sent twice: see [`Error::Status`] for
-    /// the 401 that this can lead to.
+    /// Adds a note to a device. It is a POST, so it is never replayed: see [`Error::Status`] for
+    /// the 401 that this can cause.
     ///
     /// # Errors
     /// [`Error`].
@@ -59,7 +59,8 @@ impl<C: AsyncCaller> Fleet<C> {
         reading.items(&self.fetch(reading.action, request).await?)
     }
 
-    /// Makes a call, again if CTC is busy, with the client's own timers: no runtime is named here.
+    /// Makes a call, and repeats it if CTC is busy. It uses the client's own timers, and so names
+    /// no runtime.
     async fn fetch(
         &self,
         action: &'static str,

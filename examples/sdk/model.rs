@@ -1,10 +1,10 @@
-//! What CTC answers with, typed.
+//! CTC's responses, typed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Names a device.
+/// The id of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct DeviceId(pub u64);
@@ -23,31 +23,31 @@ pub struct Device {
     pub id: DeviceId,
     /// Its electronic serial number.
     pub esn: String,
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// Whether it is in use, in CTC's words.
+    /// Its status, as CTC states it.
     pub status: String,
 }
 
-/// Something that a device reported.
+/// An event that a device reported.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AvlEvent {
-    /// Names the event.
+    /// The id of the event.
     pub message_uuid: String,
     /// The device that reported it.
     pub device_id: DeviceId,
     /// What happened.
     pub event_type: String,
-    /// When, in UTC.
+    /// When it happened, in UTC.
     pub event_time: String,
-    /// Where.
+    /// Where it happened.
     #[serde(rename = "address")]
     pub position: Position,
 }
 
-/// A place on Earth, in degrees.
+/// A position on Earth, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Position {
@@ -65,11 +65,11 @@ pub struct Position {
 pub struct Note {
     /// Its number among the device's notes.
     pub id: u64,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// The envelope that every response comes in, and the wrapper of each item in it.
+/// The envelope of every response, and the wrapper of each item in it.
 #[derive(Deserialize)]
 pub(super) struct Envelope<W> {
     pub(super) response: Results<W>,
@@ -80,7 +80,7 @@ pub(super) struct Results<W> {
     pub(super) results: Vec<W>,
 }
 
-/// An item that comes wrapped in an object with one field.
+/// An item that is wrapped in an object with one field.
 pub(super) trait Item: Sized {
     type Wrapped: for<'de> Deserialize<'de>;
 

@@ -1,4 +1,4 @@
-//! When a call is made again: after a 429, or a 5xx of a call that does no harm twice. No I/O: both
+//! When a call is repeated: after a 429, or after a 5xx if sending it twice is safe. No I/O: both
 //! clients share it.
 
 use std::time::{Duration, SystemTime};
@@ -8,12 +8,12 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use httpdate::parse_http_date;
 
 const MOST_PAUSES: u32 = 3;
-/// Doubled each time.
+/// The first wait, which doubles each time.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long to wait before a call is made again that was made `times` times; `None` if this
-/// response is the last word.
+/// Returns how long to wait before repeating a call that was made `times` times; `None` if it is
+/// not repeated.
 pub(super) fn pause<B>(method: &Method, times: u32, response: &Response<B>) -> Option<Duration> {
     let status = response.status();
     let is_busy = status == StatusCode::TOO_MANY_REQUESTS

@@ -1,4 +1,4 @@
-//! What newcomers wrote from the documentation alone goes on working, and stays short.
+//! Programs that newcomers wrote from the documentation alone still work, and stay short.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -37,7 +37,7 @@ fn the_app_with_its_own_transport_runs() {
     own_transport::main().unwrap();
 }
 
-/// HTTP/1.0, so each request has a connection of its own; and whole bodies.
+/// HTTP/1.0: each request has its own connection, and bodies are read whole.
 mod own_transport_conforms {
     use ctc_testkit::conformance::HttpStack;
 
@@ -61,7 +61,7 @@ fn each_is_short() {
         ),
         ("hyper_app", include_str!("../newcomer/hyper_app.rs"), 60),
         ("mocks", include_str!("../newcomer/mocks.rs"), 60),
-        // It brings an HTTP client along.
+        // This one contains an HTTP client.
         (
             "own_transport",
             include_str!("../newcomer/own_transport.rs"),
@@ -73,9 +73,9 @@ fn each_is_short() {
     }
 }
 
-/// Each byte of a response that drips starts the stream's own timeout anew.
+/// Each byte of a slow response restarts the stream's own timeout.
 #[test]
-fn a_login_that_drips_ends_in_time_in_the_app_with_its_own_transport() {
+fn a_slow_login_ends_in_time_in_the_app_with_its_own_transport() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", server.local_addr().unwrap());
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What the OAuth login promises, over both clients.
+//! The promises of the OAuth login, over both clients.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use ctc_driver::ctc_core::{Endpoint, Login, OAuth, SettingsError};
@@ -18,7 +18,7 @@ fn api(server: &Server) -> Endpoint {
     Endpoint::danger_plain_http(&server.url()).unwrap()
 }
 
-/// One request, to the token endpoint, and nothing to the API.
+/// Checks that there was one request to the token endpoint, and none to the API.
 fn asked_once(server: &Server) {
     let counts = server.counts();
     assert_eq!((counts.login_requests, counts.token_requests), (1, 1));
@@ -81,7 +81,7 @@ fn ten_thousand_blocking_calls_on_a_rejection_make_one_request() {
 }
 
 #[test]
-fn a_pair_of_different_regions_is_refused_when_the_client_is_built() {
+fn endpoints_of_different_regions_are_an_error_when_the_client_is_built() {
     for (endpoint, login) in [(Endpoint::eu(), OAuth::us()), (Endpoint::us(), OAuth::eu())] {
         let config = || {
             SessionConfig::new()

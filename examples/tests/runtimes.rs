@@ -1,5 +1,5 @@
-//! The drivers over the shipped clients on real runtimes: ones that shut down in mid-login, that
-//! stand still, that are not there; callers that leave; and user code that panics or calls back.
+//! The drivers over the shipped clients on real runtimes: runtimes that shut down during a login,
+//! that stop, or that are missing; callers that leave; and user code that panics or calls back.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
@@ -41,10 +41,10 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 const DEVICES: &str = "/connect/services/devices";
 
-/// Far more than anything here takes, and far less than the lease of a login.
+/// The time limit of everything here, far below the lease of a login.
 const SOON: Duration = Duration::from_secs(8);
 
-/// The status, or why there is none.
+/// The status, or the error.
 type Outcome = Result<u16, Failed>;
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Failed {
     }
 }
 
-/// An asynchronous client: makes the same call again and again.
+/// An asynchronous client, which makes the same call each time.
 #[derive(Clone)]
 struct Client {
     call: Arc<dyn Fn() -> BoxFuture<Outcome> + Send + Sync>,
@@ -74,7 +74,7 @@ impl Client {
         (self.call)()
     }
 
-    /// A call that waits already, if it has to.
+    /// Starts a call, and returns once it waits, if it has to.
     fn waiting_call(&self, host: &Host) -> BoxFuture<Outcome> {
         let mut call = self.call();
         let poll = |context: &mut Context<'_>| Poll::Ready(call.as_mut().poll(context));
@@ -83,14 +83,14 @@ impl Client {
     }
 }
 
-/// What clients are built with.
+/// The settings of clients.
 #[derive(Default)]
 struct Set {
     runtime: Option<Arc<dyn Runtime>>,
     store: Option<FirstLeaseHangs>,
     max_wait: Duration,
     login_rule: Option<LoginRule>,
-    /// With as short a login.
+    /// With an equally short login timeout.
     lease: Option<Duration>,
 }
 
@@ -169,7 +169,7 @@ fn tower(server: &Server, set: Set) -> Client {
     layered(server, set, hyper)
 }
 
-/// The layer over a service that needs no runtime: ureq, on threads for what blocks.
+/// The layer over a service that needs no runtime: ureq, on threads for blocking work.
 fn tower_over_threads(server: &Server, set: Set) -> Client {
     let agent = ctc_ureq::http_client_builder().build().new_agent();
     let service = service_fn(move |request: Request<Full<Bytes>>| {
@@ -230,7 +230,7 @@ fn failed<E: ctc_driver::TransportError>(error: &CallError<E>) -> Failed {
     Failed::new(denied, error)
 }
 
-/// A blocking client of a session that others have, too.
+/// A blocking client of a shared session.
 fn ureq(session: &SharedSession) -> impl Fn() -> Outcome + Clone + Send + Sync + use<> {
     let transport = UreqTransport::from_config(ctc_ureq::http_client_builder().build());
     let driver = Driver::new(session.clone(), transport, None);
@@ -258,7 +258,7 @@ impl Runtime for Smol {
     }
 }
 
-/// Where callers live.
+/// The runtime of the callers.
 enum Host {
     Tokio(TokioRuntime),
     Smol,
@@ -288,7 +288,7 @@ impl Host {
         }
     }
 
-    /// Runs a task beside whatever [`block_on`](Self::block_on) runs.
+    /// Runs a task beside what [`block_on`](Self::block_on) runs.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let _entered = match self {
             Self::Tokio(runtime) => Some(runtime.enter()),
@@ -311,7 +311,7 @@ impl Host {
         self.within(SOON, future).expect("done soon")
     }
 
-    /// Goes on running until something holds.
+    /// Keeps running until a condition holds.
     fn run_until(&self, holds: impl Fn() -> bool) {
         self.soon(async {
             while !holds() {
@@ -321,7 +321,7 @@ impl Host {
     }
 }
 
-/// A client on a runtime, and a server of their own.
+/// A client on a runtime, and its server.
 struct Stack {
     server: Server,
     host: Host,
@@ -390,7 +390,7 @@ fn is_login_held(server: &Server) -> bool {
     server.counts().held == 1
 }
 
-/// On every stack that has a runtime to shut down, both clients and both ways to run it.
+/// On each client that needs a runtime, and on both kinds of runtimes.
 fn on_tokio(check: impl Fn(Stack)) {
     for build in [reqwest as Build, tower] {
         for host in [Host::current_thread, Host::multi_thread] {
@@ -400,7 +400,7 @@ fn on_tokio(check: impl Fn(Stack)) {
 }
 
 on_every_stack! {
-    /// Callers with short deadlines, one after another, share one login however long it takes.
+    /// Callers with short deadlines, one after another, share one login, however long it takes.
     fn callers_that_leave_change_nothing(stack: Stack) {
         let client = stack.client(Set::default());
         hold_logins(&stack.server);
@@ -415,8 +415,8 @@ on_every_stack! {
         assert_eq!((counts.0.login_requests, counts.1.denied), (1, 0));
     }
 
-    /// A rule that panics is not asked: the status says what the login meant, and all who wait hear
-    /// of it at once.
+    /// If a rule panics, the status decides what the login's response means, and all waiting
+    /// callers get the result immediately.
     fn a_rule_that_panics_blocks_no_caller(stack: Stack) {
         for (status, rejected) in [(401, true), (503, false)] {
             let rule = LoginRule::new(|_| panic!("a rule that panics, as this test wants it"));
@@ -444,8 +444,8 @@ on_every_stack! {
         }
     }
 
-    /// A task that an observer spawns when a login is sent waits for that login as others do. A
-    /// call that it waits for on the spot would wait for itself, and is denied.
+    /// A task that an observer spawns when a login is sent waits for that login like other callers.
+    /// A call in the observer itself would wait for itself, and is denied.
     fn an_observers_calls_do_not_wait_for_themselves(stack: Stack) {
         let client = stack.client(Set::default());
         let blocking = ureq(&client.session);
@@ -466,7 +466,7 @@ on_every_stack! {
         hold_logins(&stack.server);
         let first = client.waiting_call(&stack.host);
         stack.host.run_until(|| is_login_held(&stack.server));
-        // Denied while the login was still out.
+        // It was denied while the login was still in progress.
         for outcome in spot.lock().unwrap().drain(..) {
             assert_eq!(outcome.unwrap_err().denial, Some(Denial::InsideLogin));
         }
@@ -495,7 +495,7 @@ fn joined(thread: thread::JoinHandle<Outcome>) -> Outcome {
     thread.join().unwrap()
 }
 
-/// A store whose first lease never comes.
+/// A store that never grants its first lease.
 #[derive(Clone, Default)]
 struct FirstLeaseHangs {
     store: MemoryStore,
@@ -516,8 +516,7 @@ impl AsyncSessionStore for FirstLeaseHangs {
     }
 }
 
-/// Somebody else who waits for the login that a runtime has begun: a task of another runtime, and a
-/// thread.
+/// Other callers that wait for the login of a runtime: a task of another runtime, and a thread.
 struct Others {
     host: Host,
     task: BoxFuture<Outcome>,
@@ -542,9 +541,9 @@ impl Others {
     }
 }
 
-/// The login was sent, and may have had an effect: it costs one more.
+/// The login was sent and may have taken effect, so it costs one more.
 #[test]
-fn a_runtime_that_shuts_down_in_mid_login_costs_one_more_login() {
+fn a_runtime_that_shuts_down_during_a_login_costs_one_more_login() {
     on_tokio(|stack| {
         let client = stack.client(Set::default());
         hold_logins(&stack.server);
@@ -559,7 +558,7 @@ fn a_runtime_that_shuts_down_in_mid_login_costs_one_more_login() {
     });
 }
 
-/// Nothing was sent yet: it costs nothing.
+/// Nothing was sent yet, so it costs nothing.
 #[test]
 fn a_runtime_that_shuts_down_while_the_store_is_asked_costs_nothing() {
     on_tokio(|stack| {
@@ -580,9 +579,9 @@ fn a_runtime_that_shuts_down_while_the_store_is_asked_costs_nothing() {
     });
 }
 
-/// With a runtime that lives on, a caller's runtime may go: the login does not notice.
+/// If the login's runtime continues, the end of a caller's runtime does not affect the login.
 #[test]
-fn a_login_on_a_runtime_of_its_own_outlives_its_callers_runtime() {
+fn a_login_on_another_runtime_outlives_its_callers_runtime() {
     on_tokio(|stack| {
         let living = TokioRuntime::new().unwrap();
         let client = stack.client(Set::on(Tokio::on(living.handle().clone())));
@@ -599,8 +598,8 @@ fn a_login_on_a_runtime_of_its_own_outlives_its_callers_runtime() {
     });
 }
 
-/// The elected caller is kept and never polled again: its login runs, and a thread that waits for
-/// it is served at its end, not at the end of its lease.
+/// The elected caller is never polled again: its login runs all the same, and a waiting thread gets
+/// its result when it ends, not when its lease expires.
 #[test]
 fn a_thread_is_served_when_a_tasks_login_ends() {
     for (host, build) in [
@@ -626,7 +625,7 @@ fn a_thread_is_served_when_a_tasks_login_ends() {
     }
 }
 
-/// And the other way round.
+/// The same in the other direction.
 #[test]
 fn a_task_is_served_when_a_threads_login_ends() {
     on_tokio(|stack| {
@@ -647,7 +646,7 @@ fn a_task_is_served_when_a_threads_login_ends() {
     });
 }
 
-/// Three ways to run a future without tokio, one of them without any timer or reactor.
+/// Three ways to run a future without tokio, one of them without a timer or reactor.
 fn block_on_by_hand<R>(future: impl Future<Output = R>) -> R {
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
@@ -668,8 +667,8 @@ fn block_on_by_hand<R>(future: impl Future<Output = R>) -> R {
 const OUTSIDE: [fn(BoxFuture<Outcome>) -> Outcome; 3] =
     [block_on_by_hand, smol::block_on, smol::future::block_on];
 
-/// No runtime, or one that has gone or that nobody runs: the call says so, whether or not it may
-/// wait. Nobody else is denied: a thread logs in at once.
+/// Without a runtime, or with one that has ended or that nothing runs: the call fails with that
+/// reason, whether or not it may wait. No other caller is denied: a thread logs in immediately.
 #[test]
 fn a_call_whose_runtime_does_not_run_says_so_and_denies_no_other() {
     let gone = TokioRuntime::new().unwrap().handle().clone();
@@ -692,7 +691,7 @@ fn a_call_whose_runtime_does_not_run_says_so_and_denies_no_other() {
                     };
                     let client = build(&server, set);
                     let session = client.session.clone();
-                    // Several at once: those who are not elected wait for one who is.
+                    // Several at once: the callers that are not elected wait for the one that is.
                     let calls = on_threads(callers, move || block_on(client.call()));
                     threads.push((calls, session));
                 }
@@ -710,7 +709,7 @@ fn a_call_whose_runtime_does_not_run_says_so_and_denies_no_other() {
     }
 }
 
-/// A file store that takes its time with each save.
+/// A file store whose saves are slow.
 struct SlowSaves(FileStore);
 
 struct SlowLease(Box<dyn AsyncStoreLease>);
@@ -743,9 +742,9 @@ impl AsyncStoreLease for SlowLease {
     }
 }
 
-/// A program that ends with its first call: the next one finds the token in the store.
+/// A program that ends after its first call: the next one finds the token in the store.
 #[test]
-fn the_token_of_a_program_that_makes_one_call_is_kept() {
+fn the_token_of_a_program_that_makes_one_call_is_saved() {
     for host in [Host::current_thread, Host::multi_thread] {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start().unwrap();

@@ -1,5 +1,5 @@
-//! The SDK on mocks of the ports, as its author would test it; and on the server, over every
-//! client.
+//! Tests of the SDK with mocks, as its author would write them, and with the test server, over
+//! every client.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ use http::{Method, Request, Response, StatusCode};
 
 const TRUCK: DeviceId = DeviceId(1001);
 
-/// On mocks of the ports: no server, no socket, no runtime.
+/// With mocks: no server, no socket, no runtime.
 mod mocked {
     use super::*;
 
@@ -59,7 +59,7 @@ mod mocked {
         }
     }
 
-    /// Runs a login on the spot, since a mock never waits.
+    /// Runs a login immediately, because a mock never waits.
     struct Inline;
 
     impl Runtime for Inline {
@@ -127,7 +127,7 @@ mod mocked {
             .once()
             .return_once(|_| Ok(events(0..100)));
         let fleet = blocking::Fleet::new(Driver::new(session(), stack, None));
-        // A hundred fit on the first page; the second is not fetched, or the mock would fail.
+        // The first page has a hundred events. The second is not fetched, or the mock would fail.
         assert_eq!(
             fleet.events(TRUCK).take(100).filter(Result::is_ok).count(),
             100
@@ -225,7 +225,7 @@ mod mocked {
     }
 }
 
-/// The least that the blocking SDK promises, over any client.
+/// Checks the blocking SDK over any client.
 fn tour<C: Caller>(server: &Server, ctc: C) {
     let fleet = blocking::Fleet::new(ctc);
     assert_eq!(fleet.devices().filter(Result::is_ok).count(), 25);
@@ -250,7 +250,7 @@ fn tour<C: Caller>(server: &Server, ctc: C) {
     check(server);
 }
 
-/// The same, async.
+/// Checks the async SDK over any client.
 async fn async_tour<C: AsyncCaller>(server: &Server, ctc: C) {
     let fleet = Fleet::new(ctc);
     assert_eq!(
@@ -298,7 +298,7 @@ fn check(server: &Server) {
     }
 }
 
-/// Both logins: the SDK does not notice which one it is.
+/// Returns both logins: the SDK does not depend on which it is.
 fn logins(server: &Server) -> [Login; 2] {
     let oauth = OAuth::danger_plain_http(&server.token_url(), DEFAULT_CLIENT_ID);
     [Login::AuthToken, Login::OAuth(oauth.unwrap())]
@@ -423,7 +423,7 @@ async fn a_body_that_ends_early_differs_from_a_missing_response() {
     );
 }
 
-/// What the SDK does when CTC is busy, on a caller of the test's own: it takes no time.
+/// What the SDK does when CTC is busy, with a caller of the test, which takes no time.
 mod retries {
     use std::sync::Mutex;
 
@@ -461,7 +461,7 @@ mod retries {
         }
     }
 
-    /// The status that the SDK ends with, and its pauses.
+    /// Returns the status that the SDK ends with, and its waits.
     fn note(responses: &[(u16, Option<&'static str>)]) -> (Option<u16>, Vec<Duration>) {
         let busy = Busy::default();
         *busy.responses.lock().unwrap() = responses.to_vec();

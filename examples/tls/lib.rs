@@ -1,10 +1,10 @@
-//! Two clients as they come, in a program with some TLS features of both adapters.
+//! Two clients with their defaults, in a program with some TLS features of both adapters.
 //!
 //! `cargo test -p ctc-tls --features alone,rustls`, and so on.
 
 use std::error::Error;
 
-/// What a call to an `https` endpoint ends with over each adapter: its status, or its error with
+/// Makes a call to an `https` endpoint through each adapter. Returns its status, or its error with
 /// all causes.
 pub fn call(url: &str) -> [(&'static str, Result<u16, String>); 2] {
     [("reqwest", over_reqwest(url)), ("ureq", over_ureq(url))].map(|(adapter, called)| {

@@ -1,8 +1,8 @@
-//! Many processes that share one session by a store: the worker that each of them is, and the
+//! Many processes that share one session through a store: the worker in each of them, and the
 //! handle to it.
 //!
-//! A worker is this very program, started once more with [`WORKER`] in its environment. It reads
-//! commands from standard input and answers each with one line of JSON.
+//! A worker is another process of this program, started with [`WORKER`] in its environment. It
+//! reads commands from standard input and responds to each with one line of JSON.
 
 mod process;
 mod worker;
@@ -19,7 +19,7 @@ pub use worker::work_if_asked;
 /// The environment variable that makes a program a worker; its value is a [`Job`].
 pub const WORKER: &str = "CTC_FLEET_WORKER";
 
-/// What a worker is to be.
+/// The settings of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     /// The server's URL.
@@ -32,19 +32,19 @@ pub struct Job {
     pub username: String,
     /// The password.
     pub password: String,
-    /// Where the session is kept.
+    /// Where the session is saved.
     pub place: Place,
     /// Which client it uses.
     pub adapter: Adapter,
-    /// How long one login may take.
+    /// The time limit of a login.
     pub login_timeout: Duration,
-    /// How long the lease lasts.
+    /// The length of the lease.
     pub lease: Duration,
-    /// A token that dies younger counts as odd; see `FairUse::short_token_lifetime`.
+    /// See `FairUse::short_token_lifetime`.
     pub short_token_lifetime: Duration,
 }
 
-/// Where a session is kept.
+/// Where a session is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// In a file in this folder.
@@ -62,48 +62,48 @@ pub enum Adapter {
     Async,
 }
 
-/// What a worker may be told.
+/// The commands of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Makes this many calls at once.
     Call(usize),
     /// Logs out.
     LogOut,
-    /// Closes the session without logging out and opens it again: as a program that is started
-    /// anew, but quicker.
+    /// Closes the session without logging out and opens it again: like a restart of the program,
+    /// but faster.
     Reset,
 }
 
-/// What a worker did at one command, and what its session counts since it began.
+/// The result of one command, and the session's counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Calls answered with 200.
+    /// Calls that got a 200.
     pub answered: usize,
-    /// All others, by status or error.
+    /// All other calls, by status or error.
     pub others: BTreeMap<String, usize>,
     /// How long the command took.
     pub took: Duration,
     /// Logins sent.
     pub logins: u64,
-    /// Sessions taken over from the store.
+    /// Sessions adopted from the store.
     pub adopted: u64,
     /// Store operations that failed.
     pub store_failures: u64,
 }
 
-/// What many workers did.
+/// The results of many workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// Calls answered with 200.
+    /// Calls that got a 200.
     pub answered: usize,
-    /// All others, by status or error.
+    /// All other calls, by status or error.
     pub others: BTreeMap<String, usize>,
-    /// The longest that a worker took.
+    /// The longest time of a worker.
     pub took: Duration,
 }
 
 impl Sum {
-    /// Calls not answered with 200.
+    /// Returns the number of calls with another result than 200.
     pub fn refused(&self) -> usize {
         self.others.values().sum()
     }
@@ -124,10 +124,10 @@ impl FromIterator<Report> for Sum {
     }
 }
 
-/// Gives all workers one command at once, and waits for all of their answers.
+/// Gives all workers one command at once, and waits for all their responses.
 ///
 /// # Errors
-/// When one of them does not answer.
+/// Returns an error if one of them does not respond.
 pub fn all(workers: &mut [Worker], command: Command) -> Result<Sum, String> {
     workers
         .iter_mut()

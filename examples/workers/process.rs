@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Command, Job, Report, WORKER};
 
-/// The longest that any command may take.
+/// The time limit of a command.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A worker process. It is killed when this is dropped.
@@ -19,22 +19,23 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts this very program once more as a worker, and waits until it is ready.
+    /// Starts another process of this program as a worker, and waits until it is ready.
     ///
-    /// `args` are for the new process: a test program is told by them to run one test only, which
-    /// then calls [`work_if_asked`](super::work_if_asked).
+    /// `args` are for the new process: they tell a test program to run one test only, which then
+    /// calls [`work_if_asked`](super::work_if_asked).
     ///
     /// # Errors
-    /// When the process cannot be started.
+    /// Returns an error if the process cannot be started.
     pub fn start(job: &Job, args: &[&str]) -> Result<Self, String> {
         let worker = Self::begin(job, args)?;
         worker.line().map(|_| worker)
     }
 
-    /// As [`start`](Self::start) for many, all started before any is waited for.
+    /// Like [`start`](Self::start) for several processes: starts all of them before it waits for
+    /// any.
     ///
     /// # Errors
-    /// As there.
+    /// Returns an error if a process cannot be started.
     pub fn start_all(jobs: &[Job], args: &[&str]) -> Result<Vec<Self>, String> {
         let workers: Vec<_> = jobs
             .iter()
@@ -64,7 +65,7 @@ impl Worker {
             .ok_or("a worker without standard output")?;
         let (sender, responses) = channel();
         thread::spawn(move || {
-            // Only lines of JSON are answers: a test program writes some of its own.
+            // Only lines of JSON are responses: a test program prints other lines, too.
             let lines = BufReader::new(stdout).lines().map_while(Result::ok);
             lines
                 .filter_map(|line| line.find('{').map(|at| line[at..].to_owned()))
@@ -75,10 +76,10 @@ impl Worker {
         Ok(Self { child, responses })
     }
 
-    /// Gives a command, without waiting for the response.
+    /// Sends a command, without waiting for the response.
     ///
     /// # Errors
-    /// When the process is gone.
+    /// Returns an error if the process has ended.
     pub fn tell(&mut self, command: Command) -> Result<(), String> {
         let line = serde_json::to_string(&command).map_err(|error| error.to_string())?;
         let stdin = self
@@ -92,27 +93,27 @@ impl Worker {
     /// Waits for the response to a command.
     ///
     /// # Errors
-    /// When none comes within a minute.
+    /// Returns an error if there is none within a minute.
     pub fn report(&mut self) -> Result<Report, String> {
         let line = self.line()?;
         serde_json::from_str(&line).map_err(|error| format!("a worker said {line:?}: {error}"))
     }
 
-    /// Gives a command and waits for the response.
+    /// Sends a command and waits for the response.
     ///
     /// # Errors
-    /// As [`tell`](Self::tell) and [`report`](Self::report).
+    /// Returns an error as [`tell`](Self::tell) and [`report`](Self::report) do.
     pub fn run(&mut self, command: Command) -> Result<Report, String> {
         self.tell(command)?;
         self.report()
     }
 
-    /// The process.
+    /// Returns the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone.
+    /// Kills it (SIGKILL) and waits until it has ended.
     pub fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -135,7 +136,7 @@ impl Drop for Worker {
 /// Sends a signal, such as `STOP` or `CONT`, to a process.
 ///
 /// # Errors
-/// When that cannot be done.
+/// Returns an error if that fails.
 pub fn signal(pid: u32, name: &str) -> Result<(), String> {
     let status = Program::new("sh")
         .args(["-c", &format!("kill -{name} {pid}")])

@@ -13,8 +13,8 @@ use super::{Adapter, Command, Job, Place, Report, WORKER};
 
 const PATH: &str = "/connect/services/devices/1001";
 
-/// Does what the process is told on standard input, and never returns, if it was started as a
-/// worker.
+/// If this process was started as a worker, follows the commands on standard input and never
+/// returns.
 #[expect(clippy::print_stderr, reason = "the process has nobody else to tell")]
 pub fn work_if_asked() {
     let Some(job) = std::env::var_os(WORKER) else {
@@ -33,7 +33,7 @@ fn work(job: &Job) -> Result<(), String> {
     let mut out = std::io::stdout();
     let mut say = |report: &Report| {
         let line = serde_json::to_string(report).map_err(|error| error.to_string())?;
-        // Begins a new line, whatever else was written.
+        // Begin a new line, because other output may precede it.
         writeln!(out, "\n{line}")
             .and_then(|()| out.flush())
             .map_err(|error| error.to_string())

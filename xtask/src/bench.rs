@@ -6,12 +6,12 @@ use crate::shell::{cargo, read_all_lines, run as run_command};
 
 const PEERS: &str = "crates/proof/bench/peers/Cargo.toml";
 
-/// Builds with thin LTO, then runs; `args` go to `ctc-bench`. `--peers` runs the other token layers
-/// first.
+/// Builds the benchmarks with thin LTO and runs them; `args` are for `ctc-bench`. `--peers` runs
+/// the other token layers first.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let (peers, args): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--peers");
     if !peers.is_empty() {
-        println!("== peers (a workspace of their own: the first build takes minutes)");
+        println!("== peers (a separate workspace: the first build takes minutes)");
         run_command(cargo(&[
             "run",
             "--release",
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     run_command(built(&args)?)
 }
 
-/// Compares with the committed figures; says what could not be compared here.
+/// Compares with the committed figures. Returns what could not be compared here.
 pub(crate) fn check() -> Result<Option<String>, String> {
     let mut left_out = None;
     let fine = read_all_lines(built(&["--check"])?, |line| {
@@ -40,7 +40,8 @@ pub(crate) fn check() -> Result<Option<String>, String> {
     }
 }
 
-/// The benchmarks, built with their own profile; for `--proxy` the program that is measured, too.
+/// Builds the benchmarks with their own profile and, for `--proxy`, the program that is measured.
+/// Returns the command that runs them.
 fn built(args: &[impl AsRef<str>]) -> Result<Command, String> {
     let mut build = cargo(&[
         "build",

@@ -2,7 +2,7 @@
 
 use crate::shell::{cargo, run as run_command};
 
-/// `args` go to the example: `--store file|redis`, `--processes N`, `--redis-url URL`.
+/// Runs the example; `args` are for it: `--store file|redis`, `--processes N`, `--redis-url URL`.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut command = cargo(&[
         "run",

@@ -1,5 +1,5 @@
-//! A line now and then while something runs for long, on standard error: on a terminal, in a pipe
-//! and in a log alike.
+//! Progress of long work: a line on standard error every 20 s, on a terminal, in a pipe and in a
+//! log alike.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_beats_while_the_work_goes_on_and_ends_with_it() {
+    fn beats_continue_until_the_work_ends() {
         let (beats, seen) = mpsc::channel();
         // The work takes three beats; without them the test would hang.
         let work = || (0..3).map(|_| seen.recv().unwrap()).count();

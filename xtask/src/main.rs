@@ -1,4 +1,4 @@
-//! `cargo xtask`: every chore of the repository.
+//! `cargo xtask`: the chores of the repository.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -22,15 +22,15 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <chore>
 
-  test          run every test of every crate and example; print the skipped ones and the sum
+  test          run every test of every crate and example; print what was skipped, and the sums
   ci            run every check; `ci <step>` runs one, `--keep-going` continues after a failure
   ci list       list the steps
   fleet         run many processes with one session: `--store file|redis`, `--processes 20`
   sim           run simulated worlds: `--seeds N`, `--seed N`, `--exhaust`,
                 `--sabotage NAME|all|list`
-  threads       run the session's locks under a scheduler that tries many orders; `--sabotage`
-  mutants       put faults into core and driver, one at a time; for each some test must fail
-                (an hour or two)
+  threads       run the driver's locks under a scheduler that tries many orders; `--sabotage`
+  mutants       make small changes in core and driver, one at a time; each must make a test fail
+                (takes hours)
   soak          run both clients under load on real sockets, with faults: `--minutes N`,
                 `--leak NAME`
   bench         measure what the session layer costs: `--quick`, `--check`, `--peers`, `--proxy`

@@ -1,9 +1,10 @@
-//! `cargo xtask mutants`: faults put into the code one by one, each of which some test must notice.
+//! `cargo xtask mutants`: small changes of the code, one at a time, each of which must make a test
+//! fail.
 
 use crate::shell::{cargo, has_subcommand, run as run_command};
 
-/// Both crates that decide something, or what `args` choose (`-p ctc-core`, `--file`, `--re`,
-/// `-j2`): they go to `cargo mutants`, whose other settings are in `.cargo/mutants.toml`.
+/// Runs `cargo mutants` with `args` (`-p ctc-core`, `--file`, `--re`, `-j2`), by default on
+/// `ctc-core` and `ctc-driver`. Its other settings are in `.cargo/mutants.toml`.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if !has_subcommand("mutants") {
         return Err(

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use crate::shell::{cargo, output, read_all_lines};
 
-/// What cargo says of one crate.
+/// Cargo's messages about one crate.
 struct Archive {
     name: String,
     /// `66 files, 371.3KiB (96.6KiB compressed)`.
     contents: String,
-    /// From its own line to the next crate's. `None` if cargo did not come to it.
+    /// The time from its line to the next crate's. `None` if cargo did not build it.
     built_in: Option<Duration>,
 }
 
-/// Packages the crates together, since each needs its neighbours and none is published yet. Cargo
-/// takes these from their archives too, not from the workspace.
+/// Packages the crates together, because they need each other and none is published yet. Cargo
+/// takes dependencies from their archives too, not from the workspace.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if !args.is_empty() {
         return Err("package takes no arguments".into());

@@ -6,15 +6,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// `cargo` as this process was started by.
+/// Returns the `cargo` that started this process.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Some subcommands take themselves for the program of a `cargo run` when they see this.
+    // With this variable set, some subcommands believe that `cargo run` started them.
     command.args(args).env_remove("CARGO_PKG_NAME");
     command
 }
 
-/// `cargo` of another toolchain.
+/// Returns `cargo` of another toolchain.
 pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, "cargo"]).args(args);
@@ -25,12 +25,12 @@ pub(crate) fn cargo_of(toolchain: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Whether rustup has this toolchain.
+/// Returns whether rustup has this toolchain.
 pub(crate) fn has_toolchain(toolchain: &str) -> bool {
     responses("rustup", &["run", toolchain, "rustc", "--version"])
 }
 
-/// Whether this cargo subcommand is installed.
+/// Returns whether this cargo subcommand is installed.
 pub(crate) fn has_subcommand(name: &str) -> bool {
     let mut command = cargo(&[name, "--version"]);
     command
@@ -40,7 +40,7 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Runs it and returns its standard output.
+/// Runs a command and returns its standard output.
 pub(crate) fn output(mut command: Command) -> Result<String, String> {
     let output = command
         .stderr(Stdio::inherit())
@@ -52,7 +52,7 @@ pub(crate) fn output(mut command: Command) -> Result<String, String> {
     }
 }
 
-/// The files in git that match a pattern of its own (`*.rs`), and are there.
+/// Returns the existing files that match a pattern of git, such as `*.rs`.
 pub(crate) fn tracked(pattern: &str) -> Result<Vec<String>, String> {
     let mut git = Command::new("git");
     git.args([
@@ -70,7 +70,7 @@ pub(crate) fn tracked(pattern: &str) -> Result<Vec<String>, String> {
     Ok(there.map(str::to_owned).collect())
 }
 
-/// Runs it; what it prints goes where ours goes.
+/// Runs a command, with the standard output and error of this process.
 pub(crate) fn run(mut command: Command) -> Result<(), String> {
     let status = command
         .status()
@@ -82,8 +82,8 @@ pub(crate) fn run(mut command: Command) -> Result<(), String> {
     }
 }
 
-/// Runs it, passes both its outputs on, shows each line of them to `see`, and says whether it
-/// succeeded.
+/// Runs a command, passes on both its outputs, and calls `see` with each line. Returns whether the
+/// command succeeded.
 pub(crate) fn read_all_lines(
     mut command: Command,
     mut see: impl FnMut(&str),
@@ -221,7 +221,7 @@ fn supervised(command: &Command) -> Command {
     copy
 }
 
-/// Whether this program is there and answers.
+/// Returns whether this program exists and responds.
 pub(crate) fn responses(program: &str, args: &[&str]) -> bool {
     let quiet = Command::new(program)
         .args(args)

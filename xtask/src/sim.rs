@@ -107,11 +107,11 @@ pub(crate) fn check_sabotages() -> Result<(), String> {
         }
         if !applies(&root, patch)? {
             wrong.push(format!(
-                "{name} no longer applies: write it anew for today's code"
+                "{name} no longer applies: update it to the current code"
             ));
         }
     }
-    println!("{} sabotages looked at", all.len());
+    println!("{} sabotages checked", all.len());
     match wrong[..] {
         [] => Ok(()),
         _ => Err(wrong.join("\n")),
@@ -144,9 +144,7 @@ fn sabotage(name: &str) -> Result<(), String> {
         .filter(|sabotage| name == "all" || sabotage.name == name)
         .collect();
     if chosen.is_empty() {
-        return Err(format!(
-            "no sabotage named {name}; `--sabotage list` shows them"
-        ));
+        return Err(format!("no sabotage named {name}: see `--sabotage list`"));
     }
     let (mut rows, mut missed) = (Vec::new(), 0);
     for sabotage in &chosen {
@@ -170,7 +168,7 @@ fn sabotage(name: &str) -> Result<(), String> {
     if missed == 0 {
         Ok(())
     } else {
-        Err("a broken guarantee was not noticed".into())
+        Err("a sabotage was not found".into())
     }
 }
 

@@ -1,8 +1,8 @@
-//! `cargo xtask soak`: both clients under load for a while, with faults; nothing may leak.
+//! `cargo xtask soak`: runs both clients under load with faults, and checks that nothing leaks.
 
 use crate::shell::{cargo, run as run_command};
 
-/// `args` go to `ctc-soak`: `--minutes N`, `--seed N`, `--leak NAME`.
+/// Runs `ctc-soak`; `args` are for it: `--minutes N`, `--seed N`, `--leak NAME`.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut command = cargo(&["run", "--quiet", "--release", "--package", "ctc-soak", "--"]);
     command.args(args);

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, their sum, and what was left out.
+//! `cargo xtask test`: runs every test, and prints the sums and what was skipped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::io::IsTerminal;
 
 use crate::shell::{cargo, read_all_lines};
 
-/// How a test says on standard error that it was left out: `LEFT OUT: what: why`.
+/// How a test reports on standard error that it was skipped: `LEFT OUT: what: why`.
 const MARK: &str = "LEFT OUT: ";
 
-/// What a run of the tests came to.
+/// The results of a run of the tests.
 #[derive(Debug, Default)]
 pub(crate) struct Sum {
     passed: usize,
     failed: usize,
     ignored: usize,
-    /// How many tests were left out, by the reason. Their harness counts them as passed.
+    /// How many tests were skipped, by reason. The test harness counts them as passed.
     left_out: BTreeMap<String, usize>,
 }
 
-/// Runs the tests of every crate and example, documentation included; `args` go to `cargo test`.
+/// Runs the tests of every crate and example, documentation included; `args` are for `cargo test`.
 pub(crate) fn run(args: &[String]) -> Result<Sum, String> {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     command.args(args);
-    // Its output goes through this program, which must not cost the colours.
+    // The output passes through this program; keep its colors.
     if std::io::stderr().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
@@ -43,14 +43,14 @@ impl Sum {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
             self.ignored += number_before(result, " ignored");
-        // The harness may have begun a line of its own.
+        // The harness may have begun the line.
         } else if let Some((_, test)) = line.split_once(MARK) {
             let why = test.split_once(": ").map_or(test, |(_, why)| why);
             *self.left_out.entry(why.to_owned()).or_default() += 1;
         }
     }
 
-    /// What was left out, in one line; `None` when nothing was.
+    /// Returns what was skipped, in one line; `None` if nothing was.
     pub(crate) fn left_out(&self) -> Option<String> {
         let ignored = (self.ignored > 0).then(|| format!("{} (marked ignored)", self.ignored));
         let others = self
@@ -62,7 +62,7 @@ impl Sum {
     }
 }
 
-/// The last line is by itself, so that other tools can read it.
+/// The last line contains only the sums, so that other tools can read it.
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left_out = self.left_out.values().sum();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_was_left_out_is_skipped_not_passed() {
+    fn a_left_out_test_counts_as_skipped_not_passed() {
         let sum = sum(&[
             "LEFT OUT: expiry: redis-server is not installed: `apt-get install redis-server`",
             "test a ... LEFT OUT: a folder of another user: only root can make one",

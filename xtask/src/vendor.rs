@@ -1,12 +1,12 @@
-//! `cargo xtask vendor`: the client that the vendor documents, in Python, against our server.
+//! `cargo xtask vendor`: runs the client that the vendor documents, in Python, against our test
+//! server.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::shell::{cargo, responses, run as run_command};
 
-/// Logs in to `ctc-server` and calls it with the client of the vendor's page, over http and over
-/// https.
+/// Logs in to `ctc-server` and calls it with the client of the vendor's page, over http and https.
 pub(crate) fn run() -> Result<(), String> {
     if !responses("python3", &["-c", "import requests"]) {
         return Err(
@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<(), String> {
             Some(certificate.as_str()),
         )
     });
-    // It may not be there, if the server did not start.
+    // Ignore the error: the file is missing if the server did not start.
     let _ = std::fs::remove_file(certificate);
     result
 }
@@ -67,7 +67,7 @@ impl Server {
             .map_err(|error| error.to_string())
     }
 
-    /// The address in the first line that has one.
+    /// Returns the address in the first line that has one.
     fn url(&mut self) -> Result<String, String> {
         let stdout = self.0.stdout.as_mut().ok_or("the server has no output")?;
         for line in BufReader::new(stdout).lines() {
@@ -77,13 +77,13 @@ impl Server {
                 return Ok(url.trim_end_matches(['.', ',']).to_owned());
             }
         }
-        Err("the server said no address".to_owned())
+        Err("the server printed no address".to_owned())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It runs until it is killed; both steps fail only when it is gone already.
+        // It runs until it is killed. Both steps fail only if it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

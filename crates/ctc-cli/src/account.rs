@@ -1,4 +1,4 @@
-//! One account, and the session that is built of it.
+//! One account, and the session built from it.
 
 use ctc_driver::ctc_core::{AppKey, Credentials, Endpoint, Login, RecordKey, Session, Settings};
 use ctc_driver::{CallOptions, CredentialsError, SessionConfig, SharedSession};
@@ -8,11 +8,11 @@ use crate::exit::{Exit, Failure};
 use crate::secrets::{Source, prompt};
 use crate::store::Store;
 
-/// Which account it is, and what its session is built of. No secret is read yet.
+/// An account and the settings of its session. No secret has been read yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) endpoint: Endpoint,
-    /// The profile that it comes from, if it does.
+    /// The name of its profile, if it comes from one.
     pub(crate) profile: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Source>,
@@ -30,26 +30,26 @@ pub(crate) struct Parts {
 }
 
 impl Account {
-    /// The session and its store, for a program that ends soon. Reads the application key and the
-    /// password, and asks for the password on a terminal if it comes from nowhere.
+    /// Builds the session and its store, for a program that ends soon. Reads the application key
+    /// and the password; prompts for the password on a terminal if no source is set.
     ///
     /// # Errors
-    /// Returns [`Failure`] if something is missing or of no use.
+    /// Returns [`Failure`] if something is missing or invalid.
     pub(crate) fn build(&self) -> Result<Parts, Failure> {
         let password = self.password()?;
         self.with(|config| Ok(config.credentials(self.user()?, password.as_str())))
     }
 
-    /// The session and its store, for a program that goes on: a password from a file or a command
-    /// is read anew at each login, so that it can be changed meanwhile, and is not kept.
+    /// Builds the session and its store, for a program that keeps running: each login reads the
+    /// password from its file or command, so that it can change meanwhile.
     ///
     /// # Errors
-    /// Returns [`Failure`] if something is missing or of no use.
+    /// Returns [`Failure`] if something is missing or invalid.
     pub(crate) fn build_lasting(&self) -> Result<Parts, Failure> {
         let Some(source @ (Source::File(_) | Source::Command(_))) = self.password.clone() else {
             return self.build();
         };
-        // What is wrong with it now shows at the start.
+        // Read it once now, so that a wrong setup fails at the start.
         drop(source.read("password")?);
         let user = self.user()?.to_owned();
         self.with(|config| {
@@ -83,8 +83,8 @@ impl Account {
         }
     }
 
-    /// What the record of this account is filed under. That takes username and application key,
-    /// and no password.
+    /// Returns the key of this account's record. It depends on username and application key, not
+    /// on the password.
     ///
     /// # Errors
     /// Returns [`Failure`] if one of them is missing.
@@ -100,7 +100,7 @@ impl Account {
         Ok(session.map_err(|error| usage(&error))?.record_key())
     }
 
-    /// The username.
+    /// Returns the username.
     ///
     /// # Errors
     /// Returns [`Failure`] (usage) if there is none.
@@ -110,7 +110,7 @@ impl Account {
         })
     }
 
-    /// The application key.
+    /// Reads the application key.
     ///
     /// # Errors
     /// Returns [`Failure`] (usage) if there is none.

@@ -1,4 +1,4 @@
-//! The session as the one-shot commands use it: over ureq, on one thread.
+//! The session of commands that make one call and end: over ureq, on one thread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,19 +21,19 @@ pub(crate) struct Client {
     login: LoginPolicy,
 }
 
-/// What was wrong with the store, before a login was sent.
+/// The store's error, if it failed before a login was sent.
 #[derive(Clone, Default)]
 struct Trouble(Arc<Mutex<Option<String>>>);
 
 impl Client {
-    /// The client of an account. Nothing is sent yet.
+    /// Creates the client of an account. Nothing is sent yet.
     ///
     /// # Errors
-    /// Returns [`Failure`] if something is missing or of no use.
+    /// Returns [`Failure`] if something is missing or invalid.
     pub(crate) fn new(account: &Account, login: LoginPolicy) -> Result<Self, Failure> {
         let Parts { session, store } = account.build()?;
         let mut http = http_client_builder().user_agent(USER_AGENT);
-        // In the clear it must not leave this machine, whatever the environment says of proxies.
+        // Plain http must not leave this machine, so ignore proxies of the environment.
         if session.is_plain_http() {
             http = http.proxy(None);
         }
@@ -64,7 +64,7 @@ impl Client {
         let mut options = change(self.options.clone());
         if self.login == LoginPolicy::Never {
             self.require()?;
-            // A call that may be replayed logs in after a 401.
+            // A replay logs in after a 401, which this command must not do.
             options = options.replay(ctc_driver::Replay::Never);
         }
         let result = self.driver.execute(request, &options);
@@ -85,19 +85,19 @@ impl Client {
         }
     }
 
-    /// Logs in although the store has a session.
+    /// Logs in even if the store has a session.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns [`Failure`] if the login failed, or none may be made.
     pub(crate) fn renew(&self) -> Result<(), Failure> {
         let renewed = self.driver.renew(&self.options);
         renewed.map_err(|denied| self.denied(&denied))
     }
 
-    /// Takes up the session that the store has. Returns whether it has one for this password.
+    /// Adopts the session in the store. Returns whether it has one for this password.
     ///
     /// # Errors
-    /// Returns [`Failure`] if the store cannot be used, or its record holds every login back.
+    /// Returns [`Failure`] if the store cannot be used, or its record forbids logins now.
     pub(crate) fn adopt(&self) -> Result<bool, Failure> {
         let adopted = self.driver.adopt();
         let adopted = adopted.map_err(|denied| self.denied(&denied))?;
@@ -110,12 +110,12 @@ impl Client {
         }
         Err(Failure::new(
             Exit::LoggedOut,
-            "the store has no session for this user and password, and none is made here: run \
-             `ctc login` first",
+            "the store has no session for this username and password, and --no-login forbids a \
+             login: run `ctc login` first",
         ))
     }
 
-    /// Whether this process sent a login.
+    /// Returns whether this process sent a login.
     pub(crate) fn has_tried(&self) -> bool {
         self.session().counts().logins > 0
     }
@@ -146,8 +146,8 @@ impl Trouble {
     }
 }
 
-/// Tells what happens, and stops before a login that the store would not know of: the store keeps
-/// the login budget, and a loop of commands without it would be a loop of logins.
+/// Prints what happens, and stops before a login that the store cannot record: the store has the
+/// login budget, and a loop of commands without it would be a loop of logins.
 fn watch(session: &SharedSession, trouble: Trouble, user: String) {
     session.set_observer(
         move |session: &SharedSession, event: &SessionEvent<'_>| match event {
@@ -163,7 +163,7 @@ fn watch(session: &SharedSession, trouble: Trouble, user: String) {
             } => {
                 let text = format!("{operation}: {}", chain(*error));
                 if session.counts().logins > 0 {
-                    note(&format!("ctc: warning: the session was not kept ({text})"));
+                    note(&format!("ctc: warning: the session was not saved ({text})"));
                     return;
                 }
                 let mut first = trouble.0.lock().unwrap_or_else(PoisonError::into_inner);

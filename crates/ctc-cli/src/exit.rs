@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// Anything that has no code of its own.
+    /// Any failure without a code of its own.
     Error = 1,
     /// The command line, the profile or the environment is wrong or incomplete.
     Usage = 2,
-    /// Held back: the same command can succeed later.
-    HeldBack = 3,
-    /// The server rejected the credentials. Nothing is sent until they change, or a reset.
+    /// No login may be made now: the same command can succeed later.
+    TryLater = 3,
+    /// The server rejected the credentials. Nothing is sent until they change or are reset.
     Rejected = 4,
     /// There is no session, and none is made.
     LoggedOut = 5,
@@ -34,7 +34,7 @@ impl Exit {
             Self::Done => "done",
             Self::Error => "error",
             Self::Usage => "usage",
-            Self::HeldBack => "held_back",
+            Self::TryLater => "try_later",
             Self::Rejected => "rejected",
             Self::LoggedOut => "logged_out",
             Self::Unreachable => "unreachable",
@@ -54,7 +54,7 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
-    /// When the same command can succeed, if time alone helps.
+    /// After how long the same command can succeed; `None` if waiting does not help.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -75,12 +75,12 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// The failure of one step, with everything that led to it.
+    /// The failure of one step, with its causes.
     pub(crate) fn of(exit: Exit, error: &(dyn StdError + 'static)) -> Self {
         Self::new(exit, chain(error))
     }
 
-    /// As a member `error` of a result in JSON.
+    /// The member `error` of a result in JSON.
     pub(crate) fn json(&self) -> Value {
         json!({
             "exit": self.exit as u8,
@@ -99,7 +99,7 @@ impl Failure {
         }
     }
 
-    /// A 401 that the session could not cure.
+    /// A 401 that the session could not recover from.
     pub(crate) fn unauthorized(why: &Unauthorized, tried: bool) -> Self {
         let exit = match why {
             Unauthorized::NoLogin { denial, .. } => exit_of(denial, tried),
@@ -110,17 +110,17 @@ impl Failure {
     }
 }
 
-/// Out of reach is what this process found out itself. A backoff that it was told of by the store,
-/// whatever the cause, is one to wait for.
+/// The server is `Unreachable` only if this process found that out itself. After a backoff from the
+/// store, whatever its cause, the caller can try later.
 fn exit_of(denial: &Denial, tried: bool) -> Exit {
     match denial {
         Denial::Rejected { .. } => Exit::Rejected,
         Denial::Closed => Exit::LoggedOut,
         Denial::BackingOff { cause, .. } => match cause {
             LoginFailure::NotSent | LoginFailure::MaybeSent if tried => Exit::Unreachable,
-            _ => Exit::HeldBack,
+            _ => Exit::TryLater,
         },
-        Denial::BudgetSpent { .. } => Exit::HeldBack,
+        Denial::BudgetSpent { .. } => Exit::TryLater,
         Denial::CredentialsUnusable => Exit::Usage,
         _ => Exit::Error,
     }
@@ -135,14 +135,14 @@ impl From<ConfigError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match error {
-            StoreError::Busy => Exit::HeldBack,
+            StoreError::Busy => Exit::TryLater,
             _ => Exit::Error,
         };
         Self::of(exit, &error)
     }
 }
 
-/// An error and its causes in one line. A cause that its effect quotes already is not repeated.
+/// An error and its causes in one line. A cause that the text already quotes is not repeated.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! What each place says about an account: the command line, a profile, the environment.
+//! The layers of an account's settings: the command line, a profile, the environment.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,10 +13,10 @@ use crate::profile::{LoginKind, Profile};
 use crate::secrets::Source;
 use crate::via::Via;
 
-/// What one place says about an account: the command line, a profile or the environment.
+/// The settings of an account from one place: the command line, a profile or the environment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layer {
-    /// The name of the profile that this is.
+    /// The name of the profile, if this layer is one.
     pub(crate) profile: Option<String>,
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) user: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Layer {
     pub(crate) via: Option<Via>,
 }
 
-/// What one place says about the login.
+/// The settings of the login from one place.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoginLayer {
     pub(crate) kind: Option<LoginKind>,
@@ -91,7 +91,7 @@ impl Layer {
     }
 }
 
-/// A variable that is set and not empty.
+/// Returns the value of a variable that is set and not empty.
 pub(crate) fn text(name: &'static str) -> Result<Option<String>, Failure> {
     match env::var_os(name).map(OsString::into_string) {
         Some(Ok(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
@@ -128,7 +128,7 @@ pub(crate) fn endpoint(
         (Some(_), None) => Err(Failure::usage(format!(
             "{region_name} must be us or eu (for any other host set {url_name} instead)"
         ))),
-        // Plain http is for a server for tests on this machine; the endpoint refuses any other.
+        // Plain http is for test servers on this machine; the endpoint accepts no other host.
         (None, Some(url)) => match Endpoint::new(url).or_else(|error| match error {
             EndpointError::PlainHttp => Endpoint::danger_plain_http(url),
             error => Err(error),
@@ -143,7 +143,7 @@ pub(crate) fn endpoint(
     }
 }
 
-/// The login that the places say, from the one that counts most on.
+/// Returns the login that the layers set; the first layer takes precedence.
 pub(crate) fn login(layers: &[Layer], endpoint: &Endpoint) -> Result<Login, Failure> {
     let find = |part: fn(&LoginLayer) -> &Option<String>| {
         layers.iter().find_map(|layer| part(&layer.login).clone())
@@ -159,7 +159,7 @@ pub(crate) fn login(layers: &[Layer], endpoint: &Endpoint) -> Result<Login, Fail
         Some(LoginKind::OAuth) => {}
         None if for_oauth => {
             return Err(Failure::usage(
-                "a token URL, client id or scope is for the OAuth login: set the login to oauth as \
+                "token URL, client id and scope are for the OAuth login: set the login to oauth as \
                  well (or to cookie, and they are ignored)",
             ));
         }

@@ -1,4 +1,4 @@
-//! What the command prints: its result to standard output, everything else to standard error.
+//! The output of the command: its result on standard output, everything else on standard error.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
 
-/// How the result is wanted.
+/// The form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// In words.
+    /// Text for people.
     Text,
-    /// One JSON object, with its version.
+    /// One JSON object, with the version of its format.
     Json,
 }
 
@@ -30,7 +30,7 @@ impl Form {
     /// Prints why the command failed, and returns the exit code for it.
     pub(crate) fn print_failure(self, failure: &Failure) -> Exit {
         if self == Self::Json {
-            // If that fails, too, the exit code is all there is left to say it with.
+            // If standard output fails too, only the exit code is left to report it.
             drop(write_out(
                 versioned(json!({ "error": failure.json() })).as_bytes(),
             ));
@@ -47,7 +47,7 @@ fn versioned(mut value: Value) -> String {
     format!("{value}\n")
 }
 
-/// Writes to standard output, whose reader may have gone: that is no failure of this program.
+/// Writes to standard output. A closed pipe is not a failure of this program.
 ///
 /// # Errors
 /// Returns [`Failure`] if it cannot be written to for any other reason.
@@ -56,10 +56,10 @@ pub(crate) fn write_out(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     written(out.write_all(bytes.as_ref()).and_then(|()| out.flush()))
 }
 
-/// What became of a write to standard output.
+/// Checks the result of a write to standard output. A closed pipe is not a failure.
 ///
 /// # Errors
-/// As [`write_out`].
+/// Returns [`Failure`] if the write failed for any other reason.
 pub(crate) fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::error(format!(
@@ -74,7 +74,7 @@ pub(crate) fn note(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
-/// Writes a line to standard error if somebody is watching.
+/// Writes a line to standard error if that is a terminal.
 pub(crate) fn progress(line: &str) {
     if io::stderr().is_terminal() {
         note(line);

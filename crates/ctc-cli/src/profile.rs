@@ -1,4 +1,4 @@
-//! The profile file: which account, where its session lives, and where its password comes from.
+//! The profile file: accounts, where their sessions are saved, and where their passwords come from.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,7 +16,7 @@ use crate::secrets::{Source, check_private};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profiles {
-    /// The profile for commands that name none.
+    /// The profile of commands that name no other.
     pub(crate) default: Option<String>,
     #[serde(default, rename = "profile")]
     pub(crate) profiles: BTreeMap<String, Profile>,
@@ -42,7 +42,7 @@ pub(crate) struct Profile {
     pub(crate) scope: Option<String>,
     /// Whether a logout asks the token endpoint to revoke the OAuth login's token.
     pub(crate) revoke_on_logout: Option<bool>,
-    /// As `--store` has it.
+    /// The value of `--store`.
     pub(crate) store: Option<String>,
     /// The proxy that `get`, `call` and `exec` use.
     pub(crate) via: Option<String>,
@@ -50,7 +50,7 @@ pub(crate) struct Profile {
     pub(crate) via_token_file: Option<PathBuf>,
 }
 
-/// The two logins that CTC has.
+/// The two logins of CTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LoginKind {
@@ -61,7 +61,7 @@ pub(crate) enum LoginKind {
 }
 
 impl Profiles {
-    /// Reads the file at `path`, or the usual one, which may be missing.
+    /// Reads the file at `path`, or at the default location, where it may be missing.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(place) = path.map(Path::to_owned).or_else(usual_place) else {
             return Ok(Self::default());
@@ -77,8 +77,8 @@ impl Profiles {
         let mut text = String::new();
         file.read_to_string(&mut text)
             .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
-        // The message of the parser quotes lines of the file: it holds no secret but, perhaps, the
-        // password of a Redis.
+        // Print the parser's `message()` only: the whole error quotes lines of the file, which may
+        // contain the password of a Redis server.
         let profiles: Self = toml::from_str(&text).map_err(|error| {
             let line = error.span().and_then(|span| text.get(..span.start));
             let line = line.map(|before| format!(", line {}", before.matches('\n').count() + 1));
@@ -93,24 +93,24 @@ impl Profiles {
             store.is_some_and(|store| store.contains('@'))
         };
         if profiles.profiles.values().any(holds_secret) {
-            check_private(&file, &place, "password of a Redis")?;
+            check_private(&file, &place, "password of a Redis server")?;
         }
         Ok(profiles)
     }
 
-    /// The profile of this name.
+    /// Returns the profile of this name.
     pub(crate) fn named(&self, name: &str) -> Result<&Profile, Failure> {
         self.profiles.get(name).ok_or_else(|| {
             let known: Vec<_> = self.profiles.keys().map(String::as_str).collect();
             let known = match known.is_empty() {
-                true => "there is none in the profile file".to_owned(),
-                false => format!("there are {}", known.join(", ")),
+                true => "the profile file has none".to_owned(),
+                false => format!("use {}", known.join(" or ")),
             };
             Failure::usage(format!("no profile is called {name}: {known}"))
         })
     }
 
-    /// The profile for commands that name none: the one that the file says, or its only one.
+    /// Returns the profile of commands that name no other: the file's `default`, or its only one.
     pub(crate) fn fallback(&self) -> Result<Option<(&str, &Profile)>, Failure> {
         if let Some(name) = &self.default {
             return Ok(Some((name, self.named(name)?)));
@@ -125,7 +125,7 @@ impl Profiles {
 
 /// `$XDG_CONFIG_HOME/ctc/config.toml`, or `~/.config/ctc/config.toml`.
 fn usual_place() -> Option<PathBuf> {
-    // The base directory specification says that a relative path is to be ignored.
+    // The XDG Base Directory Specification says to ignore a relative path.
     let named = env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute());

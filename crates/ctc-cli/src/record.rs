@@ -1,4 +1,4 @@
-//! A record in words, and in JSON. No password is needed for it, and no token is in it.
+//! A record as text and as JSON. This needs no password, and shows no token.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,19 +8,20 @@ use serde_json::{Map, Value, json};
 use crate::exit::Exit;
 use crate::when::{around_now, json_time, span};
 
-/// What a record means now.
+/// The state of a session, as its record shows it now.
 #[derive(Debug)]
 pub(crate) struct State {
     overview: Option<RecordOverview>,
     now: SystemTime,
-    /// How many logins may follow each other at once, and when the next may go out if that is none.
+    /// How many logins may be made in a row, and when the next is allowed if that is none.
     logins_left: u32,
     burst: u32,
     next_login: Option<Duration>,
 }
 
 impl State {
-    /// What the record, or that there is none, means at `now`, under the default rules of fair use.
+    /// Reads the state at `now` from a record, or from its absence, under the default rules of fair
+    /// use.
     pub(crate) fn new(overview: Option<RecordOverview>, now: SystemTime) -> Self {
         let FairUse { burst, refill, .. } = FairUse::default();
         let debt = overview.as_ref().map_or(Duration::ZERO, |overview| {
@@ -45,7 +46,7 @@ impl State {
         self.overview.as_ref()?.tokens.first()
     }
 
-    /// The backoff that is in force, and how long it goes on.
+    /// Returns the current backoff: its end, its cause, and how long it lasts from now.
     fn backoff(&self) -> Option<(SystemTime, String, Duration)> {
         let (until, cause) = self.overview.as_ref()?.backoff.as_ref()?;
         let left = until.duration_since(self.now).ok()?;
@@ -60,31 +61,31 @@ impl State {
         rejections.map(http::StatusCode::as_u16).collect()
     }
 
-    /// The phase that a session would begin in, and the exit code for it.
+    /// Returns the phase that a session would start in, and its exit code.
     pub(crate) fn phase(&self) -> (&'static str, Exit) {
         if self.token().is_some() {
             ("open", Exit::Done)
         } else if !self.rejections().is_empty() {
             ("rejected", Exit::Rejected)
         } else if self.backoff().is_some() {
-            ("backing_off", Exit::HeldBack)
+            ("backing_off", Exit::TryLater)
         } else if self.logins_left == 0 {
-            ("budget_spent", Exit::HeldBack)
+            ("budget_spent", Exit::TryLater)
         } else {
             ("empty", Exit::LoggedOut)
         }
     }
 
-    /// How long until time alone lets a call through.
+    /// Returns how long to wait until a call can succeed; `None` if waiting does not help.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let (_, exit) = self.phase();
         let backoff = self.backoff().map(|(_, _, left)| left);
         backoff
             .max(self.next_login)
-            .filter(|_| exit == Exit::HeldBack)
+            .filter(|_| exit == Exit::TryLater)
     }
 
-    /// The lines of a table.
+    /// Returns the lines of a table.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("session", self.session_in_words())];
         let Some(overview) = &self.overview else {
@@ -138,12 +139,12 @@ impl State {
 
     fn budget_in_words(&self) -> String {
         match self.next_login {
-            None => format!("{} of {} may be made at once", self.logins_left, self.burst),
+            None => format!("{} of {} may be made now", self.logins_left, self.burst),
             Some(wait) => format!("budget spent; the next may be made in {}", span(wait)),
         }
     }
 
-    /// The members of a JSON object.
+    /// Returns the members of a JSON object.
     pub(crate) fn json(&self) -> Map<String, Value> {
         let overview = self.overview.as_ref();
         let tokens = overview.into_iter().flat_map(|overview| &overview.tokens);
@@ -185,13 +186,13 @@ fn seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
-/// How often `part` goes into `whole`.
+/// Returns how often `part` fits into `whole`.
 fn whole(whole: Duration, part: Duration) -> u32 {
     let times = whole.as_millis() / part.as_millis().max(1);
     u32::try_from(times).unwrap_or(u32::MAX)
 }
 
-/// A table of two columns.
+/// Formats a table of two columns.
 pub(crate) fn table(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let rows = lines

@@ -1,4 +1,4 @@
-//! Where secrets come from: never from the command line, which every user of the machine can read.
+//! Sources of secrets. The command line is not one: every user of the machine can read it.
 
 use std::env;
 use std::fs::File;
@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 
 use crate::exit::{Failure, chain};
 
-/// No password is longer. What is, is another file.
+/// The longest secret, in bytes. A longer file is the wrong file.
 const LONGEST: u64 = 64 * 1024;
 
-/// Where one secret comes from. It is read when it is needed, and not kept.
+/// The source of one secret, which is read each time it is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Source {
-    /// A file that its owner alone may read.
+    /// A file that only its owner may read.
     File(PathBuf),
     /// The first line that a program prints; the program is started without a shell.
     Command(Vec<String>),
@@ -39,14 +39,16 @@ impl Source {
             Self::File(path) => read_file(path, what)?,
             Self::Command(words) => read_command(words, what)?,
             Self::Env(name) => Zeroizing::new(env::var(name).map_err(|_| {
-                let wrong = "is not set, or is not valid Unicode";
-                Failure::usage(format!("the {what} is to come from {name}, which {wrong}"))
+                Failure::usage(format!(
+                    "cannot read the {what} from {name}: the variable is not set, or is not valid \
+                     Unicode"
+                ))
             })?),
             Self::Stdin => read_text(&mut io::stdin().lock(), "standard input", what)?,
         };
         if secret.is_empty() {
             return Err(Failure::usage(format!(
-                "the {what} is empty: check where it comes from"
+                "the {what} is empty: check its source"
             )));
         }
         Ok(secret)
@@ -57,7 +59,7 @@ impl Source {
 pub(crate) fn prompt(user: &str, origin: &str) -> Result<Zeroizing<String>, Failure> {
     let none = "no password: give it with --password-file, --password-stdin, the profile or \
                 CTC_PASSWORD";
-    // Without a terminal on standard error nobody would see the question.
+    // Without a terminal on standard error, nobody would see the prompt.
     if !io::stderr().is_terminal() {
         return Err(Failure::usage(none));
     }
@@ -79,7 +81,7 @@ fn read_file(path: &Path, what: &str) -> Result<Zeroizing<String>, Failure> {
     read_text(&mut file, &shown.to_string(), what)
 }
 
-/// The file that is open is looked at, not whatever its name leads to by then.
+/// Checks the open file, not its path: the path may lead to another file by now.
 #[cfg(unix)]
 pub(crate) fn check_private(file: &File, path: &Path, what: &str) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;
@@ -88,14 +90,13 @@ pub(crate) fn check_private(file: &File, path: &Path, what: &str) -> Result<(), 
         .metadata()
         .map_err(|error| Failure::usage(format!("cannot read the {what}: {error}")))?;
     let mode = found.permissions().mode() & 0o777;
-    // systemd gives a service its credentials by an access list, whose mask shows as the group's
-    // rights: mode 0440, and yet nobody else gets into that folder.
+    // systemd gives a service its credentials through an access list, whose mask appears as the
+    // group's rights (mode 0440). No other user can enter that folder.
     if mode & 0o077 == 0 || is_credential_of_this_service(path) {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "{} holds the {what} and others than its owner can read it (mode {mode:04o}): \
-         `chmod 600` it",
+        "{} has the {what}, and other users can read it (mode {mode:04o}): run `chmod 600` on it",
         path.display()
     )))
 }
@@ -149,15 +150,15 @@ fn read_command(words: &[String], what: &str) -> Result<Zeroizing<String>, Failu
     Ok(Zeroizing::new(first.to_owned()))
 }
 
-/// Reads a text without the line end that editors and `echo` leave behind it.
+/// Reads a text without the line end that editors and `echo` append.
 fn read_text(input: &mut dyn Read, from: &str, what: &str) -> Result<Zeroizing<String>, Failure> {
-    // Room for all of it from the start: a buffer that grows leaves copies behind.
+    // Reserve all the space at the start: a buffer that grows leaves copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     let read = input.take(LONGEST + 1).read_to_end(&mut bytes);
     let cannot = |why: &str| Failure::usage(format!("cannot read the {what} from {from}: {why}"));
     read.map_err(|error| cannot(&chain(&error)))?;
     if bytes.len() as u64 > LONGEST {
-        return Err(cannot("it is too long for one"));
+        return Err(cannot("it is too long"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| cannot("it is not valid UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);

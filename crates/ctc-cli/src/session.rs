@@ -1,4 +1,4 @@
-//! The options that say which account it is, and how its session is used.
+//! The options that choose an account and say how its session is used.
 #![allow(
     clippy::doc_markdown,
     rustdoc::bare_urls,
@@ -24,7 +24,7 @@ use crate::via::Via;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Account and session")]
 pub(crate) struct SessionOptions {
-    /// Profile of the profile file
+    /// Name of the profile
     #[arg(long, global = true, value_name = "NAME", env = "CTC_PROFILE")]
     pub(crate) profile: Option<String>,
     /// Profile file, instead of ~/.config/ctc/config.toml
@@ -53,7 +53,7 @@ pub(crate) struct SessionOptions {
     /// File with the application key, which only its owner may read [env: CTC_APP_KEY_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) app_key_file: Option<PathBuf>,
-    /// Which login the account uses [env: CTC_LOGIN]
+    /// Login of the account [env: CTC_LOGIN]
     #[arg(long, global = true, value_name = "LOGIN")]
     pub(crate) login: Option<LoginKind>,
     /// Where the session is saved: file, file:FOLDER or redis://host[:port][/db] [env: CTC_STORE]
@@ -79,7 +79,7 @@ pub(crate) struct ViaOptions {
 }
 
 impl ViaOptions {
-    /// Whether a session in the store is needed, or may be made.
+    /// Returns whether a login may be made.
     pub(crate) fn login(&self) -> LoginPolicy {
         match self.no_login {
             true => LoginPolicy::Never,
@@ -93,11 +93,11 @@ impl ViaOptions {
 pub(crate) enum LoginPolicy {
     /// If the store has no session.
     IfNeeded,
-    /// Never: the session of the store, or none.
+    /// Never: only the session in the store is used.
     Never,
 }
 
-/// The two instances that have a name.
+/// The two instances that have a short name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Region {
     #[value(help = "https://connect.calamp.com")]
@@ -107,17 +107,17 @@ pub(crate) enum Region {
 }
 
 impl SessionOptions {
-    /// Puts together what the command line says, then the profile that it names, then the
-    /// environment, then the default profile.
+    /// Builds the account from, in this order: the command line, the profile that it names, the
+    /// environment, the default profile.
     ///
     /// # Errors
-    /// Returns [`Failure`] (usage) if something is of no use, or no endpoint is named.
+    /// Returns [`Failure`] (usage) if a value is invalid or there is no endpoint.
     pub(crate) fn account(&self) -> Result<Account, Failure> {
         let layers = self.layers()?;
         let named = layers.iter().find(|layer| layer.user.is_some());
         let user = named.and_then(|layer| layer.user.clone());
-        // A password goes with the username beside it: one account's name with another's password
-        // would be rejected by the server, and such rejections lock accounts.
+        // Use a password only with the username from the same layer: the server would reject one
+        // account's username with another's password, and rejections can lock the account.
         let fits = |layer: &&Layer| {
             layer.password.is_some() && (layer.user.is_none() || layer.user == user)
         };
@@ -142,14 +142,14 @@ impl SessionOptions {
         })
     }
 
-    /// The store alone, for commands that are about no account in particular.
+    /// Returns only the store, for commands that are not about one account.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
         let layers = self.layers()?;
         let store = layers.iter().find_map(|layer| layer.store.as_deref());
         Store::parse(store.unwrap_or("file"))
     }
 
-    /// The proxy alone: calls by way of it need no account.
+    /// Returns only the proxy: calls through it need no account.
     pub(crate) fn via(&self, options: &ViaOptions) -> Result<Option<Via>, Failure> {
         if options.no_login {
             return Ok(None);
@@ -168,7 +168,7 @@ impl SessionOptions {
         CallOptions::new().max_wait(Duration::from_secs(self.wait))
     }
 
-    /// The account of the command line, and those of all profiles, as far as they are set up.
+    /// Returns the accounts of the command line and of all profiles that have the settings for one.
     pub(crate) fn every_account(&self) -> Vec<Account> {
         let mut accounts: Vec<_> = self.account().into_iter().collect();
         let profiles = Profiles::read(self.config.as_deref()).unwrap_or_default();
@@ -183,7 +183,7 @@ impl SessionOptions {
         accounts
     }
 
-    /// From the one that counts most to the one that counts least.
+    /// Returns the layers, in order of precedence.
     fn layers(&self) -> Result<Vec<Layer>, Failure> {
         let profiles = Profiles::read(self.config.as_deref())?;
         let mut layers = vec![self.layer()?];
@@ -205,7 +205,7 @@ impl SessionOptions {
     fn layer(&self) -> Result<Layer, Failure> {
         if self.store.as_deref().is_some_and(holds_password) {
             return Err(Failure::usage(
-                "--store holds a password, which every user of this machine can read there: put \
+                "--store contains a password, which every user of this machine can read there: put \
                  it into CTC_STORE or a profile",
             ));
         }

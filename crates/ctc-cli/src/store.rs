@@ -1,4 +1,4 @@
-//! The place that the session lives in.
+//! Where the session is saved.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// `file`, `file:FOLDER` or `redis://…`.
+    /// Parses `file`, `file:FOLDER` or `redis://…`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         if text == "file" {
             return Ok(Self::File(FileStore::default_location()));
@@ -36,7 +36,7 @@ impl Store {
         ))
     }
 
-    /// What it is, in JSON.
+    /// Returns its kind, for JSON.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
@@ -45,7 +45,7 @@ impl Store {
         }
     }
 
-    /// The file or the key in Redis that this record is or will be in.
+    /// Returns the path or the Redis key of this record, whether it exists or not.
     pub(crate) fn place(&self, key: &RecordKey) -> String {
         match self {
             Self::File(store) => store.record_path(key).map_or_else(
@@ -57,7 +57,7 @@ impl Store {
         }
     }
 
-    /// Reads a record, and changes nothing.
+    /// Reads a record without taking its lease.
     pub(crate) fn read(&self, key: &RecordKey) -> Result<Option<SessionRecord>, StoreError> {
         match self {
             Self::File(store) => store.read(key),
@@ -66,7 +66,7 @@ impl Store {
         }
     }
 
-    /// All records, each with its place.
+    /// Returns all records, each with its place.
     pub(crate) fn records(&self) -> Result<Vec<(String, SessionRecord)>, StoreError> {
         match self {
             Self::File(store) => {
@@ -79,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Removes a record. `false` if there was none.
+    /// Removes a record. Returns `false` if there was none.
     pub(crate) fn forget(&self, key: &RecordKey) -> Result<bool, StoreError> {
         match self {
             Self::File(store) => store.forget(key),
@@ -88,7 +88,7 @@ impl Store {
         }
     }
 
-    /// For blocking callers.
+    /// Returns the store for blocking callers.
     pub(crate) fn blocking(&self) -> Arc<dyn SessionStore> {
         match self {
             Self::File(store) => Arc::new(store.clone()),
@@ -115,7 +115,7 @@ fn redis(_: &str) -> Result<Store, Failure> {
     ))
 }
 
-/// Whether a URL holds a password, which must not stand on a command line.
+/// Returns whether a URL contains a password, which must not be on a command line.
 pub(crate) fn holds_password(text: &str) -> bool {
     let authority = text.split_once("://").map(|(_, rest)| rest);
     let authority = authority.and_then(|rest| rest.split('/').next());

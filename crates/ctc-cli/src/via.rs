@@ -14,15 +14,15 @@ use crate::exit::{Exit, Failure, chain};
 use crate::secrets::Source;
 use crate::when::retry_after;
 
-/// What the command calls itself in requests.
+/// The command's name in requests.
 pub(crate) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// The header that a proxy with `--token-file` asks for.
 const TOKEN: HeaderName = HeaderName::from_static("ctc-proxy-token");
-/// What the proxy names its own responses by; the value is the reason.
+/// The header that marks the proxy's own responses; its value is the reason.
 const ERROR: &str = "ctc-error";
 
-/// Where a running proxy is, and what it asks its callers for.
+/// Where a running proxy is, and the token that it requires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Via {
     pub(crate) url: String,
@@ -45,11 +45,11 @@ enum Place {
 }
 
 impl Proxy {
-    /// The proxy at `http://127.0.0.1:PORT` or `unix:PATH`.
+    /// Returns the proxy at `http://127.0.0.1:PORT` or `unix:PATH`.
     ///
     /// # Errors
-    /// Returns [`Failure`] (usage) if it is not on this machine, since calls go there in the
-    /// clear, or if its token cannot be read.
+    /// Returns [`Failure`] (usage) if it is not on this machine, because calls are sent to it
+    /// without TLS, or if its token cannot be read.
     pub(crate) fn new(via: &Via) -> Result<Self, Failure> {
         let token = via.token.as_deref().map(read_token).transpose()?;
         let config = http_client_builder()
@@ -73,10 +73,10 @@ impl Proxy {
         })
     }
 
-    /// Sees that somebody listens there.
+    /// Checks that the proxy accepts connections.
     ///
     /// # Errors
-    /// Returns [`Failure`] (unreachable) if nobody does.
+    /// Returns [`Failure`] (unreachable) if it does not.
     pub(crate) fn knock(&self) -> Result<(), Failure> {
         let knocked = match &self.place {
             Place::Url(url) => {
@@ -112,7 +112,7 @@ impl Proxy {
         let (mut parts, body) = request.into_parts();
         if parts.uri.authority().is_some() {
             return Err(Failure::usage(
-                "by way of a proxy a call is just a path: /connect/…",
+                "a call through a proxy takes a path, not a URL: /connect/…",
             ));
         }
         let path = parts.uri.path_and_query().cloned();
@@ -176,7 +176,7 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> Option<Failure> {
     let reason = response.headers().get(ERROR)?.to_str().ok()?;
     let exit = match reason {
         "credentials_rejected" => Exit::Rejected,
-        "backing_off" | "budget_spent" | "too_many_calls" => Exit::HeldBack,
+        "backing_off" | "budget_spent" | "too_many_calls" => Exit::TryLater,
         "logged_out" => Exit::LoggedOut,
         "unreachable" | "connect_timeout" | "no_response" | "response_timeout" => Exit::Unreachable,
         _ => Exit::Error,
@@ -186,14 +186,14 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> Option<Failure> {
     let wait = wait.unwrap_or_default();
     Some(Failure {
         retry_after: after,
-        ..Failure::new(exit, format!("the proxy says {reason}{wait}"))
+        ..Failure::new(exit, format!("the proxy responded with {reason}{wait}"))
     })
 }
 
 fn read_token(path: &Path) -> Result<HeaderValue, Failure> {
     let token = Source::File(path.to_owned()).read("token of the proxy")?;
     let mut value = HeaderValue::from_str(token.trim_end()).map_err(|_| {
-        Failure::usage("the token of the proxy is not a header value: check its file")
+        Failure::usage("the token of the proxy is not a valid header value: check its file")
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -279,7 +279,7 @@ mod socket {
         }
 
         fn is_open(&mut self) -> bool {
-            false // one call, and this program ends
+            false // this program ends after one call
         }
     }
 

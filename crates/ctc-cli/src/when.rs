@@ -1,4 +1,4 @@
-//! Points in time, as the command prints them: seconds since 1970, and RFC 3339 in UTC.
+//! Times in the command's output: seconds since 1970, and RFC 3339 in UTC.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,18 +6,18 @@ use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 use serde_json::{Value, json};
 
-/// A time for JSON: `{"epoch": 1795795200, "utc": "2026-11-27T16:00:00Z"}`.
+/// Formats a time for JSON: `{"epoch": 1795795200, "utc": "2026-11-27T16:00:00Z"}`.
 pub(crate) fn json_time(time: SystemTime) -> Value {
     json!({ "epoch": epoch(time), "utc": utc(time) })
 }
 
-/// Whole seconds since 1970.
+/// Returns whole seconds since 1970.
 pub(crate) fn epoch(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs()
 }
 
-/// RFC 3339, in UTC, to the second.
+/// Formats a time as RFC 3339, in UTC, to the second.
 pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = epoch(time);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
@@ -26,8 +26,8 @@ pub(crate) fn utc(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The civil date of a day, counted from 1970-01-01. Years begin in March here, so that the leap
-/// day is the last of its year.
+/// Converts a day, counted from 1970-01-01, to year, month and day. The calculation begins years in
+/// March, so that the leap day is the last of its year.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // since 0000-03-01
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -45,7 +45,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
-/// A span in words that fit its size: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
+/// Formats a span in suitable units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
@@ -56,7 +56,7 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// `2026-11-27T16:00:00Z (3 min ago)`, or `(in 3 min)`.
+/// Formats a time as `2026-11-27T16:00:00Z (3 min ago)`, or with `(in 3 min)`.
 pub(crate) fn around_now(time: SystemTime, now: SystemTime) -> String {
     match now.duration_since(time) {
         Ok(ago) => format!("{} ({} ago)", utc(time), span(ago)),
@@ -64,7 +64,7 @@ pub(crate) fn around_now(time: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// What a `Retry-After` header asks for. A date is meant by the server's clock.
+/// Returns the wait that a `Retry-After` header asks for. A date counts by the server's clock.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_in_utc() {
+    fn times_are_formatted_in_utc() {
         let at = |seconds| utc(UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01T00:00:00Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
     }
 
-    /// Another implementation agrees, on a day of every month of two centuries.
+    /// Compares with another implementation, on a day of every month of two centuries.
     #[test]
     fn dates_are_those_of_the_http_date_crate() {
         for month in 0..2400_u64 {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_told_in_two_units_at_most() {
+    fn spans_are_formatted_in_at_most_two_units() {
         let told = |seconds| span(Duration::from_secs(seconds));
         assert_eq!(told(119), "119 s");
         assert_eq!(told(120), "2 min");

@@ -1,4 +1,4 @@
-// A client for both logins, and a test of it on ctc-server.
+// A client for both logins, and a test of it with ctc-server.
 // Node 18 or newer, without packages.
 
 import assert from "node:assert/strict";
@@ -64,7 +64,7 @@ for (const login of ["cookie", "oauth"]) {
   const page = await (await client.get("/connect/services/devices")).json();
   assert.ok(page.response.results.length > 0);
 
-  // A slow token: 429 twice, then the login goes through.
+  // A throttled login: 429 twice, then a token.
   const fault = { respond: { status: 429 } };
   await control("POST", "/faults", { on: "login", times: { n: 2 }, fault });
   assert.equal((await control("GET", "/faults")).length, 1);

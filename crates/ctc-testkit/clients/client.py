@@ -1,4 +1,4 @@
-"""A client for both logins, and a test of it on ctc-server.
+"""A client for both logins, and a test of it with ctc-server.
 
 It needs only Python's standard library.
 """
@@ -90,7 +90,7 @@ def test(server, login):
     control(server, "POST", "/advance?seconds=61")
     assert client.get("/connect/services/devices")[0] == 200
 
-    # A fault by script, listed and removed again.
+    # A scripted fault, which is listed and removed again.
     rule = {"on": "login", "times": "forever", "fault": {"respond": {"status": 503}}}
     number = control(server, "POST", "/faults", rule)["rule"]
     assert [rule["rule"] for rule in control(server, "GET", "/faults")] == [number]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The OAuth login and a call with curl, on ctc-server with its default account.
+# The OAuth login and a call with curl, for ctc-server with its default account.
 #
 #     ctc-server --login oauth --port 8080 --token-port 8081 &
 #     sh client.sh http://127.0.0.1:8080 http://127.0.0.1:8081/oauth2/test/v1/token
@@ -13,7 +13,7 @@ curl() { command curl --silent --show-error --fail --noproxy '*' "$@"; }
 
 curl -X POST "$url/_ctc/reset?all"
 
-# Encode every field: an unencoded + would be a space, and the login that of
+# Encode every field: an unencoded + would be a space, and the login one of
 # another user.
 body=$(curl "$token_url" \
   --data-urlencode 'grant_type=password' \
@@ -26,7 +26,7 @@ token=$(printf '%s' "$body" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -H "Authorization: Bearer $token" -H "$key" \
   "$url/connect/services/devices?pgsize=1" >/dev/null
 
-# A fault by script: the next call gets a 503.
+# A scripted fault: the next call gets a 503.
 curl -X POST "$url/_ctc/faults" \
   -d '{"on": "any_call", "fault": {"respond": {"status": 503}}}' >/dev/null
 status=$(command curl --silent --noproxy '*' --output /dev/null \

@@ -41,12 +41,12 @@ struct Times {
 }
 
 impl VirtualClock {
-    /// A clock that shows the real time of this moment, and then stands still.
+    /// Creates a clock that shows the current time and then stands still.
     pub fn new() -> Self {
         Self::starting_at(SystemTime::now())
     }
 
-    /// A clock whose wall time is `wall`.
+    /// Creates a clock whose wall time is `wall`.
     pub fn starting_at(wall: SystemTime) -> Self {
         Self(Arc::new(Mutex::new(Times {
             monotonic: Instant::now(),
@@ -69,19 +69,19 @@ impl VirtualClock {
         due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// The machine sleeps, on a system whose monotonic clock stops meanwhile: only wall time
-    /// passes.
+    /// Simulates that the machine sleeps, on a system whose monotonic clock stops meanwhile: only
+    /// wall time passes.
     pub fn suspend(&self, by: Duration) {
         let mut times = self.times();
         times.wall = times.wall.checked_add(by).unwrap_or(times.wall);
     }
 
-    /// Someone sets the wall clock, forward or back; the monotonic time knows nothing of it.
+    /// Sets the wall clock forward or back. The monotonic time does not change.
     pub fn set_wall(&self, wall: SystemTime) {
         self.times().wall = wall;
     }
 
-    /// The monotonic time jumps back, as it must not but does on broken machines.
+    /// Moves the monotonic time back, which happens only on broken machines.
     pub fn rewind_monotonic(&self, by: Duration) {
         let mut times = self.times();
         times.monotonic = times.monotonic.checked_sub(by).unwrap_or(times.monotonic);

@@ -2,16 +2,17 @@
 //!
 //! Documented by the vendor: the parameters `pg` and `pgsize` (1 and 10 by default, 100 at most),
 //! and that a paged collection comes with `totalCount` and `_links`. Seen in public clients:
-//! `response.results[*].device` and `…avlEvent`, and field names like these. All else is ours: the
-//! paths below `devices/{id}`, where `totalCount` and `_links` stand, and that paging is always on.
+//! `response.results[*].device` and `…avlEvent`, and field names like these. The rest is our
+//! choice: the paths below `devices/{id}`, the places of `totalCount` and `_links`, and that paging
+//! is always on.
 
 use serde_json::{Value, json};
 
 /// The id of the first device.
 pub const FIRST_DEVICE: u64 = 1001;
 
-/// A fleet whose every field follows from the numbers of its device and event: equal pages on every
-/// read.
+/// A fleet. Every field is computed from the numbers of its device and event, so that each read
+/// returns the same pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fleet {
     devices: u64,
@@ -27,18 +28,18 @@ impl Fleet {
         device >= FIRST_DEVICE && device - FIRST_DEVICE < self.devices
     }
 
-    /// A page of devices.
+    /// Returns a page of devices.
     pub(crate) fn devices(self, page: Page, base: &str) -> Value {
         page.envelope(self.devices, base, |at| Self::device(FIRST_DEVICE + at))
     }
 
-    /// One device, if there is one of this id.
+    /// Returns the device with this id, if there is one.
     pub(crate) fn one(self, device: u64) -> Option<Value> {
         self.has(device)
             .then(|| json!({ "response": { "results": [Self::device(device)] } }))
     }
 
-    /// A page of a device's events, oldest first.
+    /// Returns a page of a device's events, oldest first.
     pub(crate) fn events(self, device: u64, page: Page, base: &str) -> Option<Value> {
         self.has(device)
             .then(|| page.envelope(self.events, base, |at| Self::event(device, at)))
@@ -72,7 +73,7 @@ impl Fleet {
     }
 }
 
-/// Which part of a collection is asked for.
+/// The requested part of a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     number: u64,
@@ -83,7 +84,7 @@ impl Page {
     const DEFAULT_SIZE: u64 = 10;
     const MAX_SIZE: u64 = 100;
 
-    /// Reads `pg` and `pgsize`; `None` if one is no positive number.
+    /// Reads `pg` and `pgsize`; `None` if one is not a positive number.
     pub(crate) fn parse(number: Option<&str>, size: Option<&str>) -> Option<Self> {
         let positive = |text: &str| text.parse::<u64>().ok().filter(|n| *n > 0);
         let number = number.map_or(Some(1), positive)?;

@@ -2,7 +2,7 @@
 //!
 //! [`Server`] behaves as the vendor's pages say, records requests (the last 100,000), reports
 //! requests that break the rules of those pages, and injects faults on demand: see [`Fault`]. It
-//! runs on a thread of its own and has a synchronous API, for blocking and async tests. Where the
+//! runs on a separate thread and has a synchronous API, for blocking and async tests. Where the
 //! vendor's pages are silent, its behavior is our choice and says nothing about CTC.
 //!
 //! ```
@@ -10,7 +10,7 @@
 //!
 //! let server = Server::start()?;
 //! server.inject(Rule::once(Matcher::Login, Fault::throttle(46)));
-//! // … point a client at `server.url()`, then look at what it did:
+//! // … point a client at `server.url()`, then check what it did:
 //! assert_eq!(server.counts().violations, 0);
 //! # Ok::<(), ctc_testkit::StartError>(())
 //! ```

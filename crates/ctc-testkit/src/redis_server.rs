@@ -1,4 +1,4 @@
-//! A Redis of your own, for tests: a private `redis-server` process on a free port of loopback.
+//! A private `redis-server` process on a free port of loopback, for tests.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A running `redis-server`, killed when this is dropped. It keeps its data in a folder of its own,
-/// on disk after every write, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds
-/// it again.
+/// A running `redis-server`, killed when this is dropped. It writes each change to a private folder
+/// on disk, so that [`restart`](Self::restart) after [`kill`](Self::kill) finds its data again.
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
@@ -19,7 +18,7 @@ pub struct RedisServer {
     child: Option<Child>,
 }
 
-/// There is no `redis-server` to be started.
+/// Why no `redis-server` is running.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoRedis {
@@ -29,27 +28,27 @@ pub enum NoRedis {
          `brew install redis` (macOS)"
     )]
     NotInstalled,
-    /// It was started but does not respond.
+    /// It was started but did not respond.
     #[error("redis-server does not respond")]
     NoAnswer,
-    /// An operation of the system failed.
+    /// An operation of the operating system failed.
     #[error("redis-server cannot be started")]
     Io(#[from] std::io::Error),
 }
 
 impl RedisServer {
-    /// Starts one, and waits until it responds.
+    /// Starts a server, and waits until it responds.
     ///
     /// # Errors
-    /// [`NoRedis`]
+    /// Returns [`NoRedis`] if `redis-server` is not installed or does not start.
     pub fn start() -> Result<Self, NoRedis> {
         Self::start_with(&[])
     }
 
-    /// Starts one with further options, such as `["--maxmemory", "1mb"]`.
+    /// Starts a server with further options, such as `["--maxmemory", "1mb"]`.
     ///
     /// # Errors
-    /// [`NoRedis`]
+    /// Returns [`NoRedis`] if `redis-server` is not installed or does not start.
     pub fn start_with(options: &[&str]) -> Result<Self, NoRedis> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let options = options.iter().map(|&option| option.to_owned()).collect();
@@ -63,11 +62,12 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// Starts one for a test. Without `redis-server` it is `None`, and the test says on standard
-    /// error that it was left out; in continuous integration (`CI=true`) that is a failure.
+    /// Starts a server for a test. Returns `None` if `redis-server` is not installed, and reports
+    /// on standard error that the test was skipped.
     ///
     /// # Panics
-    /// When Redis is there but does not start, or when it is missing and `CI` is `true`.
+    /// Panics if Redis is installed but does not start, or if it is missing in continuous
+    /// integration (`CI=true`).
     #[expect(clippy::panic, reason = "for tests alone")]
     pub fn for_test(what: &str) -> Option<Self> {
         match Self::start() {
@@ -76,8 +76,8 @@ impl RedisServer {
                 panic!("{what}: {}", NoRedis::NotInstalled)
             }
             Err(NoRedis::NotInstalled) => {
-                // Not `eprintln!`: what that says is not shown when a test passes.
-                // In one piece, since tests run side by side.
+                // Not with `eprintln!`: the test harness captures that when a test passes.
+                // In one piece, because tests run in parallel.
                 let line = format!("LEFT OUT: {what}: {}\n", NoRedis::NotInstalled);
                 let _ = std::io::stderr().write_all(line.as_bytes());
                 None
@@ -86,17 +86,17 @@ impl RedisServer {
         }
     }
 
-    /// `redis://127.0.0.1:<port>`
+    /// Returns its URL, `redis://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The process, while it runs.
+    /// Returns its process id while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Kills it at once (SIGKILL) and waits until it is gone.
+    /// Kills it (SIGKILL) and waits until it has ended.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -104,10 +104,10 @@ impl RedisServer {
         }
     }
 
-    /// Starts it (again), on the same port and with the same data.
+    /// Starts it again, on the same port and with the same data.
     ///
     /// # Errors
-    /// [`NoRedis`]
+    /// Returns [`NoRedis`] if `redis-server` is not installed or does not start.
     pub fn restart(&mut self) -> Result<(), NoRedis> {
         self.kill();
         let mut command = Command::new("redis-server");
@@ -153,7 +153,8 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Sends one command in words, and returns the response as it came. `None` when there is none.
+    /// Sends one command, given as words, and returns the unparsed response, or `None` if there is
+    /// none.
     pub fn command(&self, words: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;

@@ -1,5 +1,5 @@
 //! Calls with and without what they need, the fleet, the routes for tests, time, and the server's
-//! own life.
+//! start and end.
 
 mod common;
 
@@ -10,7 +10,7 @@ use ctc_testkit::{Class, Counts, JOURNALED_BODY, Server, StartError, Violation};
 use serde_json::json;
 
 #[test]
-fn every_broken_rule_of_a_call_has_a_name() {
+fn every_broken_rule_of_a_call_is_a_violation_with_a_name() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let token = client.token();
@@ -122,7 +122,7 @@ fn an_invalid_token_is_not_a_violation() {
 }
 
 #[test]
-fn a_bearer_token_is_taken_if_allowed() {
+fn a_bearer_token_is_accepted_if_allowed() {
     let server = Server::builder().bearer(true).start().unwrap();
     let mut client = Client::connect(&server);
     let token = client.token();
@@ -192,7 +192,7 @@ fn the_fleet_comes_in_stable_pages() {
 }
 
 #[test]
-fn writes_are_kept() {
+fn writes_are_recorded() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let token = client.token();
@@ -328,7 +328,7 @@ fn time_passes_on_demand() {
 }
 
 #[test]
-fn waiting_ends_by_a_change_or_by_time() {
+fn waiting_ends_with_a_change_or_a_timeout() {
     let server = Server::start().unwrap();
     let error = server
         .wait_until(|counts| counts.logins == 1, Duration::ZERO)
@@ -343,7 +343,7 @@ fn waiting_ends_by_a_change_or_by_time() {
 }
 
 #[test]
-fn a_condition_may_ask_the_server_for_more() {
+fn a_condition_may_call_the_server() {
     let server = Server::start().unwrap();
     Client::connect(&server).login();
     let journaled = |_: &Counts| !server.journal().is_empty();

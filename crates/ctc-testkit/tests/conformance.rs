@@ -1,5 +1,5 @@
-//! The conformance suite, put through itself: a good stack passes, and each bad one is found out
-//! where it should be.
+//! Tests of the conformance suite: a correct stack passes, and each faulty one fails the expected
+//! cases.
 
 #[allow(clippy::unwrap_used, reason = "a stack for tests only")]
 mod plain_stack;
@@ -14,14 +14,14 @@ use plain_stack::{Body, PlainRequest, PlainStack, PlainTransport, Vice};
 
 ctc_testkit::conformance_tests!(blocking, PlainStack(None), strict);
 
-/// The same stack for tasks, with another runtime than tokio.
+/// The same stack as an async one, with another runtime than tokio.
 mod on_smol {
     use super::smol_stack::SmolStack;
 
     ctc_testkit::conformance_tests!(async, SmolStack, strict);
 }
 
-/// Each vice, and cases that must fail for it.
+/// Each vice, and the cases that must fail because of it.
 const FOUND_OUT: [(Vice, &[&str]); 23] = [
     (
         Vice::FollowsRedirects,
@@ -44,7 +44,7 @@ const FOUND_OUT: [(Vice, &[&str]); 23] = [
         &["dead_token_is_renewed_unseen", "rotated_token_is_adopted"],
     ),
     (
-        // A body that drips costs it nothing, as no login's body is read.
+        // A slow body does not matter here, because no login's body is read.
         Vice::LoginNeverTimesOut,
         &["hanging_login_is_bounded"],
     ),
@@ -127,7 +127,7 @@ const FOUND_OUT: [(Vice, &[&str]); 23] = [
 ];
 
 #[test]
-fn every_vice_is_found_out() {
+fn every_vice_is_detected() {
     let missed = |vice: Vice, case: &str| {
         let report = Suite::blocking(PlainStack(Some(vice)))
             .strict()
@@ -161,7 +161,7 @@ fn unknown_names_do_not_pass() {
 }
 
 #[test]
-fn a_should_that_fails_is_reported_and_counts_only_if_the_suite_is_strict() {
+fn a_failed_should_is_reported_and_fails_only_a_strict_suite() {
     let suite = || Suite::blocking(PlainStack(Some(Vice::ClosesOnDiscard)));
     let report = suite().run_case("connections_are_kept_across_replays");
     assert!(report.passed(), "{report}");
@@ -179,13 +179,13 @@ fn a_should_that_fails_is_reported_and_counts_only_if_the_suite_is_strict() {
 }
 
 #[test]
-fn a_must_that_fails_counts_always() {
+fn a_failed_must_always_fails_the_suite() {
     let report = Suite::blocking(PlainStack(Some(Vice::GetHasBody))).run_case("get_has_no_body");
     assert!(!report.passed(), "{report}");
 }
 
 #[test]
-fn a_length_of_zero_is_no_body() {
+fn a_content_length_of_zero_counts_as_no_body() {
     let stack = PlainStack(Some(Vice::EmptyBodyHasLength));
     let suite = Suite::blocking(stack).strict();
     for case in ["get_has_no_body", "empty_post_is_empty"] {
@@ -194,7 +194,7 @@ fn a_length_of_zero_is_no_body() {
 }
 
 #[test]
-fn the_first_rung_counts_the_cookie_lines_and_nothing_above_it_is_tried() {
+fn the_first_rung_counts_the_cookie_lines_and_ends_the_suite_if_it_fails() {
     let report = Suite::blocking(PlainStack(Some(Vice::LosesCookieLines))).run();
     let text = report.to_string();
     assert_eq!(report.lines.len(), 1, "{text}");
@@ -207,16 +207,16 @@ fn the_first_rung_counts_the_cookie_lines_and_nothing_above_it_is_tried() {
     for part in [
         first.as_str(),
         "your stack gave 1 of 3 `Set-Cookie` lines",
-        "next: login_response_arrives: hand all headers of the response on",
+        "next: login_response_arrives: return all headers of the response",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }
 
-/// What the same vice is, said and unsaid: a case that is skipped, or one that fails and says how
-/// to have it skipped.
+/// If the author states what the stack cannot do, the case is skipped. If not, it fails and says
+/// how to skip it.
 #[test]
-fn a_case_hangs_on_what_its_stack_claims() {
+fn a_case_runs_only_if_its_stack_claims_what_it_needs() {
     let cases = [
         (
             Vice::BuffersBodies,
@@ -253,7 +253,7 @@ fn a_case_hangs_on_what_its_stack_claims() {
     }
 }
 
-/// A stack with a vice that its author admits to.
+/// A stack whose author states its vice.
 struct Without(Vice, &'static str);
 
 impl BlockingStack for Without {

@@ -1,4 +1,4 @@
-//! The control path, for people with no Rust.
+//! The control path, for tests in other languages.
 
 mod common;
 
@@ -11,9 +11,9 @@ fn accept(server: &Server, rule: &str) {
     assert_eq!(reply.status, 201, "{rule}: {}", reply.text());
 }
 
-/// The help is the only reference for people with no Rust, so all its examples must be understood.
+/// The help is the reference for testers in other languages, so all its examples must be valid.
 #[test]
-fn every_rule_in_the_help_is_one() {
+fn every_rule_in_the_help_is_valid() {
     let server = Server::start().unwrap();
     let (matchers, faults) = CONTROL_HELP.split_once("\"times\" is \"once\", ").unwrap();
     let (_, matchers) = matchers.split_once("\"on\" is one of").unwrap();
@@ -199,7 +199,7 @@ fn accounts_and_time_are_set_without_rust() {
 }
 
 #[test]
-fn everything_goes_back_to_the_start() {
+fn reset_all_restores_the_start() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let token = client.token();

@@ -1,11 +1,11 @@
-//! What the control path and the program refuse, and how they say what is wrong.
+//! What the control path and the program reject, and their error texts.
 
 mod common;
 
 use common::{Client, DEVICES, Reply, control};
 use ctc_testkit::Server;
 
-/// It must be refused with 400, and with a text that has all these words.
+/// The rule must get a 400, with a text that has all these words.
 fn refuse(server: &Server, rule: &str, words: &[&str]) {
     let reply = control(server, "POST", "/_ctc/faults", rule);
     assert_eq!(reply.status, 400, "{rule}: {}", reply.text());
@@ -22,11 +22,11 @@ fn says(reply: &Reply, what: &str, words: &[&str]) {
     }
 }
 
-/// Rules that would never strike, or would strike as something else than they say.
+/// Rules that would never apply, or would not do what they say.
 #[test]
-fn a_wrong_rule_is_refused_with_its_place() {
+fn an_invalid_rule_is_an_error_that_names_the_member() {
     let server = Server::start().unwrap();
-    // What serde finds: unknown names, wrong types, numbers out of range.
+    // Errors that serde finds: unknown names, wrong types, numbers out of range.
     let of_shape = [
         (
             r#"{"on": "login", "tiems": "once", "fault": "no_date"}"#,
@@ -87,7 +87,7 @@ fn a_wrong_rule_is_refused_with_its_place() {
     for (rule, words) in of_shape {
         refuse(&server, rule, &[words, "line 1 column"]);
     }
-    // What only a look at the value shows.
+    // Errors that depend on the value.
     let of_value = [
         (
             r#""any", "times": {"n": 0}, "fault": "no_date""#,
@@ -230,14 +230,14 @@ fn a_wrong_rule_is_refused_with_its_place() {
         "x".repeat(70_000)
     );
     refuse(&server, &long, &["65536"]);
-    // Nothing of all that is in force.
+    // None of these rules was added.
     let mut client = Client::connect(&server);
     let token = client.token();
     assert_eq!(client.get(DEVICES, &token).status, 200);
 }
 
 #[test]
-fn a_control_request_that_is_not_understood_changes_nothing() {
+fn an_invalid_control_request_changes_nothing() {
     let server = Server::start().unwrap();
     let token = Client::connect(&server).token();
     let live = || server.counts().live_tokens;
@@ -305,12 +305,12 @@ fn a_control_request_that_is_not_understood_changes_nothing() {
 }
 
 #[test]
-fn the_program_refuses_options_that_no_client_could_use() {
+fn the_program_rejects_options_that_no_client_could_use() {
     for (option, value, words) in [
         ("--username", "", "--username is empty"),
         ("--password", "", "--password is empty"),
         ("--app-key", "", "--app-key is empty"),
-        ("--app-key", "a\nb", "no header can carry"),
+        ("--app-key", "a\nb", "not allowed in a header"),
         ("--devices", "-1", "-1"),
         ("--port", "70000", "70000"),
         ("--token-port", "-1", "-1"),
@@ -321,7 +321,7 @@ fn the_program_refuses_options_that_no_client_could_use() {
         ("--seed", "x", "x"),
     ] {
         let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_ctc-server"));
-        // `--help` stands last: it ends the program, should the option be taken.
+        // `--help` comes last, so that the program ends even if it accepts the option.
         let output = program.args([option, value, "--help"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{option}");

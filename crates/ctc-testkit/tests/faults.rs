@@ -10,7 +10,7 @@ use ctc_testkit::{
     Times, When,
 };
 
-/// A server, a client of it, and a live token.
+/// A server, a client of it, and a valid token.
 fn scene() -> (Server, Client<std::net::TcpStream>, String) {
     let server = Server::start().expect("a server");
     let mut client = Client::connect(&server);
@@ -19,7 +19,7 @@ fn scene() -> (Server, Client<std::net::TcpStream>, String) {
 }
 
 #[test]
-fn rules_count_their_matches() {
+fn rules_apply_to_the_matches_that_they_count() {
     let (server, mut client, token) = scene();
     server.inject(Rule::times(2, Matcher::AnyCall, Fault::status(503)).after(1));
     let statuses: Vec<_> = (0..5).map(|_| client.get(DEVICES, &token).status).collect();
@@ -66,7 +66,7 @@ fn rules_match_by_class_path_and_route() {
 }
 
 #[test]
-fn the_presented_token_dies_before_or_after() {
+fn the_presented_token_ends_before_or_after_the_response() {
     for fault in [|when| Fault::Revoke { when }, |when| Fault::Expire { when }] {
         for (when, statuses) in [(When::Before, [401, 401]), (When::After, [200, 401])] {
             let (server, mut client, token) = scene();
@@ -96,7 +96,7 @@ fn a_token_rotates() {
 }
 
 #[test]
-fn every_clearing_cookie_comes_on_any_status() {
+fn every_clearing_cookie_works_with_any_status() {
     for form in ClearingForm::ALL {
         for status in [None, Some(200), Some(401), Some(403), Some(500)] {
             let (server, mut client, token) = scene();
@@ -115,7 +115,7 @@ fn every_clearing_cookie_comes_on_any_status() {
                 (status.unwrap_or(200), vec![form.line()])
             );
             assert_eq!(server.counts().live_tokens, u64::from(!revoke));
-            // The client was told to give the token up: a login is no needless one.
+            // The client was told to drop the token, so a login is not needless.
             client.login();
             assert_eq!(server.counts().needless_logins, 0);
         }
@@ -123,7 +123,7 @@ fn every_clearing_cookie_comes_on_any_status() {
 }
 
 #[test]
-fn a_throttled_answer_says_when() {
+fn a_throttled_response_says_when() {
     let (server, mut client, _) = scene();
     server.set_clock_offset(7 * 3600);
     let huge = "99999999999999999999999999".to_owned();
@@ -231,7 +231,7 @@ fn the_login_cookie_can_be_any_line() {
     let script = lines.map(str::to_owned).to_vec();
     server.inject(Rule::once(Matcher::Login, Fault::SetCookies(script)));
     assert_eq!(client.login().all("set-cookie"), lines);
-    // What stands in an authToken line is a live token, with its quotes and not without.
+    // The value of an authToken line is a valid token, with its quotes and not without.
     assert_eq!(client.get(DEVICES, "\"AAAA==\"").status, 200);
     assert_eq!(client.get(DEVICES, "AAAA==").status, 401);
     assert_eq!(client.get(DEVICES, "CCCC").status, 401);
@@ -264,7 +264,7 @@ fn clocks_are_wrong_or_missing() {
 }
 
 #[test]
-fn a_lost_login_still_happened_but_is_not_held_against_the_client() {
+fn a_login_after_a_lost_response_is_not_needless() {
     let server = Server::start().unwrap();
     server.inject(Rule::once(Matcher::Login, Fault::lost_response()));
     let lost =
@@ -285,10 +285,10 @@ fn a_lost_login_still_happened_but_is_not_held_against_the_client() {
 }
 
 #[test]
-fn a_token_that_never_arrived_is_not_held_against_the_client() {
+fn a_login_after_a_token_that_never_arrived_is_not_needless() {
     let server = Server::start().unwrap();
     let enough = Duration::from_secs(5);
-    // The client loses patience with a login that has taken effect.
+    // The client gives up on a login that has taken effect.
     server.inject(Rule::once(
         Matcher::Login,
         Fault::Hold { when: When::After },
@@ -313,7 +313,7 @@ fn a_token_that_never_arrived_is_not_held_against_the_client() {
     );
     drop(client);
 
-    // A new token was lost with the response that brought it, and the old one is dead.
+    // A new token was lost with its response, and the old one is invalid.
     server.rotate(false);
     server.inject(Rule::once(Matcher::AnyCall, Fault::lost_response()));
     let cookie = format!("authToken={token}");
@@ -365,7 +365,7 @@ fn held_requests_wait_for_their_release() {
         .wait_until(|counts| counts.held == 1, enough)
         .unwrap();
     assert_eq!(counts.logins, 4);
-    // A client that goes away waits no longer.
+    // A client that goes away is no longer counted.
     drop(gone);
     server
         .wait_until(|counts| counts.held == 0, enough)
@@ -373,7 +373,7 @@ fn held_requests_wait_for_their_release() {
 }
 
 #[test]
-fn several_due_faults_strike_together() {
+fn several_faults_apply_together() {
     let (server, mut client, token) = scene();
     server.inject(Rule::once(Matcher::AnyCall, Fault::status(503)));
     server.inject(Rule::once(Matcher::AnyCall, Fault::status(500)));

@@ -1,4 +1,4 @@
-//! The login as the vendor's page describes it, and every way to get it wrong.
+//! The login that the vendor's page describes, and every way to break its rules.
 
 mod common;
 
@@ -9,7 +9,7 @@ use ctc_testkit::{
 };
 
 #[test]
-fn a_login_brings_a_cookie_among_others() {
+fn a_login_sets_its_cookie_among_others() {
     let server = Server::start().unwrap();
     let reply = Client::connect(&server).login();
 
@@ -94,7 +94,7 @@ fn a_content_type_may_have_a_charset() {
 }
 
 #[test]
-fn a_wrong_password_is_refused_and_no_violation() {
+fn a_wrong_password_is_rejected_and_not_a_violation() {
     let server = Server::builder().refused_status(403).start().unwrap();
     let reply = Client::connect(&server).login_as(DEFAULT_USERNAME, "wrong");
     assert_eq!((reply.status, reply.token()), (403, None));
@@ -106,7 +106,7 @@ fn a_wrong_password_is_refused_and_no_violation() {
 }
 
 #[test]
-fn every_broken_rule_has_a_name() {
+fn every_broken_rule_of_a_login_is_a_violation_with_a_name() {
     let good = form(DEFAULT_USERNAME, DEFAULT_PASSWORD);
     let bare = LOGIN.split('?').next().unwrap();
     let in_query = format!("{LOGIN}&{good}");
@@ -277,7 +277,7 @@ fn every_broken_rule_has_a_name() {
 }
 
 #[test]
-fn use_auth_token_may_stand_in_the_form_if_allowed() {
+fn use_auth_token_may_be_in_the_form_if_allowed() {
     let bare = LOGIN.split('?').next().unwrap();
     let body = format!(
         "{}&useAuthToken=true",
@@ -313,7 +313,7 @@ fn accounts_do_not_mix() {
 }
 
 #[test]
-fn an_account_locks_after_refusals() {
+fn an_account_is_locked_after_rejections() {
     let server = Server::builder().lock_after(2).start().unwrap();
     let mut client = Client::connect(&server);
     client.login_as(DEFAULT_USERNAME, "wrong");
@@ -328,14 +328,14 @@ fn an_account_locks_after_refusals() {
 }
 
 #[test]
-fn a_login_beside_a_good_token_is_needless() {
+fn a_login_beside_a_valid_token_is_needless() {
     let server = Server::start().unwrap();
     let mut client = Client::connect(&server);
     let token = client.token();
     client.token();
     assert_eq!(server.counts().needless_logins, 1);
 
-    // After a 401 it is not, even if another token of the account lives on.
+    // After a 401 it is not needless, even if another token of the account is still valid.
     server.revoke_all();
     client.get(DEVICES, &token);
     client.token();
@@ -393,7 +393,7 @@ fn a_logout_does_what_it_is_set_to() {
 }
 
 #[test]
-fn tokens_come_in_every_style() {
+fn tokens_have_every_style() {
     for style in [
         TokenStyle::Plain,
         TokenStyle::Padded,
@@ -436,8 +436,8 @@ fn tokens_come_in_every_style() {
                 .status,
             200
         );
-        // Whoever decodes the value on the way, or strips its quotes, sends a token that this
-        // server never gave out.
+        // A client that decodes the value or strips its quotes sends a token that this server never
+        // issued.
         if matches!(style, TokenStyle::PercentEncoded | TokenStyle::Quoted) {
             let decoded = token.replace("%3D", "=").replace('"', "");
             assert_eq!(

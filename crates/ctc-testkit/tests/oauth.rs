@@ -1,4 +1,4 @@
-//! The token endpoint: its own origin, its form, its errors, its limit, and the bearer on calls.
+//! The token endpoint: its own origin, its form, its errors, its limit, and bearer tokens on calls.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;
@@ -28,7 +28,7 @@ fn token_form(username: &str, password: &str) -> String {
     format!("{}&{rest}", form(username, password))
 }
 
-/// A token request on a connection of its own.
+/// Sends a token request on a new connection.
 fn send(server: &Server, headers: Headers<'_>, body: &str) -> Reply {
     Client::connect_to(server.token_address())
         .send("POST", TOKEN, headers, body.as_bytes())
@@ -61,7 +61,7 @@ fn get_with(server: &Server, token: &str) -> Reply {
 }
 
 #[test]
-fn a_token_comes_as_the_vendors_page_shows_it_and_opens_the_api() {
+fn a_token_response_is_as_documented_and_its_token_works() {
     let server = Server::start().unwrap();
     assert_ne!(server.address(), server.token_address());
     assert!(server.token_url().ends_with(TOKEN) && server.revocation_url().ends_with(REVOKE));
@@ -203,7 +203,7 @@ fn every_broken_rule_of_a_token_request_has_a_name() {
 }
 
 #[test]
-fn a_user_name_whose_plus_was_not_encoded_is_another_user() {
+fn a_username_with_an_unencoded_plus_is_another_user() {
     let server = Server::builder().account("a+b", "p").start().unwrap();
     let rest = fields("password", DEFAULT_CLIENT_ID, "openid");
     let raw = send(&server, &[FORM], &format!("username=a+b&password=p&{rest}"));
@@ -221,7 +221,7 @@ fn a_user_name_whose_plus_was_not_encoded_is_another_user() {
 }
 
 #[test]
-fn refusals_come_in_both_shapes() {
+fn rejections_have_both_forms() {
     let server = Server::builder()
         .token_requests_per_second(100)
         .start()
@@ -267,7 +267,7 @@ fn refusals_come_in_both_shapes() {
 }
 
 #[test]
-fn a_user_who_asks_too_often_is_told_until_when_and_no_other_user_is() {
+fn a_user_over_the_limit_is_told_until_when_and_others_are_not_limited() {
     let server = Server::builder()
         .account("ada", "p")
         .account("bob", "p")
@@ -330,7 +330,7 @@ fn a_token_ends_by_the_servers_clock_and_says_so() {
 }
 
 #[test]
-fn a_bearer_needs_the_key_unless_it_is_set_otherwise() {
+fn a_bearer_token_needs_the_key_unless_set_otherwise() {
     for needed in [true, false] {
         let server = Server::builder().bearer_needs_key(needed).start().unwrap();
         let bearer = format!("Bearer {}", access_token(&server));
@@ -350,7 +350,7 @@ fn a_bearer_needs_the_key_unless_it_is_set_otherwise() {
 }
 
 #[test]
-fn a_token_of_one_login_is_none_of_the_other() {
+fn a_token_of_one_login_is_invalid_for_the_other() {
     let server = Server::start().unwrap();
     let cookie_token = Client::connect(&server).token();
     let access_token = access_token(&server);
@@ -382,7 +382,7 @@ fn a_token_of_one_login_is_none_of_the_other() {
 }
 
 #[test]
-fn a_revocation_ends_a_token_as_far_as_it_is_set() {
+fn a_revocation_ends_tokens_as_set() {
     for (effect, after) in [(LogoutEffect::Presented, 401), (LogoutEffect::Nothing, 200)] {
         let server = Server::builder().logout_effect(effect).start().unwrap();
         let token = access_token(&server);
@@ -406,7 +406,7 @@ fn a_revocation_ends_a_token_as_far_as_it_is_set() {
 }
 
 #[test]
-fn every_fault_strikes_on_the_token_endpoint_too() {
+fn every_fault_applies_to_the_token_endpoint_too() {
     let server = Server::builder()
         .token_requests_per_second(100)
         .start()

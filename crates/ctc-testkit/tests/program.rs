@@ -1,4 +1,4 @@
-//! The program `ctc-server`: its options, and the sample clients in other languages on it.
+//! The program `ctc-server`: its options, and the sample clients in other languages.
 #![allow(clippy::print_stderr, reason = "a test says what it leaves out")]
 
 use std::{
@@ -115,7 +115,7 @@ fn the_vectors_page_shows_python_that_runs() {
 }
 
 #[test]
-fn the_program_tells_its_ports_to_a_program() {
+fn the_program_writes_its_ports_to_a_file() {
     let folder = std::env::temp_dir().join(format!("ctc-server-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("ports");
@@ -125,7 +125,7 @@ fn the_program_tells_its_ports_to_a_program() {
         .chain([file.to_str().unwrap()])
         .collect();
     let program = Program::start(&options);
-    // The file comes after the line.
+    // The file is written after the line.
     let written = (0..200).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
         std::fs::read_to_string(&file).ok()

@@ -1,4 +1,4 @@
-//! The store that comes with the driver passes, and one that breaks a rule is found out.
+//! The driver's own store passes, and a store that breaks a rule fails.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::time::{Duration, Instant};
@@ -25,13 +25,13 @@ struct Faulty(Fault, MemoryStore);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
-    /// It says that every write went well.
+    /// It reports that every write succeeded.
     HidesLostLease,
     /// It replaces any record with any other.
     ReplacesAnything,
-    /// It computes when to give up by a sum.
+    /// It computes its deadline with a sum that can overflow.
     Overflows,
-    /// It takes a lease without end for one of no time.
+    /// It treats a lease without end as one of zero length.
     ForgetsEndlessLease,
 }
 
@@ -88,27 +88,27 @@ fn found_out(fault: Fault, cases: &[&str]) {
 }
 
 #[test]
-fn a_store_that_hides_a_lost_lease_is_found_out() {
+fn a_store_that_hides_a_lost_lease_is_detected() {
     found_out(
         Fault::HidesLostLease,
         &[
-            "an overtaken holder writes nothing",
-            "a lease whose time is over writes nothing, overtaken or not",
-            "whatever an overtaken holder does, the new one's writes succeed and stay",
-            "a lease of no time is over at once",
+            "a holder that was overtaken cannot write",
+            "a holder whose lease has expired cannot write, overtaken or not",
+            "writes of a holder that was overtaken do not affect the new one's",
+            "a lease of zero length expires immediately",
         ],
     );
 }
 
 #[test]
-fn a_store_that_replaces_a_younger_token_is_found_out() {
-    let case = "a save never replaces a younger token, even one of the same number";
+fn a_store_that_replaces_a_younger_token_is_detected() {
+    let case = "a save never replaces a younger token, not even one of the same generation";
     found_out(Fault::ReplacesAnything, &[case]);
 }
 
 #[test]
-fn a_store_that_overflows_is_found_out() {
-    let case = "no length of wait or lease panics, and an endless one is held";
+fn a_store_that_overflows_is_detected() {
+    let case = "no length of wait or lease panics, and an endless lease is held";
     found_out(Fault::Overflows, &[case]);
     found_out(Fault::ForgetsEndlessLease, &[case]);
 }

@@ -1,4 +1,4 @@
-//! https, with the certificate that the server made.
+//! https, with the certificate that the server created.
 
 mod common;
 
@@ -63,7 +63,7 @@ fn no_provider_is_installed_for_the_process() {
 }
 
 #[test]
-fn plain_http_on_a_tls_port_harms_nobody() {
+fn plain_http_on_a_tls_port_does_no_harm() {
     let server = Server::builder().tls(true).start().unwrap();
     let mut plain = Client::connect(&server);
     plain.write("GET", DEVICES, &[], b"").unwrap();

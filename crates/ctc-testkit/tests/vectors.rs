@@ -1,4 +1,4 @@
-//! The language-neutral vectors: well-formed, and each one can be had from the server by script.
+//! The language-neutral vectors are well-formed, and the server can send each one.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -38,7 +38,7 @@ fn cases(text: &str) -> Vec<Value> {
     file["cases"].as_array().unwrap().clone()
 }
 
-/// A text as `vectors/README.md` defines it.
+/// Reads a text as `vectors/README.md` defines it.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -55,7 +55,7 @@ fn is_seconds(value: &Value) -> bool {
     value.is_null() || value.is_u64() || bound("at_least") != bound("at_most")
 }
 
-/// The names of all members, to see that none is missing and none is misspelt.
+/// Returns the names of all members, to check that none is missing or misspelled.
 fn members(value: &Value) -> BTreeSet<&str> {
     let members = value.as_object().expect("an object");
     members.keys().map(String::as_str).collect()
@@ -130,9 +130,9 @@ fn the_vectors_are_well_formed() {
     }
 }
 
-/// Every case goes over the control path, as a tester in another language would send it.
+/// Sends every case over the control path, as a tester in another language would.
 #[test]
-fn the_server_sends_each_of_them_by_script() {
+fn the_server_can_send_each_vector() {
     let server = Server::start().unwrap();
     for (file, vectors) in FILES {
         let on = match file {
@@ -168,7 +168,7 @@ fn the_server_sends_each_of_them_by_script() {
                 .iter()
                 .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))
                 .collect();
-            // White space around a value is not part of it.
+            // Surrounding white space is not part of a value.
             for (name, _) in &sent {
                 let of_name = sent.iter().filter(|(n, _)| n == name);
                 let values: Vec<_> = of_name.map(|(_, value)| value.trim()).collect();

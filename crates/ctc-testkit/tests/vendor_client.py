@@ -60,7 +60,7 @@ def main():
     wanted = {"logins": 1, "calls": 3, "unauthorized": 0, "violations": 0, "needless_logins": 0, "live_tokens": 1}
     check("the server's counts", {name: counts[name] for name in wanted}, wanted)
 
-    # A token that becomes invalid earns a 401; one login cures it.
+    # A token that was invalidated gets a 401; one login replaces it.
     requests.post(f"{base}/_ctc/revoke", verify=verify)
     url = f"{base}/connect/services/devices/1001"
     check("a call with the dead token", requests.get(url, headers=header, verify=verify).status_code, 401)

@@ -23,7 +23,7 @@ impl Scene {
         Self { server, cookie }
     }
 
-    /// A call that meets a fault, on a connection of its own.
+    /// Makes a call with a fault, on a new connection.
     fn call(&self, fault: Fault) -> Client<TcpStream> {
         self.server.inject(Rule::once(Matcher::AnyCall, fault));
         let mut client = Client::connect(&self.server);
@@ -39,7 +39,7 @@ impl Scene {
 }
 
 #[test]
-fn a_connection_is_cut_before_the_answer() {
+fn a_connection_is_cut_before_the_response() {
     let scene = Scene::new();
     let bytes = scene
         .call(Fault::Cut {
@@ -52,7 +52,7 @@ fn a_connection_is_cut_before_the_answer() {
 }
 
 #[test]
-fn a_connection_is_cut_among_the_headers() {
+fn a_connection_is_cut_in_the_headers() {
     let scene = Scene::new();
     let bytes = scene
         .call(Fault::Cut {
@@ -89,7 +89,7 @@ fn a_connection_is_cut_in_the_body() {
 }
 
 #[test]
-fn an_answer_is_anything_but_http() {
+fn a_response_is_not_http() {
     let scene = Scene::new();
     assert_eq!(
         scene.call(Fault::Raw("220 hello\r\n".into())).read_to_end(),
@@ -108,7 +108,7 @@ fn a_request_hangs() {
         matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
         "{error}"
     );
-    // Others are served, and the server still ends at once.
+    // Other requests are served, and the server still ends immediately.
     assert!(scene.call(Fault::NoDate).read(false).is_ok());
     let start = Instant::now();
     drop(scene.server);
@@ -116,7 +116,7 @@ fn a_request_hangs() {
 }
 
 #[test]
-fn answers_are_slow() {
+fn responses_are_slow() {
     let scene = Scene::new();
     for fault in [Fault::Delay(30), Fault::Late(30)] {
         let start = Instant::now();
@@ -136,7 +136,7 @@ fn answers_are_slow() {
 }
 
 #[test]
-fn answers_are_large() {
+fn responses_are_large() {
     let scene = Scene::new();
     let many = scene.call(Fault::ManyHeaders(500)).read(false).unwrap();
     assert!(many.status == 200 && many.headers.len() > 500);
@@ -160,7 +160,7 @@ fn answers_are_large() {
             .header("x-one"),
         Some("1")
     );
-    // More than a header map holds is cut down, not a panic.
+    // More headers than a header map can have are left out, without a panic.
     assert_eq!(
         scene
             .call(Fault::ManyHeaders(40_000))
@@ -172,7 +172,7 @@ fn answers_are_large() {
 }
 
 #[test]
-fn a_connection_goes_on_after_a_fault_that_leaves_it_whole() {
+fn a_connection_stays_usable_after_a_fault_that_does_not_break_it() {
     let scene = Scene::new();
     let mut client = scene.call(Fault::status(500));
     assert_eq!(client.read(false).unwrap().status, 500);

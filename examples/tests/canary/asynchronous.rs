@@ -1,4 +1,4 @@
-//! The life, through ctc-reqwest.
+//! The run, through ctc-reqwest.
 
 #[path = "life.rs"]
 pub(crate) mod life;
@@ -51,7 +51,7 @@ pub(crate) fn fetch(
     ))
 }
 
-/// The adapter's transport, which shows what passes through it, and panics when it is told to.
+/// The adapter's transport, which prints what passes through it, and panics on demand.
 pub(crate) struct Stack(ReqwestTransport, Panics);
 
 pub(crate) fn stack(certificate: &[u8], panics: Panics) -> Stack {
@@ -97,7 +97,7 @@ impl AsyncTransport for Stack {
     }
 }
 
-/// Calls with a driver over a [`Stack`].
+/// Makes calls with a driver over a [`Stack`].
 pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, store: Option<Spoilt>) {
     let store = store.map(|store| Arc::new(store) as _);
     let driver = AsyncDriver::new(session.clone(), stack, Tokio::current(), store);

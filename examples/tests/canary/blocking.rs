@@ -1,4 +1,4 @@
-//! The life, through ctc-ureq.
+//! The run, through ctc-ureq.
 
 #[path = "life.rs"]
 #[allow(
@@ -49,7 +49,7 @@ pub(crate) fn fetch(
     Caller::fetch(client, Request::get(path).body(Vec::new()).unwrap())
 }
 
-/// The adapter's transport, which shows what passes through it, and panics when it is told to.
+/// The adapter's transport, which prints what passes through it, and panics on demand.
 pub(crate) struct Stack(UreqTransport, Panics);
 
 pub(crate) fn stack(certificate: &[u8], panics: Panics) -> Stack {
@@ -98,7 +98,7 @@ impl Transport for Stack {
     }
 }
 
-/// Calls with a driver over a [`Stack`].
+/// Makes calls with a driver over a [`Stack`].
 pub(crate) fn drive(session: &SharedSession, stack: Stack, client: &Client, store: Option<Spoilt>) {
     let store = store.map(|store| Arc::new(store) as _);
     let driver = Driver::new(session.clone(), stack, store);

@@ -1,5 +1,4 @@
-//! What a program has in hand that drives a session itself, or uses the parts that no adapter
-//! brings along.
+//! The types of a program that drives a session itself, or uses parts that no adapter has.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
@@ -86,7 +85,7 @@ pub(crate) fn oauth() {
     show!(ctc_driver::ctc_core::FormBody, logout.body());
 }
 
-/// Logs in and calls, step by step. `login` and `send` are the HTTP stack.
+/// Logs in and makes calls, step by step. `login` and `send` are the HTTP client.
 pub(crate) fn session(
     endpoint: &Endpoint,
     login: impl Fn(Request<FormBody>) -> LoginResponse,
@@ -116,7 +115,7 @@ pub(crate) fn session(
     show!(ctc_driver::LoginResponse, &response);
     let reader = session.login_reader();
     show!(ctc_driver::ctc_core::LoginReader, &reader);
-    // A failed login's response is shown by the rule.
+    // The rule prints the response to a failed login.
     let _ = reader.read(
         StatusCode::UNAUTHORIZED,
         response.headers(),
@@ -177,7 +176,7 @@ fn stamped(pass: &Pass, send: &impl Fn(&HeaderMap)) {
     send(&headers);
 }
 
-/// What a record of a store does to a session that wants to log in.
+/// Offers a store's record to a session that is about to log in.
 fn resumed(mut session: Session, now: Instant) {
     let record = session.record(now, SystemTime::now());
     show!(ctc_driver::ctc_core::OpenRecord, &record);
@@ -209,7 +208,7 @@ fn resumed(mut session: Session, now: Instant) {
     println!("{:?} {session:?}", session.logout());
 }
 
-/// Errors and options that may be made of what a program hands in.
+/// Errors and options that may contain what a program passes in.
 fn small_things(endpoint: &Endpoint) {
     let error = Endpoint::new(&format!("ftp://{USERNAME}:{PASSWORD}@{TOKEN}")).unwrap_err();
     show!(ctc_driver::ctc_core::EndpointError, &error);
@@ -246,7 +245,7 @@ fn small_things(endpoint: &Endpoint) {
     show!(ctc_driver::SystemClock, &SystemClock);
 }
 
-/// Sources of credentials, and how they fail.
+/// Sources of credentials, and their errors.
 fn sources() {
     let command = CredentialsCommand::new(USERNAME, "/nowhere/at/all").arg(PASSWORD);
     show!(ctc_driver::CredentialsCommand, &command);
@@ -277,7 +276,7 @@ fn sources() {
 
 type Body = Full<Bytes>;
 
-/// The session as a layer of tower, around a service that responses by itself.
+/// The session as a layer of tower, around a service that responds by itself.
 fn service(endpoint: &Endpoint) {
     let session = SharedSession::new(new_session(endpoint));
     let layer = CtcLayer::<Body>::new(session);
@@ -329,7 +328,7 @@ fn service(endpoint: &Endpoint) {
     );
 }
 
-/// The callers that an SDK holds.
+/// The callers that an SDK uses.
 fn callers<S>(service: CtcService<S, Body>)
 where
     ServiceCaller<CtcService<S, Body>, Body>: AsyncStreamingCaller + std::fmt::Debug + 'static,
@@ -354,7 +353,7 @@ where
     tell(&error);
 }
 
-/// The stores with what can go wrong in them.
+/// The stores, and their errors.
 fn stores() {
     let port = redis_that_repeats_what_it_got();
     let url = format!("redis://:{REDIS_PASSWORD}@127.0.0.1:{port}");
@@ -383,7 +382,7 @@ fn stores() {
     show!(ctc_store_redis::OpenError, &error);
     let _: &OpenError = &error;
 
-    // A file is no folder.
+    // A file in place of the folder.
     let nowhere = FileStore::at(std::env::current_exe().unwrap().join("nowhere"));
     show!(ctc_store_file::FileStore, &nowhere);
     let Err(StoreError::Unavailable(error)) = SessionStore::lease(&nowhere, &key, terms) else {
@@ -396,7 +395,7 @@ fn stores() {
     tell(&StoreError::Unavailable(error));
 }
 
-/// Refuses each connection with an error that repeats what was said.
+/// Responds to each connection with an error that repeats what was sent.
 fn redis_that_repeats_what_it_got() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

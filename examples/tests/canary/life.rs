@@ -1,4 +1,5 @@
-//! A client's life with all its trouble. Compiled once for each adapter: `super` says which.
+//! Everything that a client does, and every failure. Compiled once for each adapter: `super` says
+//! which.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -41,7 +42,7 @@ pub(crate) fn live(stage: &Stage) {
     by_oauth(stage);
     by_source(stage);
     logouts(&stage.server, &client);
-    // Last of all the file has a live token in it.
+    // In the end, the file has a valid token in it.
     client.session().reopen();
     wait(client.login()).unwrap();
     herd(&client);
@@ -54,7 +55,7 @@ fn quick(settings: &mut Settings) {
     fair_use.short_token_lifetime = Duration::ZERO;
 }
 
-/// Everything from the environment, but for where the server is.
+/// Everything from the environment, except the server's address.
 fn builder(stage: &Stage) -> ClientBuilder {
     ClientBuilder::from_env()
         .unwrap()
@@ -103,7 +104,7 @@ fn set_up(stage: &Stage) {
     tell(&Endpoint::new(&format!("https://{APP_KEY}@connect.calamp.com/{TOKEN}")).unwrap_err());
 }
 
-/// The password is wrong, and then it is replaced.
+/// The password is wrong, and is then replaced.
 fn refused(client: &Client) {
     let error = wait(client.login()).unwrap_err();
     show!(adapter::Error, &error);
@@ -174,10 +175,10 @@ fn failed_login(stage: &Stage, client: &Client, fault: &Fault) {
     stage.server.revoke_all();
     client.session().close();
     client.session().reopen();
-    // Or it would be adopted in place of a login.
+    // Otherwise it would be adopted in place of a login.
     let key = client.session().record_key();
     stage.store().forget(&key).unwrap();
-    // A lost answer may be sent for again by the HTTP client itself.
+    // After a lost response, the HTTP client itself may send the request again.
     let rule = stage
         .server
         .inject(Rule::forever(Matcher::Login, fault.clone()));
@@ -194,7 +195,7 @@ fn failed_login(stage: &Stage, client: &Client, fault: &Fault) {
     herd(client);
 }
 
-/// The other login, whose token comes in a body, beside what must not be kept.
+/// The OAuth login, whose token comes in a body, beside others that must not be stored.
 fn by_oauth(stage: &Stage) {
     let oauth = OAuth::new(&stage.server.token_url(), DEFAULT_CLIENT_ID).unwrap();
     let builder = builder(stage)
@@ -333,7 +334,7 @@ fn client_of_its_own(stage: &Stage) -> SharedSession {
     session
 }
 
-/// Panics of the caller and of its observer, in the midst of a call.
+/// Panics of a caller and of its observer, during a call.
 fn broken_off(stage: &Stage) {
     let client = builder(stage).build().unwrap();
     client
@@ -341,7 +342,7 @@ fn broken_off(stage: &Stage) {
         .set_observer(|session: &SharedSession, event: &SessionEvent<'_>| {
             panic!("{event:?} in {session:?}")
         });
-    // What an observer panics with is printed, and stops nothing.
+    // An observer's panic is printed, and stops nothing.
     wait(client.login()).unwrap();
     println!("{:?}", wait(client.get(DEVICES).send()).unwrap());
     client
@@ -384,7 +385,7 @@ fn made_by_hand(stage: &Stage, client: &Client) {
     );
 }
 
-/// The password comes from sources, and each fails with the password in what it read.
+/// The password comes from sources, and each fails with the password in its input.
 fn by_source(stage: &Stage) {
     let client = builder(stage).build().unwrap();
     let file = stage.folder.join("password");
@@ -401,7 +402,7 @@ fn by_source(stage: &Stage) {
         owner_only(&file);
         fails(&client);
     }
-    // The shell would read the password's own characters.
+    // The shell would interpret characters of the password.
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
     let commands = [
         r#"cat "$0" "$0""#,
@@ -415,7 +416,7 @@ fn by_source(stage: &Stage) {
         client.session().set_credentials_source(command);
         fails(&client);
     }
-    // What is wrong at first, and the right one once the server has refused that.
+    // A wrong password first, and the right one after the server has rejected it.
     let asked = AtomicUsize::new(0);
     client.session().set_credentials_source(move || {
         let first = asked.fetch_add(1, SeqCst) == 0;

@@ -1,7 +1,8 @@
-//! One life through each adapter, with secrets that nothing else has a piece of: each is found on
-//! the wire and nowhere in what was printed, logged, formatted, panicked or stored.
+//! Everything that a client does, through each adapter, with secrets that share no piece with any
+//! other text: each must be on the wire, and nowhere in what was printed, logged, formatted,
+//! panicked or stored.
 //!
-//! Each life is a process of its own, this one started again, so that all it prints is caught.
+//! Each run is a separate process of this program, so that all its output is captured.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,13 +30,13 @@ use serde_json::{Value, json};
 use search::{APP_KEY, GIVEN, Net, PASSWORD, USERNAME};
 
 const DEVICES: &str = "/connect/services/devices";
-/// Set in a child: the folder that its store and its journal go to.
+/// Set in the child process: the folder of its store and its journal.
 const FOLDER: &str = "CTC_CANARY_FOLDER";
 const ADAPTER: &str = "CTC_CANARY_ADAPTER";
 const STORE: &str = "store";
 const JOURNAL: &str = "journal.json";
-/// The lines in which ureq writes down every byte it sends, at TRACE: the manual's page on security
-/// warns of them.
+/// Marks the lines in which ureq logs every byte that it sends, at TRACE: the manual's page on
+/// security warns of them.
 const UREQ_WIRE_LOG: &str = " ureq_proto::util: ";
 
 /// Where a transport panics.
@@ -46,7 +47,7 @@ enum Panics {
     AtLogins,
 }
 
-/// What a life has around it.
+/// The environment of a run.
 struct Stage {
     server: Server,
     folder: PathBuf,
@@ -62,14 +63,14 @@ impl Stage {
     }
 }
 
-/// What was said to other servers than the stage's.
+/// What was sent to other servers than the stage's.
 static ON_THE_WIRE: Mutex<String> = Mutex::new(String::new());
 
 fn note_on_the_wire(said: &str) {
     ON_THE_WIRE.lock().unwrap().push_str(said);
 }
 
-/// The life itself, in the child; for the parent's own run it is nothing.
+/// The run itself, in the child process. Does nothing in the parent.
 #[test]
 fn life() {
     let Some(folder) = std::env::var_os(FOLDER) else {
@@ -102,7 +103,7 @@ fn life() {
     std::fs::write(stage.folder.join(JOURNAL), journal.to_string()).unwrap();
 }
 
-/// What is left of a life.
+/// The output of a run.
 struct Remains {
     adapter: &'static str,
     stdout: String,
@@ -148,7 +149,7 @@ impl Remains {
         }
     }
 
-    /// Every token that was presented.
+    /// Returns every token that was presented.
     fn tokens(&self) -> BTreeSet<String> {
         let entries = self.journal["entries"].as_array().unwrap().iter();
         let headers = entries.flat_map(|entry| entry["headers"].as_array().unwrap());
@@ -163,7 +164,7 @@ impl Remains {
         headers.filter_map(token).collect()
     }
 
-    /// All that was sent, as text.
+    /// Returns all that was sent, as text.
     fn wire(&self) -> String {
         let mut wire = self.journal["elsewhere"].as_str().unwrap().to_owned();
         for entry in self.journal["entries"].as_array().unwrap() {
@@ -180,13 +181,15 @@ impl Remains {
         wire
     }
 
-    /// What was logged: first by whoever it may be, then by ureq of what it sends.
+    /// Returns what was logged: first everything else, then what ureq logs of the bytes that it
+    /// sends.
     fn log(&self) -> (String, String) {
         let (wire, log): (Vec<_>, Vec<_>) = self
             .stderr
             .lines()
             .partition(|line| line.contains(UREQ_WIRE_LOG));
-        // Its rows are sixteen bytes each, at the end of a line; spaces and the like are dots.
+        // Its rows have sixteen bytes each, at the end of a line, with dots for spaces and other
+        // such characters.
         let wire = wire
             .iter()
             .map(|line| line.get(line.len() - 16..).unwrap_or_default())
@@ -204,7 +207,7 @@ fn read_all(folder: &Path) -> String {
         .collect()
 }
 
-/// Both lives, once for all tests.
+/// Both runs, once for all tests.
 static LIVES: LazyLock<[Remains; 2]> = LazyLock::new(|| {
     std::thread::scope(|scope| {
         let lives =
@@ -283,7 +286,7 @@ fn every_public_type_is_shown_or_cannot_hold_a_secret() {
 }
 
 #[test]
-fn the_journal_tells_logins_from_calls() {
+fn the_journal_distinguishes_logins_from_calls() {
     let of = |class: Class, life: &Remains| {
         let entries = life.journal["entries"].as_array().unwrap().iter();
         entries

@@ -1,23 +1,23 @@
-//! The secrets, and the search for any piece of them in whatever dress.
+//! The secrets, and the search for any piece of them in any encoding.
 
 use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// Texts that nothing else has a piece of. Some have characters that each way of writing spells
+/// Texts that share no piece with any other text. Some have characters that each encoding writes
 /// differently.
 pub(crate) const USERNAME: &str = "Uq83hVw2+kR7w@Zt5nBxQe9x";
 pub(crate) const PASSWORD: &str = "Pw7%kX+Qz \"Jf\\Lb&Ny=é€R4;vT#m9s";
 pub(crate) const WRONG_PASSWORD: &str = "Wp3?gH/Dc 'Mk\\Vr&Sx=ü€K8;bF#z6t";
 pub(crate) const APP_KEY: &str = "Ak4Zr8Tn2Wm6Yc1Vb5Xs9Qd3";
-/// The token that is put into a session by hand.
+/// The token of the session that is driven by hand.
 pub(crate) const TOKEN: &str = "Tk6Gh1Lw9Bz4Cn7Jv2Px5Mr8Fs3Dq";
-/// What a token endpoint hands out besides, and nobody asked for.
+/// Other tokens in a token response, which must not be stored.
 pub(crate) const ID_TOKEN: &str = "It5Zk9Wq3Hd7Lc1Mx4Rb8Vp2Ny6Gj.Jt2Fs7Kw";
 pub(crate) const REDIS_PASSWORD: &str = "Rd2Mx7Kp5Hg9Tz4Lw6Vn1Bc8";
 
-/// What must be nowhere but on the wire.
+/// The secrets that must be nowhere but on the wire.
 pub(crate) const GIVEN: [(&str, &str); 7] = [
     ("the username", USERNAME),
     ("the password", PASSWORD),
@@ -28,12 +28,11 @@ pub(crate) const GIVEN: [(&str, &str); 7] = [
     ("the password of Redis", REDIS_PASSWORD),
 ];
 
-/// Knows every piece of every secret, written in every way that we could think of.
+/// All pieces of all secrets, in every encoding that we could think of.
 pub(crate) struct Net {
     /// By the length of the pieces.
     pieces: HashMap<usize, HashMap<Vec<u8>, String>>,
-    /// Whether a piece may begin with such four bytes: most places in a text are passed by at
-    /// once.
+    /// Whether a piece may begin with these four bytes, to skip most places of a text quickly.
     begins: Vec<bool>,
 }
 
@@ -59,7 +58,7 @@ impl Net {
         net
     }
 
-    /// What of the secrets is in a text, and around what.
+    /// Returns the pieces of secrets in a text, with their surroundings.
     pub(crate) fn find(&self, text: &str) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let bytes = text.as_bytes();
@@ -83,13 +82,14 @@ impl Net {
     }
 }
 
-/// Four bytes as twenty bits.
+/// Returns four bytes as twenty bits.
 fn beginning(piece: &[u8]) -> usize {
     let four = u32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]]);
     (four.wrapping_mul(0x9e37_79b1) >> 12) as usize
 }
 
-/// A secret in each way of writing: its name, how long a piece of it is no accident, and the text.
+/// Returns a secret in each encoding: its name, how long a piece must be to be no coincidence, and
+/// the text.
 fn forms(secret: &str) -> Vec<(&'static str, usize, String)> {
     let bytes = secret.as_bytes();
     let each = |write: fn(u8) -> String| bytes.iter().map(|byte| write(*byte)).collect::<String>();
@@ -110,8 +110,8 @@ fn forms(secret: &str) -> Vec<(&'static str, usize, String)> {
         ("as hex numbers", 20, each(|byte| format!("{byte:x}, "))),
         ("as 0x numbers", 24, each(|byte| format!("{byte:#x}, "))),
     ];
-    // Base64 of a text that the secret stands in the midst of, at each of three alignments; what
-    // the neighbours have a part in is left out.
+    // Base64 of a text around the secret, in each of the three alignments, without the characters
+    // that depend on the text around.
     for before in 0..3 {
         let padded = [&[0; 3][..before], bytes].concat();
         for (name, engine) in [("in base64", STANDARD), ("in base64 for URLs", URL_SAFE)] {
@@ -122,7 +122,7 @@ fn forms(secret: &str) -> Vec<(&'static str, usize, String)> {
     forms
 }
 
-/// As in a URL.
+/// Encodes a text as in a URL.
 fn percent(text: &str, lower: bool) -> String {
     let written = |byte: u8| match byte {
         _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
@@ -132,13 +132,13 @@ fn percent(text: &str, lower: bool) -> String {
     text.bytes().map(written).collect()
 }
 
-/// As in the body of a login.
+/// Encodes a text as in the body of a login.
 pub(crate) fn form(text: &str) -> String {
     percent(text, false).replace("%20", "+")
 }
 
 #[test]
-fn a_secret_is_found_in_every_dress() {
+fn a_secret_is_found_in_every_encoding() {
     let net = Net::new(GIVEN);
     for (name, secret) in GIVEN {
         for (form, length, text) in forms(secret) {

@@ -1,9 +1,8 @@
-//! Printing whatever can be printed of a value.
+//! Printing everything that can be printed of a value.
 
 use std::error::Error;
 
-/// Prints a value in both forms, after the name of its type. That the name is the type's is checked
-/// by the compiler.
+/// Prints a value in both forms, after the name of its type, which the compiler checks.
 macro_rules! show {
     ($type:ty, $value:expr) => {{
         let value: &$type = $value;
@@ -12,7 +11,7 @@ macro_rules! show {
 }
 pub(crate) use show;
 
-/// Prints an error and all that it came from, in every form.
+/// Prints an error and all its sources, in every form.
 pub(crate) fn tell(error: &(dyn Error + 'static)) {
     let mut link = Some(error);
     while let Some(error) = link {
@@ -21,7 +20,7 @@ pub(crate) fn tell(error: &(dyn Error + 'static)) {
     }
 }
 
-/// Runs what is going to panic on a thread of its own, and prints what is in the panic.
+/// Runs code that panics on a separate thread, and prints the panic's message.
 pub(crate) fn panics<T: Send>(what: impl FnOnce() -> T + Send) {
     let result = std::thread::scope(|scope| scope.spawn(what).join());
     let Err(panic) = result else {

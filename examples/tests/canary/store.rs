@@ -1,4 +1,4 @@
-//! Stores that go wrong, with the record in hand.
+//! Stores that fail while they have a record.
 
 use async_trait::async_trait;
 use ctc_driver::__adapter::records;
@@ -10,14 +10,14 @@ use ctc_driver::{
 
 use crate::show::show;
 
-/// What a store does when it is to save.
+/// What a store does when it has to save.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spoilt {
     Fails,
     Panics,
 }
 
-/// A lease that is good for nothing.
+/// A lease whose operations fail.
 struct Lease(Spoilt);
 
 impl Lease {
@@ -78,7 +78,7 @@ impl AsyncStoreLease for Lease {
     }
 }
 
-/// A session's record, sealed.
+/// Returns a session's record, sealed.
 pub(crate) fn sealed(record: &OpenRecord) -> SessionRecord {
     let secret = MemoryStore::new();
     let secret = SessionStore::secret(&secret).unwrap();
@@ -86,7 +86,7 @@ pub(crate) fn sealed(record: &OpenRecord) -> SessionRecord {
     records::seal(record, None, [7; 16], Some(&secret)).unwrap()
 }
 
-/// A store in memory that holds this session.
+/// Returns a store in memory that has this session.
 pub(crate) fn in_memory(key: &RecordKey, record: &SessionRecord) -> MemoryStore {
     let store = MemoryStore::new();
     let terms = LeaseTerms {

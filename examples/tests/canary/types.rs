@@ -1,12 +1,12 @@
-//! Every public type is decided on: it is shown in the life, or it cannot hold a secret.
+//! Every public type is either printed in the run, or cannot contain a secret.
 //!
 //! The types are those of the committed listings of the public API, which `cargo xtask ci api`
-//! keeps true.
+//! checks.
 
 use std::collections::BTreeSet;
 
-/// Types that are `Copy` and borrow nothing, as the compiler sees to: secrets lie on the heap and
-/// are wiped when they are dropped, so none of these can hold one.
+/// Types that are `Copy` and borrow nothing, as the compiler checks. Secrets are on the heap and
+/// are wiped when dropped, so none of these can contain one.
 macro_rules! without_secrets {
     ($($type:ty),* $(,)?) => {
         const WITHOUT_SECRETS: &[&str] = &[$(stringify!($type)),*];
@@ -36,14 +36,14 @@ without_secrets!(
     ctc_tower::Bodies<Vec<u8>>,
 );
 
-/// Another name for a boxed future of `std`, which prints nothing.
+/// An alias of a boxed future of `std`, which prints nothing.
 const FUTURE: &str = "ctc_driver::BoxFuture";
 
-/// Not looked at: its server plays the other side, and its journal is made to show what came,
-/// secrets included.
+/// Not checked: its server is the other side, and its journal shows requests with their secrets on
+/// purpose.
 const OTHER_SIDE: &str = "ctc-testkit.txt";
 
-/// A type as the listings name it: the crate's path, without parameters.
+/// Returns a type's name as in the listings: with the crate's path, without parameters.
 fn listed_name(name: &str, adapter: &str) -> String {
     let name = name.split('<').next().unwrap_or_default().trim();
     let name = name
@@ -55,7 +55,7 @@ fn listed_name(name: &str, adapter: &str) -> String {
         .map_or_else(|| name.to_owned(), |rest| format!("{adapter}::{rest}"))
 }
 
-/// The types that a life has shown.
+/// Returns the types that a run has printed.
 pub(crate) fn shown(printed: &str, adapter: &str) -> BTreeSet<String> {
     let names = printed
         .lines()
@@ -83,7 +83,7 @@ fn listed() -> BTreeSet<String> {
                 .filter(|part| !part.is_empty())
                 .take(3);
             let path: Vec<_> = path.collect();
-            // A type inside of a type is an associated one: it names another.
+            // A type inside a type is an associated type, which names another.
             let associated = item.starts_with("pub type ") && !is_alias(item);
             let name = path[..2].join("::");
             if !associated && name != FUTURE {
@@ -95,7 +95,7 @@ fn listed() -> BTreeSet<String> {
     types
 }
 
-/// `pub type crate::Alias = …`, and not `pub type crate::Type::Associated = …`.
+/// Whether this is `pub type crate::Alias = …`, not `pub type crate::Type::Associated = …`.
 fn is_alias(item: &str) -> bool {
     let path = item
         .trim_start_matches("pub type ")
@@ -105,7 +105,7 @@ fn is_alias(item: &str) -> bool {
     path.split("::").count() == 2 && !item.contains(">::")
 }
 
-/// What is wrong with the decisions.
+/// Returns the types that are neither printed nor in the list.
 pub(crate) fn undecided(shown: &BTreeSet<String>) -> Vec<String> {
     let listed = listed();
     let without: BTreeSet<_> = WITHOUT_SECRETS

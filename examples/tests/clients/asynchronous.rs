@@ -54,7 +54,7 @@ pub(crate) fn outbound(request: http::Request<Vec<u8>>) -> Outbound {
     Outbound::try_from(request).unwrap()
 }
 
-/// How many chunks a body has, and how many bytes.
+/// Returns how many chunks a body has, and how many bytes.
 pub(crate) fn streamed(client: &adapter::Client, path: &str) -> (usize, usize) {
     let request = http::Request::get(path).body(Vec::new()).unwrap();
     wait(async {

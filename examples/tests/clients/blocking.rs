@@ -23,7 +23,7 @@ pub(crate) use ctc_ureq as adapter;
 
 pub(crate) type Response = http::Response<ctc_ureq::ureq::Body>;
 
-/// It is read into memory.
+/// The form is read into memory.
 pub(crate) const FORMS_ARE_REPLAYED: bool = true;
 
 pub(crate) fn wait<T>(done: T) -> T {
@@ -56,7 +56,7 @@ pub(crate) fn outbound(request: http::Request<Vec<u8>>) -> Outbound {
     Outbound::from(request)
 }
 
-/// How many chunks a body has, and how many bytes.
+/// Returns how many chunks a body has, and how many bytes.
 pub(crate) fn streamed(client: &adapter::Client, path: &str) -> (usize, usize) {
     let request = http::Request::get(path).body(Vec::new()).unwrap();
     let mut body = client.stream(request).unwrap().into_body();

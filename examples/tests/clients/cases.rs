@@ -1,4 +1,4 @@
-//! The cases. Compiled once for each client: `super` says which.
+//! The tests. Compiled once for each client: `super` says which.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -45,7 +45,7 @@ fn denial<T>(result: Result<T, Error>) -> Denial {
 }
 
 #[test]
-fn json_goes_both_ways() {
+fn json_is_sent_and_received() {
     let server = Server::start().unwrap();
     let client = client(&server);
     let sent = wait(client.post(ECHO).json(&json!({"speed": 88})).send()).unwrap();
@@ -122,7 +122,7 @@ fn a_store_behind_an_arc_is_a_store() {
     assert_eq!(server.counts().logins, 1);
 }
 
-/// The system's clock, moved on by hand.
+/// The system's clock, which a test moves forward.
 #[derive(Debug, Default)]
 struct Moved(Mutex<Duration>);
 
@@ -137,7 +137,7 @@ impl Clock for Moved {
 }
 
 #[test]
-fn a_clock_of_ones_own_decides_when_a_pause_is_over() {
+fn your_own_clock_decides_when_a_backoff_is_over() {
     let server = Server::start().unwrap();
     let clock = Arc::new(Moved::default());
     let client = builder(&server).clock(Arc::clone(&clock)).build().unwrap();
@@ -225,7 +225,7 @@ fn accounts_share_a_login_limiter_and_the_one_without_a_turn_is_denied_with_its_
 }
 
 #[test]
-fn a_caller_leaves_the_wait_for_anothers_login_when_its_time_is_up() {
+fn a_caller_stops_waiting_for_anothers_login_at_its_timeout() {
     let server = Server::start().unwrap();
     server.inject(Rule::forever(Matcher::Login, Fault::Hang { act: false }));
     let client = builder(&server)
@@ -240,7 +240,7 @@ fn a_caller_leaves_the_wait_for_anothers_login_when_its_time_is_up() {
         thread::yield_now();
     }
     let began = Instant::now();
-    // What ends the wait for a pause does not end this one.
+    // The limit of the wait for a backoff does not end this wait.
     let call = client.get(DEVICES).max_wait(Duration::from_millis(1));
     let error = wait(call.call_timeout(Duration::from_millis(100)).send()).unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(2));
@@ -260,7 +260,7 @@ fn a_caller_leaves_the_wait_for_anothers_login_when_its_time_is_up() {
 }
 
 #[test]
-fn an_outbound_is_made_of_an_http_request() {
+fn an_outbound_can_be_made_from_an_http_request() {
     let server = Server::start().unwrap();
     let session = || client(&server).session().clone();
     let request = |path: &str| {
@@ -306,7 +306,7 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
     assert_eq!(response.status(), 401);
     let why = response.extensions().get();
     assert_eq!(why, Some(&Unauthorized::NotReplayable));
-    // The session is renewed for the next call, and a POST that may be sent twice is.
+    // The session is renewed for the next call, and a POST that may be replayed is.
     let response = wait(client.post(ECHO).body("x").send()).unwrap();
     assert_eq!(response.status(), 200);
     server.revoke_all();
@@ -316,7 +316,7 @@ fn t11_t18_a_401_that_is_delivered_says_why() {
 }
 
 #[test]
-fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
+fn t23_rejected_credentials_are_tried_once_and_every_caller_is_told() {
     let server = Server::start().unwrap();
     let client = builder(&server)
         .credentials(DEFAULT_USERNAME, "wrong")
@@ -335,7 +335,7 @@ fn t23_refused_credentials_are_told_to_everybody_and_tried_once() {
 }
 
 #[test]
-fn methods_reach_the_wire_as_they_are() {
+fn methods_are_sent_unchanged() {
     let server = Server::start().unwrap();
     let client = client(&server);
     for (request, method) in [
@@ -420,7 +420,7 @@ fn the_oauth_login_goes_to_the_token_endpoint_and_its_token_to_the_api() {
 }
 
 #[test]
-fn a_body_longer_than_max_body_is_streamed_and_a_dead_token_replaced() {
+fn a_body_longer_than_max_body_is_streamed_and_an_invalidated_token_replaced() {
     let server = Server::start().unwrap();
     let client = builder(&server).build().unwrap();
     wait(client.login()).unwrap();

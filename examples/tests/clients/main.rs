@@ -1,4 +1,4 @@
-//! What both clients do alike: one file of cases, compiled over each.
+//! What both clients do alike: one file of tests, compiled for each.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -22,7 +22,7 @@ pub(crate) fn http_client() -> Client {
     http_client_builder().build().unwrap()
 }
 
-/// A body that can be read once.
+/// A body that can be read only once.
 pub(crate) fn with_stream(request: RequestBuilder) -> RequestBuilder {
     let stream = futures_util::stream::once(async { Ok::<_, std::io::Error>("once") });
     request.body(ctc_reqwest::reqwest::Body::wrap_stream(stream))
@@ -32,7 +32,7 @@ pub(crate) fn native(url: &str) -> ctc_reqwest::reqwest::Request {
     Client::new().get(url).build().unwrap()
 }
 
-/// What only this adapter can say: reqwest follows redirects unless it is told not to.
+/// An error of this adapter only: reqwest follows redirects unless configured otherwise.
 pub(crate) fn of_its_own(report: &mut Report) {
     let server = Server::start().unwrap();
     let elsewhere = Server::start().unwrap();

@@ -21,7 +21,7 @@ pub(crate) fn http_client() -> Agent {
     http_client_builder().build().new_agent()
 }
 
-/// A body that can be read once.
+/// A body that can be read only once.
 pub(crate) fn with_stream(request: RequestBuilder) -> RequestBuilder {
     request.body(Body::from_reader("once".as_bytes()))
 }
@@ -30,5 +30,5 @@ pub(crate) fn native(url: &str) -> http::Request<()> {
     http::Request::get(url).body(()).unwrap()
 }
 
-/// ureq never follows a redirect here, even with an agent of one's own.
+/// ureq never follows a redirect here, not even with an agent of your own.
 pub(crate) fn of_its_own(_: &mut Report) {}

@@ -24,7 +24,7 @@ const SNAPSHOT: &str = concat!(
     "/../crates/ctc-driver/src/manual/error_texts.md"
 );
 
-/// What went wrong, and the error's text; an empty text marks a heading.
+/// What was done wrong, and the error's text; an empty text marks a heading.
 #[derive(Default)]
 struct Report(Vec<(&'static str, String)>);
 
@@ -73,7 +73,7 @@ fn neutral(text: &str) -> String {
     neutral
 }
 
-/// Both reports as Markdown, with one text where they agree.
+/// Returns both reports as Markdown, with one text where they agree.
 fn side_by_side(reqwest: &Report, ureq: &Report) -> String {
     let mut text = String::new();
     for (what, said) in &reqwest.0 {
@@ -108,7 +108,7 @@ fn indent(text: &mut String, who: &str, said: &str) {
     }
 }
 
-/// Breaks the line where a page would cut it, with the later pieces indented.
+/// Wraps a line that a page would cut, and indents the later pieces.
 fn wrapped(line: &str) -> Vec<String> {
     /// Leaves room for the adapter's name in a block of 80 columns.
     const WIDTH: usize = 71;

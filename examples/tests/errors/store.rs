@@ -1,4 +1,4 @@
-//! A store that never gives its lease.
+//! A store that never grants its lease.
 
 use async_trait::async_trait;
 use ctc_driver::ctc_core::RecordKey;
@@ -6,7 +6,7 @@ use ctc_driver::{
     AsyncSessionStore, AsyncStoreLease, LeaseTerms, SessionStore, StoreError, StoreLease,
 };
 
-/// Another process holds the lease, for ever.
+/// Another process holds the lease without end.
 pub(crate) struct Busy;
 
 impl SessionStore for Busy {

@@ -56,7 +56,7 @@ pub(crate) fn everything(report: &mut Report) {
     );
 }
 
-/// A client that does not wait for long.
+/// Builds a client with short timeouts.
 pub(crate) fn builder(server: &Server) -> ClientBuilder {
     at(&server.url()).credentials(DEFAULT_USERNAME, DEFAULT_PASSWORD)
 }
@@ -301,7 +301,7 @@ fn refused(report: &mut Report) {
     }
 }
 
-/// The OAuth login, told by the codes of the token endpoint.
+/// Rejections of the OAuth login, by the codes of the token endpoint.
 fn refused_oauth(report: &mut Report) {
     let policy = Fault::Respond {
         status: 400,
@@ -380,8 +380,7 @@ fn unreachable(report: &mut Report) {
         "a server that expects plain http",
         &login(&at(&https).build().unwrap()),
     );
-    // This program has TLS; that the login says so in one without it is a test of the package
-    // `no-tls`.
+    // This program has TLS. The package `no-tls` tests the error in a program without it.
     report.tell("a program without TLS (only the cause)", &SendError::NoTls);
 }
 

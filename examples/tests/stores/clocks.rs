@@ -28,7 +28,8 @@ on_both_stores! {
         }
     }
 
-    /// Hosts 7 h apart by turns, and the token dies now and then: one login each time, no loop.
+    /// Hosts whose clocks differ by 7 h take turns, and the token is revoked from time to time: one
+    /// login each time, no loop.
     fn a_dead_session_costs_one_login(stage: &mut Stage) {
         let ctc = Ctc::default();
         let hosts = [0, 7 * HOURS, -7 * HOURS].map(|skew| ctc.host(stage, skew));
@@ -42,8 +43,8 @@ on_both_stores! {
     }
 }
 
-/// A pause that was written by a clock hours ahead (say, before it was set right) does not last for
-/// hours, nor is it passed over. Redis measures by its own clock instead: see
+/// A backoff that was written with a clock hours ahead (for example, before it was corrected) does
+/// not last for hours, and is not ignored. Redis measures with its own clock instead: see
 /// `SessionRecord::with_local_clock`.
 #[test]
 fn a_pause_stays_a_pause() {
@@ -60,7 +61,7 @@ fn a_pause_stays_a_pause() {
 
 const PAUSE: Duration = Duration::from_millis(600);
 
-/// A CTC of one function, shared by all hosts.
+/// A simulated CTC, shared by all hosts.
 #[derive(Clone, Default)]
 struct Ctc(Arc<State>);
 
@@ -84,7 +85,7 @@ impl Ctc {
         *self.0.failing.lock().unwrap() = failing;
     }
 
-    /// A process on a host whose clock is off by `skew` seconds.
+    /// Simulates a process on a host whose clock is off by `skew` seconds.
     fn host(&self, stage: &Stage, skew: i64) -> Host {
         let mut settings = Settings::default();
         settings.fair_use.backoff = PAUSE;

@@ -1,4 +1,4 @@
-//! T32, T65, T66, T75: many processes, or one after another, and one session.
+//! T32, T65, T66, T75: many processes, at once or one after another, and one session.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ on_both_stores! {
         stage.all_fair();
     }
 
-    /// T24 across processes: a refusal is shared like a token.
+    /// T24 across processes: a rejection is shared like a token.
     fn refused_credentials_are_refused_once(stage: &mut Stage) {
         stage.server.inject(Rule::forever(Matcher::Login, Fault::Delay(300)));
         let wrong = Job { password: "not-the-password!".into(), ..stage.job() };
@@ -34,7 +34,7 @@ on_both_stores! {
             assert_eq!((sum.refused(), sum.others.len()), (PROCESSES * CALLERS, 1), "{sum:?}");
         }
         assert_eq!(stage.logins(), 1);
-        // Other credentials are another matter.
+        // Other credentials are not affected.
         assert_eq!(stage.start().run(Command::Call(1)).unwrap().answered, 1);
         assert_eq!(stage.logins(), 2);
     }
@@ -50,7 +50,7 @@ on_both_stores! {
         assert_eq!(stage.logins(), 0, "with a good session in the store");
     }
 
-    /// The crash loop: a program that is started over and over with a wrong password.
+    /// A crash loop: a program that is started again and again with a wrong password.
     fn fifty_runs_with_a_wrong_password(stage: &mut Stage) {
         let wrong = Job { password: "not-the-password!".into(), ..stage.job() };
         for run in 0..50 {
@@ -59,15 +59,15 @@ on_both_stores! {
             assert_eq!(report.answered, 0, "run {run}");
         }
         assert_eq!(stage.logins(), 1);
-        // Until someone resets it.
+        // A reset allows logins again.
         let mut worker = Worker::start(&wrong, WORKER_ARGS).unwrap();
         worker.run(Command::Reset).unwrap();
         worker.run(Command::Call(1)).unwrap();
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T66, and the half of T69 where somebody clears the cache: two log in at once, and the server
-    /// refuses the first.
+    /// T66, and the part of T69 in which the record is removed: two processes log in at once, and
+    /// the server rejects the first.
     fn refused_because_another_logged_in(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
         stage.server.inject(Rule::once(Matcher::Login, Fault::Refuse { status: 401 }));
@@ -80,7 +80,7 @@ on_both_stores! {
         let report = first.report().unwrap();
         assert_eq!((report.answered, report.adopted), (5, 1), "{report:?}");
         assert_eq!(stage.logins(), 2);
-        // No breaker, here or in the store.
+        // No rejection remains, here or in the store.
         stage.server.revoke_all();
         assert_eq!(stage.start().run(Command::Call(5)).unwrap().answered, 5);
         assert_eq!(stage.logins(), 3);
@@ -99,7 +99,7 @@ on_both_stores! {
     }
 }
 
-/// Removes all that the store holds, as a person in trouble would.
+/// Removes everything from the store, as an operator might.
 fn clear(stage: &Stage) {
     match &stage.place {
         Place::File(folder) => fs::remove_dir_all(folder).unwrap(),

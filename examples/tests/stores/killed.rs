@@ -39,31 +39,31 @@ on_both_stores! {
         stage.wait_for_held_login();
         signal(frozen.pid(), "STOP").unwrap();
 
-        // Waiting is bounded by less than a lease, so the first try may end with "busy"; a later
-        // one overtakes.
+        // A wait is shorter than a lease, so the first attempt may end with "busy"; a later one
+        // overtakes.
         let mut second = stage.start();
         let report = second.run(Command::Call(5)).unwrap();
         assert_eq!(report.answered, 5, "{report:?}");
         assert_eq!(stage.logins(), 2);
         let cookie = stage.last_cookie();
 
-        // The first one's answer arrives now, and with it a token of its own.
+        // The response to the first login arrives now, with its own token.
         stage.server.release();
         signal(frozen.pid(), "CONT").unwrap();
         let report = frozen.report().unwrap();
         assert_eq!(report.answered, 5, "{report:?}");
         assert_eq!(frozen.run(Command::Call(5)).unwrap().answered, 5);
 
-        // What the store has is the second one's still.
+        // The store still has the second one's token.
         let report = stage.start().run(Command::Call(1)).unwrap();
         assert_eq!((report.answered, report.adopted), (1, 1), "{report:?}");
         assert_eq!(stage.last_cookie(), cookie, "the late write won");
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T68 by the number alone: overtaken long before the end of its time by its own clock (its
-    /// heart stood still, or somebody cleared the cache), and its login is answered well. It may
-    /// use that token; the store keeps the newer.
+    /// T68 by the generation alone: a process is overtaken long before its lease expires by its own
+    /// clock (its heartbeats stopped, or the record was removed), and its login succeeds. It may
+    /// use that token; the store keeps the newer one.
     fn overtaken_before_its_time(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
         let patient = Job { login_timeout: Duration::from_secs(20), ..stage.job() };
@@ -87,13 +87,13 @@ on_both_stores! {
         assert_eq!(stage.logins(), 2);
     }
 
-    /// The whole of a herd killed at once leaves nothing behind that others would wait for.
+    /// If all processes are killed at once, nothing remains that others would wait for.
     fn everybody_killed(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::Before }));
         let mut workers = stage.start_many(4);
         workers.iter_mut().try_for_each(|worker| worker.tell(Command::Call(5))).unwrap();
         stage.wait_for_held_login();
-        // Stopped first: else one that waits would log in when the first of them is killed.
+        // Stop them first: otherwise a waiting one would log in when the first is killed.
         workers.iter().try_for_each(|worker| signal(worker.pid(), "STOP")).unwrap();
         workers.into_iter().for_each(Worker::kill);
         let sum = all(&mut stage.start_many(4), Command::Call(5)).unwrap();

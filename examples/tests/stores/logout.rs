@@ -1,4 +1,4 @@
-//! Group E where a store takes part: T48, T49, T51, T52, T53.
+//! Group E with a store: T48, T49, T51, T52, T53.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::{Stage, on_both_stores};
 const PATH: &str = "/connect/services/devices";
 
 on_both_stores! {
-    /// Logging out takes the token from the store, so that nobody takes up a dead one.
+    /// A logout removes the token from the store, so that no process adopts it.
     fn logout_clears_the_record(stage: &mut Stage) {
         let mut worker = stage.start();
         assert_eq!(worker.run(Command::Call(1)).unwrap().answered, 1);
@@ -23,12 +23,12 @@ on_both_stores! {
         assert_eq!(stage.server.counts().live_tokens, 0);
         let report = stage.start().run(Command::Call(1)).unwrap();
         assert_eq!((report.answered, report.adopted, report.logins), (1, 0, 1), "{report:?}");
-        // T51: after logout there is no login by this process.
+        // T51: after a logout, this process makes no login.
         assert_eq!(worker.run(Command::Call(5)).unwrap().answered, 0);
         assert_eq!(stage.logins(), 2);
     }
 
-    /// … but only if it is still that session's.
+    /// … but only if it is still the token of that session.
     fn logout_leaves_a_newer_session(stage: &mut Stage) {
         let (mut old, mut new) = (stage.start(), stage.start());
         assert_eq!(old.run(Command::Call(1)).unwrap().answered, 1);
@@ -40,8 +40,8 @@ on_both_stores! {
         assert_eq!(stage.logins(), 2);
     }
 
-    /// T48: a token that the server rotated is in the store, and a late copy of the old one does
-    /// not displace it.
+    /// T48: a token that the server rotated is saved, and a late copy of the old one does not
+    /// replace it.
     fn rotated_tokens_are_shared(stage: &mut Stage) {
         let mut first = stage.start();
         assert_eq!(first.run(Command::Call(1)).unwrap().answered, 1);
@@ -52,8 +52,8 @@ on_both_stores! {
         assert_eq!(stage.logins(), 1);
     }
 
-    /// T49: the login is answered after the logout. Its token is neither used, nor kept, nor left
-    /// alive.
+    /// T49: the login's response arrives after the logout. Its token is not used and not saved, and
+    /// is logged out.
     fn login_answered_after_logout(stage: &mut Stage) {
         stage.server.inject(Rule::once(Matcher::Login, Fault::Hold { when: When::After }));
         let client = client(stage);
@@ -75,7 +75,8 @@ on_both_stores! {
         assert_eq!((report.adopted, report.logins), (0, 1), "{report:?}");
     }
 
-    /// T52: nobody hears the logout. The token is gone here and in the store all the same.
+    /// T52: the server does not receive the logout. The token is removed here and from the store
+    /// all the same.
     fn logout_without_a_server(stage: &mut Stage) {
         let client = client(stage);
         client.login().unwrap();
@@ -86,8 +87,8 @@ on_both_stores! {
         assert_eq!((report.adopted, report.logins), (0, 1), "{report:?}");
     }
 
-    /// T53: a client that is dropped waits for nothing and logs nobody out; the next process goes
-    /// on.
+    /// T53: dropping a client does not wait and does not log out; the next process continues with
+    /// the token.
     fn dropping_keeps_the_session(stage: &mut Stage) {
         let client = client(stage);
         client.login().unwrap();

@@ -1,8 +1,8 @@
 //! Both stores against real processes, a real Redis and a CTC server on loopback.
 //!
-//! Groups G (processes) and E (logout) of the failure cases. A worker process is this very program,
-//! started once more to run the test `worker` alone. Without `redis-server` the Redis halves are
-//! left out, which is said on standard error; `CI=true` makes that a failure.
+//! Groups G (processes) and E (logout) of the failure cases. A worker is another process of this
+//! program, which runs only the test `worker`. Without `redis-server` the Redis tests are skipped,
+//! with a message on standard error; `CI=true` makes that a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -30,7 +30,7 @@ fn worker() {
 
 const WORKER_ARGS: &[&str] = &["worker", "--exact", "--nocapture", "--test-threads=1"];
 
-/// A server, and a store that nobody used before.
+/// A server, and a new store.
 struct Stage {
     server: Server,
     place: Place,
@@ -77,7 +77,7 @@ impl Stage {
             adapter: Adapter::Blocking,
             login_timeout: Duration::from_secs(8),
             lease: Duration::from_secs(40),
-            // Tests kill tokens by the minute, which is no sign of a route that is forbidden.
+            // Tests revoke tokens every minute, which must not count as short lifetimes.
             short_token_lifetime: Duration::ZERO,
         }
     }
@@ -86,7 +86,7 @@ impl Stage {
         Worker::start(&self.job(), WORKER_ARGS).unwrap()
     }
 
-    /// Workers of both kinds by turns.
+    /// Starts workers of both kinds, in turns.
     fn start_many(&self, count: usize) -> Vec<Worker> {
         let kinds = [Adapter::Blocking, Adapter::Async].into_iter().cycle();
         let jobs: Vec<_> = kinds
@@ -99,7 +99,7 @@ impl Stage {
         Worker::start_all(&jobs, WORKER_ARGS).unwrap()
     }
 
-    /// All that were asked for, however they ended.
+    /// Returns the number of all calls, however they ended.
     fn logins(&self) -> u64 {
         let counts = self.server.counts();
         counts.login_requests
@@ -111,7 +111,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// The `Cookie` of the last call that the server saw.
+    /// Returns the `Cookie` of the last call that the server received.
     fn last_cookie(&self) -> String {
         let journal = self.server.journal();
         let cookies = journal.iter().rev().flat_map(|entry| &entry.headers);
@@ -122,7 +122,7 @@ impl Stage {
             .unwrap()
     }
 
-    /// Nobody broke the rules of the interface, or logged in although all was well.
+    /// Checks that there was no violation and no needless login.
     fn all_fair(&self) {
         let counts = self.server.counts();
         assert_eq!(
@@ -133,7 +133,7 @@ impl Stage {
     }
 }
 
-/// Makes one test of each store out of a scenario.
+/// Makes a test for each store from a scenario.
 macro_rules! on_both_stores {
     ($($(#[$doc:meta])* fn $name:ident($stage:ident: $type:ty) $body:block)*) => {$(
         $(#[$doc])*

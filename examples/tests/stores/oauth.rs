@@ -37,7 +37,8 @@ on_both_stores! {
             let mut worker = Worker::start(job, WORKER_ARGS).unwrap();
             let report = worker.run(Command::Call(2)).unwrap();
             assert_eq!(report.answered, 2, "{report:?}");
-            // At first there is only the other's. Later there may be one's own.
+            // At first the record has only the other login's token. Later it may have one of this
+            // login.
             if at < 2 {
                 assert_eq!((report.logins, report.adopted), (1, 0), "{at}");
             }

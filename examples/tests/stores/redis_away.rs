@@ -1,5 +1,5 @@
-//! Redis killed and started again, stopped and continued: calls go on, no storm, and sharing
-//! resumes.
+//! Redis is killed and restarted, or stopped and continued: calls continue, without a storm of
+//! logins, and sharing resumes.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,12 +29,12 @@ fn killed_and_restarted_under_load() {
     call(&mut workers);
     assert_eq!(stage.logins(), 1);
 
-    // Gone, with a good token in hand: nobody notices.
+    // Redis is down, and the token is valid: calls do not notice.
     stage.redis.as_mut().unwrap().kill();
     call(&mut workers);
     assert_eq!(stage.logins(), 1);
 
-    // Gone, and the token too: each process logs in by its own governor, once.
+    // Redis is down, and the token invalid: each process logs in once, by its own governor.
     stage.server.revoke_all();
     call(&mut workers);
     let alone = stage.logins();
@@ -42,7 +42,7 @@ fn killed_and_restarted_under_load() {
     call(&mut workers);
     assert_eq!(stage.logins(), alone, "no storm");
 
-    // Back: shared again.
+    // Redis is back: the session is shared again.
     stage.redis.as_mut().unwrap().restart().unwrap();
     stage.server.revoke_all();
     call(&mut workers);
@@ -50,7 +50,7 @@ fn killed_and_restarted_under_load() {
     assert_eq!(stage.server.counts().violations, 0);
 }
 
-/// A restart that takes less than an operation may take is not even noticed.
+/// A restart that is shorter than the time limit of an operation is not noticed.
 #[test]
 fn restarted_while_all_of_them_ask() {
     let Some(mut stage) = Stage::on_redis("Redis restarted in mid-login") else {
@@ -103,7 +103,7 @@ fn stopped_for_longer_than_the_lease() {
     );
     let alone = stage.logins();
     assert!(alone <= 1 + PROCESSES as u64, "{alone} logins");
-    // Heartbeats keep a lease for 6 s.
+    // Heartbeats extend a lease by 6 s.
     thread::sleep(Duration::from_secs(7).saturating_sub(began.elapsed()));
 
     signal(redis, "CONT").unwrap();
@@ -115,7 +115,7 @@ fn stopped_for_longer_than_the_lease() {
     assert_eq!(stage.server.counts().violations, 0);
 }
 
-/// Redis is full: the error is typed, and the session goes on without it.
+/// Redis is full: the error is typed, and the session continues without it.
 #[test]
 fn full() {
     let Some(stage) = Stage::on_redis("Redis is full") else {

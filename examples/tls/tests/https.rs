@@ -1,4 +1,4 @@
-//! An `https` call, with whatever TLS features this is built with: it trusts the certificates of
+//! An `https` call, with the TLS features that this was built with: it trusts the certificates of
 //! the operating system, and no others.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
@@ -13,7 +13,7 @@ fn install_provider() {
     let _: Result<(), Arc<_>> = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// On Linux the certificates of the operating system can be given for one process.
+/// On Linux, a process can have its own certificates of the operating system.
 #[cfg(target_os = "linux")]
 #[test]
 fn certificates_of_the_operating_system_are_trusted() {
@@ -65,7 +65,7 @@ fn other_certificates_are_not_trusted() {
 #[test]
 fn without_a_provider_an_error_says_so() {
     const ALONE: &str = "CTC_TEST_ALONE";
-    // The provider is the whole process's: another test may have installed one.
+    // The provider belongs to the whole process: another test may have installed one.
     if std::env::var_os(ALONE).is_none() {
         let mut child = Command::new(std::env::current_exe().unwrap());
         let child = child.args(["--exact", "without_a_provider_an_error_says_so"]);

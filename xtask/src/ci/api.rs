@@ -1,11 +1,12 @@
-//! The public API of each crate: a listing that a change must update, and the foreign types in it.
+//! The public API of each crate: its listing, which a change must update, and the foreign types in
+//! it.
 
 use std::collections::BTreeSet;
 
 use super::{Outcome, libraries, partial, read};
 use crate::shell::{cargo_of, has_subcommand, has_toolchain, output};
 
-/// Crates whose types may stand in a public API, beside `std` and this project's own.
+/// Crates whose types may be in a public API, besides `std` and this project's own.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("ctc-core", &["bytes", "http", "serde_core"]),
     ("ctc-driver", &["bytes", "http", "http_body"]),
@@ -33,14 +34,15 @@ pub(super) fn check() -> Result<Outcome, String> {
     }
     if let Some(missing) = missing_tool() {
         return Ok(partial(&format!(
-            "the types in the listings alone: {missing}"
+            "only the types in the listings: {missing}"
         )));
     }
     for package in libraries()? {
         let (listed, found) = (read(&path(&package))?, listing(&package)?);
         if let Some(difference) = difference(&listed, &found) {
             return Err(format!(
-                "the public API of {package} is not as in {}; if that is meant: cargo xtask api\n\
+                "the public API of {package} differs from {}: if that is intended, run \
+                 `cargo xtask api`\n\
                  {difference}",
                 path(&package)
             ));
@@ -49,7 +51,7 @@ pub(super) fn check() -> Result<Outcome, String> {
     Ok(Outcome::Done)
 }
 
-/// Writes all listings anew.
+/// Rewrites all listings.
 pub(crate) fn write() -> Result<(), String> {
     if let Some(missing) = missing_tool() {
         return Err(missing.to_owned());
@@ -107,7 +109,7 @@ fn only_allowed_types(package: &str) -> Result<(), String> {
             let own = root.starts_with("ctc_") || matches!(root, "std" | "core" | "alloc");
             if !own && !allowed.contains(&root) {
                 return Err(format!(
-                    "{package} shows a type of {root}, which is not allowed to it:\n{line}"
+                    "{package} exposes a type of {root}, which is not allowed:\n{line}"
                 ));
             }
         }
@@ -115,7 +117,7 @@ fn only_allowed_types(package: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The first segment of each path in a line: a crate's name, where it is in lower case.
+/// Returns the first segment of each path in a line: a crate's name, if it is in lower case.
 fn roots(line: &str) -> impl Iterator<Item = &str> {
     let paths =
         line.split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | ':')));

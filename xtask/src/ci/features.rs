@@ -1,12 +1,12 @@
-//! Each feature of each crate alone, as the manifests list them.
+//! Checks each feature of each crate separately.
 
 use super::{Outcome, crates, plain, read};
 
-/// Features that only pass another of the same crates on, and build C code: minutes each.
+/// Features that only enable one of the HTTP client, and build C code for minutes.
 const LEFT_OUT: &[&str] = &["brotli", "zstd"];
 
-/// Every row of the adapters' TLS tables, and what another crate of the program may turn on
-/// (`noise`): a real https call over both for each.
+/// The rows of the adapters' TLS tables, also with features that another crate of the program may
+/// enable (`noise`). For each, both adapters make a real https call.
 const TLS: &[&str] = &[
     "rustls",
     "rustls-no-provider",
@@ -41,7 +41,7 @@ pub(super) fn run() -> Result<Outcome, String> {
             plain(&[&args[..], &[feature]].concat())?;
         }
     }
-    // The cookie jar that this feature brings along must change nothing on the wire.
+    // The cookie jar that this feature enables must not change what is sent.
     test("ctc-ureq", "cookies", &["--test", "conformance"])?;
     test("ctc-driver", "metrics", &["--test", "metrics"])?;
     for set in TLS {
@@ -63,7 +63,7 @@ fn test(package: &str, features: &str, more: &[&str]) -> Result<Outcome, String>
     plain(&[&args[..], more].concat())
 }
 
-/// The names in the manifest's `[features]`.
+/// Returns the names in the manifest's `[features]`.
 fn features_of(package: &str) -> Result<Vec<String>, String> {
     let manifest = read(&format!("crates/{package}/Cargo.toml"))?;
     let lines = manifest

@@ -1,9 +1,9 @@
-//! No line of Rust is longer than 100 columns, comments included: rustfmt leaves those alone.
+//! No line of Rust is longer than 100 columns, comments included, which rustfmt does not wrap.
 
 use super::{Outcome, read};
 use crate::shell::tracked;
 
-/// As in rustfmt.toml.
+/// The value in rustfmt.toml.
 const WIDEST: usize = 100;
 
 pub(super) fn check() -> Result<Outcome, String> {
@@ -14,7 +14,7 @@ pub(super) fn check() -> Result<Outcome, String> {
         let lines = too_long(&text);
         long.extend(lines.map(|(line, width)| format!("{file}:{line}: {width} columns")));
     }
-    println!("{files} files looked at");
+    println!("{files} files checked");
     if long.is_empty() {
         return Ok(Outcome::Done);
     }
@@ -25,7 +25,7 @@ pub(super) fn check() -> Result<Outcome, String> {
     ))
 }
 
-/// The number and the width, in characters, of each line that is too long.
+/// Returns the number and the width, in characters, of each line that is too long.
 fn too_long(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let widths = text.lines().map(|line| line.chars().count());
     (1..).zip(widths).filter(|(_, width)| *width > WIDEST)

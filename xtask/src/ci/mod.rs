@@ -36,12 +36,12 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sabotages",
-        what: "every sabotage of the simulator applies to the code as it is",
+        what: "every sabotage of the simulator applies to the current code",
         run: || sim::check_sabotages().map(|()| Outcome::Done),
     },
     Step {
         name: "clippy",
-        what: "clippy without warnings, also about std items newer than the stated Rust version",
+        what: "clippy without warnings, among them std items newer than the stated Rust version",
         run: || {
             plain(&[
                 "clippy",
@@ -56,7 +56,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "docs",
-        what: "rustdoc without warnings, cut blocks or stray brackets; whole READMEs, links",
+        what: "rustdoc without warnings, wide blocks or stray brackets; complete READMEs, links",
         run: docs,
     },
     Step {
@@ -66,7 +66,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sim",
-        what: "2000 simulated worlds without a broken guarantee",
+        what: "2,000 simulated worlds without a broken guarantee",
         run: || simulate(&["--seeds", "2000"]),
     },
     Step {
@@ -86,17 +86,17 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "features",
-        what: "each feature alone, and a program without TLS",
+        what: "each feature separately, and a program without TLS",
         run: features::run,
     },
     Step {
         name: "msrv",
-        what: "every crate with the oldest Rust that it states",
+        what: "every crate with its oldest supported Rust version",
         run: toolchains::msrv,
     },
     Step {
         name: "minimal",
-        what: "every crate with the oldest dependencies that it states",
+        what: "every crate with its oldest supported dependencies",
         run: toolchains::minimal_versions,
     },
     Step {
@@ -116,7 +116,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "package",
-        what: "every crate packages, with license and README",
+        what: "every crate can be packaged, with license and README",
         run: package::run,
     },
     Step {
@@ -156,7 +156,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Runs all steps, or those named; with `--keep-going` also after one that failed.
+/// Runs all steps, or the named ones; with `--keep-going`, also after a step that failed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if args == ["list"] {
         STEPS
@@ -174,16 +174,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// The steps in their own order, whatever the order of their names, and whether to keep going.
+/// Returns the named steps, in the order of the list, and whether to keep going.
 fn asked(args: &[String]) -> Result<(Vec<&'static Step>, bool), String> {
     let (flags, names): (Vec<_>, Vec<_>) = args.iter().partition(|arg| arg.starts_with('-'));
     if let Some(unknown) = flags.iter().find(|flag| **flag != "--keep-going") {
-        return Err(format!("no option {unknown}; there is --keep-going"));
+        return Err(format!("no option {unknown}: the only one is --keep-going"));
     }
     let is_step = |name: &String| STEPS.iter().any(|step| step.name == *name);
     if let Some(unknown) = names.iter().find(|name| !is_step(name)) {
         return Err(format!(
-            "no step named {unknown}; see `cargo xtask ci list`"
+            "no step named {unknown}: see `cargo xtask ci list`"
         ));
     }
     let wanted = |step: &&Step| names.is_empty() || names.iter().any(|name| *name == step.name);
@@ -212,13 +212,13 @@ fn partial(why: &str) -> Outcome {
     Outcome::Partial(why.to_owned())
 }
 
-/// The packages below `crates` that are published.
+/// Returns the packages below `crates` that are published.
 pub(crate) fn crates() -> Result<Vec<String>, String> {
     let entries = std::fs::read_dir("crates").map_err(|error| format!("crates: {error}"))?;
     let mut names = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        // `proof` holds what is not published.
+        // `proof` contains what is not published.
         if name != "proof" {
             names.push(name);
         }
@@ -227,7 +227,7 @@ pub(crate) fn crates() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// Those of them that have an API.
+/// Returns the published packages that are libraries.
 fn libraries() -> Result<Vec<String>, String> {
     let mut names = crates()?;
     names.retain(|name| std::path::Path::new(&format!("crates/{name}/src/lib.rs")).is_file());
@@ -241,8 +241,8 @@ fn read(path: &str) -> Result<String, String> {
 fn docs() -> Result<Outcome, String> {
     readme::check()?;
     pages::check_widths()?;
-    // rustdoc links only to pages that are there. Those that others link to come first, and one job
-    // at a time: cargo removes a crate's pages while it makes them anew for other features.
+    // rustdoc links only to pages that exist, so make first those that others link to. One job at a
+    // time, because cargo removes a crate's pages while it makes them again for other features.
     for which in ["-pctc-core", "-pctc-driver", "--workspace"] {
         let mut command = cargo(&["doc", which, "--no-deps", "--locked", "--jobs=1"]);
         command.env("RUSTDOCFLAGS", "-D warnings");
@@ -264,7 +264,7 @@ fn fleets() -> Result<Outcome, String> {
     for store in ["file", "redis"] {
         if store == "redis" && !responses("redis-server", &["--version"]) {
             return Ok(partial(
-                "the file store alone; for Redis: apt-get install redis-server",
+                "only the file store; for Redis: apt-get install redis-server",
             ));
         }
         fleet::run(&["--store", store, "--processes", "20"].map(str::to_owned))?;
@@ -279,7 +279,7 @@ fn examples() -> Result<Outcome, String> {
     for example in ["quickstart", "sdk_async"] {
         readme::shows(example)?;
     }
-    // Its second login is a day after the first.
+    // The second login is a day after the first.
     let oauth = output(cargo(&["run", "--quiet", "--example", "oauth"]))?;
     let last = oauth.lines().last().unwrap_or_default();
     println!("{last}");

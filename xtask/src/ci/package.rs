@@ -1,11 +1,11 @@
-//! Whether every crate can be published as it is.
+//! Checks that every crate can be published.
 
 use super::{Outcome, crates, plain};
 use crate::shell::{cargo, output};
 
-/// What docs and licences need in each package, beside the code.
+/// Files that each package needs besides the code.
 const NEEDED: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
-/// A library's or a program's.
+/// The root file of a library or a program.
 const ROOTS: &[&str] = &["src/lib.rs", "src/main.rs"];
 
 pub(super) fn run() -> Result<Outcome, String> {
@@ -33,8 +33,8 @@ pub(super) fn run() -> Result<Outcome, String> {
             ));
         }
     }
-    // Together, since none of them is published yet and each needs its neighbours. Their code is
-    // built by other steps, so it is not built once more from the archives.
+    // Together, because none of them is published yet and they need each other. Other steps build
+    // their code, so do not build it again from the archives.
     plain(&[
         "package",
         "--quiet",

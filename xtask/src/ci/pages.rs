@@ -1,14 +1,14 @@
-//! The pages of `cargo doc` that are read from top to bottom: front pages and the manual.
+//! Checks of front pages and manual pages in `cargo doc`.
 
 use std::path::{Path, PathBuf};
 
 use super::read;
 use crate::shell::tracked;
 
-/// A wider block is cut by rustdoc's page in a window of 1280 pixels.
+/// In a window of 1280 pixels, rustdoc's page cuts wider blocks.
 const WIDEST: usize = 85;
 
-/// No block is wider than a page.
+/// Checks that no block is wider than a page.
 pub(super) fn check_widths() -> Result<(), String> {
     let mut wide = Vec::new();
     let manual = tracked("crates/*/src/manual/*.md")?;
@@ -33,13 +33,13 @@ pub(super) fn check_widths() -> Result<(), String> {
     }
 }
 
-/// No page shows the brackets of a link without a target, such as one to a crate that `--no-deps`
-/// leaves out.
+/// Checks that no page shows the brackets of a link without a target, such as one to a crate that
+/// `--no-deps` leaves out.
 pub(super) fn check_brackets(crates: &[String]) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let docs = PathBuf::from(target).join("doc");
     let roots = crates.iter().map(|name| docs.join(name.replace('-', "_")));
-    // A program has no page.
+    // A program has no pages.
     let mut folders: Vec<_> = roots.filter(|folder| has_page(folder)).collect();
     let (mut pages, mut shown) = (0, Vec::new());
     while let Some(folder) = folders.pop() {
@@ -66,14 +66,14 @@ fn has_page(folder: &Path) -> bool {
     folder.join("index.html").exists()
 }
 
-/// The text of a file's `//!` lines.
+/// Returns the text of a file's `//!` lines.
 fn front_page(text: &str) -> String {
     let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
     let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The lines that are too wide, in blocks of code.
+/// Returns the lines of code blocks that are too wide.
 fn wide_in_blocks(text: &str) -> Vec<&str> {
     let mut in_block = false;
     let mut wide = Vec::new();

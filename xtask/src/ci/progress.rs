@@ -1,4 +1,4 @@
-//! Runs steps one after the other and keeps the table of their outcomes.
+//! Runs steps one after the other and collects the table of their outcomes.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ pub(super) struct Step {
     pub(super) run: fn() -> Result<Outcome, String>,
 }
 
-/// The outcome of a step that did not fail. The texts say what was skipped, why, and what helps.
+/// The outcome of a step that did not fail. The texts say what was skipped and why, and how to
+/// install what is missing.
 pub(super) enum Outcome {
     Done,
     /// It passed, but a part of it was skipped.
@@ -80,7 +81,7 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-/// In one line, with the first line of a text only.
+/// One line, with the first line of the text.
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, took, text) = match self {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_whole_after_a_failure() {
+    fn the_table_is_complete_after_a_failure() {
         let (text, failed) = table(false);
         assert_eq!(
             text,
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn keep_going_runs_what_comes_after_a_failure() {
+    fn keep_going_runs_the_steps_after_a_failure() {
         let (text, failed) = table(true);
         assert_eq!(
             text,

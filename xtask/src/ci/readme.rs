@@ -1,14 +1,15 @@
-//! The papers that are read outside of rustdoc.
+//! Checks of the documents outside of rustdoc.
 //!
-//! Code in a README is whole as its page shows it: rustdoc would hide lines that begin with `# `,
-//! but a README is read elsewhere, and its blocks are pasted from there. Links lead to something.
+//! Code in a README must be complete as the page shows it, because readers paste it. rustdoc would
+//! hide lines that begin with `# `, but other pages show them. Links must lead to existing files
+//! and headings.
 
 use std::path::Path;
 
 use super::read;
 use crate::shell::{cargo, output, tracked};
 
-/// That each block also compiles is a documentation test of its crate.
+/// Checks the READMEs. A documentation test of each crate compiles their blocks.
 pub(super) fn check() -> Result<(), String> {
     let (mut blocks, mut hidden) = (0, Vec::new());
     for file in tracked("*README.md")? {
@@ -19,15 +20,15 @@ pub(super) fn check() -> Result<(), String> {
     println!("{blocks} blocks of Rust in READMEs");
     if !hidden.is_empty() {
         return Err(format!(
-            "lines that only rustdoc hides, in a README: write the block out whole\n{}",
+            "a README has lines that only rustdoc hides: write out the whole block\n{}",
             hidden.join("\n")
         ));
     }
     check_links()
 }
 
-/// Follows the links between the files of the repository. Those of the manual's pages are
-/// rustdoc's, which checks them.
+/// Follows the links between the files of the repository, except those of the manual's pages, which
+/// rustdoc checks.
 fn check_links() -> Result<(), String> {
     let (mut links, mut broken) = (0, Vec::new());
     for file in tracked("*.md")?
@@ -52,11 +53,11 @@ fn check_links() -> Result<(), String> {
     println!("{links} links between files");
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(format!("links that lead nowhere\n{}", broken.join("\n"))),
+        false => Err(format!("links without a target:\n{}", broken.join("\n"))),
     }
 }
 
-/// The targets of Markdown links that are no URLs.
+/// Returns the targets of Markdown links that are not URLs.
 fn relative_links(text: &str) -> impl Iterator<Item = &str> {
     text.split("](")
         .skip(1)
@@ -65,7 +66,7 @@ fn relative_links(text: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.contains("://") && !target.contains("::"))
 }
 
-/// The anchors of a page's headings, as code hosts make them.
+/// Returns the anchors of a page's headings, as code hosts make them.
 fn anchors(page: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(page).unwrap_or_default();
     let heading = |line: &str| {
@@ -81,7 +82,7 @@ fn anchors(page: &Path) -> Vec<String> {
     text.lines().filter_map(heading).collect()
 }
 
-/// How many blocks of Rust there are, and the numbers of the lines in them that rustdoc hides.
+/// Returns how many blocks of Rust there are, and the numbers of their lines that rustdoc hides.
 fn hidden_lines(text: &str) -> (usize, Vec<usize>) {
     let (mut blocks, mut hidden) = (0, Vec::new());
     let (mut in_block, mut is_rust) = (false, false);
@@ -89,7 +90,7 @@ fn hidden_lines(text: &str) -> (usize, Vec<usize>) {
         let line = line.trim();
         if let Some(language) = line.strip_prefix("```") {
             in_block = !in_block;
-            // Without a language it is Rust to rustdoc.
+            // Without a language, rustdoc takes it for Rust.
             let first = language.split([',', ' ']).next().unwrap_or_default();
             let flags = [
                 "",
@@ -108,7 +109,7 @@ fn hidden_lines(text: &str) -> (usize, Vec<usize>) {
     (blocks, hidden)
 }
 
-/// The examples' README shows what this example prints, numbers apart.
+/// Checks that the examples' README shows what this example prints, except numbers.
 pub(super) fn shows(example: &str) -> Result<(), String> {
     let printed = output(cargo(&["run", "--quiet", "--example", example]))?;
     print!("{printed}");
@@ -116,12 +117,12 @@ pub(super) fn shows(example: &str) -> Result<(), String> {
     match without_numbers(&readme).contains(&without_numbers(&printed)) {
         true => Ok(()),
         false => Err(format!(
-            "examples/README.md shows another output of {example}"
+            "examples/README.md does not show the output of {example}: update it"
         )),
     }
 }
 
-/// Ports and counts differ from run to run.
+/// Replaces ports and counts, which differ from run to run.
 fn without_numbers(text: &str) -> String {
     let parts = text.split(|letter: char| letter.is_ascii_digit());
     parts
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_rustdoc_hides_are_found_in_rust_alone() {
+    fn lines_that_rustdoc_hides_are_found_only_in_rust() {
         let text = "# A title\n\n```text\n# no code\n```\n\n```rust,no_run\n# fn main() {\n\
                     let a = 1;\n    # let b = 2;\n#\n#[derive(Debug)]\nstruct C;\n# }\n```\n\
                     # Another\n\n```sh\n# a comment\n```\n\n```\n# hidden, too\n```\n";
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_whole_has_none() {
+    fn a_complete_block_has_no_hidden_lines() {
         let text = "# A title\n```rust\n#![no_std]\nfn main() {}\n```\n";
         assert_eq!(hidden_lines(text), (1, Vec::new()));
     }
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_are_compared_but_for_their_numbers() {
+    fn outputs_are_compared_except_for_numbers() {
         assert_eq!(
             without_numbers("port 41277, 5 calls"),
             without_numbers("port 80, 12 calls")

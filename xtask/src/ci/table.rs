@@ -1,4 +1,4 @@
-//! The table of failure cases names tests that exist, and tests only.
+//! Checks that the tests in the table of failure cases exist.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{Outcome, read};
 const TABLE: &str = "crates/ctc-testkit/FAILURE-CASES.md";
 
 /// Where the conformance suites list their cases, and how each list begins. It ends with its
-/// bracket.
+/// closing bracket.
 const LISTS: [(&str, &str); 2] = [
     (
         "crates/ctc-testkit/src/conformance/cases/mod.rs",
@@ -23,8 +23,7 @@ const LISTS: [(&str, &str); 2] = [
 /// The macro that makes two tests of each function in it.
 const MAKES_TESTS: &str = "on_both_stores! {";
 
-/// Each name in backticks that looks like a test must be one, somewhere below `crates` or
-/// `examples`.
+/// Checks that each name in backticks that looks like a test is one, below `crates` or `examples`.
 pub(super) fn check() -> Result<Outcome, String> {
     let mut tests = HashSet::new();
     for folder in ["crates", "examples"] {
@@ -44,11 +43,11 @@ pub(super) fn check() -> Result<Outcome, String> {
         .collect();
     if named.is_empty() || !missing.is_empty() {
         return Err(format!(
-            "{TABLE} names what is no test: {}",
+            "{TABLE} names tests that do not exist: {}",
             missing.join(", ")
         ));
     }
-    println!("{} tests named, all there", named.len());
+    println!("{} tests named, all of them exist", named.len());
     Ok(Outcome::Done)
 }
 
@@ -66,7 +65,7 @@ fn collect(folder: &Path, tests: &mut HashSet<String>) -> Result<(), String> {
     Ok(())
 }
 
-/// Functions below `#[test]` or the like, and those in [`MAKES_TESTS`].
+/// Collects functions with `#[test]` or a similar attribute, and those in [`MAKES_TESTS`].
 fn in_file(text: &str, tests: &mut HashSet<String>) {
     let (mut marked, mut in_macro) = (false, false);
     for line in text.lines() {
@@ -81,13 +80,13 @@ fn in_file(text: &str, tests: &mut HashSet<String>) {
             let path = attribute.split(['(', ']', ' ']).next().unwrap_or_default();
             marked |= path.rsplit("::").next() == Some("test");
         } else {
-            // Comments may stand between the two, and lines of an attribute that is a long one.
+            // Comments, and further lines of a long attribute, may be between the two.
             marked &= !code.starts_with("mod ") && !code.starts_with('}');
         }
     }
 }
 
-/// The name of the function that begins in this line.
+/// Returns the name of the function that begins in this line.
 fn function(code: &str) -> Option<&str> {
     let (before, rest) = code.split_once("fn ")?;
     let modifiers = ["", "pub", "pub(crate)", "pub(super)", "async", "const"];
@@ -97,7 +96,7 @@ fn function(code: &str) -> Option<&str> {
         .then(|| rest.split(['(', '<']).next())?
 }
 
-/// Every word of a list.
+/// Collects every word of a list.
 fn listed(text: &str, begins: &str, tests: &mut HashSet<String>) {
     let lines = text
         .lines()

@@ -1,4 +1,4 @@
-//! Steps that need another toolchain than the present one.
+//! Steps that need another toolchain than the current one.
 
 use std::path::Path;
 
@@ -24,8 +24,8 @@ pub(super) fn msrv() -> Result<Outcome, String> {
     run(command).map(|()| Outcome::Done)
 }
 
-/// Checks the code of other platforms than this one. That needs none of their linkers; but a C
-/// compiler of theirs where TLS is built, so the server for tests and the program are left out.
+/// Checks the code for other platforms. This needs no linker for them, but building TLS needs a C
+/// compiler for them, so the test server and the command are left out.
 pub(super) fn platforms() -> Result<Outcome, String> {
     let mut everything = crates()?;
     everything.retain(|package| !["ctc-cli", "ctc-testkit"].contains(&package.as_str()));
@@ -63,8 +63,8 @@ fn has_std(target: &str) -> bool {
     folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }
 
-/// Checks everything with the lowest versions that the manifests allow, in a copy, since that needs
-/// a lock file of its own.
+/// Checks everything with the lowest versions that the manifests allow, in a copy, because this
+/// needs another lock file.
 pub(super) fn minimal_versions() -> Result<Outcome, String> {
     const COPY: &str = "target/minimal-versions/copy";
     if !has_toolchain("nightly") {
@@ -74,7 +74,7 @@ pub(super) fn minimal_versions() -> Result<Outcome, String> {
     }
     let mut git = std::process::Command::new("git");
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    // What a former run left there may be gone from here by now.
+    // Remove the copy of an earlier run: it may have files that no longer exist.
     let _ = std::fs::remove_dir_all(COPY);
     let Ok(files) = output(git) else {
         return Ok(skipped("it needs git, to know which files to copy"));
@@ -89,7 +89,7 @@ pub(super) fn minimal_versions() -> Result<Outcome, String> {
             .and_then(|()| std::fs::copy(file, &copy))
             .map_err(|error| format!("{}: {error}", copy.display()))?;
     }
-    // Resolved by nightly, checked by the present toolchain.
+    // Resolve with nightly, check with the current toolchain.
     let mut resolve = cargo_of(
         "nightly",
         &["update", "--quiet", "-Z", "direct-minimal-versions"],

@@ -5,14 +5,15 @@ use std::process::Command;
 use super::{Outcome, libraries, partial, plain, skipped};
 use crate::shell::{cargo, has_subcommand, output, responses, run};
 
-/// Licenses, bans and sources always; advisories if their database can be fetched.
+/// Checks licenses, bans and sources, and advisories if their database can be fetched.
 pub(super) fn policy() -> Result<Outcome, String> {
     if !has_subcommand("deny") {
         return Ok(skipped(
             "cargo-deny is not installed: cargo install --locked cargo-deny",
         ));
     }
-    // Each duplicate would be a warning with a tree; deny.toml decides which of them fail.
+    // Without this level, each duplicate is a warning with a tree. deny.toml decides which of them
+    // fail.
     plain(&[
         "deny",
         "--log-level",

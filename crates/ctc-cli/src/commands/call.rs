@@ -82,11 +82,11 @@ struct How {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ReplayOption {
-    /// Those whose method is idempotent
+    /// Requests with an idempotent method
     Idempotent,
-    /// All
+    /// All requests
     Always,
-    /// None
+    /// No request
     Never,
 }
 
@@ -176,7 +176,8 @@ fn run(
     let failure = match why {
         Some(Unauthorized::NotReplayable) if how.via.no_login => Some(Failure::new(
             Exit::LoggedOut,
-            "the server rejected the session's token, and no login is made here: run `ctc login`",
+            "the server rejected the session's token, and --no-login forbids a login: run \
+             `ctc login`",
         )),
         Some(why) => Some(Failure::unauthorized(why, client.has_tried())),
         None => None,
@@ -184,7 +185,7 @@ fn run(
     deliver(response, failure, how, form)
 }
 
-/// Prints a response. A status that is no success is a failure, whose body is printed all the same.
+/// Prints a response. The body is printed for every status; one other than 2xx is a failure.
 fn deliver(
     response: Response<ctc_ureq::ureq::Body>,
     failure: Option<Failure>,
@@ -224,7 +225,8 @@ fn deliver(
     }))
 }
 
-/// Without the token that the server may have rotated: it is a secret, and the session keeps it.
+/// Removes a token that the server may have rotated: it is a secret, and the session has adopted
+/// it.
 fn presentable(headers: &HeaderMap) -> HeaderMap {
     let is_token =
         |name: &HeaderName, value: &HeaderValue| name == SET_COOKIE && sets_token(value.as_bytes());
@@ -262,12 +264,12 @@ fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
         return None;
     }
     let mut failure = Failure::error(format!("the server responded with {status}"));
-    let asks_for_patience = matches!(
+    let asks_to_wait = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     );
-    if let Some(after) = retry_after(headers).filter(|_| asks_for_patience) {
-        failure.exit = Exit::HeldBack;
+    if let Some(after) = retry_after(headers).filter(|_| asks_to_wait) {
+        failure.exit = Exit::TryLater;
         failure.message = format!("{}; try again in {} s", failure.message, after.as_secs());
         failure.retry_after = Some(after);
     }

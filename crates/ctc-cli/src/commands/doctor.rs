@@ -1,4 +1,4 @@
-//! `ctc doctor`: everything between this machine and a session, without a login.
+//! `ctc doctor`: checks everything between this machine and a session, without a login.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,23 +19,24 @@ use crate::record::{State, table};
 use crate::session::SessionOptions;
 use crate::via::USER_AGENT;
 
-/// For each step over the network.
+/// Time limit for each step over the network.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Beyond this a clock is wrong: certificates and logs go by it. The session itself does not.
+/// A clock that is off by more is reported as wrong: certificates and logs depend on it. The
+/// session itself does not.
 const CLOCK_TOLERANCE: u64 = 60;
 
 /// Options of `ctc doctor`.
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc doctor                   is it the name, the network, TLS, the clock or the store?
-  ctc doctor --region eu       for an instance that is not set up yet
+  ctc doctor                   check name, network, TLS, clock and store
+  ctc doctor --region eu       check an instance before you set it up
   ctc doctor --json | jq '.checks[] | select(.ok | not)'")]
 pub(crate) struct DoctorArgs {}
 
 struct Check {
     name: &'static str,
-    /// The exit code that it stands for.
+    /// The exit code if the check failed, else [`Exit::Done`].
     exit: Exit,
     words: String,
 }
@@ -54,7 +55,7 @@ impl Check {
     }
 }
 
-/// Looks at everything, and prints all of it.
+/// Runs every check and prints all results.
 pub(crate) fn doctor(options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
     let account = options.account()?;
     let mut checks = vec![setup(&account)];
@@ -107,7 +108,7 @@ fn setup(account: &Account) -> Check {
     }
     let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
     let words = format!("{origin}; not set up: {}", names.join(", "));
-    // A password may be typed; nothing goes without the rest.
+    // A missing password can be typed at a prompt; the rest is required.
     let exit = if names == ["password"] {
         Exit::Done
     } else {
@@ -116,7 +117,7 @@ fn setup(account: &Account) -> Check {
     Check::new("account", exit, words)
 }
 
-/// Name, connection, TLS and clock: what fails first leaves out the rest.
+/// Checks name, connection, TLS and clock, and stops at the first failure.
 fn network(endpoint: &Endpoint) -> Vec<Check> {
     let mut config = http_client_builder()
         .user_agent(USER_AGENT)
@@ -186,7 +187,7 @@ fn network(endpoint: &Endpoint) -> Vec<Check> {
         "tls"
     };
     let before = SystemTime::now();
-    // Without key and token: any response will do.
+    // Sent without key and token: any response shows that the server is reachable.
     let response = Agent::new_with_config(config)
         .head(endpoint.origin())
         .call();
@@ -206,7 +207,7 @@ fn network(endpoint: &Endpoint) -> Vec<Check> {
     checks
 }
 
-/// The OAuth login goes to another host than the calls do.
+/// The OAuth login goes to another host than the calls, so it needs its own check.
 fn token_endpoint(oauth: &OAuth) -> Check {
     let origin = oauth.endpoint().origin();
     let checks = network(oauth.endpoint());
@@ -238,7 +239,7 @@ fn clock(server: Option<SystemTime>, ours: SystemTime) -> Check {
     let Some(server) = server else {
         return Check::ok("clock", "not compared: the server did not send its time");
     };
-    // Its time has whole seconds.
+    // The server's time has whole seconds.
     let server = server + Duration::from_millis(500);
     let (off, direction) = match ours.duration_since(server) {
         Ok(ahead) => (ahead, "ahead of"),
@@ -286,8 +287,8 @@ fn store(account: &Account) -> Vec<Check> {
             let state = State::new(overview, SystemTime::now());
             let lines = state.lines().into_iter();
             let words: Vec<_> = lines.take(1).map(|(_, words)| words).collect();
-            // What it means for a call is told by `ctc status`; it is no fault of the setup
-            // unless the server rejected the credentials.
+            // `ctc status` says what this means for a call. It is not a fault of the setup unless
+            // the server rejected the credentials.
             let exit = match state.phase() {
                 (_, Exit::Rejected) => Exit::Rejected,
                 _ => Exit::Done,

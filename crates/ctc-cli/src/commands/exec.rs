@@ -27,7 +27,7 @@ pub(crate) struct ExecArgs {
     program: Vec<OsString>,
 }
 
-/// What a program must not inherit from this one.
+/// The variables that the program must not inherit.
 const SECRETS: [&str; 7] = [
     "CTC_PASSWORD",
     "CTC_PASSWORD_FILE",
@@ -38,7 +38,7 @@ const SECRETS: [&str; 7] = [
     "CTC_PROXY_TOKEN_FILE",
 ];
 
-/// Runs the program. On Unix it takes the place of this process, and its exit code is its own.
+/// Runs the program. On Unix it replaces this process, so its exit code is that of the command.
 pub(crate) fn exec(args: &ExecArgs, options: &SessionOptions) -> Result<Exit, Failure> {
     let Some((program, words)) = args.program.split_first() else {
         return Err(Failure::usage("name the program to run"));
@@ -76,7 +76,7 @@ fn give_token(command: &mut Command, account: &Account, login: LoginPolicy) -> R
 fn run(mut command: Command, program: &str) -> Result<Exit, Failure> {
     use std::os::unix::process::CommandExt;
 
-    // It returns only if it failed.
+    // `exec` returns only if it failed.
     let error = command.exec();
     Err(Failure::error(format!("cannot run {program}: {error}")))
 }

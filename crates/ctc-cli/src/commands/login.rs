@@ -47,8 +47,8 @@ pub(crate) struct LogoutArgs {}
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc reset                    after an account was unlocked: logins may be made again
-  ctc reset && ctc login       and try at once
+  ctc reset                    allow logins again, after an account was unlocked
+  ctc reset && ctc login       and log in immediately
   ctc reset --profile fleet")]
 pub(crate) struct ResetArgs {}
 
@@ -60,11 +60,11 @@ pub(crate) fn login(options: &SessionOptions, form: Form) -> Result<Exit, Failur
     tell(&account, &client, form)
 }
 
-/// Logs in although there is a session.
+/// Logs in even if there is a session.
 pub(crate) fn renew(options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
     let account = options.account()?;
     let client = Client::new(&account, LoginPolicy::IfNeeded)?;
-    // A token that the store has is the one to be replaced, not the new one.
+    // Adopt the stored token first: it is the one to be replaced.
     if client.adopt()? {
         client.renew()?;
     } else {
@@ -73,7 +73,7 @@ pub(crate) fn renew(options: &SessionOptions, form: Form) -> Result<Exit, Failur
     tell(&account, &client, form)
 }
 
-/// Says since when and until when there is a session, and never its token.
+/// Prints since when and until when there is a session, but not its token.
 fn tell(account: &Account, client: &Client, form: Form) -> Result<Exit, Failure> {
     let now = SystemTime::now();
     let key = account.record_key()?;
@@ -113,7 +113,7 @@ pub(crate) fn logout(options: &SessionOptions, form: Form) -> Result<Exit, Failu
     match client.adopt() {
         Ok(true) => ended(&client.driver.logout(), form),
         Ok(false) => ended(&LogoutOutcome::NoToken, form),
-        // What holds logins back does not matter here; that the store cannot be used does.
+        // A backoff or a rejection does not matter for a logout; a store that fails does.
         Err(failure) if failure.exit == Exit::Error => Err(failure),
         Err(_) => ended(&LogoutOutcome::NoToken, form),
     }
@@ -122,7 +122,7 @@ pub(crate) fn logout(options: &SessionOptions, form: Form) -> Result<Exit, Failu
 fn ended(outcome: &LogoutOutcome, form: Form) -> Result<Exit, Failure> {
     let (name, status, exit) = match outcome {
         LogoutOutcome::NoToken => ("no_session", None, Exit::Done),
-        // As it is set up: the OAuth login revokes only if the profile says so.
+        // Not a failure: with the OAuth login, a logout revokes only if the profile says so.
         LogoutOutcome::NotRevoked => ("not_revoked", None, Exit::Done),
         LogoutOutcome::Accepted(status) => ("accepted", Some(*status), Exit::Done),
         LogoutOutcome::Rejected(status) => ("not_accepted", Some(*status), Exit::Error),
@@ -130,7 +130,9 @@ fn ended(outcome: &LogoutOutcome, form: Form) -> Result<Exit, Failure> {
         _ => ("unknown", None, Exit::Error),
     };
     let text = match outcome {
-        LogoutOutcome::NoToken => "the store has no session for this user and password\n".into(),
+        LogoutOutcome::NoToken => {
+            "the store has no session for this username and password\n".into()
+        }
         outcome => format!("{outcome}\n"),
     };
     let status = status.map(|status| status.as_u16());
@@ -143,7 +145,7 @@ fn ended(outcome: &LogoutOutcome, form: Form) -> Result<Exit, Failure> {
 const RESET_WAIT: Duration = Duration::from_secs(30);
 const RESET_TTL: Duration = Duration::from_secs(30);
 
-/// Lifts what the store has against logins of the account: no password is needed.
+/// Removes rejections and backoff of the account from the store: no password is needed.
 pub(crate) fn reset(options: &SessionOptions, form: Form) -> Result<Exit, Failure> {
     let account = options.account()?;
     let key = account.record_key()?;
@@ -161,13 +163,13 @@ pub(crate) fn reset(options: &SessionOptions, form: Form) -> Result<Exit, Failur
     }
     lease.release()?;
     let text = match (rejections, backoff) {
-        (0, false) => "nothing holds logins of this account back in the store".to_owned(),
+        (0, false) => "the store has no rejection or backoff of this account".to_owned(),
         (0, true) => "lifted the backoff".to_owned(),
         (count, false) => format!("lifted {count} rejected login(s)"),
         (count, true) => format!("lifted {count} rejected login(s) and the backoff"),
     };
     let text = format!(
-        "{text}\nprograms that are running keep what they know until they are reset or restarted\n"
+        "{text}\nprograms that are running keep theirs until they are reset or restarted\n"
     );
     form.print(
         &text,

@@ -1,4 +1,4 @@
-//! `ctc completions` and `ctc man`: for those who package it.
+//! `ctc completions` and `ctc man`, for packages of the command.
 
 use std::fs;
 use std::path::{Path, PathBuf};

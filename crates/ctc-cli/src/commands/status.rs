@@ -1,4 +1,4 @@
-//! `ctc status`: what the store holds.
+//! `ctc status`: what the store has.
 
 use std::time::SystemTime;
 
@@ -17,15 +17,15 @@ use crate::record::{State, table};
 use crate::session::{LoginPolicy, SessionOptions};
 use crate::when::span;
 
-/// A page of devices: the vendor's pages name no call that is cheaper.
+/// A page of devices: the vendor's pages name no cheaper call.
 const CHECK_PATH: &str = "/connect/services/devices?pg=1";
 
 /// Options of `ctc status`.
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc status                        what the store holds; asks nothing of the server
-  ctc status --check                make one call with the session, and never log in
+  ctc status                        what the store has; sends nothing
+  ctc status --check                also make one call with the session, without a login
   ctc status --json | jq .phase     for scripts and monitoring")]
 pub(crate) struct StatusArgs {
     /// Check that the server accepts the token: one GET call, without a login
@@ -36,7 +36,7 @@ pub(crate) struct StatusArgs {
     check_path: String,
 }
 
-/// Tells what the store holds of the account.
+/// Prints what the store has of the account.
 pub(crate) fn status(
     args: &StatusArgs,
     options: &SessionOptions,
@@ -124,7 +124,7 @@ fn check(args: &StatusArgs, account: &Account) -> Result<Checked, Failure> {
             "rejects the token (401): the next call logs in".to_owned(),
         ),
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => (
-            Exit::HeldBack,
+            Exit::TryLater,
             None,
             format!("responds with {status}: ask again later"),
         ),

@@ -16,9 +16,9 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:
-  ctc store list                  every session in the store, and whose it is
-  ctc store show 3f2a             one of them, by the beginning of its mark
-  ctc store forget                remove this account's session, and what was held against it")]
+  ctc store list                  every session in the store, with its account
+  ctc store show 3f2a             one session, by the beginning of its mark
+  ctc store forget                remove this account's session, rejections and backoff")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
     what: What,
@@ -40,14 +40,14 @@ enum What {
     },
 }
 
-/// A record, its place, and whose it is if that is known here.
+/// A record, its place, and its owner if that is known here.
 struct Found {
     place: String,
     record: SessionRecord,
     owner: Option<String>,
 }
 
-/// Lists, shows or forgets.
+/// Lists, shows or removes records.
 pub(crate) fn store(
     args: &StoreArgs,
     options: &SessionOptions,
@@ -101,7 +101,7 @@ fn forget(
     mark: Option<&str>,
     form: Form,
 ) -> Result<Exit, Failure> {
-    // Without a mark it is this account's, also if its record cannot be read.
+    // Without a mark, remove this account's record, even one that cannot be read.
     let key = match mark {
         Some(_) => find(store, options, mark)?.record.key(),
         None => options.account()?.record_key()?,
@@ -110,7 +110,7 @@ fn forget(
     let place = store.place(&key);
     let text = match removed {
         true => format!("removed {place}; the token stays valid on the server until it expires\n"),
-        false => format!("there was nothing in {place}\n"),
+        false => format!("there was nothing to remove in {place}\n"),
     };
     form.print(&text, json!({ "removed": removed, "place": place }))?;
     Ok(Exit::Done)
@@ -129,7 +129,7 @@ fn find(store: &Store, options: &SessionOptions, mark: Option<&str>) -> Result<F
     match all.pop() {
         Some(found) if !several => Ok(found),
         Some(_) => Err(Failure::usage(
-            "several marks begin with this: give more of it",
+            "several marks begin with this: give more characters",
         )),
         None => Err(Failure::new(
             Exit::LoggedOut,
@@ -152,8 +152,8 @@ fn records(store: &Store, options: &SessionOptions) -> Result<Vec<Found>, Failur
     Ok(records.collect())
 }
 
-/// The accounts of the command line and of every profile, as far as username and application key
-/// are at hand: only with these can a mark be told.
+/// The accounts of the command line and of every profile whose username and application key are
+/// known: the mark is computed from both.
 fn owners(options: &SessionOptions) -> Vec<(RecordKey, String)> {
     let accounts = options.every_account().into_iter().filter_map(|account| {
         let name = super::status::in_words(&account).ok()?;

@@ -41,7 +41,7 @@ enum Format {
     Raw,
     /// The header lines that a call carries: application key and token
     Header,
-    /// The same as configuration for `curl -K -`, which keeps them off the command line
+    /// The same lines for `curl -K -`, so that they are not on its command line
     Curl,
     /// One JSON object, with the known times
     Json,
@@ -63,7 +63,7 @@ pub(crate) fn token(
     if io::stdout().is_terminal() {
         note(
             "ctc: anyone who sees this token can use the account until the token ends, and nothing \
-             renews it: `ctc exec` and `ctc proxy` give programs a session without it",
+             renews it: `ctc exec` and `ctc proxy` give a session to programs without showing it",
         );
     }
     let pass = Stamped::of(client.session())?;
@@ -100,11 +100,11 @@ pub(crate) fn token(
     Ok(Exit::Done)
 }
 
-/// The headers that a session gives to a call.
+/// The headers that a session adds to a call.
 pub(crate) struct Stamped(HeaderMap);
 
 impl Stamped {
-    /// Has a call stamped that goes nowhere.
+    /// Makes a call that is stamped but not sent.
     ///
     /// # Errors
     /// Returns [`Failure`] if the session is not open.
@@ -117,10 +117,10 @@ impl Stamped {
         Ok(Self(parts.headers))
     }
 
-    /// The token, as it is attached.
+    /// Returns the token, as it is attached.
     ///
     /// # Errors
-    /// Returns [`Failure`] if it is attached in a way that this command does not know.
+    /// Returns [`Failure`] if it is neither a cookie nor a bearer token.
     pub(crate) fn token(&self) -> Result<Zeroizing<String>, Failure> {
         let text = |name: HeaderName| self.0.get(name)?.to_str().ok();
         let cookie = text(COOKIE).and_then(|cookie| cookie.strip_prefix("authToken="));
@@ -131,7 +131,7 @@ impl Stamped {
         token.ok_or_else(|| Failure::error("the session attaches no token that can be printed"))
     }
 
-    /// What authenticates a call, without what a client adds by itself.
+    /// The headers that authenticate a call, without those that an HTTP client adds by itself.
     fn credentials(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self
             .0

@@ -1,5 +1,5 @@
-//! Bodies on their way through: streamed both ways, bounded in time, and without trailers, which
-//! could carry what is taken out of the headers.
+//! Bodies that pass through: streamed both ways, limited in time, and without trailers, which could
+//! contain what the proxy removes from the headers.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -19,13 +19,13 @@ use super::stall::{Stall, Stalled};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// When the body of a request last moved.
+/// When the last piece of a request's body was sent.
 #[derive(Debug)]
 pub(super) struct Progress {
     start: Instant,
-    /// Milliseconds after the start.
+    /// In milliseconds after the start.
     last: AtomicU64,
-    /// Whether the next piece has been asked for, and has not come.
+    /// Whether the next piece was requested and has not arrived.
     is_awaited: AtomicBool,
 }
 
@@ -44,7 +44,7 @@ impl Progress {
             .store(u64::try_from(elapsed).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// Whether it is the caller that everything waits for.
+    /// Whether the call is waiting for its caller.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_awaited.load(Relaxed)
     }
@@ -54,7 +54,7 @@ impl Progress {
     }
 }
 
-/// Waits for `work` for as long as its body, if there is one to be sent, moves within every
+/// Waits for `work` as long as its request's body, if there is one, makes progress within each
 /// `limit`.
 pub(super) async fn watch<R>(
     limit: Duration,
@@ -78,7 +78,7 @@ pub(super) async fn watch<R>(
 /// The body of a request on its way to the server.
 #[derive(Debug)]
 pub(super) enum RequestBody {
-    /// Read already, so that it can be sent again after a 401. An empty one is `None`.
+    /// Already read, so that the call can be replayed after a 401. `None` if it is empty.
     Whole(Option<Bytes>),
     Stream(Box<Upload>),
 }
@@ -101,7 +101,7 @@ impl RequestBody {
         }))
     }
 
-    /// The same body once more, unless it is a stream.
+    /// Returns a copy of the body, unless it is a stream.
     pub(super) fn again(&self) -> Option<Self> {
         match self {
             Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
@@ -158,7 +158,7 @@ impl Body for RequestBody {
     }
 }
 
-/// The body of a response on its way to the caller. Its call is over when it is dropped.
+/// The body of a response on its way to the caller. Dropping it ends the call.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     content: Content,
@@ -168,7 +168,7 @@ pub(super) struct ResponseBody {
 #[derive(Debug)]
 enum Content {
     Whole(Option<Bytes>),
-    /// May stand still for so long.
+    /// The time without progress after which the call is cut.
     Stream(Incoming, Duration),
 }
 
@@ -225,7 +225,7 @@ fn exactly(bytes: Option<&Bytes>) -> SizeHint {
     SizeHint::with_exact(bytes.map_or(0, |bytes| bytes.len() as u64))
 }
 
-/// The next piece of a body; trailers are left out.
+/// Returns the next piece of a body, without trailers.
 fn next_data(
     incoming: &mut Incoming,
     limit: Duration,

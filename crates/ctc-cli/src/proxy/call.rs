@@ -19,17 +19,17 @@ use super::reply::{Reason, Replies, Reply};
 use super::stall::Stalled;
 use super::upstream::Upstream;
 
-/// Says why the session could not recover from a 401 that the server sent.
+/// The header that says why the session could not recover from a 401 of the server.
 const UNAUTHORIZED: HeaderName = HeaderName::from_static("ctc-unauthorized");
-/// A body up to this many bytes is read before the call is sent, so that it can be sent again.
+/// Bodies of up to this many bytes are read before the call is sent, so that it can be replayed.
 const REPLAYABLE: u64 = 64 * 1024;
 
-/// What all calls share.
+/// The state that all calls share.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) door: Door,
     pub(super) upstream: Upstream,
-    /// How long a call may move nothing.
+    /// How long a call may make no progress.
     pub(super) timeout: Duration,
     pub(super) replies: Replies,
     /// Responses of the server, by the first digit of their status.
@@ -60,17 +60,17 @@ impl Proxy {
     ) -> Result<Response<Incoming>, Reply> {
         self.door.admit(&mut request)?;
         if guard.is_too_many() {
-            let why = "the proxy has as many calls as it may: make the call again later";
+            let why = "the proxy has as many calls as --max-connections allows: call again later";
             let reply = Reply::new(Reason::TooManyCalls, why);
             return Err(reply.retry_after(Duration::from_secs(1)));
         }
         let (mut parts, incoming) = request.into_parts();
-        // What hyper notes of its own connection is nothing for the next one.
+        // hyper stores facts about one connection here: do not pass them to the other.
         parts.extensions = Extensions::new();
         let mut progress = None;
         let body = match incoming.is_end_stream() {
             true => RequestBody::Whole(None),
-            // Boxed, so that calls without a body hold no room for it.
+            // Boxed, so that calls without a body need no space for it.
             false => Box::pin(self.body(&parts.method, incoming, &mut progress)).await?,
         };
         let call = pin!(self.upstream.execute(Request::from_parts(parts, body)));
@@ -81,22 +81,22 @@ impl Proxy {
                 Ok(response)
             }
             Ok(Err(error)) => Err(Reply::of(&error)),
-            // Its own timer has the same limit: either of the two is the first.
+            // The body has a timer with the same limit, and either of the two may fire first.
             Err(stalled) if progress.is_some_and(Progress::is_awaited) => {
                 Err(broken_body(Reason::BodyStalled, &stalled))
             }
             Err(stalled) => {
                 let why = format!(
                     "{stalled}, and no response came: the server may have acted on the call, so \
-                     make it again only if that does no harm"
+                     repeat it only if that is safe"
                 );
                 Err(Reply::new(Reason::ResponseTimeout, why))
             }
         }
     }
 
-    /// A short body of a call that may be sent a second time is read first: the session can then
-    /// recover from a 401. All others are streams.
+    /// Reads a short body first if the call may be replayed, so that the session can recover from a
+    /// 401. All other bodies are streamed.
     async fn body(
         &self,
         method: &Method,
@@ -122,14 +122,14 @@ impl Proxy {
         }
     }
 
-    /// Makes a response of the server one for the caller.
+    /// Turns the server's response into the one for the caller.
     fn prepare(&self, response: &mut Response<Incoming>) {
         let status = response.status();
         if let Some(count) = self.statuses.get(usize::from(status.as_u16() / 100)) {
             count.fetch_add(1, Relaxed);
         }
         self.door.strip_response(response.headers_mut());
-        // What hyper notes of its own connection is nothing for the next one.
+        // hyper stores facts about one connection here: do not pass them to the other.
         let extensions = std::mem::take(response.extensions_mut());
         if status == StatusCode::UNAUTHORIZED
             && let Some(why) = extensions.get::<Unauthorized>()

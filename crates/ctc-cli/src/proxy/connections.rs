@@ -1,5 +1,4 @@
-//! Connections: how many there may be, which one has to go when there are too many, and how they
-//! all end.
+//! Connections: their limit, which one closes when there are too many, and how all of them end.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,22 +25,21 @@ use super::stall::{Stall, Timer};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Bytes of a request's head, and of what is read or written at once. A longer head is answered
-/// with 431.
+/// The size of the read and write buffers, in bytes. A request with a longer head gets a 431.
 pub(super) const BUFFER: usize = 64 * 1024;
-/// Calls at once on one connection of HTTP/2.
+/// Concurrent calls on one HTTP/2 connection.
 const STREAMS: u32 = 100;
-/// How long to wait before looking again for a place, or for a file descriptor.
+/// How long to wait before looking again for a free slot or file descriptor.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What connections may take.
+/// The limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Connections at once.
+    /// Open connections.
     pub(super) connections: usize,
-    /// How long a connection may be without a whole request.
+    /// How long a connection may be without a complete request.
     pub(super) idle: Duration,
-    /// How long a peer may take nothing of what is written to it.
+    /// How long a peer may read nothing of what is written to it.
     pub(super) stall: Duration,
 }
 
@@ -55,39 +53,40 @@ pub(super) struct Connections {
     pub(super) counts: Counts,
 }
 
-/// What connections did so far.
+/// The counters of connections.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) accepted: AtomicU64,
     /// Closed to make room.
     pub(super) evicted: AtomicU64,
-    /// Closed because they had no whole request for too long.
+    /// Closed because they had no complete request for too long.
     pub(super) expired: AtomicU64,
-    /// Calls at present.
+    /// Calls in progress.
     pub(super) calls: AtomicUsize,
 }
 
-/// One connection, seen from outside of its task.
+/// One connection, as seen from outside its task.
 #[derive(Debug)]
 struct Connection {
     calls: AtomicUsize,
-    /// When the last call ended, or the connection began, in milliseconds after the start.
+    /// When the last call ended or, before the first, the connection was accepted; in milliseconds
+    /// after the start.
     idle_since: AtomicU64,
     orders: AtomicU8,
-    /// The task, for orders to reach it.
+    /// Wakes the task, so that it sees its orders.
     task: Mutex<Option<Waker>>,
-    /// Timers of calls that have ended, for those that follow.
+    /// Timers of calls that have ended, for reuse.
     timers: Mutex<Vec<Timer>>,
 }
 
-/// To close, to make room: if it still has no call.
+/// The order to close, to make room, unless the connection has a call by now.
 const EVICT: u8 = 1;
-/// To close, having had no whole request for too long: if it still has not.
+/// The order to close after too long without a complete request, unless it has one by now.
 const EXPIRE: u8 = 2;
-/// To end when its calls have.
+/// The order to close once its calls have ended.
 const DRAIN: u8 = 4;
 
-/// A call under way. Dropping it ends the call.
+/// A call in progress. Dropping this ends the call.
 #[derive(Debug)]
 pub(super) struct CallGuard {
     connection: Arc<Connection>,
@@ -107,13 +106,13 @@ impl Connections {
         })
     }
 
-    /// How many there are.
+    /// Returns how many are open.
     pub(super) fn open(&self) -> usize {
         self.lock().len()
     }
 
-    /// Accepts connections and serves them until `drain` says so, and then waits until they have
-    /// ended: each when its calls have. Dropping the future cuts those that are left.
+    /// Accepts connections and serves them until `drain` is true, then waits until the calls of
+    /// each have ended. Dropping the future cuts the remaining connections.
     pub(super) async fn serve<H, F, B>(
         self: &Arc<Self>,
         listener: Listener,
@@ -158,7 +157,7 @@ impl Connections {
                 drop(slot);
             });
         }
-        // From here on new connections are refused.
+        // The system refuses new connections from here on.
         drop(listener);
         for connection in self.lock().values() {
             connection.order(DRAIN);
@@ -166,12 +165,12 @@ impl Connections {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// The next connection, once there is room for it.
+    /// Returns the next connection, once there is room for it.
     async fn accept(&self, listener: &Listener) -> (Box<dyn Stream>, OwnedSemaphorePermit) {
         let stream = loop {
             match listener.accept().await {
                 Ok(stream) => break stream,
-                // The peer is gone already, or file descriptors are short: one may come free.
+                // The peer has closed it already, or no file descriptor is free: make room.
                 Err(_) => {
                     self.evict();
                     sleep(PAUSE).await;
@@ -179,7 +178,7 @@ impl Connections {
             }
         };
         loop {
-            // An error would say that the semaphore is closed, which it never is.
+            // The semaphore is never closed, so an error means that no slot is free.
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 self.counts.accepted.fetch_add(1, Relaxed);
                 return (stream, slot);
@@ -192,10 +191,10 @@ impl Connections {
         }
     }
 
-    /// Closes the connection that has been without a call for longest, if there is one.
+    /// Closes the connection that has been idle for longest, if there is one.
     ///
-    /// So connections that send nothing, or send it slowly, cannot keep others out: a caller's
-    /// connection has its request within a moment, and is safe from then on.
+    /// So connections that send nothing, or send it slowly, block no others: an ordinary caller
+    /// sends its request at once, and its connection is not idle from then on.
     fn evict(&self) {
         let open = self.lock();
         let idle = open.values().filter(|connection| {
@@ -206,12 +205,12 @@ impl Connections {
         }
     }
 
-    /// Closes connections that have had no whole request for too long. One timer for all of them:
-    /// one for each would be looked at whenever its connection moves.
+    /// Closes connections that have had no complete request for too long. All share one timer: a
+    /// timer for each would be polled whenever its connection is.
     async fn expire_idle(&self) -> Infallible {
         loop {
             let now = self.now();
-            // Whatever begins to be idle from here on ends no earlier.
+            // A connection that becomes idle from here on expires no earlier.
             let mut next = now + self.idle();
             for connection in self.lock().values() {
                 match self.expires(connection) {
@@ -220,20 +219,20 @@ impl Connections {
                     None => {}
                 }
             }
-            // With many connections some end is always near: a little late will do.
+            // With many connections one expires at any moment: closing it a little late is fine.
             let pause = self.limits.idle / 64;
             sleep_until((self.start + Duration::from_millis(next)).max(Instant::now() + pause))
                 .await;
         }
     }
 
-    /// When a connection will have been idle for too long, if it is idle.
+    /// Returns when a connection expires, if it is idle.
     fn expires(&self, connection: &Connection) -> Option<u64> {
         let since = connection.idle_since.load(SeqCst);
         connection.is_idle().then(|| since + self.idle())
     }
 
-    /// How long a connection may be idle, in milliseconds.
+    /// Returns how long a connection may be idle, in milliseconds.
     fn idle(&self) -> u64 {
         millis(self.limits.idle).max(1)
     }
@@ -260,7 +259,7 @@ impl Connections {
         F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        // Counted here, so that no connection is closed between its request and its call.
+        // Create the guard here, so that no connection closes between its request and its call.
         let service = service_fn(|request| handler(request, CallGuard::new(self, connection)));
         let io = TokioIo::new(Bounded::new(stream, self.limits.stall));
         let builder = builder();
@@ -268,7 +267,7 @@ impl Connections {
         let mut task = None;
         poll_fn(|context| {
             loop {
-                // How it ended is the peer's business: it went away, or broke the protocol.
+                // Ignore errors: the peer went away or broke the protocol, and nobody can be told.
                 if serving.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());
                 }
@@ -295,7 +294,7 @@ impl Connections {
         .await;
     }
 
-    /// Milliseconds since the start.
+    /// Returns the milliseconds since the start.
     fn now(&self) -> u64 {
         millis(self.start.elapsed())
     }
@@ -307,7 +306,7 @@ impl Connections {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // How long a head may take is bounded by the connection's own timer, for all versions alike.
+    // No time limit for heads here: `expire_idle` enforces it for both versions alike.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -327,18 +326,18 @@ impl Connection {
         self.calls.load(SeqCst) == 0
     }
 
-    /// Tells the connection's task what to do.
+    /// Gives the connection's task an order.
     fn order(&self, order: u8) {
         self.orders.fetch_or(order, SeqCst);
         let task = locked(&self.task).clone();
-        // If it has not begun, it looks by itself.
+        // A task that was not polled yet looks for orders when it is.
         if let Some(task) = task {
             task.wake();
         }
     }
 
-    /// Called before looking for orders, so that none is missed. `known` is what `task` has: it
-    /// spares the lock.
+    /// Registers the task's waker, before the task looks for orders, so that it misses none.
+    /// `known` is the registered waker: if it is still right, the lock is not needed.
     fn listen(&self, known: &mut Option<Waker>, context: &Context<'_>) {
         let task = context.waker();
         if !known.as_ref().is_some_and(|known| known.will_wake(task)) {
@@ -374,7 +373,8 @@ impl CallGuard {
         }
     }
 
-    /// Whether more calls are under way than connections may be open: only HTTP/2 gets there.
+    /// Returns whether more calls are in progress than connections may be open, which only HTTP/2
+    /// allows.
     pub(super) fn is_too_many(&self) -> bool {
         self.all.counts.calls.load(Relaxed) > self.all.limits.connections
     }

@@ -1,4 +1,4 @@
-//! `ctc proxy --demo`: a CTC server for tests in the same process.
+//! `ctc proxy --demo`: a CTC test server in the same process.
 
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Server};
 use ctc_tower::{CallOptions, Endpoint, SessionConfig};
@@ -6,7 +6,7 @@ use ctc_tower::{CallOptions, Endpoint, SessionConfig};
 use super::upstream::{self, Upstream};
 use crate::exit::{Exit, Failure};
 
-/// The server. It ends when this is dropped.
+/// The test server. Dropping it stops the server.
 pub(super) struct Demo(Server);
 
 impl Demo {
@@ -23,7 +23,7 @@ impl Demo {
         self.0.url()
     }
 
-    /// The way to it, with a session that is kept nowhere: the server is gone with this process.
+    /// Connects to it, with a session that is not saved: the server ends with this process.
     ///
     /// # Errors
     /// Returns [`Failure`] if the certificates of the operating system cannot be read.

@@ -1,8 +1,7 @@
-//! Which requests the proxy lets in, and what it takes out of messages in both directions.
+//! Which requests the proxy accepts, and what it removes from messages in both directions.
 //!
-//! Its callers are the programs of one user. What it must keep out are web pages in that user's
-//! browser, which can send requests to loopback too: by their own name for it (DNS rebinding), or
-//! across origins.
+//! Its callers are the programs of one user. Web pages in that user's browser can send requests to
+//! loopback too, by a name of their own (DNS rebinding) or across origins: the proxy rejects these.
 
 use std::net::IpAddr;
 
@@ -16,14 +15,14 @@ use super::reply::{Reason, Reply};
 use super::token::{self, LocalToken};
 use crate::secrets::sets_token;
 
-/// The vendor's path of the login.
+/// The path of the vendor's login.
 const LOGIN_PATH: &str = "/connect/services/login";
 const FETCH_SITE: &str = "sec-fetch-site";
-/// How the proxy names itself to the server.
+/// The name of the proxy in `Via`.
 const VIA_US: HeaderValue = HeaderValue::from_static("1.1 ctc-proxy");
 
-/// Headers of one connection, not of the message. A trailer could carry what is taken out here, so
-/// none goes through, and none is announced.
+/// Headers that belong to one connection, not to the message. `Trailer` is among them, because a
+/// trailer could contain a header that is removed here: no trailers are passed on.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -40,7 +39,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// What callers send that is not for the server.
+/// Headers of callers that are not for the server.
 fn is_callers_own(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -48,25 +47,25 @@ fn is_callers_own(name: &HeaderName) -> bool {
     )
 }
 
-/// What only browsers send.
+/// Headers that only browsers send.
 fn is_browsers_own(name: &HeaderName) -> bool {
     matches!(name.as_str(), "origin" | FETCH_SITE)
 }
 
-/// What a response may have that is not for the caller, or not as it is.
+/// Headers of responses that are removed or changed for the caller.
 fn is_servers_own(name: &HeaderName) -> bool {
     matches!(name.as_str(), "alt-svc" | "set-cookie" | "location")
 }
 
-/// What a request is held against.
+/// The rules for requests and responses.
 #[derive(Debug)]
 pub(super) struct Door {
     /// The port in the proxy's own URL; `None` for a socket, which has no port.
     port: Option<u16>,
-    /// What most requests have for `Host`.
+    /// The `Host` headers of most requests.
     usual_hosts: [String; 2],
     token: Option<LocalToken>,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     logout_path: String,
     endpoint: Endpoint,
 }
@@ -88,17 +87,17 @@ impl Door {
         }
     }
 
-    /// Lets a request in, and takes out of it what is not for the server: credentials of the
-    /// caller's own, and what belongs to its connection. The session replaces a key and a token, if
-    /// there are any, and keeps the other cookies.
+    /// Accepts a request, and removes what is not for the server: the caller's own credentials and
+    /// the headers of its connection. The session later replaces the `authToken` cookie and adds
+    /// the key; other cookies stay.
     ///
     /// # Errors
-    /// Returns the response for a request that is not let in.
+    /// Returns the response to a request that is not accepted.
     pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Reply> {
         self.check(request)?;
         let headers = request.headers_mut();
-        // Most requests have nothing of the kind. One walk over their few names tells, which costs
-        // less than to look each of these up.
+        // Most requests have none of these. One pass over their few names costs less than looking
+        // up each of these.
         let is_ours = |name| is_hop_by_hop(name) || is_callers_own(name) || is_browsers_own(name);
         if headers.keys().any(is_ours) {
             check_browser(headers)?;
@@ -113,14 +112,14 @@ impl Door {
     fn check<B>(&self, request: &Request<B>) -> Result<(), Reply> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         if *method == Method::CONNECT || *method == Method::TRACE {
-            let why = format!("the proxy has no {method}: it makes calls to CTC, and no tunnels");
-            return Err(Reply::new(Reason::MethodRefused, why));
+            let why = format!("the proxy does not support {method}: use another method");
+            return Err(Reply::new(Reason::MethodNotAllowed, why));
         }
         self.check_host(uri, headers)?;
         let path = uri.path();
-        // The server may read such a path as another host.
+        // The server may read `//host` or `/\host` as another host.
         if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
-            let why = "the target is not a path from the root: start it with one '/'";
+            let why = "the target is not an absolute path: start it with one '/'";
             return Err(Reply::new(Reason::BadTarget, why));
         }
         if let Some(token) = &self.token {
@@ -129,12 +128,12 @@ impl Door {
         if is_read_as(path, LOGIN_PATH) || is_read_as(path, &self.logout_path) {
             let why = "the proxy logs in and out for its callers: make the call itself, without a \
                        login";
-            return Err(Reply::new(Reason::LoginRefused, why));
+            return Err(Reply::new(Reason::LoginNotAllowed, why));
         }
         Ok(())
     }
 
-    /// Every name that the request gives its host must be this proxy's.
+    /// Checks that `Host` and URL both name this proxy.
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Reply> {
         let refused = |why: &str| Err(Reply::new(Reason::ForeignHost, why));
         let mut hosts = headers.get_all(HOST).iter();
@@ -160,8 +159,8 @@ impl Door {
         }
     }
 
-    /// `localhost`, or a loopback address, which no DNS can rebind; with the port that we listen
-    /// on.
+    /// Whether this is `localhost` or a loopback address, which DNS cannot rebind, with the proxy's
+    /// port.
     fn is_ours(&self, host: &Authority) -> bool {
         let name = host.host();
         let address = name
@@ -171,7 +170,7 @@ impl Door {
         let is_loopback = address
             .parse()
             .is_ok_and(|address: IpAddr| address.is_loopback());
-        // The text is compared as a whole, so that a username or an odd port is never ours.
+        // Compare the whole text, so that a username or an invalid port does not match.
         let port = match host.as_str().strip_prefix(name) {
             Some("") => Some(80),
             Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()),
@@ -182,15 +181,15 @@ impl Door {
             && self.port.is_none_or(|ours| port == Some(ours))
     }
 
-    /// Whether calls would come back in here.
+    /// Returns whether the endpoint is this proxy.
     pub(super) fn leads_to_itself(&self) -> bool {
         let origin = self.endpoint.origin().strip_prefix("http://");
         let authority = origin.and_then(|host| Authority::try_from(host).ok());
         self.port.is_some() && authority.is_some_and(|host| self.is_ours(&host))
     }
 
-    /// Takes out of a response the token, and what is true of the server's connection only. A
-    /// `Location` on the server becomes one on the proxy.
+    /// Removes from a response the token and the headers of the server's connection. A `Location`
+    /// on the server becomes one on the proxy.
     pub(super) fn strip_response(&self, headers: &mut HeaderMap) {
         let is_ours = |name| is_hop_by_hop(name) || is_servers_own(name);
         if !headers.keys().any(is_ours) {
@@ -216,7 +215,7 @@ impl Door {
         }
     }
 
-    /// The path of a `Location` on the server itself.
+    /// Returns the path of a `Location` on the server itself.
     fn path_of(&self, location: Option<&HeaderValue>) -> Option<HeaderValue> {
         let text = location?.to_str().ok()?;
         let uri = Uri::try_from(text).ok()?;
@@ -226,7 +225,7 @@ impl Door {
         let fragment = text.split_once('#').map_or("", |(_, fragment)| fragment);
         let path = uri.path_and_query()?.as_str();
         if path.starts_with("//") {
-            return None; // by itself it would name a host
+            return None; // without the origin, it would name a host
         }
         let path = match fragment {
             "" => path.to_owned(),
@@ -236,7 +235,7 @@ impl Door {
     }
 }
 
-/// Browsers say where a request comes from. Nothing but a browser has a reason to.
+/// Rejects requests of web pages: only browsers say where a request comes from.
 fn check_browser(headers: &HeaderMap) -> Result<(), Reply> {
     let is_elsewhere = |value: &HeaderValue| {
         !["none", "same-origin"].contains(&value.to_str().unwrap_or_default())
@@ -248,12 +247,13 @@ fn check_browser(headers: &HeaderMap) -> Result<(), Reply> {
     Ok(())
 }
 
-/// An offer of h2c may be ignored, and some clients make it with every first request.
+/// Rejects other protocols. Ignores h2c, as RFC 9110 allows: some clients offer it with each first
+/// request.
 fn check_upgrade(headers: &HeaderMap) -> Result<(), Reply> {
     let is_other_protocol = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"h2c");
     if headers.get_all(UPGRADE).iter().any(is_other_protocol) {
-        let why = "the proxy does not change protocols: make the request without Upgrade";
-        return Err(Reply::new(Reason::UpgradeRefused, why));
+        let why = "the proxy does not switch protocols: make the request without Upgrade";
+        return Err(Reply::new(Reason::UpgradeNotAllowed, why));
     }
     Ok(())
 }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_of_the_host_counts() {
+    fn host_and_url_must_both_name_the_proxy() {
         let tcp = door(Some(8321));
         let ours = "127.0.0.1:8321";
         let foreign = Some(Reason::ForeignHost);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_loses_the_token_in_every_spelling_and_keeps_other_cookies() {
+    fn a_response_loses_the_token_in_any_spelling_and_keeps_other_cookies() {
         let mut headers = HeaderMap::new();
         for cookie in [
             "authToken=x; Path=/",

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`, on a port of their own. They show no secret.
+//! `/healthz`, `/readyz` and `/metrics`, on a separate port. They show no secret.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::body::ResponseBody;
 use super::call::Proxy;
 use super::connections::{CallGuard, Connections};
 
-/// What there is to tell.
+/// The sources of what is reported.
 #[derive(Clone, Debug)]
 pub(super) struct Health {
     pub(super) session: SharedSession,
@@ -38,10 +38,7 @@ impl Health {
             },
             (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, self.metrics()),
             (_, "/healthz" | "/readyz" | "/metrics") => text(StatusCode::METHOD_NOT_ALLOWED, "GET"),
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "there are /healthz, /readyz and /metrics",
-            ),
+            _ => text(StatusCode::NOT_FOUND, "use /healthz, /readyz or /metrics"),
         };
         let mut response = Response::new(ResponseBody::whole(body, guard));
         *response.status_mut() = status;
@@ -54,7 +51,7 @@ impl Health {
         response
     }
 
-    /// Why calls do not get through now.
+    /// Returns why calls cannot succeed now.
     fn obstacle(&self) -> Option<&'static str> {
         if *self.draining.borrow() {
             return Some("draining");
@@ -83,12 +80,12 @@ impl Health {
         );
         text.counter(
             "ctc_replays_total",
-            "Calls that were sent a second time.",
+            "Calls that were replayed.",
             counts.replays,
         );
         text.counter(
             "ctc_denied_total",
-            "Calls that the session denied.",
+            "Calls that the session denied, without sending them.",
             counts.denied,
         );
         text.counter("ctc_logins_total", "Logins that were sent.", counts.logins);
@@ -104,7 +101,7 @@ impl Health {
         );
         text.counter(
             "ctc_rotations_total",
-            "Tokens that CTC replaced.",
+            "Tokens replaced on an ordinary response.",
             counts.rotations,
         );
         text.counter(
@@ -114,14 +111,14 @@ impl Health {
         );
         text.counter(
             "ctc_orphans_total",
-            "Tokens that came too late.",
+            "Tokens obtained after a close, and logged out.",
             counts.orphans,
         );
 
         text.head(
             "ctc_session_phase",
             "gauge",
-            "1 for the phase that the session is in.",
+            "1 for the current phase of the session, else 0.",
         );
         let now = phase_name(&self.session.phase());
         for phase in [
@@ -168,7 +165,7 @@ impl Health {
             ),
             (
                 "ctc_proxy_expired_total",
-                "Connections closed as idle.",
+                "Connections closed because they were idle for too long.",
                 &connections.expired,
             ),
         ] {

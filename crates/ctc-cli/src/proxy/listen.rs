@@ -21,7 +21,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What accepts connections.
+/// A listener of either kind.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -39,18 +39,18 @@ impl Listener {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        // On Windows this would share a port that is taken; elsewhere it takes over one that was
-        // closed a moment ago.
+        // Allows binding a port that was closed a moment ago. On Windows it would share a port that
+        // is in use.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG).map(Self::Tcp)
     }
 
-    /// Listens on a Unix socket that its owner alone may connect to.
+    /// Listens on a Unix socket that only its owner may connect to.
     ///
-    /// The socket gets its mode in a folder that nobody else can enter, and only then its name: at
-    /// no time can another user connect.
+    /// The socket is created in a folder that nobody else can enter, gets its mode there, and is
+    /// then renamed: so no other user can connect at any time.
     ///
     /// # Errors
     /// Returns an error if something other than an abandoned socket is at `path`, or if the folder
@@ -64,7 +64,7 @@ impl Listener {
             if !there.file_type().is_socket() {
                 return Err(io::Error::new(
                     io::ErrorKind::AlreadyExists,
-                    "something other than a socket has that name",
+                    "the path is not a socket: remove it or choose another path",
                 ));
             }
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -76,11 +76,11 @@ impl Listener {
         let nearby = PathBuf::from(nearby);
         let hidden = nearby.join("s");
         let remove = || {
-            // An error means that it is not there, or that the next step fails with the same.
+            // Ignore errors: either there is nothing to remove, or the next step fails too.
             let _ = fs::remove_file(&hidden);
             let _ = fs::remove_dir(&nearby);
         };
-        // A proxy that was killed here may have had the same number: in a container all have.
+        // A proxy that was killed here may have had the same process id, as in a container.
         remove();
         DirBuilder::new().mode(0o700).create(&nearby)?;
         let bound = tokio::net::UnixListener::bind(&hidden).and_then(|listener| {
@@ -92,7 +92,7 @@ impl Listener {
         bound
     }
 
-    /// The port of a TCP listener.
+    /// Returns the port of a TCP listener.
     pub(super) fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
@@ -101,7 +101,7 @@ impl Listener {
         }
     }
 
-    /// What to tell people.
+    /// Returns the URL to print.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Tcp(listener) => match listener.local_addr() {
@@ -127,7 +127,7 @@ impl Listener {
     }
 }
 
-/// The name of a socket, removed when it is dropped unless another process has taken it over.
+/// The path of a socket. Dropping it removes the socket, unless it is another process's by now.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(super) struct SocketFile {
@@ -144,7 +144,7 @@ impl SocketFile {
         })
     }
 
-    /// Which file it is, whatever its name.
+    /// Returns the identity of the file, whatever its name.
     fn place(path: &Path) -> io::Result<(u64, u64)> {
         use std::os::unix::fs::MetadataExt;
 
@@ -157,13 +157,13 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if Self::place(&self.path).is_ok_and(|place| place == self.place) {
-            // A name that stays is taken over by the next proxy.
+            // Ignore errors: the next proxy replaces an abandoned socket.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// A connection whose peer has to read what is written to it.
+/// A connection that fails if its peer does not read what is written to it.
 pub(super) struct Bounded<S> {
     stream: S,
     limit: Duration,

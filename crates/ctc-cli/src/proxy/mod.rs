@@ -1,5 +1,5 @@
-//! The local proxy: programs use it as their base URL, with no credentials of their own. Key and
-//! token are added on the way.
+//! The local proxy: programs use it as their base URL, without credentials of their own. The proxy
+//! adds key and token.
 
 mod body;
 mod call;
@@ -44,7 +44,7 @@ use reply::Replies;
 use token::LocalToken;
 use upstream::{Layer, Upstream};
 
-/// Probes and scrapers are few.
+/// Connections to the health port: there are few probes and scrapers.
 const HEALTH_CONNECTIONS: usize = 64;
 /// File descriptors for everything but connections: the store, the terminal, logins.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -71,7 +71,7 @@ pub(crate) struct Args {
     /// Address for /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS")]
     health: Option<SocketAddr>,
-    /// How many connections, and calls, at a time
+    /// Limit of open connections, and of calls in progress
     #[arg(long, value_name = "NUMBER", default_value = "1024", value_parser = at_least_one)]
     max_connections: usize,
     /// Time limit for a call without progress
@@ -92,7 +92,7 @@ pub(crate) struct Args {
 fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().map(Duration::try_from_secs_f64);
     match duration {
-        // Timers cannot reach further than a few years.
+        // Timers are limited to a few years.
         Some(Ok(duration)) if (1..=31_536_000_000).contains(&duration.as_millis()) => Ok(duration),
         _ => Err("give a number of seconds, from 0.001 to a year".to_owned()),
     }
@@ -105,7 +105,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Runs the proxy until it is told to end.
+/// Runs the proxy until a signal ends it.
 ///
 /// # Errors
 /// Returns [`Failure`] if the proxy cannot start.
@@ -138,7 +138,7 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
         .build();
     let runtime = cannot("start the runtime", runtime)?;
     let result = runtime.block_on(work);
-    // What a store or a look-up of a name still does must not hold up the end.
+    // A store operation or a name lookup that still runs must not delay the exit.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -211,7 +211,7 @@ async fn serve(
         () = serving.as_mut() => {}
         () = signals.next() => {}
     }
-    // The receivers live as long as this future.
+    // Ignore the error: the receivers live as long as this future.
     let _ = drain.send(true);
     note("ctc: draining");
     let deadline = Instant::now() + args.drain;
@@ -220,11 +220,11 @@ async fn serve(
         () = sleep_until(deadline) => note("ctc: the calls that did not finish in time are cut"),
         () = signals.next() => note("ctc: second signal: the remaining calls are cut"),
     }
-    // A token that is on its way must reach the store: the next process would log in again.
+    // Let a login in progress save its token: otherwise the next process would log in again.
     if matches!(session.phase(), Phase::LoggingIn | Phase::Open(_)) {
         let options = CallOptions::new();
         let login = proxy.upstream.driver().login(&options);
-        // Bounded like everything else here.
+        // Limited in time, like everything else here.
         let _ = timeout_at(deadline, login).await;
     }
     Ok(())
@@ -236,8 +236,8 @@ async fn serve_health(listener: Listener, health: Health, idle: Duration) {
         idle,
         stall: idle,
     });
-    // It answers until the process ends.
-    let (_never, draining) = watch::channel(false);
+    // It responds until the process ends.
+    let (_sender, draining) = watch::channel(false);
     let handler = move |request, guard| ready(Ok(health.respond(&request, guard)));
     connections.serve(listener, handler, draining).await;
 }
@@ -261,10 +261,11 @@ fn listener(args: &Args) -> Result<Listener, Failure> {
     )
 }
 
-/// As many connections as there are file descriptors for: each call takes two.
+/// Returns the limit of connections: `wanted`, or as many as there are file descriptors for, with
+/// two for each call.
 fn room(wanted: usize) -> usize {
     let needed = 2 * wanted as u64 + SPARE_DESCRIPTORS;
-    // Where there is no such limit, or it cannot be raised, the pool of descriptors is what it is.
+    // Ignore errors: the system has no such limit, or does not let us raise it.
     let Ok(descriptors) = rlimit::increase_nofile_limit(needed) else {
         return wanted;
     };
@@ -272,14 +273,14 @@ fn room(wanted: usize) -> usize {
     let room = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, wanted);
     if room < wanted {
         note(&format!(
-            "ctc: the limit of {descriptors} open files allows {room} connections: raise it for \
-             more"
+            "ctc: the limit of {descriptors} open files allows only {room} connections: raise it \
+             with `ulimit -n`"
         ));
     }
     room
 }
 
-/// What ends the proxy.
+/// The signals that end the proxy.
 struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,

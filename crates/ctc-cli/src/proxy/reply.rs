@@ -1,5 +1,4 @@
-//! What the proxy itself says to a caller: a status, a reason that programs can read, and a text
-//! for people.
+//! The proxy's own responses: a status, a reason for programs, and a text for people.
 
 use std::error::Error;
 use std::io;
@@ -16,12 +15,13 @@ use super::connections::CallGuard;
 use super::stall::Stalled;
 use crate::exit::chain;
 
-/// Tells the proxy's own responses from the server's; its value is the reason.
+/// The header that distinguishes the proxy's own responses from the server's. Its value is the
+/// reason.
 pub(super) const ERROR: HeaderName = HeaderName::from_static("ctc-error");
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident;)*) => {
-        /// Why the proxy responds by itself.
+        /// Why the proxy itself responds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Reason { $($(#[$doc])* $variant),* }
 
@@ -39,27 +39,27 @@ macro_rules! reasons {
     };
 }
 reasons! {
-    /// `Host`, or the request's URL, names another host than this proxy.
+    /// `Host` or the request's URL names another host than this proxy.
     ForeignHost = "foreign_host", MISDIRECTED_REQUEST;
-    /// A web page sent it.
+    /// A web page sent the request.
     ForeignOrigin = "foreign_origin", FORBIDDEN;
-    /// The target is no path.
+    /// The target is not a path.
     BadTarget = "bad_target", BAD_REQUEST;
     /// `CONNECT`, which would go elsewhere, or `TRACE`, which would show the token.
-    MethodRefused = "method_refused", METHOD_NOT_ALLOWED;
-    /// It asks for another protocol.
-    UpgradeRefused = "upgrade_refused", BAD_REQUEST;
-    /// It lacks the token that this proxy asks for.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    /// The request asks for another protocol.
+    UpgradeNotAllowed = "upgrade_not_allowed", BAD_REQUEST;
+    /// The request does not have the token of this proxy.
     LocalToken = "local_token", FORBIDDEN;
-    /// A login or logout, which are the proxy's own.
-    LoginRefused = "login_refused", FORBIDDEN;
-    /// Its headers cannot be sent on.
+    /// A login or logout, which only the proxy makes.
+    LoginNotAllowed = "login_not_allowed", FORBIDDEN;
+    /// The request's headers cannot be forwarded.
     BadHeaders = "bad_headers", BAD_REQUEST;
-    /// Its body broke off.
+    /// The request's body ended early.
     BadBody = "bad_body", BAD_REQUEST;
-    /// Its body stopped coming.
+    /// The request's body stalled.
     BodyStalled = "body_stalled", REQUEST_TIMEOUT;
-    /// More calls at once than there may be.
+    /// There are too many calls in progress.
     TooManyCalls = "too_many_calls", SERVICE_UNAVAILABLE;
     /// The server rejected the credentials.
     CredentialsRejected = "credentials_rejected", BAD_GATEWAY;
@@ -79,7 +79,7 @@ reasons! {
     ResponseTimeout = "response_timeout", GATEWAY_TIMEOUT;
 }
 
-/// A response of the proxy's own.
+/// A response of the proxy itself.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) reason: Reason,
@@ -101,7 +101,7 @@ impl Reply {
         self
     }
 
-    /// Why a call got no response from the server.
+    /// Creates the response for a call that got none from the server.
     pub(super) fn of(error: &CallError<TowerError>) -> Self {
         match error {
             CallError::Denied(denied) => {
@@ -139,7 +139,7 @@ impl Reply {
 
     pub(super) fn into_response(self, call: CallGuard) -> Response<ResponseBody> {
         let seconds = self.retry_after.map(whole_seconds);
-        // As `ctc --json` has it.
+        // The same members as with `ctc --json`.
         let error = json!({
             "kind": self.reason.name(),
             "message": self.message,
@@ -152,7 +152,7 @@ impl Reply {
         headers.insert(ERROR, HeaderValue::from_static(self.reason.name()));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.reason == Reason::MethodRefused {
+        if self.reason == Reason::MethodNotAllowed {
             let others = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
             headers.insert(ALLOW, HeaderValue::from_static(others));
         }
@@ -163,7 +163,7 @@ impl Reply {
     }
 }
 
-/// Rounded up: who comes back a moment too early is denied once more.
+/// Rounds up, because a caller that comes back a moment too early is denied again.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
@@ -177,7 +177,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-/// How often the proxy responded by itself, by the reason.
+/// How many responses the proxy itself sent, by reason.
 #[derive(Debug)]
 pub(super) struct Replies(Vec<AtomicU64>);
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_rounded_up() {
+    fn a_retry_after_is_rounded_up() {
         let seconds = |millis| whole_seconds(Duration::from_millis(millis));
         assert_eq!([0, 1, 1000, 1001].map(seconds), [0, 1, 1, 2]);
     }

@@ -1,4 +1,4 @@
-//! What the proxy tells its operator: where it is, and what happens to the session.
+//! Messages to the operator: the proxy's URL, and what happens to the session.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::token;
 use crate::exit::Failure;
 use crate::output::{Form, note};
 
-/// The proxy's URL on standard output, and the rest on standard error.
+/// Prints the proxy's URL on standard output, and the rest on standard error.
 pub(super) fn where_it_is(
     form: Form,
     listener: &Listener,
@@ -28,7 +28,7 @@ pub(super) fn where_it_is(
     form.print(&format!("{url}\n"), json)
 }
 
-/// What to type against the server for tests.
+/// Prints commands to try with the test server.
 pub(super) fn what_to_type(listener: &Listener, token_file: Option<&Path>, server: &str) {
     let token = token_file.map(|path| {
         let path = path.display();
@@ -40,18 +40,18 @@ pub(super) fn what_to_type(listener: &Listener, token_file: Option<&Path>, serve
         None => format!("curl{token} {}", listener.shown()),
     };
     note(&format!(
-        "A CTC server for tests runs in this process. In another terminal, as often as you like:\n\
+        "A CTC test server runs in this process. Make calls from another terminal:\n\
          \n    {through}/connect/services/devices\n\n\
-         How many logins that took, and the end of the session's token:\n\
+         See how many logins that took, and revoke the session's token:\n\
          \n    curl {server}/_ctc/counts\n    curl -X POST {server}/_ctc/revoke\n"
     ));
 }
 
-/// Tells what happens to the session: what an operator wants to see in the journal.
+/// Prints the session's events that an operator wants to see in the journal.
 pub(super) fn events(session: &SharedSession) {
     session.set_observer(|_: &SharedSession, event: &Event<'_>| match event {
         Event::LoggedIn { .. } => note("ctc: logged in"),
-        Event::Adopted { .. } => note("ctc: the store has a session, which is used"),
+        Event::Adopted { .. } => note("ctc: adopted the session in the store"),
         Event::LoginFailed { denial } => note(&format!("ctc: the login failed: {denial}")),
         Event::DeniedByStore { denial } => note(&format!("ctc: no login for now: {denial}")),
         Event::TokenInvalidated { status, .. } => {

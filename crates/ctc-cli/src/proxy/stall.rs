@@ -1,4 +1,4 @@
-//! How long something may not move.
+//! Time limits for waiting without progress.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// One side moved nothing for as long as the proxy waits.
+/// One side made no progress within the proxy's limit.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing moved for {} s", .0.as_secs_f64())]
+#[error("no progress for {} s", .0.as_secs_f64())]
 pub(super) struct Stalled(pub(super) Duration);
 
-/// A timer that may have been set for something else before.
+/// A timer, which may have been set for another use before.
 pub(super) type Timer = Pin<Box<Sleep>>;
 
-/// Tells when something that should move has not moved for too long.
+/// Detects that something has made no progress for too long.
 ///
-/// That it moved is only noted. The timer stays as it is, fires too early if at all, and is set
-/// anew then: once in a while, and not for each call.
+/// Progress does not reset the timer, which would cost time in each call. The timer fires too early
+/// at most, and is then set again.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     since: Option<Instant>,
@@ -25,12 +25,12 @@ pub(super) struct Stall {
 }
 
 impl Stall {
-    /// With a timer that is not needed elsewhere, if there is one.
+    /// Reuses a timer that is not needed elsewhere, if there is one.
     pub(super) fn with(timer: Option<Timer>) -> Self {
         Self { since: None, timer }
     }
 
-    /// Returns the timer.
+    /// Returns the timer, for reuse.
     pub(super) fn into_timer(self) -> Option<Timer> {
         self.timer
     }
@@ -39,12 +39,12 @@ impl Stall {
         self.since = None;
     }
 
-    /// It last moved at `time`, or later.
+    /// Reports that the last progress was at `time` or later.
     pub(super) fn moved_at(&mut self, time: Instant) {
         self.since = self.since.max(Some(time));
     }
 
-    /// Called while nothing moves: ready when that has lasted as long as `limit`.
+    /// Called while there is no progress. Ready once that has lasted for `limit`.
     pub(super) fn poll(&mut self, limit: Duration, context: &mut Context<'_>) -> Poll<Stalled> {
         let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
         let timer = self
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_timer_of_an_earlier_call_neither_cuts_a_later_one_nor_lets_it_go_on() {
+    async fn a_reused_timer_neither_shortens_nor_extends_the_limit() {
         let mut stall = Stall::default();
         waits(&mut stall, LIMIT / 2).await;
         // The timer goes on, and fires half way through what follows.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_moves_does_not_stall_and_what_moved_elsewhere_counts() {
+    async fn progress_here_or_elsewhere_prevents_a_stall() {
         let mut stall = Stall::default();
         for _ in 0..3 {
             waits(&mut stall, LIMIT - Duration::from_secs(1)).await;

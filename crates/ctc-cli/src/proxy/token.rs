@@ -1,4 +1,4 @@
-//! The local token: what callers must show when the proxy asks them for it.
+//! The local token, which callers must send if the proxy requires it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -10,21 +10,21 @@ use subtle::ConstantTimeEq;
 
 use super::reply::{Reason, Reply};
 
-/// The header that callers show it in. It is not sent on.
+/// The header with the token. It is not forwarded.
 pub(super) const HEADER: &str = "ctc-proxy-token";
 /// Bytes of randomness.
 const BYTES: usize = 32;
 
-/// The token that this proxy asks for.
+/// The token that this proxy requires.
 pub(super) struct LocalToken(String);
 
 impl LocalToken {
-    /// Reads the token in the file at `path`, or makes one if there is none yet: so callers need
-    /// not know that the proxy was started anew.
+    /// Reads the token in the file at `path`, or creates one if there is none yet. So the token
+    /// stays the same when the proxy restarts.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be read or made, can be read by others, or holds
-    /// something else.
+    /// Returns an error if the file cannot be read or created, other users can read it, or it
+    /// contains anything else.
     pub(super) fn in_file(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -32,7 +32,8 @@ impl LocalToken {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
         check_private(&file)?;
-        // Until the file is closed: of two proxies that start at once, one makes the token.
+        // Hold the lock until the file is closed: if two proxies start at once, one of them creates
+        // the token.
         file.lock()?;
         let mut text = String::new();
         (&file).take(1024).read_to_string(&mut text)?;
@@ -46,17 +47,17 @@ impl LocalToken {
             return Ok(Self(token));
         }
         if token.len() != 2 * BYTES || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let why = "it holds something other than a token of this proxy: remove it";
+            let why = "it does not contain a token of this proxy: remove it";
             return Err(io::Error::new(ErrorKind::InvalidData, why));
         }
         Ok(Self(token.to_owned()))
     }
 
     /// # Errors
-    /// Returns the response for a request that does not show this token.
+    /// Returns the response to a request without this token.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Reply> {
         let mut shown = headers.get_all(HEADER).iter();
-        // Of equal length or not: that is no secret. The bytes are compared without a shortcut.
+        // The length is not secret. The bytes are compared in constant time.
         let is_right = match (shown.next(), shown.next()) {
             (Some(shown), None) => shown.as_bytes().ct_eq(self.0.as_bytes()).into(),
             _ => false,
@@ -65,7 +66,7 @@ impl LocalToken {
             return Ok(());
         }
         let why =
-            format!("the header {HEADER} is missing or wrong: send what the token file holds");
+            format!("the header {HEADER} is missing or wrong: send the token in the proxy's file");
         Err(Reply::new(Reason::LocalToken, why))
     }
 }
@@ -77,7 +78,7 @@ fn check_private(file: &File) -> io::Result<()> {
     if file.metadata()?.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }
-    let why = "others than its owner can read it: `chmod 600` it, or remove it";
+    let why = "other users can read it: run `chmod 600` on it, or remove it";
     Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
 
@@ -100,7 +101,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_token_is_made_once_private_and_asked_for() {
+    fn a_token_is_created_once_private_and_required() {
         use std::fs::{self, Permissions};
         use std::os::unix::fs::PermissionsExt;
 
@@ -136,7 +137,7 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "hunter2\n").unwrap();
         assert!(LocalToken::in_file(&path).is_err());
-        // As a proxy leaves it that is killed at its start.
+        // A proxy that was killed at its start leaves an empty file.
         fs::write(&path, "").unwrap();
         assert_ne!(LocalToken::in_file(&path).unwrap().0, token.0);
     }

@@ -1,4 +1,4 @@
-//! The way to the server: hyper's client with TLS, under the session's layer.
+//! The client for the server: hyper with TLS, under the session's layer.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,16 +17,15 @@ use super::body::RequestBody;
 use super::connections::BUFFER;
 use crate::exit::{Exit, Failure};
 
-/// For a name to be looked up and a connection to be made. A server that is away costs no caller
-/// more.
+/// Time limit for name lookup and connection: the longest wait for a server that is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Shorter than servers commonly keep a connection that nobody uses: fewer calls meet one that is
-/// just being closed.
+/// How long an idle connection stays in the pool. Shorter than most servers keep one, so that fewer
+/// calls are sent on a connection that the server is closing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 type HttpClient = Client<Connector, RequestBody>;
 
-/// The connector as one `Arc`: hyper clones it for each call, whether it connects or not.
+/// The connector in one `Arc`, because hyper clones it for each call, even if it does not connect.
 #[derive(Clone)]
 pub(super) struct Connector(Arc<HttpsConnector<HttpConnector>>);
 
@@ -44,14 +43,14 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// hyper's client as one `Arc`, where it is a dozen: the layer clones it for each call.
+/// hyper's client in one `Arc` instead of a dozen, because the layer clones it for each call.
 #[derive(Clone, Debug)]
 pub(super) struct Http(Arc<ToEndpoint>);
 
 #[derive(Debug)]
 struct ToEndpoint {
     client: HttpClient,
-    /// Ready made: hyper would put it together for each call, which takes 2,000 instructions.
+    /// The `Host` header, built once: hyper would build it for each call, in 2,000 instructions.
     host: HeaderValue,
 }
 
@@ -80,12 +79,12 @@ impl Service<Request<RequestBody>> for Http {
     }
 }
 
-/// The session's layer, for a store to be set.
+/// The session's layer, before its store is set.
 pub(super) type Layer = CtcLayer<RequestBody>;
-/// What takes calls to the server.
+/// The service that sends calls to the server.
 pub(super) type Upstream = CtcService<Http, RequestBody>;
 
-/// `with_store` puts the layer over the session's store, if it has one.
+/// Builds the service. `with_store` sets the layer's store, if the session has one.
 ///
 /// # Errors
 /// Returns [`Failure`] if the certificates of the operating system cannot be read.
@@ -98,8 +97,8 @@ pub(super) fn build(
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    // The provider is named, and none is installed for the whole process. Plain http is for
-    // loopback, which the endpoint has checked.
+    // Name the crypto provider here, and install none for the whole process. Plain http is for
+    // loopback only, which the endpoint has checked.
     let provider = rustls::crypto::ring::default_provider();
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_platform_verifier(Arc::new(provider))

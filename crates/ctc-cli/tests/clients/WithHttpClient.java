@@ -1,5 +1,5 @@
-// A program for the CTC API that knows its base URL, and no credentials. With Java's HttpClient, as
-// it comes: it offers HTTP/2 with its first request.
+// A program for the CTC API that knows its base URL but no credentials, with Java's HttpClient. By
+// default, it offers HTTP/2 with its first request.
 
 import java.io.InputStream;
 import java.net.URI;

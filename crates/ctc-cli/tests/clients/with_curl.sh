@@ -1,5 +1,5 @@
 #!/bin/sh
-# A script for the CTC API that knows its base URL, and no credentials. With curl.
+# A script for the CTC API that knows its base URL but no credentials, with curl.
 set -eu
 base=$1
 

@@ -1,4 +1,4 @@
-// A program for the CTC API that knows its base URL, and no credentials. With Node's fetch.
+// A program for the CTC API that knows its base URL but no credentials, with Node's fetch.
 
 import assert from "node:assert/strict";
 

@@ -1,4 +1,4 @@
-"""A program for the CTC API that knows its base URL, and no credentials. With httpx, asynchronous."""
+"""A program for the CTC API that knows its base URL but no credentials, with httpx, asynchronous."""
 
 import asyncio
 import sys

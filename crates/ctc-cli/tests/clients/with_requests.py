@@ -1,4 +1,4 @@
-"""A program for the CTC API that knows its base URL, and no credentials. With requests."""
+"""A program for the CTC API that knows its base URL but no credentials, with requests."""
 
 import sys
 

@@ -48,7 +48,7 @@ fn a_response_in_json_has_status_headers_and_body() {
     assert!(json.get("body").is_none());
 }
 
-/// Text from the command line, a file and standard input; a method that is not idempotent.
+/// Data from the command line, a file and standard input; with a method that is not idempotent.
 #[test]
 fn a_call_sends_its_data() {
     let machine = Machine::new();
@@ -139,9 +139,9 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert!(output.stderr.is_empty(), "{output:?}");
 }
 
-/// The lines of `--format header` are what the server wants of a call.
+/// The lines of `--format header` are all that the server requires of a call.
 #[test]
-fn a_token_serves_other_programs() {
+fn the_printed_token_works_in_other_programs() {
     let machine = Machine::new();
     let raw = machine.run(&["token"]).ends_with(0).out;
     let lines = machine
@@ -203,7 +203,7 @@ fn exec_gives_a_program_the_token_and_no_password() {
 }
 
 #[test]
-fn exec_and_get_without_a_session_make_none_if_they_may_not() {
+fn with_no_login_exec_and_get_need_a_session_in_the_store() {
     let machine = Machine::new();
     machine
         .run(&["exec", "--no-login", "--", "true"])
@@ -213,7 +213,7 @@ fn exec_and_get_without_a_session_make_none_if_they_may_not() {
     assert_eq!(machine.server.counts().login_requests, 0);
     machine.run(&["login"]).ends_with(0);
     machine.run(&["get", "--no-login", DEVICES]).ends_with(0);
-    // A token that is over is not replaced either.
+    // An invalidated token is not replaced either.
     machine.server.revoke_all();
     let ran = machine.run(&["get", "--no-login", DEVICES]).ends_with(5);
     assert!(ran.err.contains("ctc login"), "{}", ran.err);

@@ -56,14 +56,14 @@ fn code_2_is_usage() {
 }
 
 #[test]
-fn code_3_is_held_back_and_says_for_how_long() {
+fn code_3_means_try_later_and_says_when() {
     let machine = Machine::new();
     machine
         .server
         .inject(Rule::once(Matcher::Login, Fault::throttle(77)));
     let first = machine.run(&["get", DEVICES]).ends_with(3);
     assert!(first.err.contains("try again in 77 s"), "{}", first.err);
-    // The store knows: no process asks the server again meanwhile.
+    // The backoff is in the store: no process asks the server again meanwhile.
     let (text, json) = machine.run_in_both_forms(&["get", DEVICES]);
     assert!(
         text.ends_with(3).err.contains("try again in 7"),
@@ -71,7 +71,7 @@ fn code_3_is_held_back_and_says_for_how_long() {
     );
     let left = json["error"]["retry_after_seconds"].as_u64().unwrap();
     assert!((60..=77).contains(&left), "{json}");
-    assert_eq!(json["error"]["kind"], "held_back");
+    assert_eq!(json["error"]["kind"], "try_later");
     let (text, json) = machine.run_in_both_forms(&["status"]);
     assert!(text.ends_with(3).out.contains("backoff  until "));
     assert_eq!(
@@ -103,7 +103,7 @@ fn code_3_is_a_spent_budget() {
     let (text, json) = machine.run_in_both_forms(&["renew"]);
     assert!(text.ends_with(3).err.contains("budget"));
     assert!(json["error"]["retry_after_seconds"].as_u64().unwrap() > 100);
-    // The session goes on.
+    // The session stays open.
     machine.run(&["get", DEVICES]).ends_with(0);
     let budget = &machine.run(&["status", "--json"]).ends_with(0).json()["login_budget"];
     assert_eq!(budget["left"], 0);
@@ -111,7 +111,7 @@ fn code_3_is_a_spent_budget() {
 }
 
 #[test]
-fn waiting_for_a_login_that_is_held_back_is_an_option() {
+fn with_wait_a_command_waits_for_the_backoff() {
     let machine = Machine::new();
     machine
         .server
@@ -146,7 +146,7 @@ fn code_4_is_rejected_credentials_and_costs_one_login_in_all() {
         machine.run(&["status", "--json"]).ends_with(4).json()["rejections"][0],
         401
     );
-    // The right password is another matter.
+    // The right password still works.
     machine.run(&["get", DEVICES]).ends_with(0);
     assert_eq!(machine.server.counts().login_requests, 2);
 }
@@ -175,7 +175,7 @@ fn code_69_is_a_server_that_cannot_be_reached() {
     let away = |args: &[&str]| run(machine.command(args).env("CTC_BASE_URL", &nobody));
     let ran = away(&["login"]).ends_with(69);
     assert!(ran.err.contains("could not be reached"), "{}", ran.err);
-    // Now the store holds the next login back, for seconds.
+    // Now the backoff in the store denies the next login for some seconds.
     away(&["login"]).ends_with(3);
     away(&["reset"]).ends_with(0);
     let json = away(&["login", "--json"]).ends_with(69).json();
@@ -186,7 +186,7 @@ fn code_69_is_a_server_that_cannot_be_reached() {
 }
 
 #[test]
-fn a_call_that_gets_no_response_is_code_69_too() {
+fn code_69_is_also_a_call_without_a_response() {
     let machine = Machine::new();
     machine.run(&["login"]).ends_with(0);
     machine
@@ -201,11 +201,10 @@ fn a_call_that_gets_no_response_is_code_69_too() {
     assert_eq!(json["error"]["kind"], "unreachable");
 }
 
-/// A store that cannot be used would leave every process to itself: a loop would be a loop of
-/// logins.
+/// Without a store, each process would log in: a loop of commands would be a loop of logins.
 #[cfg(unix)]
 #[test]
-fn without_a_store_that_works_nothing_is_sent() {
+fn without_a_working_store_nothing_is_sent() {
     let machine = Machine::new();
     let file = machine.file("not-a-folder", "", 0o600);
     let store = format!("file:{}/x", file.display());

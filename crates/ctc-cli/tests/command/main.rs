@@ -1,4 +1,4 @@
-//! The program itself, as a shell runs it, against a CTC server on loopback.
+//! The command, as a shell runs it, against a CTC server on loopback.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,

@@ -1,11 +1,11 @@
-//! The demonstration: a shell loop is one login.
+//! A shell loop costs one login.
 
 use std::thread;
 
 use crate::support::{DEVICES, Machine};
 
-/// So many in a row, and then at once. The numbers are 1,000 and 50: set `CTC_LOOP` and
-/// `CTC_HERD` for these.
+/// How many gets in a row, and how many at once. `CTC_LOOP` and `CTC_HERD` set other numbers, such
+/// as the 1,000 and 50 of the README.
 fn sizes() -> (usize, usize) {
     let number = |name, usual| {
         let set = std::env::var(name).ok();
@@ -25,7 +25,7 @@ fn herd(machine: &Machine, size: usize) {
 }
 
 #[test]
-fn a_loop_of_gets_and_then_a_herd_of_them_are_one_login() {
+fn a_loop_of_gets_and_then_many_at_once_cost_one_login() {
     let (in_a_row, at_once) = sizes();
     let machine = Machine::new();
     for _ in 0..in_a_row {
@@ -39,7 +39,7 @@ fn a_loop_of_gets_and_then_a_herd_of_them_are_one_login() {
 }
 
 #[test]
-fn a_herd_of_gets_without_a_session_is_one_login() {
+fn many_gets_at_once_without_a_session_cost_one_login() {
     let machine = Machine::new();
     herd(&machine, sizes().1);
     let counts = machine.server.counts();
@@ -50,7 +50,7 @@ fn a_herd_of_gets_without_a_session_is_one_login() {
 }
 
 #[test]
-fn a_token_that_is_revoked_in_the_middle_costs_one_login_more() {
+fn a_token_revoked_midway_costs_one_more_login() {
     let (in_a_row, at_once) = sizes();
     let machine = Machine::new();
     for number in 0..in_a_row {

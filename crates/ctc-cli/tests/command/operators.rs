@@ -7,7 +7,7 @@ use ctc_testkit::Server;
 use crate::support::{Machine, run};
 
 #[test]
-fn doctor_looks_at_everything_and_logs_in_nowhere() {
+fn doctor_checks_everything_without_a_login() {
     let machine = Machine::new();
     let (text, json) = machine.run_in_both_forms(&["doctor"]);
     text.ends_with(0);
@@ -64,7 +64,7 @@ fn doctor_says_what_is_not_set_up() {
     run(&mut command).ends_with(2);
 }
 
-/// Three examples, before anything else.
+/// Each help begins with three examples.
 #[test]
 fn every_help_begins_with_three_examples() {
     let machine = Machine::new();
@@ -100,7 +100,7 @@ fn every_help_begins_with_three_examples() {
 }
 
 #[test]
-fn shells_and_man_get_what_they_need() {
+fn completions_and_manual_pages_are_printed() {
     let machine = Machine::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&mut machine.bare(&["completions", shell]))

@@ -1,10 +1,10 @@
-//! Where secrets come from, and where they never are.
+//! Where secrets come from, and where they must not appear.
 
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME};
 
 use crate::support::{DEVICES, Machine, run, run_with_input};
 
-/// The one that a user types: with the line end of an editor.
+/// The password as an editor saves it, with a line end.
 fn password_file() -> String {
     format!("{DEFAULT_PASSWORD}\n")
 }
@@ -23,7 +23,7 @@ fn no_option_takes_a_secret() {
 }
 
 #[test]
-fn a_password_comes_from_a_file_that_its_owner_alone_can_read() {
+fn a_password_comes_from_a_file_that_only_its_owner_can_read() {
     let machine = Machine::new();
     let path = machine.file("password", &password_file(), 0o600);
     let path = path.to_str().unwrap();
@@ -49,7 +49,7 @@ fn a_password_comes_from_a_file_that_its_owner_alone_can_read() {
 
 #[cfg(unix)]
 #[test]
-fn a_password_file_that_others_can_read_is_refused() {
+fn a_password_file_that_others_can_read_is_an_error() {
     let machine = Machine::new();
     for mode in [0o640, 0o604, 0o644, 0o660] {
         let path = machine.file("password", &password_file(), mode);
@@ -64,7 +64,7 @@ fn a_password_file_that_others_can_read_is_refused() {
         .ends_with(2);
     assert_eq!(machine.server.counts().login_requests, 0);
 
-    // What systemd gives a service has an access list, whose mask shows as the group's rights.
+    // systemd's credentials have an access list, whose mask appears as the group's rights.
     let path = machine.file("credentials/password", &password_file(), 0o440);
     let mut command = machine.command(&["login", "--password-file", path.to_str().unwrap()]);
     let folder = path.parent().unwrap();
@@ -83,7 +83,7 @@ fn a_password_comes_from_standard_input() {
     run_with_input(command.env_remove("CTC_PASSWORD"), &password_file()).ends_with(0);
     let mut command = machine.command(&["login", "--password-stdin"]);
     run_with_input(command.env_remove("CTC_PASSWORD"), "\n").ends_with(2);
-    // Nobody can be asked: there is no terminal.
+    // Without a terminal there is no prompt.
     let mut command = machine.command(&["get", DEVICES]);
     let ran = run(command.env_remove("CTC_PASSWORD")).ends_with(2);
     assert!(ran.err.contains("--password-file"), "{}", ran.err);
@@ -113,14 +113,13 @@ fn a_profile_names_account_store_and_sources() {
     let place = status["store"]["place"].as_str().unwrap();
     assert!(place.contains("/sessions/"), "{place}");
     let wrong = run(&mut machine.bare(&["get", DEVICES, "--profile", "flet"])).ends_with(2);
-    assert!(wrong.err.contains("there are fleet"), "{}", wrong.err);
+    assert!(wrong.err.contains("use fleet"), "{}", wrong.err);
     assert_eq!(machine.server.counts().logins, 1);
 }
 
-/// A username and a password belong together: with another account's password a login is rejected,
-/// and rejections lock accounts.
+/// A username with another account's password would be rejected, and rejections lock accounts.
 #[test]
-fn a_password_is_used_only_with_the_user_name_beside_it() {
+fn a_password_is_used_only_with_the_username_beside_it() {
     let machine = Machine::new();
     let (url, user) = (machine.server.url(), DEFAULT_USERNAME);
     let password = machine.file("password", &password_file(), 0o600);
@@ -129,13 +128,13 @@ fn a_password_is_used_only_with_the_user_name_beside_it() {
          password = {{ file = '{}' }}\n",
         password.display()
     ));
-    // The environment is another's account.
+    // The environment has another account.
     let mut other = machine.command(&["get", DEVICES, "--profile", "fleet"]);
     other
         .env("CTC_USERNAME", "bob@example.com")
         .env("CTC_PASSWORD", "bobs!");
     run(&mut other).ends_with(0);
-    // The user is another than the profile's: its password is not his.
+    // With another username, the profile's password is not used.
     let mut bob = machine.command(&["get", DEVICES, "--user", "bob@example.com"]);
     let ran = run(bob.env_remove("CTC_USERNAME").env_remove("CTC_PASSWORD")).ends_with(2);
     assert!(ran.err.contains("no password"), "{}", ran.err);
@@ -146,7 +145,7 @@ fn a_password_is_used_only_with_the_user_name_beside_it() {
 }
 
 #[test]
-fn a_profile_file_that_is_wrong_says_where() {
+fn an_invalid_profile_file_says_where() {
     let machine = Machine::new();
     machine.profile("[profile.a]\nregion = 'us'\npasword = 'x'\n");
     let ran = machine.run(&["status"]).ends_with(2);
@@ -172,8 +171,8 @@ fn a_profile_file_that_is_wrong_says_where() {
     }
 }
 
-/// Text with markers in the place of each secret, through every command: what is not asked for is
-/// printed nowhere. (Standard error is looked at in every run of every test.)
+/// Runs every command with a marker as each secret, and searches its output. (Every run of every
+/// test also checks standard error.)
 #[test]
 fn no_command_but_token_prints_a_secret() {
     let machine = Machine::new();

@@ -5,7 +5,7 @@ use ctc_testkit::{DEFAULT_CLIENT_ID, DEFAULT_USERNAME, RedisServer, Server};
 use crate::support::{DEVICES, Machine, run};
 
 #[test]
-fn a_login_says_until_when_and_a_second_one_sends_nothing() {
+fn login_prints_the_known_end_and_a_second_one_sends_nothing() {
     let machine = Machine::new();
     let first = machine.run(&["login"]).ends_with(0);
     assert!(
@@ -26,11 +26,11 @@ fn a_login_says_until_when_and_a_second_one_sends_nothing() {
 }
 
 #[test]
-fn status_asks_the_server_only_if_it_is_told_to() {
+fn status_asks_the_server_only_with_check() {
     let machine = Machine::new();
     machine.run(&["login"]).ends_with(0);
     let calls = machine.server.counts().calls;
-    // It needs no password either.
+    // Status needs no password.
     let mut command = machine.command(&["status", "--json"]);
     let json = run(command.env_remove("CTC_PASSWORD")).ends_with(0).json();
     assert_eq!(
@@ -58,7 +58,7 @@ fn status_asks_the_server_only_if_it_is_told_to() {
 }
 
 #[test]
-fn a_renewal_is_a_new_token_whatever_the_store_has() {
+fn renew_replaces_the_token_in_the_store() {
     let machine = Machine::new();
     machine.run(&["renew"]).ends_with(0);
     let before = machine.run(&["token"]).ends_with(0).out;
@@ -75,7 +75,7 @@ fn a_logout_ends_the_session_on_the_server_and_in_the_store() {
     let none = machine.run(&["logout", "--json"]).ends_with(0).json();
     assert_eq!(none["outcome"], "no_session");
     machine.run(&["login"]).ends_with(0);
-    // Somebody else's password ends nobody's session.
+    // A wrong password does not end the session.
     let mut stranger = machine.command(&["logout", "--json"]);
     let other = run(stranger.env("CTC_PASSWORD", "not!the!one"))
         .ends_with(0)
@@ -144,7 +144,7 @@ fn a_reset_keeps_the_session() {
 }
 
 #[test]
-fn the_store_is_listed_in_words_and_forgotten_by_mark() {
+fn records_are_listed_and_removed_by_mark() {
     let machine = Machine::with(
         Server::builder()
             .account("bob@example.com", "bobs!!!")
@@ -197,7 +197,7 @@ fn the_store_is_listed_in_words_and_forgotten_by_mark() {
     machine.run(&["store", "show", "ffff0000ffff"]).ends_with(5);
     machine.run(&["store", "forget", mark]).ends_with(0);
     assert_eq!(machine.records().len(), 1);
-    // One's own, without a mark.
+    // Without a mark: this account's record.
     let own = machine
         .run(&["store", "forget", "--json"])
         .ends_with(0)
@@ -241,7 +241,7 @@ fn a_session_lives_in_redis() {
     assert!(ran.err.contains("nothing was sent"), "{}", ran.err);
 }
 
-/// By the environment and by a profile; the two logins of one account are two sessions.
+/// Set by the environment and by a profile. The two logins of one account have separate sessions.
 #[test]
 fn an_account_with_the_oauth_login_works_in_every_command() {
     let machine = Machine::new();

@@ -1,4 +1,4 @@
-//! A server, a home folder, and the program in it.
+//! A server, a home folder, and the command.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +18,7 @@ pub(crate) struct Machine {
     pub(crate) home: TempDir,
 }
 
-/// What a run of the program came to.
+/// The result of a run of the command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -36,7 +36,7 @@ impl Machine {
         Self { server, home }
     }
 
-    /// The program with everything in its environment that it needs, and nothing else.
+    /// The command with only what it needs in its environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.bare(args);
         command
@@ -47,7 +47,7 @@ impl Machine {
         command
     }
 
-    /// The program without an account.
+    /// The command without an account.
     pub(crate) fn bare(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ctc"));
         command
@@ -63,7 +63,8 @@ impl Machine {
         run(&mut self.command(args))
     }
 
-    /// Runs it with `--json` as well: the exit codes are the same. Returns the second.
+    /// Runs the command with and without `--json`, and checks that the exit codes are equal.
+    /// Returns the run with it.
     pub(crate) fn run_in_both_forms(&self, args: &[&str]) -> (Ran, Value) {
         let text = self.run(args);
         let json = self.run(&[args, &["--json"]].concat());
@@ -103,7 +104,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
 #[cfg(not(unix))]
 pub(crate) fn set_mode(_: &Path, _: u32) {}
 
-/// Runs a command to its end. Whatever it does, no secret may be on its standard error.
+/// Runs a command to its end, and checks that no secret is on its standard error.
 pub(crate) fn run(command: &mut Command) -> Ran {
     Ran::of(command.output().unwrap())
 }
@@ -138,7 +139,7 @@ impl Ran {
         }
     }
 
-    /// Its one JSON object.
+    /// Parses the one JSON object that it printed.
     pub(crate) fn json(&self) -> Value {
         let value: Value =
             serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"));

@@ -1,4 +1,4 @@
-//! `get`, `call` and `exec` by way of a running `ctc proxy`.
+//! `get`, `call` and `exec` through a running `ctc proxy`.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader};
@@ -42,13 +42,13 @@ impl Drop for Proxy {
     }
 }
 
-/// A program that has no account.
+/// Runs the command without an account, through the proxy.
 fn through(machine: &Machine, url: &str, args: &[&str]) -> Ran {
     run(machine.bare(args).env("CTC_PROXY_URL", url))
 }
 
 #[test]
-fn a_call_by_way_of_a_proxy_needs_no_account() {
+fn a_call_through_a_proxy_needs_no_account() {
     let machine = Machine::new();
     let proxy = Proxy::start(
         &machine,
@@ -71,7 +71,7 @@ fn a_call_by_way_of_a_proxy_needs_no_account() {
     through(&machine, &proxy.url, &note).ends_with(0);
     assert_eq!(machine.server.notes(1001), ["by proxy"]);
     through(&machine, &proxy.url, &["get", "/connect/services/nothing"]).ends_with(1);
-    // A session of one's own all the same.
+    // A session of its own all the same.
     let own = run(machine
         .command(&["get", DEVICES, "--no-login"])
         .env("CTC_PROXY_URL", &proxy.url));
@@ -153,9 +153,9 @@ fn a_socket_and_a_token_of_the_proxy_work_too() {
     run(&mut machine.bare(&with_token)).ends_with(2);
 }
 
-/// The exit codes are those of a session of one's own.
+/// The exit codes are the same as without a proxy.
 #[test]
-fn what_the_proxy_denies_has_the_same_exit_codes() {
+fn denials_by_the_proxy_have_the_same_exit_codes() {
     let kind = |ran: &Ran| -> Value { ran.json()["error"]["kind"].clone() };
     let get = |machine: &Machine, url: &str| {
         let text = through(machine, url, &["get", DEVICES]);
@@ -175,7 +175,7 @@ fn what_the_proxy_denies_has_the_same_exit_codes() {
         .inject(Rule::once(Matcher::Login, Fault::throttle(60)));
     let proxy = Proxy::start(&machine, &listen, ctc_testkit::DEFAULT_PASSWORD);
     let held = get(&machine, &proxy.url).ends_with(3);
-    assert_eq!(kind(&held), "held_back");
+    assert_eq!(kind(&held), "try_later");
     let left = held.json()["error"]["retry_after_seconds"]
         .as_u64()
         .unwrap();
@@ -183,7 +183,7 @@ fn what_the_proxy_denies_has_the_same_exit_codes() {
 }
 
 #[test]
-fn only_a_proxy_on_this_machine_will_do() {
+fn only_a_proxy_on_this_machine_is_accepted() {
     let machine = Machine::new();
     for url in [
         "http://192.0.2.1:8321",

@@ -1,10 +1,10 @@
-//! Requests that must not get anywhere, and what must not go through.
+//! Requests that the proxy must reject, and headers that it must remove.
 
 use ctc_testkit::{Fault, Matcher, Rule};
 
 use crate::support::{DEVICES, ECHO, Proxy, Reply, Scene, request};
 
-/// A scene whose session is open, so that whatever got through would be a call.
+/// A scene whose session is open, so that any request that got through would be a call.
 fn open() -> (Scene, Proxy) {
     let scene = Scene::new();
     let proxy = scene.proxy(&[]);
@@ -13,8 +13,8 @@ fn open() -> (Scene, Proxy) {
     (scene, proxy)
 }
 
-/// Refused with this status and reason, and nothing of it reached the server.
-fn assert_refused(scene: &Scene, reply: &Reply, status: u16, reason: &str) {
+/// Checks that the proxy rejected a request with this status and reason, and forwarded nothing.
+fn assert_rejected(scene: &Scene, reply: &Reply, status: u16, reason: &str) {
     assert_eq!((reply.status, reply.error()), (status, reason), "{reply:?}");
     let json = reply.json();
     assert_eq!(
@@ -26,7 +26,7 @@ fn assert_refused(scene: &Scene, reply: &Reply, status: u16, reason: &str) {
 }
 
 #[test]
-fn a_foreign_host_is_refused() {
+fn a_foreign_host_is_rejected() {
     let (scene, proxy) = open();
     for host in [
         "evil.example",
@@ -36,7 +36,7 @@ fn a_foreign_host_is_refused() {
         "",
     ] {
         let reply = proxy.call("GET", DEVICES, &[("host", host)], b"");
-        assert_refused(&scene, &reply, 421, "foreign_host");
+        assert_rejected(&scene, &reply, 421, "foreign_host");
     }
     let own = format!("127.0.0.1:{}", proxy.port());
     let two = proxy.call(
@@ -45,21 +45,21 @@ fn a_foreign_host_is_refused() {
         &[("host", &own), ("host", "evil.example")],
         b"",
     );
-    assert_refused(&scene, &two, 421, "foreign_host");
+    assert_rejected(&scene, &two, 421, "foreign_host");
     let none = proxy.raw(format!(
         "GET {DEVICES} HTTP/1.1\r\nconnection: close\r\n\r\n"
     ));
-    assert_refused(&scene, &Reply::read(&none), 421, "foreign_host");
+    assert_rejected(&scene, &Reply::read(&none), 421, "foreign_host");
 }
 
 #[test]
-fn a_web_page_is_refused() {
+fn a_web_page_is_rejected() {
     let (scene, proxy) = open();
     let own = format!("http://127.0.0.1:{}", proxy.port());
     for origin in ["http://evil.example", "null", &own] {
         for method in ["GET", "POST", "OPTIONS"] {
             let reply = proxy.call(method, DEVICES, &[("origin", origin)], b"");
-            assert_refused(&scene, &reply, 403, "foreign_origin");
+            assert_rejected(&scene, &reply, 403, "foreign_origin");
             assert!(
                 reply
                     .headers
@@ -68,20 +68,20 @@ fn a_web_page_is_refused() {
             );
         }
     }
-    // What `<img src=…>` sends, which has no `Origin`.
+    // An `<img src=…>` sends no `Origin`.
     let image = proxy.call("GET", DEVICES, &[("sec-fetch-site", "cross-site")], b"");
-    assert_refused(&scene, &image, 403, "foreign_origin");
+    assert_rejected(&scene, &image, 403, "foreign_origin");
 }
 
 #[test]
-fn another_hosts_absolute_url_is_refused() {
+fn an_absolute_url_of_another_host_is_rejected() {
     let (scene, proxy) = open();
     for url in [
         "http://evil.example/connect/services/devices",
         "https://127.0.0.1:1/connect/services/devices",
         &scene.server.url(),
     ] {
-        assert_refused(&scene, &proxy.get(url), 421, "foreign_host");
+        assert_rejected(&scene, &proxy.get(url), 421, "foreign_host");
     }
     let own = format!("{}{DEVICES}", proxy.url);
     assert_eq!(proxy.get(&own).status, 200);
@@ -89,28 +89,28 @@ fn another_hosts_absolute_url_is_refused() {
 }
 
 #[test]
-fn a_path_that_names_a_host_is_refused() {
+fn a_path_that_names_a_host_is_rejected() {
     let (scene, proxy) = open();
     for path in ["//evil.example/x", "///x", "/\\evil.example/x", "*"] {
-        assert_refused(&scene, &proxy.get(path), 400, "bad_target");
+        assert_rejected(&scene, &proxy.get(path), 400, "bad_target");
     }
 }
 
 #[test]
-fn there_are_no_tunnels_and_no_echo_of_the_token() {
+fn connect_and_trace_are_rejected() {
     let (scene, proxy) = open();
     let address = scene.server.address().to_string();
     let tunnel = proxy.raw(format!(
         "CONNECT {address} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\nGET / HTTP/1.1"
     ));
-    assert_refused(&scene, &Reply::read(&tunnel), 405, "method_refused");
+    assert_rejected(&scene, &Reply::read(&tunnel), 405, "method_not_allowed");
     let trace = proxy.call("TRACE", ECHO, &[], b"");
-    assert_refused(&scene, &trace, 405, "method_refused");
+    assert_rejected(&scene, &trace, 405, "method_not_allowed");
     assert!(!trace.header("allow").concat().contains("TRACE"));
 }
 
 #[test]
-fn no_connection_changes_its_protocol() {
+fn protocol_upgrades_are_rejected() {
     let (scene, proxy) = open();
     let websocket = [
         ("upgrade", "websocket"),
@@ -118,8 +118,8 @@ fn no_connection_changes_its_protocol() {
         ("sec-websocket-version", "13"),
     ];
     let reply = proxy.call("GET", DEVICES, &websocket, b"");
-    assert_refused(&scene, &reply, 400, "upgrade_refused");
-    // Some clients offer this with every first request: it is ignored, and goes no further.
+    assert_rejected(&scene, &reply, 400, "upgrade_not_allowed");
+    // Some clients offer h2c with their first request: the proxy ignores and removes that.
     let offer = "GET /connect/test/echo HTTP/1.1\r\nhost: HOST\r\nupgrade: h2c\r\n\
                  http2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\
                  connection: Upgrade, HTTP2-Settings, close\r\n\r\n";
@@ -132,7 +132,7 @@ fn no_connection_changes_its_protocol() {
     }
 }
 
-/// A request inside of another one's body must not become a call.
+/// A request inside the body of another one must not become a call.
 #[test]
 fn a_smuggled_request_is_not_a_call() {
     let (scene, proxy) = open();
@@ -153,7 +153,8 @@ fn a_smuggled_request_is_not_a_call() {
         }
         proxy.raw(format!("{text}\r\n{body}"))
     };
-    // The length is ignored, and the connection ends, as RFC 9112 has it: one call with no body.
+    // The length is ignored and the connection is closed, as RFC 9112 requires: one call without a
+    // body.
     for headers in [[&length, &chunked], [&chunked, &length]] {
         scene.server.reset_journal();
         let responses = send(&headers);
@@ -200,7 +201,7 @@ fn a_smuggled_request_is_not_a_call() {
 }
 
 #[test]
-fn nothing_can_be_injected_into_the_head() {
+fn nothing_can_be_injected_into_the_request_head() {
     let (scene, proxy) = open();
     let own = format!("host: 127.0.0.1:{}\r\n", proxy.port());
     for header in [
@@ -217,7 +218,7 @@ fn nothing_can_be_injected_into_the_head() {
     let target = proxy.raw(format!("GET {ECHO} x-injected:1 HTTP/1.1\r\n{own}\r\n"));
     assert!(target.starts_with("HTTP/1.1 400 "), "{target}");
     assert_eq!(scene.server.journal().len(), 0);
-    // An encoded line break stays one.
+    // An encoded line break stays encoded.
     let path = format!("{ECHO}/a%0d%0ax-injected:%201?b=%0d%0a");
     let seen = proxy.get(&path).json();
     assert_eq!(seen["path"], "/connect/test/echo/a%0d%0ax-injected:%201");
@@ -226,7 +227,7 @@ fn nothing_can_be_injected_into_the_head() {
 }
 
 #[test]
-fn huge_heads_are_refused() {
+fn huge_heads_are_rejected() {
     let (scene, proxy) = open();
     let huge = "x".repeat(200 * 1024);
     let many: Vec<_> = (0..300).map(|at| (format!("x-{at}"), "y")).collect();
@@ -245,7 +246,7 @@ fn huge_heads_are_refused() {
         assert!(["414", "431"].contains(&status), "{reply}");
     }
     assert_eq!(scene.server.journal().len(), 0);
-    // A head that only many cookies make long is one like any other.
+    // A head that is long because of many cookies is accepted.
     let cookies = format!("theme={}", "d".repeat(16 * 1024));
     assert_eq!(
         proxy.call("GET", ECHO, &[("cookie", &cookies)], b"").status,
@@ -254,7 +255,7 @@ fn huge_heads_are_refused() {
 }
 
 #[test]
-fn a_callers_own_credentials_do_not_go_through() {
+fn a_callers_own_credentials_are_removed() {
     let (scene, proxy) = open();
     let headers = [
         ("authorization", "Bearer smuggled"),
@@ -295,7 +296,7 @@ fn a_callers_own_credentials_do_not_go_through() {
 }
 
 #[test]
-fn a_token_is_never_handed_on() {
+fn a_rotated_token_is_not_passed_on() {
     let (scene, proxy) = open();
     scene.server.rotate(false);
     let reply = proxy.get(DEVICES);
@@ -304,7 +305,7 @@ fn a_token_is_never_handed_on() {
         (200, 0),
         "{reply:?}"
     );
-    // The session has the new one.
+    // The session has the new token.
     assert_eq!(proxy.get(DEVICES).status, 200);
     let cookies = ["other=1; Path=/", "authToken=stolen; Path=/", "third=1"];
     let cookies = cookies.map(|cookie| ("set-cookie".to_owned(), cookie.to_owned()));
@@ -334,7 +335,7 @@ fn a_token_is_never_handed_on() {
 }
 
 #[test]
-fn trailers_do_not_go_through() {
+fn trailers_are_removed() {
     let (scene, proxy) = open();
     let port = proxy.port();
     let mut text = format!("POST {ECHO} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
@@ -347,7 +348,7 @@ fn trailers_do_not_go_through() {
         "{reply:?}"
     );
     assert!(!reply.body.contains("smuggled"), "{}", reply.body);
-    // Last, since the server closes a connection that the proxy may use again.
+    // Last, because the server closes a connection that the proxy might reuse.
     let raw = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: set-cookie\r\n\r\n\
                4\r\nfine\r\n0\r\nset-cookie: authToken=stolen\r\n\r\n";
     let fault = Fault::Raw(raw.to_owned());
@@ -357,9 +358,10 @@ fn trailers_do_not_go_through() {
     assert_eq!(Reply::read(&response).body, "fine");
 }
 
-/// A script that was written without the proxy logs in by itself. That would be a login each time.
+/// A script that was written for the API itself logs in: through the proxy, that would be a login
+/// each time.
 #[test]
-fn logins_and_logouts_are_the_proxys_own() {
+fn logins_and_logouts_are_rejected() {
     let (scene, proxy) = open();
     let form = b"username=a&password=b";
     for path in [
@@ -369,6 +371,6 @@ fn logins_and_logouts_are_the_proxys_own() {
         "/connect/services/logout",
     ] {
         let reply = proxy.call("POST", path, &[], form);
-        assert_refused(&scene, &reply, 403, "login_refused");
+        assert_rejected(&scene, &reply, 403, "login_not_allowed");
     }
 }

@@ -1,9 +1,9 @@
-//! Programs in other languages: each knows its base URL, and nothing of logins.
+//! Programs in other languages, which know a base URL and nothing about logins.
 
 use crate::support::{Scene, left_out, output};
 
-/// Runs a program twice, with a token that dies between: two logins in all, and no rule broken.
-/// `needs` shows that what the program needs is installed.
+/// Runs a program twice and revokes the token in between: two logins in total, and no violation.
+/// `needs` is a command that succeeds if what the program needs is installed.
 fn run(needs: &[&str], program: &[&str], package: &str) {
     let name = program.join(" ");
     if !output(needs[0], &needs[1..]).is_some_and(|(is_there, ..)| is_there) {
@@ -49,7 +49,7 @@ fn node_fetch_needs_nothing_but_the_base_url() {
 
 #[test]
 fn java_http_client_needs_nothing_but_the_base_url() {
-    // What runs for a second only is not worth being optimised: half of the time goes there.
+    // Optimizing a program that runs for one second would take half of that time.
     let program = ["java", "-XX:TieredStopAtLevel=1", "WithHttpClient.java"];
     run(&["javac", "--version"], &program, "default-jdk-headless");
 }

@@ -1,4 +1,4 @@
-//! What callers are told when there is no response of the server to hand on.
+//! What callers get when there is no response of the server.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn rejected_credentials_are_a_502_with_the_reason_and_one_login() {
 }
 
 #[test]
-fn a_denied_call_is_a_503_that_says_when_to_come_back() {
+fn a_denied_call_is_a_503_that_says_when_to_try_again() {
     let scene = Scene::new();
     scene
         .server
@@ -60,7 +60,7 @@ fn a_denied_call_is_a_503_that_says_when_to_come_back() {
 #[test]
 fn a_spent_login_budget_is_a_503() {
     let scene = Scene::new();
-    // Each login gives a token that the next call ends.
+    // Each login obtains a token that the next call invalidates.
     scene.server.inject(Rule::forever(
         Matcher::AnyCall,
         Fault::Revoke {
@@ -75,7 +75,7 @@ fn a_spent_login_budget_is_a_503() {
         }
         last = proxy.get(DEVICES);
     }
-    // The call that met the dead token gets the server's 401, and the reason beside it.
+    // The call with the invalidated token gets the server's 401, with the reason in a header.
     assert_eq!((last.status, last.error()), (401, ""), "{last:?}");
     assert!(
         last.header("ctc-unauthorized")[0].contains("no login may be made"),
@@ -85,11 +85,11 @@ fn a_spent_login_budget_is_a_503() {
 }
 
 #[test]
-fn a_server_that_is_away_is_a_502() {
+fn an_unreachable_server_is_a_502() {
     let mut scene = Scene::new();
     let proxy = scene.proxy(&[]);
     assert_eq!(proxy.get(DEVICES).status, 200);
-    // Another one takes its place, and the first is gone with its port.
+    // Replacing the server closes the first one's port.
     drop(std::mem::replace(
         &mut scene.server,
         ctc_testkit::Server::start().unwrap(),
@@ -113,7 +113,7 @@ fn a_server_that_is_away_is_a_502() {
 }
 
 #[test]
-fn a_response_that_breaks_off_or_does_not_come_is_told() {
+fn a_missing_or_incomplete_response_is_reported() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "1"]);
     proxy.open();
@@ -139,7 +139,7 @@ fn a_response_that_breaks_off_or_does_not_come_is_told() {
         (504, "response_timeout"),
         "{reply:?}"
     );
-    // Once its head is through, a response that breaks off is cut, not completed.
+    // Once its head was passed on, a response that breaks off is cut, not completed.
     once(Fault::Cut {
         at: ctc_testkit::Point::MidBody,
         act: true,
@@ -154,7 +154,7 @@ fn a_response_that_breaks_off_or_does_not_come_is_told() {
 }
 
 #[test]
-fn a_response_that_stands_still_is_cut() {
+fn a_stalled_response_is_cut() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "0.5"]);
     proxy.open();
@@ -169,11 +169,11 @@ fn a_response_that_stands_still_is_cut() {
 }
 
 #[test]
-fn a_body_that_stops_coming_is_a_408() {
+fn a_stalled_request_body_is_a_408() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "0.5"]);
     proxy.open();
-    // Short enough to be read first, and a stream.
+    // One body is short enough to be read first, the other is streamed.
     for (method, length) in [("PUT", 100), ("POST", 100), ("PUT", 1_000_000)] {
         let head = format!(
             "{method} {ECHO} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-length: {length}\r\n\r\n",
@@ -193,9 +193,9 @@ fn a_body_that_stops_coming_is_a_408() {
     }
 }
 
-/// An upload that takes longer than the limit in all is fine for as long as it moves.
+/// An upload may take longer than the limit in total, as long as it makes progress.
 #[test]
-fn a_slow_upload_that_moves_is_not_cut() {
+fn a_slow_upload_that_makes_progress_is_not_cut() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--timeout", "1"]);
     proxy.open();
@@ -221,7 +221,7 @@ fn a_slow_upload_that_moves_is_not_cut() {
 }
 
 #[test]
-fn a_dead_token_is_replaced_where_the_call_may_be_sent_again() {
+fn an_invalidated_token_is_replaced_if_the_call_can_be_replayed() {
     let scene = Scene::new();
     let proxy = scene.proxy(&[]);
     assert_eq!(proxy.get(DEVICES).status, 200);
@@ -233,7 +233,7 @@ fn a_dead_token_is_replaced_where_the_call_may_be_sent_again() {
         (200, &body.len().into())
     );
     assert_eq!(scene.server.counts().logins, 2);
-    // One that may have acted already is not, and its caller is told why.
+    // A call that may have acted already is not replayed, and its caller is told why.
     scene.server.revoke_all();
     let reply = proxy.call("POST", ECHO, &[], body);
     assert_eq!((reply.status, reply.error()), (401, ""), "{reply:?}");
@@ -269,7 +269,7 @@ fn a_redirect_on_the_server_stays_on_the_proxy() {
 }
 
 #[test]
-fn the_right_password_serves_after_a_wrong_one() {
+fn the_right_password_works_after_a_wrong_one() {
     let scene = Scene::new();
     let mut command = scene.command("wrong");
     command.args(["--listen", "127.0.0.1:0"]);

@@ -1,4 +1,4 @@
-//! More connections than there may be.
+//! More connections than the proxy allows.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -12,8 +12,8 @@ use crate::support::{DEVICES, PATIENCE, Reply, Scene, eventually, exchange, left
 const SLOW: u64 = 10_000;
 const LIMIT: u64 = 256;
 
-/// Ten thousand connections that send half a head, and keep what they have open: calls of others
-/// are served all along, one that is under way is left alone, and the proxy does not grow.
+/// Ten thousand connections send half a head and stay open. Meanwhile calls of others are served, a
+/// call in progress is not cut, and the proxy's memory does not grow.
 #[test]
 fn ten_thousand_slow_connections_block_no_others() {
     if rlimit::increase_nofile_limit(SLOW + 1_000).unwrap_or_default() < SLOW + 1_000 {
@@ -57,7 +57,7 @@ fn ten_thousand_slow_connections_block_no_others() {
     assert_eq!(scene.server.counts().logins, 1);
 }
 
-/// Whatever it sends, and however it dribbles: a head takes no longer than it may.
+/// The time limit for a head holds, whatever a connection sends and however slowly.
 #[test]
 fn a_head_that_takes_too_long_ends_its_connection() {
     let scene = Scene::new();
@@ -77,7 +77,7 @@ fn a_head_that_takes_too_long_ends_its_connection() {
             stream
         })
         .collect();
-    // The third one sends a byte now and then.
+    // The third one sends a byte from time to time.
     while began.elapsed() < Duration::from_secs(3) && streams[2].write_all(b"x").is_ok() {
         thread::sleep(Duration::from_millis(50));
     }
@@ -89,7 +89,7 @@ fn a_head_that_takes_too_long_ends_its_connection() {
         assert!(is_closed(stream));
     }
     assert_eq!(proxy.metric("ctc_proxy_expired_total "), 4);
-    // A connection that is in use is not idle, however long it is there.
+    // A connection that is in use is not idle, however old it is.
     let mut stream = proxy.connect();
     let call = format!(
         "GET {DEVICES}/1001 HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n",

@@ -67,7 +67,7 @@ fn health_tells_of_the_session_and_shows_no_secret() {
     for secret in [token.unwrap().as_str(), ctc_testkit::DEFAULT_APP_KEY] {
         assert!(!metrics.contains(secret));
     }
-    // Each line is a comment, or a name with a number.
+    // Each line is a comment, or a name and a number.
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(
@@ -78,7 +78,7 @@ fn health_tells_of_the_session_and_shows_no_secret() {
 }
 
 #[test]
-fn a_proxy_that_is_denied_logins_is_alive_and_not_ready() {
+fn a_proxy_that_is_denied_logins_is_healthy_but_not_ready() {
     let scene = Scene::new();
     scene
         .server

@@ -1,4 +1,4 @@
-//! The proxy's end, ordered or not, and its successor.
+//! The end of a proxy, orderly or not, and its successor.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn held(scene: &Scene) {
         .unwrap();
 }
 
-/// One call on a connection of its own; `None` if there was no proxy, or it went away.
+/// Makes one call on a new connection; `None` if the proxy is not running, or ended meanwhile.
 fn attempt(port: u16) -> Option<Reply> {
     use std::io::{Read, Write};
 
@@ -36,8 +36,8 @@ fn attempt(port: u16) -> Option<Reply> {
     text.contains("\r\n\r\n").then(|| Reply::read(&text))
 }
 
-/// Kill -9 in the middle of a login that 200 callers wait for: its successor on the same port gets
-/// all of them served with one further login at most.
+/// Kills the proxy (SIGKILL) during a login that 200 callers wait for: its successor on the same
+/// port serves all of them, with at most one further login.
 #[test]
 fn a_killed_proxys_callers_are_served_by_its_successor() {
     const CALLERS: usize = 200;
@@ -80,18 +80,18 @@ fn a_killed_proxys_callers_are_served_by_its_successor() {
     assert!((1..=2).contains(&logins), "{logins} logins");
 }
 
-/// Open files and sockets of the proxy.
+/// Returns how many files and sockets the proxy has open.
 fn descriptors(proxy: &Proxy) -> usize {
     let folder = format!("/proc/{}/fd", proxy.child.id());
     std::fs::read_dir(folder).map_or(usize::MAX, Iterator::count)
 }
 
 #[test]
-fn a_call_under_way_is_served_to_its_end_and_no_other_begins() {
+fn draining_finishes_calls_and_accepts_no_others() {
     let scene = Scene::new();
     let mut proxy = scene.proxy(&[]);
     assert_eq!(proxy.get(DEVICES).status, 200);
-    // A connection that is kept open without a call ends at once.
+    // An idle connection is closed immediately.
     let idle = proxy.connect();
     hold(&scene, Matcher::AnyCall);
     let port = proxy.port();
@@ -118,7 +118,7 @@ fn exchange_nothing(stream: TcpStream) -> String {
 }
 
 #[test]
-fn draining_is_bounded() {
+fn draining_ends_in_time() {
     let scene = Scene::new();
     let mut proxy = scene.proxy(&["--drain", "0.5"]);
     assert_eq!(proxy.get(DEVICES).status, 200);
@@ -135,7 +135,7 @@ fn draining_is_bounded() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_draining_immediately() {
     let scene = Scene::new();
     let mut proxy = scene.proxy(&["--drain", "3600"]);
     assert_eq!(proxy.get(DEVICES).status, 200);
@@ -150,9 +150,9 @@ fn a_second_signal_ends_it_at_once() {
     assert!(call.join().unwrap().is_none());
 }
 
-/// A login that is on its way when the proxy ends is in the store, although its caller has left.
+/// A login that is in progress when the proxy ends is saved, even if its caller has left.
 #[test]
-fn a_login_under_way_reaches_the_store() {
+fn a_login_in_progress_is_saved_to_the_store() {
     let scene = Scene::new();
     let mut proxy = scene.proxy(&[]);
     hold(&scene, Matcher::Login);

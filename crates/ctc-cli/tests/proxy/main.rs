@@ -4,7 +4,7 @@
     clippy::panic,
     reason = "a test's helpers are tests too"
 )]
-// They look into `/proc`, and give the program its certificates by `SSL_CERT_FILE`.
+// They read `/proc`, and give the program its certificates through `SSL_CERT_FILE`.
 #![cfg(target_os = "linux")]
 
 mod attacks;

@@ -1,4 +1,4 @@
-//! Where the proxy listens, and the token of its own.
+//! Where the proxy listens, and its local token.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -16,7 +16,7 @@ fn on_socket(scene: &Scene, path: &str) -> Command {
     command
 }
 
-/// What the program says when it does not start. One that starts says where it is.
+/// Returns what the proxy prints when it does not start.
 fn refusal(mut command: Command) -> String {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -40,7 +40,7 @@ fn call(path: &str, host: &str) -> Reply {
 }
 
 #[test]
-fn only_loopback_is_listened_on() {
+fn only_loopback_addresses_are_accepted() {
     let scene = Scene::new();
     for address in ["0.0.0.0:0", "[::]:0", "10.0.0.1:0", "[::ffff:10.0.0.1]:0"] {
         let mut command = scene.command(DEFAULT_PASSWORD);
@@ -51,7 +51,7 @@ fn only_loopback_is_listened_on() {
 }
 
 #[test]
-fn a_socket_is_its_owners_alone_and_goes_with_the_proxy() {
+fn a_socket_is_private_and_removed_with_the_proxy() {
     let scene = Scene::new();
     let path = scene.path("ctc.sock");
     let mut proxy = Proxy::start(on_socket(&scene, &path));
@@ -60,7 +60,7 @@ fn a_socket_is_its_owners_alone_and_goes_with_the_proxy() {
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(call(&path, "localhost").status, 200);
     assert_eq!(call(&path, "evil.example").error(), "foreign_host");
-    // Nothing else is left beside it.
+    // Nothing else is left in the folder.
     let names: Vec<_> = fs::read_dir(scene.folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -80,13 +80,13 @@ fn a_socket_is_its_owners_alone_and_goes_with_the_proxy() {
 }
 
 #[test]
-fn an_abandoned_socket_is_taken_over_and_nothing_else_is() {
+fn an_abandoned_socket_is_replaced_and_nothing_else_is() {
     let scene = Scene::new();
     let path = scene.path("ctc.sock");
     drop(UnixListener::bind(&path).unwrap());
     let mut proxy = Proxy::start(on_socket(&scene, &path));
     assert_eq!(call(&path, "localhost").status, 200);
-    // Another process's socket under that name is not removed.
+    // A socket that another process created at that path is not removed.
     fs::remove_file(&path).unwrap();
     drop(UnixListener::bind(&path).unwrap());
     proxy.signal("TERM");
@@ -96,12 +96,12 @@ fn an_abandoned_socket_is_taken_over_and_nothing_else_is() {
     let file = scene.path("precious");
     fs::write(&file, "precious").unwrap();
     let told = refusal(on_socket(&scene, &file));
-    assert!(told.contains("something other than a socket"), "{told}");
+    assert!(told.contains("the path is not a socket"), "{told}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
 }
 
 #[test]
-fn a_local_token_is_asked_for_and_not_sent_on() {
+fn a_local_token_is_required_and_not_forwarded() {
     let scene = Scene::new();
     let path = scene.path("token");
     let proxy = scene.proxy(&["--token-file", &path]);
@@ -128,7 +128,7 @@ fn a_local_token_is_asked_for_and_not_sent_on() {
     let reply = proxy.call("GET", ECHO, &[("ctc-proxy-token", token)], b"");
     assert_eq!(reply.status, 200, "{reply:?}");
     assert!(!reply.body.contains(token), "{}", reply.body);
-    // Its successor asks for the same one: callers need not know.
+    // Its successor requires the same token.
     drop(proxy);
     let proxy = scene.proxy(&["--token-file", &path]);
     assert_eq!(
@@ -146,7 +146,7 @@ fn a_local_token_is_asked_for_and_not_sent_on() {
     assert!(told.contains("chmod 600"), "{told}");
 }
 
-/// `ctc get` by way of the proxy needs neither account nor password.
+/// `ctc get` through the proxy needs neither account nor password.
 #[test]
 fn the_command_calls_through_the_proxy() {
     let scene = Scene::new();
@@ -177,7 +177,7 @@ fn the_command_calls_through_the_proxy() {
 }
 
 #[test]
-fn programs_can_read_where_it_is() {
+fn programs_can_read_the_urls() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--json", "--health", "127.0.0.1:0"]);
     let json: serde_json::Value = serde_json::from_str(&proxy.url).unwrap();
@@ -193,7 +193,7 @@ fn programs_can_read_where_it_is() {
     }
 }
 
-/// As its first screen has it: a server, a proxy, and a curl line that works.
+/// Runs the commands that `--demo` prints.
 #[cfg(feature = "demo")]
 #[test]
 fn the_demo_prints_lines_that_work() {
@@ -223,7 +223,7 @@ fn the_demo_prints_lines_that_work() {
     assert!(run(counts).1.contains("\"logins\":2"));
 }
 
-/// A proxy whose endpoint is itself would call itself for ever.
+/// A proxy whose endpoint is the proxy would call itself without end.
 #[test]
 fn a_proxy_to_itself_does_not_start() {
     let scene = Scene::new();

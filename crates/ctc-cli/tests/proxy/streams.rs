@@ -1,4 +1,4 @@
-//! Bodies larger than the proxy's memory, both ways, over both versions.
+//! Bodies larger than the proxy's memory, in both directions, over HTTP/1.1 and HTTP/2.
 
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -20,12 +20,12 @@ use crate::support::{DEVICES, ECHO, Proxy, Scene, eventually, request};
 const SIZE: u64 = 64 * 1024 * 1024;
 const GROWTH: u64 = 16 * 1024 * 1024;
 
-/// What the proxy holds at most, over what it held before the streams.
+/// The proxy, and its memory before the streams, to check how much it grows.
 struct Watch<'a>(&'a Proxy, u64);
 
 impl<'a> Watch<'a> {
     fn new(proxy: &'a Proxy) -> Self {
-        // Threads, buffers and certificates are there after a first call.
+        // A first call creates threads and buffers and reads certificates.
         assert_eq!(proxy.get(DEVICES).status, 200);
         Self(proxy, proxy.resident())
     }
@@ -36,7 +36,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The size, and a checksum like the server's.
+/// Returns the size, and a checksum like the server's.
 fn read_all(mut stream: impl Read, watch: &Watch<'_>) -> (u64, Vec<u8>) {
     let (mut buffer, mut length, mut head) = (vec![0; 256 * 1024], 0, Vec::new());
     loop {
@@ -137,9 +137,9 @@ fn a_head_request_keeps_the_length_and_has_no_body() {
     }
 }
 
-/// The server could send a gigabyte: what the caller does not read stays there.
+/// The server could send a gigabyte: what the caller does not read stays at the server.
 #[test]
-fn a_caller_that_does_not_read_holds_the_server_back() {
+fn a_caller_that_does_not_read_slows_the_server_down() {
     let scene = Scene::new();
     let proxy = scene.proxy(&[]);
     let watch = Watch::new(&proxy);
@@ -160,11 +160,11 @@ fn a_caller_that_does_not_read_holds_the_server_back() {
         }
         before = now;
     }
-    // It is still there, and goes on.
+    // The connection is still open, and the body continues.
     stream.read_exact(&mut start).unwrap();
 }
 
-/// What it was promised is dropped, here and at the server.
+/// The rest of the response is dropped, in the proxy and at the server.
 #[test]
 fn a_caller_that_never_reads_is_cut() {
     let scene = Scene::new();
@@ -180,7 +180,7 @@ fn a_caller_that_never_reads_is_cut() {
     proxy.open();
 }
 
-/// A body of so many pieces, made as they are asked for.
+/// A body of this many pieces, each created on demand.
 struct Pieces(u64, Bytes);
 
 impl Body for Pieces {
@@ -250,7 +250,7 @@ async fn http_2_streams_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http_2_is_held_to_the_same_rules() {
+async fn http_2_obeys_the_same_rules() {
     let scene = Scene::new();
     let proxy = scene.proxy(&["--max-connections", "3"]);
     let mut sender = connect(&proxy).await;
@@ -280,7 +280,7 @@ async fn http_2_is_held_to_the_same_rules() {
     }
     assert_eq!(scene.server.journal().len(), 0);
 
-    // Three calls at once are allowed: the fourth is told to come back.
+    // Three calls at a time are allowed: the fourth is told to try later.
     let fault = Fault::Hold { when: When::Before };
     scene.server.inject(Rule::times(3, Matcher::AnyCall, fault));
     let mut calls = Vec::new();
@@ -297,7 +297,7 @@ async fn http_2_is_held_to_the_same_rules() {
         assert_eq!(status(call.await.unwrap()), 200);
     }
 
-    // A head that is too large costs its stream, not the others.
+    // A head that is too large ends its stream, not the others.
     let huge = request(&format!("{}{ECHO}", proxy.url)).header("x-huge", "x".repeat(100_000));
     let refused = sender.send_request(huge.body(Empty::new()).unwrap()).await;
     assert!(refused.is_err() || status(refused) == 431);
@@ -313,7 +313,7 @@ async fn http_2_is_held_to_the_same_rules() {
         format!("localhost:{}", scene.server.port())
     );
 
-    // A trailer could carry a token.
+    // A trailer could contain a token.
     let raw = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: set-cookie\r\n\r\n\
                4\r\nfine\r\n0\r\nset-cookie: authToken=stolen\r\n\r\n";
     scene

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 pub(crate) const DEVICES: &str = "/connect/services/devices";
 pub(crate) const ECHO: &str = "/connect/test/echo";
-/// Nothing here takes longer.
+/// Time limit for everything in these tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server, and a folder for the session and whatever else a test has.
+/// A server, and a folder for the session and other files of a test.
 pub(crate) struct Scene {
     pub(crate) server: Server,
     pub(crate) folder: TempDir,
@@ -35,7 +35,7 @@ impl Scene {
         Self { server, folder }
     }
 
-    /// `ctc proxy` as it comes, with an account of this server.
+    /// `ctc proxy` with its defaults and an account of this server.
     pub(crate) fn command(&self, password: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ctc"));
         command
@@ -70,7 +70,7 @@ fn store_in(folder: &Path) -> String {
 /// A running proxy, killed when it is dropped.
 pub(crate) struct Proxy {
     pub(crate) child: Child,
-    /// What it says on standard output: where it is.
+    /// The URL that it printed on standard output.
     pub(crate) url: String,
     told: Arc<Mutex<String>>,
 }
@@ -97,12 +97,12 @@ impl Proxy {
         self.url.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// What it said on standard error so far.
+    /// Returns what it has printed on standard error.
     pub(crate) fn told(&self) -> String {
         self.told.lock().unwrap().clone()
     }
 
-    /// The port that it serves health on.
+    /// Returns its health port.
     pub(crate) fn health_port(&self) -> u16 {
         self.wait_for("health on ");
         let told = self.told();
@@ -123,17 +123,17 @@ impl Proxy {
         stream
     }
 
-    /// Sends these bytes on a connection of their own, and reads until the proxy closes it.
+    /// Sends these bytes on a new connection, and reads until the proxy closes it.
     pub(crate) fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect();
-        // The proxy may have refused them before it read them all.
+        // The proxy may have rejected them before it read them all.
         let _ = stream.write_all(bytes.as_ref());
         let mut text = Vec::new();
         let _ = stream.read_to_end(&mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Makes one call on a connection of its own.
+    /// Makes one call on a new connection.
     pub(crate) fn call(
         &self,
         method: &str,
@@ -148,13 +148,13 @@ impl Proxy {
         self.call("GET", path, &[], b"")
     }
 
-    /// Waits until the session is open. On a busy machine a login may take longer than the calls of
-    /// a proxy with a short time-out: it goes on without them.
+    /// Waits until the session is open. On a busy machine a login may take longer than a proxy with
+    /// a short timeout lets calls wait, but it continues.
     pub(crate) fn open(&self) {
         eventually("the session is open", || self.get(DEVICES).status == 200);
     }
 
-    /// One value of `/metrics`.
+    /// Returns one value of `/metrics`.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let stream = TcpStream::connect(("127.0.0.1", self.health_port())).unwrap();
         let text = exchange(stream, &request(1, "GET", "/metrics", &[], b""));
@@ -186,7 +186,7 @@ impl Proxy {
         }
     }
 
-    /// Resident memory, in bytes.
+    /// Returns its resident memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap();
@@ -213,7 +213,7 @@ fn listen_to(stderr: ChildStderr, told: Arc<Mutex<String>>) {
     });
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -222,7 +222,7 @@ pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// A request after which the connection is closed.
+/// Formats a request after which the connection is closed.
 pub(crate) fn request(
     port: u16,
     method: &str,
@@ -256,7 +256,7 @@ pub(crate) fn exchange(mut stream: impl Read + Write, request: &[u8]) -> String 
     String::from_utf8(text).unwrap()
 }
 
-/// A response, taken apart.
+/// A parsed response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -291,7 +291,7 @@ impl Reply {
         values.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Why the proxy responded by itself.
+    /// Returns why the proxy itself responded.
     pub(crate) fn error(&self) -> &str {
         self.header("ctc-error")
             .first()
@@ -328,8 +328,8 @@ pub(crate) fn output<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Option<(bool
     ))
 }
 
-/// Tells `cargo xtask test` that a test was left out, and why: past the test harness, which keeps
-/// what a test prints.
+/// Reports to `cargo xtask test` that a test was skipped, and why. Written past the test harness,
+/// which captures what tests print.
 pub(crate) fn left_out(what: &str, why: &str) {
     let line = format!("LEFT OUT: {what}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();

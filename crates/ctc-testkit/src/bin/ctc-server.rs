@@ -21,7 +21,7 @@ use http::HeaderValue;
 use lexopt::{Arg, ValueExt};
 
 const HELP: &str = "\
-A CTC server on loopback, to try and to test clients of the CalAmp Telematics Cloud.
+A CTC server on loopback, to try and test clients of the CalAmp Telematics Cloud.
 
 Usage: ctc-server [OPTIONS]
 
@@ -29,18 +29,18 @@ Usage: ctc-server [OPTIONS]
   --bind ADDRESS        the address to listen on (default 127.0.0.1)
   --port N              the port of the API and the cookie login (default: a free one)
   --token-port N        the port of the token endpoint (default: a free one)
-  --port-file FILE      writes both ports, one a line, once the server listens
-  --tls                 https, with a certificate made at the start
-  --http2               speaks HTTP/2 as well as HTTP/1.1
+  --port-file FILE      writes both ports, one per line, once the server listens
+  --tls                 uses https, with a certificate created at the start
+  --http2               also speaks HTTP/2
   --cert-out FILE       writes that certificate as PEM, for clients to trust (with --tls)
-  --username NAME       the account (default: one whose name and password need form encoding)
+  --username NAME       the account (default: name and password that need form encoding)
   --password TEXT
   --app-key TEXT        the application key
   --client-id TEXT      the client id of the OAuth login
-  --token-lifetime SEC  how long a token lives (default: 14 days, 24 hours with OAuth)
+  --token-lifetime SEC  how long a token is valid (default: 14 days, 24 h with OAuth)
   --devices N           the size of the fleet (default 25)
   --events N            events of each device (default 120)
-  --seed N              makes the same tokens in every run
+  --seed N              uses the same tokens in every run
   --json                prints one line of JSON instead of text
   --help
 
@@ -117,7 +117,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         true => println!("{}", described(&server, &options)),
         false => greet(&server, &options),
     }
-    // Last: a program that waits for the file finds everything else done.
+    // Write the file last: a program that waits for it finds everything ready.
     if let Some(path) = &options.port_file {
         let ports = format!("{}\n{}\n", server.port(), server.token_address().port());
         write(path, &ports)?;
@@ -196,19 +196,19 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
-/// A value that a client can log in with.
+/// Parses a value that a client can log in with.
 fn text(option: &str, value: OsString) -> Result<String, lexopt::Error> {
     let text = value.string()?;
     if text.is_empty() {
         return Err(format!("{option} is empty: give a value, or leave the option out").into());
     }
     if option == "--app-key" && HeaderValue::from_str(&text).is_err() {
-        return Err(format!("{option} has a character that no header can carry").into());
+        return Err(format!("{option} has a character that is not allowed in a header").into());
     }
     Ok(text)
 }
 
-/// Everything that a client needs, for a program to read.
+/// Returns everything that a client needs, as JSON.
 fn described(server: &Server, options: &Options) -> serde_json::Value {
     serde_json::json!({
         "url": server.url(),

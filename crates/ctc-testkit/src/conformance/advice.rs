@@ -1,19 +1,19 @@
-//! What to do when a case fails: for each rung, and for the cases whose remedy is known.
+//! What to do when a case fails: for each rung, and for the cases with a known fix.
 
-/// The title of a rung, and what to look at if a case on it fails.
+/// Returns the title of a rung, and what to check if a case on it fails.
 pub(super) fn of_rung(rung: &str) -> (&'static str, &'static str) {
     match rung {
         "contact" => (
             "a login's response",
-            "send the login as it is, and hand status and headers of its response on",
+            "send the login unchanged, and return status and headers of its response",
         ),
         "login" => (
             "the login on the wire",
-            "send `LoginRequest::request` as it is: its URL, its headers, its form, nothing added",
+            "send `LoginRequest::request` unchanged: URL, headers and form, and nothing else",
         ),
         "requests" => (
             "calls on the wire",
-            "send method, URL, headers and body as they are in the request",
+            "send method, URL, headers and body of the request unchanged",
         ),
         "responses" => (
             "responses",
@@ -29,39 +29,39 @@ pub(super) fn of_rung(rung: &str) -> (&'static str, &'static str) {
         ),
         "herds" => (
             "many callers at once",
-            "let the HTTP client take as many calls at once as there are callers",
+            "let the HTTP client send as many calls at a time as there are callers",
         ),
         "trouble" => (
             "logins and calls that fail",
-            "end a login within `LoginRequest::timeout`, send nothing twice, and tell by the stage \
-             that was reached whether a request was sent (`TransportError::failure`)",
+            "end a login within `LoginRequest::timeout`, send nothing twice, and decide by the \
+             stage that was reached whether a request was sent (`TransportError::failure`)",
         ),
         "logout" => (
             "the logout",
-            "a logout goes through `send_login` as well: see the rung of the login",
+            "a logout also uses `send_login`: see the rung of the login",
         ),
         "oauth" => (
             "the OAuth login",
-            "go by the URL of `LoginRequest::request`, which may be on another origin, and read \
+            "use the URL of `LoginRequest::request`, which may be on another origin, and read \
              `body_limit` bytes of its response's body",
         ),
         "sources" => (
-            "credentials that are asked for",
-            "send each login as it is: user name and password may differ from the last one's",
+            "credentials from a source",
+            "send each login unchanged: its credentials may differ from those of the last one",
         ),
         "secrets" => (
             "secrets and TLS",
-            "print no form, no header and no query in an error, and check certificates",
+            "do not print forms, headers or queries in errors, and check certificates",
         ),
         "cancelled" => (
             "calls that are dropped",
-            "hold nothing that another call needs while a request is out",
+            "do not hold anything that another call needs while a request is in progress",
         ),
-        _ => ("further cases", "see what the case looked at"),
+        _ => ("further cases", "see what the case checked"),
     }
 }
 
-/// What to do about a case whose remedy is known.
+/// Returns what to do about a case with a known fix.
 pub(super) fn of_case(name: &str) -> Option<&'static str> {
     let own = OF_CASES.iter().find(|(names, _)| names.contains(&name))?;
     Some(own.1)
@@ -70,8 +70,8 @@ pub(super) fn of_case(name: &str) -> Option<&'static str> {
 const OF_CASES: &[(&[&str], &str)] = &[
     (
         &["login_response_arrives"],
-        "hand all headers of the response on, each line of a name that comes several times: \
-         HTTP clients that keep headers in a map lose all but one, or join them with commas",
+        "return all headers of the response, every line of a name that occurs several times: \
+         HTTP clients with a map of headers lose all but one, or join them with commas",
     ),
     (
         &["second_login_carries_no_cookie"],
@@ -79,19 +79,19 @@ const OF_CASES: &[(&[&str], &str)] = &[
     ),
     (
         &["large_login_answer_is_taken"],
-        "let the HTTP client take responses with 50 headers, and headers of 8 KB; of a \
-         login's body read `LoginRequest::body_limit` bytes at most",
+        "let the HTTP client accept responses with 50 headers, and headers of 8 KB; read at \
+         most `LoginRequest::body_limit` bytes of a login's body",
     ),
     (
         &["accounts_never_mix"],
-        "keep nothing in statics: two transports must not share cookies, nor a cache",
+        "store nothing in statics: two transports must share neither cookies nor a cache",
     ),
     (
         &[
             "token_is_carried_byte_for_byte",
             "quoted_token_keeps_its_quotes",
         ],
-        "send header values as they are: no decoding, no quoting, no cookie jar",
+        "send header values unchanged: no decoding, no quoting, no cookie jar",
     ),
     (
         &["call_carries_key_and_one_cookie"],
@@ -99,15 +99,15 @@ const OF_CASES: &[(&[&str], &str)] = &[
     ),
     (
         &["foreign_host_header_does_not_arrive"],
-        "take the host from the URL alone",
+        "take the host from the URL only",
     ),
     (
         &["url_arrives_as_it_was"],
-        "send path and query as they are: do not decode or encode them",
+        "send path and query unchanged: do not decode or encode them",
     ),
     (
         &["get_has_no_body"],
-        "send a request without a body with no body (a `content-length: 0` is fine)",
+        "send no body with a request that has none (a `content-length: 0` is fine)",
     ),
     (
         &["post_has_its_length"],
@@ -115,12 +115,12 @@ const OF_CASES: &[(&[&str], &str)] = &[
     ),
     (
         &["every_status_is_a_response"],
-        "return every status as a response: many HTTP clients make an error of 4xx and 5xx \
-         unless told not to",
+        "return every status as a response: many HTTP clients turn 4xx and 5xx into errors \
+         unless configured otherwise",
     ),
     (
         &["response_is_delivered_before_its_body"],
-        "return from `send` when the head of the response is there",
+        "return from `send` as soon as the head of the response has arrived",
     ),
     (
         &["broken_body_is_told"],
@@ -128,7 +128,7 @@ const OF_CASES: &[(&[&str], &str)] = &[
     ),
     (
         &["large_body_arrives_whole"],
-        "read bodies as bytes, not as text, without a limit of your own; take headers of 8 KB",
+        "read bodies as bytes, not as text, without a limit of your own; accept headers of 8 KB",
     ),
     (
         &["connections_are_kept"],
@@ -136,8 +136,8 @@ const OF_CASES: &[(&[&str], &str)] = &[
     ),
     (
         &["connections_are_kept_across_replays"],
-        "let `discard` read a body of up to 64 KiB to its end, so that its connection serves \
-         the replay",
+        "let `discard` read a body of up to 64 KiB to its end, so that the replay can use its \
+         connection",
     ),
     (
         &["slow_download_blocks_no_caller"],
@@ -145,17 +145,17 @@ const OF_CASES: &[(&[&str], &str)] = &[
     ),
     (
         &["body_is_sent_again_whole", "stream_is_not_replayed"],
-        "`Outgoing::replay_copy` is a copy of the whole request, or `None` for a body that \
+        "let `Outgoing::replay_copy` return a copy of the whole request, or `None` if its body \
          can be read only once",
     ),
     (
         &["delivered_401_says_why"],
-        "let `Incoming::extensions_mut` be what the caller gets with the response",
+        "let `Incoming::extensions_mut` return the extensions that the caller gets",
     ),
     (
         &["hanging_login_is_bounded", "dripping_login_is_bounded"],
-        "bound `send_login` as a whole by `LoginRequest::timeout`: a limit for each read is \
-         started anew by every byte",
+        "limit all of `send_login` by `LoginRequest::timeout`: a limit for each read starts \
+         again with every byte",
     ),
     (
         &["login_needs_no_body"],
@@ -166,23 +166,23 @@ const OF_CASES: &[(&[&str], &str)] = &[
             "login_on_a_kept_connection_is_sent_once",
             "lost_login_answer_is_maybe_sent",
         ],
-        "send a login on a connection of its own, and turn off your HTTP client's retries",
+        "send each login on a new connection, and turn off your HTTP client's retries",
     ),
     (
         &["unreachable_login_is_not_sent"],
-        "let `TransportError::failure` say `NotSent` if no connection was made: such a login \
-         costs nothing",
+        "let `TransportError::failure` return `NotSent` if no connection was made: such a login \
+         is not charged",
     ),
     (
         &["call_ends_by_its_timeout"],
-        "bound a call by the `RequestTimeout` in the extensions of its request",
+        "limit a call by the `RequestTimeout` in the extensions of its request",
     ),
     (
         &[
             "errors_tell_no_secret",
             "errors_of_connecting_tell_no_secret",
         ],
-        "take URL, headers and body out of your errors: `Display`, `Debug` and all sources",
+        "remove URL, headers and body from your errors: `Display`, `Debug` and all sources",
     ),
     (
         &["unknown_certificate_is_not_trusted"],

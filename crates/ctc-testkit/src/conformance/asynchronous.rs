@@ -14,7 +14,7 @@ use super::{
     stack::{AsyncStack, BoxError, Certificate},
 };
 
-/// An async stack with its type forgotten.
+/// An async stack without its type.
 pub(super) struct Asynchronous<S>(pub(super) Arc<S>);
 
 struct Tasks<S: AsyncStack> {
@@ -61,7 +61,7 @@ impl<S: AsyncStack> AnyStack for Asynchronous<S> {
         let runtime: Arc<dyn Runtime> = Arc::from(self.0.runtime());
         let stack = Arc::clone(&self.0);
         let certificate = certificate.map(|its| (its.pem.to_owned(), its.der.to_owned()));
-        // Made on the runtime: some transports look for theirs when they are made.
+        // Create it on the runtime: some transports look for theirs when they are created.
         let made = start(&*runtime, async move {
             match &certificate {
                 None => Some(stack.transport()),
@@ -139,7 +139,7 @@ impl<S: AsyncStack> Unread for Body<S> {
     }
 }
 
-/// Starts a task that tells when it has been polled once, and when it is done.
+/// Starts a task that reports when it was polled for the first time, and when it ends.
 fn start<T: Send + 'static>(
     runtime: &dyn Runtime,
     work: impl Future<Output = T> + Send + 'static,
@@ -147,7 +147,7 @@ fn start<T: Send + 'static>(
     let (work, abort) = abortable(work);
     let (started, done, begun) = pending(Some(abort));
     runtime.spawn(Box::pin(async move {
-        // Dropped before the channel that tells so.
+        // Drop this before the channel that reports it.
         let _done = done.clone();
         let mut work = pin!(work);
         let mut begun = Some(begun);

@@ -13,7 +13,7 @@ use super::{
     stack::{BlockingStack, BoxError, Certificate},
 };
 
-/// A blocking stack with its type forgotten.
+/// A blocking stack without its type.
 pub(super) struct Blocking<S>(pub(super) Arc<S>);
 
 struct Threads<S: BlockingStack> {
@@ -74,7 +74,8 @@ impl<S: BlockingStack> Client for Threads<S> {
             payload,
             options,
         } = call;
-        // Made here only to see whether it can be; a request need not be able to change threads.
+        // Only checks whether the request can be made: a request need not be `Send`, so the thread
+        // makes its own.
         self.stack
             .request(method.clone(), &url, headers.clone(), payload.clone())?;
         let (driver, stack) = (self.driver.clone(), Arc::clone(&self.stack));
@@ -127,7 +128,7 @@ fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Pendin
             let _ = begun.send(());
             let _ = done.send(work());
         });
-    // Without a thread the channels close, and the case says so.
+    // If no thread can be started, the channels close, and the case reports that.
     drop(thread);
     started
 }

@@ -1,7 +1,7 @@
 //! What a stack may be able to do or not.
 
-/// What a stack may be able to do or not. Its author says so; cases that hang on something that it
-/// does not claim are skipped.
+/// What a stack may or may not be able to do. Its author states it; cases that need a capability
+/// that the stack does not claim are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Capability {
@@ -11,12 +11,12 @@ pub enum Capability {
     Streams,
     /// A call does not wait for another to end: `sends_in_parallel` of the stack.
     SendsInParallel,
-    /// A call can be dropped half way: async stacks can, blocking ones cannot.
+    /// A call can be dropped midway: async stacks can, blocking ones cannot.
     Cancels,
 }
 
 impl Capability {
-    /// The method of a stack that claims it, if its author has a say.
+    /// Returns the method of a stack that claims it, if there is one.
     pub(super) fn method(self) -> Option<&'static str> {
         match self {
             Self::KeepsConnections => Some("keeps_connections"),
@@ -26,7 +26,7 @@ impl Capability {
         }
     }
 
-    /// Why a case is skipped.
+    /// Returns why a case is skipped.
     pub(super) fn missing(self) -> &'static str {
         match self {
             Self::KeepsConnections => "the stack does not claim `keeps_connections`",

@@ -8,21 +8,21 @@ use super::{advice, capability::Capability, failure::Checked, stage::Stage};
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Case {
-    /// Its name: a sentence, and the name of its test.
+    /// Its name, which states what must hold and is the name of its test.
     pub name: &'static str,
-    /// The numbers of the failure cases that it covers, like `T37`; empty for a mere rule of the
-    /// port.
+    /// The numbers of the failure cases that it covers, such as `T37`; empty for a rule of the
+    /// transport traits.
     pub covers: &'static str,
-    /// The rung that it is on. The rungs stand in the order in which a new stack climbs them.
+    /// Its rung. The rungs are in the order in which a new stack reaches them.
     pub rung: &'static str,
-    /// Whether every stack has to pass it.
+    /// Whether each stack must pass it.
     pub level: Level,
-    /// What a stack must be able to do for it to make sense.
+    /// What a stack must be able to do for this case.
     pub needs: &'static [Capability],
     pub(super) run: fn(&Stage<'_>) -> Checked,
 }
 
-/// Whether every stack has to pass a case.
+/// Whether each stack must pass a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
     /// Without it, sessions are unsafe or do not work.
@@ -33,14 +33,14 @@ pub enum Level {
 }
 
 impl Case {
-    /// What to do if it fails.
+    /// Returns what to do if it fails.
     pub fn advice(&self) -> String {
         let own = advice::of_case(self.name);
         let advice = own.unwrap_or_else(|| advice::of_rung(self.rung).1);
         let claims = self.needs.iter().filter_map(|need| {
             let method = need.method()?;
             Some(format!(
-                "; or, if the stack does not do that, let `{method}` of the stack be false, and \
+                "; or, if the stack cannot do that, let `{method}` of the stack be false, so that \
                  the case is skipped"
             ))
         });

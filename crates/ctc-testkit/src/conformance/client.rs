@@ -1,7 +1,6 @@
-//! A client under test with its types forgotten, so that cases are plain code that is compiled
-//! once.
+//! A client under test without its types, so that cases are ordinary code that is compiled once.
 //!
-//! Cases are written once, without `async`: a call is started and waited for. Async stacks run it
+//! Cases are written once, without `async`: they start a call and wait for it. Async stacks run it
 //! as a task, blocking stacks on a thread.
 
 use std::{
@@ -25,16 +24,16 @@ use super::{
     stack::{BoxError, Certificate, Payload},
 };
 
-/// How long a case waits for anything: a hang is a failure, and not a suite that never ends.
+/// How long a case waits for anything, so that a hang is a failure and the suite always ends.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
-/// A stack with its types forgotten.
+/// A stack without its types.
 pub(super) trait AnyStack: Send + Sync {
     fn is_async(&self) -> bool;
     fn claims(&self, capability: Capability) -> bool;
-    /// Sends a login through a new transport, past any session.
+    /// Sends a login through a new transport, without a session.
     fn send_login(&self, login: LoginRequest) -> Pending<Result<LoginResponse, String>>;
-    /// A client over a new transport; `None` when the stack cannot trust a certificate.
+    /// Creates a client over a new transport; `None` if the stack cannot trust a certificate.
     fn connect(
         &self,
         session: SharedSession,
@@ -44,15 +43,15 @@ pub(super) trait AnyStack: Send + Sync {
 
 /// A driver over the stack under test.
 pub(super) trait Client: Send + Sync {
-    /// Starts a call; `None` when the stack cannot make such a request.
+    /// Starts a call; `None` if the stack cannot make such a request.
     fn start(&self, call: Call) -> Option<Pending<Result<Head, CallFailed>>>;
     fn login(&self) -> Pending<Result<(), Denied>>;
     fn logout(&self) -> Pending<LogoutOutcome>;
-    /// What the driver prints of itself.
+    /// Returns the driver's `Debug` text.
     fn debug(&self) -> String;
 }
 
-/// A call to be made.
+/// A call.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
@@ -97,7 +96,7 @@ impl Call {
     }
 }
 
-/// A response whose body is still to be read.
+/// A response whose body was not read yet.
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -105,7 +104,7 @@ pub(super) struct Head {
     pub(super) body: Box<dyn Unread>,
 }
 
-/// A body still to be read. Dropping it drops the response.
+/// A body that was not read yet. Dropping it drops the response.
 pub(super) trait Unread: Send {
     fn read(self: Box<Self>) -> Pending<Result<Vec<u8>, BoxError>>;
 }
@@ -130,7 +129,7 @@ impl Head {
                 body,
             }),
             Err(error) => fail(
-                "the body of an answer",
+                "the body of a response",
                 "to be read".into(),
                 error.to_string(),
             ),
@@ -152,7 +151,7 @@ impl ServerResponse {
 #[derive(Debug)]
 pub(super) struct CallFailed {
     pub(super) why: Why,
-    /// `Display` and `Debug` of the error and of every source below it.
+    /// `Display` and `Debug` of the error and of all its sources.
     pub(super) texts: String,
 }
 
@@ -177,7 +176,7 @@ impl<E: TransportError> From<CallError<E>> for CallFailed {
     }
 }
 
-/// `Display` and `Debug` of an error and of every source below it.
+/// Returns `Display` and `Debug` of an error and of all its sources.
 pub(super) fn texts(error: &dyn Error) -> String {
     let mut all = String::new();
     let mut next = Some(error);
@@ -188,7 +187,7 @@ pub(super) fn texts(error: &dyn Error) -> String {
     all
 }
 
-/// Something that was started.
+/// Work that was started.
 pub(super) struct Pending<T> {
     pub(super) result: Receiver<T>,
     pub(super) begun: Receiver<()>,
@@ -196,7 +195,7 @@ pub(super) struct Pending<T> {
 }
 
 impl<T> Pending<T> {
-    /// Its result; a failure if there is none in time.
+    /// Returns its result, or a failure if it does not end in time.
     #[track_caller]
     pub(super) fn wait(self) -> Checked<T> {
         match self.result.recv_timeout(LIMIT) {
@@ -214,7 +213,7 @@ impl<T> Pending<T> {
         }
     }
 
-    /// Waits until it is under way. A task has been polled once by then; a thread has been started.
+    /// Waits until it is in progress: the task was polled once, or the thread was started.
     #[track_caller]
     pub(super) fn begun(&self) -> Checked {
         match self.begun.recv_timeout(LIMIT) {
@@ -227,17 +226,17 @@ impl<T> Pending<T> {
         }
     }
 
-    /// Drops the future, where there is one.
+    /// Drops the future, if there is one.
     pub(super) fn cancel(self) {
         if let Some(abort) = &self.abort {
             abort.abort();
         }
-        // The result's sender goes when the future has been dropped.
+        // Dropping the future drops the sender of the result.
         let _ = self.result.recv_timeout(LIMIT);
     }
 }
 
-/// Both ends of a [`Pending`].
+/// Creates both ends of a [`Pending`].
 pub(super) fn pending<T>(
     abort: Option<AbortHandle>,
 ) -> (Pending<T>, mpsc::Sender<T>, mpsc::Sender<()>) {

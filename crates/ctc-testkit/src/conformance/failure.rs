@@ -1,27 +1,27 @@
-//! What a case says when it does not pass.
+//! The failure of a case.
 
 use std::{error::Error, fmt, panic::Location};
 
 use crate::{Entry, Server};
 
-/// Requests of each server that a failure shows.
+/// How many requests of each server a failure shows.
 const SHOWN: usize = 12;
 
-/// What was expected of a stack, what was seen, and what the servers saw.
+/// What was expected of a stack, what was seen instead, and what the servers received.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
-    /// What was looked at.
+    /// What was checked.
     pub what: String,
-    /// What it should have been.
+    /// The expected value.
     pub expected: String,
-    /// What it was.
+    /// The value that was seen.
     pub seen: String,
-    /// The line of the suite that looked.
+    /// The line of the suite with the check.
     pub place: String,
     /// What to do about it.
     pub advice: String,
-    /// The last requests that the servers of this case saw, one a line.
+    /// The last requests that the servers of this case received, one per line.
     pub journal: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn equal<T: PartialEq + fmt::Debug>(
     }
 }
 
-/// Fails unless `holds`; `seen` says what there is instead.
+/// Fails unless `holds`; `seen` is what was seen instead.
 #[track_caller]
 pub(super) fn that(what: impl fmt::Display, holds: bool, seen: impl fmt::Debug) -> Checked {
     if holds {

@@ -1,4 +1,4 @@
-//! Stacks of transports that take and give what most do: the requests of `http`.
+//! Stacks of transports over the types of the crate `http`.
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ use super::{
 type Make<T> = Box<dyn Fn() -> T + Send + Sync>;
 type MakeTrusting<T> = Box<dyn Fn(Certificate<'_>) -> Option<T> + Send + Sync>;
 
-/// The stack of a transport, blocking or async, that takes an `http::Request` with a body made from
-/// a `Vec<u8>`, and whose port reads its responses (`read`): what a library over CTC asks for, too.
+/// The stack of a transport, blocking or async, that takes an `http::Request` whose body can be
+/// made from a `Vec<u8>`, and that reads its own responses (`read`).
 ///
 /// ```no_run
 /// use ctc_testkit::conformance::{HttpStack, Suite};
@@ -45,8 +45,8 @@ pub struct HttpStack<T> {
 }
 
 impl<T> HttpStack<T> {
-    /// The stack of the transports that `make` makes, set up as the product sets them up. It claims
-    /// everything but TLS.
+    /// Creates a stack of the transports that `make` returns, set up as in production. It claims
+    /// all capabilities except TLS.
     pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self {
             make: Box::new(make),
@@ -58,7 +58,7 @@ impl<T> HttpStack<T> {
         }
     }
 
-    /// Sets how a transport is made that trusts a certificate.
+    /// Sets how to make a transport that trusts a certificate, which claims TLS.
     #[must_use]
     pub fn trusting(mut self, make: impl Fn(Certificate<'_>) -> T + Send + Sync + 'static) -> Self {
         self.make_trusting = Box::new(move |certificate| Some(make(certificate)));
@@ -86,7 +86,7 @@ impl<T> HttpStack<T> {
         self
     }
 
-    /// Sets whether a call goes out while another is under way.
+    /// Sets whether a call is sent while another is in progress.
     #[must_use]
     pub fn sends_in_parallel(mut self, in_parallel: bool) -> Self {
         self.sends_in_parallel = in_parallel;
@@ -94,21 +94,49 @@ impl<T> HttpStack<T> {
     }
 }
 
-fn request<B: From<Vec<u8>>>(
-    method: Method,
-    url: &str,
-    headers: HeaderMap,
-    payload: Payload,
-) -> Option<Request<B>> {
-    let body = match payload {
-        Payload::Empty => Vec::new(),
-        Payload::Bytes(bytes) => bytes,
-        Payload::Stream(_) => return None,
+/// What both traits ask for alike.
+macro_rules! common_methods {
+    () => {
+        type Transport = T;
+
+        fn transport(&self) -> T {
+            (self.make)()
+        }
+
+        fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<T> {
+            (self.make_trusting)(certificate)
+        }
+
+        fn request(
+            &self,
+            method: Method,
+            url: &str,
+            headers: HeaderMap,
+            payload: Payload,
+        ) -> Option<Request<B>> {
+            let body = match payload {
+                Payload::Empty => Vec::new(),
+                Payload::Bytes(bytes) => bytes,
+                Payload::Stream(_) => return None,
+            };
+            let request = Request::builder().method(method).uri(url);
+            let mut request = request.body(B::from(body)).ok()?;
+            *request.headers_mut() = headers;
+            Some(request)
+        }
+
+        fn keeps_connections(&self) -> bool {
+            self.keeps_connections
+        }
+
+        fn streams(&self) -> bool {
+            self.streams
+        }
+
+        fn sends_in_parallel(&self) -> bool {
+            self.sends_in_parallel
+        }
     };
-    let request = Request::builder().method(method).uri(url);
-    let mut request = request.body(B::from(body)).ok()?;
-    *request.headers_mut() = headers;
-    Some(request)
 }
 
 impl<T, B> BlockingStack for HttpStack<T>
@@ -116,41 +144,11 @@ where
     T: Transport<Request = Request<B>, Response: Send>,
     B: Clone + From<Vec<u8>>,
 {
-    type Transport = T;
-
-    fn transport(&self) -> T {
-        (self.make)()
-    }
-
-    fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<T> {
-        (self.make_trusting)(certificate)
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        url: &str,
-        headers: HeaderMap,
-        payload: Payload,
-    ) -> Option<Request<B>> {
-        request(method, url, headers, payload)
-    }
+    common_methods!();
 
     fn read(&self, response: T::Response) -> Result<Vec<u8>, BoxError> {
         let whole = (self.make)().read(response, usize::MAX)?;
         Ok(whole.into_body())
-    }
-
-    fn keeps_connections(&self) -> bool {
-        self.keeps_connections
-    }
-
-    fn streams(&self) -> bool {
-        self.streams
-    }
-
-    fn sends_in_parallel(&self) -> bool {
-        self.sends_in_parallel
     }
 }
 
@@ -159,41 +157,11 @@ where
     T: AsyncTransport<Request = Request<B>>,
     B: Clone + From<Vec<u8>> + Send,
 {
-    type Transport = T;
-
-    fn transport(&self) -> T {
-        (self.make)()
-    }
-
-    fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<T> {
-        (self.make_trusting)(certificate)
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        url: &str,
-        headers: HeaderMap,
-        payload: Payload,
-    ) -> Option<Request<B>> {
-        request(method, url, headers, payload)
-    }
+    common_methods!();
 
     async fn read(&self, response: T::Response) -> Result<Vec<u8>, BoxError> {
         let whole = (self.make)().read(response, usize::MAX).await?;
         Ok(whole.into_body())
-    }
-
-    fn keeps_connections(&self) -> bool {
-        self.keeps_connections
-    }
-
-    fn streams(&self) -> bool {
-        self.streams
-    }
-
-    fn sends_in_parallel(&self) -> bool {
-        self.sends_in_parallel
     }
 
     fn runtime(&self) -> Box<dyn Runtime> {

@@ -1,12 +1,12 @@
-//! The macro that makes a test of every case.
+//! The macro that makes a test of each case.
 
-/// Makes one `#[test]` of every case of the [conformance suite](crate::conformance):
+/// Makes one `#[test]` of each case of the [conformance suite](crate::conformance):
 /// `conformance_tests!(async, stack)` for an [`AsyncStack`](crate::conformance::AsyncStack),
 /// `conformance_tests!(blocking, stack)` for a
 /// [`BlockingStack`](crate::conformance::BlockingStack). With a third word,
 /// `conformance_tests!(async, stack, strict)`, a *should* that fails fails its test
-/// ([`Suite::strict`](crate::conformance::Suite::strict)). `stack` is an expression, evaluated for
-/// every test. Needs no async test attribute: the suite brings a runtime.
+/// ([`Suite::strict`](crate::conformance::Suite::strict)). `stack` is an expression, which each
+/// test evaluates. No async test attribute is needed: the suite has its own runtime.
 #[macro_export]
 macro_rules! conformance_tests {
     (async, $stack:expr $(, $strict:ident)?) => {

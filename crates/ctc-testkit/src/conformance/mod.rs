@@ -6,8 +6,8 @@
 //!
 //! # Testing your own transport
 //!
-//! If it takes an `http::Request` with a body made from a `Vec<u8>`, blocking or async, that is one
-//! line in a file below `tests/`:
+//! If it takes an `http::Request` whose body can be made from a `Vec<u8>`, blocking or async, write
+//! one line in a file below `tests/`:
 //!
 //! ```
 //! use ctc_testkit::conformance::HttpStack;
@@ -29,34 +29,33 @@
 //! ctc_testkit::conformance_tests!(blocking, HttpStack::new(|| MyTransport)); // a #[test] per case
 //! ```
 //!
-//! or all of it at once: `Suite::blocking(HttpStack::new(|| MyTransport)).run().assert_passed()`.
-//! For any other transport, say how it, a request and a body are made: [`AsyncStack`],
-//! [`BlockingStack`].
+//! or run all cases in one test: `Suite::blocking(HttpStack::new(||
+//! MyTransport)).run().assert_passed()`. For any other transport, implement [`AsyncStack`] or
+//! [`BlockingStack`], which say how to make a transport and a request and how to read a body.
 //!
 //! # The ladder
 //!
-//! The cases stand in the order in which a new transport gets there: a login's response, the login,
-//! calls, responses, redirects, a token that ends, many callers, trouble, logout, OAuth, secrets.
-//! Start with the lowest [rung](Case::rung) that fails: the [`Report`] names it, what was expected
-//! and seen, and what to do next.
+//! The cases are in the order in which a new transport gets there: a login's response, the login,
+//! calls, responses, redirects, a token that ends, many callers, failures, logout, OAuth, sources
+//! of credentials, secrets, dropped calls. Start with the lowest [rung](Case::rung) that fails: the
+//! [`Report`] names it, what was expected and seen, and what to do next.
 //!
 //! ```text
 //! rung 1 of 13, a login's response: 0 of 1 passed
 //!   FAILED must login_response_arrives, 4 ms: your stack gave 1 of 3 `Set-Cookie` lines of a …
 //!     expected: ["JSESSIONID=BBBB; Path=/connect", "authToken=AAAA; Path=/connect; …
 //!     seen:     ["JSESSIONID=BBBB; Path=/connect"]
-//!     do:       hand all headers of the response on, each line of a name that comes …
-//! 88 cases not tried: all stand on the first rung
-//! next: login_response_arrives: hand all headers of the response on, each line of a name …
+//!     do:       return all headers of the response, every line of a name that occurs …
+//! 88 cases not tried: all depend on the first rung
+//! next: login_response_arrives: return all headers of the response, every line of …
 //! ```
 //!
-//! - A case that is a *must* ([`Level`]) fails the suite. One that is a *should* is reported, and
-//!   fails the suite only if it is [strict](Suite::strict).
-//! - A stack says what it does: [`keeps_connections`](HttpStack::keeps_connections),
+//! - A *must* ([`Level`]) that fails also fails the suite. A *should* that fails is reported, and
+//!   fails the suite only if that is [strict](Suite::strict).
+//! - You state what your stack can do: [`keeps_connections`](HttpStack::keeps_connections),
 //!   [`streams`](HttpStack::streams), [`sends_in_parallel`](HttpStack::sends_in_parallel),
-//!   [TLS](HttpStack::trusting). A case that hangs on something that the stack does not claim is
-//!   skipped, and named on standard error. If it claims too much, the case fails and says which
-//!   claim it is about.
+//!   [TLS](HttpStack::trusting). A case that needs anything else is skipped, and named on standard
+//!   error. If the stack claims too much, a case fails and says which claim is wrong.
 
 mod advice;
 mod asynchronous;

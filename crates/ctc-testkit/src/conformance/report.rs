@@ -1,4 +1,4 @@
-//! What a run of the suite tells: rung by rung, what failed, and what to do next.
+//! The report of a run of the suite: rung by rung, what failed, and what to do next.
 
 use std::{fmt, io::Write, time::Duration};
 
@@ -13,11 +13,11 @@ use super::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// As it should.
+    /// It passed.
     Passed,
-    /// The stack says that it cannot do what the case is about.
+    /// The stack does not claim what the case needs.
     Skipped(&'static str),
-    /// Otherwise.
+    /// It failed.
     Failed(Failure),
 }
 
@@ -33,22 +33,22 @@ pub struct Line {
     pub took: Duration,
 }
 
-/// How the cases ended. Printed, it is the ladder: each rung, what failed or was skipped there, and
-/// what to do next. With `{:#}` the cases that passed are named as well.
+/// The outcome of each case. `Display` shows the ladder: each rung, what failed or was skipped
+/// there, and what to do next. `{:#}` also names the cases that passed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[must_use = "a report that nobody asserts on proves nothing"]
 pub struct Report {
     /// One for each case that was run.
     pub lines: Vec<Line>,
-    /// How many cases were not run because the first rung does not hold.
+    /// How many cases were not run because the first rung failed.
     pub not_tried: usize,
-    /// Whether a *should* that fails counts ([`Suite::strict`](super::Suite::strict)).
+    /// Whether a *should* that fails fails the suite ([`Suite::strict`](super::Suite::strict)).
     pub strict: bool,
 }
 
 impl Line {
-    /// Whether the case failed, whatever its level.
+    /// Returns whether the case failed, whatever its level.
     pub fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
@@ -59,24 +59,26 @@ impl Line {
 }
 
 impl Report {
-    /// Whether cases were run and none [failed](Self::failures). Skipped ones do not count.
+    /// Returns whether cases were run and none [failed](Self::failures). Skipped cases do not
+    /// count.
     pub fn passed(&self) -> bool {
         !self.lines.is_empty() && self.failures().next().is_none()
     }
 
-    /// The cases that failed and count: every *must*, and if the suite is strict every *should*.
+    /// Returns the failed cases that fail the suite: each *must*, and if the suite is strict each
+    /// *should*.
     pub fn failures(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| self.counts(line))
     }
 
-    /// The cases that failed and do not count: a *should* each.
+    /// Returns the failed cases that do not fail the suite, each of them a *should*.
     pub fn shortfalls(&self) -> impl Iterator<Item = &Line> {
         self.lines
             .iter()
             .filter(|line| line.has_failed() && !self.counts(line))
     }
 
-    /// The cases that were skipped.
+    /// Returns the cases that were skipped.
     pub fn skipped(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.is_skipped())
     }
@@ -85,23 +87,23 @@ impl Report {
         line.has_failed() && (self.strict || line.case.level == Level::Must)
     }
 
-    /// Panics with the report unless it [`passed`](Self::passed). Skipped cases, and failures that
-    /// do not count, are named on the standard error output, past a test harness that captures it.
+    /// Panics with the report unless it [`passed`](Self::passed). Prints skipped cases, and
+    /// failures that do not count, on standard error, past a test harness that captures it.
     ///
     /// # Panics
-    /// As said: this is the assertion of a test.
+    /// Panics if the suite failed, as the assertion of a test.
     #[track_caller]
     pub fn assert_passed(&self) {
         for line in self.skipped().chain(self.shortfalls()) {
-            // In one piece, since tests run side by side. There is nobody to tell when it cannot be
-            // written.
+            // In one piece, because tests run in parallel. Ignore the error: it could not be
+            // printed either.
             let _ = std::io::stderr().write_all(format!("conformance: {line}").as_bytes());
         }
         assert!(self.passed(), "the stack does not conform:\n{self}");
     }
 }
 
-/// The rungs of the ladder, from the lowest to the highest.
+/// Returns the rungs of the ladder, from the lowest to the highest.
 fn rungs() -> Vec<&'static str> {
     let mut rungs: Vec<_> = CASES.iter().map(|case| case.rung).collect();
     rungs.dedup();
@@ -134,7 +136,7 @@ impl fmt::Display for Report {
         if self.not_tried > 0 {
             writeln!(
                 f,
-                "{} cases not tried: all stand on the first rung",
+                "{} cases not tried: all depend on the first rung",
                 self.not_tried
             )?;
         }

@@ -1,4 +1,4 @@
-//! Where the futures of async stacks run: the runtime of those that bring none.
+//! The runtime of async stacks that bring none.
 
 use std::thread;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use ctc_driver::{BoxFuture, Runtime, Tokio};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-/// A tokio runtime on a thread of its own, which ends when this is dropped. With one thread only, a
-/// transport that blocks stops everything, and is found out.
+/// A tokio runtime with one thread, which ends when this is dropped. With only one thread, a
+/// transport that blocks stops everything, so the suite detects it.
 struct OnOneThread(UnboundedSender<BoxFuture<()>>);
 
 impl Runtime for OnOneThread {
@@ -32,10 +32,10 @@ pub(super) fn tokio() -> Box<dyn Runtime> {
                 tokio::spawn(task);
             }
         });
-        // Whatever is left over must not keep this thread.
+        // Do not wait for tasks that are left over.
         runtime.shutdown_background();
     };
-    // Without a thread nothing responds, and the case says so.
+    // If no thread can be started, nothing responds, and the case reports that.
     drop(thread::Builder::new().name("conformance".into()).spawn(run));
     Box::new(OnOneThread(tasks))
 }

@@ -1,4 +1,4 @@
-//! A source of credentials that goes by a script.
+//! A source of credentials that follows a script.
 
 use std::{
     collections::VecDeque,
@@ -13,19 +13,19 @@ use ctc_driver::{CredentialsError, CredentialsSource, SharedSession, ctc_core::C
 
 use crate::DEFAULT_USERNAME;
 
-/// What a source says to one question.
+/// What a source returns when asked once.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Says {
     Password(&'static str),
-    /// Not at the moment.
+    /// A failure for now.
     Unavailable,
-    /// Asking again does not help.
+    /// A failure for good.
     Unusable,
-    /// Nothing, ever.
+    /// It never returns.
     Nothing,
 }
 
-/// What a source says to one question after the other; the last line is repeated.
+/// What a source returns, one line each time that it is asked. The last line is repeated.
 #[derive(Debug)]
 pub(super) struct Script {
     lines: Mutex<VecDeque<Says>>,
@@ -40,12 +40,12 @@ impl Script {
         })
     }
 
-    /// How often it was asked.
+    /// Returns how often it was asked.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(SeqCst)
     }
 
-    /// Makes it the source of a session, in the kind that the stack's driver is of.
+    /// Makes this the source of a session, of the kind that the stack's driver needs.
     pub(super) fn give(self: Arc<Self>, session: &SharedSession, is_async: bool) {
         if is_async {
             session.set_async_credentials_source(Scripted(self));
@@ -54,7 +54,7 @@ impl Script {
         }
     }
 
-    /// `None`: it says nothing.
+    /// Returns the next line; `None` if the source never returns.
     fn next(&self) -> Option<Result<Credentials, CredentialsError>> {
         self.asked.fetch_add(1, SeqCst);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +74,7 @@ impl Script {
     }
 }
 
-/// For drivers of either kind; asynchronous ones ask it on a thread, too.
+/// For both drivers: the asynchronous one asks it on a thread.
 #[derive(Clone)]
 struct Scripted(Arc<Script>);
 

@@ -1,5 +1,5 @@
-//! What the suite must know of an HTTP stack beyond its transport: how to make one, a request, and
-//! a body.
+//! What the suite needs besides a transport: how to make one, how to make a request, and how to
+//! read a body.
 
 use std::{error::Error, fmt, future::Future};
 
@@ -11,18 +11,18 @@ use super::runtime;
 /// An error of a stack, as far as the suite is concerned.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The body of a request that the suite wants made.
+/// The body of a request that the suite asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// No body. A `Content-Length` of 0 says the same.
+    /// No body. A `Content-Length` of 0 means the same.
     Empty,
-    /// Bytes in memory, of known length; they can be sent twice.
+    /// Bytes in memory, of known length, which can be sent twice.
     Bytes(Vec<u8>),
     /// These pieces, as a stream of unknown length that can be read only once.
     Stream(Vec<Vec<u8>>),
 }
 
-/// The certificate that a transport is to trust.
+/// A certificate that a transport must trust.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Certificate<'a> {
@@ -40,26 +40,25 @@ impl fmt::Debug for Certificate<'_> {
     }
 }
 
-/// An asynchronous HTTP stack, ready to be put through the suite.
+/// An asynchronous HTTP stack for the suite.
 ///
-/// The transport that it makes must be set up as the product sets it up. Every case gets one of its
-/// own.
+/// Set up the transport as in production. Each case gets a new one.
 pub trait AsyncStack: Send + Sync + 'static {
     /// The transport under test.
     type Transport: AsyncTransport;
 
-    /// A fresh transport. Called on the [`runtime`](Self::runtime).
+    /// Creates a transport. Called on the [`runtime`](Self::runtime).
     fn transport(&self) -> Self::Transport;
 
-    /// A fresh transport that trusts `certificate`; `None` (the default) says that this stack
-    /// speaks no TLS, and skips those cases.
+    /// Creates a transport that trusts `certificate`. `None` (the default) means that this stack
+    /// has no TLS, and skips those cases.
     fn transport_trusting(&self, certificate: Certificate<'_>) -> Option<Self::Transport> {
         let _ = certificate;
         None
     }
 
-    /// A request as a user of this stack makes it; `None` when it has no such body, which skips the
-    /// case.
+    /// Creates a request as a user of this stack would. `None` means that the stack has no such
+    /// body, and skips the case.
     fn request(
         &self,
         method: Method,
@@ -68,36 +67,38 @@ pub trait AsyncStack: Send + Sync + 'static {
         payload: Payload,
     ) -> Option<<Self::Transport as AsyncTransport>::Request>;
 
-    /// The whole body of a response.
+    /// Reads the whole body of a response.
     fn read(
         &self,
         response: <Self::Transport as AsyncTransport>::Response,
     ) -> impl Future<Output = Result<Vec<u8>, BoxError>> + Send;
 
-    /// Whether a connection serves several calls. Say `false` for a stack that makes one for each.
+    /// Returns whether a connection serves several calls: `false` for a stack that opens one for
+    /// each.
     fn keeps_connections(&self) -> bool {
         true
     }
 
-    /// Whether a response is delivered before its body has arrived. Say `false` for a stack that
-    /// buffers.
+    /// Returns whether a response is delivered before its body has arrived: `false` for a stack
+    /// that buffers.
     fn streams(&self) -> bool {
         true
     }
 
-    /// Whether a call goes out while another is under way. Say `false` for a stack that makes one
-    /// after the other.
+    /// Returns whether a call is sent while another is in progress: `false` for a stack that makes
+    /// one after the other.
     fn sends_in_parallel(&self) -> bool {
         true
     }
 
-    /// Where this stack's futures run: by default a tokio runtime for each case, with one thread.
+    /// Returns where this stack's futures run. Default: a tokio runtime for each case, with one
+    /// thread.
     fn runtime(&self) -> Box<dyn Runtime> {
         runtime::tokio()
     }
 }
 
-/// A blocking HTTP stack, ready to be put through the suite. The twin of [`AsyncStack`].
+/// A blocking HTTP stack for the suite, the counterpart of [`AsyncStack`].
 pub trait BlockingStack: Send + Sync + 'static {
     /// The transport under test.
     type Transport: Transport<Response: Send>;
@@ -120,10 +121,10 @@ pub trait BlockingStack: Send + Sync + 'static {
         payload: Payload,
     ) -> Option<<Self::Transport as Transport>::Request>;
 
-    /// The whole body of a response.
+    /// Reads the whole body of a response.
     ///
     /// # Errors
-    /// When it breaks off.
+    /// Returns an error if the body ends early.
     fn read(&self, response: <Self::Transport as Transport>::Response)
     -> Result<Vec<u8>, BoxError>;
 

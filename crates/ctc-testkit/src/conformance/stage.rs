@@ -1,4 +1,4 @@
-//! Where a case works: servers, clients of the stack under test, and the checks that most cases
+//! The tools of a case: servers, clients of the stack under test, and the checks that most cases
 //! need.
 
 use std::{
@@ -31,33 +31,33 @@ pub(super) const DEVICES: &str = "/connect/services/devices";
 pub(super) const ECHO: &str = "/connect/test/echo";
 pub(super) const NOTES: &str = "/connect/services/devices/1001/notes";
 
-/// Makes servers and clients, and remembers the servers for the report.
+/// Creates servers and clients, and remembers the servers for the report.
 pub(super) struct Stage<'a> {
     pub(super) stack: &'a dyn AnyStack,
     servers: Mutex<Vec<Arc<Server>>>,
 }
 
-/// A server and a client of it.
+/// A server and its client.
 pub(super) struct Scene {
     pub(super) server: Arc<Server>,
     pub(super) client: TestClient,
 }
 
-/// How a client is set up.
+/// The settings of a client.
 pub(super) struct Setup {
     pub(super) username: String,
     pub(super) password: String,
     pub(super) settings: Settings,
-    /// Whether the client logs in at the server's token endpoint.
+    /// Whether the client uses the OAuth login.
     oauth: bool,
-    /// Where the credentials come from, if not from here.
+    /// The source of the credentials, if there is one.
     source: Option<Arc<Script>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let mut settings = Settings::default();
-        // Fair use has tests of its own; here it must not be what stops a case.
+        // Fair use has its own tests; here it must not stop a case.
         settings.fair_use.burst = NonZeroU32::MIN.saturating_add(199);
         settings.fair_use.refill = Duration::from_secs(1);
         settings.login_timeout = LIMIT;
@@ -102,13 +102,13 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A server with the defaults and a client that has not logged in.
+    /// Creates a server with the defaults and a client that has not logged in.
     #[track_caller]
     pub(super) fn scene(&self) -> Checked<Scene> {
         self.scene_of(Server::builder(), Setup::default())
     }
 
-    /// The same, and the client has logged in.
+    /// Creates the same with a client that has logged in.
     #[track_caller]
     pub(super) fn open_scene(&self) -> Checked<Scene> {
         let scene = self.scene()?;
@@ -138,7 +138,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A client of a server, which trusts its certificate if there is one.
+    /// Creates a client of a server, which trusts the server's certificate if there is one.
     #[track_caller]
     pub(super) fn client(&self, server: &Server, mut setup: Setup) -> Checked<TestClient> {
         if setup.oauth {
@@ -155,7 +155,7 @@ impl<'a> Stage<'a> {
         )
     }
 
-    /// A client of whatever is at `url`.
+    /// Creates a client for `url`.
     #[track_caller]
     pub(super) fn client_of(
         &self,
@@ -167,7 +167,7 @@ impl<'a> Stage<'a> {
         let source = setup.source.clone();
         let session = match session(url, setup) {
             Ok(session) => SharedSession::with_clock(session, clock.clone()),
-            Err(error) => return fail("the session", "to be made".into(), error),
+            Err(error) => return fail("the session", "to be created".into(), error),
         };
         if let Some(source) = source {
             source.give(&session, self.stack.is_async());
@@ -179,23 +179,21 @@ impl<'a> Stage<'a> {
                 clock,
                 url: url.to_owned(),
             }),
-            None if certificate.is_some() => {
-                Err(Stop::Skipped("the stack says that it speaks no TLS"))
-            }
+            None if certificate.is_some() => Err(Stop::Skipped("the stack does not claim TLS")),
             None => fail(
                 "a transport",
-                "to be made".into(),
-                "making it hung or panicked".into(),
+                "to be created".into(),
+                "creating it hung or panicked".into(),
             ),
         }
     }
 
-    /// Sends a login through the stack alone, without a session, and returns its response.
+    /// Sends a login through the stack, without a session, and returns its response.
     #[track_caller]
     pub(super) fn send_login(&self, server: &Server) -> Checked<LoginResponse> {
         let mut session = match session(&server.url(), Setup::default()) {
             Ok(session) => session,
-            Err(error) => return fail("the session", "to be made".into(), error),
+            Err(error) => return fail("the session", "to be created".into(), error),
         };
         let order = match session.admit(&mut Admission::new(false), VirtualClock::new().now()) {
             Admit::Login(order) => order,
@@ -286,7 +284,7 @@ impl TestClient {
         ))
     }
 
-    /// Starts so many calls at once, and waits until all are under way.
+    /// Starts this many calls at once, and waits until all are in progress.
     #[track_caller]
     pub(super) fn herd(
         &self,
@@ -300,13 +298,13 @@ impl TestClient {
         Ok(herd)
     }
 
-    /// Makes a call that must be answered.
+    /// Makes a call that must get a response.
     #[track_caller]
     pub(super) fn response(&self, call: Call) -> Checked<ServerResponse> {
         answered(self.start(call)?)
     }
 
-    /// Makes a call that must be answered with this status.
+    /// Makes a call that must get this status.
     #[track_caller]
     pub(super) fn expect(&self, call: Call, status: u16) -> Checked<ServerResponse> {
         let what = format!("the status of {} {}", call.method, call.url);
@@ -315,7 +313,7 @@ impl TestClient {
         Ok(response)
     }
 
-    /// Makes a call that must not be answered.
+    /// Makes a call that must not get a response.
     #[track_caller]
     pub(super) fn failed(&self, call: Call) -> Checked<CallFailed> {
         match self.start(call)?.wait()? {
@@ -339,7 +337,7 @@ impl TestClient {
 pub(super) fn answered(pending: Pending<Result<Head, CallFailed>>) -> Checked<ServerResponse> {
     match pending.wait()? {
         Ok(head) => head.read(),
-        Err(failed) => fail("the call", "to be answered".into(), failed.texts),
+        Err(failed) => fail("the call", "to get a response".into(), failed.texts),
     }
 }
 
@@ -352,14 +350,14 @@ pub(super) fn denied(failed: CallFailed) -> Checked<Denied> {
 }
 
 impl Scene {
-    /// Waits for the server.
+    /// Waits until the server's counts satisfy a condition.
     #[track_caller]
     pub(super) fn until(&self, what: &str, wanted: impl Fn(&Counts) -> bool) -> Checked {
         match self.server.wait_until(wanted, LIMIT) {
             Ok(_) => Ok(()),
             Err(error) => fail(
                 format!("the server waited for {what}"),
-                "it to come".into(),
+                "it to arrive".into(),
                 error.to_string(),
             ),
         }
@@ -373,7 +371,7 @@ impl Scene {
             .collect()
     }
 
-    /// The last request of a class.
+    /// Returns the last request of a class.
     #[track_caller]
     pub(super) fn last(&self, class: Class) -> Checked<Entry> {
         match self.entries(class).pop() {
@@ -386,8 +384,8 @@ impl Scene {
         }
     }
 
-    /// Checks logins (requests to the login path) and calls, and that no rule of the interface was
-    /// broken.
+    /// Checks the numbers of logins (requests to the login path) and calls, and that no rule of the
+    /// interface was broken.
     #[track_caller]
     pub(super) fn counts(&self, login_requests: u64, calls: u64) -> Checked {
         let counts = self.server.counts();
@@ -396,7 +394,7 @@ impl Scene {
             counts.login_requests,
             login_requests,
         )?;
-        equal("calls that the server saw", counts.calls, calls)?;
+        equal("calls that the server received", counts.calls, calls)?;
         self.clean()
     }
 
@@ -406,7 +404,7 @@ impl Scene {
         let counts = self.server.counts();
         equal("violations", counts.violations, 0)?;
         equal(
-            "logins made although a token was alive",
+            "logins although a token was valid",
             counts.needless_logins,
             0,
         )?;

@@ -37,20 +37,19 @@ impl Suite {
         }
     }
 
-    /// Sets that a *should* that fails fails the suite, too: for adapters that are published.
+    /// Makes a *should* that fails fail the suite, too: for published adapters.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self
     }
 
-    /// Every case, in the order of the ladder.
+    /// Returns all cases, in the order of the ladder.
     pub fn cases() -> &'static [Case] {
         CASES
     }
 
-    /// Runs every case, one after the other. If the first rung does not hold, the others are not
-    /// tried.
+    /// Runs all cases, one after the other. If the first rung fails, the others are not tried.
     pub fn run(&self) -> Report {
         let mut lines: Vec<Line> = Vec::with_capacity(CASES.len());
         for case in CASES {
@@ -66,8 +65,7 @@ impl Suite {
         self.report(lines, not_tried)
     }
 
-    /// Runs the case of this name. A name that there is not gives an empty report, which does not
-    /// pass.
+    /// Runs the case with this name. An unknown name gives an empty report, which does not pass.
     pub fn run_case(&self, name: &str) -> Report {
         let named = CASES.iter().filter(|case| case.name == name);
         self.report(named.map(|case| self.line(case)).collect(), 0)

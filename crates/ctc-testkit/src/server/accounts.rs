@@ -1,13 +1,13 @@
-//! The accounts, which both logins share: who may log in, and who is locked.
+//! The accounts that both logins share, and which of them are locked.
 
 use std::collections::{HashMap, HashSet};
 
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// Names and passwords.
+    /// Usernames and passwords.
     known: Vec<(String, String)>,
     locked: HashSet<String>,
-    /// Refusals in a row.
+    /// Rejections in a row.
     refusals: HashMap<String, u32>,
     lock_after: Option<u32>,
 }
@@ -22,7 +22,7 @@ impl Accounts {
         }
     }
 
-    /// Adds an account, or gives one that there is another password.
+    /// Adds an account, or changes the password of an existing one.
     pub(super) fn set(&mut self, username: &str, password: &str) {
         self.known.retain(|(name, _)| name != username);
         self.known.push((username.to_owned(), password.to_owned()));
@@ -41,7 +41,7 @@ impl Accounts {
         self.locked.remove(username);
     }
 
-    /// Whether this login is let in; a refusal is counted, and may lock the account.
+    /// Returns whether this login is accepted. Counts a rejection, which may lock the account.
     pub(super) fn lets_in(&mut self, username: &str, password: &str) -> bool {
         let known = self
             .known
@@ -57,7 +57,7 @@ impl Accounts {
         known && !self.locked.contains(username)
     }
 
-    /// A login of this account succeeded.
+    /// Reports that a login of this account succeeded.
     pub(super) fn logged_in(&mut self, username: &str) {
         self.refusals.remove(username);
     }

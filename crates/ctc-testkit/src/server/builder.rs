@@ -1,4 +1,4 @@
-//! How a server is set up.
+//! The builder of a server.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::fleet::Fleet;
 
-/// Sets up a [`Server`]: see [`Server::builder`].
+/// Builds a [`Server`]: see [`Server::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it starts a server"]
 pub struct Builder {
@@ -32,135 +32,138 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Serve https with a certificate made at the start; without it, plain http.
+    /// Sets whether the server uses https, with a certificate created at the start. Default: plain
+    /// http.
     pub fn tls(mut self, tls: bool) -> Self {
         self.settings.tls = tls;
         self
     }
 
-    /// Whether HTTP/2 is spoken as well as HTTP/1.1: by agreement in TLS, on plain http with
-    /// clients that begin with it. A [`Fault`](crate::Fault) that cuts a connection cuts all its
-    /// requests.
+    /// Sets whether the server also speaks HTTP/2: negotiated by ALPN with TLS, by prior knowledge
+    /// on plain http. Default: HTTP/1.1 only. A [`Fault`](crate::Fault) that cuts a connection cuts
+    /// all requests on it.
     pub fn http2(mut self, http2: bool) -> Self {
         self.settings.http2 = http2;
         self
     }
 
-    /// Adds an account; without any, there is one: [`DEFAULT_USERNAME`] with [`DEFAULT_PASSWORD`].
+    /// Adds an account. By default there is one: [`DEFAULT_USERNAME`] with [`DEFAULT_PASSWORD`].
     pub fn account(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.accounts.push((username.into(), password.into()));
         self
     }
 
-    /// Adds an application key; without any, [`DEFAULT_APP_KEY`] is the only one.
+    /// Adds an application key. By default there is one: [`DEFAULT_APP_KEY`].
     pub fn app_key(mut self, key: impl Into<String>) -> Self {
         self.settings.app_keys.push(key.into());
         self
     }
 
-    /// The size of the fleet that the API shows: 25 devices with 120 events each by default.
+    /// Sets the size of the fleet. Default: 25 devices with 120 events each.
     pub fn fleet(mut self, devices: u64, events_per_device: u64) -> Self {
         self.settings.fleet = Fleet::new(devices, events_per_device);
         self
     }
 
-    /// Where to listen: a free port of 127.0.0.1 by default.
+    /// Sets the address to listen on. Default: a free port of 127.0.0.1.
     pub fn bind(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Where the token endpoint listens: a free port of the same address by default.
+    /// Sets the address of the token endpoint. Default: a free port of the same address.
     pub fn bind_token(mut self, address: SocketAddr) -> Self {
         self.token_address = Some(address);
         self
     }
 
-    /// The client id that the token endpoint knows: [`DEFAULT_CLIENT_ID`] by default.
+    /// Sets the client id that the token endpoint accepts. Default: [`DEFAULT_CLIENT_ID`].
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.settings.client_id = client_id.into();
         self
     }
 
-    /// How many token requests a user may make within a second: 4 by default. CTC's limit is not
+    /// Sets how many token requests a user may make within a second. Default: 4. CTC's limit is not
     /// documented.
     pub fn token_requests_per_second(mut self, limit: u32) -> Self {
         self.settings.token_requests_per_second = limit;
         self
     }
 
-    /// Whether a call with a bearer token needs the application key, too. It does by default; what
-    /// CTC wants is not documented. A key that is wrong is a violation either way.
+    /// Sets whether a call with a bearer token needs the application key, too. Default: it does.
+    /// What CTC requires is not documented. A wrong key is a violation either way.
     pub fn bearer_needs_key(mut self, needed: bool) -> Self {
         self.settings.bearer_needs_key = needed;
         self
     }
 
-    /// Makes the tokens of this server the same in every run.
+    /// Sets the seed of the tokens, so that they are the same in every run.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = Some(seed);
         self
     }
 
-    /// The path of the logout. The default is our assumption, not the vendor's word.
+    /// Sets the path of the logout. The default is our assumption.
     pub fn logout_path(mut self, path: impl Into<String>) -> Self {
         self.settings.logout_path = path.into();
         self
     }
 
-    /// What a logout or a revocation revokes.
+    /// Sets what a logout or a revocation revokes.
     pub fn logout_effect(mut self, effect: LogoutEffect) -> Self {
         self.settings.logout_effect = effect;
         self
     }
 
-    /// The status of a login with a wrong name or password: 401 by default.
+    /// Sets the status of a login with a wrong username or password. Default: 401.
     pub fn refused_status(mut self, status: u16) -> Self {
         self.settings.refused_status = status;
         self
     }
 
-    /// Locks an account after so many refused logins in a row: then the right password is refused,
-    /// too.
+    /// Sets after how many rejected logins in a row an account is locked: then the right password
+    /// is rejected, too. Default: never.
     pub fn lock_after(mut self, refusals: u32) -> Self {
         self.settings.lock_after = Some(refusals);
         self
     }
 
-    /// Whether a cookie login's token is taken as `Authorization: Bearer <token>`, too. A token of
-    /// the token endpoint always is, and never as a cookie.
+    /// Sets whether the token of a cookie login is also accepted as `Authorization: Bearer
+    /// <token>`. A token of the token endpoint is accepted only as a bearer token.
     pub fn bearer(mut self, bearer: bool) -> Self {
         self.settings.bearer = bearer;
         self
     }
 
-    /// Whether `useAuthToken=true` may stand in the form instead of the query.
+    /// Sets whether `useAuthToken=true` may be in the form instead of the query.
     pub fn use_auth_token_in_form(mut self, allowed: bool) -> Self {
         self.settings.use_auth_token_in_form = allowed;
         self
     }
 
-    /// What tokens look like.
+    /// Sets what tokens look like.
     pub fn token_style(mut self, style: TokenStyle) -> Self {
         self.settings.token_style = style;
         self
     }
 
-    /// How long a token lives by the server's clock, and what its cookie or `expires_in` says: by
-    /// default 14 days after a cookie login and 24 hours after an OAuth login. See
+    /// Sets how long a token is valid by the server's clock, as its cookie or `expires_in` says.
+    /// Default: 14 days after a cookie login and 24 hours after an OAuth login. See
     /// [`Server::advance`].
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.token_lifetime = Some(lifetime);
         self
     }
 
-    /// How many seconds `Date` and the cookie's `Expires` are off. Tokens live as long as ever.
+    /// Sets by how many seconds `Date` and the cookie's `Expires` are off. Tokens are valid for as
+    /// long as before.
     pub fn clock_offset(mut self, seconds: i64) -> Self {
         self.settings.clock_offset = seconds;
         self
     }
 
-    /// How many entries the journal keeps; the oldest go first. 100,000 by default.
+    /// Sets how many entries the journal has at most; the oldest are dropped first. Default:
+    /// 100,000.
     pub fn journal_limit(mut self, entries: usize) -> Self {
         self.settings.journal_limit = entries;
         self
@@ -170,7 +173,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the address cannot be bound, or the machine is short of threads.
+    /// Returns [`StartError`] if the address cannot be bound, or a thread or the certificate cannot
+    /// be created.
     pub fn start(mut self) -> Result<Server, StartError> {
         if self.accounts.is_empty() {
             self = self.account(DEFAULT_USERNAME, DEFAULT_PASSWORD);

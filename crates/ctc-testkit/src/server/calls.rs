@@ -1,4 +1,4 @@
-//! What the API answers to a call with a live token: the fleet, and routes that only tests need.
+//! The API's responses to calls with a valid token: the fleet, and routes that only tests need.
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};

@@ -1,5 +1,5 @@
-//! The control path `/_ctc/`, for people with no Rust. A request that it does not understand
-//! changes nothing, and is told what is wrong with it.
+//! The control path `/_ctc/`, for tests in other languages. An invalid request changes nothing, and
+//! the response says what is wrong with it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
     script, state::Shared, state::State, tokens::Life,
 };
 
-/// The longest time that a request may name, in seconds: a thousand years.
+/// The longest time that a request may state, in seconds: a thousand years.
 const LONGEST: u64 = 1000 * 366 * 86_400;
 
 pub(super) fn response(shared: &Shared, request: &Received) -> ServerResponse {
@@ -26,7 +26,7 @@ pub(super) fn response(shared: &Shared, request: &Received) -> ServerResponse {
     })
 }
 
-/// A request that is not understood.
+/// An invalid request.
 struct Refusal {
     status: StatusCode,
     why: String,
@@ -41,13 +41,13 @@ fn refuse(why: String) -> Refusal {
     }
 }
 
-/// What there is: the path, its methods, the parameter that its query may have.
+/// The control requests: path, methods, and the parameter that the query may have.
 const PATHS: [(&str, &str, &str); 15] = [
     ("/", "GET", ""),
     ("/counts", "GET", ""),
     ("/journal", "GET", ""),
     ("/faults", "GET, POST, DELETE", ""),
-    // Behind it stands the number of a rule.
+    // Followed by the number of a rule.
     ("/faults/", "DELETE", ""),
     ("/revoke", "POST", "user"),
     ("/expire", "POST", "user"),
@@ -61,10 +61,10 @@ const PATHS: [(&str, &str, &str); 15] = [
     ("/reset", "POST", "all"),
 ];
 
-/// A request whose path, method and query are in order.
+/// A request whose path, method and query are valid.
 struct Asked<'a> {
     path: &'static str,
-    /// What stands behind the path.
+    /// The rest of the path.
     rest: &'a str,
     parameter: Option<String>,
 }
@@ -90,7 +90,7 @@ impl<'a> Asked<'a> {
             return Err(Refusal {
                 status: StatusCode::NOT_FOUND,
                 ..refuse(format!(
-                    "there is no {}: GET /_ctc/ shows what there is",
+                    "there is no {}: GET /_ctc/ lists what there is",
                     request.path
                 ))
             });
@@ -219,7 +219,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The one parameter that a path takes, decoded.
+/// Returns the one parameter that a path takes, decoded.
 fn read_parameter(request: &Received, known: &str) -> Result<Option<String>, String> {
     if !inspect::well_encoded(request.query.as_bytes()) {
         return Err("the query has a % that is not followed by two hex digits: use %25".into());

@@ -1,4 +1,4 @@
-//! Token values, and the lines that bring or clear them.
+//! Token values, and the `Set-Cookie` lines that set or clear them.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
@@ -7,7 +7,7 @@ use rustls::crypto::CryptoProvider;
 use serde::{Deserialize, Serialize};
 
 /// What the tokens of this server look like: 76 characters of base64 like the vendor's sample, with
-/// or without padding. A client carries each byte for byte.
+/// or without padding. A client must send each one back unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenStyle {
@@ -15,7 +15,7 @@ pub enum TokenStyle {
     Plain,
     /// Ends in `==`.
     Padded,
-    /// Ends in `==` and stands in quotes, which belong to the cookie's value (RFC 6265): a cookie
+    /// Ends in `==` and is in quotes, which belong to the cookie's value (RFC 6265): a cookie
     /// without them is a token that was never issued, and so is a bearer token with them.
     Quoted,
     /// Ends in `%3D%3D`: a client that decodes it sends a token that was never issued.
@@ -23,14 +23,14 @@ pub enum TokenStyle {
     PercentEncoded,
 }
 
-/// The ways to clear the cookie that a client must know.
+/// The ways to clear the cookie that a client must recognize.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClearingForm {
     /// An empty value and nothing else.
     Empty,
-    /// Two quote characters for a value.
+    /// Two quote characters as the value.
     Quoted,
     /// Some value, but `Max-Age=0`.
     MaxAgeZero,
@@ -47,7 +47,7 @@ pub enum ClearingForm {
 }
 
 impl ClearingForm {
-    /// All of them, to loop over.
+    /// All variants, to loop over.
     pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::Quoted,
@@ -59,7 +59,7 @@ impl ClearingForm {
         Self::Deleted,
     ];
 
-    /// The value of the `Set-Cookie` header.
+    /// Returns the value of the `Set-Cookie` header.
     pub fn line(self) -> &'static str {
         match self {
             Self::Empty => "authToken=; Path=/connect",
@@ -82,12 +82,12 @@ impl ClearingForm {
     }
 }
 
-/// Makes token values and session ids.
+/// Generates token values and session ids.
 #[derive(Debug)]
 pub(super) struct Mint {
     provider: CryptoProvider,
     style: TokenStyle,
-    /// The state of a generator of one's own: the same tokens in every run.
+    /// The state of a seeded generator, which makes the tokens the same in every run.
     seed: Option<Cell<u64>>,
 }
 
@@ -100,7 +100,7 @@ impl Mint {
         }
     }
 
-    /// A token of the token endpoint: three parts with dots between, in the URL's base64.
+    /// Returns a token of the token endpoint: three parts in URL-safe base64, separated by dots.
     pub(super) fn access_token(&self) -> String {
         let part = |bytes: &[u8]| base64(bytes).replace('+', "-").replace('/', "_");
         [
@@ -133,7 +133,7 @@ impl Mint {
             bytes.iter_mut().for_each(|byte| *byte = next_byte(seed));
             return bytes;
         }
-        // Tokens guard nothing here: the time is good enough on a machine without randomness.
+        // Tokens protect nothing here, so the time is good enough on a machine without randomness.
         if self.provider.secure_random.fill(&mut bytes).is_err() {
             let nanos = SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
@@ -148,7 +148,7 @@ impl Mint {
     }
 }
 
-/// `SplitMix64`: its state may be any number, and each byte is its last.
+/// `SplitMix64`, which accepts any number as its state. Each byte is the lowest of its output.
 fn next_byte(state: &Cell<u64>) -> u8 {
     let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
     state.set(next);
@@ -200,7 +200,7 @@ pub(super) fn login_lines(
     ]
 }
 
-/// The line that brings a token, with a date in the form with dashes.
+/// Returns the line that sets a token, with a date in the form with dashes.
 pub(super) fn token_line(token: &str, lifetime: Duration, now: SystemTime, tls: bool) -> String {
     let secure = if tls { "; Secure" } else { "" };
     let expires = dashed(&httpdate::fmt_http_date(later(now, lifetime)));
@@ -210,24 +210,24 @@ pub(super) fn token_line(token: &str, lifetime: Duration, now: SystemTime, tls: 
     )
 }
 
-/// `Wed, 15 Jan 2031 12:00:00 GMT` as `Wed, 15-Jan-2031 12:00:00 GMT`.
+/// Turns `Wed, 15 Jan 2031 12:00:00 GMT` into `Wed, 15-Jan-2031 12:00:00 GMT`.
 fn dashed(date: &str) -> String {
     date.char_indices()
         .map(|(at, c)| if at == 7 || at == 11 { '-' } else { c })
         .collect()
 }
 
-/// The last time that this server knows, since 1970; it is in the year 9987: an HTTP date has room
-/// for four digits.
+/// The latest time that this server supports, since 1970. It is in the year 9987, because an HTTP
+/// date has four digits for the year.
 const LATEST: Duration = Duration::from_secs(253_000_000_000);
 
-/// A later time, but not later than the last one.
+/// Returns a later time, but not later than the latest one.
 pub(super) fn later(time: SystemTime, by: Duration) -> SystemTime {
     let latest = SystemTime::UNIX_EPOCH + LATEST;
     time.checked_add(by).map_or(latest, |time| time.min(latest))
 }
 
-/// A time shifted by seconds, but not out of the range of HTTP dates.
+/// Returns a time shifted by seconds, within the range of HTTP dates.
 pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 {
@@ -239,7 +239,8 @@ pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     }
 }
 
-/// The values of the `authToken` cookies in a `Cookie` header, byte for byte; empty ones are none.
+/// Returns the values of the `authToken` cookies in a `Cookie` header, unchanged. Empty values are
+/// left out.
 pub(super) fn auth_tokens(line: &str) -> impl Iterator<Item = &str> {
     line.split(';')
         .filter_map(|pair| pair.trim().strip_prefix("authToken="))
@@ -251,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_pads_like_everyone() {
+    fn base64_is_padded_as_usual() {
         assert_eq!(base64(b""), "");
         assert_eq!(base64(b"f"), "Zg==");
         assert_eq!(base64(b"fo"), "Zm8=");

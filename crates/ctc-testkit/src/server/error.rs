@@ -16,15 +16,16 @@ pub enum StartError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// The server's thread or its runtime could not be made.
+    /// The server's thread or its runtime could not be created.
     #[error("cannot start the server's thread: check the machine's limits of memory and threads")]
     Thread(#[source] io::Error),
-    /// The certificate could not be made.
+    /// The certificate could not be created.
     #[error("cannot make a certificate")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The counts did not match in time: see [`Server::wait_until`](crate::Server::wait_until).
+/// The counts did not match the condition in time: see
+/// [`Server::wait_until`](crate::Server::wait_until).
 #[derive(Debug, thiserror::Error)]
 #[error("the server's counts did not match within {waited:?}: they are {counts:?}")]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
-//! Faults by script: what the server should do wrong, on which requests, and how often.
+//! Scripted faults: what the server does wrong, on which requests, and how often.
 //!
-//! All types are `serde` types, so that a [`Rule`] can come over the control path as JSON:
+//! All types implement `serde`'s traits, so that the control path can take a [`Rule`] as JSON:
 //!
 //! ```
 //! # use ctc_testkit::Rule;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cookies::ClearingForm;
 
-/// Which requests a [`Rule`] looks at. Control requests never match.
+/// Which requests a [`Rule`] matches. Control requests never match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -31,11 +31,11 @@ pub enum Matcher {
     Revocation,
     /// Requests to the logout path.
     Logout,
-    /// Every call of the API.
+    /// Calls of the API.
     AnyCall,
     /// Every request.
     Any,
-    /// Requests whose path starts like this.
+    /// Requests whose path starts with this text.
     Path(String),
     /// Requests with this method and exactly this path.
     Route {
@@ -46,38 +46,39 @@ pub enum Matcher {
     },
 }
 
-/// How often a [`Rule`] strikes.
+/// How often a [`Rule`] applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Times {
-    /// On one match.
+    /// To one match.
     #[default]
     Once,
-    /// On this many matches.
+    /// To this many matches.
     N(u32),
-    /// On every match, until it is removed.
+    /// To every match, until it is removed.
     Forever,
 }
 
-/// A fault, and when it strikes. If several rules are due on one request, all of them strike, in
-/// the order in which they were injected; of those that replace the response, the first wins.
+/// A fault, and when it applies. If several rules match one request, all of them apply, in the
+/// order in which they were injected. Of those that replace the response, the first takes
+/// precedence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// The requests it looks at.
+    /// The requests that it matches.
     pub on: Matcher,
-    /// How often it strikes.
+    /// How often it applies.
     #[serde(default)]
     pub times: Times,
-    /// How many matches go by before it strikes first.
+    /// How many matches pass before it first applies.
     #[serde(default)]
     pub after: u32,
-    /// What it does.
+    /// What the server does.
     pub fault: Fault,
 }
 
 impl Rule {
-    /// A rule that strikes on the next match only.
+    /// Creates a rule that applies to the next match only.
     pub fn once(on: Matcher, fault: Fault) -> Self {
         Self {
             on,
@@ -87,7 +88,7 @@ impl Rule {
         }
     }
 
-    /// A rule that strikes on the next `n` matches.
+    /// Creates a rule that applies to the next `n` matches.
     pub fn times(n: u32, on: Matcher, fault: Fault) -> Self {
         Self {
             times: Times::N(n),
@@ -95,7 +96,7 @@ impl Rule {
         }
     }
 
-    /// A rule that strikes on every match.
+    /// Creates a rule that applies to every match.
     pub fn forever(on: Matcher, fault: Fault) -> Self {
         Self {
             times: Times::Forever,
@@ -103,7 +104,7 @@ impl Rule {
         }
     }
 
-    /// The same rule, striking only after `k` matches went by.
+    /// Changes the rule so that it applies only after `k` matches.
     #[must_use]
     pub fn after(mut self, k: u32) -> Self {
         self.after = k;
@@ -111,18 +112,18 @@ impl Rule {
     }
 }
 
-/// Names an injected rule, to remove it.
+/// Identifies an injected rule, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RuleId(pub(super) u64);
 
-/// Whether something happens before the request is looked at, or once its response is made.
+/// Whether something happens before the request is handled, or after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Before: this very request meets the change.
+    /// Before: this request is affected by the change.
     #[default]
     Before,
-    /// After: this request gets its normal response, and the next one meets the change.
+    /// After: this request gets its normal response, and the next one is affected.
     After,
 }
 
@@ -133,7 +134,7 @@ pub enum Point {
     /// Before its first byte.
     #[default]
     BeforeResponse,
-    /// Among its headers.
+    /// In its headers.
     MidHeaders,
     /// In the middle of its body.
     MidBody,
@@ -143,7 +144,7 @@ pub enum Point {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RetryAfter {
-    /// No such header.
+    /// Without the header.
     #[default]
     Absent,
     /// Seconds from now.
@@ -151,12 +152,12 @@ pub enum RetryAfter {
     /// An HTTP date this many seconds from now, by the server's clock (which may be wrong); may be
     /// negative.
     DateIn(i64),
-    /// Any text: garbage, white space, a number too large for any integer.
+    /// Any text, such as garbage, white space, or a number too large for any integer.
     Raw(String),
 }
 
-/// A fault. `act` says whether the request takes effect (a token is issued, a note is written)
-/// although its response is replaced or lost.
+/// A fault. `act` says whether the request takes effect (issues a token, writes a note) although
+/// its response is replaced or lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -173,12 +174,12 @@ pub enum Fault {
         #[serde(default)]
         when: When,
     },
-    /// The response brings a new token, if the presented one is alive.
+    /// The response sets a new token, if the presented one is valid.
     Rotate {
-        /// Whether the old token stays alive beside the new one.
+        /// Whether the old token stays valid beside the new one.
         keep_old: bool,
     },
-    /// The response brings a clearing cookie.
+    /// The response has a clearing cookie.
     Clear {
         /// What the cookie looks like.
         form: ClearingForm,
@@ -220,28 +221,28 @@ pub enum Fault {
     /// The login gets a 200 without a token, and none is issued.
     NoToken,
     /// The login gets a 200 with exactly these `Set-Cookie` lines; `{token}` stands for a new
-    /// token. Any other value in an `authToken` line becomes a live token of the account, too.
+    /// token. Any other value in an `authToken` line becomes a valid token of the account, too.
     SetCookies(Vec<String>),
-    /// The token request gets a 200 with exactly this body; `{token}` stands for a new token, which
-    /// is alive.
+    /// The token request gets a 200 with exactly this body; `{token}` stands for a new, valid
+    /// token.
     TokenBody(String),
-    /// The response has these headers as well.
+    /// The response has these additional headers.
     Headers(Vec<(String, String)>),
-    /// The response has this many headers more.
+    /// The response has this many additional headers.
     ManyHeaders(u32),
-    /// The response has one header more, with a value of this many bytes.
+    /// The response has an additional header, with a value of this many bytes.
     HugeHeader(u32),
     /// The response's body is this many bytes long, streamed.
     HugeBody(u64),
-    /// The request waits this many milliseconds before it is looked at.
+    /// The request waits this many milliseconds before it is handled.
     Delay(u64),
-    /// The response waits this many milliseconds once it is made: the request has taken effect
-    /// meanwhile.
+    /// The response waits this many milliseconds after the request has taken effect.
     Late(u64),
     /// The request waits until [`Server::release`](crate::Server::release) is called: a test
     /// without sleeps. Until then it is counted in [`Counts::held`](crate::Counts::held).
     Hold {
-        /// Before: it is looked at after the wait. After: it takes effect, and its response waits.
+        /// Before: the request is handled after the wait. After: it takes effect, and its response
+        /// waits.
         #[serde(default)]
         when: When,
     },
@@ -285,7 +286,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// A bare status, without acting.
+    /// Creates a response with only a status; the request does not take effect.
     pub fn status(status: u16) -> Self {
         Self::Respond {
             status,
@@ -295,7 +296,7 @@ impl Fault {
         }
     }
 
-    /// 200 with a page of HTML that wants to be read by a person.
+    /// Creates a 200 with an HTML page for people.
     pub fn html_page() -> Self {
         let headers = vec![("content-type".into(), "text/html;charset=UTF-8".into())];
         let body =
@@ -308,8 +309,8 @@ impl Fault {
         }
     }
 
-    /// An error of the token endpoint, without acting: a status, and a code such as
-    /// `invalid_grant`.
+    /// Creates an error of the token endpoint, with a status and a code such as `invalid_grant`.
+    /// The request does not take effect.
     pub fn oauth_error(status: u16, code: &str) -> Self {
         let headers = vec![
             (
@@ -326,8 +327,8 @@ impl Fault {
         }
     }
 
-    /// A rejection that looks like a server error: 500 with a body that says that the password is
-    /// invalid.
+    /// Creates a rejection that looks like a server error: a 500 whose body says that the password
+    /// is invalid.
     pub fn password_invalid() -> Self {
         let headers = vec![(
             "content-type".into(),
@@ -342,14 +343,14 @@ impl Fault {
         }
     }
 
-    /// 429 with `Retry-After` in seconds.
+    /// Creates a 429 with `Retry-After` in seconds.
     pub fn throttle(seconds: u64) -> Self {
         Self::Throttle {
             retry_after: RetryAfter::Seconds(seconds),
         }
     }
 
-    /// The request takes effect, but its response is lost with the connection.
+    /// Creates a lost response: the request takes effect, and the connection is cut.
     pub fn lost_response() -> Self {
         Self::Cut {
             at: Point::BeforeResponse,

@@ -1,5 +1,5 @@
-//! Does a request keep to the interface? Everything here looks at the request alone and at what the
-//! server was configured with; nothing changes.
+//! Checks whether a request obeys the rules of the interface. These checks depend only on the
+//! request and the server's settings, and change nothing.
 
 use std::borrow::Cow;
 
@@ -34,13 +34,13 @@ pub(super) fn classify(settings: &Settings, origin: Origin, path: &str) -> Class
     }
 }
 
-/// The name and password of a login that kept to every rule.
+/// The username and password of a login that obeyed every rule.
 pub(super) struct Credentials {
     pub(super) username: String,
     pub(super) password: String,
 }
 
-/// A token request that kept to every rule.
+/// A token request that obeyed every rule.
 pub(super) struct TokenRequest {
     pub(super) credentials: Credentials,
     pub(super) grant_type: String,
@@ -48,13 +48,13 @@ pub(super) struct TokenRequest {
     pub(super) scope: String,
 }
 
-/// A revocation that kept to every rule.
+/// A revocation that obeyed every rule.
 pub(super) struct Revocation {
     pub(super) token: String,
     pub(super) client_id: String,
 }
 
-/// The tokens on a call, as they stand there.
+/// The tokens of a call, unchanged.
 pub(super) struct Presented {
     pub(super) cookies: Vec<String>,
     pub(super) bearers: Vec<String>,
@@ -117,8 +117,8 @@ pub(super) fn revocation(
     })
 }
 
-/// What holds for every request to the token endpoint's origin: neither the key nor a token of the
-/// API has any business there.
+/// The rules for every request to the token endpoint's origin: it must contain neither the key nor
+/// a token of the API.
 fn token_origin(
     settings: &Settings,
     accounts: &Accounts,
@@ -141,8 +141,7 @@ fn token_origin(
     Form::read(request, fields)
 }
 
-/// The tokens of a call or logout that kept to every rule as far as it can be seen on the request
-/// alone.
+/// Returns the tokens of a call or logout that obeyed every rule that depends only on the request.
 pub(super) fn call(
     settings: &Settings,
     accounts: &Accounts,
@@ -197,15 +196,15 @@ fn key(settings: &Settings, request: &Received) -> Result<(), Violation> {
     }
 }
 
-/// A user's name may stand in the query of a call (the API might search for one), but never in that
-/// of a login.
+/// A username may be in the query of a call (the API might search for one), but not in that of a
+/// login.
 fn no_credentials_in_query(
     settings: &Settings,
     accounts: &Accounts,
     request: &Received,
     names: &[&str],
 ) -> Result<(), Violation> {
-    // A password as short as a page number would be found everywhere.
+    // Ignore very short passwords: a page number could match.
     let secrets = || {
         let keys = settings.app_keys.iter().map(String::as_str);
         accounts.passwords().chain(keys)
@@ -220,7 +219,7 @@ fn no_credentials_in_query(
     }
 }
 
-/// A form without a field that does not belong in it.
+/// A form without unknown fields.
 struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -241,7 +240,7 @@ impl Form {
             return Err(Violation::BadForm);
         }
         let fields: Vec<_> = form_urlencoded::parse(body).into_owned().collect();
-        // The decoder puts U+FFFD where bytes are not UTF-8.
+        // The decoder replaces bytes that are not UTF-8 with U+FFFD.
         let broken = |text: &str| text.contains('\u{FFFD}');
         if fields
             .iter()
@@ -266,7 +265,7 @@ impl Form {
         }
     }
 
-    /// An empty field is as good as none (RFC 6749, 3.2).
+    /// An empty field counts as missing (RFC 6749, 3.2).
     fn needed(&self, name: &str) -> Result<String, Violation> {
         self.field(name)?
             .filter(|value| !value.is_empty())
@@ -274,7 +273,7 @@ impl Form {
     }
 }
 
-/// Printable ASCII without spaces, and two hex digits after every `%`.
+/// Whether the text is printable ASCII without spaces, with two hex digits after every `%`.
 pub(super) fn well_encoded(body: &[u8]) -> bool {
     let escape = |at: usize| {
         body.get(at + 1..at + 3)

@@ -1,4 +1,5 @@
-//! What the server saw: one [`Entry`] per request, and the [`Counts`] that most tests need.
+//! The record of what the server received: one [`Entry`] per request, and the [`Counts`] that most
+//! tests need.
 
 use std::time::SystemTime;
 
@@ -6,10 +7,11 @@ use serde::{Serialize, Serializer};
 
 use super::{cookies::auth_tokens, fault::RuleId};
 
-/// How many bytes of a request's body an [`Entry`] keeps; [`Entry::body_len`] is the whole length.
+/// How many bytes of a request's body an [`Entry`] contains. [`Entry::body_len`] is the whole
+/// length.
 pub const JOURNALED_BODY: usize = 64 * 1024;
 
-/// What kind of request it was, by its path.
+/// The kind of a request, by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -31,13 +33,13 @@ pub enum Class {
 }
 
 impl Class {
-    /// Whether it is a login, of either kind.
+    /// Returns whether it is a login, of either kind.
     pub(super) fn is_login(self) -> bool {
         matches!(self, Self::Login | Self::Token)
     }
 }
 
-/// Which of the server's two origins a request came to.
+/// The server's two origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -60,8 +62,7 @@ pub enum Violation {
     WrongKey,
     /// More than one `calamp-services-app` header.
     DuplicateKey,
-    /// A password, a token or an application key in the query string; on a login also a user's
-    /// name.
+    /// A password, a token or an application key in the query; on a login also a username.
     CredentialsInQuery,
     /// A login (or logout) by another method than `POST`.
     WrongMethod,
@@ -76,20 +77,20 @@ pub enum Violation {
     /// A login body that is not a form: a stray `%`, a raw space or non-ASCII byte, not UTF-8, or
     /// far too long.
     BadForm,
-    /// A form without a field that it needs; to the token endpoint, an empty field is one, too.
+    /// A form without a required field. At the token endpoint, an empty field counts as missing.
     MissingField,
-    /// A login form in which a field stands twice.
+    /// A login form with the same field twice.
     DuplicateField,
-    /// A login form with a field of another name: mostly a password that was not encoded.
+    /// A login form with an unknown field: usually the result of a password that was not encoded.
     UnexpectedField,
-    /// A call or logout without a token, or with a cookie login's token as bearer where that is not
-    /// taken.
+    /// A call or logout without a token, or with a cookie login's token as a bearer token where
+    /// that is not accepted.
     MissingToken,
     /// More than one token on a call: two `authToken` cookies, or a cookie beside a bearer token.
     DuplicateToken,
     /// More than one `Cookie` header on a call.
     DuplicateCookieHeader,
-    /// A token that this server never gave out. A byte changed on the way looks like this.
+    /// A token that this server never issued, for example because a byte was changed on the way.
     UnknownToken,
 }
 
@@ -102,11 +103,11 @@ pub struct Entry {
     /// When it arrived, by the server's clock; as JSON, seconds since 1970.
     #[serde(serialize_with = "as_seconds")]
     pub time: SystemTime,
-    /// The origin it came to.
+    /// The origin that received it.
     pub origin: Origin,
-    /// The connection it came on, from 1: equal numbers mean that a connection was reused.
+    /// The number of its connection, from 1. Equal numbers mean that a connection was reused.
     pub connection: u64,
-    /// What kind of request it was.
+    /// Its kind.
     pub class: Class,
     /// The method.
     pub method: String,
@@ -121,17 +122,16 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// The length of the whole body, in bytes.
     pub body_len: u64,
-    /// The rule it broke, if any.
+    /// The rule that it broke, if any.
     pub violation: Option<Violation>,
-    /// The rules that struck on it, in order.
+    /// The rules that applied to it, in order.
     pub rules: Vec<RuleId>,
-    /// The status of its response; `None` while it waits, and also later if the response was
-    /// withheld.
+    /// The status of its response. `None` while it waits, and if the response was withheld.
     pub status: Option<u16>,
 }
 
 impl Entry {
-    /// The values of every header of this name (in lower case).
+    /// Returns the values of every header of this name (in lower case).
     pub fn header(&self, name: &str) -> Vec<&str> {
         self.headers
             .iter()
@@ -140,7 +140,7 @@ impl Entry {
             .collect()
     }
 
-    /// Every `authToken` cookie on the request, byte for byte.
+    /// Returns every `authToken` cookie of the request, unchanged.
     pub fn tokens(&self) -> Vec<&str> {
         self.header("cookie")
             .into_iter()
@@ -153,7 +153,7 @@ fn as_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, 
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    // Whole milliseconds: nobody reads more.
+    // Round to milliseconds, which is precise enough.
     serializer.serialize_f64(since.as_millis() as f64 / 1000.0)
 }
 
@@ -170,7 +170,7 @@ pub struct Counts {
     pub logins_refused: u64,
     /// Requests to the login path or the token endpoint, however they ended.
     pub login_requests: u64,
-    /// Those of them that went to the token endpoint.
+    /// Login requests among them that went to the token endpoint.
     pub token_requests: u64,
     /// Logouts accepted.
     pub logouts: u64,
@@ -178,21 +178,21 @@ pub struct Counts {
     pub revocations: u64,
     /// Calls that carried key and token as they should, whatever the response.
     pub calls: u64,
-    /// Those calls that got a 401.
+    /// Calls among them that got a 401.
     pub unauthorized: u64,
     /// Requests that broke a rule of the interface: see [`Violation`].
     pub violations: u64,
-    /// Logins accepted although the account had a valid token, and the client had got neither a 401
-    /// nor a clearing cookie for it. Not rejected, but unfair use.
+    /// Logins accepted although the account had a valid token, for which the client had received
+    /// neither a 401 nor a clearing cookie. They are not rejected, but break fair use.
     pub needless_logins: u64,
-    /// Tokens alive now, over all accounts.
+    /// Tokens that are valid now, of all accounts.
     pub live_tokens: u64,
     /// Connections accepted, those of control requests included.
     pub connections: u64,
-    /// The largest number of logins that were in flight at once for one account.
+    /// The largest number of logins of one account that were in progress at the same time.
     pub logins_in_flight_max: u64,
     /// Writes that took effect (notes added to a device): a replay shows here.
     pub writes: u64,
-    /// Requests that wait now for [`Server::release`](crate::Server::release).
+    /// Requests that are waiting for [`Server::release`](crate::Server::release).
     pub held: u64,
 }

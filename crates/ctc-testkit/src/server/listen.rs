@@ -1,4 +1,4 @@
-//! The server's thread: its runtime, its listener, one task per connection.
+//! The server's thread: a runtime, the listeners, and one task per connection.
 
 use std::{
     io,
@@ -35,7 +35,7 @@ use super::{
     wire::{Wire, Wired},
 };
 
-/// Ends the thread when it is dropped, and waits until it has.
+/// The server's thread. Dropping this ends it, and waits until it has ended.
 #[derive(Debug)]
 pub(super) struct Running {
     stop: Option<oneshot::Sender<()>>,
@@ -46,8 +46,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It only drops tasks that never block, so this is short; a panic in it has been
-            // reported already.
+            // This is short, because the thread only drops tasks that never block. A panic in it
+            // was reported already.
             let _ = thread.join();
         }
     }
@@ -125,11 +125,11 @@ pub(super) fn start(
     })
 }
 
-/// Where a connection came in.
+/// The origin that a connection came to.
 #[derive(Clone)]
 struct Place {
     origin: Origin,
-    /// How many connections there were, over both origins.
+    /// The number of connections so far, on both origins.
     connections: Arc<AtomicU64>,
     shared: Arc<Shared>,
 }
@@ -139,14 +139,15 @@ fn listen_at([api, token]: [SocketAddr; 2]) -> Result<[(Origin, TcpListener); 2]
     Ok([(Origin::Api, at(api)?), (Origin::Token, at(token)?)])
 }
 
-/// Listens with a long queue, so that a herd of new connections is not turned away.
+/// Listens with a long queue, so that many new connections at once are not refused.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // On Windows this would share a taken port; elsewhere it frees one that was used a moment ago.
+    // Allows binding a port that was used a moment ago. On Windows it would share a port that is in
+    // use.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -156,7 +157,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, place: Place) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, mostly: others will be closed soon.
+            // Usually no file descriptor is free: some will be closed soon.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -167,7 +168,7 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, place: Pla
 }
 
 async fn connection(stream: TcpStream, id: u64, acceptor: Option<TlsAcceptor>, place: Place) {
-    // Small answers must not wait for an acknowledgement.
+    // Small responses must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     match acceptor {
         None => serve(stream, id, place).await,
@@ -194,7 +195,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let (shared, wire) = (Arc::clone(&place.shared), Arc::clone(&wire));
         respond(shared, place.origin, id, wire, request)
     });
-    // An error here is a client that went away, or a scripted end.
+    // Ignore errors: the client went away, or a fault ended the connection.
     if http2 {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         let (timer, no_date) = (TokioTimer::new(), false);

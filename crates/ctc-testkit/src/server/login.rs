@@ -1,4 +1,4 @@
-//! The acts that change a session: cookie login, logout, rotation.
+//! The requests that change a session: cookie login, logout, rotation.
 
 use http::StatusCode;
 
@@ -12,7 +12,7 @@ use super::{
     tokens::{Kind, Life},
 };
 
-/// A cookie login that kept to the rules: accepted or refused.
+/// Accepts or rejects a cookie login that obeyed the rules.
 pub(super) fn login(
     state: &mut State,
     settings: &Settings,
@@ -41,7 +41,7 @@ pub(super) fn login(
         count_login(state, &user.username);
         for line in lines.iter().map(|line| line.replace("{token}", &token)) {
             response.set_cookie(&line);
-            // Whether the client can make a token of it shows when it presents it.
+            // Whether the client can read the token shows when it presents it.
             let pair = line.split(';').next().unwrap_or_default();
             if let Some(value) = cookies::auth_tokens(pair).next() {
                 let ends = cookies::later(state.now(), state.token_lifetime(Kind::Cookie));
@@ -64,7 +64,7 @@ pub(super) fn login(
     response
 }
 
-/// Issues the token of an accepted login, which the response in the making brings.
+/// Issues the token of an accepted login, for the response that is being built.
 pub(super) fn issue(state: &mut State, token: &str, username: &str, kind: Kind) {
     count_login(state, username);
     let ends = cookies::later(state.now(), state.token_lifetime(kind));
@@ -79,7 +79,7 @@ fn count_login(state: &mut State, username: &str) {
     state.counts.needless_logins += u64::from(state.tokens.in_use(username, now));
 }
 
-/// A logout with a live token.
+/// Handles a logout with a valid token.
 pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> ServerResponse {
     state.counts.logouts += 1;
     state.tokens.tell_given_up(token);
@@ -90,7 +90,7 @@ pub(super) fn logout(state: &mut State, settings: &Settings, token: &str) -> Ser
     )
 }
 
-/// Issues a new token in the place of a live one (or beside it), and makes the line that brings it.
+/// Issues a new token in place of a valid one (or beside it), and returns the line that sets it.
 pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old: bool) -> String {
     let token = state.mint.token();
     let account = state.tokens.account(old).unwrap_or_default().to_owned();
@@ -105,7 +105,7 @@ pub(super) fn rotate(state: &mut State, settings: &Settings, old: &str, keep_old
     line
 }
 
-/// The status of a refusal that is scripted for this login.
+/// Returns the status of a rejection that a fault demands for this login.
 pub(super) fn scripted_refusal(faults: &[Fault]) -> Option<u16> {
     faults.iter().find_map(|fault| match fault {
         Fault::Refuse { status } => Some(*status),
@@ -120,7 +120,7 @@ fn accepted() -> ServerResponse {
         .body("{}")
 }
 
-/// What a logout or a revocation does to the tokens.
+/// Applies a logout or a revocation to the tokens.
 pub(super) fn end_token(state: &mut State, effect: LogoutEffect, token: &str) {
     match effect {
         LogoutEffect::Nothing => {}

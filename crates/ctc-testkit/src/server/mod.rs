@@ -1,4 +1,4 @@
-//! The server: [`Server`], its [`Builder`], and what it saw.
+//! The server: [`Server`], its [`Builder`], and its journal.
 
 mod accounts;
 mod builder;
@@ -35,23 +35,24 @@ pub use settings::LogoutEffect;
 
 use self::{state::Shared, tls::Identity, tokens::Life};
 
-/// The name of the account that a server has when none is configured: an address with a `+`.
+/// The username of the default account: an address with a `+`.
 pub const DEFAULT_USERNAME: &str = "fleet+test@example.com";
-/// The password of that account: every character that form encoding can spoil.
+/// The password of the default account, with every character that form encoding can spoil.
 pub const DEFAULT_PASSWORD: &str = "Tr+ck%41 &=?#;\"/\\é€🚚!";
-/// The application key that a server knows when none is configured.
+/// The default application key.
 pub const DEFAULT_APP_KEY: &str = "00000000-0000-4000-8000-00000000c7c0";
 
-/// The client id that a server's token endpoint knows when none is configured.
+/// The default client id of the token endpoint.
 pub const DEFAULT_CLIENT_ID: &str = "0oatest0client0id000";
 
-/// A text about the control path: the response to `GET /_ctc/`, and a part of `ctc-server --help`.
+/// The description of the control path: the response to `GET /_ctc/`, and a part of `ctc-server
+/// --help`.
 pub const CONTROL_HELP: &str = include_str!("control.txt");
 
-/// A CTC server on loopback, with a thread of its own. Dropping it closes the port and cuts every
+/// A CTC server on loopback, on a separate thread. Dropping it closes the ports and cuts every
 /// connection.
 ///
-/// All methods are synchronous and short, so that blocking and async tests alike can call them.
+/// All methods are synchronous and short, so that both blocking and async tests can call them.
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -66,34 +67,34 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If no port of 127.0.0.1 can be bound, or no thread made.
+    /// Returns [`StartError`] if no port of 127.0.0.1 can be bound, or a thread cannot be created.
     pub fn start() -> Result<Self, StartError> {
         Self::builder().start()
     }
 
-    /// Sets up a server of another kind.
+    /// Returns a builder, for a server with other settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The base URL, without a slash at its end: `http://127.0.0.1:41234` or
+    /// Returns the base URL, without a trailing slash: `http://127.0.0.1:41234` or
     /// `https://localhost:41234`.
     pub fn url(&self) -> String {
         self.origin(self.address)
     }
 
-    /// The token endpoint of the OAuth login, on an origin of its own:
+    /// Returns the URL of the token endpoint of the OAuth login, which has its own origin:
     /// `http://127.0.0.1:41235/oauth2/test/v1/token`.
     pub fn token_url(&self) -> String {
         self.origin(self.token_address) + inspect::TOKEN_PATH
     }
 
-    /// The endpoint that revokes an access token, on the token endpoint's origin.
+    /// Returns the URL that revokes an access token, on the token endpoint's origin.
     pub fn revocation_url(&self) -> String {
         self.origin(self.token_address) + inspect::REVOCATION_PATH
     }
 
-    /// The address that the token endpoint listens on.
+    /// Returns the address that the token endpoint listens on.
     pub fn token_address(&self) -> SocketAddr {
         self.token_address
     }
@@ -105,32 +106,32 @@ impl Server {
         }
     }
 
-    /// The port it listens on.
+    /// Returns the port that it listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The address it listens on.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The certificate to trust, as PEM; `None` on plain http.
+    /// Returns the certificate to trust, as PEM; `None` on plain http.
     pub fn certificate_pem(&self) -> Option<&str> {
         self.identity.as_ref().map(|identity| identity.pem.as_str())
     }
 
-    /// The certificate to trust, as DER; `None` on plain http.
+    /// Returns the certificate to trust, as DER; `None` on plain http.
     pub fn certificate_der(&self) -> Option<&[u8]> {
         self.identity.as_ref().map(|identity| identity.der.as_ref())
     }
 
-    /// Every request so far (or since the last reset), in the order of arrival.
+    /// Returns every request since the start or the last reset, in the order of arrival.
     pub fn journal(&self) -> Vec<Entry> {
         self.shared.journal()
     }
 
-    /// The sums over all requests so far (or since the last reset).
+    /// Returns the sums of all requests since the start or the last reset.
     pub fn counts(&self) -> Counts {
         self.shared.counts()
     }
@@ -140,11 +141,11 @@ impl Server {
         self.shared.change(state::State::reset_journal);
     }
 
-    /// Waits until the counts are as wanted.
+    /// Waits until the counts satisfy `wanted`.
     ///
     /// # Errors
     ///
-    /// If they are not after `timeout`.
+    /// Returns [`TimedOut`] if they do not within `timeout`.
     pub fn wait_until(
         &self,
         wanted: impl Fn(&Counts) -> bool,
@@ -158,12 +159,12 @@ impl Server {
             })
     }
 
-    /// Adds a rule to the script of faults.
+    /// Adds a fault rule.
     pub fn inject(&self, rule: Rule) -> RuleId {
         self.shared.change(|state| state.inject(rule))
     }
 
-    /// Removes one rule; `false` if it was used up or removed before.
+    /// Removes one rule. Returns `false` if it was used up or removed before.
     pub fn remove_fault(&self, id: RuleId) -> bool {
         self.shared.change(|state| state.remove_rule(id))
     }
@@ -173,31 +174,31 @@ impl Server {
         self.shared.change(state::State::clear_rules);
     }
 
-    /// Lets every request go on that a [`Fault::Hold`] keeps waiting now.
+    /// Releases every request that is waiting because of a [`Fault::Hold`].
     pub fn release(&self) {
         self.shared.release();
     }
 
-    /// Revokes every token; says how many were alive.
+    /// Revokes every token. Returns how many were valid.
     pub fn revoke_all(&self) -> usize {
         self.shared
             .change(|state| state.tokens.end_all(None, Life::Revoked))
     }
 
-    /// Revokes every token of one account; says how many were alive.
+    /// Revokes every token of one account. Returns how many were valid.
     pub fn revoke(&self, username: &str) -> usize {
         self.shared
             .change(|state| state.tokens.end_all(Some(username), Life::Revoked))
     }
 
-    /// Lets every token expire; says how many were alive.
+    /// Lets every token expire. Returns how many were valid.
     pub fn expire_all(&self) -> usize {
         self.shared
             .change(|state| state.tokens.end_all(None, Life::Expired))
     }
 
-    /// The response to the next call with a valid token has a new one, and the old one becomes
-    /// invalid (or not).
+    /// Sets a new token on the response to the next call with a valid one. `keep_old` says whether
+    /// the old one stays valid.
     pub fn rotate(&self, keep_old: bool) -> RuleId {
         self.inject(Rule::once(Matcher::AnyCall, Fault::Rotate { keep_old }))
     }
@@ -212,20 +213,20 @@ impl Server {
         self.shared.change(|state| state.accounts.unlock(username));
     }
 
-    /// Adds an account, or gives one that there is another password. Its tokens stay.
+    /// Adds an account, or changes the password of an existing one. Its tokens stay valid.
     pub fn set_account(&self, username: &str, password: &str) {
         self.shared
             .change(|state| state.accounts.set(username, password));
     }
 
-    /// How long tokens live that are issued from now on.
+    /// Sets how long tokens that are issued from now on are valid.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.shared
             .change(|state| state.set_token_lifetime(lifetime));
     }
 
-    /// Puts everything back to how it was at the start: tokens, faults, accounts, locks, notes,
-    /// clock, journal and sums. Numbers of requests and rules go on.
+    /// Restores the state of the start: tokens, faults, accounts, locks, notes, clock, journal and
+    /// sums. The numbers of requests and rules continue.
     pub fn reset_all(&self) {
         self.shared.reset_all();
     }
@@ -235,13 +236,13 @@ impl Server {
         self.shared.change(|state| state.advance(by));
     }
 
-    /// Sets how many seconds `Date` and the cookie's `Expires` are off. Tokens live as long as
-    /// ever.
+    /// Sets by how many seconds `Date` and the cookie's `Expires` are off. Tokens are valid for as
+    /// long as before.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.shared.change(|state| state.clock_offset = seconds);
     }
 
-    /// The notes written to a device, in order: a write that was replayed stands there twice.
+    /// Returns the notes written to a device, in order. A write that was replayed is there twice.
     pub fn notes(&self, device: u64) -> Vec<String> {
         self.shared
             .change(|state| state.notes.get(&device).cloned().unwrap_or_default())

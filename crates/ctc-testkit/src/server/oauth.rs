@@ -1,7 +1,7 @@
-//! The token endpoint: its own origin, its form, its two shapes of errors, its limit per user.
+//! The token endpoint: its own origin, its form, its two kinds of errors, its limit per user.
 //!
-//! Beyond what the vendor's page says about a success, all of this is our choice: what other
-//! token endpoints are seen to send.
+//! The vendor's page describes only success. The rest is our choice, modelled on what other token
+//! endpoints send.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ use super::{
     tokens::Kind,
 };
 
-/// A token request that obeyed the rules: accepted or rejected.
+/// Accepts or rejects a token request that obeyed the rules.
 pub(super) fn token(
     state: &mut State,
     settings: &Settings,
@@ -110,7 +110,7 @@ fn granted(
     })
 }
 
-/// A revocation (RFC 7009): 200 also for an unknown token.
+/// Handles a revocation (RFC 7009): 200 also for an unknown token.
 pub(super) fn revoke(
     state: &mut State,
     settings: &Settings,
@@ -131,7 +131,7 @@ pub(super) fn revoke(
     ServerResponse::new(StatusCode::OK)
 }
 
-/// The response to a request that broke a rule.
+/// Returns the response to a request that broke a rule.
 pub(super) fn broken(violation: Violation) -> ServerResponse {
     if violation == Violation::WrongMethod {
         return ServerResponse::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "POST");
@@ -142,7 +142,7 @@ pub(super) fn broken(violation: Violation) -> ServerResponse {
     ))
 }
 
-/// One code and one text for a wrong name, a wrong password and a lock.
+/// Returns the error for a wrong username, a wrong password and a locked account alike.
 fn invalid_grant(status: StatusCode) -> ServerResponse {
     error(
         status,
@@ -151,7 +151,7 @@ fn invalid_grant(status: StatusCode) -> ServerResponse {
     )
 }
 
-/// An error as RFC 6749, 5.2 has it.
+/// Returns an error of RFC 6749, 5.2.
 fn error(status: StatusCode, code: &str, description: &str) -> ServerResponse {
     private(ServerResponse::json(
         status,
@@ -159,7 +159,7 @@ fn error(status: StatusCode, code: &str, description: &str) -> ServerResponse {
     ))
 }
 
-/// An error in the other shape that such endpoints are seen to use.
+/// Returns an error of the other kind that such endpoints use.
 fn other_shape(status: StatusCode, code: &str, summary: &str) -> ServerResponse {
     private(ServerResponse::json(
         status,
@@ -177,7 +177,7 @@ fn as_json(status: StatusCode) -> ServerResponse {
     ServerResponse::new(status).with("content-type", "application/json;charset=UTF-8")
 }
 
-/// RFC 6749, 5.1.
+/// Adds the headers of RFC 6749, 5.1.
 fn private(response: ServerResponse) -> ServerResponse {
     response
         .with("cache-control", "no-store")

@@ -1,26 +1,26 @@
-//! How many token requests a user may make.
+//! The limit on the token requests of a user.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use super::cookies;
 
-/// How many token requests each user made within the last second.
+/// The token requests that each user made within the last second.
 #[derive(Debug, Default)]
 pub(super) struct RateLimit {
     recent: HashMap<String, VecDeque<SystemTime>>,
 }
 
-/// Where a user stands after a request.
+/// The state of a user's limit after a request.
 pub(super) struct Standing {
     pub(super) allowed: bool,
     pub(super) remaining: u32,
-    /// When there is room again.
+    /// When the next request is allowed.
     pub(super) reset: SystemTime,
 }
 
 impl RateLimit {
-    /// A request that is not allowed does not count.
+    /// Counts a request, unless it is over the limit.
     pub(super) fn ask(&mut self, user: &str, limit: u32, now: SystemTime) -> Standing {
         let window = Duration::from_secs(1);
         let recent = self.recent.entry(user.to_owned()).or_default();

@@ -1,4 +1,4 @@
-//! A request read to its end.
+//! A request that was read to its end.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request};
@@ -46,14 +46,14 @@ impl Received {
         })
     }
 
-    /// A parameter of the query, decoded.
+    /// Returns a parameter of the query, decoded.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(self.query.as_bytes())
             .find(|(n, _)| n == name)
             .map(|(_, value)| value.into_owned())
     }
 
-    /// All headers as text, in lower case, secrets included.
+    /// Returns all headers as text, with names in lower case, secrets included.
     pub(super) fn header_list(&self) -> Vec<(String, String)> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         self.headers

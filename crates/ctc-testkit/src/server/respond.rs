@@ -1,4 +1,4 @@
-//! From a request that arrived to the response it gets: the faults that are due, and the act in
+//! Turns a request into its response: applies faults before and after, and the request's effect in
 //! between.
 
 use std::{sync::Arc, time::Duration};
@@ -49,17 +49,17 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// Whether the client may never see the token that its response should bring.
+/// Whether the client may not receive the token that its response should set.
 fn loses_the_token(fault: &Fault, class: Class) -> bool {
     match fault {
         Fault::Hang { .. } | Fault::Cut { .. } | Fault::Respond { .. } | Fault::Raw(_) => true,
-        // The body with the token is another one then.
+        // The fault replaces the body with the token.
         Fault::HugeBody(_) | Fault::EndlessBody(_) => class == Class::Token,
         _ => false,
     }
 }
 
-/// The waits that are scripted before a request is looked at, or once its response is made.
+/// Waits as the faults demand, before a request is handled or after its response was built.
 async fn wait(shared: &Shared, faults: &[Fault], now: When) {
     for fault in faults {
         match fault {
@@ -75,7 +75,7 @@ async fn wait(shared: &Shared, faults: &[Fault], now: When) {
     }
 }
 
-/// Sends a response, or does to it what is scripted.
+/// Sends a response, or does what a fault demands instead.
 async fn send(
     response: ServerResponse,
     faults: &[Fault],
@@ -147,7 +147,7 @@ impl State {
         response
     }
 
-    /// What the request comes to when nothing replaces its response.
+    /// Returns the response to the request if no fault replaces it.
     fn act(
         &mut self,
         settings: &Settings,
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    /// The response that stands in for the ordinary one, and whether the request takes effect all
+    /// Returns the response that a fault sends instead, and whether the request takes effect all
     /// the same.
     fn replacement(&self, fault: &Fault) -> Option<(ServerResponse, bool)> {
         match fault {
@@ -228,7 +228,7 @@ impl State {
         }
     }
 
-    /// Adds to a response what a fault adds.
+    /// Applies a fault to a response.
     fn spoil(
         &mut self,
         settings: &Settings,
@@ -320,7 +320,7 @@ fn in_token_origin(arrival: &Arrival) -> bool {
     matches!(arrival.class, Class::Token | Class::Revocation)
 }
 
-/// The response of this server to a request that broke a rule. CTC may do otherwise.
+/// Returns the response of this server to a request that broke a rule. CTC may respond differently.
 fn refusal(violation: Violation) -> ServerResponse {
     match violation {
         Violation::WrongMethod => {
@@ -336,7 +336,7 @@ fn refusal(violation: Violation) -> ServerResponse {
     }
 }
 
-/// Counts a login as in flight for as long as it lives: also if the client goes away.
+/// Counts a login as in progress while this exists, even if the client goes away.
 struct LoginInFlight<'a> {
     shared: &'a Shared,
     account: &'a str,

@@ -32,7 +32,7 @@ impl ServerResponse {
         }
     }
 
-    /// A status by its number; one that HTTP does not know becomes 500.
+    /// Creates a response with this status; an invalid number becomes 500.
     pub(super) fn status(status: u16) -> Self {
         Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
     }
@@ -50,13 +50,13 @@ impl ServerResponse {
         self
     }
 
-    /// Adds a header; one that HTTP could not carry is left out.
+    /// Adds a header, unless it is invalid.
     pub(super) fn append(&mut self, name: &str, value: &str) {
         if let (Ok(name), Ok(value)) = (
             name.parse::<HeaderName>(),
             HeaderValue::from_bytes(value.as_bytes()),
         ) {
-            // Full is full: a header map holds 32,768 values.
+            // Ignore the error: a header map has room for 32,768 values.
             let _ = self.headers.try_append(name, value);
         }
     }
@@ -81,7 +81,7 @@ impl ServerResponse {
 /// The body of a response.
 pub(super) enum Payload {
     Whole(Bytes),
-    /// So many bytes of a repeated alphabet, streamed.
+    /// This many bytes of a repeated alphabet, streamed.
     Pattern(u64),
     /// Piece by piece.
     Paced {
@@ -95,7 +95,7 @@ pub(super) enum Payload {
         pause: Duration,
         sleep: Pin<Box<Sleep>>,
     },
-    /// Declares `declared` bytes, sends `first`, then breaks off.
+    /// Declares `declared` bytes, sends `first`, then ends.
     Broken {
         first: Option<Bytes>,
         declared: u64,
@@ -103,7 +103,7 @@ pub(super) enum Payload {
     },
 }
 
-/// The response breaks off here: hyper closes the connection.
+/// The error that ends a response midway: hyper closes the connection.
 #[derive(Debug)]
 pub(super) struct BrokenOff;
 
@@ -133,7 +133,7 @@ impl Payload {
         }
     }
 
-    /// This body, but with pauses. Only bodies held in memory can be paced.
+    /// Returns this body with pauses. Works only for bodies in memory.
     pub(super) fn paced(self, chunk: u32, pause: Duration) -> Self {
         match self {
             Self::Whole(rest) => Self::Paced {
@@ -146,7 +146,7 @@ impl Payload {
         }
     }
 
-    /// This body, but broken off half-way. An empty body becomes one that promises more than it
+    /// Returns this body, cut off midway. An empty body becomes one that declares more than it
     /// sends.
     pub(super) fn broken(self) -> Self {
         match self {
@@ -218,8 +218,7 @@ impl Body for Payload {
             }
             Self::Broken { first, flushed, .. } => match first.take() {
                 Some(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                // Hyper flushes what it holds when a body has nothing to give yet, and not when it
-                // fails.
+                // hyper flushes its buffer when a body is pending, but not when it fails.
                 _ if !*flushed => {
                     *flushed = true;
                     context.waker().wake_by_ref();

@@ -1,5 +1,5 @@
-//! Reads a rule that came over the control path. What could never strike, or would strike as
-//! something else than it says, is an error that names the place.
+//! Reads a rule from the control path. A rule that could never apply, or would not do what it says,
+//! is an error that names the member.
 
 use http::{HeaderName, HeaderValue, Method};
 
@@ -8,9 +8,9 @@ use super::{
     journal::JOURNALED_BODY,
 };
 
-/// Header lines that a response may still take; a header map has no room for more than 32,768.
+/// Limit of additional header lines: a header map has room for 32,768.
 const MOST_HEADERS: u32 = 30_000;
-/// Bytes of a header's value, which is made in memory.
+/// Limit of a header's value, in bytes: it is built in memory.
 const LONGEST_HEADER: u32 = 16 * 1024 * 1024;
 
 pub(super) fn read(body: &[u8], body_len: u64) -> Result<Rule, String> {
@@ -19,7 +19,7 @@ pub(super) fn read(body: &[u8], body_len: u64) -> Result<Rule, String> {
             "the rule is {body_len} bytes long: send {JOURNALED_BODY} bytes at most"
         ));
     }
-    // The error names the field and the variants, and ends with line and column.
+    // The parser's error names the field and its variants, with line and column.
     let rule: Rule = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     matcher(&rule.on)?;
     if rule.times == Times::N(0) {
@@ -58,7 +58,7 @@ fn path(place: &str, path: &str) -> Result<(), String> {
         ))
     } else if path == "/_ctc" || path.starts_with("/_ctc/") {
         Err(format!(
-            "{place}: {path:?} is the control path, where no fault strikes"
+            "{place}: {path:?} is the control path, where no fault applies"
         ))
     } else {
         Ok(())
@@ -122,7 +122,7 @@ fn fault(fault: &Fault) -> Result<(), String> {
     }
 }
 
-/// Whether the fault can be seen on the requests that the rule looks at.
+/// Checks that the fault can affect the requests that the rule matches.
 fn strikes(rule: &Rule) -> Result<(), String> {
     let needs = |kind: &str, fits: bool| match fits {
         true => Ok(()),

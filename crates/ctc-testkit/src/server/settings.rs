@@ -1,4 +1,4 @@
-//! What a server is set up with: it never changes.
+//! The settings of a server, which do not change.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub enum LogoutEffect {
     Presented,
     /// Revokes every token of the account.
     Account,
-    /// Revokes nothing, although it answers 200.
+    /// Revokes nothing, but responds with 200.
     Nothing,
 }
 

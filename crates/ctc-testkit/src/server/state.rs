@@ -1,4 +1,4 @@
-//! Everything the server remembers, behind one lock that is never held across a wait.
+//! The server's state, behind one lock that is never held while waiting.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -38,9 +38,9 @@ pub(super) struct State {
     pub(super) accounts: Accounts,
     pub(super) rate_limit: RateLimit,
     pub(super) notes: BTreeMap<u64, Vec<String>>,
-    /// The token that the response in the making brings.
+    /// The token in the response that is being built.
     pub(super) issued: Option<String>,
-    /// Goes up with every change, so that no waiter misses one.
+    /// Increases with every change, so that no waiting caller misses one.
     changes: u64,
     journal: VecDeque<Entry>,
     last_seq: u64,
@@ -51,7 +51,7 @@ pub(super) struct State {
     token_lifetime: Option<Duration>,
 }
 
-/// A request that was looked at and written down, and that now waits for its response.
+/// A request that was checked and recorded, and that now waits for its response.
 pub(super) struct Arrival {
     pub(super) seq: u64,
     pub(super) class: Class,
@@ -59,12 +59,12 @@ pub(super) struct Arrival {
     pub(super) faults: Vec<Fault>,
 }
 
-/// What a request amounts to.
+/// The meaning of a request.
 pub(super) enum Checked {
     Login(Credentials),
     Token(TokenRequest),
     Revocation(Revocation),
-    /// A call or a logout with this token.
+    /// A call or logout with this token.
     Call(String),
     Broken(Violation),
     /// Nothing to check: a control request, or a path outside the interface.
@@ -78,9 +78,9 @@ pub(super) struct ActiveRule {
     id: RuleId,
     #[serde(flatten)]
     rule: Rule,
-    /// Requests that it looked at.
+    /// How many requests it matched.
     matches: u32,
-    /// Requests that it struck on.
+    /// How many requests it applied to.
     strikes: u32,
 }
 
@@ -95,8 +95,8 @@ impl Shared {
         }
     }
 
-    /// Puts everything back to how it was at the start, but for the numbers of requests and rules:
-    /// those are never used twice. Requests at the gate go on.
+    /// Restores the state of the start, except the numbers of requests and rules, which are never
+    /// reused. Releases held requests.
     pub(super) fn reset_all(&self) {
         self.change(|state| {
             let new = State::new(&self.settings, self.accounts.clone());
@@ -120,15 +120,15 @@ impl Shared {
         result
     }
 
-    /// Waits at the gate; counted as held for as long as the waiting lasts.
+    /// Holds a request until the next release, and counts it as held meanwhile.
     pub(super) async fn hold(&self) {
         let mut gate = self.gate.subscribe();
         let _held = Held::enter(self);
-        // The sender lives in `self`, so this ends by a release only.
+        // `self` owns the sender, so only a release ends this.
         let _ = gate.changed().await;
     }
 
-    /// Lets everything go that waits at the gate.
+    /// Releases all held requests.
     pub(super) fn release(&self) {
         self.gate.send_modify(|generation| *generation += 1);
     }
@@ -145,7 +145,7 @@ impl Shared {
         self.lock().journal.iter().cloned().collect()
     }
 
-    /// Waits until the counts are as wanted; otherwise says what they were in the end.
+    /// Waits until the counts satisfy `wanted`. Returns the last counts if they do not in time.
     pub(super) fn wait_until(
         &self,
         wanted: impl Fn(&Counts) -> bool,
@@ -157,7 +157,7 @@ impl Shared {
                 let mut state = self.lock();
                 (state.counts(), state.changes)
             };
-            // Without the lock: `wanted` may ask the server for more.
+            // Without the lock, because `wanted` may call the server.
             let left = timeout.saturating_sub(start.elapsed());
             if wanted(&counts) {
                 return Ok(counts);
@@ -172,7 +172,7 @@ impl Shared {
         }
     }
 
-    /// Looks at a request, writes it down and picks the faults that are due on it.
+    /// Checks a request, records it and selects the faults that apply to it.
     pub(super) fn arrive(&self, request: &Received, origin: Origin, connection: u64) -> Arrival {
         self.change(|state| state.arrive(&self.settings, request, origin, connection))
     }
@@ -200,7 +200,7 @@ impl State {
         }
     }
 
-    /// How long a token of this kind lives that is issued now.
+    /// Returns how long a token of this kind that is issued now is valid.
     pub(super) fn token_lifetime(&self, kind: Kind) -> Duration {
         const DAY: u64 = 86_400;
         self.token_lifetime.unwrap_or(match kind {
@@ -213,12 +213,12 @@ impl State {
         self.token_lifetime = Some(lifetime);
     }
 
-    /// The time by this server's clock, which only [`advance`](Self::advance) moves.
+    /// Returns the time of this server's clock, which [`advance`](Self::advance) moves forward.
     pub(super) fn now(&self) -> SystemTime {
         cookies::later(SystemTime::now(), self.advanced)
     }
 
-    /// The time that responses show, which may be wrong.
+    /// Returns the time that responses show, which may be wrong.
     pub(super) fn shown_now(&self) -> SystemTime {
         cookies::shifted(self.now(), self.clock_offset)
     }
@@ -235,7 +235,7 @@ impl State {
         }
     }
 
-    /// Forgets the journal and the sums. Tokens, rules, locks and notes stay.
+    /// Clears the journal and the sums. Tokens, rules, locks and notes stay.
     pub(super) fn reset_journal(&mut self) {
         self.journal.clear();
         self.counts = Counts {
@@ -359,7 +359,7 @@ impl State {
         })
     }
 
-    /// The one token that a call presents, of those that were ever given out.
+    /// Returns the one token that a call presents, if it was ever issued.
     fn resolve(&mut self, settings: &Settings, presented: Presented) -> Result<String, Violation> {
         let Presented { cookies, bearers } = presented;
         let takes_any_bearer = settings.bearer || cookies.is_empty();
@@ -368,7 +368,7 @@ impl State {
             .map(|token| (token, Kind::Cookie))
             .collect();
         for bearer in bearers {
-            // A bearer goes without the quotes of the cookie.
+            // A bearer token has no quotes around it, unlike the cookie.
             let quoted = settings.token_style == TokenStyle::Quoted;
             let in_cookie = if quoted {
                 format!("\"{bearer}\"")
@@ -391,7 +391,7 @@ impl State {
         }
     }
 
-    /// The faults due on a request, and the rules that they are of; rules that are used up go.
+    /// Returns the faults that apply to a request, and their rules. Removes rules that are used up.
     fn due(&mut self, class: Class, request: &Received) -> (Vec<RuleId>, Vec<Fault>) {
         if class == Class::Control {
             return Default::default();
@@ -414,7 +414,7 @@ impl State {
     }
 }
 
-/// A request at the gate, counted also if its client goes away.
+/// A held request. Dropping this ends the count, also if its client goes away.
 struct Held<'a>(&'a Shared);
 
 impl<'a> Held<'a> {

@@ -1,8 +1,8 @@
-//! A text in JSON that need not be written out: a string, one that is repeated, or a list of both.
+//! A text in JSON, which need not be written out: a string, a repeated string, or a list of both.
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// The longest text, in bytes: it is made in memory.
+/// The longest text, in bytes: it is built in memory.
 const LONGEST: usize = 64 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 }
 
 impl Text {
-    /// `false` if the text would be too long.
+    /// Returns `false` if the text would be too long.
     fn append_to(&self, text: &mut String) -> bool {
         let (part, times) = match self {
             Self::Plain(part) => (part, 1),

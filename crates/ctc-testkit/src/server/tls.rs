@@ -1,4 +1,4 @@
-//! The certificate, made at every start, and the TLS settings.
+//! The certificate, created at each start, and the TLS settings.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Identity {
     }
 }
 
-/// The provider is named here and installed nowhere: a test process may have one of its own.
+/// Name the crypto provider here and install none: a test process may have its own.
 pub(super) fn server_config(identity: &Identity, http2: bool) -> Result<ServerConfig, StartError> {
     let failed = |error: rustls::Error| StartError::Certificate(Box::new(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());

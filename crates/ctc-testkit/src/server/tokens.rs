@@ -1,4 +1,4 @@
-//! The accounts' tokens: what was given out, and what became of it.
+//! The tokens of the accounts: which were issued, and their state.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -9,12 +9,12 @@ pub(super) enum Life {
     Revoked,
 }
 
-/// Which login a token is of.
+/// Which login issued a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The cookie login's.
     Cookie,
-    /// The token endpoint's: it is taken as bearer only.
+    /// The token endpoint's: it is accepted only as a bearer token.
     Access,
 }
 
@@ -24,20 +24,20 @@ pub(super) struct Token {
     kind: Kind,
     life: Life,
     expires: SystemTime,
-    /// The client has it: a response brought it and was not lost, or a call presented it.
+    /// The client has it: it received the response with it, or a call presented it.
     held: bool,
-    /// The client got a 401 or a clearing cookie for it.
+    /// The client received a 401 or a clearing cookie for it.
     given_up: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    /// By the cookie's value as it was issued: quotes around it belong to it.
+    /// By the cookie's value as it was issued, quotes included.
     by_value: HashMap<String, Token>,
 }
 
 impl Tokens {
-    /// Records a token given out; whether the client gets it is not known yet.
+    /// Records that a token was issued. Whether the client receives it is not known yet.
     pub(super) fn issue(&mut self, value: &str, account: &str, expires: SystemTime, kind: Kind) {
         let token = Token {
             account: account.to_owned(),
@@ -50,7 +50,7 @@ impl Tokens {
         self.by_value.insert(value.to_owned(), token);
     }
 
-    /// A request presents a token; `false` if none of this kind was ever given out.
+    /// Records that a request presents a token. Returns `false` if no such token was ever issued.
     pub(super) fn present(&mut self, value: &str, kind: Kind) -> bool {
         let token = self
             .by_value
@@ -80,7 +80,7 @@ impl Tokens {
         }
     }
 
-    /// Ends every token, or every token of one account; says how many were alive.
+    /// Ends every token, or every token of one account. Returns how many were valid.
     pub(super) fn end_all(&mut self, account: Option<&str>, life: Life) -> usize {
         let mut ended = 0;
         for token in self.by_value.values_mut() {
@@ -98,14 +98,14 @@ impl Tokens {
         }
     }
 
-    /// The response that brings this token is on its way.
+    /// Reports that the response with this token is being sent.
     pub(super) fn delivered(&mut self, value: &str) {
         if let Some(token) = self.by_value.get_mut(value) {
             token.held = true;
         }
     }
 
-    /// Whether an account has a token in use: a login now is needless.
+    /// Returns whether an account has a token in use, so that a login now is needless.
     pub(super) fn in_use(&mut self, account: &str, now: SystemTime) -> bool {
         self.by_value
             .values_mut()

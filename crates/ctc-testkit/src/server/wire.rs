@@ -1,4 +1,4 @@
-//! The last metre before the socket, where a response can be cut or replaced byte by byte.
+//! The layer above the socket, where a response can be cut or replaced byte by byte.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What shall happen to the bytes that one connection writes next.
+/// What happens to the bytes that one connection writes next.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     plan: Mutex<Plan>,
@@ -19,9 +19,9 @@ pub(super) struct Wire {
 enum Plan {
     #[default]
     Whole,
-    /// So many bytes more, then the connection is cut.
+    /// Write this many more bytes, then cut the connection.
     CutAfter(usize),
-    /// These bytes instead, then the connection is cut.
+    /// Write these bytes instead, then cut the connection.
     Replace(Vec<u8>),
 }
 

@@ -1,4 +1,4 @@
-//! An asynchronous store, driven by plain threads: the same cases then serve both ports.
+//! An asynchronous store, polled on plain threads, so that the same cases check both traits.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::stage::SLACK;
 pub(super) struct OnThreads<S>(pub(super) S);
 
 impl<S: AsyncSessionStore> SessionStore for OnThreads<S> {
-    /// A store may leave the end of the wait to its caller, as the driver's own does.
+    /// A store may leave the time limit of a wait to its caller, as the driver's stores do.
     fn lease(&self, key: &RecordKey, terms: LeaseTerms) -> Result<Box<dyn StoreLease>, StoreError> {
         let limit = terms.wait.saturating_add(SLACK / 2);
         let lease = drive(self.0.lease(key, terms), limit).ok_or(StoreError::Busy)??;
@@ -53,7 +53,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Polls to the end, or drops the future when the limit has passed.
+/// Polls a future to its end, or drops it once the limit has passed.
 fn drive<R>(work: impl Future<Output = R>, limit: Duration) -> Option<R> {
     let began = Instant::now();
     let mut work = pin!(work);

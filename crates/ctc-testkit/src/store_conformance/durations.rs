@@ -1,4 +1,4 @@
-//! Waits and leases of any length: users set them, and `Duration::MAX` stands for "no limit".
+//! Waits and leases of any length: users set them, and `Duration::MAX` means no limit.
 
 use std::thread;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use ctc_driver::StoreError;
 
 use super::stage::{LONG, SLACK, Stage, ensure, lost, ok, timed, told};
 
-/// Lengths at which a sum or a conversion overflows: of `Duration` itself, of an `Instant`, and of
-/// a count of milliseconds in 64 bits.
+/// Lengths at which a sum or a conversion overflows: of a `Duration`, of an `Instant`, or of
+/// milliseconds in 64 bits.
 const ENDLESS: [Duration; 5] = [
     Duration::MAX,
     Duration::from_secs(u64::MAX / 2),
@@ -19,7 +19,7 @@ const ENDLESS: [Duration; 5] = [
 
 pub(super) fn endless(stage: &Stage<'_>) -> Result<(), String> {
     for length in ENDLESS {
-        // On a thread, so that a panic is a fault of the store and not the end of the suite.
+        // On a thread, so that a panic is a failure of the store and does not end the suite.
         thread::scope(|scope| scope.spawn(|| held_without_end(stage, length)).join())
             .unwrap_or_else(|_| Err("the store panicked".into()))
             .map_err(|why| format!("with a wait and a lease of {length:?}: {why}"))?;
@@ -32,7 +32,7 @@ fn held_without_end(stage: &Stage<'_>, length: Duration) -> Result<(), String> {
     match stage.try_lease(Duration::from_millis(50), LONG) {
         Err(StoreError::Busy) => {}
         Err(error) => return Err(told(&error)),
-        Ok(_) => return Err("the lease was given twice".into()),
+        Ok(_) => return Err("two holders got the lease".into()),
     }
     ok("save", held.save(&stage.account.record("endless")))?;
     let (second, took) = thread::scope(|scope| {
@@ -45,7 +45,7 @@ fn held_without_end(stage: &Stage<'_>, length: Duration) -> Result<(), String> {
     .map_err(|_| "the store panicked while it waited")?;
     ok("release", second?.release())?;
     ensure(took < SLACK, || {
-        format!("the waiter came {took:?} after it began to wait")
+        format!("the waiting caller got the lease after {took:?}")
     })
 }
 
@@ -60,7 +60,7 @@ pub(super) fn no_time(stage: &Stage<'_>) -> Result<(), String> {
             format!("a lease of {ttl:?} changed the record: {found:?}")
         })?;
         ensure(took < SLACK, || {
-            format!("it took {took:?} to come after a lease of {ttl:?}")
+            format!("getting a lease of {ttl:?} again took {took:?}")
         })?;
     }
     Ok(())

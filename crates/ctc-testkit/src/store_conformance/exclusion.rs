@@ -1,4 +1,4 @@
-//! Many at once: one holder at a time, and whole records.
+//! Many callers at once: one holder at a time, and complete records.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -22,13 +22,13 @@ pub(super) fn one_holder(stage: &Stage<'_>) -> Result<(), String> {
         Ok(())
     })?;
     ensure(!crowded.load(SeqCst), || {
-        "two held the lease at the same time".into()
+        "two holders had the lease at the same time".into()
     })
 }
 
 pub(super) fn never_torn(stage: &Stage<'_>) -> Result<(), String> {
-    // Lengths that differ by kilobytes: a mixture of two records could not be read. All are of one
-    // moment, so that none is too old to be saved.
+    // Use lengths that differ by kilobytes, so that a mixture of two records cannot be read, and
+    // one time, so that no record is too old to be saved.
     let tokens: Vec<_> = (1..=THREADS)
         .map(|n| format!("t{n}").repeat(n * 500))
         .collect();
@@ -42,7 +42,7 @@ pub(super) fn never_torn(stage: &Stage<'_>) -> Result<(), String> {
             let found = ok("load", lease.load())?;
             ensure(
                 found.as_ref().is_some_and(|found| records.contains(found)),
-                || format!("this is no record that was saved: {found:?}"),
+                || format!("loaded a record that was not saved: {found:?}"),
             )?;
             ok("save", lease.save(&records[n]))?;
             ok("release", lease.release())?;

@@ -1,4 +1,4 @@
-//! When a lease is given, waited for, and over.
+//! When a lease is granted, waited for, and expired.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -9,7 +9,7 @@ use ctc_driver::{StoreError, StoreLease};
 use super::samples::Account;
 use super::stage::{LONG, SLACK, Stage, ensure, lost, ok, timed, told};
 
-/// A lease that ends by itself while the test waits for it.
+/// The length of a lease that expires while the test waits.
 const SHORT: Duration = Duration::from_millis(400);
 
 pub(super) fn keys_apart(stage: &Stage<'_>) -> Result<(), String> {
@@ -29,8 +29,8 @@ pub(super) fn bounded_wait(stage: &Stage<'_>) -> Result<(), String> {
         let (second, took) = timed(|| stage.try_lease(wait, LONG));
         match second {
             Err(StoreError::Busy) => {}
-            Err(error) => return Err(format!("Busy was due, and this came: {}", told(&error))),
-            Ok(_) => return Err("the lease was given twice".into()),
+            Err(error) => return Err(format!("expected Busy, got: {}", told(&error))),
+            Ok(_) => return Err("two holders got the lease".into()),
         }
         ensure(took >= wait && took < wait + SLACK, || {
             format!("asked to wait {wait:?}, it took {took:?}")
@@ -70,7 +70,7 @@ fn wakes(
     ended?;
     second?;
     ensure(took < pause + SLACK, || {
-        format!("the waiter came {took:?} after it began to wait, not {pause:?}")
+        format!("the waiting caller got the lease after {took:?}, not {pause:?}")
     })
 }
 
@@ -96,14 +96,14 @@ pub(super) fn late_write_loses(stage: &Stage<'_>) -> Result<(), String> {
     })
 }
 
-/// A holder that does not know yet that it was overtaken, and writes as fast as it can.
+/// A holder that does not know yet that it was overtaken writes as fast as it can.
 pub(super) fn late_writes_cost_nothing(stage: &Stage<'_>) -> Result<(), String> {
     let mut frozen = stage.lease(SLACK, SHORT)?;
     let late = stage.account.record("late");
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            // Its first writes are in time, so that some are under way when its time is over.
+            // The first writes are in time, so that some are in progress when the lease expires.
             let mut last = Ok(());
             while !done.load(SeqCst) {
                 last = frozen.save(&late);
@@ -142,7 +142,7 @@ pub(super) fn over_is_over(stage: &Stage<'_>) -> Result<(), String> {
 }
 
 pub(super) fn release_is_owners(stage: &Stage<'_>) -> Result<(), String> {
-    // Whether this says Ok or Lost is the store's choice.
+    // The store may return `Ok` or `LeaseLost`.
     still_held_after(stage, |lease| drop(lease.release()))
 }
 
@@ -157,7 +157,7 @@ fn still_held_after(stage: &Stage<'_>, end: fn(Box<dyn StoreLease>)) -> Result<(
     match stage.try_lease(Duration::from_millis(300), LONG) {
         Err(StoreError::Busy) => {}
         Err(error) => return Err(told(&error)),
-        Ok(_) => return Err("a third got the lease while the second held it".into()),
+        Ok(_) => return Err("a third holder got the lease while the second had it".into()),
     }
     ok(
         "save by the new holder",

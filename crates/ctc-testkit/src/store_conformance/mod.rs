@@ -1,4 +1,4 @@
-//! What every session store must hold to, as tests: for the shipped stores and for one of your own.
+//! The rules of session stores, as tests, for the shipped stores and for your own.
 //!
 //! ```
 //! use ctc_driver::MemoryStore;
@@ -6,17 +6,17 @@
 //!
 //! # fn main() -> Result<(), store_conformance::Failures> {
 //! let store = MemoryStore::new();
-//! // Each call gives a handle as another process would have it: the same records, and nothing
-//! // else in common.
+//! // Each call returns a handle as another process would have it: the same records, and
+//! // nothing else in common.
 //! store_conformance::check(|| store.clone())?;
 //! store_conformance::check_async(|| store.clone())?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Both use keys of their own, at random, so that a store that is in use is not disturbed. They
-//! take some seconds: leases must be seen to end. Asynchronous stores are polled on plain threads,
-//! since the driver may poll them on any runtime.
+//! Both use random keys, so that they do not disturb a store that is in use. They take some
+//! seconds, because they wait for leases to expire. They poll asynchronous stores on plain threads,
+//! because the driver may poll them on any runtime.
 
 mod async_stage;
 mod durations;
@@ -35,18 +35,18 @@ use async_stage::OnThreads;
 use samples::Account;
 use stage::{Opener, Stage};
 
-/// Checks a store by its blocking port.
+/// Checks a store through `SessionStore`.
 ///
 /// # Errors
-/// Every guarantee that the store does not keep, and how that showed.
+/// Returns [`Failures`], with each rule that the store breaks and what was seen.
 pub fn check<S: SessionStore + 'static>(open: impl Fn() -> S + Sync) -> Result<Passed, Failures> {
     run(&|| Box::new(open()))
 }
 
-/// Checks a store by its asynchronous port.
+/// Checks a store through `AsyncSessionStore`.
 ///
 /// # Errors
-/// As for [`check`].
+/// Returns [`Failures`], as [`check`] does.
 pub fn check_async<S: AsyncSessionStore + 'static>(
     open: impl Fn() -> S + Sync,
 ) -> Result<Passed, Failures> {
@@ -57,90 +57,102 @@ pub fn check_async<S: AsyncSessionStore + 'static>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed(pub usize);
 
-/// What a store does not hold to.
+/// The rules that a store breaks.
 pub struct Failures(Vec<(&'static str, String)>);
 
 type Case = fn(&Stage<'_>) -> Result<(), String>;
 
 const CASES: &[(&str, Case)] = &[
-    ("a key without a record has none", records::nothing_at_first),
+    ("a new store has no record", records::nothing_at_first),
     (
-        "what was saved is what is loaded, by another process too",
+        "a record is loaded as it was saved, by another process too",
         records::saved_is_loaded,
     ),
     (
-        "a pause and a rejection are kept with it",
+        "a backoff and a rejection are saved with a record",
         records::history_is_kept,
     ),
     (
-        "another origin, user or application key is another record",
+        "each origin, user and application key has its own record",
         records::keys_do_not_mix,
     ),
     (
-        "a token of any length and sign comes back as it was",
+        "tokens of any length and characters are loaded unchanged",
         records::odd_tokens,
     ),
-    ("the lease is given to one at a time", exclusion::one_holder),
-    ("no record is ever torn", exclusion::never_torn),
+    (
+        "only one holder at a time has the lease",
+        exclusion::one_holder,
+    ),
+    (
+        "a reader never sees a mixture of two records",
+        exclusion::never_torn,
+    ),
     (
         "leases of different keys do not wait for each other",
         leases::keys_apart,
     ),
     (
-        "a busy lease is waited for as long as asked and not longer",
+        "a wait for a lease lasts as long as requested, not longer",
         leases::bounded_wait,
     ),
     (
-        "a waiter is woken soon after a release",
+        "a waiting caller gets the lease soon after its release",
         leases::release_wakes,
     ),
-    ("a dropped lease is free again soon", leases::drop_frees),
+    ("a dropped lease is soon free", leases::drop_frees),
     (
-        "a holder that outstays its time is overtaken",
+        "another holder gets a lease that has expired",
         leases::overtaken,
     ),
     (
-        "an overtaken holder writes nothing",
+        "a holder that was overtaken cannot write",
         leases::late_write_loses,
     ),
     (
-        "a lease whose time is over writes nothing, overtaken or not",
+        "a holder whose lease has expired cannot write, overtaken or not",
         leases::over_is_over,
     ),
     (
-        "giving back an overtaken lease leaves the new holder's alone",
+        "releasing a lost lease does not release the new holder's",
         leases::release_is_owners,
     ),
-    ("so does dropping one", leases::drop_is_owners),
     (
-        "whatever an overtaken holder does, the new one's writes succeed and stay",
+        "dropping a lost lease does not release the new holder's",
+        leases::drop_is_owners,
+    ),
+    (
+        "writes of a holder that was overtaken do not affect the new one's",
         leases::late_writes_cost_nothing,
     ),
     (
-        "a save never replaces a younger token, even one of the same number",
+        "a save never replaces a younger token, not even one of the same generation",
         records::younger_stays,
     ),
     (
-        "no piece of token or password is in what the store keeps",
+        "a stored record contains no piece of a token or password",
         sealed::nothing_in_clear,
     ),
     (
-        "a wrong password costs one refused login, and the right one adopts with none",
+        "a wrong password costs one rejected login, and the right one none",
         sealed::wrong_password,
     ),
     (
-        "an old copy put back costs one login at most",
+        "an old copy of a record costs one login at most",
         sealed::old_copy,
     ),
     (
-        "a host whose clock is an hour off adopts all the same",
+        "a host whose clock is an hour off adopts the token all the same",
         sealed::clocks_apart,
     ),
     (
-        "no length of wait or lease panics, and an endless one is held",
+        "no length of wait or lease panics, and an endless lease is held",
         durations::endless,
     ),
-    ("a lease of no time is over at once", durations::no_time),
+    (
+        "a lease of zero length expires immediately",
+        durations::no_time,
+    ),
 ];
 
 fn run(open: Opener<'_>) -> Result<Passed, Failures> {

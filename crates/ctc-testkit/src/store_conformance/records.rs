@@ -1,4 +1,4 @@
-//! Records come back as they went in.
+//! Records are loaded as they were saved.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::stage::{LONG, SLACK, Stage, ensure, ok};
 pub(super) fn nothing_at_first(stage: &Stage<'_>) -> Result<(), String> {
     let found = load(stage)?;
     ensure(found.is_none(), || {
-        "there was a record before anything was saved".into()
+        "the new store already has a record".into()
     })
 }
 
@@ -67,7 +67,7 @@ pub(super) fn odd_tokens(stage: &Stage<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Two processes may give two tokens one number while they cannot reach the store; then the time
+/// Two processes that cannot reach the store may give two tokens the same number; then their time
 /// decides.
 pub(super) fn younger_stays(stage: &Stage<'_>) -> Result<(), String> {
     let record = |token, number, minutes: u64| {

@@ -9,7 +9,7 @@ use ctc_driver::ctc_core::{
     Admit, AppKey, Credentials, Endpoint, RecordKey, Session, SessionRecord, Settings,
 };
 
-/// An account that no store knows yet.
+/// An account that no store has.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     origin: String,
@@ -45,30 +45,30 @@ impl Account {
         self.session().record_key()
     }
 
-    /// A record with this token, which is the newest there is: obtained just now.
+    /// Returns a record with this token, obtained just now.
     pub(super) fn record(&self, token: &str) -> SessionRecord {
         self.record_of(token, 1, Duration::ZERO)
     }
 
-    /// A record, taken now, with the `number`th token of a session: one that came `age` ago.
+    /// Returns a record of now with the `number`th token of a session, obtained `age` ago.
     pub(super) fn record_of(&self, token: &str, number: u64, age: Duration) -> SessionRecord {
         self.after_logins(number, with_token(token), Moment::now(), age)
     }
 
-    /// A record with each of these tokens, all obtained at the same time.
+    /// Returns a record for each of these tokens, all obtained at the same time.
     pub(super) fn records_of_one_moment(&self, tokens: &[String]) -> Vec<SessionRecord> {
         let then = Moment::now();
         let record = |token| self.after_logins(1, with_token(token), then, Duration::ZERO);
         tokens.iter().map(|token| record(token)).collect()
     }
 
-    /// A record of a rejected login.
+    /// Returns a record of a rejected login.
     pub(super) fn rejected(&self) -> SessionRecord {
         let rejected = || http::Response::builder().status(401);
         self.after_logins(1, rejected, Moment::now(), Duration::ZERO)
     }
 
-    /// A record of a failed login.
+    /// Returns a record of a failed login.
     pub(super) fn paused(&self) -> SessionRecord {
         let trouble = || {
             http::Response::builder()
@@ -95,7 +95,7 @@ impl Account {
                 let _ = session.login_response(order.ticket, reading, then);
             }
         }
-        // One salt and one secret: all of an account's records are of one password.
+        // One salt and one secret, so that all records of an account have the same password.
         let secret = StoreSecret::new([7; 32]);
         records::seal(
             &session.record(then + age, wall),
@@ -137,7 +137,7 @@ fn with_token(token: &str) -> impl Fn() -> http::response::Builder {
     move || http::Response::builder().header("set-cookie", &cookie)
 }
 
-/// Both clocks at one time.
+/// Both clocks at the same moment.
 #[derive(Clone, Copy)]
 struct Moment {
     now: Instant,

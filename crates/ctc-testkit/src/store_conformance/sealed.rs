@@ -1,4 +1,4 @@
-//! Records through the driver: whose token the store gives out.
+//! Records through the driver: which password opens which token.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +14,7 @@ use super::stage::{LONG, SLACK, Stage, ensure, ok};
 const RIGHT: &str = "Vb8kRightHn3!w";
 const WRONG: &str = "Pj5xWrongQd6!z";
 
-/// A CTC that knows one password. Each login ends the tokens before it.
+/// A CTC with one valid password. Each login ends the earlier tokens.
 #[derive(Clone, Default)]
 struct Ctc(Arc<Mutex<Seen>>);
 
@@ -43,7 +43,7 @@ impl Ctc {
         self.seen().is_over = true;
     }
 
-    /// How many logins were made, and how many of them were refused.
+    /// Returns how many logins were made, and how many of them were rejected.
     fn counted(&self) -> (u32, u32) {
         let seen = self.seen();
         (seen.logins, seen.refused)
@@ -112,14 +112,14 @@ impl Clock for Off {
     }
 }
 
-/// A process that makes one call with this password.
+/// Simulates a process that makes one call with this password.
 fn call(stage: &Stage<'_>, ctc: &Ctc, password: &str) -> Result<Called, String> {
     call_at(stage, ctc, password, 0)
 }
 
 #[derive(PartialEq, Eq, Debug)]
 struct Called {
-    /// `None`: it was denied.
+    /// `None` if it was denied.
     status: Option<u16>,
     adopted: u64,
 }
@@ -230,7 +230,7 @@ pub(super) fn old_copy(stage: &Stage<'_>) -> Result<(), String> {
     ensure(renewed.status == Some(200), || {
         format!("a renewal: {renewed:?}")
     })?;
-    // As one who writes the store would: past the rule that a younger token stays.
+    // Write to the store directly, as an attacker would, past the rule that a younger token stays.
     let mut lease = stage.lease(SLACK, LONG)?;
     let newer = ok("load", lease.load())?.ok_or("there is no record")?;
     ok("save", lease.save(&newer.without_token()))?;

@@ -1,4 +1,4 @@
-//! What the cases work with: the store, an account, and how a fault is told.
+//! The tools of the cases: the store, an account, and failures.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use super::samples::Account;
 
 pub(super) type Opener<'a> = &'a (dyn Fn() -> Box<dyn SessionStore> + Sync);
 
-/// What a case works with: the store, and an account that no other case uses.
+/// The store, and an account that no other case uses.
 pub(super) struct Stage<'a> {
     pub(super) open: Opener<'a>,
     pub(super) account: Account,
 }
 
-/// Long enough never to end by itself in a test.
+/// Long enough not to expire in a test.
 pub(super) const LONG: Duration = Duration::from_secs(20);
-/// How much later than due something may happen on a busy machine.
+/// How late something may happen on a busy machine.
 pub(super) const SLACK: Duration = Duration::from_secs(2);
 
 impl Stage<'_> {
-    /// Takes the lease by a handle of its own.
+    /// Takes the lease through a new handle.
     pub(super) fn lease(
         &self,
         wait: Duration,
@@ -39,7 +39,7 @@ impl Stage<'_> {
     }
 }
 
-/// How long `work` took.
+/// Measures how long `work` took.
 pub(super) fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
     let began = Instant::now();
     (work(), began.elapsed())
@@ -58,14 +58,11 @@ pub(super) fn told(error: &StoreError) -> String {
     format!("{error}{}", source.unwrap_or_default())
 }
 
-/// The lease has expired: nothing was written.
+/// Checks that a write failed because the lease has expired.
 pub(super) fn lost(result: Result<(), StoreError>) -> Result<(), String> {
     match result {
         Err(StoreError::LeaseLost) => Ok(()),
-        Err(error) => Err(format!(
-            "LeaseLost was due, and this came: {}",
-            told(&error)
-        )),
-        Ok(()) => Err("a lease that was over could still write".into()),
+        Err(error) => Err(format!("expected LeaseLost, got: {}", told(&error))),
+        Ok(()) => Err("an expired lease could still write".into()),
     }
 }

@@ -1,5 +1,4 @@
-//! A client with no manners of its own: it sends exactly what a test says, and shows exactly what
-//! came back.
+//! A client that sends exactly what a test says, and returns exactly what it receives.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
@@ -43,7 +42,7 @@ impl Reply {
             .collect()
     }
 
-    /// The value of the last `authToken` line, as it stands there.
+    /// Returns the value of the last `authToken` line, unchanged.
     pub(crate) fn token(&self) -> Option<&str> {
         let lines = self.all("set-cookie").into_iter().rev();
         lines
@@ -146,15 +145,15 @@ impl<S: Read + Write> Client<S> {
         Ok(reply)
     }
 
-    /// Everything until the connection ends.
+    /// Reads everything until the connection ends.
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // A reset after the last byte is an end as well.
+        // A reset after the last byte also counts as the end.
         let _ = self.stream.read_to_end(&mut bytes);
         bytes
     }
 
-    /// The next bytes: so many at most, for a response that does not end.
+    /// Reads at most this many bytes, for a response that does not end.
     pub(crate) fn read_at_most(&mut self, bytes: u64) -> Vec<u8> {
         let mut read = Vec::new();
         let _ = (&mut self.stream).take(bytes).read_to_end(&mut read);
@@ -199,7 +198,7 @@ pub(crate) fn form(username: &str, password: &str) -> String {
         .finish()
 }
 
-/// A request to the control path, on a connection of its own.
+/// Sends a request to the control path, on a new connection.
 pub(crate) fn control(server: &Server, method: &str, path: &str, body: &str) -> Reply {
     Client::connect(server)
         .send(method, path, &[], body.as_bytes())

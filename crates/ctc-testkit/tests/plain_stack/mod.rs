@@ -1,5 +1,5 @@
-//! A blocking HTTP stack on bare sockets. It does all that a transport must, and goes wrong in one
-//! way if told to: that is how the suite itself is tested.
+//! A blocking HTTP stack on bare sockets. It is a correct transport, or has one chosen vice: with
+//! it the suite itself is tested.
 
 mod wire;
 
@@ -19,18 +19,18 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 pub(crate) use wire::Body;
 use wire::Pool;
 
-/// A way to be no good transport.
+/// A way to be a faulty transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vice {
     FollowsRedirects,
     KeepsCookies,
-    /// Sends the first `Cookie` that it ever saw: a replay goes out with the old token.
+    /// Sends the first `Cookie` that it ever saw, so that a replay carries the old token.
     SticksToFirstCookie,
     LoginNeverTimesOut,
-    /// The limit holds for each read instead of for the login.
+    /// The time limit applies to each read instead of to the whole login.
     TimesOutPerRead,
     StatusIsError,
-    /// No vice: HTTP allows it.
+    /// Not a vice: HTTP allows it.
     EmptyBodyHasLength,
     GetHasBody,
     SendsLostRequestsAgain,
@@ -158,7 +158,7 @@ impl Transport for PlainTransport {
         } else {
             Some(until)
         };
-        // Each login has a connection of its own: a pool that is dropped with what it holds.
+        // Each login has its own connection, in a pool that is dropped with it.
         let pool = Arc::new(self.pool.emptied());
         let (head, body) = self.exchange(&pool, request, until)?.into_parts();
         if self.vice(Vice::TimesOutPerRead) {

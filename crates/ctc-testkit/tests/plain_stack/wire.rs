@@ -1,4 +1,4 @@
-//! HTTP/1.1 on bare sockets, as much of it as the server speaks.
+//! HTTP/1.1 on bare sockets, as far as the test server needs it.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ struct Connection {
     socket: TcpStream,
 }
 
-/// Connections that wait for their next request, by scheme and authority.
+/// Idle connections, by scheme and authority.
 pub(crate) struct Pool {
     idle: Mutex<HashMap<String, Vec<Connection>>>,
     tls: Arc<ClientConfig>,
@@ -57,7 +57,7 @@ impl Pool {
         }
     }
 
-    /// A pool with the same trust and without connections.
+    /// Returns a pool with the same trusted certificates and no connections.
     pub(crate) fn emptied(&self) -> Self {
         Self {
             idle: Mutex::default(),
@@ -128,7 +128,7 @@ impl Pool {
 }
 
 impl Connection {
-    /// The time that is left is the time for the next read.
+    /// Sets the remaining time as the timeout of the next read.
     fn bound(&self, until: Option<Instant>) -> io::Result<()> {
         self.socket.set_read_timeout(until.map(remaining))
     }
@@ -211,10 +211,10 @@ fn read_head(connection: &mut Connection, until: Option<Instant>) -> io::Result<
     Ok(response)
 }
 
-/// A body that is still to be read. Its connection goes back to the pool once it has been.
+/// A body that was not read yet. Reading it to its end returns its connection to the pool.
 pub(crate) struct Body {
     connection: Option<Connection>,
-    /// What was read before anybody asked.
+    /// What was already read.
     ahead: Vec<u8>,
     left: u64,
     until: Option<Instant>,
@@ -223,13 +223,13 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Reads the whole body before it is asked for.
+    /// Reads the whole body into memory.
     pub(crate) fn buffer(&mut self) -> io::Result<()> {
         self.ahead = self.take(usize::MAX)?;
         Ok(())
     }
 
-    /// Reads the body, or that much of it.
+    /// Reads the body, up to this many bytes.
     pub(crate) fn read(mut self, most: usize) -> io::Result<Vec<u8>> {
         self.take(most)
     }
@@ -257,14 +257,14 @@ impl Body {
         Ok(all)
     }
 
-    /// Reads a short body to its end; lets go of the connection otherwise.
+    /// Reads a short body to its end; drops the connection otherwise.
     pub(crate) fn discard(self) {
         if self.left <= 64 * 1024 {
             drop(self.read(usize::MAX));
         }
     }
 
-    /// As long as it takes, if only something comes within `timeout` each time.
+    /// Reads the body for as long as each read ends within `timeout`.
     pub(crate) fn read_patiently(mut self, timeout: Duration) {
         while let Some(connection) = &mut self.connection {
             if connection.bound(Some(Instant::now() + timeout)).is_err() {

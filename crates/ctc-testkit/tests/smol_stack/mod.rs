@@ -13,7 +13,7 @@ use super::plain_stack::{PlainError, PlainStack, PlainTransport};
 type Request = <PlainTransport as Transport>::Request;
 type Response = <PlainTransport as Transport>::Response;
 
-/// How much sooner a thread gives up than the driver.
+/// How much earlier than the driver a thread gives up.
 const EARLIER: Duration = Duration::from_millis(20);
 
 struct Smol;
@@ -57,8 +57,8 @@ impl AsyncTransport for OnThreads {
     }
 
     async fn send_login(&self, mut login: LoginRequest) -> Result<LoginResponse, PlainError> {
-        // A thread cannot be stopped: it must be done before the driver gives up on it. The error
-        // waits for that, so that a login lasts for all of its time.
+        // A thread cannot be stopped, so it must end before the driver gives up. The error is
+        // returned only then, so that a login takes all of its time.
         login.timeout = login.timeout.saturating_sub(EARLIER);
         let sent = self.run(move |transport| transport.send_login(login)).await;
         if sent.is_err() {

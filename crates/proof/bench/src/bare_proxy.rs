@@ -1,5 +1,5 @@
-//! A reverse proxy of hyper's parts with the three headers set by hand, and nothing else: no login,
-//! no check, no limit. What `ctc proxy` is measured against.
+//! The reverse proxy that `ctc proxy` is compared with: made of hyper's parts, with the three
+//! headers set by hand, and nothing else. It has no login, no checks and no limits.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use crate::Failure;
 use crate::scene::{ACCEPT_JSON, Limit};
 
-/// As `ctc proxy` has it.
+/// The same value as in `ctc proxy`.
 const BUFFER: usize = 64 * 1024;
 
 type HttpClient = Client<HttpConnector, Incoming>;
@@ -29,10 +29,10 @@ struct Proxy {
     limit: Limit,
 }
 
-/// Prints its URL, and serves for ever.
+/// Prints its URL, and serves without end.
 ///
 /// # Errors
-/// When the URL has no host, or no port can be bound.
+/// Returns an error if the URL has no host, or no port can be bound.
 pub fn serve(url: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -48,7 +48,7 @@ async fn accept(url: &str) -> Result<(), Failure> {
         .pool_timer(TokioTimer::new())
         .http1_max_buf_size(BUFFER);
     let authority = url.parse::<Uri>()?.authority().cloned();
-    // Leaked, as it lives as long as the process.
+    // Leaked, because it lives as long as the process.
     let proxy: &'static Proxy = Box::leak(Box::new(Proxy {
         client: builder.build(tcp),
         authority: authority.ok_or("the URL has no host")?,

@@ -1,4 +1,4 @@
-//! Building a client: ours, and the bare one with the same setup.
+//! Building a client: ours, and a bare one with the same setup.
 
 use std::net::TcpListener;
 use std::sync::OnceLock;
@@ -14,17 +14,17 @@ use http::Request;
 use crate::Failure;
 use crate::scene::KEY;
 
-/// A name, and what builds that client once.
+/// A name, and a function that builds that client.
 pub type Built = (&'static str, fn() -> Result<(), Failure>);
 
-/// Installs the crypto provider that the clients' TLS takes. Called by each program once.
+/// Installs the crypto provider of the clients' TLS. Each program calls it once.
 pub fn install_tls() {
-    // Another one that is there already does as well.
+    // Ignore the error: a provider that is already installed is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The bare client first, each built for the vendor's endpoint, which nobody calls. A ureq agent
-/// sets TLS up when it first connects: that it does here, to a server that hangs up.
+/// The builders, the bare client's first. Each builds a client for the vendor's endpoint, which is
+/// not called. A ureq agent sets up TLS when it first connects: here, to a server that hangs up.
 pub const PAIRS: [[Built; 2]; 2] = [
     [
         ("build ureq and its TLS, bare", bare_ureq),
@@ -42,7 +42,7 @@ fn bare_ureq() -> Result<(), Failure> {
         .build()
         .new_agent();
     let url = hanging_up()?;
-    // A login first, then a call, as ours does.
+    // A login first, then a call, as our client does.
     no_response(&agent.post(url).send("form"))?;
     no_response(&agent.get(url).call())
 }
@@ -54,7 +54,7 @@ fn ureq() -> Result<(), Failure> {
         .app_key(KEY)
         .credentials("ada@example.com", "s3cret!s3cret!");
     std::hint::black_box(client.build()?);
-    // The client itself would make no call after a login that failed; its transport does.
+    // The client itself would not make a call after a failed login, so use its transport.
     let config = ctc_ureq::http_client_builder().proxy(None).build();
     let transport = UreqTransport::from_config(config);
     no_response(&transport.send_login(LoginRequest::new(login(url)?, LOGIN_TIMEOUT)))?;
@@ -62,7 +62,7 @@ fn ureq() -> Result<(), Failure> {
     no_response(&transport.send(Outbound::new(call)))
 }
 
-/// The login that the core makes.
+/// Returns the login that the core makes.
 fn login(url: &str) -> Result<Request<FormBody>, Failure> {
     let mut session = Session::new(
         Endpoint::new(url)?,
@@ -78,7 +78,7 @@ fn login(url: &str) -> Result<Request<FormBody>, Failure> {
 
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A server that ends each connection before TLS begins.
+/// Starts a server that closes each connection before TLS begins.
 fn hanging_up() -> Result<&'static str, Failure> {
     static URL: OnceLock<String> = OnceLock::new();
     if let Some(url) = URL.get() {

@@ -1,4 +1,4 @@
-//! One call through each client: ours, and the bare one with the same three headers set by hand.
+//! One call through each client: ours, and bare ones with the same three headers set by hand.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ const PATH: &str = "/connect/services/devices?pg=1";
 
 /// Something that makes the same call again and again.
 pub trait Calls {
-    /// One call, its response read to the end.
+    /// Makes one call and reads its response to the end.
     ///
     /// # Errors
-    /// When there is no response, or not the expected one.
+    /// Returns an error if there is no response, or not the expected one.
     fn call(&self) -> Result<(), Failure>;
 }
 
-/// Every client by its name, the bare one first.
+/// All clients by name, the bare ones first.
 pub const PAIRS: &[[&str; 2]] = &[
     ["stub blocking bare", "stub blocking"],
     ["stub async bare", "stub async"],
@@ -33,16 +33,16 @@ pub const PAIRS: &[[&str; 2]] = &[
     ["reqwest bare, 2 headers", "reqwest, 2 headers"],
 ];
 
-/// Bare clients that join a path to an origin that they read once, and ours, which does so as well.
+/// Bare clients that join a path to an origin that was parsed once, and ours, which do the same.
 pub const JOINED: &[[&str; 2]] = &[
     ["ureq bare, joined", "ureq"],
     ["reqwest bare, joined", "reqwest"],
 ];
 
-/// The client of that name, logged in, for the server at `url`.
+/// Returns the client with this name, logged in, for the server at `url`.
 ///
 /// # Errors
-/// When there is no such client or no such server.
+/// Returns an error if there is no such client or server.
 pub fn client(name: &str, url: &str) -> Result<Box<dyn Calls>, Failure> {
     let headers = match name.strip_suffix(", 2 headers") {
         Some(_) => [("x-request-id", "0123456789"), ("user-agent", "probe/1")].as_slice(),
@@ -117,7 +117,7 @@ struct BareUreq(Bare<ureq::Agent>);
 
 impl BareUreq {
     fn new(url: &str, headers: Headers) -> Result<Self, Failure> {
-        // As ours is for a server on this machine.
+        // Without a proxy, like our client for a server on this machine.
         let agent = ctc_ureq::http_client_builder()
             .proxy(None)
             .build()
@@ -141,7 +141,7 @@ impl Calls for BareUreq {
     }
 }
 
-/// `Uri::from_parts` by hand is what [`Endpoint::join`] does.
+/// Does by hand what [`Endpoint::join`] does.
 struct JoinedUreq(BareUreq, Endpoint);
 
 impl JoinedUreq {
@@ -267,7 +267,7 @@ struct BareStub {
 impl BareStub {
     fn new(runtime: Option<Runtime>) -> Result<Self, Failure> {
         let stub = Stub::new(Duration::ZERO, false);
-        // One login makes the limit's token the good one.
+        // One login makes the token of the limit valid.
         Driver::new(session()?, stub.clone(), None).login(&CallOptions::default())?;
         Ok(Self {
             stub,

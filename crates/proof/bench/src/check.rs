@@ -1,4 +1,4 @@
-//! `--check`: instructions and allocations against the figures that are committed.
+//! `--check`: compares instructions and allocations with the committed figures.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::machine;
 use crate::measure::counted::Figures;
 
-/// How much more than committed is too much, in per cent.
+/// How far a figure may exceed the committed one, in percent.
 const TOLERANCE: f64 = 3.0;
-/// Bytes and counts below this differ by nothing or by too much.
+/// For bytes and counts below this, a percentage would be too fine.
 const FINEST: f64 = 0.05;
 
 #[derive(Serialize, Deserialize)]
 struct Committed {
-    /// Instructions are another compiler's business when this differs.
+    /// Instructions are compared only if this is the same compiler.
     rustc: String,
     allocations: Figures,
     instructions: Figures,
 }
 
-/// Whether nothing got worse, or (if it is to `write`) whether the figures are written.
+/// Returns whether no figure got worse or, with `write`, whether the figures were written.
 pub(crate) fn run(
     write: bool,
     allocations: &Figures,
@@ -68,8 +68,8 @@ pub(crate) fn run(
     Ok(fine)
 }
 
-/// The same work without this library. Processors and C libraries differ in what it takes, so that
-/// it is no figure of ours but the measure of those that are.
+/// The figures of the same work without this library. Processors and C libraries differ in what it
+/// takes, so it is not compared, but is the measure of our own figures.
 fn yardstick(name: &str) -> Option<String> {
     match name.split_once(", ") {
         _ if name.starts_with("session") => Some("limit".to_owned()),

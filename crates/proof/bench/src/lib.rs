@@ -1,4 +1,4 @@
-//! What the session layer costs: the scenes that the binaries of this crate measure.
+//! What the session layer costs: the work that the binaries of this crate measure.
 //!
 //! `ctc-bench` prints the table, `ctc-bench-work` does one kind of work many times (for valgrind,
 //! and as the server on loopback), `ctc-bench-count` counts allocations. `cargo xtask bench` builds
@@ -13,5 +13,5 @@ pub mod scene;
 pub mod server;
 pub mod stub;
 
-/// Whatever went wrong: a benchmark only ever prints it.
+/// Any error: a benchmark only prints it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

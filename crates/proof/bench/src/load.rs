@@ -1,4 +1,4 @@
-//! Load on hyper's client: so many connections, each with one call at a time.
+//! Load from hyper's client: a number of connections, each with one call at a time.
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,21 @@ use crate::Failure;
 
 const PATH: &str = "/connect/services/devices?pg=1";
 
-/// What a load came to.
+/// The results of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Calls in a second.
+    /// Calls per second.
     pub per_second: f64,
-    /// The median of what one call took, in seconds.
+    /// The median time of one call, in seconds.
     pub latency: f64,
 }
 
-/// Calls the server at `url` on so many connections for `time`, after a tenth of that to warm up.
+/// Calls the server at `url` on this many connections for `time`, after a tenth of that as warm-up.
 ///
 /// # Errors
-/// When a connection cannot be made, breaks, or a response is not the expected one.
+/// Returns an error if a connection fails, or a response is not the expected one.
 pub fn run(url: &str, connections: usize, time: Duration) -> Result<Load, Failure> {
-    // One thread: it leaves the others to what is measured.
+    // One thread, to leave the others to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -70,7 +70,7 @@ async fn all(url: &str, connections: usize, time: Duration) -> Result<Load, Fail
     })
 }
 
-/// What each call took that began and ended within the time.
+/// Returns the time of each call that began and ended within the measurement.
 async fn caller(
     mut sender: SendRequest<Empty<Bytes>>,
     host: HeaderValue,

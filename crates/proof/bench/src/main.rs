@@ -1,5 +1,5 @@
-//! `ctc-bench`: one table of every bar, its figure, and whether it is met. Run it by `cargo xtask
-//! bench`.
+//! `ctc-bench`: one table of all bars, with their figures and whether they are met. Run it with
+//! `cargo xtask bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -83,8 +83,8 @@ fn options() -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// Whether all is well: with `--check` the figures agree; else the run itself, whatever bars are
-/// missed.
+/// Returns whether the run succeeded: with `--check`, whether the figures agree; otherwise even if
+/// bars are missed.
 fn run(options: &Options) -> Result<bool, Failure> {
     let binaries = std::env::current_exe()?
         .parent()
@@ -131,7 +131,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     })
 }
 
-/// Prints the table, and writes it and its pictures wherever they are wanted.
+/// Prints the table, and writes it and its pictures to the requested files.
 fn report(
     options: &Options,
     rows: &[Row],
@@ -163,7 +163,7 @@ fn step<R>(name: &str, work: impl FnOnce() -> Result<R, Failure>) -> Result<R, F
     Ok(result)
 }
 
-/// What the figures hold for.
+/// Describes the machine and the versions.
 fn machine() -> Value {
     let first_line = |program: &str, args: &[&str]| {
         let output = Command::new(program)

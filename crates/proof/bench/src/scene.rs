@@ -1,5 +1,5 @@
-//! The scene of one stamp: an open session, an ordinary request, an ordinary response, and the
-//! limit L.
+//! The work of one stamp: an open session, an ordinary request, an ordinary response, and the limit
+//! L.
 
 use ctc_driver::__adapter::by_hand::{admit, observe, try_stamp};
 use ctc_driver::SharedSession;
@@ -14,19 +14,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 
 use crate::Failure;
 
-/// The name of the application key's header.
+/// The header of the application key.
 pub const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
-/// The key that all scenes use.
+/// The application key of all measurements.
 pub const KEY: &str = "0123456789abcdef0123456789abcdef";
-/// What goes out as `Accept`.
+/// The value of `Accept`.
 pub const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 
-/// A token of 256 characters that ends in `mark`.
+/// Returns a token of 256 characters that ends in `mark`.
 pub fn token(mark: u64) -> String {
     format!("{mark:A>256}")
 }
 
-/// The limit L: key and token from plainly owned values, and nothing else.
+/// The limit L: adding key and token from owned values, and nothing else.
 #[derive(Debug)]
 pub struct Limit {
     key: HeaderValue,
@@ -34,10 +34,10 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Values of this stamp's own.
+    /// Creates the values.
     ///
     /// # Errors
-    /// None, as the values are fixed.
+    /// Never fails: the values are fixed.
     pub fn new() -> Result<Self, Failure> {
         let mut key = HeaderValue::from_str(KEY)?;
         let mut cookie = HeaderValue::from_str(&format!("authToken={}", token(1)))?;
@@ -46,7 +46,7 @@ impl Limit {
         Ok(Self { key, cookie })
     }
 
-    /// One stamp.
+    /// Stamps a request.
     #[inline]
     pub fn stamp(&self, headers: &mut HeaderMap) {
         headers.insert(APP_KEY, self.key.clone());
@@ -54,21 +54,21 @@ impl Limit {
     }
 }
 
-/// A session that is open.
+/// Creates a session that is open.
 ///
 /// # Errors
-/// None, as the values are fixed.
+/// Never fails: the values are fixed.
 pub fn open() -> Result<SharedSession, Failure> {
     open_with(|_, _| ())
 }
 
-/// A session that is open while a login for a newer token is in flight.
+/// Creates a session that is open while a login for a newer token is in progress.
 ///
 /// # Errors
-/// None, as the values are fixed.
+/// Never fails: the values are fixed.
 pub fn renewing() -> Result<SharedSession, Failure> {
     open_with(|session, now| {
-        // The order is dropped: the login stays in flight until its lease ends.
+        // The order is dropped, so the login stays in progress until its lease expires.
         let _ = session.renew(now);
     })
 }
@@ -94,16 +94,16 @@ fn open_with(then: impl FnOnce(&mut Session, Instant)) -> Result<SharedSession, 
     };
     then(&mut session, now);
     let session = SharedSession::new(session);
-    // The first look publishes the pass, and the first stamp of a thread makes its copy of it.
+    // The first call publishes the pass, and the first stamp of a thread makes its copy of it.
     let _ = admit(&session, &mut Call::new(true));
     try_stamp(&session, &mut Call::new(true), &mut request()?)?;
     Ok(session)
 }
 
-/// A request with four headers, as `http` builds it.
+/// Creates a request with four headers, as `http` builds it.
 ///
 /// # Errors
-/// None, as the values are fixed.
+/// Never fails: the values are fixed.
 pub fn request() -> Result<Request<()>, Failure> {
     let builder = Request::get("https://connect.calamp.com/connect/services/devices?pg=1");
     let builder = builder
@@ -115,7 +115,7 @@ pub fn request() -> Result<Request<()>, Failure> {
         .body(())?)
 }
 
-/// The six headers of an ordinary 200.
+/// Returns the six headers of an ordinary 200.
 pub fn response() -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in [
@@ -131,7 +131,8 @@ pub fn response() -> HeaderMap {
     headers
 }
 
-/// A call's session work while the session is open: leave, stamp, and a look at the response.
+/// The session work of a call while the session is open: getting the pass, stamping, and reading
+/// the response.
 #[inline]
 pub fn session_work(session: &SharedSession, request: &mut Request<()>, response: &HeaderMap) {
     let mut call = Call::new(true);
@@ -141,7 +142,7 @@ pub fn session_work(session: &SharedSession, request: &mut Request<()>, response
     let _ = observe(session, &mut call, route, StatusCode::OK, response);
 }
 
-/// Takes key and token off again, so that the request can be stamped once more without growing.
+/// Removes key and token, so that the request can be stamped again without growing.
 #[inline]
 pub fn unstamp(request: &mut Request<()>) {
     request.headers_mut().remove(APP_KEY);
@@ -156,14 +157,14 @@ pub fn stamp_all(batch: &mut [Request<()>], stamp: &mut impl FnMut(&mut Request<
     }
 }
 
-/// How many requests are stamped in a row: few enough to stay in the cache, enough to hide the
-/// clock's own cost.
+/// How many requests are stamped in a row: few enough to stay in the cache, enough to hide the cost
+/// of reading the clock.
 pub const BATCH: usize = 64;
 
-/// A batch of requests.
+/// Creates a batch of requests.
 ///
 /// # Errors
-/// None, as the values are fixed.
+/// Never fails: the values are fixed.
 pub fn batch() -> Result<Vec<Request<()>>, Failure> {
     (0..BATCH).map(|_| request()).collect()
 }

@@ -1,4 +1,4 @@
-//! The cheapest server that can be called: fixed answers on loopback, one thread a connection.
+//! The cheapest possible server: fixed responses on loopback, one thread per connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use crate::scene::token;
 
 const BODY: &str = "[]";
 
-/// Serves for ever. Each connection is kept open until its client closes it.
+/// Serves without end. Each connection stays open until its client closes it.
 pub fn serve(listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
-        // A broken connection is the client's to report.
+        // Ignore errors: the client reports a broken connection.
         thread::spawn(move || drop(answer_all(stream)));
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP stacks without a network: what is left is the session layer's own cost.
+//! HTTP stacks without a network, to measure only the session layer.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,11 +23,11 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use crate::Failure;
 use crate::scene::{KEY, request, token};
 
-/// How often a login wakes those who wait for its response: connecting, TLS, sending, reading.
+/// How often the task of a login is woken: connecting, TLS, sending, reading.
 const LOGIN_STEPS: u32 = 5;
 
-/// A stack that responds at once, and takes its time for a login. Clones share the server that
-/// they pretend to be.
+/// A stack that responds immediately to calls, and after a delay to logins. Clones share their
+/// simulated server.
 #[derive(Clone, Debug)]
 pub struct Stub(Arc<State>);
 
@@ -35,13 +35,13 @@ pub struct Stub(Arc<State>);
 struct State {
     login: Duration,
     refuses: bool,
-    /// The mark of the token that is good.
+    /// The mark of the valid token.
     good: AtomicU64,
     logins: AtomicU64,
 }
 
 impl Stub {
-    /// A server whose logins take `login`, and fail if it `refuses`.
+    /// Creates a server whose logins take `login`, and are rejected if it `refuses`.
     pub fn new(login: Duration, refuses: bool) -> Self {
         Self(Arc::new(State {
             login,
@@ -51,12 +51,12 @@ impl Stub {
         }))
     }
 
-    /// The logins that it saw.
+    /// Returns how many logins it received.
     pub fn logins(&self) -> u64 {
         self.0.logins.load(SeqCst)
     }
 
-    /// The present token is good no longer.
+    /// Invalidates the current token.
     pub fn kill_token(&self) {
         self.0.good.store(u64::MAX, SeqCst);
     }
@@ -159,10 +159,10 @@ impl AsyncTransport for Stub {
     }
 }
 
-/// A session that has not logged in yet.
+/// Creates a session that has not logged in yet.
 ///
 /// # Errors
-/// None, as the values are fixed.
+/// Never fails: the values are fixed.
 pub fn session() -> Result<SharedSession, Failure> {
     let credentials = Credentials::new("ada@example.com", "s3cret!")?;
     let session = Session::new(
@@ -174,14 +174,14 @@ pub fn session() -> Result<SharedSession, Failure> {
     Ok(SharedSession::new(session))
 }
 
-/// A session that is open and is watched, to be renewed ahead of its end.
+/// Creates an open session with an alarm for its early renewal.
 ///
 /// # Errors
-/// When the stub's login fails.
+/// Returns an error if the stub's login fails.
 pub fn armed() -> Result<SharedSession, Failure> {
     let mut settings = Settings::default();
     settings.login = Login::OAuth(OAuth::us());
-    // The same stamp as that of the others.
+    // The same stamp as the other sessions have.
     settings.attachment = Some(TokenAttachment::Cookie);
     let credentials = Credentials::new("ada@example.com", "s3cret!")?;
     let session = Session::new(Endpoint::us(), AppKey::new(KEY)?, credentials, settings)?;

@@ -1,4 +1,4 @@
-//! The table: every bar with its figure, and whether it is met.
+//! The table of all bars, with their figures and whether they are met.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(crate) enum Verdict {
     Missed,
     /// A figure without a bar.
     Shown,
-    /// What it takes is not here.
+    /// A tool for this figure is missing.
     Skipped,
 }
 
@@ -67,7 +67,7 @@ impl Verdict {
     }
 }
 
-/// The table as text, columns aligned.
+/// Returns the table as text, with aligned columns.
 pub(crate) fn text(rows: &[Row]) -> String {
     let width = |cell: fn(&Row) -> &str| {
         rows.iter()
@@ -89,7 +89,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The table as JSON.
+/// Returns the table as JSON.
 pub(crate) fn json(rows: &[Row], machine: &Value) -> Value {
     let rows: Vec<Value> = rows
         .iter()

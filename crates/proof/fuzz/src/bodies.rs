@@ -1,5 +1,4 @@
-//! What the fuzz targets do with their input. `crates/proof/sim/tests` runs the same bodies on a
-//! stable toolchain.
+//! The code of the fuzz targets. `crates/proof/sim/tests` runs the same code on a stable toolchain.
 
 mod token_response;
 
@@ -17,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
 pub(crate) use token_response::token_response;
 
-/// `Set-Cookie` lines of a login's response, one a line. Whatever token comes of them stands in
+/// Reads `Set-Cookie` lines of a login's response, one per line. A token that is found must be in
 /// them byte for byte.
 pub(crate) fn cookie(data: &[u8]) {
     let (mut session, now) = (session(), now());
@@ -42,7 +41,7 @@ pub(crate) fn cookie(data: &[u8]) {
             .all(|byte| byte.is_ascii_graphic() && !b";,".contains(byte))
     );
     assert!(String::from_utf8_lossy(data).contains("authToken"));
-    // The same lines on an ordinary response leave the session open or empty, and never with
+    // After the same lines on an ordinary response, the session is open or empty, and never has
     // another token.
     let mut call = Call::new(true);
     let _ = session.admit(&mut call, now);
@@ -54,8 +53,8 @@ pub(crate) fn cookie(data: &[u8]) {
     assert!(session.pass().is_none_or(|pass| token_of(pass) == token));
 }
 
-/// `Retry-After` and, after a line end, `Date`. The pause is never shorter than asked for, nor
-/// beyond its cap.
+/// Reads `Retry-After` and, after a line end, `Date`. The backoff is never shorter than asked for,
+/// nor longer than its cap.
 pub(crate) fn retry_after(data: &[u8]) {
     let (mut session, now) = (session(), now());
     let mut lines = data.splitn(2, |&byte| byte == b'\n');
@@ -87,8 +86,8 @@ pub(crate) fn retry_after(data: &[u8]) {
     }
 }
 
-/// Bytes as events: callers, answers, reports in any order, verbs, and a clock that goes where it
-/// likes.
+/// Reads bytes as events: calls, responses, reports in any order, other methods, and a clock that
+/// moves in any direction.
 pub(crate) fn machine(data: &[u8]) {
     let mut walk = Walk::new();
     for pair in data.chunks_exact(2).take(400) {
@@ -97,8 +96,8 @@ pub(crate) fn machine(data: &[u8]) {
     }
 }
 
-/// A record as JSON, offered to a session at some wall time: it opens nothing, whatever is in it,
-/// and is never a panic; a pause stays within its cap.
+/// Offers a record, as JSON, to a session at some wall time. Whatever is in it, it opens no session
+/// and causes no panic, and a backoff stays within its cap.
 pub(crate) fn record(data: &[u8]) {
     let Ok(record) = serde_json::from_slice::<SessionRecord>(data) else {
         return;
@@ -110,7 +109,7 @@ pub(crate) fn record(data: &[u8]) {
         .map(|days: u64| UNIX_EPOCH + Duration::from_secs(days * 86_400));
     for wall in days {
         let (mut session, now) = (session(), now());
-        // Half of the time as the very account that the record claims to be, and with its marks.
+        // In half of the cases, use the account that the record states, with its marks.
         for record in [
             record.clone(),
             as_ours(&session, &text, wall).unwrap_or_else(|| record.clone()),
@@ -145,7 +144,7 @@ fn opened(session: &Session, record: &SessionRecord) -> OpenRecord {
     records::open(record, &session.seal_seed(), Some(&secret())).expect("a quick key")
 }
 
-/// The record's JSON with our own key and our own marks, so that it is looked at.
+/// Returns the record's JSON with our own key and marks, so that the session does not ignore it.
 fn as_ours(session: &Session, text: &str, wall: SystemTime) -> Option<SessionRecord> {
     let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
     let ours = open_session().record(now(), wall);
@@ -164,11 +163,11 @@ fn as_ours(session: &Session, text: &str, wall: SystemTime) -> Option<SessionRec
     serde_json::from_value(value).ok()
 }
 
-/// A session and what three callers of it hold.
+/// A session, and the state of three callers.
 struct Walk {
     session: Session,
     now: Instant,
-    /// Each with how often it was to be sent again.
+    /// Each with the number of its replays.
     calls: Vec<(Call, u32)>,
     tickets: Vec<LoginTicket>,
     newest: Generation,
@@ -207,7 +206,7 @@ impl Walk {
                 0 => self.close(true),
                 1 | 2 => self.close(false),
                 3 => self.session.reset(),
-                // Every other time the same, which changes nothing.
+                // Every other time with the same credentials, which changes nothing.
                 _ => {
                     let same = with & 8 == 0;
                     self.session.set_credentials(if same {
@@ -246,7 +245,8 @@ impl Walk {
             }
             Admit::Login(order) => {
                 assert!(!self.closed, "a closed session logs in");
-                // Announced at once: a login that is not counts as unsent, and costs nothing.
+                // Announce it immediately: a login that is not announced counts as not sent, and is
+                // not charged.
                 assert!(self.session.login_starting(&order.ticket, self.now));
                 self.elected.push(self.now);
                 self.tickets.push(order.ticket);

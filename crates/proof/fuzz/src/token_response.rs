@@ -11,11 +11,11 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::{credentials, elect, now, put};
 
-/// The longest that a token is taken to live.
+/// The longest lifetime of a token that is accepted.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A response of the token endpoint: a status and header lines, an empty line, and the body. A
-/// token is the one in the body, and one that can be sent.
+/// Reads a response of the token endpoint: a status and header lines, an empty line, and the body.
+/// A token that is found must be in the body, and must be valid in a header.
 pub(crate) fn token_response(data: &[u8]) {
     let now = now();
     let mut session = oauth_session();
@@ -55,7 +55,7 @@ pub(crate) fn token_response(data: &[u8]) {
             assert!(lifetime.is_none_or(|span| span.as_secs() > 0 && span <= MONTH));
             let token = session.pass().map(bearer_of).unwrap_or_default();
             let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-            // What is in members that nobody asked for does not matter, well formed or not.
+            // The content of unknown members does not matter, well-formed or not.
             let body = String::from_utf8_lossy(body);
             let Ok(body) = serde_json::from_str::<serde_json::Value>(&body) else {
                 return;
@@ -80,7 +80,7 @@ pub(crate) fn token_response(data: &[u8]) {
     challenge(&headers);
 }
 
-/// The same header lines on a call's 401.
+/// Reads the same header lines on a 401 of a call.
 fn challenge(headers: &HeaderMap) {
     let (mut session, now) = (oauth_session(), now());
     let ticket = elect(&mut session, now);

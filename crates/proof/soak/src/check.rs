@@ -1,4 +1,4 @@
-//! What must hold after each round and at the end, and the summary.
+//! The checks after each round and at the end, and the summary.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::measure::Figures;
 use crate::protocol::{Counted, Deeds};
 use crate::weather::Weather;
 
-/// What the server saw of one account.
+/// What the server received from one account.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     calls: u64,
@@ -42,7 +42,7 @@ impl Checks {
         }
     }
 
-    /// Checks a round; whether it brought a violation.
+    /// Checks a round. Returns whether it had a violation.
     pub(crate) fn round(
         &mut self,
         round: u64,
@@ -76,7 +76,7 @@ impl Checks {
         self.violations.push(what.to_owned());
     }
 
-    /// Counts the round's requests, and whether any of them should not have been.
+    /// Adds the round's requests, and checks that all of them were allowed.
     fn look_at_the_server(&mut self, server: &Server) -> Vec<String> {
         let (counts, journal) = (server.counts(), server.journal());
         for entry in &journal {
@@ -109,14 +109,14 @@ impl Checks {
                 counts.violations
             ));
         }
-        // The server is older than each session, so that this is never less than what the governor
+        // The server is older than each session, so this is never less than what the governor
         // allows.
         let budget =
             u64::from(BURST) + (self.start.elapsed().as_millis() / REFILL.as_millis()) as u64;
         for name in ACCOUNTS {
             let logins = self.seen.get(name).copied().unwrap_or_default().logins;
-            // A record's times are whole milliseconds, so that a shared budget is exact to one for
-            // each login.
+            // A record's times are whole milliseconds, so a shared budget is exact to one
+            // millisecond for each login.
             let slack = if name.ends_with("churn") {
                 1 + budget / 50
             } else {
@@ -124,14 +124,14 @@ impl Checks {
             };
             if logins > budget + slack {
                 found.push(format!(
-                    "{logins} logins of {name}, and the budget is {budget}"
+                    "{logins} logins of {name} exceed the budget of {budget}"
                 ));
             }
         }
         found
     }
 
-    /// The counts of the clients that live on, against the server's.
+    /// Compares the counts of the long-lived clients with the server's.
     fn compare(&self, clients: &BTreeMap<String, Counted>) -> Vec<String> {
         let mut found = Vec::new();
         for (name, own) in clients {
@@ -142,14 +142,15 @@ impl Checks {
                 || own.unauthorized > seen.unauthorized
             {
                 found.push(format!(
-                    "{name} counts {own:?} and the server saw more, or less: {seen:?}"
+                    "{name} counts {own:?}, but the server received {seen:?}"
                 ));
             }
-            // A call given up half way, and each of its replays, may never have reached the server.
+            // A call that was dropped midway, and each of its replays, may never have reached the
+            // server.
             let lost = 2 * deeds.uncertain();
             if own.calls - seen.calls.min(own.calls) > lost {
                 found.push(format!(
-                    "{name} counts {own:?}, the server saw {seen:?}, {lost} may be lost"
+                    "{name} counts {own:?}, the server received {seen:?}, and {lost} may be lost"
                 ));
             }
             if let Some(panics) = deeds.errors.get("panicked") {
@@ -159,10 +160,10 @@ impl Checks {
         found
     }
 
-    /// Something did not end: the rest cannot be measured.
+    /// Reports that something did not end, so that the rest cannot be measured.
     pub(crate) fn wedged(&mut self, round: u64, weather: Weather, what: &str) -> bool {
         self.violate(&format!(
-            "round {} ({weather:?}): nothing comes back any more: {what}",
+            "round {} ({weather:?}): the load does not respond: {what}",
             round + 1
         ));
         self.summary(self.start.elapsed().as_secs_f64() / 60.0)
@@ -206,11 +207,19 @@ impl Checks {
         )
     }
 
-    /// Prints the summary; whether all held.
+    /// Prints the summary. Returns whether there was no violation.
     pub(crate) fn summary(&self, minutes: f64) -> bool {
         println!(
             "\n{:<16}{:>9}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}",
-            "client", "calls", "answers", "dropped", "logins", "logouts", "401s", "built", "clones"
+            "client",
+            "calls",
+            "responses",
+            "dropped",
+            "logins",
+            "logouts",
+            "401s",
+            "built",
+            "clones"
         );
         for (name, seen) in self
             .seen

@@ -1,4 +1,4 @@
-//! The first process: the server, its weather, and the orders to the load.
+//! The first process: the server, its weather (the faults), and the orders to the load.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -17,7 +17,7 @@ use crate::weather::Weather;
 
 /// The longest round.
 const ROUND: Duration = Duration::from_secs(5);
-/// How long the load may be silent after a round: by then every caller's time is over many times.
+/// How long the load may be silent after a round: many times longer than any caller may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Plan {
@@ -26,9 +26,9 @@ pub(crate) struct Plan {
     pub(crate) leak: Option<Leak>,
 }
 
-/// Runs the soak; whether there was no violation.
+/// Runs the soak. Returns whether there was no violation.
 pub(crate) fn conduct(plan: &Plan) -> Result<bool, Failure> {
-    // Sockets of both ends, and a good deal more of them while connections are cut.
+    // Sockets of both ends, and many more while connections are cut.
     let _ = rlimit::increase_nofile_limit(8192);
     if !KNOWS_ALL {
         println!(
@@ -38,7 +38,7 @@ pub(crate) fn conduct(plan: &Plan) -> Result<bool, Failure> {
     }
     let total = Duration::from_secs_f64(plan.minutes * 60.0);
     let kinds = Weather::ALL.len() as u32;
-    // Each weather once at least; what is left of a round's time after the load is for settling.
+    // Each weather at least once. The part of a round after the load is for settling.
     let length = (total / kinds)
         .min(ROUND)
         .saturating_sub(Duration::from_millis(900))
@@ -147,8 +147,8 @@ impl Load {
         Ok(self.orders.flush()?)
     }
 
-    /// The next report, `None` if it does not come in time. Meanwhile something is done again and
-    /// again.
+    /// Returns the next report, or `None` if it does not arrive in time. Repeats something
+    /// meanwhile.
     fn wait(
         &mut self,
         patience: Duration,
@@ -160,7 +160,7 @@ impl Load {
                 Ok(report) => return report.map(Some),
                 Err(RecvTimeoutError::Timeout) => meanwhile(),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err("the load broke off; see above".into());
+                    return Err("the load ended early; see above".into());
                 }
             }
         }
@@ -177,7 +177,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        // It has ended already, unless something went wrong.
+        // The process has ended already, unless something went wrong.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
 //! `ctc-soak`: both clients under load, on real sockets, against a server that misbehaves. Run it
-//! by `cargo xtask soak`; its README says what is checked.
+//! with `cargo xtask soak`; its README says what it checks.
 //!
-//! The server is in this process, the load in a second one, so that what the load's process holds
-//! is the clients'.
+//! The server is in this process and the load in a second one, so that everything in the load's
+//! process belongs to the clients.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -25,11 +25,11 @@ use lexopt::{Arg, ValueExt};
 
 use crate::protocol::Leak;
 
-/// The system's allocator, with a count of the bytes that are in use.
+/// The system's allocator, which counts the bytes in use.
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Whatever went wrong: it is only ever printed.
+/// Any error: it is only printed.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\

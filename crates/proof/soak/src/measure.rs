@@ -1,32 +1,32 @@
-//! What this process has in use.
+//! The resources of this process.
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// Figures of one moment. What the system does not tell is 0: all but `heap` and `tasks` are
-/// Linux's.
+/// The figures of one moment. What the system does not tell is 0: all but `heap` and `tasks` need
+/// Linux.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Bytes on the heap that are in use.
     pub(crate) heap: u64,
-    /// The most there ever were.
+    /// The largest number so far.
     pub(crate) heap_peak: u64,
     pub(crate) tasks: u64,
-    /// But for those of the pool.
+    /// Without those of the pool.
     pub(crate) threads: u64,
-    /// Threads of the crate `blocking`, on which a blocking store is asked by tasks. One pool for
-    /// the process, whose threads stay once they are there.
+    /// Threads of the crate `blocking`, on which tasks use a blocking store. The process has one
+    /// pool, whose threads never end.
     pub(crate) pool: u64,
     pub(crate) sockets: u64,
     /// Open file descriptors, sockets among them.
     pub(crate) files: u64,
-    /// Memory in use as the system counts it, and the most it ever was.
+    /// Memory in use as the system counts it, and the most so far.
     pub(crate) rss: u64,
     pub(crate) rss_peak: u64,
 }
 
-/// As many store operations as there may be at once, with those that nobody waits for any more.
+/// The largest number of store operations at a time, including those whose callers are gone.
 const MOST_IN_POOL: u64 = 12;
 
 /// Whether threads, sockets and files can be counted here.
@@ -34,7 +34,7 @@ pub(crate) const KNOWS_ALL: bool = cfg!(target_os = "linux");
 
 impl Figures {
     pub(crate) fn now(tasks: usize) -> Self {
-        // First, since reading the others takes memory itself.
+        // Read this first, because reading the others takes memory.
         let (heap, heap_peak) = (
             crate::HEAP.allocated() as u64,
             crate::HEAP.max_allocated() as u64,
@@ -73,7 +73,7 @@ impl Figures {
         figures
     }
 
-    /// Those of the two that are higher, each for itself.
+    /// Returns the higher of both, for each figure.
     pub(crate) fn most(self, other: Self) -> Self {
         Self {
             heap: self.heap.max(other.heap),
@@ -88,8 +88,7 @@ impl Figures {
         }
     }
 
-    /// What is in use here and should not be, if no more than `base` should, and so many bytes
-    /// besides.
+    /// Describes what is in use beyond `base` and this many bytes.
     pub(crate) fn above(&self, base: &Self, slack: u64) -> Vec<String> {
         let counts = [
             ("heap", self.heap, base.heap + slack),

@@ -1,4 +1,4 @@
-//! What the two processes say to each other: JSON, one line each.
+//! The messages between the two processes: JSON, one per line.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,26 @@ use crate::Failure;
 use crate::measure::Figures;
 use crate::weather::Weather;
 
-/// From the conductor.
+/// A message from the conductor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Make the clients. The first thing.
+    /// Create the clients. This comes first.
     Begin {
         url: String,
         store: String,
         seed: u64,
         leak: Option<Leak>,
     },
-    /// Load for so long.
+    /// Make calls for this time.
     Run { millis: u64, weather: Weather },
-    /// All is well again: pause, mend the clients, wait until they are idle, and measure.
+    /// The faults have ended: pause, make the clients work again, wait until they are idle, and
+    /// measure.
     Settle,
     /// Drop everything, measure, and end.
     End,
 }
 
-/// What is forgotten on purpose in each round.
+/// What is leaked on purpose in each round.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Leak {
     Bytes,
@@ -50,26 +51,26 @@ impl Leak {
     }
 }
 
-/// From the load.
+/// A message from the load.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// Every caller came back.
+    /// All callers have returned.
     Paused(BTreeMap<String, Deeds>),
-    /// What is in use while nothing happens, after at most so many tries to see it `no more than`
+    /// What is in use while nothing happens: measured again for some time, until it is no more than
     /// before.
     Settled {
         figures: Figures,
         clients: BTreeMap<String, Counted>,
     },
-    /// What is in use when all is dropped, and what was before all was made.
+    /// What is in use after everything was dropped, and what was before everything was created.
     Ended { before: Figures, after: Figures },
 }
 
-/// What the callers of one client did in a round.
+/// The calls of one client in a round.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deeds {
     pub(crate) responses: u64,
-    /// Calls dropped half way.
+    /// Calls dropped midway.
     pub(crate) cancelled: u64,
     /// Errors, by kind.
     pub(crate) errors: BTreeMap<String, u64>,
@@ -91,14 +92,15 @@ impl Deeds {
     }
 
     pub(crate) fn failed(&mut self, kind: &str) {
-        // Looked for first: most kinds are there already.
+        // Look first: most kinds exist already.
         match self.errors.get_mut(kind) {
             Some(count) => *count += 1,
             None => drop(self.errors.insert(kind.to_owned(), 1)),
         }
     }
 
-    /// Calls that may have left the client and never reached the server, or the other way round.
+    /// Returns the calls that the client may have sent and the server did not receive, or the
+    /// reverse.
     pub(crate) fn uncertain(&self) -> u64 {
         self.cancelled
             + self
@@ -110,7 +112,7 @@ impl Deeds {
     }
 }
 
-/// A client's own counts.
+/// A client's counters.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Counted {
     pub(crate) calls: u64,

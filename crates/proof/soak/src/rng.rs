@@ -1,5 +1,5 @@
-//! Chance from a seed (`SplitMix64`), for the order of faults and calls. Threads run as they like
-//! all the same.
+//! Random numbers from a seed (`SplitMix64`), for the order of faults and calls. The scheduling of
+//! threads still varies.
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
@@ -17,7 +17,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..end`, which must not be 0.
+    /// Returns a number in `0..end`; `end` must not be 0.
     pub(crate) const fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }

@@ -1,4 +1,4 @@
-//! What the server does wrong, round by round.
+//! The faults of the server, round by round.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rng::Rng;
 
-/// The kinds of trouble. The load does the last three, the server the rest.
+/// The kinds of faults. The load does the last three, the server the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Weather {
     Calm,
@@ -22,9 +22,9 @@ pub(crate) enum Weather {
     Storm,
     /// A wrong password for half of the round, then the right one.
     WrongPassword,
-    /// Logged out and reopened over and over.
+    /// Clients are logged out and reopened again and again.
     Logouts,
-    /// Clients made and dropped.
+    /// Clients are created and dropped.
     Churn,
 }
 
@@ -44,10 +44,11 @@ impl Weather {
         Self::Churn,
     ];
 
-    /// How often there is a gust.
+    /// How often a fault is injected.
     pub(crate) const EVERY: Duration = Duration::from_millis(40);
 
-    /// One more misfortune. Rules that nothing has met yet go, so that they do not pile up.
+    /// Injects one more fault. Removes rules that have not applied yet, so that they do not pile
+    /// up.
     pub(crate) fn gust(self, server: &Server, rng: &mut Rng) {
         server.clear_faults();
         match self {
@@ -141,7 +142,7 @@ trait Misfortune {
 }
 
 impl Misfortune for Server {
-    /// Two of these, on the next few calls.
+    /// Injects two of these faults, on the next few calls.
     fn inject_some(&self, rng: &mut Rng, faults: &[Fault]) {
         for _ in 0..2 {
             self.inject(Rule::times(2, Matcher::AnyCall, rng.pick(faults)));

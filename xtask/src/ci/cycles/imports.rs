@@ -1,4 +1,4 @@
-//! Who imports what from which file.
+//! Which file imports what from which other file.
 
 use syn::buffer::{Cursor, TokenBuffer};
 use syn::visit::{self, Visit};
@@ -6,14 +6,14 @@ use syn::{Attribute, Item, Macro, Meta, Visibility};
 
 use super::modules::{Crate, Found, for_tests, leaves};
 
-/// `from` takes `name` from `to`: places in [`Crate::files`].
+/// `from` imports `name` from `to`: indices in [`Crate::files`].
 pub(super) struct Import {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) name: String,
 }
 
-/// All imports between files.
+/// Returns all imports between files.
 pub(super) fn imports(tree: &Crate) -> Vec<Import> {
     let mut imports = Vec::new();
     for (module, own) in tree.modules.iter().enumerate() {
@@ -34,15 +34,15 @@ struct Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// A path in code. A module alone is no import: what is taken from it is.
+    /// A path in code. A module alone is not an import, but an item in it is.
     fn see(&mut self, path: &[String]) {
         if let Some(Found::Item(module, name)) = self.tree.find(self.module, path) {
             self.import(module, name);
         }
     }
 
-    /// A path in an attribute's text: of a function, a type, or a module that stands for some
-    /// (`with` of serde).
+    /// A path in an attribute's text: of a function, a type, or a module with functions (`with` of
+    /// serde).
     fn see_text(&mut self, text: &str) {
         let path: Vec<_> = text.split("::").map(str::to_owned).collect();
         match self.tree.find(self.module, &path) {
@@ -60,10 +60,11 @@ impl Paths<'_> {
         }
     }
 
-    /// The paths in the tokens of a macro or an attribute; `texts`: those in string literals too.
+    /// Finds the paths in the tokens of a macro or an attribute, and with `texts` also those in
+    /// string literals.
     fn see_tokens(&mut self, mut cursor: Cursor<'_>, texts: bool) {
         let mut path: Vec<String> = Vec::new();
-        // How many colons stand behind the path, and whether a dot stands before it.
+        // How many colons follow the path, and whether a dot precedes it.
         let (mut colons, mut member) = (0, false);
         loop {
             if let Some((word, rest)) = cursor.ident() {
@@ -123,7 +124,8 @@ impl<'ast> Visit<'ast> for Paths<'_> {
             Item::Static(item) => &item.attrs,
             Item::Struct(item) => &item.attrs,
             Item::Use(item) => &item.attrs,
-            // A module has its own turn, and the body of a `macro_rules!` is code of its callers.
+            // A module is visited separately, and the body of a `macro_rules!` is code of its
+            // callers.
             Item::Mod(_) => return,
             Item::Macro(item) if item.ident.is_some() => return,
             _ => &Vec::new(),
@@ -133,7 +135,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         }
     }
 
-    /// A module that hands on what stands inside it does not use it: whoever takes it does.
+    /// A module that re-exports its own content does not use it; the file that imports it does.
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let handed_on = !matches!(item.vis, Visibility::Inherited);
         leaves(&item.tree, &mut Vec::new(), &mut |path, name| {

@@ -1,13 +1,13 @@
 //! No import cycle between the files of one crate.
 //!
-//! What counts: file A imports from file B of the same crate where it names an item that B defines,
-//! in a `use` or anywhere in its code, macros included. A name that a module only hands on (`pub
-//! use`, `use`) counts as an import from the file that defines it. What does not count: `mod b;`, a
-//! `pub use` of what stands inside the module itself, what is compiled for tests only, the body of
-//! a `macro_rules!`, and documentation.
+//! File A imports from file B of the same crate if it names an item that B defines, in a `use` or
+//! anywhere in its code, macros included. A name that a module only re-exports (`pub use`, `use`)
+//! counts as an import from the file that defines it. These do not count: `mod b;`, a `pub use` of
+//! the module's own content, code that is compiled for tests only, the body of a `macro_rules!`,
+//! and documentation.
 //!
-//! A module is made of the modules inside it: that it uses them, and they use what it holds for
-//! all of them, is no cycle. A cycle that leaves the module is one.
+//! A module and the modules inside it count as one: it may use them, and they may use what it has
+//! for all of them. A cycle that leaves the module is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,7 +22,7 @@ mod modules;
 use imports::{Import, imports};
 use modules::Crate;
 
-/// Looks at every target of every package in the repository.
+/// Checks every target of every package in the repository.
 pub(super) fn check() -> Result<Outcome, String> {
     let (mut files, mut cycles) = (BTreeSet::new(), BTreeSet::new());
     for root in roots()? {
@@ -30,7 +30,7 @@ pub(super) fn check() -> Result<Outcome, String> {
         files.extend(tree.files.iter().cloned());
         cycles.extend(cycles_of(&tree));
     }
-    println!("{} files looked at", files.len());
+    println!("{} files checked", files.len());
     if cycles.is_empty() {
         return Ok(Outcome::Done);
     }
@@ -42,7 +42,7 @@ pub(super) fn check() -> Result<Outcome, String> {
     ))
 }
 
-/// The file that each target begins with, relative to the repository where it lies inside.
+/// Returns the root file of each target, relative to the repository if it is inside.
 fn roots() -> Result<BTreeSet<String>, String> {
     let here = std::env::current_dir().map_err(|error| error.to_string())?;
     let mut roots = BTreeSet::new();
@@ -67,10 +67,10 @@ fn roots() -> Result<BTreeSet<String>, String> {
     Ok(roots)
 }
 
-/// From which file to which, and the names.
+/// The imported names, by the two files.
 type Edges = BTreeMap<(usize, usize), BTreeSet<String>>;
 
-/// The cycles of one crate, each as text: its files, and which takes what from which.
+/// Returns the cycles of one crate, each as text: its files, and what they import from each other.
 fn cycles_of(tree: &Crate) -> Vec<String> {
     let mut edges = Edges::new();
     for Import { from, to, name } in imports(tree) {
@@ -101,7 +101,7 @@ fn find(tree: &Crate, edges: &Edges, cycles: &mut Vec<String>) {
     }
 }
 
-/// The sets of files that reach each other, of two files or more.
+/// Returns the sets of two or more files that reach each other.
 fn circles(edges: &Edges) -> BTreeSet<BTreeSet<usize>> {
     let files: BTreeSet<_> = edges.keys().map(|(from, _)| *from).collect();
     let reach: BTreeMap<_, _> = files
@@ -135,7 +135,7 @@ fn reachable(start: usize, edges: &Edges) -> BTreeSet<usize> {
 mod tests {
     use super::*;
 
-    /// The cycles of a crate whose files are given, the root first.
+    /// Returns the cycles of a crate with these files, the root first.
     fn cycles(files: &[(&str, &str)]) -> Vec<String> {
         let read = |path: &Path| {
             let file = files.iter().find(|(name, _)| Path::new(name) == path);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn arrows_down_are_none() {
+    fn imports_that_point_down_are_not_a_cycle() {
         let found = cycles(&[
             ("src/lib.rs", "mod a; mod b; mod c; pub use a::A;"),
             ("src/a.rs", "use crate::{b::B, c::C}; pub struct A(B, C);"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_way_round_is_a_cycle() {
+    fn a_cycle_over_three_files_is_found() {
         let found = cycles(&[
             ("src/main.rs", "mod a; mod b; mod c; fn main() {}"),
             ("src/a.rs", "fn f() { crate::b::go(); }"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_handed_on_counts_where_it_is_defined() {
+    fn a_reexported_name_counts_where_it_is_defined() {
         let found = cycles(&[
             ("src/lib.rs", "mod x;"),
             (
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn handing_on_is_no_use() {
+    fn a_reexport_is_not_a_use() {
         let files = |parent| {
             [
                 ("src/lib.rs", "mod x; mod y;"),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_made_of_those_inside_it() {
+    fn a_module_and_the_modules_inside_it_count_as_one() {
         let parent = "mod kid; pub use kid::Kid; pub struct Shared; fn f() { kid::go(); }";
         let child = "use super::Shared; pub struct Kid(Shared); pub fn go() {}";
         let found = cycles(&[
@@ -230,7 +230,7 @@ mod tests {
             ("src/x/kid.rs", child),
         ]);
         assert!(found.is_empty(), "{found:?}");
-        // So is one that uses its parent by way of another of them.
+        // The same with a parent that is used through another child.
         let found = cycles(&[
             ("src/lib.rs", "mod x;"),
             (
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_that_leaves_the_module_is_one() {
+    fn a_cycle_that_leaves_the_module_is_found() {
         let child = "use super::Shared; pub struct Kid(Shared); pub fn go() {}";
         let found = cycles(&[
             ("src/lib.rs", "mod x; mod y;"),

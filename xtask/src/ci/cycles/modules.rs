@@ -1,4 +1,4 @@
-//! The modules of a crate: their files, their names, and what a path leads to.
+//! The modules of a crate: their files, their names, and the target of a path.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -6,38 +6,37 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 use syn::{Attribute, Item, ItemMod, UseTree};
 
-/// How many names may hand on to each other before a path counts as leading nowhere.
+/// How many re-exports a path may pass through before it counts as leading nowhere.
 const DEEPEST: usize = 32;
 
 /// One crate, its root module first.
 pub(super) struct Crate {
     pub(super) modules: Vec<Module>,
-    /// The path of each file, the root's first.
+    /// The path of each file, the root first.
     pub(super) files: Vec<String>,
 }
 
 pub(super) struct Module {
     pub(super) parent: Option<usize>,
-    /// Its place in [`Crate::files`]: that of its parent for a module in braces.
+    /// Its index in [`Crate::files`]: that of its parent for an inline module.
     pub(super) file: usize,
     pub(super) items: Vec<Item>,
     children: HashMap<String, usize>,
     defined: HashSet<String>,
-    /// What a `use` gives a name to.
+    /// The names that `use` declarations define.
     named: HashMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 pub(super) enum Found {
     Module(usize),
-    /// An item of this module, and its name.
+    /// An item of this module, with its name.
     Item(usize, String),
 }
 
 impl Crate {
-    /// Reads the crate that begins with `root`; `read` gives the text of a file, where there is
-    /// one.
+    /// Reads the crate whose root file is `root`; `read` returns the text of a file, if it exists.
     pub(super) fn read(
         root: &Path,
         read: &dyn Fn(&Path) -> Option<String>,
@@ -51,7 +50,7 @@ impl Crate {
         Ok(tree)
     }
 
-    /// `folder` is where its modules lie.
+    /// `folder` is the folder of its modules.
     fn add_file(
         &mut self,
         path: &Path,
@@ -130,7 +129,7 @@ impl Crate {
         self.add_file(&path, &inside, Some(parent), read)
     }
 
-    /// What a path leads to that stands in `module`; `None` where it leads out of the crate.
+    /// Returns the target of a path in `module`; `None` if it leads out of the crate.
     pub(super) fn find(&self, module: usize, path: &[String]) -> Option<Found> {
         self.find_within(module, path, DEEPEST)
     }
@@ -148,7 +147,7 @@ impl Crate {
             found = match name.as_str() {
                 "super" => Found::Module(self.modules[*at].parent?),
                 "self" => Found::Module(*at),
-                // A macro may have made it: then it is the module's own.
+                // A macro may have defined it: then it belongs to the module.
                 name => self
                     .step(*at, name, deepest)
                     .unwrap_or_else(|| Found::Item(*at, name.to_owned())),
@@ -157,7 +156,7 @@ impl Crate {
         Some(found)
     }
 
-    /// What a name means in a module.
+    /// Returns what a name means in a module.
     fn step(&self, module: usize, name: &str, deepest: usize) -> Option<Found> {
         let deepest = deepest.checked_sub(1)?;
         let Module {
@@ -174,7 +173,7 @@ impl Crate {
             return Some(Found::Item(module, name.to_owned()));
         }
         if let Some(path) = named.get(name) {
-            // `use name::…` or `use name;` of another crate would lead here again, and ends.
+            // `use name::…` or `use name;` of another crate would lead here again, so stop.
             return self.find_within(module, path, deepest);
         }
         globs
@@ -185,7 +184,7 @@ impl Crate {
             })
     }
 
-    /// Whether the module that the file `outer` begins with has all of the file `inner` inside.
+    /// Returns whether the module of the file `outer` contains all of the file `inner`.
     pub(super) fn holds(&self, outer: usize, inner: usize) -> bool {
         let first = |file| self.modules.iter().position(|module| module.file == file);
         first(outer)
@@ -193,7 +192,7 @@ impl Crate {
             .is_some_and(|(outer, inner)| self.has_inside(outer, inner))
     }
 
-    /// Whether a module is another one, or has it inside.
+    /// Returns whether a module is another one, or contains it.
     pub(super) fn has_inside(&self, outer: usize, inner: usize) -> bool {
         let mut at = Some(inner);
         while at.is_some() && at != Some(outer) {
@@ -203,7 +202,7 @@ impl Crate {
     }
 }
 
-/// Whether an item is there for tests only.
+/// Returns whether an item is compiled for tests only.
 pub(super) fn for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let only = |list: &syn::MetaList| list.parse_args::<syn::Ident>();
@@ -229,7 +228,7 @@ fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     }
 }
 
-/// `a/../b` is `b`.
+/// Turns `a/../b` into `b`.
 fn tidy(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for part in path.components() {
@@ -257,7 +256,7 @@ fn name(item: &Item) -> Option<String> {
     Some(name.to_string())
 }
 
-/// The `use` declarations of a module, those inside its functions among them.
+/// The `use` declarations of a module, including those in its functions.
 #[derive(Default)]
 struct Uses {
     named: HashMap<String, Vec<String>>,
@@ -274,11 +273,11 @@ impl<'ast> Visit<'ast> for Uses {
         }
     }
 
-    // A module has its own.
+    // A nested module has its own.
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 }
 
-/// Every path of a `use`, and the name it gets; none for a glob.
+/// Returns every path of a `use` with its name; a glob has none.
 pub(super) fn leaves(
     tree: &UseTree,
     before: &mut Vec<String>,
@@ -305,7 +304,7 @@ pub(super) fn leaves(
     }
 }
 
-/// `use a::b::{self}` gives the name `b`.
+/// `use a::b::{self}` defines the name `b`.
 fn leaf(
     before: &[String],
     last: String,

@@ -1,4 +1,5 @@
-//! Futures dropped half way. A thread cannot be dropped, so blocking stacks skip these.
+//! Futures that are dropped midway. A thread cannot be dropped, so blocking stacks skip these
+//! cases.
 
 use super::prelude::*;
 use crate::When;
@@ -35,7 +36,7 @@ pub(super) fn cancelling_all_wedges_nothing(stage: &Stage<'_>) -> Checked {
     for call in herd {
         call.cancel();
     }
-    // The login is a task of its own: it ends without them, and its token is used.
+    // The login is a separate task: it ends without its callers, and its token is used.
     scene.server.release();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.counts(1, 1)
@@ -52,10 +53,10 @@ pub(super) fn cancelled_call_wedges_nothing(stage: &Stage<'_>) -> Checked {
     scene.until("the call", |counts| counts.held == 1)?;
     call.cancel();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
-    // Some stacks cannot break off what they have begun.
+    // Some stacks cannot cancel a request that was sent.
     scene.server.release();
     scene.until("the call to go", |counts| counts.held == 0)?;
-    // In the middle of a renewal that it caused itself.
+    // During a renewal that it caused itself.
     scene.server.revoke_all();
     scene.server.inject(Rule::once(
         Matcher::Login,

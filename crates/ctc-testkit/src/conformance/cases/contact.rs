@@ -1,9 +1,9 @@
-//! The first case of all: what everything else stands on.
+//! The first case, on which all others depend.
 
 use super::prelude::*;
 
-/// The session finds its token by the name of its cookie, which is in one of several lines. The
-/// login goes to the transport directly, so that a transport that loses lines is told so.
+/// The session finds its token by the name of its cookie, in one of several `Set-Cookie` lines.
+/// This case passes the login to the transport directly, so that it can report lost lines.
 pub(super) fn login_response_arrives(stage: &Stage<'_>) -> Checked {
     let server = stage.server(Server::builder())?;
     let lines = [

@@ -1,9 +1,9 @@
-//! Many callers at once: one login for all of them.
+//! Many callers at once cause one login.
 
 use super::prelude::*;
 use crate::When;
 
-/// Callers in a herd.
+/// The number of callers at once.
 const MANY: usize = 24;
 
 pub(super) fn cold_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
@@ -15,7 +15,7 @@ pub(super) fn cold_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
     let herd = scene.client.herd(MANY, &scene.client.get(DEVICES))?;
     scene.until("the login", |counts| counts.held == 1)?;
     equal(
-        "calls before there is a token",
+        "calls before the first token",
         scene.server.counts().calls,
         0,
     )?;
@@ -49,7 +49,7 @@ pub(super) fn herd_on_a_dead_token_logs_in_once(stage: &Stage<'_>) -> Checked {
         )?;
     }
     equal(
-        "answers of 401",
+        "responses of 401",
         scene.server.counts().unauthorized,
         MANY as u64,
     )?;
@@ -80,7 +80,7 @@ pub(super) fn refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
             Err(failed) => rejected(denied(failed)?.denial(), 401)?,
         }
     }
-    // Nor does anything later: not a day after, and not by way of `login`.
+    // Nothing later causes another login: neither a call a day later, nor `login`.
     scene.client.clock.advance(24 * HOUR);
     rejected(
         scene.client.denied(scene.client.get(DEVICES))?.denial(),
@@ -90,12 +90,12 @@ pub(super) fn refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
         Ok(()) => return fail("the login", "a denial".into(), "it succeeded".into()),
         Err(denied) => rejected(denied.denial(), 401)?,
     }
-    equal("logins refused", scene.server.counts().logins_refused, 1)?;
+    equal("logins rejected", scene.server.counts().logins_refused, 1)?;
     scene.counts(1, 0)
 }
 
-/// The herd's login is refused while the old token is still believed good by some: each gets its
-/// own 401 and is told why, none asks again.
+/// The login is rejected while some callers still use the old token: each gets its own 401 with the
+/// reason, and none makes another login.
 pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.server.lock("fleet+test@example.com");
@@ -123,12 +123,12 @@ pub(super) fn herd_whose_renewal_is_refused_is_told(stage: &Stage<'_>) -> Checke
 fn rejected(denial: &Denial, status: u16) -> Checked {
     match denial {
         Denial::Rejected { status: seen, .. } => {
-            equal("the status of the refusal", seen.as_u16(), status)?;
+            equal("the status of the rejection", seen.as_u16(), status)?;
         }
         other => return fail("the denial", "Rejected".into(), format!("{other:?}")),
     }
     equal(
-        "when to come back",
+        "the time of the next attempt",
         denial.retry_after(std::time::Instant::now()),
         None,
     )

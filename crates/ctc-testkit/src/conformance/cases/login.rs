@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME, Entry};
 
-/// What an HTTP client may add to a request of its own accord.
+/// The headers that an HTTP client may add by itself.
 pub(super) const CLIENTS_OWN: [&str; 7] = [
     "host",
     "content-length",
@@ -62,14 +62,14 @@ fn is_the_vendors(login: &Entry) -> Checked {
         .filter(|name| !ours.contains(name) && !CLIENTS_OWN.contains(name))
         .collect();
     equal(
-        "headers of the login that neither the page nor HTTP asks for",
+        "headers of the login that neither the vendor nor HTTP asks for",
         strange,
         Vec::new(),
     )
 }
 
-/// The server sets cookies with every login, and its clearing one: a jar in the transport would
-/// show them.
+/// The server sets cookies with each login, and clears one: a cookie jar in the transport would
+/// send them.
 pub(super) fn second_login_carries_no_cookie(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -78,11 +78,7 @@ pub(super) fn second_login_carries_no_cookie(stage: &Stage<'_>) -> Checked {
     let logins = scene.entries(Class::Login);
     equal("logins", logins.len(), 2)?;
     logins.iter().try_for_each(is_the_vendors)?;
-    equal(
-        "both logins are one and the same",
-        &logins[0].body,
-        &logins[1].body,
-    )
+    equal("both logins are equal", &logins[0].body, &logins[1].body)
 }
 
 pub(super) fn any_password_arrives(stage: &Stage<'_>) -> Checked {
@@ -129,7 +125,7 @@ pub(super) fn password_and_key_are_never_in_a_url(stage: &Stage<'_>) -> Checked 
     scene.clean()
 }
 
-/// A page that wants to be read by a person is no login.
+/// An HTML page for people is not a login.
 pub(super) fn an_html_page_is_not_a_login(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene
@@ -140,7 +136,7 @@ pub(super) fn an_html_page_is_not_a_login(stage: &Stage<'_>) -> Checked {
     scene.counts(1, 0)
 }
 
-/// Headers and bodies of a size that an HTTP client must take.
+/// Headers and bodies of sizes that an HTTP client must accept.
 pub(super) fn large_login_answer_is_taken(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene
@@ -157,7 +153,8 @@ pub(super) fn large_login_answer_is_taken(stage: &Stage<'_>) -> Checked {
     scene.counts(1, 1)
 }
 
-/// Headers past all reason: any end will do, but an end, and one that is told to the caller.
+/// Unreasonably many headers: the login may succeed or fail, but it must end, and the caller must
+/// get the result.
 pub(super) fn absurd_login_answer_does_no_harm(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene
@@ -171,11 +168,11 @@ pub(super) fn absurd_login_answer_does_no_harm(stage: &Stage<'_>) -> Checked {
     }
     scene.client.clock.advance(HOUR);
     scene.client.expect(scene.client.get(DEVICES), 200)?;
-    // The first token may be lost to the client, so a second login is no needless one.
+    // The client may not have received the first token, so a second login is not needless.
     equal("violations", scene.server.counts().violations, 0)
 }
 
-/// Two accounts over two transports of one stack: nothing may be shared behind them.
+/// Two accounts over two transports of one stack must not share anything.
 pub(super) fn accounts_never_mix(stage: &Stage<'_>) -> Checked {
     let builder = Server::builder()
         .account("ada@example.com", "one!")

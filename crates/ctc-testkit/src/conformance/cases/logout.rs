@@ -1,4 +1,4 @@
-//! Logging out, and what comes after.
+//! Logging out, and calls after that.
 
 use ctc_driver::LogoutOutcome;
 
@@ -29,7 +29,7 @@ pub(super) fn logout_is_as_assumed(stage: &Stage<'_>) -> Checked {
         logout.header("transfer-encoding"),
         Vec::<&str>::new(),
     )?;
-    equal("tokens alive", scene.server.counts().live_tokens, 0)?;
+    equal("valid tokens", scene.server.counts().live_tokens, 0)?;
     equal("logouts", scene.server.counts().logouts, 1)?;
     scene.counts(1, 1)
 }
@@ -46,12 +46,12 @@ pub(super) fn closed_session_sends_nothing(stage: &Stage<'_>) -> Checked {
     }
     let again = scene.client.logout()?;
     that(
-        "a second logout has no token to end",
+        "a second logout finds no token",
         matches!(again, LogoutOutcome::NoToken),
         &again,
     )?;
     equal("requests", scene.server.journal().len(), before)?;
-    // Only when asked does it begin anew.
+    // Only `reopen` allows a new login.
     scene.client.session.reopen();
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     scene.counts(2, 1)
@@ -82,14 +82,10 @@ pub(super) fn logout_tells_how_it_went(stage: &Stage<'_>) -> Checked {
                 );
             }
         }
-        // The token is let go of, whatever the server said; it lives on there.
+        // The session drops the token, whatever the response; on the server it stays valid.
         scene.server.revoke_all();
     }
-    equal(
-        "calls that came of a redirect",
-        scene.server.counts().calls,
-        0,
-    )?;
+    equal("calls caused by a redirect", scene.server.counts().calls, 0)?;
     scene.counts(4, 0)
 }
 
@@ -110,7 +106,7 @@ pub(super) fn unreachable_logout_closes_all_the_same(stage: &Stage<'_>) -> Check
             .inject(Rule::forever(Matcher::Logout, fault.clone()));
         match scene.client.logout()? {
             LogoutOutcome::Unreachable(error) => {
-                that("it says why", !error.to_string().is_empty(), error)?;
+                that("the outcome says why", !error.to_string().is_empty(), error)?;
             }
             other => {
                 return fail(
@@ -147,9 +143,9 @@ pub(super) fn logout_with_calls_under_way_causes_no_login(stage: &Stage<'_>) -> 
     accepted(&scene.client.logout()?, 200)?;
     scene.server.release();
     for call in herd {
-        // The token was revoked before the server looked at them.
+        // The token was revoked before the server handled these calls.
         equal(
-            "the status of a call under way",
+            "the status of a call in progress",
             answered(call)?.status,
             401,
         )?;
@@ -157,8 +153,8 @@ pub(super) fn logout_with_calls_under_way_causes_no_login(stage: &Stage<'_>) -> 
     scene.counts(1, 6)
 }
 
-/// The login is answered after the session was closed: nobody gets its token, and the server is
-/// told.
+/// The login's response arrives after the session was closed: no call gets its token, and the token
+/// is logged out.
 pub(super) fn a_login_response_after_logout_opens_nothing(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene()?;
     scene.server.inject(Rule::once(
@@ -179,7 +175,7 @@ pub(super) fn a_login_response_after_logout_opens_nothing(stage: &Stage<'_>) -> 
         Err(failed) => equal("the denial", denied(failed)?.denial(), &Denial::Closed)?,
     }
     scene.until("the orphan's logout", |counts| counts.logouts == 1)?;
-    equal("tokens alive", scene.server.counts().live_tokens, 0)?;
+    equal("valid tokens", scene.server.counts().live_tokens, 0)?;
     scene.counts(1, 0)
 }
 

@@ -1,4 +1,4 @@
-//! The cases, one function each. Every case has servers and clients of its own.
+//! The cases, one function each. Each case has its own servers and clients.
 
 mod cancelled;
 mod contact;
@@ -21,13 +21,13 @@ use super::{
     stage::Stage,
 };
 
-// A rung is a module. After what a case covers stand `Should`, if not every stack has to pass it,
-// and in brackets what it needs.
+// Each rung is a module. After the failure cases that a case covers come `Should`, if not every
+// stack must pass it, and in brackets what it needs.
 macro_rules! cases {
     ($($rung:ident {
         $($name:ident $covers:literal $($level:ident)? $([$($needs:ident)*])?,)*
     })*) => {
-        /// Every case, in the order in which a new stack climbs the ladder.
+        /// All cases, in the order of the ladder.
         pub(super) const CASES: &[Case] = &[$($(
             Case {
                 name: stringify!($name),
@@ -50,7 +50,7 @@ macro_rules! level {
     };
 }
 
-// The test macro lists the names once more; a test of this crate compares.
+// The test macro repeats these names; a test of this crate compares the two lists.
 cases! {
     contact {
         login_response_arrives "",
@@ -167,7 +167,7 @@ cases! {
     }
 }
 
-/// What the cases share.
+/// Helpers of the cases.
 mod prelude {
     pub(super) use std::time::Duration;
 
@@ -184,10 +184,10 @@ mod prelude {
     };
     pub(super) use crate::{Class, Fault, Matcher, Point, Rule, Server};
 
-    /// Longer than any pause after a failed login.
+    /// Longer than any backoff.
     pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Why the last login failed.
+    /// Returns why the last login failed.
     #[track_caller]
     pub(super) fn cause(denied: &Denied) -> Checked<LoginFailure> {
         match denied.denial() {
@@ -201,8 +201,8 @@ mod prelude {
         Some(Certificate { pem, der })
     }
 
-    /// A URL at which nobody listens, and what keeps it so: its port is the near end of a
-    /// connection.
+    /// Returns a URL at which nothing listens, and a guard that keeps it so: its port is the local
+    /// end of a connection.
     pub(super) fn nobody_there(stage: &Stage<'_>) -> Checked<(String, std::net::TcpStream)> {
         let server = stage.server(Server::builder())?;
         let taken = std::net::TcpStream::connect(server.address())

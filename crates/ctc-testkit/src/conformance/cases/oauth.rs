@@ -1,4 +1,4 @@
-//! The OAuth login: an origin of its own, a token from a body, a bearer on each call.
+//! The OAuth login: another origin, a token in a body, a bearer token on each call.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::{
     DEFAULT_APP_KEY, DEFAULT_CLIENT_ID, Entry, Origin, conformance::cases::login::CLIENTS_OWN,
 };
 
-/// Every character that a form can spoil.
+/// Characters that form encoding can spoil.
 const USERNAME: &str = "ada+x@example.com";
 const PASSWORD: &str = "a&b=c+d%e;f é";
 
@@ -65,10 +65,11 @@ fn is_the_vendors(login: &Entry) -> Checked {
     let strange: Vec<_> = names
         .filter(|name| *name != "content-type" && !CLIENTS_OWN.contains(name))
         .collect();
-    equal("headers that do not belong there", strange, Vec::new())
+    equal("headers that are not allowed there", strange, Vec::new())
 }
 
-/// A cookie of that name says nothing in this mode: neither with the token nor with a call.
+/// With the OAuth login, cookies named `authToken` are ignored, both on the token response and on
+/// calls.
 pub(super) fn oauth_session_ignores_the_cookie(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene_of(Server::builder(), Setup::default().oauth())?;
     let cookie = |line: &str| Fault::Headers(vec![("set-cookie".into(), line.into())]);
@@ -112,8 +113,8 @@ pub(super) fn oauth_redirected_login_is_a_failure(stage: &Stage<'_>) -> Checked 
     scene.counts(logins, 0)
 }
 
-/// A body that never ends, one that is far too long, one that breaks off: the login ends in time,
-/// and a token in such a body is none.
+/// A body that never ends, that is far too long, or that ends early: the login ends in time, and a
+/// token in such a body is not used.
 pub(super) fn oauth_login_whose_body_does_not_end_is_bounded(stage: &Stage<'_>) -> Checked {
     let timeout = Duration::from_millis(500);
     let setup = Setup::default().oauth().login_timeout(timeout);
@@ -142,7 +143,7 @@ pub(super) fn oauth_login_whose_body_does_not_end_is_bounded(stage: &Stage<'_>) 
     scene.counts(4, 1)
 }
 
-/// One request, however many callers, and however often they come back.
+/// One request, whatever the number of callers and of their calls.
 pub(super) fn oauth_refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
     const MANY: usize = 24;
     const AGAIN: usize = 976;
@@ -168,8 +169,8 @@ pub(super) fn oauth_refused_herd_logs_in_once(stage: &Stage<'_>) -> Checked {
     scene.counts(1, 0)
 }
 
-/// A 401 of the token endpoint, with a challenge besides: it is not a 401 of the API, and not one
-/// that an HTTP client may answer by itself.
+/// A 401 of the token endpoint, with a challenge. It is not a 401 of the API, and an HTTP client
+/// must not act on it by itself.
 pub(super) fn an_oauth_rejection_is_not_a_401_of_the_api(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene_of(Server::builder(), Setup::default().oauth())?;
     let mut fault = Fault::oauth_error(401, "invalid_client");
@@ -192,7 +193,7 @@ fn rejected(denied: &Denied, expected: RejectionReason) -> Checked {
     }
 }
 
-/// The end of the limit counts from the response's own date, whatever the clock here says.
+/// The end of the limit counts from the response's own date, whatever the local clock says.
 pub(super) fn oauth_rate_limit_ends_by_the_servers_clock(stage: &Stage<'_>) -> Checked {
     const NOON: u64 = 1_795_780_800;
     let scene = stage.scene_of(Server::builder(), Setup::default().oauth())?;
@@ -238,7 +239,7 @@ fn unauthorized(status: u16, challenges: &[&str]) -> Fault {
     }
 }
 
-/// Whatever the challenge says, and without one: one login, one replay.
+/// With any challenge, and without one: one login, one replay.
 pub(super) fn oauth_dead_token_is_renewed_unseen(stage: &Stage<'_>) -> Checked {
     let challenges: [&[&str]; 5] = [
         &["Bearer error=\"invalid_token\""],
@@ -264,7 +265,7 @@ pub(super) fn oauth_dead_token_is_renewed_unseen(stage: &Stage<'_>) -> Checked {
     scene.counts(2, 2)
 }
 
-/// A token whose scope does not suffice: no login helps.
+/// A token with an insufficient scope: no login helps.
 pub(super) fn oauth_insufficient_scope_causes_no_login(stage: &Stage<'_>) -> Checked {
     let scene = stage.scene_of(Server::builder(), Setup::default().oauth())?;
     scene.client.open()?;
@@ -280,8 +281,8 @@ pub(super) fn oauth_insufficient_scope_causes_no_login(stage: &Stage<'_>) -> Che
     Ok(())
 }
 
-/// A hundred calls at the second that the token ends: one login. Renewed ahead of its end, none of
-/// them is refused.
+/// A hundred calls in the second in which the token ends cause one login. The token is renewed
+/// early, so none of them gets a 401.
 pub(super) fn oauth_calls_at_the_known_end_log_in_once(stage: &Stage<'_>) -> Checked {
     const MANY: usize = 100;
     for renewed_early in [true, false] {
@@ -294,7 +295,7 @@ pub(super) fn oauth_calls_at_the_known_end_log_in_once(stage: &Stage<'_>) -> Che
         scene.client.open()?;
         scene.client.clock.advance(HOUR);
         scene.server.advance(HOUR);
-        // A driver's alarm counts real time. Any change of the session does what it does.
+        // A driver's alarm counts real time. Any change of the session has the same effect.
         scene.client.session.reset();
         for call in scene.client.herd(MANY, &scene.client.get(DEVICES))? {
             equal("the status of a call", answered(call)?.status, 200)?;
@@ -302,7 +303,7 @@ pub(super) fn oauth_calls_at_the_known_end_log_in_once(stage: &Stage<'_>) -> Che
         let counts = scene.server.counts();
         equal("logins", counts.login_requests, 2)?;
         let refused = counts.unauthorized > 0;
-        equal("that calls were refused", refused, !renewed_early)?;
+        equal("whether calls got a 401", refused, !renewed_early)?;
         scene.clean()?;
     }
     Ok(())

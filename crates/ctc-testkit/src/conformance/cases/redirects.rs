@@ -1,4 +1,4 @@
-//! Redirects: delivered on a call, a typed failure at login, followed never.
+//! Redirects: delivered to the caller of a call, a failure of a login, never followed.
 
 use http::Method;
 

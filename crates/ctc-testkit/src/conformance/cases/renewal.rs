@@ -1,4 +1,4 @@
-//! A token that dies: one login, one replay, and what is not replayed.
+//! An invalidated token: one login, one replay, and which calls are not replayed.
 
 use ctc_driver::Replay;
 use http::Method;
@@ -20,7 +20,7 @@ pub(super) fn dead_token_is_renewed_unseen(stage: &Stage<'_>) -> Checked {
         calls[0].tokens(),
     )?;
     that(
-        "the replay carries another",
+        "the replay carries another token",
         calls[2].tokens() != calls[1].tokens(),
         calls[2].tokens(),
     )?;
@@ -60,7 +60,7 @@ pub(super) fn body_is_sent_again_whole(stage: &Stage<'_>) -> Checked {
         vec![body.len() as u64; 2],
     )?;
     that(
-        "both start alike",
+        "both bodies start with the same bytes",
         calls[0].body == calls[1].body,
         "other bytes",
     )?;
@@ -90,7 +90,7 @@ pub(super) fn post_is_not_replayed_unless_allowed(stage: &Stage<'_>) -> Checked 
     scene.client.expect(note().replayed(Replay::Always), 201)?;
     scene.counts(3, 4)?;
     equal("notes written", scene.server.counts().writes, 2)?;
-    // And a call that must not be sent twice is not, whatever its method.
+    // A call that must not be replayed is not, whatever its method.
     scene.client.clock.advance(HOUR);
     scene.server.revoke_all();
     scene
@@ -120,7 +120,7 @@ pub(super) fn endless_401_ends(stage: &Stage<'_>) -> Checked {
         body: "no".into(),
         act: false,
     };
-    // From a session that was open: one login, one replay.
+    // On an open session: one login, one replay.
     let scene = stage.open_scene()?;
     scene
         .server
@@ -128,7 +128,7 @@ pub(super) fn endless_401_ends(stage: &Stage<'_>) -> Checked {
     let response = scene.client.expect(scene.client.get(DEVICES), 401)?;
     equal("the body of the 401", response.text().as_str(), "no")?;
     scene.counts(2, 2)?;
-    // Polling goes on for a while, and costs no further login.
+    // Polling for a while costs no further login.
     for _ in 0..5 {
         scene.client.expect(scene.client.get(DEVICES), 401)?;
     }
@@ -137,7 +137,7 @@ pub(super) fn endless_401_ends(stage: &Stage<'_>) -> Checked {
         scene.server.counts().login_requests,
         2,
     )?;
-    // From a session that was not: the first response comes with a fresh token already.
+    // On a new session: the first response already comes with a new token.
     let scene = stage.scene()?;
     scene
         .server
@@ -159,7 +159,7 @@ pub(super) fn delivered_401_says_why(stage: &Stage<'_>) -> Checked {
     equal("why", refused.why, Some(Unauthorized::RouteRejected))
 }
 
-/// A call that was under way with the old token when another renewed the session.
+/// A call with the old token that was in progress while another call renewed the session.
 pub(super) fn late_401_costs_no_login(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     let hold = Fault::Hold { when: When::Before };
@@ -194,7 +194,7 @@ pub(super) fn rotated_token_is_adopted(stage: &Stage<'_>) -> Checked {
     scene.counts(1, 4)
 }
 
-/// A new token on a response that comes after the session was renewed otherwise.
+/// A new token on a response that arrives after the session was renewed by a login.
 pub(super) fn late_rotation_is_ignored(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     let route = || Matcher::Path(ECHO.into());
@@ -230,7 +230,7 @@ pub(super) fn clearing_cookie_ends_the_token(stage: &Stage<'_>) -> Checked {
                 revoke: status == Some(401),
             };
             scene.server.inject(Rule::once(Matcher::AnyCall, fault));
-            // A 401 is replayed; the others are delivered.
+            // A call with a 401 is replayed; other responses are delivered.
             let seen = status.filter(|status| *status != 401).unwrap_or(200);
             scene.client.expect(scene.client.get(DEVICES), seen)?;
             scene.client.expect(scene.client.get(DEVICES), 200)?;

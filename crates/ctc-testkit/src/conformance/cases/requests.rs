@@ -8,7 +8,7 @@ use crate::{DEFAULT_APP_KEY, Entry, TokenStyle, conformance::client::Why};
 
 const ACCEPT: &str = "application/json;charset=UTF-8";
 
-/// Token values that something on the way might decode, trim or pad.
+/// Token values that an HTTP client might decode, trim or pad.
 pub(super) fn token_is_carried_byte_for_byte(stage: &Stage<'_>) -> Checked {
     for token in [
         "abc%3D%3D",
@@ -41,7 +41,7 @@ pub(super) fn token_is_carried_byte_for_byte(stage: &Stage<'_>) -> Checked {
     Ok(())
 }
 
-/// The quotes belong to the value of the cookie, and to nothing else.
+/// The quotes belong to the value of the cookie, not to a bearer token.
 pub(super) fn quoted_token_keeps_its_quotes(stage: &Stage<'_>) -> Checked {
     for (attachment, header, is_quoted) in [
         (TokenAttachment::Cookie, "cookie", true),
@@ -80,7 +80,7 @@ pub(super) fn call_carries_key_and_one_cookie(stage: &Stage<'_>) -> Checked {
     equal("the number of tokens", call.tokens().len(), 1)?;
     let cookie = format!("authToken={}", call.tokens().concat());
     equal(
-        "the cookie and nothing beside it",
+        "the cookie, and no other",
         call.header("cookie").concat(),
         cookie,
     )?;
@@ -102,7 +102,7 @@ pub(super) fn callers_headers_are_kept(stage: &Stage<'_>) -> Checked {
         call.header("calamp-services-app", "another-key")
     };
     scene.client.expect(call(), 200)?;
-    // And once more through a replay.
+    // And again with a replay.
     scene.server.revoke_all();
     scene.client.expect(call(), 200)?;
     let calls = scene.entries(Class::Call);
@@ -134,7 +134,7 @@ pub(super) fn callers_headers_are_kept(stage: &Stage<'_>) -> Checked {
     scene.counts(2, 3)
 }
 
-/// Key and token would reach another virtual host behind the same address.
+/// With such a `Host`, key and token would reach another virtual host at the same address.
 pub(super) fn foreign_host_header_does_not_arrive(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     let own = scene.server.address().to_string();
@@ -150,7 +150,7 @@ pub(super) fn foreign_host_header_does_not_arrive(stage: &Stage<'_>) -> Checked 
                 .fold(call, |call, host| call.header("host", host))
         };
         scene.client.expect(call(), 200)?;
-        // And once more through a replay.
+        // And again with a replay.
         scene.server.revoke_all();
         scene.client.expect(call(), 200)?;
     }
@@ -176,7 +176,7 @@ pub(super) fn url_arrives_as_it_was(stage: &Stage<'_>) -> Checked {
     equal("the query", call.query.as_str(), query)
 }
 
-/// A length of zero says the same as none.
+/// A length of zero means the same as no length.
 pub(super) fn get_has_no_body(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(ECHO), 200)?;
@@ -236,7 +236,7 @@ pub(super) fn post_has_its_length(stage: &Stage<'_>) -> Checked {
         large.len() as u64,
     )?;
     that(
-        "its start is what was sent",
+        "the start of the body is as sent",
         large.starts_with(&entry.body),
         "other bytes",
     )?;
@@ -257,7 +257,7 @@ fn has_length(entry: &Entry) -> Checked {
     )
 }
 
-/// Without a length at all, or with a length of zero: HTTP allows both.
+/// With no length, or with a length of zero: HTTP allows both.
 pub(super) fn empty_post_is_empty(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     for call in [
@@ -310,7 +310,7 @@ pub(super) fn every_method_arrives(stage: &Stage<'_>) -> Checked {
             method.as_str(),
         )?;
         equal(
-            "an answer without a body",
+            "a response without a body",
             response.body.is_empty(),
             method == Method::HEAD,
         )?;

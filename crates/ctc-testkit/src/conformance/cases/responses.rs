@@ -1,10 +1,10 @@
-//! Answers: every status, every header, bodies of any length, connections kept.
+//! Responses: every status, every header, bodies of any length, reused connections.
 
 use std::collections::BTreeSet;
 
 use super::prelude::*;
 
-/// Statuses that clients treat each in a way of their own. 401 is the session's.
+/// Statuses that some HTTP clients treat specially. Not 401, which the session handles.
 const STATUSES: [u16; 44] = [
     200, 201, 202, 203, 204, 205, 206, 226, 299, 300, 304, 305, 306, 399, 400, 402, 403, 404, 405,
     406, 407, 408, 409, 410, 411, 412, 413, 415, 416, 417, 418, 421, 422, 423, 425, 426, 428, 429,
@@ -42,7 +42,7 @@ pub(super) fn refusals_come_with_headers_and_body(stage: &Stage<'_>) -> Checked 
         equal("the body", response.text().as_str(), "a reason")?;
     }
     equal(
-        "the token that was good all along",
+        "the token, which was valid throughout",
         scene.server.counts().live_tokens,
         1,
     )?;
@@ -69,7 +69,7 @@ pub(super) fn set_cookie_lines_all_arrive(stage: &Stage<'_>) -> Checked {
     scene.client.expect(scene.client.get(DEVICES), 200)?;
     let cookies = scene.last(Class::Call)?.header("cookie").concat();
     that(
-        "none of them is sent back",
+        "no other cookie is sent back",
         cookies.starts_with("authToken="),
         cookies,
     )
@@ -97,7 +97,7 @@ pub(super) fn large_body_arrives_whole(stage: &Stage<'_>) -> Checked {
     )
 }
 
-/// A body that stands still after its first byte.
+/// A body that stalls after its first byte.
 fn standing_still() -> Rule {
     let route = Matcher::Path("/connect/services/devices/1001/avlevents".into());
     let fault = Fault::SlowBody {
@@ -117,7 +117,7 @@ pub(super) fn response_is_delivered_before_its_body(stage: &Stage<'_>) -> Checke
     }
 }
 
-/// Other calls go on during a download, and so does a renewal.
+/// Other calls and a renewal proceed during a download.
 pub(super) fn slow_download_blocks_no_caller(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.server.inject(standing_still());
@@ -134,7 +134,7 @@ pub(super) fn slow_download_blocks_no_caller(stage: &Stage<'_>) -> Checked {
     scene.counts(2, 4)
 }
 
-/// A body that breaks off is an error of whoever reads it, and none of the session.
+/// A body that ends early is an error for its reader, and does not affect the session.
 pub(super) fn broken_body_is_told(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.server.inject(Rule::once(
@@ -145,7 +145,7 @@ pub(super) fn broken_body_is_told(stage: &Stage<'_>) -> Checked {
         },
     ));
     match scene.client.start(scene.client.get(DEVICES))?.wait()? {
-        // A stack that buffers finds out before it delivers.
+        // A stack that buffers notices this before it delivers the response.
         Err(failed) => that(
             "a transport error",
             matches!(failed.why, Why::Transport(_)),
@@ -155,7 +155,7 @@ pub(super) fn broken_body_is_told(stage: &Stage<'_>) -> Checked {
             equal("the status", head.status, 200)?;
             let body = head.body.read().wait()?;
             that(
-                "reading it fails",
+                "an error from reading it",
                 body.is_err(),
                 body.map(|body| body.len()),
             )?;
@@ -173,8 +173,8 @@ pub(super) fn connections_are_kept(stage: &Stage<'_>) -> Checked {
     few_connections(&scene, 12)
 }
 
-/// A 401 with a body of less than 64 KiB is read to its end, so that its connection serves the
-/// replay.
+/// A 401 with a body of less than 64 KiB is read to its end, so that the replay can use its
+/// connection.
 pub(super) fn connections_are_kept_across_replays(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     for _ in 0..8 {
@@ -192,14 +192,13 @@ pub(super) fn connections_are_kept_across_replays(stage: &Stage<'_>) -> Checked 
     few_connections(&scene, 16)
 }
 
-/// Few, and not one: a pool may open another connection while the last one is on its way back to
-/// it.
+/// Few connections, but not always one: a pool may open another while one is being returned to it.
 fn few_connections(scene: &Scene, calls: usize) -> Checked {
     let used: BTreeSet<_> = scene
         .server
         .journal()
         .iter()
-        // A login has a connection of its own.
+        // A login has its own connection.
         .filter(|entry| entry.class != Class::Login)
         .map(|entry| entry.connection)
         .collect();

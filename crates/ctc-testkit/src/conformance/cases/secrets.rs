@@ -1,4 +1,4 @@
-//! No secret in anything that is printed; and the same wire behind TLS.
+//! No secret in any output; and the cases with TLS.
 
 use std::error::Error;
 
@@ -18,7 +18,7 @@ pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
             .get(&format!("{DEVICES}?pg=1&customer={QUERY}"))
     };
     let mut printed = String::new();
-    // Logins that fail in every way that a transport can notice.
+    // Logins that fail in each way that a transport can detect.
     for fault in [
         Fault::lost_response(),
         Fault::Cut {
@@ -33,7 +33,7 @@ pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
         },
         Fault::throttle(1),
         Fault::NoToken,
-        // Last, since some stacks can take it: then the session is open.
+        // Last, because some stacks accept it, and then the session is open.
         Fault::HugeHeader(4_000_000),
     ] {
         scene.client.clock.advance(HOUR);
@@ -45,7 +45,7 @@ pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
     scene.client.clock.advance(HOUR);
     scene.server.revoke_all();
     scene.client.expect(call(), 200)?;
-    // Calls that do.
+    // The same for calls.
     for fault in [
         Fault::Cut {
             at: Point::BeforeResponse,
@@ -93,15 +93,11 @@ pub(super) fn errors_tell_no_secret(stage: &Stage<'_>) -> Checked {
     if let LogoutOutcome::Unreachable(error) = &out {
         printed.push_str(&texts(&**error));
     }
-    that(
-        "there was something to look at",
-        printed.len() > 500,
-        &printed,
-    )?;
+    that("there was output to search", printed.len() > 500, &printed)?;
     tells_nothing(&scene.server.journal(), &printed)
 }
 
-/// Nobody listens, so the error comes from where the connection is made: of a login, and of a call.
+/// Nothing listens, so the error comes from connecting: for a login, and for a call.
 pub(super) fn errors_of_connecting_tell_no_secret(stage: &Stage<'_>) -> Checked {
     let (url, _taken) = nobody_there(stage)?;
     let client = stage.client_of(&url, None, Setup::default())?;
@@ -146,7 +142,7 @@ fn tells_nothing(journal: &[Entry], printed: &str) -> Checked {
             let around: String = printed[..at].chars().rev().take(200).collect();
             let around: String = around.chars().rev().collect();
             return fail(
-                "what is printed",
+                "the output",
                 format!("not to contain {canary:?}"),
                 format!("…{around}<here>"),
             );
@@ -165,9 +161,9 @@ pub(super) fn tls_carries_the_same(stage: &Stage<'_>) -> Checked {
     scene.counts(2, 3)
 }
 
-/// A certificate that nobody vouches for: the password stays here.
+/// A certificate that is not trusted: the password is not sent.
 pub(super) fn unknown_certificate_is_not_trusted(stage: &Stage<'_>) -> Checked {
-    // Skips stacks without TLS: theirs fail for another reason.
+    // Skip stacks without TLS, which fail for another reason.
     let trusted = stage.scene_of(Server::builder().tls(true), Setup::default())?;
     let server = stage.server(Server::builder().tls(true))?;
     for client in [
@@ -180,7 +176,7 @@ pub(super) fn unknown_certificate_is_not_trusted(stage: &Stage<'_>) -> Checked {
     ] {
         let denied = client.denied(client.get(DEVICES))?;
         that(
-            "the cause is no answer",
+            "the cause is a missing response",
             is_no_answer(&cause(&denied)?),
             &denied,
         )?;
@@ -193,13 +189,13 @@ pub(super) fn unknown_certificate_is_not_trusted(stage: &Stage<'_>) -> Checked {
     equal("requests that got through", server.journal().len(), 0)
 }
 
-/// A stack that cannot tell a broken handshake from a broken answer says `MaybeSent`, which is
-/// never wrong.
+/// A stack that cannot distinguish a failed handshake from a lost response says `MaybeSent`, which
+/// is never wrong.
 fn is_no_answer(cause: &LoginFailure) -> bool {
     matches!(cause, LoginFailure::NotSent | LoginFailure::MaybeSent)
 }
 
-/// An https endpoint never speaks to what answers without TLS.
+/// An https endpoint is never used without TLS.
 pub(super) fn plain_server_gets_nothing_over_https(stage: &Stage<'_>) -> Checked {
     let trusted = stage.scene_of(Server::builder().tls(true), Setup::default())?;
     let plain = stage.server(Server::builder())?;
@@ -207,7 +203,7 @@ pub(super) fn plain_server_gets_nothing_over_https(stage: &Stage<'_>) -> Checked
     let client = stage.client_of(&url, certificate(&trusted.server), Setup::default())?;
     let denied = client.denied(client.get(DEVICES))?;
     that(
-        "the cause is no answer",
+        "the cause is a missing response",
         is_no_answer(&cause(&denied)?),
         &denied,
     )?;

@@ -1,4 +1,4 @@
-//! Credentials that are asked for at each login.
+//! Credentials from a source, which each login asks.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::prelude::*;
 use crate::conformance::script::{Says, Script};
 use crate::{DEFAULT_PASSWORD, DEFAULT_USERNAME};
 
-/// Callers in a herd.
+/// The number of callers at once.
 const MANY: usize = 24;
 const OTHER: &str = "another-password";
 
-/// A server, and a client whose source says what stands in `lines`.
+/// Creates a server, and a client whose source returns `lines`, one after the other.
 fn scene_of(stage: &Stage<'_>, setup: Setup, lines: &[Says]) -> Checked<(Scene, Arc<Script>)> {
     let script = Script::new(lines);
     let setup = setup.source(Arc::clone(&script));
@@ -21,7 +21,7 @@ fn asked(script: &Script, expected: usize) -> Checked {
     equal("questions to the source", script.asked(), expected)
 }
 
-/// A herd of calls that are all answered.
+/// Makes many calls at once, all of which must get a response.
 fn herd(scene: &Scene) -> Checked {
     for call in scene.client.herd(MANY, &scene.client.get(DEVICES))? {
         equal("the status of a call", answered(call)?.status, 200)?;
@@ -42,7 +42,7 @@ pub(super) fn source_is_asked_once_a_login(stage: &Stage<'_>) -> Checked {
     scene.counts(2, MANY as u64 + 2)
 }
 
-/// The source lags behind a changed password: one more question, and one more login.
+/// The source still has the old password: it is asked once more, and one more login is made.
 pub(super) fn herd_on_a_changed_password_logs_in_twice(stage: &Stage<'_>) -> Checked {
     for setup in [Setup::default(), Setup::default().oauth()] {
         let old = Says::Password(DEFAULT_PASSWORD);

@@ -1,4 +1,4 @@
-//! Logins that get no good answer: throttled, hanging, cut off, nobody there.
+//! Logins that fail: throttled, without a response, cut off, unreachable.
 
 use std::{error::Error, time::Instant};
 
@@ -91,8 +91,8 @@ pub(super) fn hanging_login_is_bounded(stage: &Stage<'_>) -> Checked {
     scene.counts(2, 1)
 }
 
-/// The head of the response comes, and then its body: never, or in drops that each come in time.
-/// Whatever that is to the stack, a login or none, it is so in time.
+/// The head of the response arrives, and then its body does not, or only slowly, byte by byte.
+/// Whether the stack reports success or failure, it must do so in time.
 pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
     for script in [vec![still()], vec![page(503), drops()]] {
         let (scene, login, took) = dripping(stage, script)?;
@@ -110,8 +110,8 @@ pub(super) fn dripping_login_is_bounded(stage: &Stage<'_>) -> Checked {
     Ok(())
 }
 
-/// The head tells all: a stack that reads no more than is wanted does not notice that the body
-/// never ends.
+/// The head is enough: a stack that reads no more than needed does not notice that the body never
+/// ends.
 pub(super) fn login_needs_no_body(stage: &Stage<'_>) -> Checked {
     let scripts = [
         (vec![still()], "logged in"),
@@ -124,7 +124,7 @@ pub(super) fn login_needs_no_body(stage: &Stage<'_>) -> Checked {
             Err(denied) => cause(&denied)?.to_string(),
         };
         that(
-            "the head tells all, and the body does not matter",
+            "the outcome, which the head of the response decides",
             told.starts_with(says),
             told,
         )?;
@@ -132,7 +132,7 @@ pub(super) fn login_needs_no_body(stage: &Stage<'_>) -> Checked {
     Ok(())
 }
 
-/// The time that a login has whose response drips.
+/// The time limit of a login whose response arrives slowly.
 const DRIPPING: Duration = Duration::from_millis(250);
 
 fn still() -> Fault {
@@ -226,8 +226,8 @@ pub(super) fn lost_login_answer_is_maybe_sent(stage: &Stage<'_>) -> Checked {
     scene.clean()
 }
 
-/// Clients send a request again when the connection that they had kept is closed. A login is no
-/// such request.
+/// HTTP clients may send a request again if the server closed the idle connection that they used.
+/// They must not do this with a login.
 pub(super) fn login_on_a_kept_connection_is_sent_once(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     scene.client.expect(scene.client.get(DEVICES), 200)?;
@@ -262,12 +262,11 @@ pub(super) fn unreachable_login_is_not_sent(stage: &Stage<'_>) -> Checked {
     )
 }
 
-/// A call that gets no response is the caller's error, and costs neither the token nor a login.
+/// A call without a response is an error for its caller. It costs neither the token nor a login.
 pub(super) fn lost_call_leaves_the_session_alone(stage: &Stage<'_>) -> Checked {
     let scene = stage.open_scene()?;
     for at in [Point::BeforeResponse, Point::MidHeaders] {
-        // A connection that was kept may be tried twice by the client, for a GET: it is cut for
-        // good.
+        // An HTTP client may retry a GET after an idle connection was closed, so cut every attempt.
         let rule = scene.server.inject(Rule::forever(
             Matcher::AnyCall,
             Fault::Cut { at, act: false },
@@ -289,8 +288,8 @@ pub(super) fn lost_call_leaves_the_session_alone(stage: &Stage<'_>) -> Checked {
     scene.clean()
 }
 
-/// Of an async stack the driver drops the call. A blocking one has to obey what the driver leaves
-/// with the request.
+/// With an async stack, the driver drops the call. A blocking stack must obey the timeout that the
+/// driver sets on the request.
 pub(super) fn call_ends_by_its_timeout(stage: &Stage<'_>) -> Checked {
     let timeout = Duration::from_millis(250);
     let scene = stage.open_scene()?;

@@ -1,5 +1,5 @@
-//! A token endpoint on loopback: every request gets a token, after a while, that lives as long as
-//! we say.
+//! A token endpoint on loopback: after a delay, every request gets a token with the lifetime that
+//! we set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -10,16 +10,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::Failure;
 
-/// How long a token takes.
+/// The delay of a token response.
 pub const DELAY: Duration = Duration::from_millis(100);
 
-/// What a token lives, unless it is to expire.
+/// The lifetime of a token that must not expire.
 const LONG: u64 = 3600;
 
-/// What the endpoint does.
+/// The endpoint and its counters.
 pub struct Endpoint {
     given: AtomicUsize,
-    /// What the next token lives, in seconds.
+    /// The lifetime of the next token, in seconds.
     life: AtomicU64,
 }
 
@@ -31,17 +31,17 @@ impl Endpoint {
         })
     }
 
-    /// The tokens that it gave.
+    /// Returns how many tokens it has issued.
     pub fn given(&self) -> usize {
         self.given.load(SeqCst)
     }
 
-    /// From now on tokens live one second, or as ever.
+    /// Sets whether the next tokens expire after one second.
     pub fn short(&self, short: bool) {
         self.life.store(if short { 1 } else { LONG }, SeqCst);
     }
 
-    /// Serves for ever.
+    /// Serves without end.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(response(stream, Arc::clone(&self)));
@@ -106,7 +106,8 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-/// Asks for a token, for the peer that leaves this to its caller: the token, and how long it lives.
+/// Requests a token, for the peer that leaves this to its caller. Returns the token and its
+/// lifetime.
 pub async fn fetch(url: &str) -> Result<(String, Duration), Failure> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await?;
     stream

@@ -1,7 +1,7 @@
-//! Other token layers on the same work: a token that is cached, and herds on an empty and on an
-//! expired cache.
+//! Other token layers doing the same work: with a cached token, and with many callers at once on an
+//! empty and on an expired cache.
 //!
-//! Run it by `cargo xtask bench --peers`; it writes `crates/proof/bench/pictures/peers.json`.
+//! Run it with `cargo xtask bench --peers`. It writes `crates/proof/bench/pictures/peers.json`.
 
 mod endpoint;
 mod peers;
@@ -26,7 +26,7 @@ const APP_KEY: HeaderName = HeaderName::from_static("calamp-services-app");
 const CALLERS: usize = 1000;
 const ROUNDS: usize = 60;
 const CALLS: usize = 2000;
-/// When a token that lives one second is over; all peers look ahead as well.
+/// The wait until a token of one second has expired, also for peers that renew early.
 const OVER: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let runtime = Runtime::new()?;
     let endpoint = Endpoint::new();
-    // One of the peers finds its endpoint in the environment only: so a second process has it there
-    // from birth.
+    // One of the peers finds its endpoint only in the environment, so start a second process with
+    // it.
     let Ok(port) = std::env::var("PEERS_PORT") else {
         let probe = std::net::TcpListener::bind("127.0.0.1:0")?;
         let port = probe.local_addr()?.port();
@@ -60,7 +60,7 @@ fn run() -> Result<(), Failure> {
             Err(status.to_string().into())
         };
     };
-    // Only the first install counts, and this is it.
+    // Ignore the error: only the first installation counts.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = runtime.block_on(TcpListener::bind(format!("127.0.0.1:{port}")))?;
     runtime.spawn(Arc::clone(&endpoint).serve(listener));
@@ -103,7 +103,7 @@ fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a peer costs; one that fails is left out, and says why.
+/// Measures a peer. A peer that fails is left out, with the reason.
 fn one<P: Peer>(runtime: &Runtime, place: &Place, endpoint: &Endpoint) -> Option<Value> {
     eprintln!("{} …", P::NAME);
     let measured = runtime.block_on(async {
@@ -132,7 +132,7 @@ fn one<P: Peer>(runtime: &Runtime, place: &Place, endpoint: &Endpoint) -> Option
         .ok()
 }
 
-/// Stamps with the token cached: in units of L, and how many allocations.
+/// Stamps with the token cached. Returns the time in units of L, and the allocations.
 async fn cached<P: Peer>(place: &Place) -> Result<(f64, f64), Failure> {
     let peer = P::new(place).await?;
     let mut headers = HeaderMap::new();
@@ -166,7 +166,7 @@ async fn cached<P: Peer>(place: &Place) -> Result<(f64, f64), Failure> {
         headers.remove(AUTHORIZATION);
     }
     ratios.sort_by(f64::total_cmp);
-    // Counted on this thread, where a token that is cached needs no other.
+    // Counted on this thread: a cached token needs no other.
     let mut result = Ok(());
     let used = measure(|| {
         let mut stamp = std::pin::pin!(peer.stamp(&mut headers));
@@ -179,7 +179,7 @@ async fn cached<P: Peer>(place: &Place) -> Result<(f64, f64), Failure> {
     Ok((ratios[ROUNDS / 2], used.count_total as f64))
 }
 
-/// With a token in its cache whose time is over; the next one lives long.
+/// Returns a peer whose cached token has expired; the next token does not expire.
 async fn expired<P: Peer>(place: &Place, endpoint: &Endpoint) -> Result<P, Failure> {
     endpoint.short(true);
     let peer = P::new(place).await?;
@@ -190,7 +190,8 @@ async fn expired<P: Peer>(place: &Place, endpoint: &Endpoint) -> Result<P, Failu
     Ok(peer)
 }
 
-/// A herd on a peer that has no good token: fetches, and the time until all are answered.
+/// Many callers at once on a peer without a valid token. Returns the fetches, and the time until
+/// all callers have a token.
 async fn herd<P: Peer>(peer: P, endpoint: &Endpoint) -> Result<(usize, Duration), Failure> {
     let peer = Arc::new(peer);
     let before = endpoint.given();

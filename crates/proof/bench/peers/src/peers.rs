@@ -1,4 +1,4 @@
-//! The peers: each with its own way to a token, all against the endpoint on loopback.
+//! The peers. Each obtains a token in its own way, all of them from the endpoint on loopback.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,21 +28,21 @@ use yup_oauth2::ServiceAccountAuthenticator;
 use crate::Failure;
 use crate::endpoint;
 
-/// The scope that is asked for; the endpoint does not care.
+/// The requested scope, which the endpoint ignores.
 const SCOPE: &str = "https://example.com/.default";
 
 /// A token layer with a cache.
 pub trait Peer: Send + Sync + Sized + 'static {
     const NAME: &str;
-    /// What is to be known of its herd on an expired cache.
+    /// A remark on its callers with an expired cache.
     const NOTE: &str = "";
-    /// With nothing in its cache.
+    /// Creates it with an empty cache.
     fn new(place: &Place) -> impl Future<Output = Result<Self, Failure>>;
-    /// Puts its token on a request.
+    /// Adds its token to a request.
     fn stamp(&self, headers: &mut HeaderMap) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// Where the endpoint is, and a key for those who sign.
+/// The endpoint, and a key for peers that sign their requests.
 pub struct Place {
     pub url: String,
     account: serde_json::Value,
@@ -117,7 +117,7 @@ impl Peer for Azure {
     const NAME: &str = "azure_identity 1";
 
     async fn new(_: &Place) -> Result<Self, Failure> {
-        // It finds the endpoint in the environment.
+        // This peer finds the endpoint in the environment.
         Ok(Self(ManagedIdentityCredential::new(None)?))
     }
 

@@ -1,4 +1,4 @@
-//! Counts allocations and bytes; prints them as JSON. `ctc-bench-count <url of the server>`.
+//! Counts allocations and bytes, and prints them as JSON: `ctc-bench-count <url of the server>`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,7 +21,7 @@ use ctc_driver::{AsyncDriver, AsyncSessionStore, CallOptions, Driver, MemoryStor
 use ctc_store_file::FileStore;
 use http::Request;
 
-/// Calls that are counted, and callers that wait.
+/// How many calls are counted, and how many callers wait.
 const CALLS: u32 = 100;
 const WAITERS: u32 = 1000;
 
@@ -77,7 +77,7 @@ fn of_calls(name: &str, url: &str) -> Result<f64, Failure> {
     Ok(used.count_total as f64 / f64::from(CALLS))
 }
 
-/// What building a client allocates, ours and the bare one with the same setup.
+/// Measures what building a client allocates: ours, and the bare one with the same setup.
 fn of_clients(figures: &mut Figures) -> Result<(), Failure> {
     for [bare, ours] in ctc_bench::build::PAIRS {
         for (name, client) in [bare, ours] {
@@ -91,7 +91,7 @@ fn of_clients(figures: &mut Figures) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a session keeps on the heap after its first call, without the HTTP client.
+/// Measures the heap of a session after its first call, without the HTTP client.
 fn of_session_memory() -> Result<f64, Failure> {
     let mut kept = Err("not measured".into());
     let used = measure(|| {
@@ -107,8 +107,7 @@ fn of_session_memory() -> Result<f64, Failure> {
     Ok(used.bytes_current as f64)
 }
 
-/// What a caller that waits for a login takes: its future, less the request that it came with, and
-/// what it has on the heap.
+/// Measures a caller that waits for a login: its future, without its request, and its heap.
 fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -133,7 +132,7 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     figures.insert("waiter heap", heap);
     figures.insert("waiter on a stub", own + heap);
 
-    // It never answers, nor even accepts.
+    // It never responds, and does not even accept connections.
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     let origin = format!("http://{}", silent.local_addr()?);
     let endpoint = Endpoint::danger_plain_http(&origin)?;
@@ -146,7 +145,7 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     let call =
         || Box::pin(client.execute(reqwest::Request::new(reqwest::Method::GET, url.clone())));
     let (future, heap) = waiters(call)?;
-    // The request has a place of its own on the heap, made before the call waits.
+    // The request is in its own heap allocation, made before the call waits.
     figures.insert("waiter on reqwest", future + heap);
     let call = || Box::pin(client.get("/connect/services/devices").send());
     let (future, heap) = waiters(call)?;
@@ -154,13 +153,13 @@ fn of_waiters(figures: &mut Figures) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The size of a call's future, and what it has on the heap while it waits.
+/// Returns the size of a call's future, and its heap while it waits.
 fn waiters<F>(call: impl Fn() -> F) -> Result<(f64, f64), Failure>
 where
     F: Future + Unpin + std::ops::Deref<Target: Sized>,
 {
     let mut context = Context::from_waker(Waker::noop());
-    // The first begins the login, and pays for it.
+    // The first caller starts the login, and pays for it.
     let mut first = call();
     let mut waiting: Vec<F> = (0..WAITERS).map(|_| call()).collect();
     let mut pending = std::pin::Pin::new(&mut first)
@@ -180,7 +179,7 @@ where
     ))
 }
 
-/// A login with a store that processes share, and a call with it on an open session.
+/// Measures a login with a store that processes share, and a call on an open session with it.
 fn of_file_store(figures: &mut Figures) -> Result<(), Failure> {
     let folder = std::env::temp_dir().join(format!("ctc-bench-count-{}", std::process::id()));
     let store = Arc::new(FileStore::at(&folder));
@@ -188,7 +187,7 @@ fn of_file_store(figures: &mut Figures) -> Result<(), Failure> {
     let options = CallOptions::default();
     let mut result = Ok(());
     let used = measure(|| result = driver.login(&options));
-    // Left behind, it would cost space and nothing else.
+    // Ignore the error: a folder that is left behind only takes space.
     let _ = std::fs::remove_dir_all(&folder);
     result?;
     figures.insert("login with file store", used.count_total as f64);
@@ -205,13 +204,13 @@ fn of_file_store(figures: &mut Figures) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A login, and a call on an open session, with a store and without.
+/// Measures a login, and a call on an open session, with and without a store.
 fn of_stores(figures: &mut Figures) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let memory: Arc<dyn AsyncSessionStore> = Arc::new(MemoryStore::new());
-    // Each store goes here with a name of its own.
+    // Each store has its own name in this folder.
     let stores = [
         ("login", "call without store", None),
         ("login with store", "stub async with store", Some(memory)),

@@ -1,8 +1,9 @@
-//! One kind of work, many times: what valgrind counts. `serve` is the server that the clients call.
+//! One kind of work, many times, for valgrind to count. `serve` is the server that the clients
+//! call.
 //!
-//! `ctc-bench-work <work> <times> [<url>]`; the difference between two numbers of times is the work
-//! itself. `ctc-bench-work pair <bare> <ours> <url> <milliseconds>` times the calls of two clients
-//! in turns. `bare-proxy` is what `ctc proxy` is measured against.
+//! `ctc-bench-work <work> <times> [<url>]`; the difference between two runs with different `times`
+//! is the work itself. `ctc-bench-work pair <bare> <ours> <url> <milliseconds>` times the calls of
+//! two clients in turns. `bare-proxy` is the proxy that `ctc proxy` is compared with.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -68,19 +69,19 @@ fn run(work: &str, times: &str, url: &str) -> Result<(), Failure> {
         "session with renewal armed" => sessions(times, &armed()?),
         name => {
             let client = calls::client(name, url)?;
-            // The first calls connect and fill what is kept between calls.
+            // The first calls connect and fill caches.
             (0..20 + times).try_for_each(|_| client.call())
         }
     }
 }
 
-/// Calls in a turn, and clients of each kind: no two are quite as fast, since their memory lies
-/// elsewhere.
+/// Calls in a turn, and clients of each kind: two clients are never equally fast, because their
+/// memory is in different places.
 const CALLS: usize = 50;
 const CLIENTS: usize = 3;
 
-/// Prints the seconds that a call takes over bare clients, over as many more of them, and over
-/// ours.
+/// Prints the seconds that a call takes through bare clients, through as many further bare clients,
+/// and through ours.
 fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure> {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
@@ -96,7 +97,7 @@ fn pair([bare, ours]: [&str; 2], url: &str, millis: &str) -> Result<(), Failure>
         for (_, client, times) in &mut clients {
             times.push(time(|| (0..CALLS).try_for_each(|_| client.call()))?);
         }
-        // Each stands first, in the middle and last in turn.
+        // Each client is first, in the middle and last in turn.
         clients.rotate_left(1);
         Ok(())
     })?;
@@ -115,8 +116,8 @@ fn sessions(times: usize, session: &SharedSession) -> Result<(), Failure> {
     })
 }
 
-/// Many batches. Valgrind counts in `stamp_all` only, so that neither building nor resetting is in
-/// the figure.
+/// Stamps many batches. valgrind counts only inside `stamp_all`, so the figure includes neither
+/// building nor resetting.
 fn stamps(times: usize, mut stamp: impl FnMut(&mut http::Request<()>)) -> Result<(), Failure> {
     let mut batch = batch()?;
     for _ in 0..times {

@@ -1,4 +1,4 @@
-//! What building a client costs, against building the bare one.
+//! What building a client costs, compared with building the bare one.
 
 use ctc_bench::Failure;
 use ctc_bench::build::PAIRS;
@@ -6,7 +6,7 @@ use ctc_bench::rounds::{median, time};
 
 use crate::table::Row;
 
-/// The bar: in units of the bare client's time.
+/// The bar, in units of the bare client's time.
 const BAR: f64 = 1.25;
 const ROUNDS: usize = 200;
 

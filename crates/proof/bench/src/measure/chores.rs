@@ -1,4 +1,4 @@
-//! What `ctc-core` asks of those who build it: dependencies, and time from clean.
+//! What building `ctc-core` costs: dependencies, and the time of a clean build.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -38,7 +38,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
         .arg(&target);
     let built = build.stdout(Stdio::null()).status();
     let seconds = start.elapsed().as_secs_f64();
-    // Left behind, it would cost space and nothing else.
+    // Ignore the error: a folder that is left behind only takes space.
     let _ = std::fs::remove_dir_all(&target);
     if !built?.success() {
         return Err("ctc-core did not build".into());

@@ -1,5 +1,5 @@
-//! What does not depend on the machine's mood: instructions by valgrind, allocations by a counting
-//! allocator.
+//! Figures that do not depend on the machine's load: instructions by valgrind, allocations by a
+//! counting allocator.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -19,7 +19,7 @@ const WAITER_BYTES: f64 = 512.0;
 const ASYNC_ALLOCATIONS: f64 = 3.0;
 const SESSION_BYTES: f64 = 8.0 * 1024.0;
 
-/// The same work on each: "no clock is read" means that they cost the same.
+/// The same work on each session: they must cost the same, which shows that a call reads no clock.
 const SESSIONS: &[&str] = &[
     "session",
     "session while renewing",
@@ -27,13 +27,13 @@ const SESSIONS: &[&str] = &[
 ];
 const SAME: f64 = 1.0; // instruction
 
-/// Batches, and calls, that valgrind runs.
+/// How many batches, and how many calls, valgrind runs.
 const BATCHES: usize = 50;
 const CALLS: (usize, usize) = (200, 800);
-/// Enough to see 3 %.
+/// Enough to detect 3%.
 const FEWER_CALLS: (usize, usize) = (50, 150);
 
-/// Figures by name, as they are committed for CI.
+/// Figures by name, as they are committed.
 pub(crate) type Figures = BTreeMap<String, f64>;
 
 /// Allocations and bytes, as `ctc-bench-count` prints them.
@@ -51,7 +51,7 @@ pub(crate) fn allocations(plan: &Plan, server: &Server) -> Result<Figures, Failu
         .collect())
 }
 
-/// Instructions, or `None` where there is no valgrind.
+/// Instructions, or `None` without valgrind.
 pub(crate) fn instructions(
     plan: &Plan,
     server: &Server,
@@ -131,7 +131,7 @@ pub(crate) fn rows(allocations: &Figures, instructions: Option<&Figures>) -> Vec
         rows.push(if ours.starts_with("stub") {
             Row::shown(what, figure)
         } else {
-            // Less than one in twenty calls is the HTTP client's own housekeeping.
+            // Less than one allocation in twenty calls is the HTTP client's own housekeeping.
             Row::new(what, figure, format!("≤ {most}"), more < most + 0.05)
         });
     }

@@ -1,5 +1,5 @@
-//! Herds: many callers at once on an empty session, on a dead token, and with credentials that are
-//! refused.
+//! Many callers at once: on an empty session, with an invalidated token, and with rejected
+//! credentials.
 
 use std::sync::{Arc, Barrier, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -15,15 +15,15 @@ use super::Plan;
 use crate::picture::Spread;
 use crate::table::Row;
 
-/// The bar: all answered within this many logins' time.
+/// The bar: the time until all callers have their result, in logins.
 const BAR: f64 = 1.2;
-/// What one login takes here; a real one takes longer.
+/// The duration of a login here; a real one takes longer.
 const LOGIN: Duration = Duration::from_millis(300);
-/// Callers, as tasks and as threads.
+/// The numbers of callers, as tasks and as threads.
 const TASKS: usize = 10_000;
 const THREADS: usize = 1_000;
 
-/// What the callers meet.
+/// What the callers find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
     Empty,
@@ -37,7 +37,7 @@ const SCENES: [(Scene, &str); 3] = [
     (Scene::Refused, "refused credentials"),
 ];
 
-/// How long a herd of that many tasks took, in milliseconds.
+/// How long this many tasks took, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
     pub(crate) callers: usize,
@@ -95,8 +95,8 @@ fn row(
     ))
 }
 
-/// A herd's time in units of one caller's, and the most logins. The best of three: what a busy
-/// machine adds is not ours.
+/// Returns the time of all callers in units of one caller's, and the most logins. The best of
+/// three, to leave out delays of a busy machine.
 fn best_of_three(
     callers: usize,
     herd: impl Fn(usize) -> Result<Outcome, Failure>,
@@ -178,8 +178,8 @@ fn threads(scene: Scene, callers: usize) -> Result<Outcome, Failure> {
     })
 }
 
-/// What the system takes: threads that wait for a condition variable until one of them has slept
-/// for a login's time.
+/// Measures the system itself: threads that wait for a condition variable until one of them has
+/// slept for the duration of a login.
 fn bare_threads(callers: usize) -> Result<Outcome, Failure> {
     #[derive(Default)]
     struct Login {
@@ -207,11 +207,11 @@ fn bare_threads(callers: usize) -> Result<Outcome, Failure> {
     })
 }
 
-/// Does `call` on that many threads at once. What each returned, and how many seconds after the
+/// Runs `call` on this many threads at once. Returns each result, and its time in seconds after the
 /// start.
 ///
-/// No thread ends before all have answered: to end one costs as much as to wake one, and a program
-/// keeps its threads.
+/// No thread ends before all have their result: ending one costs as much as waking one, and a
+/// program keeps its threads.
 fn at_once<R: Send + 'static, C: FnOnce() -> R + Send + 'static>(
     callers: usize,
     call: impl Fn() -> C,

@@ -1,4 +1,5 @@
-//! `ctc proxy` against a bare reverse proxy of the same parts: calls a second, latency, memory.
+//! `ctc proxy` compared with a bare reverse proxy of the same parts: calls per second, latency,
+//! memory.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,16 +15,16 @@ use super::whole::Server;
 use crate::picture::Spread;
 use crate::table::Row;
 
-/// The bars: requests a second against bare, and the median latency added to it, in per cent.
+/// The bars: requests per second compared with bare, and the added median latency, in percent.
 const RATE: f64 = 0.9;
 const LATENCY: f64 = 10.0;
-/// How much resident memory may grow: under load, and by a gigabyte streamed.
+/// How much resident memory may grow, under load and while a gigabyte is streamed.
 const FLAT: u64 = 2 << 20;
 const STREAMED: u64 = 16 << 20;
 const GIGABYTE: u64 = 1 << 30;
 const CONNECTIONS: [usize; 3] = [1, 32, 256];
 
-/// What each number of connections reached, in requests a second.
+/// The requests per second of each number of connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     pub(crate) connections: usize,
@@ -31,7 +32,7 @@ pub(crate) struct Point {
     pub(crate) bare: Spread,
 }
 
-/// A proxy in a process of its own.
+/// A proxy in a separate process.
 struct Proxy {
     process: Child,
     url: String,
@@ -76,7 +77,7 @@ impl Proxy {
         Self::start(command)
     }
 
-    /// Resident memory in bytes; `None` where the system does not tell.
+    /// Returns its resident memory in bytes, or `None` if the system does not say.
     fn resident(&self) -> Option<u64> {
         let file = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(file).ok()?;
@@ -95,7 +96,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It runs until it is killed; both fail only when it is gone already.
+        // It runs until it is killed. Both fail only if it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -114,7 +115,8 @@ pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<(Vec<Row>, Vec<Poi
     Ok((rows, points))
 }
 
-/// In turns, so that whatever else the machine does hits both alike; the medians of the pairs.
+/// Measures both in turns, so that other load of the machine affects both alike. Returns the
+/// medians of the pairs.
 fn compare(
     plan: &Plan,
     bare: &Proxy,
@@ -170,7 +172,7 @@ fn compare(
     Ok(point)
 }
 
-/// Resident memory after a while of load, against that after a first part of it.
+/// Compares resident memory at the end of a load with that after its first part.
 fn flat(plan: &Plan, ours: &Proxy) -> Result<Row, Failure> {
     let time = Duration::from_secs(if plan.quick { 10 } else { 600 });
     let what = format!(
@@ -192,7 +194,7 @@ fn flat(plan: &Plan, ours: &Proxy) -> Result<Row, Failure> {
     ))
 }
 
-/// A gigabyte each way, past a server that takes and makes bodies of any size.
+/// Streams a gigabyte in each direction, with a server that accepts and makes bodies of any size.
 fn streams(plan: &Plan) -> Result<Vec<Row>, Failure> {
     let server = ctc_testkit::Server::start()?;
     let folder = tempfile::tempdir()?;
@@ -225,8 +227,8 @@ fn streams(plan: &Plan) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// Makes one call whose body has so many bytes, and reads the response; returns the most memory
-/// that the proxy had meanwhile.
+/// Makes one call with a body of this many bytes, and reads the response. Returns the most memory
+/// that the proxy used meanwhile.
 fn exchange(proxy: &Proxy, method: &str, path: &str, upload: u64) -> Result<u64, Failure> {
     const PIECE: usize = 1 << 20;
     let mut stream = proxy.connect()?;

@@ -1,5 +1,4 @@
-//! A call's session work against the limit L, alone and while a login is in flight with callers
-//! waiting.
+//! A call's session work compared with the limit L, alone and during a login with waiting callers.
 
 use std::future::poll_fn;
 use std::mem;
@@ -27,16 +26,17 @@ use crate::table::Row;
 
 /// The bar: session work, in units of L.
 const BAR: f64 = 1.5;
-/// What counts as the same cost: two runs of the same thing differ by this much.
+/// The factor up to which costs count as the same: two runs of the same work differ by this much.
 const SAME: f64 = 1.05;
-/// Callers that wait, as tasks, while others are measured.
+/// How many callers wait, as tasks, while others are measured.
 const WAITING: usize = 10_000;
-/// A login that is not over before the measurement is; the session's own timeout of 30 s ends it.
+/// The duration of a login that must outlast the measurement; the session's own timeout of 30 s
+/// ends it.
 const ENDLESS: Duration = Duration::from_secs(3600);
-/// Batches in a round.
+/// How many batches are in a round.
 const BATCHES: usize = 100;
 
-/// What a stamp costs, for the table and the picture.
+/// The cost of a stamp, for the table and the picture.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamps {
     pub(crate) limit_ns: f64,
@@ -111,7 +111,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<(Vec<Row>, Stamps), Failure> {
     Ok((rows, stamps))
 }
 
-/// The time of one stamp, in nanoseconds; resetting the requests is not counted.
+/// Measures one stamp, in nanoseconds, without resetting the requests.
 fn nanos(requests: &mut [Request<()>], mut stamp: impl FnMut(&mut Request<()>)) -> f64 {
     let mut spent = Duration::ZERO;
     for _ in 0..BATCHES {
@@ -123,7 +123,8 @@ fn nanos(requests: &mut [Request<()>], mut stamp: impl FnMut(&mut Request<()>)) 
     spent.as_secs_f64() * 1e9 / (BATCHES * BATCH) as f64
 }
 
-/// The cost with callers waiting for the renewal of a session, in units of the cost on `session`.
+/// Measures the cost while callers wait for the renewal of a session, in units of the cost on
+/// `session`.
 fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
     let renewed = open()?;
     let driver = AsyncDriver::new(
@@ -151,7 +152,7 @@ fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
         ratios.push(other / one);
         Ok(())
     })?;
-    // All of them to the end, and for one renewal.
+    // All of them must wait to the end, for one renewal.
     let still = callers
         .iter()
         .filter(|caller| !caller.is_finished())
@@ -162,8 +163,7 @@ fn with_waiting(plan: &Plan, session: &SharedSession) -> Result<f64, Failure> {
     Ok(median(ratios))
 }
 
-/// Waits for the renewal that is in flight (the first caller begins it), and counts itself once it
-/// does.
+/// Waits for the renewal (which the first caller starts), and counts itself once it waits.
 async fn wait(driver: AsyncDriver<Stub>, waiting: Arc<AtomicUsize>) {
     let options = CallOptions::default();
     let mut renewal = pin!(driver.renew(&options));

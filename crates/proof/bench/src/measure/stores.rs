@@ -1,4 +1,4 @@
-//! What a store costs at a login, and what it saves: processes that share one.
+//! What a store adds to a login, and what processes that share one save.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,16 +15,17 @@ use ctc_testkit::{NoRedis, RedisServer};
 
 use crate::table::Row;
 
-/// Logins that are timed.
+/// How many logins are timed.
 const LOGINS: usize = 50;
-/// Processes on one store: the bar.
+/// The number of processes on one store.
 const PROCESSES: &str = "20";
 
 pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
     let folder = Folder::new();
     let none = micros(|_| None)?;
     let memory = micros(|_| Some(Arc::new(MemoryStore::new())))?;
-    // A folder each, or else the second session finds the first one's token and makes no login.
+    // Each session has its own folder: otherwise the second would find the first one's token and
+    // not log in.
     let file = micros(|number| Some(Arc::new(FileStore::at(folder.0.join(number.to_string())))))?;
     let found = micros(|_| Some(Arc::new(FileStore::at(folder.0.join("0")))))?;
     Ok(vec![
@@ -42,7 +43,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, Failure> {
     ])
 }
 
-/// A login with a Redis of our own, which writes each change to disk before it answers.
+/// Measures a login with a private Redis, which writes each change to disk before it responds.
 fn redis() -> Result<Row, Failure> {
     let what = "  with Redis on this machine: a login / a token found";
     let server = match RedisServer::start() {
@@ -53,7 +54,7 @@ fn redis() -> Result<Row, Failure> {
         Err(error) => return Err(error.into()),
     };
     let opened = RedisStore::open(server.url().as_str())?;
-    // A prefix each, as a folder each above. The connection is opened within the login.
+    // Each session has its own prefix, like the folders above. The login opens the connection.
     let store = |prefix: String| -> Option<Arc<dyn SessionStore>> {
         Some(Arc::new(opened.clone().prefix(prefix)))
     };
@@ -73,7 +74,7 @@ fn micros(store: impl Fn(usize) -> Option<Arc<dyn SessionStore>>) -> Result<f64,
     Ok(median(times))
 }
 
-/// The example of many processes with one session, as `cargo xtask fleet` runs it.
+/// Runs the example of many processes with one session, as `cargo xtask fleet` does.
 fn processes(store: &str) -> Result<Row, Failure> {
     let what = format!("{PROCESSES} processes on one {store} store, dead token");
     if store == "redis"
@@ -109,7 +110,7 @@ fn processes(store: &str) -> Result<Row, Failure> {
     Ok(Row::new(what, figure, "1 login, all answered", met))
 }
 
-/// A folder that goes when it is let go of.
+/// A folder that is removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -120,7 +121,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Left behind, it would cost space and nothing else.
+        // Ignore the error: a folder that is left behind only takes space.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,5 +1,5 @@
-//! Session work from many threads on one session, against threads with sessions (and so buffers) of
-//! their own.
+//! Session work of many threads on one session, compared with threads that each have their own
+//! session and buffers.
 
 use std::sync::Barrier;
 use std::thread;
@@ -14,14 +14,14 @@ use super::Plan;
 use crate::picture::Spread;
 use crate::table::Row;
 
-/// The bar: shared against own.
+/// The bar: one shared session compared with separate ones.
 const BAR: f64 = 0.9;
-/// Threads in a measurement.
+/// The numbers of threads.
 const THREADS: [usize; 4] = [1, 2, 8, 64];
-/// Stamps of all threads together, in one measurement: many time slices for each of 64 threads.
+/// The stamps of all threads in one measurement: many time slices for each of 64 threads.
 const STAMPS: usize = 4_000_000;
 
-/// What each number of threads reached, in millions of calls a second.
+/// The rate of each number of threads, in millions of calls per second.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
     pub(crate) threads: usize,
@@ -100,11 +100,11 @@ fn one(plan: &Plan, threads: usize, rows: &mut Vec<Row>) -> Result<Point, Failur
     Ok(point)
 }
 
-/// Stamps a second, in millions; taking key and token off again is part of it, as dropping a
-/// request is.
+/// Measures stamps per second, in millions. It includes removing key and token again, just as a
+/// program drops a request.
 ///
-/// From the first thread's start to the last one's end, by their own clocks: a thread that looked
-/// on would itself have to wait for a core, and see less time than there was.
+/// The time is from the first thread's start to the last one's end, by their own clocks: a separate
+/// thread would have to wait for a core, and measure too short a time.
 fn rate(threads: usize, stamp: impl Fn(usize, &mut Request<()>) + Sync) -> Result<f64, Failure> {
     let passes = STAMPS / threads / BATCH;
     let start = Barrier::new(threads);

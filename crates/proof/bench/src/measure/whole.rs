@@ -1,4 +1,4 @@
-//! Whole calls over loopback against the bare client: time here, instructions by valgrind.
+//! Whole calls over loopback compared with the bare client: time here, instructions by valgrind.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,14 +10,14 @@ use ctc_bench::rounds::median;
 use super::Plan;
 use crate::table::Row;
 
-/// With more noise than this, in per cent, the bar says nothing.
+/// With more noise than this, in percent, the bar means nothing.
 const MOST_NOISE: f64 = 10.0;
-/// Two runs of the same thing differ by this much even on a machine that is idle.
+/// Two runs of the same work differ by this much even on an idle machine.
 const LEAST_NOISE: f64 = 2.0;
 /// Processes for each client.
 const PROCESSES: usize = 7;
 
-/// The server on loopback, in a process of its own so that nothing it does is in the figures.
+/// The server on loopback, in a separate process so that its work is not in the figures.
 pub(crate) struct Server {
     process: Child,
     pub(crate) url: String,
@@ -40,15 +40,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It runs until it is killed; both fail only when it is gone already.
+        // It runs until it is killed. Both fail only if it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Keeps the server on the clients' core while it lives. Left to itself the scheduler puts them on
-/// one core or on two, and a call takes three times as long on two: that would be all there is to
-/// see.
+/// Keeps the server on the clients' core while this exists. Otherwise the scheduler puts them on
+/// one core or on two, and a call takes three times as long on two, which would hide everything
+/// else.
 struct OneCore<'a>(&'a Server);
 
 impl<'a> OneCore<'a> {
@@ -65,8 +65,8 @@ impl Drop for OneCore<'_> {
     }
 }
 
-/// Without `taskset` the figures are as noisy as they are. The server has threads, one for each
-/// connection.
+/// Ignore errors: without `taskset` the figures are only noisier. The server has one thread for
+/// each connection.
 fn pin(server: &Server, cores: &str) {
     let mut taskset = Command::new("taskset");
     let quiet = taskset
@@ -79,8 +79,7 @@ pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<Vec<Row>, Failure>
     let _together = OneCore::new(server);
     let mut rows = Vec::new();
     for [bare, ours] in PAIRS.iter().filter(|[_, name]| !name.starts_with("stub")) {
-        // A process each: where its memory happens to lie is worth one per cent, one way or the
-        // other.
+        // A new process each time: the place of its memory changes the time by one percent.
         let (mut seconds, mut more, mut noise) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..PROCESSES {
             let [bare, again, ours] = pair(plan, [bare, ours], server)?;
@@ -111,7 +110,8 @@ pub(crate) fn measure(plan: &Plan, server: &Server) -> Result<Vec<Row>, Failure>
     Ok(rows)
 }
 
-/// Seconds for a call over bare clients, over more of them, and over ours, all in one process.
+/// Returns the seconds of a call through bare clients, through further bare clients, and through
+/// ours, all in one process.
 fn pair(plan: &Plan, [bare, ours]: [&str; 2], server: &Server) -> Result<[f64; 3], Failure> {
     let millis = plan.budget().time.as_millis() / PROCESSES as u128;
     let work = plan.binary("ctc-bench-work");

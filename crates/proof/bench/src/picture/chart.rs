@@ -18,10 +18,10 @@ const COLORS: [RGBColor; 4] = [
 const WIDTH: u32 = 820;
 const FONT: &str = "sans-serif";
 
-/// What stands around a chart.
+/// The texts around a chart.
 pub(super) struct Frame<'a> {
     pub(super) title: &'a str,
-    /// What is compared, and how to read it: one line each.
+    /// What is compared, and how to read it, in one line each.
     pub(super) notes: &'a [String],
     /// Machine and versions.
     pub(super) source: &'a str,
@@ -56,13 +56,13 @@ impl Spread {
 pub(super) struct Bar {
     pub(super) name: String,
     pub(super) value: Spread,
-    /// What stands behind the bar.
+    /// The text behind the bar.
     pub(super) label: String,
-    /// One of ours.
+    /// Whether it is one of ours.
     pub(super) ours: bool,
 }
 
-/// An axis with ticks at round values; it ends at the last.
+/// An axis with ticks at round values, which ends at the last one.
 struct Axis {
     start: f64,
     ticks: Vec<f64>,
@@ -107,7 +107,7 @@ impl Ranged for Axis {
     }
 }
 
-/// Horizontal bars, the first on top: from zero, or from a half if the axis is logarithmic.
+/// Draws horizontal bars, the first on top: from zero, or from a half if the axis is logarithmic.
 pub(super) fn bars(
     file: &Path,
     frame: &Frame<'_>,
@@ -179,7 +179,7 @@ pub(super) struct Line<'a> {
     pub(super) points: Vec<(f64, Spread)>,
 }
 
-/// Lines over a logarithmic axis, which is marked at the points of the first one.
+/// Draws lines over a logarithmic axis, with ticks at the points of the first line.
 pub(super) fn lines(
     file: &Path,
     frame: &Frame<'_>,
@@ -229,7 +229,7 @@ pub(super) fn lines(
     })
 }
 
-/// The frame with the key to the lines, and inside it what `inside` draws.
+/// Draws the frame with the key to the lines, and calls `inside` to fill it.
 fn draw(
     file: &Path,
     frame: &Frame<'_>,
@@ -271,8 +271,8 @@ fn draw(
     Ok(())
 }
 
-/// Round ticks from zero past `most`: steps of 1, 2 or 5 times a power of ten, four to nine of
-/// them.
+/// Returns round ticks from zero to at least `most`: four to nine steps of 1, 2 or 5 times a power
+/// of ten.
 fn steps(most: f64) -> Vec<f64> {
     let power = 10_f64.powf((most.max(1e-9) / 4.0).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
@@ -284,13 +284,13 @@ fn steps(most: f64) -> Vec<f64> {
     (0..=count).map(|tick| f64::from(tick) * step).collect()
 }
 
-/// 1, 10, 100 and so on past `most`.
+/// Returns 1, 10, 100 and so on, to at least `most`.
 fn decades(most: f64) -> Vec<f64> {
     let last = most.log10().ceil().max(1.0) as i32;
     (0..=last).map(|power| 10_f64.powi(power)).collect()
 }
 
-/// The error type of a backend borrows; what it says does not.
+/// Turns the error into text, because the error type of a backend borrows.
 fn text(error: impl Error) -> Failure {
     error.to_string().into()
 }

@@ -11,19 +11,19 @@ pub(crate) use self::chart::Spread;
 use self::chart::{Bar, Frame, Line};
 use crate::measure::{herds, proxy, stamps, threads};
 
-/// What the pictures show.
+/// The data of the pictures.
 pub(crate) struct Figures<'a> {
     pub(crate) stamps: stamps::Stamps,
     pub(crate) threads: &'a [threads::Point],
     pub(crate) herds: &'a [herds::Point],
 }
 
-/// Draws all pictures. Peers are in them when `peers.json` is in the folder.
+/// Draws all pictures, with the peers if `peers.json` is in the folder.
 pub(crate) fn draw(folder: &Path, machine: &Value, figures: &Figures<'_>) -> Result<(), Failure> {
     std::fs::write(folder.join("machine.json"), format!("{machine:#}\n"))?;
     let peers: Value = match std::fs::read_to_string(folder.join("peers.json")) {
         Ok(text) => serde_json::from_str(&text)?,
-        Err(_) => Value::Null, // not run here
+        Err(_) => Value::Null, // the peers were not run
     };
     let source = source(machine);
     let peers = peers["peers"].as_array().map_or(&[][..], Vec::as_slice);
@@ -66,7 +66,7 @@ pub(crate) fn draw_proxy(
     chart::lines(&folder.join("proxy.svg"), &frame, axes, &lines)
 }
 
-/// Machine and versions, in one line.
+/// Returns machine and versions, in one line.
 fn source(machine: &Value) -> String {
     let part = |key: &str| machine[key].as_str().unwrap_or_default();
     format!(

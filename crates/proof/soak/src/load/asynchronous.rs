@@ -31,7 +31,7 @@ pub(super) fn client(setup: &Setup, name: &str) -> Result<ClientBuilder, Failure
         .http_client(http))
 }
 
-/// Calls until one is answered as it should be.
+/// Calls until one gets the expected response.
 pub(super) async fn mend(client: &Client) -> Result<(), Failure> {
     let mut last = None;
     for _ in 0..50 {
@@ -120,7 +120,7 @@ async fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
             whole(clone.get(DEVICES)).await
         }
         Deed::Fetch => {
-            // A path that is known to be one.
+            // This path is valid.
             let mut request = Request::new(Vec::new());
             *request.uri_mut() = http::Uri::from_static(DEVICES);
             AsyncCaller::fetch(client, request)
@@ -149,7 +149,7 @@ async fn one(client: &Client, rng: &mut Rng, deeds: &mut Deeds) {
         Ok(()) => deeds.responses += 1,
         Err(kind) => {
             deeds.failed(kind);
-            // Whoever is refused comes back at once; without a pause nobody else would get on.
+            // A denied call returns immediately: without a pause, no other task would run.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -189,7 +189,7 @@ fn of_a_fetch(error: &CallError<SendError>) -> &'static str {
     }
 }
 
-/// Clients of one account that come and go, with one store.
+/// Creates and drops clients of one account, with one store.
 async fn churn(setup: &Setup, mut rng: Rng, until: Instant, weather: Weather) -> Deeds {
     let mut deeds = Deeds::default();
     let pause = if weather == Weather::Churn { 3 } else { 100 };

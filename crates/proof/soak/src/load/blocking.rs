@@ -33,7 +33,7 @@ pub(super) fn client(setup: &Setup, name: &str) -> Result<ClientBuilder, Failure
         .http_client(http))
 }
 
-/// Calls until one is answered as it should be.
+/// Calls until one gets the expected response.
 pub(super) fn mend(client: &Client) -> Result<(), Failure> {
     let mut last = None;
     for _ in 0..50 {
@@ -169,7 +169,7 @@ fn of_a_fetch(error: &CallError<SendError>) -> &'static str {
     }
 }
 
-/// Clients of one account that come and go, with one store.
+/// Creates and drops clients of one account, with one store.
 fn churn(setup: &Setup, mut rng: Rng, until: Instant, weather: Weather) -> Deeds {
     let mut deeds = Deeds::default();
     let pause = if weather == Weather::Churn { 3 } else { 100 };

@@ -7,24 +7,24 @@ use ctc_driver::ctc_core::Denial;
 
 use crate::rng::Rng;
 
-/// One call, or what is done in place of one.
+/// One call, or what a caller does instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     Get(&'static str),
     Post,
     /// Through a clone that is dropped afterwards.
     Clone,
-    /// As a library calls, with the body in the response.
+    /// Through the `Caller` trait, with a whole body.
     Fetch,
-    /// Waits a while where a login is held back.
+    /// With `max_wait`, while no login may be made.
     Patient,
-    /// Given up after so long: by the timeout of the HTTP client.
+    /// With a timeout of the HTTP client.
     TimedOut(Duration),
-    /// Dropped after so long; for threads, as `TimedOut`.
+    /// Dropped after this time; for threads, as `TimedOut`.
     Cancelled(Duration),
-    /// Its task is aborted; for threads, as `TimedOut`.
+    /// With its task aborted; for threads, as `TimedOut`.
     Aborted,
-    /// The response is dropped with its body unread.
+    /// With the response dropped before its body is read.
     Unread,
 }
 
@@ -49,7 +49,7 @@ impl Deed {
     }
 }
 
-/// A denial's kind.
+/// Returns the kind of a denial.
 pub(super) fn denied(denied: &Denied) -> &'static str {
     match denied.denial() {
         Denial::Rejected { .. } => "denied: rejected",

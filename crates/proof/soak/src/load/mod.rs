@@ -24,22 +24,22 @@ pub(crate) const PASSWORD: &str = "a soak's pass word: +&%";
 const WRONG_PASSWORD: &str = "not the pass word";
 pub(crate) const DEVICES: &str = "/connect/services/devices";
 
-/// The budget of each account: this many logins at once, and one more after each such span.
+/// The budget of each account: this many logins in a row, and one more after each such span.
 pub(crate) const BURST: u32 = 10;
 pub(crate) const REFILL: Duration = Duration::from_millis(100);
 
-/// Bytes that may be in use at a quiet point beyond the most of the warm-up: tables grow by
+/// How many more bytes than during the warm-up may be in use at a quiet point: tables grow by
 /// doubling.
 pub(crate) const SLACK: u64 = 64 * 1024;
-/// Rounds until the figures are taken as the base.
+/// The rounds of the warm-up, after which the figures are the base.
 pub(crate) const WARM_UP: u64 = 4;
 
 const CALL_TIMEOUT: Duration = Duration::from_millis(400);
-/// How long a connection may be idle; short, so that a quiet client is soon without.
+/// How long a connection may be idle: short, so that an idle client soon has none.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// The accounts, named as their clients are: two that live as long as the soak, two whose clients
-/// come and go and share a store, and the same once more for a first life before anything is
+/// The accounts, with the names of their clients: two with long-lived clients, two whose
+/// short-lived clients share a store, and the same again for a first run before anything is
 /// measured.
 pub(crate) const ACCOUNTS: [&str; 8] = [
     "reqwest",
@@ -52,7 +52,7 @@ pub(crate) const ACCOUNTS: [&str; 8] = [
     "first-ureq-churn",
 ];
 
-/// Does as the first process says, until the end.
+/// Follows the orders of the first process, until the end.
 pub(crate) fn run() -> Result<(), Failure> {
     let mut orders = std::io::stdin().lock().lines();
     let mut next = || -> Result<Order, Failure> {
@@ -73,7 +73,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         store: store.clone().into(),
         first,
     };
-    // What is made once in a process and then kept is made by a first life.
+    // A first run creates what a process creates only once.
     let mut first = Stage::new(setup("first-"), seed)?;
     for weather in [Weather::Calm, Weather::Churn] {
         first.round(Duration::from_millis(300), weather);
@@ -115,7 +115,8 @@ fn report(report: &Report) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Figures once everything is dropped: as soon as no more is in use than before, or after a while.
+/// Returns the figures once everything is dropped: as soon as no more is in use than before, or
+/// after some time.
 fn idle(before: Option<&Figures>) -> Figures {
     let mut figures = Figures::now(0);
     for _ in 0..40 {
@@ -158,7 +159,7 @@ fn settings(settings: &mut Settings) {
     settings.lease = Duration::from_secs(2);
 }
 
-/// The clients that live as long as the soak, and the runtime of one of them.
+/// The long-lived clients, and the runtime of one of them.
 struct Stage {
     setup: Setup,
     seed: u64,
@@ -188,7 +189,7 @@ impl Stage {
         })
     }
 
-    /// Everybody calls until the time is over, and comes back.
+    /// Lets all callers call until the time is over, and waits for them.
     fn round(&mut self, length: Duration, weather: Weather) -> BTreeMap<String, Deeds> {
         self.seed = self.seed.wrapping_add(1000);
         let (seed, until, setup) = (self.seed, Instant::now() + length, &self.setup);
@@ -202,7 +203,7 @@ impl Stage {
                 until,
                 weather,
             ));
-            // A thread that panicked has told its panic; the round then has nothing of it.
+            // A thread that panicked has reported that; the round has no results of it.
             for (name, deeds) in tasks.into_iter().chain(threads.join().unwrap_or_default()) {
                 all.insert(name.to_owned(), deeds);
             }
@@ -210,7 +211,7 @@ impl Stage {
         all
     }
 
-    /// Mends the clients, and waits until they are as idle as they ever were.
+    /// Makes the clients work again, and waits until they are idle.
     fn settle(&mut self) -> Result<Figures, Failure> {
         for session in [self.reqwest.session(), self.ureq.session()] {
             let name = if session.number() == self.ureq.session().number() {
@@ -227,7 +228,7 @@ impl Stage {
         let mut figures = Figures::default();
         for _ in 0..30 {
             std::thread::sleep(IDLE * 2);
-            // ureq lets go of idle connections only when it is asked for one.
+            // ureq drops idle connections only when it is asked for one.
             blocking::mend(&self.ureq)?;
             figures = Figures::now(self.runtime.metrics().num_alive_tasks());
             if self.settled < WARM_UP || figures.above(&self.base, SLACK).is_empty() {
@@ -273,10 +274,9 @@ impl Stage {
     }
 }
 
-/// What somebody else does to a session while it is in use. `half` is whether the round is half
-/// over.
+/// Changes a session while it is in use. `half` is whether half of the round is over.
 fn meddle(session: &SharedSession, account: &str, weather: Weather, step: u64, half: bool) {
-    // A new observer each time: the former one must go.
+    // A new observer each time: the previous one must be dropped.
     let ballast = vec![0_u8; 1024];
     session.set_observer(move |_: &SharedSession, _: &SessionEvent<'_>| {
         assert!(!std::hint::black_box(&ballast).is_empty());
@@ -284,7 +284,7 @@ fn meddle(session: &SharedSession, account: &str, weather: Weather, step: u64, h
     match weather {
         Weather::WrongPassword if step == 0 || half => {
             let password = if half { PASSWORD } else { WRONG_PASSWORD };
-            // Both are far from empty.
+            // Both counters are far from zero.
             if let Ok(credentials) = Credentials::new(account, password) {
                 session.set_credentials(credentials);
             }

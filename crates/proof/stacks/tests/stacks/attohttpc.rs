@@ -12,7 +12,7 @@ pub(crate) fn client(url: &str) -> impl Caller + use<> {
 
 pub(crate) fn send(request: Request<Vec<u8>>) -> io::Result<Response<Vec<u8>>> {
     exchange(request).map_err(|error| match error.into_kind() {
-        // attohttpc's errors do not tell their source, such as a refused connection.
+        // attohttpc's errors do not expose their source, such as a refused connection.
         ErrorKind::Io(error) => error,
         other => attohttpc::Error::from(other).into(),
     })
@@ -29,7 +29,7 @@ fn exchange(request: Request<Vec<u8>>) -> attohttpc::Result<Response<Vec<u8>>> {
     let builder = builder.follow_redirects(false).body(Bytes(body));
     let (status, headers, body) = builder.send()?.split();
     let body = body.bytes()?;
-    // attohttpc takes a body that broke off for a short one.
+    // attohttpc accepts a body that ended early.
     let length = headers.get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     if !is_head && body.len() < length.unwrap_or(0) {

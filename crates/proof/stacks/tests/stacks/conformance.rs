@@ -1,4 +1,4 @@
-//! Each stack on the ladder, with the claims that its author makes.
+//! The conformance suite for each stack, with the claims of its author.
 
 use ctc_driver::FnTransport;
 use ctc_testkit::conformance::{HttpStack, Suite};
@@ -31,7 +31,7 @@ fn hyper_on_smol_conforms() {
     ));
 }
 
-/// It passes every *must*. The one *should* that it does not pass is the price of whole bodies.
+/// Each passes every *must*. The one *should* that fails is the price of whole bodies.
 fn assert_conforms(suite: &Suite) {
     let report = suite.run();
     report.assert_passed();

@@ -33,7 +33,7 @@ pub(crate) fn send(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, crate
     transfer.write_function(|part| Ok(body.write(part).unwrap_or(0)))?;
     transfer.perform().map_err(failed)?;
     drop(transfer);
-    // curl takes a head that broke off for a short one.
+    // curl accepts a head that ended early.
     let head = head.strip_suffix(b"\r\n\r\n").ok_or("the head broke off")?;
     let head = std::str::from_utf8(head)?;
     let mut response = Response::builder().status(u16::try_from(easy.response_code()?)?);

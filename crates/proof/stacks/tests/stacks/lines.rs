@@ -1,6 +1,6 @@
-//! How many lines each stack takes: the table in the README.
+//! Checks how many lines each stack takes, for the table in the README.
 
-/// The most that a stack may take.
+/// The most lines that a stack may take.
 const MOST: usize = 40;
 
 const STACKS: [(&str, &str, &str); 7] = [
@@ -29,7 +29,7 @@ const STACKS: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Lines of code: no comments, no blank lines, no imports.
+/// Counts lines of code, without comments, blank lines and imports.
 fn lines_of_code(text: &str) -> usize {
     let mut in_import = false;
     let counts = |line: &&str| {

@@ -1,4 +1,4 @@
-//! Any HTTP client: three that this project ships no adapter for go through the conformance suite,
+//! Any HTTP client works: the conformance suite tests three that have no adapter in this project,
 //! and one SDK runs over six.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests too")]
 
@@ -21,7 +21,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A session with the server at `url`, for clients that are drivers over a transport.
+/// Returns a session with the server at `url`, for clients that are drivers over a transport.
 fn session(url: &str) -> SharedSession {
     SessionConfig::new()
         .endpoint(Endpoint::danger_plain_http(url).unwrap())
@@ -31,7 +31,7 @@ fn session(url: &str) -> SharedSession {
         .unwrap()
 }
 
-/// rustls as the program sets it up: it trusts one certificate, or none.
+/// Returns a configuration of rustls that trusts one certificate, or none.
 fn trusting(certificate: Option<&[u8]>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     if let Some(der) = certificate {

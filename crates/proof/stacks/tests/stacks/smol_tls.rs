@@ -1,4 +1,4 @@
-//! TLS on smol: rustls over its sockets. tokio-rustls asks for tokio's traits, not for its runtime.
+//! TLS on smol: rustls over its sockets. tokio-rustls needs tokio's traits, not its runtime.
 
 use std::{io, sync::Arc};
 

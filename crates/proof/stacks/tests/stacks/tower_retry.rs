@@ -1,4 +1,4 @@
-//! tower: hyper on tokio under layers of the application's own; here one that makes a call again.
+//! tower: hyper on tokio under the application's own layers, here one that retries.
 
 use std::future::{Ready, ready};
 
@@ -16,7 +16,7 @@ pub(crate) fn client(url: &str) -> impl AsyncCaller + use<> {
     ServiceCaller::new(layers.service(hyper))
 }
 
-/// Makes an idempotent call again after a 503, that many times at most.
+/// Repeats an idempotent call after a 503, at most this many times.
 #[derive(Clone)]
 struct WhileBusy(u32);
 

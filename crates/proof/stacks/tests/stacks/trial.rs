@@ -10,7 +10,7 @@ use crate::{attohttpc, libcurl, reqwest, smol_hyper, tower_retry, ureq};
 
 const TRUCK: DeviceId = DeviceId(1001);
 
-/// Lists devices and events, page by page, and writes a note. Between them the token ends.
+/// Lists devices and events, page by page, and writes a note. The token is revoked in between.
 fn tour<C: Caller>(server: &Server, ctc: C) -> Result<(usize, usize), Error> {
     let fleet = blocking::Fleet::new(ctc);
     let devices = fleet.devices().collect::<Result<Vec<_>, _>>()?;
@@ -30,7 +30,8 @@ async fn async_tour<C: AsyncCaller>(server: &Server, ctc: C) -> Result<(usize, u
     Ok((devices.len(), events.len()))
 }
 
-/// What every tour comes to: all that there is, the note, and one login for each of two tokens.
+/// Checks the result of a tour: all devices and events, the note, and one login for each of two
+/// tokens.
 fn assert_went_well(server: &Server, went: Result<(usize, usize), Error>) {
     assert_eq!(went.unwrap(), (25, 120));
     assert_eq!(server.notes(1001), ["oil changed"]);
@@ -80,7 +81,7 @@ async fn the_sdk_runs_over_reqwest() {
     assert_tours_async(reqwest::client).await;
 }
 
-/// The layer makes the call again, and neither the SDK nor the session notices.
+/// The layer repeats the call, and neither the SDK nor the session notices.
 #[tokio::test]
 async fn a_layer_of_tower_sees_the_calls_of_the_sdk() {
     let server = Server::start().unwrap();
@@ -91,7 +92,7 @@ async fn a_layer_of_tower_sees_the_calls_of_the_sdk() {
     assert_eq!((counts.calls, counts.logins), (2, 1), "{counts:?}");
 }
 
-/// An application over any client, with nothing generic in it.
+/// An application over any client, without generics.
 struct App {
     fleet: blocking::Fleet<BoxCaller>,
 }

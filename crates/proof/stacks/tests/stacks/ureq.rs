@@ -1,4 +1,4 @@
-//! ureq, by this project's own adapter.
+//! ureq, with this project's adapter.
 
 use ctc_testkit::{DEFAULT_APP_KEY, DEFAULT_PASSWORD, DEFAULT_USERNAME};
 use ctc_ureq::{Caller, Client, Endpoint};
