@@ -362,7 +362,7 @@ impl<T: AsyncTransport> AsyncDriver<T> {
                 Next::LogIn(attempt) => {
                     let now = session.now();
                     let login = Elected::new(attempt, now);
-                    if elected.take().is_some_and(|earlier| earlier.is_lost()) {
+                    if elected.take().is_some_and(|earlier| !earlier.is_settled()) {
                         drop(login.take_attempt());
                         return Err(Denial::NotRun);
                     }

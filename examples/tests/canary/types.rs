@@ -21,6 +21,7 @@ without_secrets!(
     ctc_driver::ctc_core::Epoch,
     ctc_driver::ctc_core::FailedLogin,
     ctc_driver::ctc_core::Generation,
+    ctc_driver::ctc_core::NoResponse,
     ctc_driver::ctc_core::RejectionReason,
     ctc_driver::ctc_core::Route,
     ctc_driver::ctc_core::SendFailure,
@@ -102,7 +103,7 @@ fn is_alias(item: &str) -> bool {
         .split([' ', '<'])
         .next()
         .unwrap_or_default();
-    path.split("::").count() == 2 && !item.contains(">::")
+    path.starts_with("ctc_") && path.split("::").count() == 2 && !item.contains(">::")
 }
 
 /// Returns the types that are neither printed nor in the list.

@@ -40,8 +40,9 @@ pub(crate) struct Attempt {
     pub(super) questions: u32,
     /// Only the store is asked: if it has no token, the right is given back.
     pub(crate) adopts_only: bool,
-    /// Its runtime has dropped it before it was sent.
-    pub(super) is_lost: Arc<AtomicBool>,
+    /// It was sent, or it is known that it need not be. Otherwise its runtime has dropped it, or
+    /// does not run it.
+    pub(super) is_settled: Arc<AtomicBool>,
     /// Made at the election, to have the elected caller's span as its parent.
     pub(super) span: Span,
     session: SharedSession,
@@ -66,13 +67,17 @@ impl Attempt {
             questions: if request.is_none() { 2 } else { 0 },
             adopts_only: false,
             request,
-            is_lost: Arc::default(),
+            is_settled: Arc::default(),
             span: login_span(session.who()),
             session: session.clone(),
             place: None,
             unsaved: Some(RunningLogin::new(session, LoginEnd::Saved)),
             _running: RunningLogin::new(session, LoginEnd::LoggedOut),
         }
+    }
+
+    fn settle(&self) {
+        self.is_settled.store(true, SeqCst);
     }
 
     /// Offers the record of a store: by [`Session::login_resumed`] before the login is sent, which
@@ -91,11 +96,13 @@ impl Attempt {
         let resumed = self
             .session
             .with(|session, now| verb(session, ticket, &record, now, wall));
+        if let Resumed::Continue(ticket) = resumed {
+            self.ticket = Some(ticket);
+            return Offered::Proceed;
+        }
+        self.settle();
         match resumed {
-            Resumed::Continue(ticket) => {
-                self.ticket = Some(ticket);
-                return Offered::Proceed;
-            }
+            Resumed::Continue(_) => {}
             Resumed::Adopted(generation) => {
                 self.session.store_view().set_saved(record.auth_token());
                 self.session.tell(SessionEvent::Adopted { generation });
@@ -117,6 +124,7 @@ impl Attempt {
             return None;
         }
         self.is_sent = true;
+        self.settle();
         if let Some(place) = &mut self.place {
             place.spend();
         }
@@ -151,6 +159,7 @@ impl Attempt {
     /// Gives the right back unused: the login is not wanted any more.
     pub(crate) fn cancel(&mut self) {
         if let Some(ticket) = self.ticket.take() {
+            self.settle();
             self.session
                 .with(|session, now| session.cancel_unsent(ticket, now));
             self.session.tell(SessionEvent::LoginUnwanted);
@@ -188,6 +197,7 @@ impl Attempt {
         verb: impl FnOnce(&mut Session, LoginTicket, Instant) -> LoginOutcome,
     ) -> Option<Box<Request<FormBody>>> {
         let ticket = self.ticket.take()?;
+        self.settle();
         let outcome = self.session.with(|session, now| {
             let outcome = verb(session, ticket, now);
             if let LoginOutcome::Failed(denial) = &outcome {
@@ -331,7 +341,6 @@ impl Drop for Attempt {
             return;
         };
         let unsent = !self.is_sent;
-        self.is_lost.store(unsent, SeqCst);
         self.session.with(|session, now| match unsent {
             // After a pause: the token serves on, and no caller may be denied for the lack of a
             // task that renews it.

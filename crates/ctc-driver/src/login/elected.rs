@@ -17,23 +17,23 @@ pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Elected {
     /// Until its task starts.
     attempt: Mutex<Option<Box<Attempt>>>,
-    is_lost: Arc<AtomicBool>,
+    is_settled: Arc<AtomicBool>,
     starts_by: Instant,
 }
 
 impl Elected {
     pub(crate) fn new(attempt: Box<Attempt>, now: Instant) -> Arc<Self> {
         Arc::new(Self {
-            is_lost: Arc::clone(&attempt.is_lost),
+            is_settled: Arc::clone(&attempt.is_settled),
             attempt: Mutex::new(Some(attempt)),
             starts_by: now + START_TIMEOUT,
         })
     }
 
-    /// Whether the login was dropped before it was sent, by its runtime or because that does not
-    /// run.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.is_lost.load(SeqCst)
+    /// Whether the login was sent, or need not be. If not, the runtime has dropped it or does not
+    /// run it.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled.load(SeqCst)
     }
 
     /// When the task has to have started. `None` if it has.
