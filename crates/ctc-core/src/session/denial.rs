@@ -308,8 +308,8 @@ pub enum LoginFailure {
         /// `X-Rate-Limit-Reset`, if that is longer.
         retry_after: Option<Duration>,
     },
-    /// The OAuth login's error code says, whatever the status, that the server is unavailable or
-    /// asks clients to wait.
+    /// The OAuth login's error code says, with a status below 500, that the server is unavailable
+    /// or asks clients to wait. With a 5xx status it is [`Unavailable`](Self::Unavailable).
     #[error("the server responded with {status} and reported that it is busy or unavailable")]
     #[non_exhaustive]
     Busy {

@@ -1,12 +1,12 @@
 //! What a response to a call says about the session: the 401 table, rotation, clearing cookies.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::call::{Call, Route, Unauthorized, Verdict};
 use super::open_record::TokenTimes;
 use super::{Open, RejectedToken, Session};
 use crate::time::{Instant, later};
-use crate::wire::{BearerChallenge, TokenChange, mentions_token, read_token_change};
+use crate::wire::{BearerChallenge, LOGIN_PATH, TokenChange, mentions_token, read_token_change};
 
 /// Whether this status shows that the token was accepted, by the vendor's list. A 404 or 5xx may
 /// come from a gateway, or from before the check of the token.
@@ -34,7 +34,8 @@ impl Session {
     /// Needed only if [`affects_session`](Self::affects_session) returns true, while
     /// [`needs_every_response`](Self::needs_every_response), and for a call that
     /// [`was_replayed`](Call::was_replayed): any other response is [`Verdict::Deliver`] and changes
-    /// nothing.
+    /// nothing. So is the response to a call that is the vendor's login itself, which may be
+    /// another user's.
     pub fn observe(
         &mut self,
         call: &mut Call,
@@ -44,7 +45,9 @@ impl Session {
         now: Instant,
     ) -> Verdict {
         let now = self.tick(now);
-        if call.carried.is_none() {
+        // A login that a caller makes itself may be another user's: neither its token nor its 401 is
+        // about this session.
+        if call.carried.is_none() || route == Route::new(&Method::POST, LOGIN_PATH) {
             return Verdict::Deliver;
         }
         if status == StatusCode::UNAUTHORIZED {

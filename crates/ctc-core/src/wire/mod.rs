@@ -9,7 +9,7 @@ pub(crate) mod status_code;
 
 pub(crate) use challenge::BearerChallenge;
 pub(crate) use dates::{read_rate_limit_reset, read_retry_after};
-pub(crate) use requests::Requests;
+pub(crate) use requests::{LOGIN_PATH, Requests};
 pub(crate) use set_cookie::{TokenChange, mentions_token, read_token_change};
 
 /// The header that names the calling program (vendor's login page).

@@ -11,7 +11,8 @@ use crate::session::Pass;
 use crate::settings::{AuthTokenSwitch, Settings};
 use crate::{Endpoint, JoinError, Target};
 
-const LOGIN_PATH: &str = "/connect/services/login";
+/// The path of the vendor's login, which is a POST.
+pub(crate) const LOGIN_PATH: &str = "/connect/services/login";
 
 /// The requests of one session, their addresses worked out once.
 #[derive(Debug)]

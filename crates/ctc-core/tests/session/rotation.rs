@@ -1,6 +1,7 @@
 //! Tokens that come and go with ordinary responses.
 
-use ctc_core::{Phase, Session, Verdict};
+use ctc_core::{Phase, Route, Session, Verdict};
+use http::Method;
 
 use crate::scenario::{Scenario, cookie, route, set_cookies, status};
 
@@ -74,6 +75,23 @@ fn t41_a_rotated_token_is_not_over_by_a_clock_that_runs_ahead() {
     // Said of the token that the call carried, it ends that one.
     respond(&mut s, &format!("authToken=T2; {over}"));
     assert_eq!(s.token(), None);
+}
+
+#[test]
+fn a_login_that_a_caller_makes_itself_says_nothing_about_the_session() {
+    let mut s = Scenario::new().open("T1").after(3600);
+    for (code, line) in [
+        (200, cookie("OTHER")),
+        (401, cookie("OTHER")),
+        (401, "authToken=".into()),
+    ] {
+        let (mut sent, now) = (s.sent(), s.now());
+        let login = Route::new(&Method::POST, "/connect/services/login");
+        let (status, headers) = (status(code), set_cookies(&[&line]));
+        let verdict = s.session.observe(&mut sent, login, status, &headers, now);
+        assert_eq!(verdict, Verdict::Deliver);
+        assert_eq!(s.token().as_deref(), Some("T1"), "{code}");
+    }
 }
 
 #[test]
