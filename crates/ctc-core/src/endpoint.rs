@@ -98,7 +98,7 @@ impl Endpoint {
     /// never on this origin.
     #[inline]
     pub fn is_origin_of(&self, target: Target<'_>) -> bool {
-        self.scheme.is(target.scheme)
+        is_same(target.scheme, self.scheme.as_str())
             && match target.place {
                 Place::Authority(authority) => self.is_authority(authority),
                 Place::Parts(parts) => self.is_place(&parts),
@@ -399,15 +399,6 @@ impl Scheme {
         match self {
             Self::Https => "https",
             Self::Http => "http",
-        }
-    }
-
-    /// Compares with literals, which takes the compiler one comparison of numbers.
-    #[inline]
-    fn is(self, text: &str) -> bool {
-        match self {
-            Self::Https => text == "https" || text.eq_ignore_ascii_case("https"),
-            Self::Http => text == "http" || text.eq_ignore_ascii_case("http"),
         }
     }
 

@@ -176,12 +176,7 @@ impl BoundPass<'_> {
             name != COOKIE && name != HOST
         });
         if is_ordinary {
-            let value = stamp.token_header.clone();
-            // Each with a constant name, whose hash is known at compile time.
-            match stamp.attachment {
-                TokenAttachment::Cookie => headers.insert(COOKIE, value),
-                TokenAttachment::Bearer => headers.insert(AUTHORIZATION, value),
-            };
+            headers.insert(stamp.token_name(), stamp.token_header.clone());
         } else {
             stamp.attach(headers)?;
             has_accept = headers.contains_key(ACCEPT);
@@ -197,6 +192,14 @@ impl BoundPass<'_> {
 }
 
 impl Stamp {
+    #[inline]
+    fn token_name(&self) -> HeaderName {
+        match self.attachment {
+            TokenAttachment::Cookie => COOKIE,
+            TokenAttachment::Bearer => AUTHORIZATION,
+        }
+    }
+
     /// Attaches the token to a request that has cookies already, or names a host.
     #[inline(never)]
     fn attach(&self, headers: &mut HeaderMap) -> Result<(), StampError> {
