@@ -304,6 +304,8 @@ impl Attempt {
     pub(super) async fn wait_for_turn(&mut self, io: &Io<dyn SendLogin>) -> bool {
         let session = self.session.clone();
         let (began, limit) = (session.now(), session.settings().login_timeout);
+        // Its runtime runs it, so its caller may be elected again.
+        self.settle();
         let ahead = self.place.as_ref().map_or(0, Place::ahead);
         session.tell(SessionEvent::LoginQueued { ahead });
         loop {
