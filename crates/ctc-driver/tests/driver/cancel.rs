@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use ctc_driver::__adapter::by_hand;
-use ctc_driver::ctc_core::{Admit, Call, Denial, LoginFailure, Phase};
+use ctc_driver::ctc_core::{Admit, Call, Denial, LoginFailure, Phase, Settings};
 use ctc_driver::{CallOptions, LeaseTerms, Runtime, SessionEvent, SessionStore, SharedSession};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -454,6 +454,31 @@ fn a_runtime_that_runs_no_task_denies_its_own_callers_alone() {
             world.session.reopen();
         }
     }
+}
+
+/// A lease that ends before the runtime's 10 s does not elect the same caller again and again.
+#[test]
+fn a_caller_whose_login_is_not_run_is_denied_when_its_lease_ends() {
+    let mut settings = Settings::default();
+    (settings.login_timeout, settings.lease) = (seconds(1), seconds(2));
+    let world = World::with_settings(settings);
+    let runtime = NoRuntime {
+        clock: world.clock.clone(),
+        task: Task::Kept,
+        spawned: Arc::default(),
+        kept: Arc::default(),
+    };
+    let transport = crate::support::transport::Async(world.server.clone());
+    let driver = ctc_driver::AsyncDriver::new(world.session.clone(), transport, runtime, None);
+    let mut tasks = Tasks::new();
+    tasks.spawn(async move { driver.execute(get("/"), &CallOptions::default()).await });
+    tasks.run_until_stalled();
+    while tasks.waiting() > 0 && world.clock.elapsed() < seconds(20) {
+        assert!(world.clock.advance_to_next_timer());
+        tasks.run_until_stalled();
+    }
+    assert_eq!(world.clock.elapsed(), seconds(2));
+    assert_eq!(denial(tasks.finish().remove(0)), Denial::NotRun);
 }
 
 /// A caller whose runtime is gone is served by the login of one that has one.
