@@ -45,8 +45,8 @@ impl Session {
         now: Instant,
     ) -> Verdict {
         let now = self.tick(now);
-        // A login that a caller makes itself may be another user's: neither its token nor its 401 is
-        // about this session.
+        // A login that a caller makes itself may be another user's: neither its token nor its 401
+        // is about this session.
         if call.carried.is_none() || route == Route::new(&Method::POST, LOGIN_PATH) {
             return Verdict::Deliver;
         }
